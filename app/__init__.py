@@ -1,0 +1,1 @@
+"""The online service: loads a bundle and answers requests. Never imports torch."""

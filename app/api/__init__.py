@@ -1,0 +1,1 @@
+"""HTTP: schemas, routes, one table from error to status. No logic."""

@@ -1,0 +1,59 @@
+"""From an answer of the service to the bytes of its JSON document."""
+
+from typing import Any, Final
+
+import orjson
+from starlette.responses import Response
+
+from app.artifact.names import CART, PADDING_ROW, PURCHASE, VIEW
+from app.engine.catalogue import Catalogue
+from app.engine.reasons import Reason
+from app.serving.call import Answer
+
+JSON: Final = "application/json"
+_KINDS: Final = {VIEW: "viewed", CART: "carted", PURCHASE: "purchased"}
+
+
+def json_response(document: Any) -> Response:
+    """A 200 with this document."""
+    return Response(orjson.dumps(document), media_type=JSON)
+
+
+def answer_document(
+    answer: Answer, request_id: str, fields: list[str] | None, catalogue: Catalogue, ids: list[str]
+) -> dict[str, Any]:
+    """The document of `RecommendAnswer`.
+
+    Args:
+        answer: of the service.
+        request_id: of the HTTP request.
+        fields: catalogue columns to add to each item; `None` adds no `fields` at all.
+        catalogue: holds them.
+        ids: the item id of each row, for the reasons.
+    """
+    items: list[dict[str, Any]] = [
+        {"item_id": item_id, "rank": rank, "score": score}
+        for rank, (item_id, score) in enumerate(zip(answer.item_ids, answer.scores, strict=True), start=1)
+    ]
+    if fields is not None:
+        for item, row in zip(items, answer.item_rows, strict=True):
+            item["fields"] = catalogue.values_of(row, fields)
+    if answer.reasons is not None:
+        for item, reasons in zip(items, answer.reasons, strict=True):
+            item["reasons"] = [_reason(reason, ids) for reason in reasons]
+    return {
+        "request_id": request_id,
+        "model_version": answer.model_version,
+        "items": items,
+        "total": answer.total,
+        "next_cursor": None,
+        "facets": None,
+        "corrected_query": None,
+        "degraded": answer.degraded,
+    }
+
+
+def _reason(reason: Reason, ids: list[str]) -> dict[str, Any]:
+    if reason.row == PADDING_ROW:
+        return {"kind": "popular", "weight": reason.weight}
+    return {"kind": _KINDS.get(reason.behaviour, "viewed"), "item_id": ids[reason.row], "weight": reason.weight}

@@ -1,0 +1,81 @@
+"""The pieces of the OpenAPI document that FastAPI does not make for routes that parse and encode themselves."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from app.api.problems import MEDIA_TYPE
+from app.api.schemas import Problem, RecommendRequest
+
+_REF: Final = "#/components/schemas/{model}"
+_BY_HAND: Final = (Problem, RecommendRequest)  # schemas that no route declares as its answer
+_PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
+    404: ("No such item", {"code": "item_not_found", "title": "Not Found", "detail": "no item 'p0' in the catalogue"}),
+    413: ("The body is too large", {"code": "body_too_large", "title": "Request Entity Too Large", "detail": "…"}),
+    422: (
+        "A field is wrong, unknown or not served yet",
+        {
+            "code": "invalid_request",
+            "title": "Unprocessable Entity",
+            "detail": "k: Input should be less than or equal to 200",
+            "errors": [{"field": "k", "message": "Input should be less than or equal to 200"}],
+        },
+    ),
+    503: ("No bundle is loaded yet", {"code": "not_ready", "title": "Service Unavailable", "detail": "…"}),
+}
+
+
+def body_of(model: type[BaseModel], example: Any) -> dict[str, Any]:
+    """`openapi_extra` of a call with a JSON body."""
+    schema = {"$ref": _REF.format(model=model.__name__)}
+    return {"requestBody": {"content": {"application/json": {"schema": schema, "example": example}}}}
+
+
+def parameter(where: str, name: str, kind: str, description: str, example: Any) -> dict[str, Any]:
+    """One parameter; `where` is path or query, `kind` a JSON type or `list` (repeated, or separated by commas)."""
+    schema = {"type": "array", "items": {"type": "string"}} if kind == "list" else {"type": kind}
+    return {
+        "in": where,
+        "name": name,
+        "required": where == "path",
+        "description": description,
+        "schema": schema,
+        "example": example,
+    }
+
+
+def answers_of(example: Any, problems: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a call: an example of its answer, and the problem documents that it may answer."""
+    found: dict[int | str, dict[str, Any]] = {}
+    if example is not None:
+        found[200] = {"content": {"application/json": {"example": example}}}
+    for status in problems:
+        description, shown = _PROBLEMS[status]
+        document = {"type": "about:blank", "status": status, "request_id": "01JDE4M8N2", "errors": [], **shown}
+        schema = {"$ref": _REF.format(model=Problem.__name__)}
+        found[status] = {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "example": document}}}
+    return found
+
+
+def openapi_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """A function that makes the document once."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            _, schemas = models_json_schema([(model, "validation") for model in _BY_HAND], ref_template=_REF)
+            made.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    return document

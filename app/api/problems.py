@@ -1,0 +1,113 @@
+"""From errors to RFC 9457 problem documents: one table says which error has which status."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+from fastapi import FastAPI
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import AisleError, InvalidRequest, ItemNotFound, NotYet, RequestError, ServiceNotReady
+from app.telemetry.stages import trace_of
+
+STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
+    InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotYet: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ItemNotFound: HTTPStatus.NOT_FOUND,
+    RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ServiceNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    AisleError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+_CODE_OF_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_DETAIL_OF_STATUS: Final = {
+    404: "there is nothing at this address; /docs lists every call",
+    405: "this address answers other methods; see the Allow header, or /docs",
+    413: "the body is larger than this service accepts (AISLE_MAX_BODY_BYTES); send fewer events or ids",
+}
+MEDIA_TYPE: Final = "application/problem+json"
+INTERNAL: Final = "an unexpected error, which the log explains under this request id"
+
+
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    request_id: str,
+    errors: Sequence[tuple[str, str]] = (),
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """A problem document.
+
+    Args:
+        status: of the HTTP answer.
+        code: stable name of the problem.
+        detail: what was expected, what came, what to do.
+        request_id: of the request.
+        errors: path and message of each wrong field.
+        headers: further headers.
+    """
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+        "errors": [{"field": field, "message": message} for field, message in errors],
+    }
+    return Response(orjson.dumps(document), status, headers, MEDIA_TYPE)
+
+
+def internal_problem(request_id: str) -> Response:
+    """The problem document for a defect; says nothing of its nature."""
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, AisleError.code, INTERNAL, request_id)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every intended error of `app` with a problem document."""
+    app.add_exception_handler(AisleError, _refused)
+    app.add_exception_handler(ValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def status_of(error: AisleError) -> HTTPStatus:
+    """The status of an error, by its nearest ancestor in the table."""
+    return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AisleError)  # noqa: S101 - what it was registered for
+    status = status_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise error  # no client caused it: the log shall have it
+    fields = [(str(field), error.message) for field in error.args[1:2]]
+    return problem_response(status, error.code, error.message, trace_of(request.scope).request_id, fields)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ValidationError)  # noqa: S101 - what it was registered for
+    fields = [
+        (".".join(str(part) for part in one["loc"]), one["msg"])
+        for one in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    field, message = fields[0]
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    detail = f"{field}: {message}{more}" if field else message
+    trace = trace_of(request.scope)
+    return problem_response(STATUS_OF[InvalidRequest], InvalidRequest.code, detail, trace.request_id, fields)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
+    status = error.status_code
+    return problem_response(
+        status,
+        _CODE_OF_STATUS.get(status, "http_error"),
+        _DETAIL_OF_STATUS.get(status, HTTPStatus(status).phrase),
+        trace_of(request.scope).request_id,
+        headers=dict(error.headers) if error.headers else None,
+    )

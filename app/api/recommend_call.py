@@ -1,0 +1,127 @@
+"""From the wire to a call of the service: parsing, the fields that are not served yet, and the operator's limits."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from starlette.datastructures import QueryParams
+
+from app.api.schemas import NOT_YET, RecentEvent, RecommendRequest
+from app.artifact.names import BEHAVIOURS
+from app.engine.catalogue import Catalogue
+from app.errors import InvalidRequest, NotYet
+from app.serving.call import GivenEvents, RecommendCall
+
+_LISTS: Final = ("exclude_item_ids", "fields", "facets")
+_CONTEXT: Final = ("context_item_ids", "item_ids")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The longest lists that an operator accepts."""
+
+    max_events: int
+    max_item_ids: int
+
+
+def read_flat(parameters: QueryParams) -> RecommendRequest:
+    """The request that query parameters spell; lists are repeated or separated by commas.
+
+    Raises:
+        ValidationError: a parameter is unknown or wrong.
+    """
+    given: dict[str, Any] = {}
+    for name in parameters:
+        values = parameters.getlist(name)
+        if name in _CONTEXT:
+            given.setdefault("context", {"item_ids": []})["item_ids"].extend(_split(values))
+        elif name in _LISTS:
+            given[name] = _split(values)
+        else:
+            given[name] = values[-1]
+    return RecommendRequest.model_validate(given)
+
+
+def call_of(request: RecommendRequest, limits: Limits) -> RecommendCall:
+    """The call that a request makes.
+
+    Raises:
+        NotYet: it gives a field that this version does not serve.
+        InvalidRequest: a list is too long.
+    """
+    refuse_not_yet(request)
+    context = request.context.item_ids if request.context is not None else ()
+    _check_length("context.item_ids", len(context), limits.max_item_ids)
+    _check_length("exclude_item_ids", len(request.exclude_item_ids), limits.max_item_ids)
+    events = request.recent_events
+    if events is not None:
+        _check_length("recent_events", len(events), limits.max_events)
+    return RecommendCall(
+        k=request.k,
+        user_id=request.user_id,
+        visitor_id=request.visitor_id,
+        context_item_ids=context,
+        recent_events=None if events is None else _given_events(events),
+        exclude_item_ids=request.exclude_item_ids,
+        explain=request.explain,
+    )
+
+
+def refuse_not_yet(request: RecommendRequest) -> None:
+    """Refuse what the contract has and this version has not, rather than leave it out silently.
+
+    Raises:
+        NotYet: names the field.
+    """
+    if request.model_fields_set.isdisjoint(_MAY_BE_NOT_YET):
+        return
+    for field in NOT_YET:
+        if getattr(request, field) is not None:
+            raise NotYet(f"{field} is not served by this version yet: leave it out", field)
+    if request.exclude not in {None, "none"}:
+        raise NotYet(f"exclude {request.exclude!r} is not served by this version yet: give 'none'", "exclude")
+
+
+_MAY_BE_NOT_YET: Final = frozenset((*NOT_YET, "exclude"))
+
+
+def check_fields(fields: list[str] | None, catalogue: Catalogue) -> None:
+    """Refuse columns that the catalogue does not have.
+
+    Raises:
+        InvalidRequest: names the column and those that there are.
+    """
+    for field in fields or ():
+        if field not in catalogue.fields:
+            known = ", ".join(catalogue.fields) or "none"
+            raise InvalidRequest(f"fields: the catalogue has no column {field!r}; it has {known}", "fields")
+
+
+def _split(values: Iterable[str]) -> list[str]:
+    return [part for value in values for part in value.split(",") if part]
+
+
+def _check_length(field: str, length: int, limit: int) -> None:
+    if length > limit:
+        raise InvalidRequest(f"{field}: at most {limit} entries, came {length}: send fewer", field)
+
+
+def _given_events(events: list[RecentEvent]) -> GivenEvents:
+    times = [_unix(event.time) for event in events]
+    pairs = list(zip(times, events, strict=True))
+    if all(event.time is not None for event in events):
+        pairs.sort(key=lambda pair: pair[0])
+    return GivenEvents(
+        item_ids=[event.item_id for _, event in pairs],
+        types=[BEHAVIOURS[event.type] for _, event in pairs],
+        times=[time for time, _ in pairs],
+    )
+
+
+def _unix(time: datetime | None) -> float:
+    """Unix seconds, NaN for no time; a time without a zone is UTC."""
+    if time is None:
+        return math.nan
+    return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,153 @@
+"""What goes over the wire: requests, answers and problem documents. Field names are the contract."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.settings import MAX_K
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+NOT_YET: Final = (
+    "session_id",
+    "query",
+    "cursor",
+    "filter",
+    "boost",
+    "pin",
+    "diversity",
+    "objective",
+    "facets",
+    "timeout_ms",
+)
+"""Fields of the contract that this version does not serve; `exclude` other than `none` is another."""
+
+_LATER = "Not served yet: answered 422 `not_yet` when given."
+
+
+class Context(BaseModel):
+    """What the caller's page shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    item_ids: list[Id] = Field(
+        default=[], description="Items of this page or basket, the newest last: they count as viewed just now."
+    )
+
+
+class RecentEvent(BaseModel):
+    """One event of a history that the caller keeps itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    item_id: Id
+    type: Literal["view", "cart", "purchase"] = "view"
+    time: datetime | None = Field(default=None, description="ISO 8601, or Unix time in seconds or milliseconds.")
+
+
+class RecommendRequest(BaseModel):
+    """Everything is optional. Without user, context and events: what is popular now."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"user_id": "u1", "context": {"item_ids": ["p9"]}, "k": 20, "explain": True}]},
+    )
+    user_id: Id | None = Field(default=None, description="A user that the shop knows.")
+    visitor_id: Id | None = Field(
+        default=None, description="Looked up like a user when there is no user, or nothing is known of it."
+    )
+    session_id: Id | None = Field(default=None, description=_LATER)
+    query: str | None = Field(default=None, description=_LATER)
+    context: Context | None = None
+    recent_events: list[RecentEvent] | None = Field(
+        default=None,
+        description="Replaces the stored history. Oldest first; sorted by time when all events have one.",
+    )
+    k: int = Field(default=20, ge=1, le=MAX_K, description="How many items, at most.")
+    cursor: str | None = Field(default=None, description=_LATER)
+    filter: dict[str, Any] | None = Field(default=None, description=_LATER)
+    exclude_item_ids: list[Id] = Field(default=[], description="Items that must not be answered.")
+    exclude: Literal["none", "purchased", "seen"] | None = Field(
+        default=None, description="`none`; `purchased` and `seen` are not served yet: answered 422 `not_yet`."
+    )
+    boost: list[dict[str, Any]] | None = Field(default=None, description=_LATER)
+    pin: list[dict[str, Any]] | None = Field(default=None, description=_LATER)
+    diversity: float | None = Field(default=None, description=_LATER)
+    objective: Literal["view", "cart", "purchase", "revenue"] | None = Field(default=None, description=_LATER)
+    facets: list[str] | None = Field(default=None, description=_LATER)
+    fields: list[str] | None = Field(default=None, description="Catalogue columns to answer with each item.")
+    explain: bool = Field(default=False, description="Whether to say why each item was answered.")
+    timeout_ms: float | None = Field(default=None, description=_LATER)
+
+
+class AnsweredReason(BaseModel):
+    """Why an item was answered."""
+
+    kind: Literal["viewed", "carted", "purchased", "popular"]
+    item_id: str | None = Field(default=None, description="The item of the history that speaks for it, if any.")
+    weight: float = Field(description="Its share among the reasons, 0 to 1.")
+
+
+class AnsweredItem(BaseModel):
+    """One item of an answer."""
+
+    item_id: str
+    rank: int = Field(description="1 is the best.")
+    score: float = Field(description="Comparable within one answer only.")
+    fields: dict[str, Any] | None = Field(default=None, description="There when `fields` was given.")
+    reasons: list[AnsweredReason] | None = Field(default=None, description="There when `explain` was given.")
+
+
+class RecommendAnswer(BaseModel):
+    """At most `k` items, best first."""
+
+    request_id: str
+    model_version: str
+    items: list[AnsweredItem]
+    total: int = Field(description="Candidates that were found, of which the best `k` are answered.")
+    next_cursor: str | None
+    facets: dict[str, Any] | None
+    corrected_query: str | None
+    degraded: list[str] = Field(description="What was missing, such as `user_state`; empty in a full answer.")
+
+
+class ItemAnswer(BaseModel):
+    """One item of the catalogue."""
+
+    item_id: str
+    fields: dict[str, Any]
+
+
+class DemoUsers(BaseModel):
+    """What the demo page starts with."""
+
+    model_version: str
+    dataset: str
+    users: list[str] = Field(description="A few ids with a history.")
+    fields: list[str] = Field(description="Columns of the catalogue.")
+
+
+class Health(BaseModel):
+    """The state of the process."""
+
+    status: Literal["alive", "ready"]
+    model_version: str | None = None
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(description="Its path, such as `context.item_ids.0`; empty for the body as a whole.")
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable: programs may branch on it.")
+    request_id: str
+    errors: list[FieldProblem] = []

@@ -1,0 +1,44 @@
+"""A folder of published bundles: one folder a version, and a pointer file that names the current one."""
+
+import os
+from pathlib import Path
+
+from app.artifact.names import MANIFEST
+from app.errors import BundleCorrupt
+
+POINTER = "CURRENT"
+
+
+def resolve(path: Path) -> Path:
+    """The bundle folder meant by `path`: a bundle itself, or a store whose pointer names one.
+
+    Raises:
+        BundleCorrupt: it is neither.
+    """
+    if (path / MANIFEST).is_file():
+        return path
+    try:
+        version = (path / POINTER).read_text("utf-8").strip()
+    except OSError as error:
+        raise BundleCorrupt(
+            f"no bundle at {path}: expected a {MANIFEST}, or a {POINTER} file naming a version; "
+            "make one with `aisle-offline run`"
+        ) from error
+    if not version or Path(version).name != version or not (path / version / MANIFEST).is_file():
+        raise BundleCorrupt(f"{path / POINTER} names {version!r}, which is no bundle there; export it again")
+    return path / version
+
+
+def versions(store: Path) -> list[str]:
+    """Versions in the store, oldest first (version names sort by time)."""
+    return sorted(entry.parent.name for entry in store.glob(f"*/{MANIFEST}") if not entry.parent.name.startswith("."))
+
+
+def point_to(store: Path, version: str) -> None:
+    """Make `version` the current one; a reader sees the old pointer or the new one, never half of one."""
+    beside = store / f".{POINTER}.{os.getpid()}"
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(version + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(store / POINTER)

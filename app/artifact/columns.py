@@ -1,0 +1,45 @@
+"""Columns of text as two flat arrays, so that a catalogue is mapped into memory rather than parsed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """`values[offsets[i]:offsets[i + 1]]` is the UTF-8 text of row `i`; an empty text means 'missing'."""
+
+    values: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> str | None:
+        start, end = self.offsets[row], self.offsets[row + 1]
+        return self.values[start:end].tobytes().decode() if end > start else None
+
+    @classmethod
+    def of(cls, texts: Sequence[str | None]) -> "TextColumn":
+        """Pack `texts`; `None` and the empty text are the same."""
+        encoded = [(text or "").encode() for text in texts]
+        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+
+    def write(self, stem: Path) -> None:
+        """Write `<stem>.text.npy` and `<stem>.offsets.npy`."""
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        np.save(stem.with_name(stem.name + ".text.npy"), self.values)
+        np.save(stem.with_name(stem.name + ".offsets.npy"), self.offsets)
+
+    @classmethod
+    def read(cls, stem: Path) -> "TextColumn":
+        """The inverse of `write`, mapped into memory."""
+        return cls(
+            np.load(stem.with_name(stem.name + ".text.npy"), mmap_mode="r", allow_pickle=False),
+            np.load(stem.with_name(stem.name + ".offsets.npy"), mmap_mode="r", allow_pickle=False),
+        )

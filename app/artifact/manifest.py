@@ -1,0 +1,111 @@
+"""The manifest of a bundle: what it is, what made it, and the checksum of every file."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.artifact.names import MANIFEST, SCHEMA_VERSION
+from app.errors import BundleCorrupt, BundleSchema
+
+
+class FileEntry(BaseModel):
+    """Size in bytes and SHA-256 of one file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    bytes: int
+    sha256: str
+
+
+class Shapes(BaseModel):
+    """The dimensions that arrays of the bundle share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    items: int  # real items; rows 1..items
+    rows: int  # columns of the item matrix: the padding row, the items, and filler up to whole blocks
+    dim: int
+    window: int  # events that the session encoder reads
+    users: int
+
+
+class Manifest(BaseModel):
+    """`manifest.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    schema_version: int
+    version: str
+    dataset: str
+    created_at: str  # ISO 8601, UTC
+    cut: float | None  # unix seconds of the newest event that the bundle knows; None without a clock
+    behaviours: list[str]
+    shapes: Shapes
+    weight_bits: int
+    data_fingerprint: str
+    git_revision: str | None
+    seed: int
+    packages: dict[str, str]  # versions of what made it
+    sample_users: list[str]  # a few ids with history, for the demo page
+    catalogue_columns: dict[str, str]  # column -> "text" | "number" | "json"
+    metrics: dict[str, Any]
+    compression: list[dict[str, Any]]
+    files: dict[str, FileEntry]
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def list_files(folder: Path) -> dict[str, FileEntry]:
+    """Every file below `folder` but the manifest, by its relative path."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {
+        path.relative_to(folder).as_posix(): FileEntry(bytes=path.stat().st_size, sha256=sha256_of(path))
+        for path in found
+    }
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest itself.
+
+    Raises:
+        BundleCorrupt: it is missing or no manifest.
+        BundleSchema: it was written for another schema version.
+    """
+    path = folder / MANIFEST
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise BundleCorrupt(
+            f"no bundle at {folder}: expected a file {MANIFEST} ({error.strerror}); make one with `aisle-offline run`"
+        ) from error
+    try:
+        version = int(_schema_version(text))
+        if version != SCHEMA_VERSION:
+            raise BundleSchema(f"{path}: bundle schema {version}, this service reads {SCHEMA_VERSION}: export it again")
+        return Manifest.model_validate_json(text)
+    except (ValidationError, ValueError, TypeError) as error:
+        raise BundleCorrupt(f"{path}: not a manifest ({error}); export the bundle again") from error
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """Compare every file with its checksum.
+
+    Raises:
+        BundleCorrupt: names the first file that is missing, unlisted or different.
+    """
+    for name, entry in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise BundleCorrupt(f"{path}: listed in the manifest but missing; copy or export the bundle again")
+        if path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
+            raise BundleCorrupt(f"{path}: checksum differs from the manifest's; copy or export the bundle again")
+
+
+def _schema_version(text: str) -> int:
+    class Head(BaseModel):
+        schema_version: int
+
+    return Head.model_validate_json(text).schema_version

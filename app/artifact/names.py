@@ -1,0 +1,50 @@
+"""Names and codes that both sides write once and import: behaviours, files, tensors."""
+
+from typing import Final
+
+SCHEMA_VERSION: Final = 1
+
+# Behaviours. 0 pads; the codes are stored in bundles and event records, so they never change meaning.
+PAD: Final = 0
+VIEW: Final = 1
+CART: Final = 2
+PURCHASE: Final = 3
+BEHAVIOURS: Final = {"view": VIEW, "cart": CART, "purchase": PURCHASE}
+BEHAVIOUR_NAMES: Final = {code: name for name, code in BEHAVIOURS.items()}
+
+PADDING_ROW: Final = 0  # item row 0 is no item: it pads event windows and exclude lists
+
+# Files of a bundle, relative to its folder.
+MANIFEST: Final = "manifest.json"
+RETRIEVE_GRAPH: Final = "retrieve.onnx"
+RANK_GRAPH: Final = "rank.onnx"
+ITEM_VECTORS: Final = "items/vectors.npy"  # int8 [rows, dim]
+ITEM_SCALES: Final = "items/scales.npy"  # float32 [rows]
+ITEM_POPULARITY: Final = "items/popularity.npy"  # float32 [rows]
+ITEM_IDS: Final = "items/ids"  # a text column
+CATALOGUE: Final = "catalogue"  # folder of columns
+USER_HASHES: Final = "users/hashes.npy"  # uint64 [users], ascending
+USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # float16 [users, dim]
+USER_LONG_WEIGHTS: Final = "users/long_weights.npy"  # float32 [users]
+USER_EVENT_OFFSETS: Final = "users/event_offsets.npy"  # int64 [users + 1]
+USER_EVENT_ROWS: Final = "users/event_rows.npy"  # int32 [events], oldest first within a user
+USER_EVENT_TYPES: Final = "users/event_types.npy"  # uint8 [events]
+USER_EVENT_TIMES: Final = "users/event_times.npy"  # float64 [events], unix seconds or NaN
+WARMUP: Final = "warmup"  # folder of request arrays
+GOLDEN_ROWS: Final = "golden/rows.npy"  # int32 [requests, 10]
+GOLDEN_SCORES: Final = "golden/scores.npy"  # float32 [requests, 10]
+
+# Tensors of retrieve.onnx.
+IN_EVENT_VECTORS: Final = "event_vectors"  # float32 [batch, window, dim]
+IN_EVENT_TYPES: Final = "event_types"  # int64 [batch, window]
+IN_AGE_BUCKETS: Final = "age_buckets"  # int64 [batch, window]
+IN_LONG_VECTOR: Final = "long_vector"  # float32 [batch, dim]
+IN_LONG_WEIGHT: Final = "long_weight"  # float32 [batch, 1]
+IN_GIVEN_QUERY: Final = "given_query"  # float32 [batch, dim]
+IN_GIVEN: Final = "given"  # bool [batch, 1]
+IN_ITEM_MASK: Final = "item_mask"  # bool [1 or batch, rows]
+IN_EXCLUDE_ROWS: Final = "exclude_rows"  # int64 [batch, excluded]
+IN_TOP_K: Final = "top_k"  # int64 [1]
+OUT_SCORES: Final = "scores"  # float32 [batch, top_k]
+OUT_ROWS: Final = "rows"  # int64 [batch, top_k]
+OUT_QUERY: Final = "query_vector"  # float32 [batch, dim]

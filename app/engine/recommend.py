@@ -1,0 +1,41 @@
+"""One batch of requests, from arrays to ranked items. Reads as a table of contents."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.candidates import Candidates, replace_with_popular
+from app.engine.ranking import order_by
+from app.engine.requests import ALL_STAGES, RequestBatch, Stages
+from app.engine.snapshot import Snapshot
+
+
+def recommend(
+    snapshot: Snapshot,
+    batch: RequestBatch,
+    depth: int,
+    stages: Stages = ALL_STAGES,
+    item_mask: NDArray[np.bool_] | None = None,
+) -> Candidates:
+    """The best `depth` items of every request, best first; row 0 fills up where fewer remain.
+
+    A request's answer does not depend on what else is in the batch.
+
+    Args:
+        snapshot: the loaded bundle.
+        batch: the requests.
+        depth: items per request.
+        stages: which stages run.
+        item_mask: `[1 or batch, rows]`, false for items that must not be answered.
+    """
+    candidates = snapshot.retriever.run(batch, depth, item_mask)
+    candidates = replace_with_popular(
+        candidates,
+        ~batch.has_signal() if stages.retrieval else np.ones(len(batch), dtype=bool),
+        snapshot.items,
+        batch.exclude_rows,
+        item_mask,
+    )
+    if stages.ranking and snapshot.ranker is not None:
+        features = snapshot.ranker.features(batch, candidates)
+        candidates = order_by(candidates, snapshot.ranker.score(features))
+    return candidates

@@ -1,0 +1,130 @@
+"""A bundle, loaded and verified: what a request holds from start to end."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.bundle_store import resolve
+from app.artifact.manifest import Manifest, read_manifest, verify_files
+from app.engine.candidates import Candidates
+from app.engine.catalogue import Catalogue, read_catalogue
+from app.engine.items import Items, read_items
+from app.engine.ranking import Ranker
+from app.engine.requests import RequestBatch
+from app.engine.retrieve import Retriever
+from app.engine.runtime import open_session
+from app.errors import BundleCorrupt, GoldenMismatch
+
+GOLDEN_DEPTH = 10
+MIN_GOLDEN_OVERLAP = 0.9
+MAX_GOLDEN_ERROR = 0.02  # of the score, relative to the largest golden score
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One loaded bundle. Immutable: a reload makes another and swaps the reference."""
+
+    folder: Path
+    manifest: Manifest
+    items: Items
+    catalogue: Catalogue
+    retriever: Retriever
+    ranker: Ranker | None
+
+
+def load_snapshot(path: Path, threads: int = 1) -> Snapshot:
+    """Load the bundle at `path` (a bundle, or a store of bundles), verify it, and warm it up.
+
+    Args:
+        path: the folder.
+        threads: threads inside one run of a graph; 0 takes all cores.
+
+    Raises:
+        BundleCorrupt: a file is missing, different from its checksum, or unreadable.
+        BundleSchema: it was written for another version of this code.
+        GoldenMismatch: it answers its own warm-up requests otherwise than when it was made.
+    """
+    folder = resolve(path)
+    manifest = read_manifest(folder)
+    verify_files(folder, manifest)
+    snapshot = open_snapshot(folder, manifest, threads)
+    check_golden(snapshot)
+    return snapshot
+
+
+def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
+    """Load without comparing golden answers, as the exporter does to make them."""
+    try:
+        items = read_items(folder, manifest.shapes)
+        catalogue = read_catalogue(folder, manifest.catalogue_columns)
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
+    retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
+    return Snapshot(folder, manifest, items, catalogue, retriever, ranker=None)
+
+
+def check_golden(snapshot: Snapshot) -> None:
+    """Answer the warm-up requests and compare with the golden answers.
+
+    Instruction sets and runtime versions differ in the last digits, so the comparison is by overlap of the top 10
+    and by score within a tolerance.
+
+    Raises:
+        GoldenMismatch: overlap or scores are off.
+    """
+    batch = read_warmup(snapshot.folder)
+    if not len(batch):
+        return
+    try:
+        rows = np.load(snapshot.folder / names.GOLDEN_ROWS, allow_pickle=False)
+        scores = np.load(snapshot.folder / names.GOLDEN_SCORES, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BundleCorrupt(f"{snapshot.folder}: golden answers cannot be read ({error})") from error
+    answers = golden_answers(snapshot, batch)
+    overlap = golden_overlap(rows, answers.rows)
+    shown = np.isfinite(scores) & np.isfinite(answers.scores)
+    error_ = np.abs(np.where(shown, scores - answers.scores, 0.0)).max(initial=0.0)
+    largest = np.abs(scores[np.isfinite(scores)]).max(initial=1e-6)
+    if overlap < MIN_GOLDEN_OVERLAP or error_ > MAX_GOLDEN_ERROR * largest:
+        raise GoldenMismatch(
+            f"{snapshot.folder / names.GOLDEN_ROWS}: expected the golden answers (overlap@10 of at least "
+            f"{MIN_GOLDEN_OVERLAP}, scores within {MAX_GOLDEN_ERROR:.0%}), came overlap {overlap:.3f} and error "
+            f"{error_ / largest:.1%}; export the bundle again, with `--weight-bits 7` for processors without VNNI"
+        )
+
+
+def golden_answers(snapshot: Snapshot, batch: RequestBatch) -> Candidates:
+    """What the warm-up requests are answered with by retrieval."""
+    return snapshot.retriever.run(batch, GOLDEN_DEPTH)
+
+
+def golden_overlap(expected: NDArray[np.int64], came: NDArray[np.int64]) -> float:
+    """Mean share of the expected rows that came, over requests."""
+    shares = [
+        len(np.intersect1d(want[want > 0], got)) / max(1, int((want > 0).sum()))
+        for want, got in zip(expected, came, strict=True)
+    ]
+    return float(np.mean(shares))
+
+
+def write_warmup(folder: Path, batch: RequestBatch) -> None:
+    """Store the arrays of `batch` in the bundle."""
+    below = folder / names.WARMUP
+    below.mkdir(parents=True, exist_ok=True)
+    for field in fields(batch):
+        value = getattr(batch, field.name)
+        if value is not None:
+            np.save(below / f"{field.name}.npy", value)
+
+
+def read_warmup(folder: Path) -> RequestBatch:
+    """The inverse of `write_warmup`."""
+    below = folder / names.WARMUP
+    try:
+        arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(below.glob("*.npy"))}
+        return RequestBatch(**arrays)
+    except (OSError, ValueError, TypeError) as error:
+        raise BundleCorrupt(f"{below}: warm-up requests cannot be read ({error}); export it again") from error

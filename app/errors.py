@@ -1,0 +1,122 @@
+"""Every error that Aisle raises on purpose, as one tree.
+
+    AisleError
+    ├── InputError                what somebody gave the offline job cannot be used
+    │   ├── DatasetError          dataset.toml, or the files and columns that it names
+    │   └── RunFolderError        a run folder is locked, incomplete or of another data set
+    ├── SettingsError             a setting of the service is unknown, mistyped or contradictory
+    ├── RuntimeMissing            an optional dependency is not installed
+    ├── TrainingError             training cannot go on (no signal, a loss that is not a number)
+    ├── BundleError               a bundle must not be served
+    │   ├── BundleCorrupt         a file is missing or its checksum differs
+    │   ├── BundleSchema          written for another version of this code
+    │   └── GoldenMismatch        it answers otherwise than when it was made
+    ├── RequestError              a request cannot be answered as it stands
+    │   ├── InvalidRequest        a field is wrong
+    │   ├── NotYet                a field of the contract that this version does not serve
+    │   └── ItemNotFound          no such item
+    └── ServiceNotReady           no bundle is loaded yet
+
+Messages say what was expected, what came, and what to do. The HTTP status of each stands in one table, in `app.api`.
+"""
+
+
+class AisleError(Exception):
+    """The root: catch it to tell an intended refusal from a defect."""
+
+    code = "internal_error"
+
+    @property
+    def message(self) -> str:
+        """The text given when it was raised."""
+        return str(self.args[0]) if self.args else self.code
+
+
+class InputError(AisleError):
+    """What somebody gave the offline job cannot be used."""
+
+    code = "invalid_input"
+
+
+class DatasetError(InputError):
+    """`dataset.toml`, or the files and columns that it names, are wrong."""
+
+    code = "invalid_dataset"
+
+
+class RunFolderError(InputError):
+    """A run folder is in use, incomplete, or belongs to another data set."""
+
+    code = "invalid_run_folder"
+
+
+class SettingsError(AisleError):
+    """A setting of the service is unknown, mistyped or contradictory."""
+
+    code = "invalid_settings"
+
+
+class RuntimeMissing(AisleError):
+    """An optional dependency is not installed."""
+
+    code = "runtime_missing"
+
+
+class TrainingError(AisleError):
+    """Training cannot go on."""
+
+    code = "training_failed"
+
+
+class BundleError(AisleError):
+    """A bundle must not be served."""
+
+    code = "bundle_refused"
+
+
+class BundleCorrupt(BundleError):
+    """A file of the bundle is missing or its checksum differs."""
+
+    code = "bundle_corrupt"
+
+
+class BundleSchema(BundleError):
+    """The bundle was written for another version of this code."""
+
+    code = "bundle_schema"
+
+
+class GoldenMismatch(BundleError):
+    """The bundle answers otherwise than when it was made."""
+
+    code = "bundle_golden_mismatch"
+
+
+class RequestError(AisleError):
+    """A request cannot be answered as it stands."""
+
+    code = "invalid_request"
+
+
+class InvalidRequest(RequestError):
+    """A field of the request is wrong."""
+
+    code = "invalid_request"
+
+
+class NotYet(RequestError):
+    """The request names a field of the contract that this version does not serve."""
+
+    code = "not_yet"
+
+
+class ItemNotFound(RequestError):
+    """No item of that id is in the catalogue."""
+
+    code = "item_not_found"
+
+
+class ServiceNotReady(AisleError):
+    """No bundle is loaded yet."""
+
+    code = "not_ready"

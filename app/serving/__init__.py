@@ -1,0 +1,1 @@
+"""Between HTTP and engine: fetch state, batch, run, assemble the answer."""

@@ -1,0 +1,50 @@
+"""A call and its answer, as the service knows them: no HTTP, no JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.artifact.names import PADDING_ROW
+from app.engine.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class GivenEvents:
+    """The history that a caller keeps itself, oldest first; three lists of one length."""
+
+    item_ids: Sequence[str]
+    types: Sequence[int]  # behaviour codes
+    times: Sequence[float]  # unix seconds, NaN when unknown
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendCall:
+    """What one caller wants."""
+
+    k: int
+    user_id: str | None = None
+    visitor_id: str | None = None  # looked up like a user when there is no user, or nothing is known of it
+    context_item_ids: Sequence[str] = ()  # seen just now, the newest last
+    recent_events: GivenEvents | None = None  # replaces what is stored
+    exclude_item_ids: Sequence[str] = ()
+    explain: bool = False
+    similar_to: int = PADDING_ROW  # an item row: its neighbours are wanted, whoever asks
+
+    def user_ids(self) -> list[str]:
+        """The ids under which a state may be stored, the preferred one first."""
+        if self.recent_events is not None or self.similar_to:
+            return []
+        return [user_id for user_id in (self.user_id, self.visitor_id) if user_id is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """At most `k` items, best first."""
+
+    model_version: str
+    item_rows: list[int]
+    item_ids: list[str]
+    scores: list[float]
+    reasons: list[list[Reason]] | None  # of each item; `None` when not asked for
+    total: int  # candidates that were found
+    degraded: list[str]  # what was missing
+    stages: list[tuple[str, float]]  # name and seconds, of the batch that it was answered in

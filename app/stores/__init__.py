@@ -1,0 +1,1 @@
+"""State outside the engine, behind small protocols."""

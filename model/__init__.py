@@ -1,0 +1,1 @@
+"""The network: tensors in, tensors out. No files, no Redis, no HTTP."""

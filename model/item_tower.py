@@ -1,0 +1,107 @@
+"""The item tower: id, text and attributes, passed over the heterogeneous graph."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from model.sparse import SparseMatrix
+from model.weighted_mean_conv import WeightedMeanConv
+
+
+@dataclass(frozen=True)
+class ItemGraph:
+    """What the item tower reads. Every relation is `[targets, sources]` with rows that sum to 1 (or to 0)."""
+
+    items: int  # rows, the padding row included
+    attributes: int
+    text_buckets: int
+    text: SparseMatrix | None  # [items, text_buckets] idf-weighted, rows of unit length
+    item_attributes: SparseMatrix | None  # [items, attributes]
+    item_items: SparseMatrix | None  # [items, items] co-occurrence
+    behaviours: dict[str, tuple[SparseMatrix, SparseMatrix]] = field(default_factory=dict)
+    """Behaviour -> (`[users, items]`, `[items, users]`)."""
+
+    def to(self, device: torch.device) -> "ItemGraph":
+        """The same graph on a device."""
+
+        def move(matrix: SparseMatrix | None) -> SparseMatrix | None:
+            return None if matrix is None else matrix.to(device)
+
+        return ItemGraph(
+            self.items,
+            self.attributes,
+            self.text_buckets,
+            move(self.text),
+            move(self.item_attributes),
+            move(self.item_items),
+            {name: (users.to(device), items.to(device)) for name, (users, items) in self.behaviours.items()},
+        )
+
+
+class GraphLayer(nn.Module):
+    r"""One round of message passing to the items.
+
+    :math:`h' = h + \sum_r g_r m_r + V \sigma(W [h, m_1, .., m_R])`: the update of the design (concatenation, linear,
+    ReLU) on top of a gated linear term, which alone is the propagation of He et al., "LightGCN" (SIGIR 2020), eq. 3.
+    `V` starts at zero, so that training starts from the linear propagation.
+    """
+
+    def __init__(self, dim: int, relations: list[str], gate: float) -> None:
+        super().__init__()
+        self.relations = relations
+        self.gates = nn.Parameter(torch.full((len(relations),), gate))
+        self.inner = nn.Linear(dim * (1 + len(relations)), dim)
+        self.outer = nn.Linear(dim, dim, bias=False)
+        nn.init.zeros_(self.outer.weight)
+
+    def forward(self, features: Tensor, messages: dict[str, Tensor]) -> Tensor:
+        """Features `[items, dim]` and one message `[items, dim]` a relation -> `[items, dim]`."""
+        ordered = [messages[name] for name in self.relations]
+        updated: Tensor = features + self.outer(torch.relu(self.inner(torch.cat([features, *ordered], dim=1))))
+        for gate, message in zip(self.gates, ordered, strict=True):
+            updated = updated + gate * message
+        return updated
+
+
+class ItemTower(nn.Module):
+    """Item features `[items, dim]` after `layers` rounds of message passing."""
+
+    def __init__(self, graph: ItemGraph, dim: int, layers: int, id_dropout: float, gate: float = 0.5) -> None:
+        super().__init__()
+        self.id_dropout = id_dropout
+        self.ids = nn.Parameter(torch.randn(graph.items, dim) * dim**-0.5)
+        self.unseen = nn.Parameter(torch.zeros(dim))
+        self.text = nn.Parameter(torch.randn(graph.text_buckets, dim) * dim**-0.5) if graph.text else None
+        self.attributes = (
+            nn.Parameter(torch.randn(graph.attributes, dim) * dim**-0.5) if graph.item_attributes else None
+        )
+        self.mean = WeightedMeanConv()
+        relations = ["item"] if graph.item_items else []
+        relations += list(graph.behaviours)
+        self.layers = nn.ModuleList(GraphLayer(dim, relations, gate / max(1, len(relations))) for _ in range(layers))
+
+    def forward(self, graph: ItemGraph, known: Tensor) -> Tensor:
+        """Item features.
+
+        Args:
+            graph: the graph.
+            known: `[items]` bool, false for items never seen in training: their id embedding is noise, so a shared
+                one stands in, as it does for ids dropped in training.
+        """
+        kept = known
+        if self.training and self.id_dropout:
+            kept = known & (torch.rand(len(known), device=known.device) >= self.id_dropout)
+        features = torch.where(kept[:, None], self.ids, self.unseen)
+        if self.text is not None and graph.text is not None:
+            features = features + graph.text @ self.text
+        if self.attributes is not None and graph.item_attributes is not None:
+            features = features + self.mean(self.attributes, graph.item_attributes)
+        for layer in self.layers:
+            messages: dict[str, Tensor] = {}
+            if graph.item_items:
+                messages["item"] = self.mean(features, graph.item_items)
+            for behaviour, (to_users, to_items) in graph.behaviours.items():
+                messages[behaviour] = self.mean(self.mean(features, to_users), to_items)
+            features = layer(features, messages)
+        return features

@@ -1,0 +1,67 @@
+"""The query tower: what a user wants now, from the events; the part of the network that runs online."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.session_encoder import SessionEncoder
+
+
+class QueryTower(nn.Module):
+    r"""The last graph layer of the user, applied to the events at hand, joined with the session encoder.
+
+    :math:`m = \frac{S + \sum_j w_j z_j}{c + \sum_j w_j}` is the weighted mean over the user's items, where `S` and `c`
+    carry the events older than the window; then
+    :math:`q = \frac{1}{T} \mathrm{unit}(g_m m + g_s s + V \sigma(W [m, s]))` with the session state `s`.
+    """
+
+    def __init__(self, dim: int, heads: int, window: int, types: int, ages: int, dropout: float, ordered: bool) -> None:
+        super().__init__()
+        self.window = window
+        self.ordered = ordered
+        self.type_weight = nn.Parameter(torch.zeros(types))
+        self.age_weight = nn.Parameter(torch.zeros(ages))
+        self.distance_weight = nn.Parameter(-0.05 * torch.arange(window).float() if ordered else torch.zeros(window))
+        self.session = SessionEncoder(dim, heads, window, types, ages, dropout) if ordered else None
+        self.gates = nn.Parameter(torch.tensor([1.0, 1.0]))
+        self.inner = nn.Linear(2 * dim, 2 * dim)
+        self.outer = nn.Linear(2 * dim, dim, bias=False)
+        nn.init.zeros_(self.outer.weight)
+        self.dropout = nn.Dropout(dropout)
+        self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
+
+    def event_weights(self, types: Tensor, ages: Tensor, distance: Tensor) -> Tensor:
+        """Weights of events in the mean; shapes broadcast against each other. Unordered events have no distance."""
+        weight = self.type_weight[types] + self.age_weight[ages]
+        return torch.exp(weight + self.distance_weight[distance] if self.ordered else weight)
+
+    def forward(self, events: Tensor, types: Tensor, ages: Tensor, long_vector: Tensor, long_weight: Tensor) -> Tensor:
+        """Query vectors.
+
+        Args:
+            events: `[batch, window, dim]` item vectors, newest last, zeros for padding.
+            types: `[batch, window]` behaviours, 0 for padding.
+            ages: `[batch, asking, window]` age buckets seen from the asking positions, which are the last ones.
+            long_vector: `[batch, dim]`.
+            long_weight: `[batch, 1]`.
+
+        Returns:
+            `[batch, asking, dim]`.
+        """
+        asking = ages.shape[1]
+        length = events.shape[1]
+        own = torch.arange(length - asking, length, device=events.device)
+        distance = own[:, None] - torch.arange(length, device=events.device)[None, :]
+        visible = (types != 0)[:, None, :] & (distance >= 0)[None]
+        distance = distance.clamp(0, self.window - 1)
+        weights = self.event_weights(types[:, None, :], ages, distance) * visible
+        total = weights.sum(dim=2, keepdim=True) + long_weight[:, None, :]
+        mean = (weights @ events + long_vector[:, None, :]) / total.clamp(min=1e-6)
+        state = mean if self.session is None else self.session(events, types, distance, ages, visible)
+        return self.join(mean, state)
+
+    def join(self, mean: Tensor, state: Tensor) -> Tensor:
+        """Mean and session state, `[..., dim]` each -> query vectors of length `1 / temperature`."""
+        joined = self.outer(self.dropout(torch.relu(self.inner(torch.cat([mean, state], dim=-1)))))
+        query = self.gates[0] * mean + self.gates[1] * state + joined
+        return functional.normalize(query, dim=-1) / self.log_temperature.exp()

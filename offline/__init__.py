@@ -1,0 +1,1 @@
+"""The job: from raw logs to a published bundle."""

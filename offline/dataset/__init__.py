@@ -1,0 +1,1 @@
+"""A shop's logs and catalogue: described by `dataset.toml`, ingested once, cut once."""

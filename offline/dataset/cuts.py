@@ -1,0 +1,140 @@
+"""The ways to cut a log in two: what was known, and what is held out.
+
+A frame of events here is sorted by (user_id, order). A cut answers with one boolean a row: held out or not.
+"""
+
+import numpy as np
+import polars as pl
+
+from app.errors import DatasetError
+
+PURCHASE = 3
+
+MAX_USERS_NEXT_ITEM = 5_000
+MAX_USERS_ALL_ITEMS = 3_000
+USERS_SHARE = 0.1
+ITEMS_SHARE = 0.2
+MIN_EVENTS_NEXT_ITEM = 3
+
+_HELD = "held_out"
+
+
+def time_of_share(times: pl.Series, share: float) -> float:
+    """The clock time (unix seconds) strictly before which about `share` of `times` lie.
+
+    Raises:
+        DatasetError: nothing lies before it.
+    """
+    ordered = times.drop_nulls().sort()
+    if ordered.is_empty():
+        raise DatasetError("expected clock times to split by, found none: split by `last` or `random` instead")
+    cut = float(ordered[min(int(share * ordered.len()), ordered.len() - 1)])
+    if cut <= ordered[0]:
+        raise DatasetError(
+            f"expected events before the cut at a share of {share:g}, found none "
+            f"(too many of the {ordered.len()} times are the same): "
+            "split by a larger share, by `last` or by `random`"
+        )
+    return cut
+
+
+def last_item(
+    events: pl.DataFrame,
+    wanted: pl.Expr,
+    rng: np.random.Generator,
+    *,
+    unseen: bool = False,
+    min_events: int = MIN_EVENTS_NEXT_ITEM,
+    users_share: float = USERS_SHARE,
+    max_users: int | None = MAX_USERS_NEXT_ITEM,
+) -> pl.Series:
+    """Held out: the last `wanted` event of sampled users, and all that follows it; everybody keeps an event.
+
+    With `unseen`, the user's earlier events on that item are held out too: a ranking that hides seen items
+    could never show it. Users with fewer than `min_events` events are never sampled; at most `users_share` of
+    all users and `max_users` are.
+    """
+    placed = events.select(
+        "user_id",
+        "item_id",
+        pl.int_range(pl.len()).over("user_id").alias("place"),
+        pl.len().over("user_id").alias("of"),
+        wanted.alias("wanted"),
+    )
+    last = (
+        placed.filter(pl.col("wanted") & (pl.col("place") > 0) & (pl.col("of") >= min_events))
+        .group_by("user_id")
+        .agg(pl.col("place").max().alias("from"), pl.col("item_id").sort_by("place").last().alias("held_item"))
+    )
+    again = (pl.col("item_id") == pl.col("held_item")) if unseen else pl.lit(value=False)
+    placed = placed.join(last, on="user_id", how="left", maintain_order="left").with_columns(
+        ((pl.col("place") >= pl.col("from")) | again).fill_null(value=False).alias(_HELD)
+    )
+    able = (
+        placed.group_by("user_id")
+        .agg(pl.col(_HELD).any().alias("any"), pl.col(_HELD).all().alias("all"))
+        .filter(pl.col("any") & ~pl.col("all"))
+        .sort("user_id")
+        .select("user_id", pl.lit(value=True).alias("chosen"))
+    )
+    chosen = _sample(able, events.get_column("user_id").n_unique(), rng, users_share, max_users)
+    held = placed.join(chosen, on="user_id", how="left", maintain_order="left")
+    return held.select((pl.col(_HELD) & pl.col("chosen")).fill_null(value=False)).to_series()
+
+
+def some_items(
+    events: pl.DataFrame,
+    wanted: pl.Expr,
+    rng: np.random.Generator,
+    *,
+    items_share: float = ITEMS_SHARE,
+    users_share: float = USERS_SHARE,
+    max_users: int | None = MAX_USERS_ALL_ITEMS,
+) -> pl.Series:
+    """Held out: every event of sampled users on a random `items_share` of their distinct `wanted` items.
+
+    Users with a single such item are never sampled; at most `users_share` of all users and `max_users` are.
+    At least one item is held out and one is left.
+    """
+    pairs = events.filter(wanted).select("user_id", "item_id").unique().sort("user_id", "item_id")
+    able = pairs.group_by("user_id").len("of").filter(pl.col("of") >= 2).sort("user_id")
+    chosen = _sample(able, events.get_column("user_id").n_unique(), rng, users_share, max_users)
+    drawn = pairs.join(chosen, on="user_id", how="inner", maintain_order="left")
+    drawn = drawn.with_columns(pl.Series("draw", rng.random(drawn.height), pl.Float64))
+    quota = (pl.col("of") * items_share).floor().clip(1, None)
+    taken = drawn.filter(pl.col("draw").rank("ordinal").over("user_id") <= quota)
+    held = events.join(
+        taken.select("user_id", "item_id", pl.lit(value=True).alias(_HELD)),
+        on=["user_id", "item_id"],
+        how="left",
+        maintain_order="left",
+    )
+    return held.get_column(_HELD).fill_null(value=False)
+
+
+def scored(events: pl.DataFrame, task: str, eligible: pl.Expr, held_out: pl.Expr) -> pl.Series:
+    """Which rows are the targets, among those both `held_out` and `eligible`.
+
+    next_item: the first of each user. all_items: the first of each user and item. search: those with a query,
+    the first of each user, query and item.
+    """
+    keys = {"all_items": ["user_id", "item_id"], "search": ["user_id", "query", "item_id"]}.get(task, ["user_id"])
+    rows = events.with_row_index("at").filter(held_out & eligible)
+    if task == "search":
+        rows = rows.filter(pl.col("query").is_not_null())
+    first = rows.unique(keys, keep="first", maintain_order=True).get_column("at")
+    marks = np.zeros(events.height, dtype=np.bool_)
+    marks[first.to_numpy()] = True
+    return pl.Series("target", marks)
+
+
+def not_bought_before(events: pl.DataFrame) -> pl.Series:
+    """Where the user had not purchased the row's item before that row."""
+    bought = pl.col("order").filter(pl.col("type") == PURCHASE).min().over("user_id", "item_id")
+    return events.select((bought.is_null() | (bought >= pl.col("order"))).alias("fresh")).to_series()
+
+
+def _sample(users: pl.DataFrame, of: int, rng: np.random.Generator, share: float, at_most: int | None) -> pl.DataFrame:
+    """At least one of `users` when there is any, at most `share` of all `of` users and `at_most`."""
+    count = min(users.height, max(1, int(of * share)), users.height if at_most is None else at_most)
+    return users[np.sort(rng.choice(users.height, size=count, replace=False))] if count else users

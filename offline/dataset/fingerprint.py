@@ -1,0 +1,29 @@
+"""A checksum of what tables hold, whatever file format or library version wrote them."""
+
+import hashlib
+from collections.abc import Mapping
+
+import polars as pl
+
+_ROWS = 500_000
+
+
+def fingerprint(tables: Mapping[str, pl.DataFrame]) -> str:
+    """The sha256, in hex, over names, columns and values of `tables`, in their order."""
+    digest = hashlib.sha256()
+    for name, table in tables.items():
+        digest.update(f"{name} {table.height} {' '.join(table.columns)}\n".encode())
+        for part in table.iter_slices(_ROWS):
+            for column in part.iter_columns():
+                digest.update(_content(column))
+    return digest.hexdigest()
+
+
+def _content(column: pl.Series) -> bytes:
+    """Values as bytes. Unit separators end a value and NUL stands for null, neither of which text holds."""
+    if column.dtype.is_numeric():
+        return column.cast(pl.Float64).to_numpy().tobytes()
+    if column.dtype == pl.List:
+        column = column.list.join("\x1e")
+    joined = column.cast(pl.String).fill_null("\x00").str.join("\x1f").item()
+    return f"{joined}\x1d".encode()

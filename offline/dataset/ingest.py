@@ -1,0 +1,137 @@
+"""Ingest: the files of a `dataset.toml` become typed tables of one form, every bad row accounted for."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from app.errors import DatasetError
+from offline.dataset.clean_events import EVENTS_SCHEMA, CleanEvents, clean_events, wanted_events
+from offline.dataset.clean_items import (
+    ITEMS_SCHEMA,
+    USERS_SCHEMA,
+    CleanRows,
+    clean_items,
+    clean_users,
+    wanted_items,
+    wanted_users,
+)
+from offline.dataset.fingerprint import fingerprint
+from offline.dataset.folder import refuse_foreign, whole_folder
+from offline.dataset.progress import Progress, silent
+from offline.dataset.reading import Wanted, find_files, number, present, read_columns, scan, text
+from offline.dataset.rejects import REJECTED_SCHEMA
+from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec
+
+SUMMARY_FILE = "summary.json"
+
+Summary = dict[str, object]
+
+_NONE_READ: Summary = {"read": 0, "kept": 0, "duplicates": 0, "rejected": 0, "reasons": {}}
+
+
+def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, max_bad_share: float = 0.05) -> Summary:
+    """Write what `spec` describes to the folder `out`, whole or not at all, and return its summary.
+
+    `events.parquet` (sorted by user_id, order), `items.parquet` (sorted by item_id), `users.parquet`,
+    `rejected.parquet` and `summary.json`; for graded_search `queries.parquet` (query_id, query) and
+    `judgments.parquet` (query_id, item_id, relevance) too. Tables that the set lacks are empty.
+
+    Raises:
+        DatasetError: a file or column is missing, or more than `max_bad_share` of a table is bad.
+        RunFolderError: `out` holds something else.
+    """
+    tell = progress or silent
+    refuse_foreign(out, SUMMARY_FILE)
+    _check_columns(spec)
+    tell(0, 4, "reading events")
+    events = clean_events(spec, spec.events, max_bad_share) if spec.events else _no_events()
+    tell(1, 4, "reading the catalogue")
+    items = clean_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
+    users = clean_users(spec, spec.users, max_bad_share) if spec.users else _no_rows(USERS_SCHEMA)
+    tell(2, 4, "counting")
+    tables = {"events": events.events, "items": items.rows, "users": users.rows, **_graded(spec)}
+    summary = _summary(spec, events, items, users) | {"fingerprint": fingerprint(tables)}
+    tell(3, 4, "writing tables")
+    with whole_folder(out, SUMMARY_FILE) as folder:
+        for name, table in tables.items():
+            table.write_parquet(folder / f"{name}.parquet")
+        rejected = [part.rejected for part in (events, items, users)]
+        pl.concat(rejected).write_parquet(folder / "rejected.parquet")
+        (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    tell(4, 4, "ingested")
+    return summary
+
+
+def _check_columns(spec: DatasetSpec) -> None:
+    """Every column of every table is there, before the first is read."""
+    tables: list[tuple[str, tuple[str, ...], list[Wanted]]] = []
+    if spec.events:
+        tables.append(("events", spec.events.path, wanted_events(spec, spec.events)))
+    if spec.items:
+        tables.append(("items", spec.items.path, wanted_items(spec, spec.items)))
+    if spec.users:
+        tables.append(("users", spec.users.path, wanted_users(spec, spec.users)))
+    for name, paths, wanted in tables:
+        at = spec.toml.at(name, "path")
+        files = find_files(spec.root, paths, at)
+        present(scan(files, at), files, wanted)
+
+
+def _graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
+    """The queries and judgments of a graded search, relevance as f64; nothing for another task."""
+    if spec.evaluation.task != "graded_search":
+        return {}
+    found = {}
+    for key, path, columns in (
+        ("queries", spec.evaluation.queries, ("query_id", "query")),
+        ("judgments", spec.evaluation.judgments, ("query_id", "item_id", "relevance")),
+    ):
+        at = spec.toml.at("evaluation", key)
+        files = find_files(spec.root, (path,), at)
+        raw = read_columns(files, [Wanted(column, column, at, required=True) for column in columns], at)
+        read = {"relevance": number}
+        rows = raw.select(read.get(column, text)(column, raw.schema[column]) for column in columns)
+        if sum(rows.null_count().row(0)):
+            raise DatasetError(
+                f"{at}: expected {', '.join(columns)} in every row of {path}, found an empty or unreadable "
+                "one: fill it in or remove the row"
+            )
+        found[key] = rows.unique(maintain_order=True)
+    return found
+
+
+def _no_events() -> CleanEvents:
+    return CleanEvents(
+        pl.DataFrame(schema=EVENTS_SCHEMA),
+        pl.DataFrame(schema=REJECTED_SCHEMA),
+        _NONE_READ,
+        False,
+        False,
+    )
+
+
+def _no_rows(schema: pl.Schema) -> CleanRows:
+    return CleanRows(pl.DataFrame(schema=schema), pl.DataFrame(schema=REJECTED_SCHEMA), _NONE_READ)
+
+
+def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: CleanRows) -> Summary:
+    rows = events.events
+    present_types = set(rows.filter(pl.col("split").ne_missing("test")).get_column("type").unique().to_list())
+    known = items.rows.select("item_id")
+    return {
+        "dataset": spec.name,
+        "events": events.counts
+        | {
+            "users": rows.get_column("user_id").n_unique(),
+            "items": rows.get_column("item_id").n_unique(),
+            "on_items_absent_from_catalogue": rows.join(known, on="item_id", how="anti").height,
+        },
+        "items": items.counts
+        | {f"missing_{name}": items.rows.get_column(name).null_count() for name in ("title", "category", "price")},
+        "users": users.counts,
+        "has_time": events.has_time,
+        "has_order": events.has_order,
+        "has_split": rows.get_column("split").is_not_null().any(),
+        "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in present_types],
+    }

@@ -1,0 +1,53 @@
+"""Bad rows: set aside with a reason, and too many of them stop the run."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from app.errors import DatasetError
+from offline.dataset.reading import FILE, ROW
+
+REASON = "reason"
+
+REJECTED_SCHEMA = pl.Schema({"file": pl.String, "row": pl.Int64, "reason": pl.String, "record": pl.String})
+
+
+def set_aside(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -> pl.DataFrame:
+    """The rows with a `reason`, as `rejected.parquet` keeps them: `file`, `row` (from 1), `reason`, `record`.
+
+    `record` is the row of `raw`, which stands in the same order as `rows`, as JSON.
+    """
+    bad = rows.get_column(REASON).is_not_null()
+    names = pl.Series(list(files), dtype=pl.String)
+    record = raw.filter(bad).select(
+        pl.struct(pl.all().exclude(ROW, FILE).cast(pl.String, strict=False)).struct.json_encode()
+    )
+    return rows.filter(bad).select(
+        pl.col(FILE).replace_strict(dict(enumerate(names)), return_dtype=pl.String).alias("file"),
+        pl.col(ROW).alias("row"),
+        pl.col(REASON).alias("reason"),
+        record.to_series().alias("record"),
+    )
+
+
+def refuse_too_many(rejected: pl.DataFrame, read: int, max_bad_share: float, at: str) -> None:
+    """Return when no more than `max_bad_share` of the `read` rows are rejected.
+
+    Raises:
+        DatasetError: more are; the message counts the reasons and shows the first row.
+    """
+    if rejected.height <= max_bad_share * read:
+        return
+    first = rejected.row(0, named=True)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in count_reasons(rejected).items())
+    raise DatasetError(
+        f"{at}: expected at most {max_bad_share:.1%} bad rows, found {rejected.height} of {read} "
+        f"({reasons}); the first is row {first['row']} of {first['file']}: {first['record']}. "
+        "Correct the column mapping or the rows, or allow a larger share"
+    )
+
+
+def count_reasons(rejected: pl.DataFrame) -> dict[str, int]:
+    """How many rows were rejected for each reason, the most frequent first."""
+    counts = rejected.group_by(REASON).len().sort(["len", REASON], descending=[True, False])
+    return dict(counts.iter_rows())

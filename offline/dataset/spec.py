@@ -1,0 +1,184 @@
+"""`dataset.toml`: what a data set consists of, which column means what, and how it is scored."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from app.errors import DatasetError
+from offline.dataset.reading import find_files
+from offline.dataset.toml_text import TomlText, read_toml
+
+Behaviour = Literal["view", "cart", "purchase"]
+Task = Literal["next_item", "all_items", "search", "graded_search"]
+Mask = Literal["seen", "purchased", "none"]
+
+BEHAVIOUR_CODES: dict[Behaviour, int] = {"view": 1, "cart": 2, "purchase": 3}
+"""The number that stands for each behaviour in the `type` column of every table."""
+
+SPEC_FILE = "dataset.toml"
+
+
+def _one_or_many(given: object) -> object:
+    return (given,) if isinstance(given, str) else given
+
+
+Column = Annotated[str, Field(min_length=1)]
+Columns = Annotated[tuple[Column, ...], BeforeValidator(_one_or_many)]
+Paths = Annotated[tuple[Column, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
+Masks = Annotated[tuple[Mask, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
+Metric = Annotated[str, Field(pattern=r"^(mrr|(hr|recall|precision|ndcg|mrr|map)@[1-9][0-9]*)$")]
+Metrics = Annotated[tuple[Metric, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EventsSpec(_Table):
+    """`[events]`: the files of what users did, and the column of each thing known about an event."""
+
+    path: Paths
+    user: Column = "user_id"
+    item: Column = "item_id"
+    type: Column = "event_type"
+    time: Column = "timestamp"
+    position: Column = "position"
+    query: Column = "query"
+    session: Column = "session_id"
+    split: Column = "split"
+    price: Column = "price"
+    quantity: Column = "quantity"
+    currency: Column = "currency"
+    types: Mapping[str, Behaviour] = Field(default_factory=dict)
+
+
+class ItemsSpec(_Table):
+    """`[items]`: the files of the catalogue, and the column of each thing known about an item."""
+
+    path: Paths
+    id: Column = "item_id"
+    title: Column = "title"
+    category: Column = "category"
+    brand: Column = "brand"
+    price: Column = "price"
+    text: Columns = ("description",)
+    attributes: Columns = ("attributes_json",)
+    in_stock: Column = "in_stock"
+
+
+class UsersSpec(_Table):
+    """`[users]`: the files of what is known about users besides their events."""
+
+    path: Paths
+    id: Column = "user_id"
+    attributes: Columns = ("segment",)
+
+
+class EvaluationSpec(_Table):
+    """`[evaluation]`: how the set is scored. `target_event` None counts every test event."""
+
+    task: Task = "next_item"
+    target_event: Behaviour | None = None
+    mask: Masks = ("seen",)
+    metrics: Metrics = ("hr@10", "ndcg@10")
+    queries: Column = "queries.parquet"
+    judgments: Column = "judgments.parquet"
+
+
+class _File(_Table):
+    name: Column
+    events: EventsSpec | None = None
+    items: ItemsSpec | None = None
+    users: UsersSpec | None = None
+    evaluation: EvaluationSpec = EvaluationSpec()
+
+
+class DatasetSpec(_File):
+    """A whole `dataset.toml`. Its relative paths start at `root`; `toml` is its text, for later errors."""
+
+    root: Path
+    toml: TomlText
+
+
+def load_spec(path: Path) -> DatasetSpec:
+    """Read `path`, a `dataset.toml` or the folder that holds one, and check that its files are there.
+
+    Raises:
+        DatasetError: no such file, no TOML, an unknown key, a wrong value, or a file it names is
+            missing. The message names the file, the line and the key.
+    """
+    path = path / SPEC_FILE if path.is_dir() else path
+    toml, raw = read_toml(path)
+    try:
+        file = _File.model_validate(raw)
+    except ValidationError as error:
+        raise DatasetError("\n".join(_explain(toml, each) for each in error.errors())) from None
+    evaluation = file.evaluation
+    if evaluation.task == "graded_search" and "mask" not in evaluation.model_fields_set:
+        evaluation = evaluation.model_copy(update={"mask": ("none",)})
+    spec = DatasetSpec.model_construct(
+        name=file.name,
+        root=path.parent,
+        events=file.events,
+        items=file.items,
+        users=file.users,
+        evaluation=evaluation,
+        toml=toml,
+    )
+    _require_tables(spec)
+    _require_files(spec)
+    return spec
+
+
+def _require_tables(spec: DatasetSpec) -> None:
+    task = spec.evaluation.task
+    needed = "items" if task == "graded_search" else "events"
+    if getattr(spec, needed) is None:
+        raise DatasetError(
+            f"{spec.toml.at()}: expected a table [{needed}], which the task {task} needs, found none: "
+            f"add [{needed}] with a path"
+        )
+
+
+def _require_files(spec: DatasetSpec) -> None:
+    for name, table in (("events", spec.events), ("items", spec.items), ("users", spec.users)):
+        if table is not None:
+            find_files(spec.root, table.path, spec.toml.at(name, "path"))
+    if spec.evaluation.task == "graded_search":
+        for key, path in (("queries", spec.evaluation.queries), ("judgments", spec.evaluation.judgments)):
+            find_files(spec.root, (path,), spec.toml.at("evaluation", key))
+
+
+_MODELS: dict[str, type[BaseModel]] = {
+    "events": EventsSpec,
+    "items": ItemsSpec,
+    "users": UsersSpec,
+    "evaluation": EvaluationSpec,
+}
+
+
+def _explain(toml: TomlText, error: ErrorDetails) -> str:
+    """One finding of pydantic, said with the line it is about."""
+    keys = tuple(part for part in error["loc"] if isinstance(part, str))
+    at = toml.at(*keys)
+    known = _MODELS.get(keys[0], _File).model_fields if len(keys) > 1 else _File.model_fields
+    match error["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(keys[-1], known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "remove or correct it"
+            return f"{at}: expected one of {', '.join(known)}, found the unknown key {keys[-1]!r}: {hint}"
+        case "missing":
+            return f"{at}: expected the key {keys[-1]!r}, found none: add it"
+        case "string_pattern_mismatch":
+            wanted = "hr@k, recall@k, precision@k, ndcg@k, mrr@k, map@k or mrr"
+        case "literal_error":
+            wanted = str(error.get("ctx", {}).get("expected", "a known word"))
+        case "model_type" | "model_attributes_type":
+            wanted = f"a table [{keys[-1]}]"
+        case _:
+            wanted = error["msg"].removeprefix("Input should be ")
+    return f"{at}: expected {wanted}, found {error['input']!r}: correct the value"

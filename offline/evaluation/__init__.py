@@ -1,0 +1,1 @@
+"""How good the answers are: protocols, metrics, intervals, and the baselines to beat."""

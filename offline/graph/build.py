@@ -1,0 +1,142 @@
+"""Build the graph from a split, write it as tables, and read it back as PyG `HeteroData`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from app.artifact.names import BEHAVIOUR_NAMES
+from app.artifact.tokenizer import TEXT_BUCKETS
+from model.item_tower import ItemGraph
+from model.sparse import SparseMatrix
+from offline.dataset.folder import whole_folder
+from offline.dataset.progress import Progress, silent
+from offline.dataset.split import META_FILE
+from offline.graph.co_occurrence import co_occurrence
+from offline.graph.item_features import item_attributes, item_text
+
+GRAPH_FILE = "graph.json"
+CO_OCCURS = ("item", "co_occurs", "item")
+DESCRIBES = ("attribute", "describes", "item")
+SPELLS = ("bucket", "spells", "item")
+HALF_LIFE_SHARE = 0.25
+"""An event loses half its weight over this share of the time that train spans."""
+
+
+def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> dict[str, int]:
+    """Write the graph of the split's train events and catalogue to `out`; returns edge counts by relation."""
+    tell = progress or silent
+    meta = json.loads((split / META_FILE).read_text("utf-8"))
+    items, train = pl.read_parquet(split / "items.parquet"), pl.read_parquet(split / "train.parquet")
+    train = train.filter(pl.col("item") > 0)
+    with whole_folder(out, GRAPH_FILE) as folder:
+        tables: dict[str, pl.DataFrame] = {}
+        tell(0, 4, "events")
+        tables.update(_behaviours(train))
+        tell(1, 4, "co-occurrence")
+        pairs = co_occurrence(train, items.height + 1, meta["has_order"]).tocoo()
+        tables["__".join(CO_OCCURS)] = _table(pairs.col, pairs.row, pairs.data)
+        tell(2, 4, "attributes")
+        edges, attributes = item_attributes(items)
+        tables["__".join(DESCRIBES)] = _table(*(edges[name].to_numpy() for name in ("attribute", "item", "weight")))
+        tell(3, 4, "text")
+        text = item_text(items)
+        tables["__".join(SPELLS)] = _table(*(text[name].to_numpy() for name in ("bucket", "item", "weight")))
+        for name, table in tables.items():
+            table.write_parquet(folder / f"{name}.parquet")
+        nodes = {
+            "item": items.height + 1,
+            "user": int(meta["n_users"]),
+            "attribute": len(attributes),
+            "bucket": TEXT_BUCKETS,
+        }
+        edges_by_relation = {name: table.height for name, table in tables.items()}
+        (folder / GRAPH_FILE).write_text(json.dumps({"nodes": nodes, "edges": edges_by_relation}, indent=2) + "\n")
+        tell(4, 4, "written")
+    return edges_by_relation
+
+
+def read_graph(folder: Path) -> HeteroData:
+    """The graph: `edge_index` `[2, edges]` from source to target and `edge_weight` `[edges]` for every relation."""
+    described = json.loads((folder / GRAPH_FILE).read_text("utf-8"))
+    data = HeteroData()
+    for node, count in described["nodes"].items():
+        data[node].num_nodes = count
+    for name in described["edges"]:
+        table = pl.read_parquet(folder / f"{name}.parquet")
+        edge = data[tuple(name.split("__"))]
+        edge.edge_index = torch.from_numpy(table.select("source", "target").to_numpy().T.copy())
+        edge.edge_weight = torch.from_numpy(table["weight"].to_numpy().copy())
+    return data
+
+
+def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
+    """The relations of `data` as the item tower reads them; relations without an edge are left out."""
+    items = int(data["item"].num_nodes)
+
+    def matrix(relation: tuple[str, str, str], *, mean: bool, reverse: bool = False) -> SparseMatrix | None:
+        if relation not in data.edge_types or not data[relation].edge_index.shape[1]:
+            return None
+        source, target = data[relation].edge_index
+        ends = (int(data[relation[0]].num_nodes), int(data[relation[2]].num_nodes))
+        if reverse:
+            source, target, ends = target, source, (ends[1], ends[0])
+        weight = data[relation].edge_weight
+        return SparseMatrix.of(target, source, _mean(target, weight, ends[1]) if mean else weight, (ends[1], ends[0]))
+
+    relations = {}
+    for behaviour in BEHAVIOUR_NAMES.values() if behaviours else ():
+        to_items = matrix(("user", behaviour, "item"), mean=True)
+        to_users = matrix(("user", behaviour, "item"), mean=True, reverse=True)
+        if to_items and to_users:
+            relations[behaviour] = (to_users, to_items)
+    return ItemGraph(
+        items=items,
+        attributes=int(data["attribute"].num_nodes),
+        text_buckets=int(data["bucket"].num_nodes),
+        text=matrix(SPELLS, mean=False),
+        item_attributes=matrix(DESCRIBES, mean=True),
+        item_items=matrix(CO_OCCURS, mean=True),
+        behaviours=relations,
+    )
+
+
+def _mean(target: Tensor, weight: Tensor, targets: int) -> Tensor:
+    totals = torch.zeros(targets, dtype=weight.dtype).index_add_(0, target, weight)
+    return weight / totals[target].clamp(min=1e-12)
+
+
+def _behaviours(train: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """One edge a (user, behaviour, item): the sum over its events, each halved with age."""
+    newest, oldest = train["time"].max(), train["time"].min()
+    if isinstance(newest, float) and isinstance(oldest, float) and newest > oldest:
+        half_life = HALF_LIFE_SHARE * (newest - oldest)
+        recency = (0.5 ** ((newest - pl.col("time")) / half_life)).fill_null(0.5)
+    else:
+        recency = pl.lit(1.0)
+    summed = (
+        train.with_columns(weight=recency)
+        .group_by("type", "user", "item")
+        .agg(pl.col("weight").sum())
+        .sort("type", "user", "item")
+    )
+    found = {}
+    for code, name in BEHAVIOUR_NAMES.items():
+        rows = summed.filter(pl.col("type") == code)
+        if rows.height:
+            found[f"user__{name}__item"] = _table(*(rows[column].to_numpy() for column in ("user", "item", "weight")))
+    return found
+
+
+def _table(source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "source": source.astype(np.int64),
+            "target": target.astype(np.int64),
+            "weight": weight.astype(np.float32),
+        }
+    )

@@ -1,0 +1,88 @@
+"""Which items occur together in histories, and how strongly."""
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+GAP_DECAY = 0.8
+MAX_GAP = 20  # beyond it a pair counts for less than .8^20, about a hundredth
+NEIGHBOURS = 50
+_BLOCK = 2_000
+
+
+def co_occurrence(train: pl.DataFrame, items: int, ordered: bool) -> sp.csr_matrix:
+    """Item-item weights `[items, items]`: the strongest `NEIGHBOURS` of each row, which then sums to 1.
+
+    Ordered histories count a pair by `.8^(gap - 1) / sqrt(history length)`; unordered ones by `1 / history length`.
+    Weights are divided by the square roots of both items' totals, so that popular items do not drown the others.
+
+    Args:
+        train: columns user, item, order; sorted by (user, order).
+        items: rows of the item table, the padding row included.
+        ordered: whether the order of a user's events means anything.
+    """
+    return _ordered(train, items) if ordered else _unordered(train, items)
+
+
+def _ordered(train: pl.DataFrame, items: int) -> sp.csr_matrix:
+    user, item = train["user"].to_numpy(), train["item"].to_numpy().astype(np.int64)
+    length = np.bincount(user)[user] if len(user) else np.zeros(0)
+    total = sp.csr_matrix((items, items), dtype=np.float32)
+    for gap in range(1, MAX_GAP + 1):
+        same = (user[gap:] == user[:-gap]) & (item[gap:] != item[:-gap])
+        if not same.any():
+            continue
+        weight = (GAP_DECAY ** (gap - 1) / np.sqrt(length[gap:][same])).astype(np.float32)
+        left, right = item[:-gap][same], item[gap:][same]
+        both = (np.concatenate([left, right]), np.concatenate([right, left]))
+        total += sp.coo_matrix((np.concatenate([weight, weight]), both), shape=(items, items)).tocsr()
+    scale = _inverse_root(np.asarray(total.sum(axis=1)).ravel())
+    blocks = [
+        _prune(_scaled(total[start : start + _BLOCK], scale[start : start + _BLOCK], scale))
+        for start in range(0, items, _BLOCK)
+    ]
+    return _rows_to_one(sp.vstack(blocks).tocsr())
+
+
+def _unordered(train: pl.DataFrame, items: int) -> sp.csr_matrix:
+    pairs = train.select("user", "item").unique(maintain_order=True)
+    users = int(train["user"].to_numpy().max(initial=0)) + 1
+    place = (pairs["user"].to_numpy(), pairs["item"].to_numpy())
+    ones = np.ones(pairs.height, dtype=np.float32)
+    matrix = sp.coo_matrix((ones, place), shape=(users, items)).tocsr()
+    weighted = sp.diags(_inverse_root(np.asarray(matrix.sum(axis=1)).ravel()) ** 2) @ matrix
+    scale = _inverse_root(np.asarray(matrix.sum(axis=0)).ravel())
+    transposed = matrix.T.tocsr()
+    blocks = []
+    for start in range(0, items, _BLOCK):
+        block = (transposed[start : start + _BLOCK] @ weighted).tocsr()
+        block = _scaled(block, scale[start : start + _BLOCK], scale).tocoo()
+        own = block.row + start == block.col
+        block.data[own] = 0.0
+        blocks.append(_prune(block.tocsr()))
+    return _rows_to_one(sp.vstack(blocks).tocsr())
+
+
+def _inverse_root(totals: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(totals > 0, 1 / np.sqrt(np.maximum(totals, 1e-12)), 0.0).astype(np.float32)
+
+
+def _scaled(matrix: sp.csr_matrix, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> sp.csr_matrix:
+    return (sp.diags(rows) @ matrix @ sp.diags(columns)).tocsr()
+
+
+def _prune(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """The `NEIGHBOURS` largest entries of each row; of equal ones, the first."""
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((-matrix.data, row))
+    rank = np.arange(len(order)) - matrix.indptr[row[order]]
+    kept = order[rank < NEIGHBOURS]
+    return sp.coo_matrix((matrix.data[kept], (row[kept], matrix.indices[kept])), shape=matrix.shape).tocsr()
+
+
+def _rows_to_one(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    totals = np.asarray(matrix.sum(axis=1)).ravel()
+    return (sp.diags(np.where(totals > 0, 1 / np.maximum(totals, 1e-12), 0.0)) @ matrix).astype(np.float32).tocsr()

@@ -1,0 +1,1 @@
+"""A made-up shop: a catalogue, shoppers with tastes, and the log that they leave."""

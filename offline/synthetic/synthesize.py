@@ -1,0 +1,148 @@
+"""Synthesize: a made-up shop as a folder that the rest of Aisle reads like a real one."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from app.errors import InputError
+from offline.dataset.folder import refuse_foreign, whole_folder
+from offline.dataset.progress import Progress, silent
+from offline.dataset.spec import SPEC_FILE
+from offline.synthetic.catalogue import Catalogue, make_catalogue
+from offline.synthetic.sessions import Log, make_log
+from offline.synthetic.shelves import make_shelves
+from offline.synthetic.shoppers import Shoppers, make_shoppers
+
+TRUTH_FILE = "truth.parquet"
+EVENTS_PER_USER = 50
+MIN_ITEMS = 20
+
+_WORDS = ("view", "cart", "purchase")
+_DUPLICATES, _BAD, _GONE = 0.005, 0.004, 0.003
+
+_TOML = """\
+# A made-up shop: {users} users, {items} items, seed {seed}. It describes its files as your own dataset.toml would.
+name = "synthetic"
+
+[events]
+path = "events.parquet"
+user = "user_id"
+item = "item_id"
+type = "event_type"             # view | cart | purchase
+time = "timestamp"              # unix seconds
+query = "query"                 # the words that led to this event, on some events
+session = "session_id"
+price = "price"                 # on carts and purchases
+
+[items]
+path = "items.parquet"
+id = "item_id"
+title = "title"                 # one in ten is Chinese
+category = "category"           # a path: "Shoes > Trail"
+brand = "brand"
+price = "price"
+text = ["description"]
+attributes = ["attributes_json"]
+in_stock = "in_stock"
+
+[evaluation]                    # no split column: the last fifth of the log is held out
+task = "next_item"
+mask = ["seen"]
+metrics = ["hr@10", "ndcg@10", "mrr"]
+"""
+
+
+def synthesize(
+    users: int,
+    items: int,
+    seed: int,
+    out: Path,
+    events: int | None = None,
+    *,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> None:
+    """Write `events.parquet`, `items.parquet`, `dataset.toml` and `truth.parquet` to `out`, whole or not at all.
+
+    About 50 events a user when `events` is None. The same numbers and `seed` give the same files. `truth.parquet` (kind
+    user or item, id, categories) is for tests: the favourite categories of each user, the category of each item.
+
+    Raises:
+        InputError: fewer than 1 user, 20 items or 1 event.
+        RunFolderError: `out` holds something else and `force` is not set; with it, what it holds is removed.
+    """
+    wanted = users * EVENTS_PER_USER if events is None else events
+    if users < 1 or items < MIN_ITEMS or wanted < 1:
+        raise InputError(
+            f"expected at least 1 user, {MIN_ITEMS} items and 1 event, found {users}, {items} and {wanted}: "
+            "ask for a larger shop"
+        )
+    tell = progress or silent
+    refuse_foreign(out, TRUTH_FILE, force=force)
+    tell(0, 1, "filling shelves")
+    maker = np.random.default_rng(seed)
+    catalogue = make_catalogue(items, maker)
+    shelves = make_shelves(catalogue, maker)
+    shoppers = make_shoppers(users, catalogue, maker)
+    log = make_log(wanted, catalogue, shoppers, shelves, maker, progress=tell)
+    tell(0, 1, "writing the shop")
+    user_ids = pl.Series([f"u{number}" for number in 10_000 + maker.permutation(users)])
+    with whole_folder(out, TRUTH_FILE, force=force) as folder:
+        _dirty(_exported(log, catalogue, user_ids), maker).write_parquet(folder / "events.parquet")
+        catalogue.table[maker.permutation(items)].write_parquet(folder / "items.parquet")
+        _truth(catalogue, shoppers, user_ids).write_parquet(folder / TRUTH_FILE)
+        toml = _TOML.format(users=users, items=items, seed=seed)
+        (folder / SPEC_FILE).write_text(toml, encoding="utf-8")
+    tell(1, 1, "made a shop")
+
+
+def _exported(log: Log, catalogue: Catalogue, user_ids: pl.Series) -> pl.DataFrame:
+    """The log as the shop's own software would write it."""
+    items = pl.Series(log.item)
+    return pl.DataFrame(
+        {
+            "user_id": user_ids.gather(log.user),
+            "item_id": catalogue.table.get_column("item_id").gather(items),
+            "event_type": pl.Series(_WORDS).gather(log.type - 1),
+            "timestamp": pl.Series(log.time),
+            "session_id": pl.Series(log.session).cast(pl.String),
+            "query": catalogue.queries.gather(np.maximum(log.query, 0)),
+            "price": pl.Series(catalogue.price).gather(items),
+        }
+    ).with_columns(
+        pl.when(pl.Series(log.query >= 0)).then("query").alias("query"),
+        pl.when(pl.col("event_type") != "view").then("price").alias("price"),
+    )
+
+
+def _dirty(rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """`rows` with what real logs have: some written twice, some broken, some on items that left the catalogue."""
+    draw = rng.random(rows.height)
+    which = rng.integers(4, size=rows.height)
+    bad = pl.Series(draw < _BAD)
+    gone = pl.Series((draw >= _BAD) & (draw < _BAD + _GONE))
+    kind = pl.Series(which)
+    rows = rows.with_columns(
+        pl.when(bad & (kind == 0)).then(pl.lit("")).otherwise("user_id").alias("user_id"),
+        pl.when(bad & (kind == 1))
+        .then(pl.lit(""))
+        .when(gone)
+        .then(pl.format("gone{}", pl.Series(which)))
+        .otherwise("item_id")
+        .alias("item_id"),
+        pl.when(bad & (kind == 2)).then(pl.lit("glance")).otherwise("event_type").alias("event_type"),
+        pl.when(bad & (kind == 3)).then(-1.0).otherwise("price").alias("price"),
+    )
+    twice = np.sort(np.concatenate([np.arange(rows.height), np.flatnonzero(rng.random(rows.height) < _DUPLICATES)]))
+    return rows[twice]
+
+
+def _truth(catalogue: Catalogue, shoppers: Shoppers, user_ids: pl.Series) -> pl.DataFrame:
+    users = pl.DataFrame({"id": user_ids, "categories": shoppers.tastes.tolist()})
+    items = pl.DataFrame(
+        {"id": catalogue.table.get_column("item_id"), "categories": catalogue.category[:, None].tolist()}
+    )
+    return pl.concat(
+        [users.select(pl.lit("user").alias("kind"), pl.all()), items.select(pl.lit("item").alias("kind"), pl.all())]
+    )

@@ -1,0 +1,1 @@
+"""Training: batches from histories, the loop, validation, checkpoints."""

@@ -1,0 +1,151 @@
+"""Training batches: next items of ordered histories, or a held-out part of unordered ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from app.artifact.event_features import age_buckets
+from model.losses import Targets
+from offline.training.histories import Histories
+
+_SORTED_BATCHES = 8
+"""Batches whose windows are sorted by length together, so that little of a batch is padding."""
+MAX_UNORDERED = 256
+"""Items read of an unordered history in one step; longer ones are drawn anew each epoch."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of histories, and what the positions that ask should find."""
+
+    rows: Tensor  # [batch, window] int64
+    types: Tensor  # [batch, window] int64
+    ages: Tensor  # [batch, asking, window] int64
+    asked: Tensor  # [queries] flat places in [batch * asking] that have a target
+    targets: Targets  # by place in `asked`
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
+        return Batch(self.rows.to(device), self.types.to(device), self.ages.to(device), self.asked.to(device), targets)
+
+
+def ordered_batches(
+    histories: Histories, window: int, size: int, *, hide_seen: bool, timed: bool, rng: np.random.Generator
+) -> Iterator[Batch]:
+    """Every event but the first of a user is once the target of the events before it.
+
+    Args:
+        histories: whose events are learned.
+        window: events read at most.
+        size: windows a batch.
+        hide_seen: leave out targets that the window already holds, since the ranking will hide them.
+        timed: whether events have times; without, all ages are unknown.
+        rng: draws the order.
+    """
+    first, last = _chunks(histories, window)
+    for chosen in _grouped(last - first, size, rng):
+        yield _ordered_batch(histories, first[chosen], last[chosen], hide_seen=hide_seen, timed=timed)
+
+
+def count_ordered(histories: Histories, window: int, size: int) -> int:
+    """How many batches an epoch of `ordered_batches` has."""
+    return -(-len(_chunks(histories, window)[0]) // size)
+
+
+def _chunks(histories: Histories, window: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last flat place of each window; the targets are the places after the first."""
+    first, last = [], []
+    start, end = histories.offsets[:-1], histories.offsets[1:] - 1
+    while len(end):
+        kept = end > start
+        start, end = start[kept], end[kept]
+        first.append(np.maximum(start, end - window))
+        last.append(end)
+        end = first[-1]
+    return np.concatenate(first or [np.zeros(0, np.int64)]), np.concatenate(last or [np.zeros(0, np.int64)])
+
+
+def _grouped(lengths: NDArray[np.int64], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    order = rng.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), size * _SORTED_BATCHES):
+        group = order[start : start + size * _SORTED_BATCHES]
+        group = group[np.argsort(lengths[group], kind="stable")]
+        batches += [group[place : place + size] for place in range(0, len(group), size)]
+    return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def _ordered_batch(
+    histories: Histories, first: NDArray[np.int64], last: NDArray[np.int64], *, hide_seen: bool, timed: bool
+) -> Batch:
+    longest = int((last - first).max())
+    place = last[:, None] - longest + np.arange(longest)[None, :]  # of the inputs; a target is one place further
+    present = place >= first[:, None]
+    rows, types, times = histories.at(place, present)
+    wanted, _, when = histories.at(place + 1, present)
+    if hide_seen:
+        earlier = np.tril(np.ones((longest, longest), dtype=bool))[None]
+        present = present & ~((rows[:, None, :] == wanted[:, :, None]) & earlier).any(axis=2)
+    asked = np.flatnonzero(present)
+    if timed:
+        ages = age_buckets(times[:, None, :], when[:, :, None])
+    else:
+        ages = np.zeros((len(rows), longest, longest), dtype=np.int64)
+    return Batch(
+        rows=torch.from_numpy(rows.astype(np.int64)),
+        types=torch.from_numpy(types.astype(np.int64)),
+        ages=torch.from_numpy(ages),
+        asked=torch.from_numpy(asked),
+        targets=Targets(
+            torch.arange(len(asked)),
+            torch.from_numpy(wanted.ravel()[asked].astype(np.int64)),
+            torch.ones(len(asked)),
+        ),
+    )
+
+
+def unordered_batches(histories: Histories, size: int, *, rng: np.random.Generator) -> Iterator[Batch]:
+    """A random part of each user's items asks for the rest; a user weighs the root of the history's length."""
+    for users in _grouped_users(histories, size, rng):
+        yield _unordered_batch(histories, users, rng)
+
+
+def count_unordered(histories: Histories, size: int) -> int:
+    """How many batches an epoch of `unordered_batches` has."""
+    return -(-int((histories.lengths >= 2).sum()) // size)
+
+
+def _grouped_users(histories: Histories, size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    users = np.flatnonzero(histories.lengths >= 2)
+    return [users[group] for group in _grouped(histories.lengths[users], size, rng)]
+
+
+def _unordered_batch(histories: Histories, users: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+    lengths = histories.lengths[users]
+    longest = int(lengths.max())
+    place = histories.offsets[users][:, None] + np.arange(longest)[None, :]
+    present = place < histories.offsets[users + 1][:, None]
+    order = np.argsort(np.where(present, rng.random(present.shape), 2.0), axis=1)  # a draw without replacement
+    place = np.take_along_axis(place, order, axis=1)
+    rank = np.broadcast_to(np.arange(longest)[None, :], place.shape)
+    read = np.clip(np.rint(lengths * rng.uniform(0.5, 0.95, len(users))), 1, lengths - 1).astype(np.int64)
+    read = np.minimum(read, MAX_UNORDERED)[:, None]
+    inputs = rank[:, : int(read.max())] < read
+    rows, types, _ = histories.at(place[:, : inputs.shape[1]], inputs)
+    query, column = np.nonzero((rank >= read) & (rank < lengths[:, None]))
+    wanted = histories.rows[place[query, column]]
+    weight = np.sqrt(lengths)[query] / np.bincount(query, minlength=len(users))[query]
+    return Batch(
+        rows=torch.from_numpy(rows.astype(np.int64)),
+        types=torch.from_numpy(types.astype(np.int64)),
+        ages=torch.zeros((len(rows), 1, rows.shape[1]), dtype=torch.int64),
+        asked=torch.arange(len(users)),
+        targets=Targets(
+            torch.from_numpy(query), torch.from_numpy(wanted.astype(np.int64)), torch.from_numpy(weight).float()
+        ),
+    )

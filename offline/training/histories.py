@@ -1,0 +1,59 @@
+"""Users' histories as flat arrays, and the windows that the session encoder reads of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The events of user `u` are `offsets[u]:offsets[u + 1]`, oldest first."""
+
+    offsets: NDArray[np.int64]  # [users + 1]
+    rows: NDArray[np.int32]  # [events] item rows, never 0
+    types: NDArray[np.uint8]  # [events]
+    times: NDArray[np.float64]  # [events] unix seconds, NaN when unknown
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Events a user, `[users]`."""
+        return np.diff(self.offsets)
+
+    def windows(self, window: int) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]:
+        """Rows, types and times of each user's last `window` events, `[users, window]`, newest at the right end."""
+        place = self.offsets[1:, None] - window + np.arange(window)[None, :]
+        return self.at(place, place >= self.offsets[:-1, None])
+
+    def at(
+        self, place: NDArray[np.int64], present: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]:
+        """Rows, types and times at flat places, padded where not present; any shape."""
+        if not len(self.rows):
+            return (
+                np.zeros(place.shape, np.int32),
+                np.zeros(place.shape, np.uint8),
+                np.full(place.shape, np.nan),
+            )
+        safe = np.where(present, place, 0)
+        return (
+            np.where(present, self.rows[safe], 0),
+            np.where(present, self.types[safe], 0),
+            np.where(present, self.times[safe], np.nan),
+        )
+
+
+def histories_of(events: pl.DataFrame, users: int) -> Histories:
+    """Histories from the rows of a split (columns user, item, type, time, order) on items of the vocabulary."""
+    events = events.filter(pl.col("item") > 0).sort("user", "order")
+    counts = np.bincount(events["user"].to_numpy(), minlength=users)
+    return Histories(
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        rows=events["item"].to_numpy().astype(np.int32),
+        types=events["type"].to_numpy().astype(np.uint8),
+        times=events["time"].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64),
+    )

@@ -1,0 +1,291 @@
+"""Train the network on a split and its graph: epochs of cross-entropy, validated, checkpointed, resumable."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from app.errors import TrainingError
+from model.item_tower import ItemGraph
+from model.losses import Targets, log_inclusion, softmax_cross_entropy
+from model.network import Network
+from offline.dataset.split import META_FILE
+from offline.training.batches import Batch, count_ordered, count_unordered, ordered_batches, unordered_batches
+from offline.training.checkpoint import BEST, CHECKPOINT, load_checkpoint, load_weights, save_checkpoint, save_weights
+from offline.training.histories import Histories, histories_of
+from offline.training.settings import TrainSettings
+from offline.training.spectral import spectral_items
+from offline.training.validation import Validation, load_validation, validate
+
+WARM_UP_STEPS = 100
+HISTORY_FILE = "history.json"
+_LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
+_LONGEST_GRADIENT = 5.0
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """What a progress bar can show."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    metric: str
+    value: float | None  # of the metric after the last whole epoch
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best network, and how it came about."""
+
+    network: Network
+    graph: ItemGraph
+    known: Tensor  # [items] bool
+    settings: TrainSettings
+    record: dict[str, Any]
+
+
+def train(
+    split: Path,
+    graph: ItemGraph,
+    out: Path,
+    settings: TrainSettings,
+    *,
+    device: torch.device,
+    budget_s: float | None = None,
+    progress: Callable[[TrainProgress], None] | None = None,
+) -> Trained:
+    """Train until the epochs are done, validation stops improving, or the budget is spent.
+
+    A checkpoint is written after every epoch, and an earlier one in `out` is taken up. The budget counts this
+    call's seconds.
+
+    Raises:
+        TrainingError: there is nothing to learn from, or the loss is not a number.
+        RunFolderError: the checkpoint in `out` is unreadable or of another network.
+    """
+    clock = _Budget(budget_s)
+    torch.manual_seed(settings.seed)
+    meta = json.loads((split / META_FILE).read_text("utf-8"))
+    histories = histories_of(pl.read_parquet(split / "train.parquet"), int(meta["n_users"]))
+    if not _steps(histories, settings):
+        raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
+    validation = load_validation(split, settings.validation_users, settings.seed)
+    run = _Run(histories, graph, settings, device, validation, progress)
+    out.mkdir(parents=True, exist_ok=True)
+    run.start(out / CHECKPOINT_FILE)
+    while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
+        loss = run.epoch(clock)
+        better = run.validate(loss, clock)
+        if better:
+            save_weights(out / BEST_FILE, run.network)
+        save_checkpoint(out / CHECKPOINT_FILE, run.network, run.optimizer, run.state.as_dict())
+    load_weights(out / BEST_FILE, run.network)
+    run.network.eval()
+    record = {
+        "settings": settings.as_dict(),
+        "device": str(device),
+        "metric": run.metric,
+        "best": run.state.best,
+        "epochs": run.state.history,
+    }
+    (out / HISTORY_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return Trained(run.network, run.graph, run.known, settings, record)
+
+
+CHECKPOINT_FILE = f"{CHECKPOINT}.safetensors"
+BEST_FILE = f"{BEST}.safetensors"
+
+
+class _Budget:
+    """The seconds of this call, and the share of its budget that they are."""
+
+    def __init__(self, budget_s: float | None) -> None:
+        self._budget_s = budget_s
+        self._started = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def share(self) -> float:
+        return 0.0 if self._budget_s is None else self.seconds() / max(self._budget_s, 1e-9)
+
+
+@dataclass
+class _State:
+    """What a checkpoint holds besides tensors."""
+
+    epoch: int = 0
+    step: int = 0
+    best: float = -math.inf
+    since_best: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+class _Run:
+    """One training run: the network, its optimiser, and how far it is."""
+
+    def __init__(
+        self,
+        histories: Histories,
+        graph: ItemGraph,
+        settings: TrainSettings,
+        device: torch.device,
+        validation: Validation | None,
+        progress: Callable[[TrainProgress], None] | None,
+    ) -> None:
+        self._histories = histories
+        self._settings = settings
+        self._validation = validation
+        self._progress = progress
+        self._steps = _steps(histories, settings)
+        self.state = _State()
+        self._earlier_s = 0.0
+        self.network = Network(graph, settings.shape()).to(device)
+        self.graph = graph.to(device)
+        counts = torch.from_numpy(np.bincount(histories.rows, minlength=graph.items)).to(device)
+        self.known = counts > 0
+        self._frequency = counts.float()
+        groups = _groups(self.network, settings.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
+
+    @property
+    def metric(self) -> str:
+        """What validation measures; without anybody to validate on, the loss."""
+        return self._validation.metric if self._validation else "negative loss"
+
+    def start(self, checkpoint: Path) -> None:
+        """Go on from the checkpoint, or begin with spectral id embeddings."""
+        if checkpoint.exists():
+            self.state = _State(**load_checkpoint(checkpoint, self.network, self.optimizer))
+            self._earlier_s = self.state.seconds
+            return
+        settings, ids = self._settings, self.network.items.ids
+        spectral = spectral_items(self._histories, len(ids), settings.dim, settings.seed)
+        with torch.no_grad():
+            ids.copy_(torch.from_numpy(spectral).to(ids.device) + 0.1 * ids)
+
+    def goes_on(self) -> bool:
+        """Whether there are epochs left, and validation still improves."""
+        return self.state.epoch < self._settings.epochs and self.state.since_best < self._settings.patience
+
+    def epoch(self, clock: _Budget) -> float:
+        """One pass over the histories, or as far as the budget goes; the mean loss."""
+        losses: list[float] = []
+        self.network.train()
+        rng = np.random.default_rng([self._settings.seed, self.state.epoch])
+        for step, batch in enumerate(_batches(self._histories, self._settings, rng), start=1):
+            share = clock.share()
+            if share >= 1.0 and self.state.step:
+                break
+            losses.append(self._step(batch, share))
+            self._tell(self.state.epoch + 1, step, float(np.mean(losses[-20:])))
+        self.state.epoch += 1
+        return float(np.mean(losses)) if losses else math.nan
+
+    def _step(self, batch: Batch, budget_share: float) -> float:
+        settings, state = self._settings, self.state
+        done = max(budget_share, state.step / (self._steps * settings.epochs))
+        warm = min(1.0, (state.step + 1) / min(WARM_UP_STEPS, self._steps))
+        cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        rate = settings.learning_rate * warm * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = _loss(self.network, self.graph, self.known, self._frequency, batch.to(self.known.device), settings)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"the loss is {loss.item()} at step {state.step}: lower --learning-rate ({rate:.2g})")
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
+        self.optimizer.step()
+        state.step += 1
+        return loss.item()
+
+    def validate(self, loss: float, clock: _Budget) -> bool:
+        """Measure the epoch, write it into the history; whether it is the best so far."""
+        state = self.state
+        if self._validation:
+            value = validate(self.network, self.graph, self.known, self._validation, self._settings.window)
+        else:
+            value = -loss
+        better = value > state.best or not state.history
+        state.best, state.since_best = (value, 0) if better else (state.best, state.since_best + 1)
+        state.seconds = self._earlier_s + clock.seconds()
+        state.history.append({"epoch": state.epoch, "loss": loss, "value": value, "seconds": state.seconds})
+        self._tell(state.epoch, self._steps, loss)
+        return better
+
+    def _tell(self, epoch: int, step: int, loss: float) -> None:
+        if self._progress:
+            last = self.state.history[-1]["value"] if self.state.history else None
+            self._progress(TrainProgress(epoch, self._settings.epochs, step, self._steps, loss, self.metric, last))
+
+
+def _steps(histories: Histories, settings: TrainSettings) -> int:
+    if settings.ordered:
+        return count_ordered(histories, settings.window, settings.batch)
+    return count_unordered(histories, settings.batch)
+
+
+def _batches(histories: Histories, settings: TrainSettings, rng: np.random.Generator) -> Iterator[Batch]:
+    if settings.ordered:
+        return ordered_batches(
+            histories, settings.window, settings.batch, hide_seen=settings.hide_seen, timed=settings.timed, rng=rng
+        )
+    return unordered_batches(histories, settings.batch, rng=rng)
+
+
+def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices, none for gates, biases, tables of weights and norms."""
+    named = list(network.named_parameters())
+    decayed = [value for name, value in named if value.dim() > 1 and "bias" not in name]
+    rest = [value for name, value in named if value.dim() <= 1 or "bias" in name]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def _loss(
+    network: Network, graph: ItemGraph, known: Tensor, frequency: Tensor, batch: Batch, settings: TrainSettings
+) -> Tensor:
+    """Mean cross-entropy a target's weight."""
+    units, lengths = network.item_vectors(graph, known)
+    present = batch.types != 0
+    zero = units.new_zeros(len(batch.rows), units.shape[1])
+    queries = network.queries(
+        units[batch.rows] * present[:, :, None], batch.types, batch.ages, zero, zero[:, :1]
+    ).reshape(-1, units.shape[1])[batch.asked]
+    targets, items, bias = batch.targets, units * lengths[:, None], None
+    if len(items) > settings.full_softmax_items:
+        items, targets, bias = _sampled(items, targets, frequency, settings.sampled_items)
+    total = softmax_cross_entropy(queries, items, targets, bias, low_precision=_fast_bfloat16(units.device))
+    return total / targets.weight.sum().clamp(min=1e-6)
+
+
+def _sampled(items: Tensor, targets: Targets, frequency: Tensor, draws: int) -> tuple[Tensor, Targets, Tensor]:
+    """The targets and `draws` others, drawn half by frequency and half uniformly, with their logQ."""
+    probabilities = 0.5 * frequency / frequency.sum() + 0.5 / len(items)
+    drawn = torch.multinomial(probabilities, draws, replacement=True)
+    chosen = torch.unique(torch.cat([targets.item, drawn, targets.item.new_zeros(1)]))  # row 0 first, which is masked
+    place = torch.searchsorted(chosen, targets.item)
+    bias = -log_inclusion(probabilities[chosen], draws + len(targets.item))
+    return items[chosen], Targets(targets.query, place, targets.weight), bias
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are faster than in float32: on GPUs, and on processors with AVX512-BF16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

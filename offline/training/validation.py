@@ -1,0 +1,50 @@
+"""The validation metric during training: full ranking in full precision, on a fixed draw of users."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from app.errors import DatasetError
+from model.item_tower import ItemGraph
+from model.network import Network
+from offline.evaluation.metrics import parse_metric, table_of
+from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
+from offline.training.histories import Histories
+from offline.training.scoring import query_vectors, rank_items
+
+DEPTH = 100
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Who is asked for what, and how the answers are judged."""
+
+    cases: Cases
+    hidden: RowLists
+    metric: str
+
+
+def load_validation(split: Path, users: int, seed: int) -> Validation | None:
+    """The validation users of a split, `users` at most; None when the split validates nobody."""
+    meta = read_meta(split)
+    try:
+        cases = load_cases(split, "valid", limit=users, seed=seed)
+    except DatasetError:
+        return None
+    ranking = [name for name in meta["metrics"] if name.startswith("ndcg")] or meta["metrics"]
+    return Validation(cases, cases.mask(meta["mask"][0]), ranking[0])
+
+
+@torch.no_grad()
+def validate(network: Network, graph: ItemGraph, known: Tensor, validation: Validation, window: int) -> float:
+    """The metric's mean over the validation users."""
+    network.eval()
+    units, lengths = network.item_vectors(graph, known)
+    cases = validation.cases
+    histories = Histories(cases.history.offsets, cases.history.rows, cases.history_types, cases.history_times)
+    queries = query_vectors(network.queries, units, histories, cases.now, window)
+    ranked = rank_items(queries, units * lengths[:, None], validation.hidden.lines(), validation.hidden.rows, DEPTH)
+    metric = parse_metric(validation.metric, DEPTH)
+    return float(table_of([metric], ranked, cases.targets)[:, 0].mean())

@@ -1,0 +1,132 @@
+"""`dataset.toml` is read whole, and each mistake in it is named with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import DatasetError
+from offline.dataset.spec import load_spec
+
+GOOD = """\
+name = "shop"
+
+[events]
+path = "events.csv"
+user = "who"
+[events.types]
+detail-page-view = "view"
+
+[items]
+path = "items.csv"
+text = ["description", "notes"]
+
+[evaluation]
+task = "next_item"
+mask = ["purchased", "seen"]
+metrics = ["hr@10", "mrr"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "events.csv").write_text("who,item_id\n")
+    (tmp_path / "items.csv").write_text("item_id\n")
+    return tmp_path
+
+
+def write(folder: Path, toml: str) -> Path:
+    path = folder / "dataset.toml"
+    path.write_text(toml)
+    return path
+
+
+def test_folder_and_file_give_the_same_spec_with_defaults_filled_in(folder: Path) -> None:
+    path = write(folder, GOOD)
+    spec = load_spec(folder)
+    assert spec == load_spec(path)
+    assert spec.root == folder
+    assert spec.events is not None
+    assert (spec.events.user, spec.events.item, spec.events.time) == ("who", "item_id", "timestamp")
+    assert spec.events.types == {"detail-page-view": "view"}
+    assert spec.items is not None
+    assert spec.items.text == ("description", "notes")
+    assert spec.users is None
+    assert spec.evaluation.mask == ("purchased", "seen")
+    assert spec.evaluation.target_event is None
+
+
+def test_a_single_word_stands_for_a_list_of_one(folder: Path) -> None:
+    write(folder, GOOD.replace('["purchased", "seen"]', '"none"'))
+    assert load_spec(folder).evaluation.mask == ("none",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ('user = "who"', 'usr = "who"', 5, ["events.usr", "unknown key 'usr'", "did you mean 'user'"]),
+        ('user = "who"', "user = 7", 5, ["events.user", "a valid string", "found 7"]),
+        ('user = "who"', 'user = ""', 5, ["events.user", "at least 1 character"]),
+        ('= "view"', '= "look"', 7, ["events.types.detail-page-view", "'view', 'cart'", "'look'"]),
+        ('text = ["description", "notes"]', "text = [3]", 11, ["items.text", "found 3"]),
+        ('"next_item"', '"guess"', 14, ["evaluation.task", "'graded_search'", "'guess'"]),
+        ('"purchased", "seen"', '"bought"', 15, ["evaluation.mask", "'purchased'", "'bought'"]),
+        ('"hr@10", "mrr"', '"hits@10"', 16, ["evaluation.metrics", "recall@k", "'hits@10'"]),
+        ('path = "items.csv"', 'path = "stock.csv"', 10, ["items.path", "'stock.csv'", "found none"]),
+        ('path = "items.csv"', 'path = "dataset.toml"', 10, ["items.path", ".parquet", "dataset.toml"]),
+        ('path = "events.csv"\n', "", 3, ["events.path", "found none", "add it"]),
+        ("[items]", "[item]", 9, ["item", "unknown key 'item'", "did you mean 'items'"]),
+        ('name = "shop"', 'name = "shop', 1, ["expected TOML", "correct it"]),
+    ],
+)
+def test_each_mistake_is_named_with_its_file_line_and_key(
+    folder: Path, old: str, new: str, line: int, said: list[str]
+) -> None:
+    assert old in GOOD
+    path = write(folder, GOOD.replace(old, new, 1))
+    with pytest.raises(DatasetError) as caught:
+        load_spec(folder)
+    message = caught.value.message
+    assert message.startswith(f"{path}, line {line}")
+    for part in said:
+        assert part in message
+
+
+def test_every_mistake_is_said_at_once(folder: Path) -> None:
+    write(folder, GOOD.replace('"who"', "1").replace('"next_item"', "2"))
+    with pytest.raises(DatasetError) as caught:
+        load_spec(folder)
+    assert [line.split(", ")[1] for line in caught.value.message.splitlines()] == ["line 5", "line 14"]
+
+
+def test_a_table_that_is_a_word_is_refused(folder: Path) -> None:
+    write(folder, 'name = "shop"\nevents = "events.csv"\n')
+    with pytest.raises(DatasetError, match=r"line 2, events: expected a table \[events\]"):
+        load_spec(folder)
+
+
+def test_a_missing_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"dataset\.toml: expected .* found no such file"):
+        load_spec(tmp_path / "dataset.toml")
+
+
+def test_a_task_on_events_needs_events(folder: Path) -> None:
+    write(folder, 'name = "shop"\n[items]\npath = "items.csv"\n')
+    with pytest.raises(DatasetError, match=r"expected a table \[events\], which the task next_item needs"):
+        load_spec(folder)
+
+
+def test_graded_search_needs_a_catalogue_queries_and_judgments_but_no_events(folder: Path) -> None:
+    toml = 'name = "shop"\n[items]\npath = "items.csv"\n[evaluation]\ntask = "graded_search"\n'
+    toml += 'queries = "q.csv"\n'
+    write(folder, toml + 'judgments = "j.csv"\n')
+    (folder / "q.csv").write_text("query_id,query\n")
+    with pytest.raises(DatasetError, match=r"line 7, evaluation\.judgments"):
+        load_spec(folder)
+    (folder / "j.csv").write_text("query_id,item_id,relevance\n")
+    assert load_spec(folder).evaluation.mask == ("none",)
+
+
+def test_a_dotted_key_is_found_too(folder: Path) -> None:
+    write(folder, 'name = "shop"\nevents.path = "events.csv"\nevents.user = 3\n')
+    with pytest.raises(DatasetError, match=r"line 3, events\.user"):
+        load_spec(folder)
