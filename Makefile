@@ -4,8 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH_INDEX_URL ?=
+SHOP ?= shops/demo
+RUN ?= runs/demo
+BUNDLE ?= $(RUN)/bundle
 
-.PHONY: help install check test lock clean
+.PHONY: help install demo serve bench check test lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -17,6 +20,22 @@ $(STAMP): pyproject.toml requirements.lock
 	touch $(STAMP)
 
 install: $(STAMP) ## make the environment in .venv from the lock
+
+demo: $(BUNDLE)/CURRENT ## a made-up shop, trained on and served with a page on port 8000
+	@echo "open http://127.0.0.1:8000/ or: curl -s -X POST 127.0.0.1:8000/recommend -d '{\"k\": 3, \"fields\": [\"title\"]}'"
+	$(BIN)/aisle-serve --bundle $(BUNDLE) --clock bundle
+
+$(SHOP)/dataset.toml: $(STAMP)
+	$(BIN)/aisle-offline synthesize --users 1000 --items 10000 --seed 7 --out $(SHOP)
+
+$(BUNDLE)/CURRENT: $(SHOP)/dataset.toml
+	$(BIN)/aisle-offline run --data $(SHOP) --out $(RUN) --budget 60s
+
+serve: $(STAMP) ## serve BUNDLE=runs/NAME/bundle
+	$(BIN)/aisle-serve --bundle $(BUNDLE)
+
+bench: $(BUNDLE)/CURRENT ## requests a second and latency, beside an empty endpoint
+	$(BIN)/python benchmarks/serve_ceiling.py --bundle $(BUNDLE)
 
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -11,11 +11,11 @@
     │   ├── BundleCorrupt         a file is missing or its checksum differs
     │   ├── BundleSchema          written for another version of this code
     │   └── GoldenMismatch        it answers otherwise than when it was made
-    ├── RequestError              a request cannot be answered as it stands
-    │   ├── InvalidRequest        a field is wrong
-    │   ├── NotYet                a field of the contract that this version does not serve
-    │   └── ItemNotFound          no such item
-    └── ServiceNotReady           no bundle is loaded yet
+    └── RequestError              a request cannot be answered as it stands
+        ├── InvalidRequest        a field is wrong
+        ├── NotYet                a field of the contract that this version does not serve
+        │   └── CallNotYet        a whole call of the contract that this version does not serve
+        └── ItemNotFound          no such item
 
 Messages say what was expected, what came, and what to do. The HTTP status of each stands in one table, in `app.api`.
 """
@@ -110,13 +110,13 @@ class NotYet(RequestError):
     code = "not_yet"
 
 
+class CallNotYet(NotYet):
+    """The request makes a call of the contract that this version does not serve."""
+
+    code = "not_yet"
+
+
 class ItemNotFound(RequestError):
     """No item of that id is in the catalogue."""
 
     code = "item_not_found"
-
-
-class ServiceNotReady(AisleError):
-    """No bundle is loaded yet."""
-
-    code = "not_ready"

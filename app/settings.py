@@ -47,8 +47,8 @@ class Settings(BaseSettings):
         Field(
             ge=1,
             le=MAX_K,
-            description="Candidates retrieved for every request, and so the largest `k`. The same for all, so that an "
-            "answer does not depend on the `k` of the requests beside it.",
+            description="Candidates of every request, and so the largest `k` and `total`: all of them are ranked, so "
+            "more of them cost time and may find a better order.",
         ),
     ] = MAX_K
     max_batch: Annotated[

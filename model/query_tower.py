@@ -7,6 +7,22 @@ from torch.nn import functional
 from model.session_encoder import SessionEncoder
 
 
+class RowSum(nn.Module):
+    """The sum over the last axis, which stays as one; a module so that the export can replace it."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """`[..., n]` -> `[..., 1]`."""
+        return rows.sum(dim=-1, keepdim=True)
+
+
+class RowUnit(nn.Module):
+    """Rows of length 1; a module so that the export can replace it."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """`[..., dim]` -> `[..., dim]`; zeros stay."""
+        return functional.normalize(rows, dim=-1)
+
+
 class QueryTower(nn.Module):
     r"""The last graph layer of the user, applied to the events at hand, joined with the session encoder.
 
@@ -28,6 +44,8 @@ class QueryTower(nn.Module):
         self.outer = nn.Linear(2 * dim, dim, bias=False)
         nn.init.zeros_(self.outer.weight)
         self.dropout = nn.Dropout(dropout)
+        self.total = RowSum()
+        self.unit = RowUnit()
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
 
     def event_weights(self, types: Tensor, ages: Tensor, distance: Tensor) -> Tensor:
@@ -55,7 +73,7 @@ class QueryTower(nn.Module):
         visible = (types != 0)[:, None, :] & (distance >= 0)[None]
         distance = distance.clamp(0, self.window - 1)
         weights = self.event_weights(types[:, None, :], ages, distance) * visible
-        total = weights.sum(dim=2, keepdim=True) + long_weight[:, None, :]
+        total = self.total(weights) + long_weight[:, None, :]
         mean = (weights @ events + long_vector[:, None, :]) / total.clamp(min=1e-6)
         state = mean if self.session is None else self.session(events, types, distance, ages, visible)
         return self.join(mean, state)
@@ -64,4 +82,5 @@ class QueryTower(nn.Module):
         """Mean and session state, `[..., dim]` each -> query vectors of length `1 / temperature`."""
         joined = self.outer(self.dropout(torch.relu(self.inner(torch.cat([mean, state], dim=-1)))))
         query = self.gates[0] * mean + self.gates[1] * state + joined
-        return functional.normalize(query, dim=-1) / self.log_temperature.exp()
+        result: Tensor = self.unit(query) / self.log_temperature.exp()
+        return result

@@ -25,6 +25,11 @@ class SessionEncoder(nn.Module):
         self.before_feed = nn.LayerNorm(dim)
         self.feed = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim))
         self.dropout = nn.Dropout(dropout)
+        # Both residual branches start silent, so that at first the state is the item looked at.
+        for last in (self.joined, self.feed[3]):
+            assert isinstance(last, nn.Linear)  # noqa: S101 - for the type checker
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def forward(self, events: Tensor, types: Tensor, distance: Tensor, ages: Tensor, visible: Tensor) -> Tensor:
         """States at the positions that ask.

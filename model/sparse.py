@@ -22,7 +22,7 @@ class SparseMatrix:
             warnings.filterwarnings("ignore", message="Sparse CSR")
             both = []
             for size, index in ((shape, (row, column)), (shape[::-1], (column, row))):
-                coo = torch.sparse_coo_tensor(torch.stack(index), weight, size).coalesce()
+                coo = torch.sparse_coo_tensor(torch.stack(index), weight, size, check_invariants=False).coalesce()
                 both.append(coo.to_sparse_csr())
         return cls(*both)
 

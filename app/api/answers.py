@@ -6,9 +6,11 @@ import orjson
 from starlette.responses import Response
 
 from app.artifact.names import CART, PADDING_ROW, PURCHASE, VIEW
-from app.engine.catalogue import Catalogue
+from app.engine.items import Items
 from app.engine.reasons import Reason
+from app.engine.snapshot import Snapshot
 from app.serving.call import Answer
+from app.telemetry.stages import Trace
 
 JSON: Final = "application/json"
 _KINDS: Final = {VIEW: "viewed", CART: "carted", PURCHASE: "purchased"}
@@ -19,17 +21,22 @@ def json_response(document: Any) -> Response:
     return Response(orjson.dumps(document), media_type=JSON)
 
 
-def answer_document(
-    answer: Answer, request_id: str, fields: list[str] | None, catalogue: Catalogue, ids: list[str]
-) -> dict[str, Any]:
+def recommend_response(answer: Answer, trace: Trace, fields: list[str] | None, snapshot: Snapshot) -> Response:
+    """The response of the calls that answer with items; what it takes belongs to the stage `encode`."""
+    document = answer_document(answer, trace.request_id, fields, snapshot)
+    response = json_response(document)
+    trace.timer.lap("encode")
+    return response
+
+
+def answer_document(answer: Answer, request_id: str, fields: list[str] | None, snapshot: Snapshot) -> dict[str, Any]:
     """The document of `RecommendAnswer`.
 
     Args:
         answer: of the service.
         request_id: of the HTTP request.
         fields: catalogue columns to add to each item; `None` adds no `fields` at all.
-        catalogue: holds them.
-        ids: the item id of each row, for the reasons.
+        snapshot: holds them.
     """
     items: list[dict[str, Any]] = [
         {"item_id": item_id, "rank": rank, "score": score}
@@ -37,10 +44,10 @@ def answer_document(
     ]
     if fields is not None:
         for item, row in zip(items, answer.item_rows, strict=True):
-            item["fields"] = catalogue.values_of(row, fields)
+            item["fields"] = snapshot.catalogue.values_of(row, fields)
     if answer.reasons is not None:
         for item, reasons in zip(items, answer.reasons, strict=True):
-            item["reasons"] = [_reason(reason, ids) for reason in reasons]
+            item["reasons"] = [_reason(reason, snapshot.items) for reason in reasons]
     return {
         "request_id": request_id,
         "model_version": answer.model_version,
@@ -53,7 +60,7 @@ def answer_document(
     }
 
 
-def _reason(reason: Reason, ids: list[str]) -> dict[str, Any]:
+def _reason(reason: Reason, items: Items) -> dict[str, Any]:
     if reason.row == PADDING_ROW:
         return {"kind": "popular", "weight": reason.weight}
-    return {"kind": _KINDS.get(reason.behaviour, "viewed"), "item_id": ids[reason.row], "weight": reason.weight}
+    return {"kind": _KINDS.get(reason.behaviour, "viewed"), "item_id": items.id_of(reason.row), "weight": reason.weight}

@@ -2,14 +2,18 @@
 
 import logging
 from http import HTTPStatus
+from typing import Final
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import internal_problem
 from app.api.request_ids import request_id_of
 from app.telemetry.metrics import Metrics
 from app.telemetry.stages import TRACE, Trace
+
+CLIENT_GONE: Final = 499  # nginx's; it is counted and never sent
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,8 @@ class Surroundings:
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = CLIENT_GONE
         except Exception:
             log.exception("a request failed", extra={"request_id": trace.request_id, "path": scope["path"]})
             if status:

@@ -1,10 +1,10 @@
 """The pieces of the OpenAPI document that FastAPI does not make for routes that parse and encode themselves."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Final
 
-from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -25,7 +25,6 @@ _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
             "errors": [{"field": "k", "message": "Input should be less than or equal to 200"}],
         },
     ),
-    503: ("No bundle is loaded yet", {"code": "not_ready", "title": "Service Unavailable", "detail": "…"}),
 }
 
 
@@ -61,21 +60,15 @@ def answers_of(example: Any, problems: tuple[int, ...]) -> dict[int | str, dict[
     return found
 
 
-def openapi_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """A function that makes the document once."""
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            made = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
-                tags=app.openapi_tags,
-            )
-            _, schemas = models_json_schema([(model, "validation") for model in _BY_HAND], ref_template=_REF)
-            made.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
-            app.openapi_schema = made
-        return app.openapi_schema
-
-    return document
+def document_of(title: str, version: str, description: str, routes: Sequence[APIRoute]) -> dict[str, Any]:
+    """The OpenAPI document of these routes."""
+    made = get_openapi(title=title, version=version, description=description, routes=routes)
+    _, schemas = models_json_schema([(model, "validation") for model in _BY_HAND], ref_template=_REF)
+    made.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+    for route in (route for route in routes if route.include_in_schema):
+        for method in route.methods or ():
+            described = made["paths"][route.path_format][method.lower()]["responses"]
+            for status, response in route.responses.items():
+                for media, content in response["content"].items():  # FastAPI drops the nulls of examples
+                    described[str(status)]["content"][media]["example"] = content["example"]
+    return made

@@ -5,21 +5,20 @@ from http import HTTPStatus
 from typing import Final
 
 import orjson
-from fastapi import FastAPI
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import AisleError, InvalidRequest, ItemNotFound, NotYet, RequestError, ServiceNotReady
+from app.errors import AisleError, CallNotYet, InvalidRequest, ItemNotFound, NotYet, RequestError
 from app.telemetry.stages import trace_of
 
 STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotYet: HTTPStatus.UNPROCESSABLE_ENTITY,
+    CallNotYet: HTTPStatus.NOT_IMPLEMENTED,
     ItemNotFound: HTTPStatus.NOT_FOUND,
     RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    ServiceNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     AisleError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 _CODE_OF_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -67,13 +66,6 @@ def internal_problem(request_id: str) -> Response:
     return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, AisleError.code, INTERNAL, request_id)
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    """Answer every intended error of `app` with a problem document."""
-    app.add_exception_handler(AisleError, _refused)
-    app.add_exception_handler(ValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-
-
 def status_of(error: AisleError) -> HTTPStatus:
     """The status of an error, by its nearest ancestor in the table."""
     return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
@@ -111,3 +103,7 @@ async def _http(request: Request, error: Exception) -> Response:
         trace_of(request.scope).request_id,
         headers=dict(error.headers) if error.headers else None,
     )
+
+
+PROBLEM_HANDLERS: Final = {AisleError: _refused, ValidationError: _invalid, HTTPException: _http}
+"""What answers every intended error of an application with a problem document."""

@@ -1,21 +1,21 @@
 """From the wire to a call of the service: parsing, the fields that are not served yet, and the operator's limits."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from starlette.datastructures import QueryParams
 
+from app.api.parameters import fields_of
 from app.api.schemas import NOT_YET, RecentEvent, RecommendRequest
 from app.artifact.names import BEHAVIOURS
 from app.engine.catalogue import Catalogue
 from app.errors import InvalidRequest, NotYet
 from app.serving.call import GivenEvents, RecommendCall
 
-_LISTS: Final = ("exclude_item_ids", "fields", "facets")
-_CONTEXT: Final = ("context_item_ids", "item_ids")
+CONTEXT_ITEM_IDS: Final = "context.item_ids"  # the one field that is flat only as a query parameter
+_LISTS: Final = frozenset((CONTEXT_ITEM_IDS, "exclude_item_ids", "fields"))
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,28 @@ class Limits:
     max_item_ids: int
 
 
-def read_flat(parameters: QueryParams) -> RecommendRequest:
-    """The request that query parameters spell; lists are repeated or separated by commas.
+def read_body(body: bytes) -> RecommendRequest:
+    """The request that a JSON body spells; an empty one asks for all defaults.
 
     Raises:
+        ValidationError: it is no JSON, or a field is unknown or wrong.
+    """
+    return RecommendRequest.model_validate_json(body or b"{}")
+
+
+def read_flat(parameters: QueryParams) -> RecommendRequest:
+    """The request that query parameters spell.
+
+    Raises:
+        NotYet: a parameter is a field that this version does not serve, whatever its value.
         ValidationError: a parameter is unknown or wrong.
     """
-    given: dict[str, Any] = {}
-    for name in parameters:
-        values = parameters.getlist(name)
-        if name in _CONTEXT:
-            given.setdefault("context", {"item_ids": []})["item_ids"].extend(_split(values))
-        elif name in _LISTS:
-            given[name] = _split(values)
-        else:
-            given[name] = values[-1]
+    given = fields_of(parameters, _LISTS)
+    for field in NOT_YET:
+        if field in given:
+            raise _not_yet(field)
+    if CONTEXT_ITEM_IDS in given:
+        given["context"] = {"item_ids": given.pop(CONTEXT_ITEM_IDS)}
     return RecommendRequest.model_validate(given)
 
 
@@ -79,7 +86,7 @@ def refuse_not_yet(request: RecommendRequest) -> None:
         return
     for field in NOT_YET:
         if getattr(request, field) is not None:
-            raise NotYet(f"{field} is not served by this version yet: leave it out", field)
+            raise _not_yet(field)
     if request.exclude not in {None, "none"}:
         raise NotYet(f"exclude {request.exclude!r} is not served by this version yet: give 'none'", "exclude")
 
@@ -99,8 +106,8 @@ def check_fields(fields: list[str] | None, catalogue: Catalogue) -> None:
             raise InvalidRequest(f"fields: the catalogue has no column {field!r}; it has {known}", "fields")
 
 
-def _split(values: Iterable[str]) -> list[str]:
-    return [part for value in values for part in value.split(",") if part]
+def _not_yet(field: str) -> NotYet:
+    return NotYet(f"{field} is not served by this version yet: leave it out", field)
 
 
 def _check_length(field: str, length: int, limit: int) -> None:

@@ -80,6 +80,20 @@ class RecommendRequest(BaseModel):
     timeout_ms: float | None = Field(default=None, description=_LATER)
 
 
+class SimilarRequest(BaseModel):
+    """The query parameters of `GET /items/{id}/similar`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    k: int = Field(default=20, ge=1, le=MAX_K)
+    fields: list[str] | None = None
+
+
+class NoParameters(BaseModel):
+    """The query parameters of a call that has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 class AnsweredReason(BaseModel):
     """Why an item was answered."""
 
@@ -104,7 +118,7 @@ class RecommendAnswer(BaseModel):
     request_id: str
     model_version: str
     items: list[AnsweredItem]
-    total: int = Field(description="Candidates that were found, of which the best `k` are answered.")
+    total: int = Field(description="Items that may be answered, counted up to 200; the best `k` are.")
     next_cursor: str | None
     facets: dict[str, Any] | None
     corrected_query: str | None

@@ -44,6 +44,7 @@ class Manifest(BaseModel):
     data_fingerprint: str
     git_revision: str | None
     seed: int
+    split: str  # how the data was cut: column, time:F, last or random; with the seed, what was held out
     packages: dict[str, str]  # versions of what made it
     sample_users: list[str]  # a few ids with history, for the demo page
     catalogue_columns: dict[str, str]  # column -> "text" | "number" | "json"

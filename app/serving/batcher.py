@@ -1,7 +1,8 @@
-"""Natural batching: what becomes ready in the same turn of the event loop is answered together.
+"""Natural batching: what becomes ready in consecutive turns of the event loop is answered together.
 
-Nothing waits for company: an idle service answers a lone request in the next turn. While a batch is being answered,
-requests gather in the sockets, and all that are read in the turn after it form the next one.
+Nothing waits on a clock: a group goes as soon as a turn brings nothing new, so that an idle service answers a lone
+request two turns (some microseconds) after it came. While a group is being answered, requests gather in the sockets;
+they are read a few at a time, and whoever took only those of the first turn would answer many small groups.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ class Batcher(Generic[CallT, AnswerT]):
         self._waiting: list[tuple[CallT, asyncio.Future[AnswerT]]] = []
         self._running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
         self._scheduled = False
+        self._seen = 0  # how many waited a turn ago
 
     async def submit(self, call: CallT) -> AnswerT:
         """The answer to `call`.
@@ -42,10 +44,15 @@ class Batcher(Generic[CallT, AnswerT]):
         return await future
 
     def _start(self) -> None:
-        """Take what waits, up to the cap; what is left goes in the next turn."""
+        """Take what waits, up to the cap, unless the last turn brought more; what is left goes in the next turn."""
+        loop = asyncio.get_running_loop()
+        if self._seen < len(self._waiting) < self._max_batch:
+            self._seen = len(self._waiting)
+            loop.call_soon(self._start)
+            return
+        self._seen = 0
         group, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
         self._scheduled = bool(self._waiting)
-        loop = asyncio.get_running_loop()
         if self._scheduled:
             loop.call_soon(self._start)
         futures = [future for _, future in group if not future.done()]

@@ -45,6 +45,6 @@ class Answer:
     item_ids: list[str]
     scores: list[float]
     reasons: list[list[Reason]] | None  # of each item; `None` when not asked for
-    total: int  # candidates that were found
+    total: int  # items that were candidates, counted up to the depth
     degraded: list[str]  # what was missing
     stages: list[tuple[str, float]]  # name and seconds, of the batch that it was answered in

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.artifact.hashing import stable_hash, stable_hashes
 from app.artifact.names import PADDING_ROW
@@ -14,7 +15,7 @@ from app.engine.reasons import reasons_of
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
 from app.engine.snapshot import Snapshot
-from app.errors import InvalidRequest
+from app.errors import BundleCorrupt, InvalidRequest
 from app.serving.assemble import assemble
 from app.serving.batcher import Batcher
 from app.serving.call import Answer, RecommendCall
@@ -36,7 +37,7 @@ class RecommendService:
         snapshot: the bundle.
         users: what is known of users.
         clock: tells 'now' in unix seconds, NaN without a clock.
-        depth: candidates retrieved for every call, and the largest `k`.
+        depth: candidates of every call, and the largest `k`.
         max_batch: calls answered in one run.
         metrics: told of batches and stages.
     """
@@ -77,7 +78,7 @@ class RecommendService:
         snapshot = self.snapshot
         batch = assemble(calls, states, snapshot.items, snapshot.manifest.shapes.window, self._clock())
         timer.lap("assemble")
-        candidates = recommend(snapshot, batch, self._depth)
+        candidates = recommend(snapshot, batch, self._depth_for(calls))
         timer.lap("engine")
         answers = self._answers(calls, batch, candidates, degraded, timer)
         timer.lap("answer")
@@ -85,6 +86,14 @@ class RecommendService:
         for stage, seconds in timer.stages:
             self._metrics.observe_stage(stage, seconds)
         return answers
+
+    def _depth_for(self, calls: Sequence[RecommendCall]) -> int:
+        """How many candidates a batch needs: a ranker reads all of them.
+
+        Without one nothing is read past the largest `k`. Retrieval is exact and breaks ties by place, so the best `k`
+        are the same at any depth, and a call's answer does not depend on the `k` of those beside it.
+        """
+        return self._depth if self.snapshot.ranker is not None else max(call.k for call in calls)
 
     async def _fetch(self, calls: Sequence[RecommendCall]) -> tuple[list[UserState | None], list[list[str]]]:
         """The state of each call's user, else visitor, and what was missing; one round trip for all."""
@@ -114,12 +123,12 @@ class RecommendService:
         timer: StageTimer,
     ) -> list[Answer]:
         widest = max(call.k for call in calls)
-        totals = (candidates.rows != PADDING_ROW).sum(axis=1).tolist()
+        found = (candidates.rows[:, :widest] != PADDING_ROW).sum(axis=1).tolist()
         all_rows = candidates.rows[:, :widest].tolist()
         all_scores = np.round(candidates.scores[:, :widest].astype(np.float64), _SCORE_DECIMALS).tolist()
         answers = []
-        for line, (call, total) in enumerate(zip(calls, totals, strict=True)):
-            count = min(call.k, total)
+        for line, call in enumerate(calls):
+            count = min(call.k, found[line])
             rows = all_rows[line][:count]
             answers.append(
                 Answer(
@@ -136,7 +145,7 @@ class RecommendService:
                     )
                     if call.explain
                     else None,
-                    total=total,
+                    total=min(self._depth, self.snapshot.items.count - _distinct(batch.exclude_rows[line])),
                     degraded=degraded[line],
                     stages=timer.stages,
                 )
@@ -145,10 +154,23 @@ class RecommendService:
 
 
 def bundled_users(snapshot: Snapshot) -> MemoryUserStore:
-    """The store seeded with the users that came with the bundle."""
-    return MemoryUserStore(read_user_states(snapshot.folder), _item_hashes(snapshot.items))
+    """The store seeded with the users that came with the bundle.
+
+    Raises:
+        BundleCorrupt: they cannot be read.
+    """
+    try:
+        states = read_user_states(snapshot.folder)
+    except (OSError, ValueError) as error:
+        raise BundleCorrupt(f"{snapshot.folder}: users cannot be read ({error}); export it again") from error
+    return MemoryUserStore(states, _item_hashes(snapshot.items))
 
 
-def _item_hashes(items: Items) -> np.typing.NDArray[np.uint64]:
+def _distinct(rows: NDArray[np.int64]) -> int:
+    """How many different items are among these rows; row 0 is none."""
+    return len(set(rows.tolist()) - {PADDING_ROW})
+
+
+def _item_hashes(items: Items) -> NDArray[np.uint64]:
     """`[items + 1]`, the stable hash of the item in each row."""
     return stable_hashes(items.id_of(row) for row in range(items.count + 1))

@@ -31,9 +31,6 @@ class Metrics:
         self._bundle = Gauge(
             "aisle_bundle", "1 for the bundle that is served.", ("version", "dataset"), registry=self.registry
         )
-        self.refused_bundles = Counter(
-            "aisle_refused_bundles", "Bundles that were not loaded, by error code.", ("code",), registry=self.registry
-        )
         # `labels()` takes a lock; the request path finds its children here.
         self._request_children: dict[tuple[str, str, int], Counter] = {}
         self._stage_children: dict[str, Histogram] = {}

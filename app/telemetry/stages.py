@@ -1,5 +1,6 @@
 """How long each stage took, for the caller (`Server-Timing`) and for the metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
@@ -20,6 +21,14 @@ class StageTimer:
         self.stages.append((stage, now - self.last))
         self.last = now
 
+    def include(self, inner: Sequence[tuple[str, float]], rest: str) -> None:
+        """The time since the last lap went to the `inner` stages, and what they leave over to `rest`, before them."""
+        now = perf_counter()
+        spent = sum(seconds for _, seconds in inner)
+        self.stages.append((rest, max(0.0, now - self.last - spent)))
+        self.stages.extend(inner)
+        self.last = now
+
 
 @dataclass(slots=True)
 class Trace:
@@ -27,7 +36,10 @@ class Trace:
 
     request_id: str
     started: float = field(default_factory=perf_counter)
-    stages: list[tuple[str, float]] = field(default_factory=list)
+    timer: StageTimer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.timer = StageTimer(self.started)
 
     def elapsed(self) -> float:
         """Seconds since the request came."""
@@ -36,7 +48,7 @@ class Trace:
     def server_timing(self) -> str:
         """The value of the `Server-Timing` header (W3C), durations in milliseconds."""
         total = ("total", self.elapsed())
-        return ", ".join([f"{name};dur={seconds * 1e3:.3f}" for name, seconds in (*self.stages, total)])
+        return ", ".join([f"{name};dur={seconds * 1e3:.3f}" for name, seconds in (*self.timer.stages, total)])
 
 
 def trace_of(scope: Any) -> Trace:

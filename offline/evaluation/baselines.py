@@ -1,6 +1,6 @@
 """What a model has to beat: the most popular items, and item-kNN with tuned decay and normalisation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,33 +18,61 @@ from offline.evaluation.protocol import Cases, RowLists, known_events, load_case
 Rankings = dict[str, NDArray[np.int32]]
 """Item rows `[n, depth]`, best first, filled up with 0, for every protocol."""
 
+POPULARITY = "popularity"
+ITEM_KNN = "item_knn"
+ITEM_KNN_WINDOW = "item_knn_window"
+
 TUNING_USERS = 3_000
 
-_WINDOW = 10  # places that a co-occurrence may span
-_NEIGHBOURS = 200
+_WINDOW = 10  # places that a co-occurrence in a window may span
+_MAX_COUNTED = 1_000  # newest events of a user whose pairs count: pairs grow with the square, and crawlers have no end
+_NEIGHBOURS = 300
 _MAX_HISTORY = 100  # newest events that are asked for neighbours, where there is an order
-_BLOCK = 1_024  # users scored at once
+_BLOCK = 1_024  # users or items at once
 
 
 @dataclass(frozen=True)
 class KnnSettings:
     """What of item-kNN is tuned."""
 
-    decay: float = 0.7  # of a co-occurrence, for each further place between two events
+    decay: float | None = None  # of a co-occurrence, for each further place; None counts whole histories as one
     source_power: float = 0.5  # similarity = co-occurrence / (count of source ** this * count of target ** that)
     target_power: float = 0.5
-    history_decay: float = 0.8  # of an event's say, for each newer event of the user
+    history_decay: float = 0.8  # of an event's say, for each newer event of the user; unused without an order
 
 
-_GRID: dict[str, Sequence[dict[str, float]]] = {
-    "normalisation": [
-        {"source_power": source, "target_power": target}
-        for source, target in ((0.5, 0.5), (0.5, 0.25), (0.5, 0.0), (1.0, 0.0), (1.0, 0.5), (0.25, 0.5))
-    ],
-    "history_decay": [{"history_decay": decay} for decay in (0.5, 0.7, 0.8, 0.9, 1.0)],
-    "decay": [{"decay": decay} for decay in (0.4, 0.55, 0.7, 0.85, 1.0)],
-}
-_WITHOUT_ORDER = ("normalisation",)
+_NORMALISATION = [
+    {"source_power": source, "target_power": target}
+    for source, target in ((0.5, 0.5), (0.5, 0.25), (0.5, 0.0), (1.0, 0.0), (1.0, 0.5), (0.25, 0.5))
+]
+_HISTORY_DECAY = [{"history_decay": decay} for decay in (0.5, 0.7, 0.8, 0.9, 1.0)]
+_DECAY = [{"decay": decay} for decay in (0.4, 0.55, 0.7, 0.85, 1.0)]
+_FIRST_DECAY = 0.7
+
+
+def baseline_rankings(
+    folder: Path,
+    cases: Cases,
+    protocols: Sequence[str],
+    depth: int = DEPTH,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Rankings]:
+    """All baselines that the split allows, by name: popularity, item-kNN over whole histories, and, with an order,
+    item-kNN over events near each other. What is tuned is tuned on valid.
+
+    The two differ in what they can know: near events of other users tell what they touched at the same time, which
+    a split that is not by time lets them tell of the future.
+
+    Raises:
+        DatasetError: a protocol or a metric has no meaning.
+    """
+    found = {POPULARITY: popularity(folder, cases, protocols, depth)}
+    ways = {ITEM_KNN: False} | ({ITEM_KNN_WINDOW: True} if read_meta(folder)["has_order"] else {})
+    for name, near in ways.items():
+        settings = tune_item_knn(folder, near=near, seed=seed, progress=progress)
+        found[name] = item_knn(folder, cases, protocols, settings, depth, progress)
+    return found
 
 
 def popularity(folder: Path, cases: Cases, protocols: Sequence[str], depth: int = DEPTH) -> Rankings:
@@ -57,66 +85,68 @@ def item_knn(
     folder: Path,
     cases: Cases,
     protocols: Sequence[str],
-    settings: KnnSettings | None = None,
+    settings: KnnSettings,
     depth: int = DEPTH,
     progress: Progress | None = None,
 ) -> Rankings:
     """Items like those that the user touched lately; popular ones where too few are like them.
 
-    With an order, events of a user at most `_WINDOW` places apart co-occur, weighted by `decay`, and newer
-    events of a history weigh more; without, all items of a user co-occur once. Settings are tuned by default.
+    With a `decay`, events of a user at most `_WINDOW` places apart co-occur; without, all items of a user do, once
+    (Sarwar et al., "Item-Based Collaborative Filtering", WWW 2001). Where there is an order, newer events of the
+    asking history weigh more.
 
     Raises:
-        DatasetError: a protocol or a metric has no meaning.
+        DatasetError: a protocol has no meaning.
     """
     meta = read_meta(folder)
-    settings = settings or tune_item_knn(folder, progress=progress)
     events = known_events(folder, cases.part)
-    counted = _co_occurrence(events, meta["n_items"] + 1, settings.decay if meta["has_order"] else None)
-    similar = _pruned(_normalised(counted, _counts(events, meta["n_items"]), settings))
+    (similar,) = _similarities(events, meta["n_items"], [settings])
     popular = _popular_rows(events, meta["n_items"])
     asked = _histories(cases, similar.shape[0], settings.history_decay if meta["has_order"] else None)
     return _ranked(asked, similar, popular, {name: cases.mask(name) for name in protocols}, depth, progress)
 
 
-def tune_item_knn(folder: Path, seed: int = 0, progress: Progress | None = None) -> KnnSettings:
+def tune_item_knn(folder: Path, *, near: bool, seed: int = 0, progress: Progress | None = None) -> KnnSettings:
     """The settings that do best on the first metric and protocol of at most `TUNING_USERS` users of valid.
 
     Co-occurrence is counted in train alone. One group of settings is varied at a time, the others held.
+
+    Args:
+        folder: the split.
+        near: whether only events near each other co-occur, rather than whole histories.
+        seed: draws the users.
+        progress: told of each setting.
     """
     tell = progress or silent
     meta = read_meta(folder)
-    best = KnnSettings()
+    best = KnnSettings(decay=_FIRST_DECAY if near else None)
     try:
         cases = load_cases(folder, "valid", TUNING_USERS, seed)
     except DatasetError:  # nobody to tune on
         return best
-    metric, protocol = parse_metric(meta["metrics"][0]), meta["mask"][0]
-    n_items, has_order = meta["n_items"], meta["has_order"]
-    events = known_events(folder, "valid")
-    counts, popular = _counts(events, n_items), _popular_rows(events, n_items)
-    masks = {protocol: cases.mask(protocol)}
-    groups = [group for group in _GRID if has_order or group in _WITHOUT_ORDER]
-    total = sum(len(_GRID[group]) for group in groups)
-    counted: dict[float, Any] = {}
+    n_items, metric, protocol = meta["n_items"], parse_metric(meta["metrics"][0]), meta["mask"][0]
+    events, masks = known_events(folder, "valid"), {protocol: cases.mask(protocol)}
+    popular = _popular_rows(events, n_items)
+    groups = [_NORMALISATION, *([_HISTORY_DECAY] if meta["has_order"] else []), *([_DECAY] if near else [])]
+    total = sum(map(len, groups))
     done: dict[KnnSettings, float] = {}
-    step = 0
     for group in groups:
-        for choice in _GRID[group]:
-            tell(step, total, "tuning item-kNN")
-            step += 1
-            tried = replace(best, **choice)
-            if tried in done:
-                continue
-            if tried.decay not in counted:
-                counted = {tried.decay: _co_occurrence(events, n_items + 1, tried.decay if has_order else None)}
-            similar = _pruned(_normalised(counted[tried.decay], counts, tried))
-            asked = _histories(cases, n_items + 1, tried.history_decay if has_order else None)
-            ranked = _ranked(asked, similar, popular, masks, metric.k, None)[protocol]
+        tries = [tried for tried in (replace(best, **choice) for choice in group) if tried not in done]
+        kinds = list(dict.fromkeys(_similarity_kind(tried) for tried in tries))
+        similar = dict(zip(kinds, _similarities(events, n_items, kinds), strict=True))
+        for tried in tries:
+            tell(len(done), total, "tuning item-kNN")
+            asked = _histories(cases, n_items + 1, tried.history_decay if meta["has_order"] else None)
+            ranked = _ranked(asked, similar[_similarity_kind(tried)], popular, masks, metric.k, None)[protocol]
             done[tried] = float(table_of([metric], ranked, cases.targets).mean())
         best = max(done, key=lambda settings: done[settings])
     tell(total, total, "tuning item-kNN")
     return best
+
+
+def _similarity_kind(settings: KnnSettings) -> KnnSettings:
+    """What of the settings shapes the similarity, the rest fixed."""
+    return replace(settings, history_decay=1.0)
 
 
 def _counts(events: pl.DataFrame, n_items: int) -> NDArray[np.int64]:
@@ -146,49 +176,72 @@ def _best_allowed(order: NDArray[np.int32], mask: RowLists, depth: int) -> NDArr
     return ranked
 
 
-def _co_occurrence(events: pl.DataFrame, size: int, decay: float | None) -> Any:
-    """How often two items come together in train, a sparse float32 `[size, size]`; never an item with itself."""
-    users, items = events.get_column("user").to_numpy(), events.get_column("item").to_numpy().astype(np.int64)
-    if decay is None:
-        ones = np.ones(len(items), dtype=np.float32)
-        of_user = sparse.csr_array((ones, (users, items)), shape=(int(users.max(initial=0)) + 1, size))
-        of_user.data[:] = 1.0
-        together = (of_user.T.tocsr() @ of_user).tocsr()
-        together.setdiag(0.0)
+def _similarities(events: pl.DataFrame, n_items: int, wanted: Sequence[KnnSettings]) -> list[Any]:
+    """One sparse float32 `[n_items + 1, n_items + 1]` for each of `wanted`: from an item (row) to its nearest others.
+
+    Of one count for all settings with the same decay, block by block, so that it never exists as a whole.
+    """
+    counts = np.maximum(_counts(events, n_items), 1).astype(np.float64)
+    blocks: dict[KnnSettings, list[Any]] = {settings: [] for settings in wanted}
+    for decay in dict.fromkeys(settings.decay for settings in wanted):
+        together = _together(events, n_items + 1, decay)
+        for start in range(0, n_items + 1, _BLOCK):
+            counted = together(slice(start, start + _BLOCK))
+            of_row = np.repeat(counts[start : start + _BLOCK], np.diff(counted.indptr))
+            of_column = counts[counted.indices]
+            for settings, done in blocks.items():
+                if settings.decay == decay:
+                    scale = of_row**-settings.source_power * of_column**-settings.target_power
+                    done.append(_nearest(counted, (counted.data * scale).astype(np.float32)))
+    return [sparse.vstack(blocks[settings], format="csr") for settings in wanted]
+
+
+def _together(events: pl.DataFrame, size: int, decay: float | None) -> Callable[[slice], Any]:
+    """How often items come together, by rows on demand: sparse float32 `[rows, size]`, never an item with itself."""
+    if decay is not None:
+        whole = _in_windows(events, size, decay)
+        return lambda rows: whole[rows]
+    age = pl.len().over("user") - pl.int_range(pl.len()).over("user")
+    newest = events.filter(age <= _MAX_COUNTED)
+    users, items = newest["user"].to_numpy(), newest["item"].to_numpy()
+    ones = np.ones(len(items), dtype=np.float32)
+    of_user = sparse.csr_array((ones, (users, items)), shape=(int(users.max(initial=0)) + 1, size))
+    of_user.sum_duplicates()
+    of_user.data[:] = 1.0
+    of_item = of_user.T.tocsr()
+
+    def block(rows: slice) -> Any:
+        together = (of_item[rows] @ of_user).tocsr()
+        line = np.repeat(np.arange(together.shape[0]), np.diff(together.indptr))
+        together.data[line + rows.start == together.indices] = 0.0
+        together.eliminate_zeros()
         return together
+
+    return block
+
+
+def _in_windows(events: pl.DataFrame, size: int, decay: float) -> Any:
+    """Co-occurrence of events at most `_WINDOW` places apart, symmetric."""
+    users, items = events["user"].to_numpy(), events["item"].to_numpy().astype(np.int64)
     together = sparse.csr_array((size, size), dtype=np.float32)
     for apart in range(1, _WINDOW + 1):
         left, right = items[:-apart], items[apart:]
         kept = (users[:-apart] == users[apart:]) & (left != right)
-        left, right = left[kept], right[kept]
-        weights = np.full(len(left), decay ** (apart - 1), dtype=np.float32)
-        together = together + sparse.csr_array((weights, (left, right)), shape=(size, size))
+        weights = np.full(int(kept.sum()), decay ** (apart - 1), dtype=np.float32)
+        together = together + sparse.csr_array((weights, (left[kept], right[kept])), shape=(size, size))
     return (together + together.T).tocsr()
 
 
-def _normalised(counted: Any, counts: NDArray[np.int64], settings: KnnSettings) -> Any:
-    """Similarity from each item (row) to others (columns)."""
-    safe = np.maximum(counts, 1).astype(np.float64)
-    of_source = (safe**-settings.source_power).astype(np.float32)
-    of_target = (safe**-settings.target_power).astype(np.float32)
-    similar = counted.copy()
-    similar.data *= np.repeat(of_source, np.diff(similar.indptr))
-    similar.data *= of_target[similar.indices]
-    return similar
-
-
-def _pruned(similar: Any) -> Any:
-    """The nearest `_NEIGHBOURS` of every row."""
-    kept = np.ones(len(similar.data), dtype=np.bool_)
-    starts = similar.indptr
+def _nearest(counted: Any, similarity: NDArray[np.float32]) -> Any:
+    """The `_NEIGHBOURS` most similar of every row; `similarity` stands beside the entries of `counted`."""
+    kept = np.ones(len(similarity), dtype=np.bool_)
+    starts = counted.indptr
     for row in np.flatnonzero(np.diff(starts) > _NEIGHBOURS):
         start, end = starts[row], starts[row + 1]
-        far = np.argpartition(-similar.data[start:end], _NEIGHBOURS)[_NEIGHBOURS:]
+        far = np.argpartition(-similarity[start:end], _NEIGHBOURS)[_NEIGHBOURS:]
         kept[start + far] = False
-    lengths = np.add.reduceat(np.append(kept, False).astype(np.int64), starts[:-1])
-    lengths[np.diff(starts) == 0] = 0
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return sparse.csr_array((similar.data[kept], similar.indices[kept], offsets), shape=similar.shape)
+    offsets = np.concatenate([[0], np.cumsum(kept)])[starts]
+    return sparse.csr_array((similarity[kept], counted.indices[kept], offsets), shape=counted.shape)
 
 
 def _histories(cases: Cases, size: int, decay: float | None) -> Any:

@@ -52,7 +52,7 @@ class Cases:
     history: RowLists  # oldest first, without events on unknown items
     history_types: NDArray[np.uint8]  # beside `history.rows`
     history_times: NDArray[np.float64]  # beside `history.rows`, unix seconds, NaN when unknown
-    context: NDArray[np.int64]  # [n] events of the history that came as context
+    context: NDArray[np.int64]  # [n] the newest so many events of a history came as context
     targets: RowLists  # distinct items; each 0 is another one
 
     def __len__(self) -> int:
@@ -117,7 +117,7 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
         pl.concat([_read(folder, name).with_columns(from_=pl.lit(name)) for name in (*_KNOWN[part], "context")])
         .join(first, on="user", how="inner")
         .filter((pl.col("order") < pl.col("first")) & (pl.col("item") != PADDING_ROW))
-        .sort("user", "order")
+        .sort("user", pl.col("from_") == "context", "order")
     )
     numbers = users.to_numpy()
     lines = np.searchsorted(numbers, history.get_column("user").to_numpy())

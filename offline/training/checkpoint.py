@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from app.errors import RunFolderError
 
-CHECKPOINT = "checkpoint"
-BEST = "best"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+BEST_FILE = "best.safetensors"
 
 
 def save_weights(path: Path, network: nn.Module) -> None:

@@ -19,16 +19,24 @@ from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
 from offline.dataset.split import META_FILE
 from offline.training.batches import Batch, count_ordered, count_unordered, ordered_batches, unordered_batches
-from offline.training.checkpoint import BEST, CHECKPOINT, load_checkpoint, load_weights, save_checkpoint, save_weights
+from offline.training.checkpoint import (
+    BEST_FILE,
+    CHECKPOINT_FILE,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
 from offline.training.histories import Histories, histories_of
 from offline.training.settings import TrainSettings
 from offline.training.spectral import spectral_items
+from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_validation, validate
 
 WARM_UP_STEPS = 100
-HISTORY_FILE = "history.json"
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 _LONGEST_GRADIENT = 5.0
+_RANDOM_SHARE = 0.1  # length of random id embeddings, beside text and attributes of length 1
 
 
 @dataclass(frozen=True)
@@ -42,17 +50,6 @@ class TrainProgress:
     loss: float
     metric: str
     value: float | None  # of the metric after the last whole epoch
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The best network, and how it came about."""
-
-    network: Network
-    graph: ItemGraph
-    known: Tensor  # [items] bool
-    settings: TrainSettings
-    record: dict[str, Any]
 
 
 def train(
@@ -77,11 +74,12 @@ def train(
     clock = _Budget(budget_s)
     torch.manual_seed(settings.seed)
     meta = json.loads((split / META_FILE).read_text("utf-8"))
-    histories = histories_of(pl.read_parquet(split / "train.parquet"), int(meta["n_users"]))
+    events = pl.read_parquet(split / "train.parquet")
+    histories = histories_of(events, int(meta["n_users"]))
     if not _steps(histories, settings):
         raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
     validation = load_validation(split, settings.validation_users, settings.seed)
-    run = _Run(histories, graph, settings, device, validation, progress)
+    run = _Run(histories, known_items(events, graph.items), graph, settings, device, validation, progress)
     out.mkdir(parents=True, exist_ok=True)
     run.start(out / CHECKPOINT_FILE)
     while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
@@ -101,10 +99,6 @@ def train(
     }
     (out / HISTORY_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Trained(run.network, run.graph, run.known, settings, record)
-
-
-CHECKPOINT_FILE = f"{CHECKPOINT}.safetensors"
-BEST_FILE = f"{BEST}.safetensors"
 
 
 class _Budget:
@@ -142,6 +136,7 @@ class _Run:
     def __init__(
         self,
         histories: Histories,
+        known: Tensor,
         graph: ItemGraph,
         settings: TrainSettings,
         device: torch.device,
@@ -158,7 +153,7 @@ class _Run:
         self.network = Network(graph, settings.shape()).to(device)
         self.graph = graph.to(device)
         counts = torch.from_numpy(np.bincount(histories.rows, minlength=graph.items)).to(device)
-        self.known = counts > 0
+        self.known = known.to(device)
         self._frequency = counts.float()
         groups = _groups(self.network, settings.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
@@ -169,15 +164,21 @@ class _Run:
         return self._validation.metric if self._validation else "negative loss"
 
     def start(self, checkpoint: Path) -> None:
-        """Go on from the checkpoint, or begin with spectral id embeddings."""
+        """Go on from the checkpoint, or begin anew.
+
+        Without an order, id embeddings begin with the spectral factors of the log; with one, where what matters is
+        the next item, they begin small, and text and attributes place the items at first.
+        """
         if checkpoint.exists():
             self.state = _State(**load_checkpoint(checkpoint, self.network, self.optimizer))
             self._earlier_s = self.state.seconds
             return
         settings, ids = self._settings, self.network.items.ids
-        spectral = spectral_items(self._histories, len(ids), settings.dim, settings.seed)
         with torch.no_grad():
-            ids.copy_(torch.from_numpy(spectral).to(ids.device) + 0.1 * ids)
+            ids.mul_(_RANDOM_SHARE)
+            if not settings.ordered:
+                spectral = spectral_items(self._histories, len(ids), settings.dim, settings.seed)
+                ids.add_(torch.from_numpy(spectral).to(ids.device))
 
     def goes_on(self) -> bool:
         """Whether there are epochs left, and validation still improves."""

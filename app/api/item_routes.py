@@ -1,0 +1,85 @@
+"""`/items/{id}`: one item of the catalogue, and the items like it."""
+
+from typing import Final
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.answers import json_response, recommend_response
+from app.api.direct_route import DirectRoute
+from app.api.openapi import parameter
+from app.api.parameters import fields_of
+from app.api.recommend_call import check_fields
+from app.api.recommend_routes import EXAMPLE_ANSWER
+from app.api.schemas import ItemAnswer, NoParameters, RecommendAnswer, SimilarRequest
+from app.errors import ItemNotFound
+from app.serving.call import RecommendCall
+from app.serving.service import RecommendService
+from app.telemetry.stages import trace_of
+
+TAG: Final = "Items"
+_ITEM_ID: Final = parameter("path", "item_id", "string", "An id of the catalogue; it may contain slashes.", "p9")
+_SIMILAR: Final = EXAMPLE_ANSWER | {"items": [{"item_id": "p3", "rank": 1, "score": 0.81}]}
+
+
+def item_routes(service: RecommendService) -> list[APIRoute]:
+    """The calls on items of the catalogue of `service`."""
+    items, catalogue = service.snapshot.items, service.snapshot.catalogue
+
+    def row_of(request: Request) -> int:
+        item_id = request.path_params["item_id"]
+        row = items.row_of(item_id)
+        if not row:
+            raise ItemNotFound(f"no item {item_id!r} in the catalogue of bundle {service.snapshot.manifest.version}")
+        return row
+
+    async def get_item(request: Request) -> Response:
+        """An item with all its catalogue columns; a missing value is null."""
+        NoParameters.model_validate(dict(request.query_params))
+        row = row_of(request)
+        return json_response({"item_id": items.id_of(row), "fields": catalogue.values_of(row, catalogue.fields)})
+
+    async def get_similar_items(request: Request) -> Response:
+        """The nearest neighbours of an item, the item itself left out. The same for every caller."""
+        asked = SimilarRequest.model_validate(fields_of(request.query_params, frozenset({"fields"})))
+        check_fields(asked.fields, catalogue)
+        call = RecommendCall(k=asked.k, similar_to=row_of(request))
+        trace = trace_of(request.scope)
+        trace.timer.lap("parse")
+        answer = await service.recommend(call)
+        trace.timer.include(answer.stages, rest="wait")
+        return recommend_response(answer, trace, asked.fields, service.snapshot)
+
+    return [
+        DirectRoute(
+            "GET",
+            "/items/{item_id:path}/similar",
+            get_similar_items,
+            answer=RecommendAnswer,
+            example=_SIMILAR,
+            problems=(404, 422),
+            summary="Items like this one",
+            operation_id="get_similar_items",
+            tags=[TAG],
+            openapi_extra={
+                "parameters": [
+                    _ITEM_ID,
+                    parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
+                    parameter("query", "fields", "list", "Catalogue columns to answer.", ["title", "price"]),
+                ]
+            },
+        ),
+        DirectRoute(
+            "GET",
+            "/items/{item_id:path}",
+            get_item,
+            answer=ItemAnswer,
+            example={"item_id": "p9", "fields": {"title": "Rain jacket", "price": 129.0, "brand": None}},
+            problems=(404, 422),
+            summary="One item of the catalogue",
+            operation_id="get_item",
+            tags=[TAG],
+            openapi_extra={"parameters": [_ITEM_ID]},
+        ),
+    ]

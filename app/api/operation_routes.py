@@ -1,0 +1,70 @@
+"""Calls of whoever runs the service: alive, ready, metrics."""
+
+from typing import Final
+
+from fastapi.responses import PlainTextResponse
+from fastapi.routing import APIRoute
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.answers import json_response
+from app.api.direct_route import DirectRoute
+from app.api.schemas import Health
+from app.serving.service import RecommendService
+from app.telemetry.metrics import Metrics
+
+TAG: Final = "Operations"
+_EXPOSITION: Final = 'aisle_requests_total{method="POST",route="/recommend",status="200"} 1024.0\n'
+
+
+def operation_routes(service: RecommendService, metrics: Metrics) -> list[APIRoute]:
+    """The calls that tell how `service` is."""
+
+    async def get_livez(_: Request) -> Response:
+        """The process is alive: restart it when this does not answer."""
+        return json_response({"status": "alive", "model_version": None})
+
+    async def get_readyz(_: Request) -> Response:
+        """A bundle is loaded, verified and warm: send traffic.
+
+        Until then the connection is refused, since the service listens only once it is ready.
+        """
+        return json_response({"status": "ready", "model_version": service.snapshot.manifest.version})
+
+    async def get_metrics(_: Request) -> Response:
+        """Metrics in the Prometheus text format."""
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    return [
+        DirectRoute(
+            "GET",
+            "/livez",
+            get_livez,
+            answer=Health,
+            example={"status": "alive", "model_version": None},
+            summary="Alive",
+            operation_id="get_livez",
+            tags=[TAG],
+        ),
+        DirectRoute(
+            "GET",
+            "/readyz",
+            get_readyz,
+            answer=Health,
+            example={"status": "ready", "model_version": "2026-11-23T10-15-00-3f2a"},
+            summary="Able to serve",
+            operation_id="get_readyz",
+            tags=[TAG],
+        ),
+        DirectRoute(
+            "GET",
+            "/metrics",
+            get_metrics,
+            summary="Metrics",
+            operation_id="get_metrics",
+            tags=[TAG],
+            response_class=PlainTextResponse,
+            responses={200: {"content": {"text/plain": {"example": _EXPOSITION}}}},
+        ),
+    ]

@@ -1,0 +1,109 @@
+"""`/recommend`, by POST and by GET."""
+
+from typing import Final
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.answers import recommend_response
+from app.api.direct_route import DirectRoute
+from app.api.openapi import body_of, parameter
+from app.api.recommend_call import CONTEXT_ITEM_IDS, Limits, call_of, check_fields, read_body, read_flat
+from app.api.schemas import RecommendAnswer, RecommendRequest
+from app.serving.service import RecommendService
+from app.telemetry.stages import trace_of
+
+TAG: Final = "Recommend"
+EXAMPLE_ANSWER: Final = {
+    "request_id": "01JDE4M8N2Q0V7T5X3Y1Z9W6CB",
+    "model_version": "2026-11-23T10-15-00-3f2a",
+    "items": [
+        {
+            "item_id": "p3",
+            "rank": 1,
+            "score": 0.81,
+            "fields": {"title": "Trail shoe", "price": 99.0},
+            "reasons": [{"kind": "viewed", "item_id": "p9", "weight": 0.6}],
+        }
+    ],
+    "total": 200,
+    "next_cursor": None,
+    "facets": None,
+    "corrected_query": None,
+    "degraded": [],
+}
+_EXAMPLE: Final = {
+    "user_id": "u1",
+    "context": {"item_ids": ["p9"]},
+    "exclude_item_ids": ["p7"],
+    "k": 20,
+    "fields": ["title", "price"],
+    "explain": True,
+}
+
+
+def recommend_routes(service: RecommendService, limits: Limits) -> list[APIRoute]:
+    """The calls that answer with what `service` recommends."""
+    catalogue = service.snapshot.catalogue
+
+    async def respond(asked: RecommendRequest, request: Request) -> Response:
+        call = call_of(asked, limits)
+        check_fields(asked.fields, catalogue)
+        trace = trace_of(request.scope)
+        trace.timer.lap("parse")
+        answer = await service.recommend(call)
+        trace.timer.include(answer.stages, rest="wait")
+        return recommend_response(answer, trace, asked.fields, service.snapshot)
+
+    async def post_recommend(request: Request) -> Response:
+        """Items for a user, a visitor, a page, a history, or for nobody in particular.
+
+        What is not known (a user, an item of the context or of the excluded ones) is left out; where nothing is left,
+        the answer is what is popular. Items of the context are not answered.
+        """
+        return await respond(read_body(await request.body()), request)
+
+    async def get_recommend(request: Request) -> Response:
+        """The same as by POST, for the fields that are flat: a link, a cache, a quick look.
+
+        `recent_events` needs a body.
+        """
+        return await respond(read_flat(request.query_params), request)
+
+    return [
+        DirectRoute(
+            "POST",
+            "/recommend",
+            post_recommend,
+            answer=RecommendAnswer,
+            example=EXAMPLE_ANSWER,
+            problems=(413, 422),
+            summary="Recommend items",
+            operation_id="post_recommend",
+            tags=[TAG],
+            openapi_extra=body_of(RecommendRequest, _EXAMPLE),
+        ),
+        DirectRoute(
+            "GET",
+            "/recommend",
+            get_recommend,
+            answer=RecommendAnswer,
+            example=EXAMPLE_ANSWER,
+            problems=(422,),
+            summary="Recommend items, by query parameters",
+            operation_id="get_recommend",
+            tags=[TAG],
+            openapi_extra={
+                "parameters": [
+                    parameter("query", "user_id", "string", "A user that the shop knows.", "u1"),
+                    parameter("query", "visitor_id", "string", "Looked up when there is no such user.", "v1"),
+                    parameter("query", CONTEXT_ITEM_IDS, "list", "Items of this page or basket.", ["p9"]),
+                    parameter("query", "exclude_item_ids", "list", "Items that must not be answered.", ["p7"]),
+                    parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
+                    parameter("query", "fields", "list", "Catalogue columns to answer.", ["title", "price"]),
+                    parameter("query", "explain", "boolean", "Whether to say why each item was answered.", True),
+                ]
+            },
+        ),
+    ]

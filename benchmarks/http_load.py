@@ -1,0 +1,93 @@
+"""A load generator: keep-alive HTTP/1.1 connections, each asking anew as soon as it is answered.
+
+Reads one JSON object from stdin (`host`, `port`, `path`, `bodies`, `connections`, `seconds`) and prints one: requests a
+second and the latency's percentiles. The protocol is spoken by hand, since a client library costs more than the server.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from itertools import cycle
+from time import perf_counter
+from typing import cast
+
+import uvloop
+
+_LENGTH = b"content-length: "
+
+
+class _Connection(asyncio.Protocol):
+    """One connection with one request under way.
+
+    Args:
+        requests: bytes to send, without end.
+        latencies: told of the seconds that each answer took.
+        until: when to send no more, on the clock of `perf_counter`.
+    """
+
+    def __init__(self, requests: Iterator[bytes], latencies: list[float], until: float) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._requests = requests
+        self._latencies = latencies
+        self._until = until
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        received = self._received = self._received + data
+        head = received.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        place = received.find(_LENGTH) + len(_LENGTH)
+        length = int(received[place : received.find(b"\r\n", place)])
+        if len(received) < head + 4 + length:
+            return
+        now = perf_counter()
+        self._latencies.append(now - self._asked)
+        if not received.startswith(b"HTTP/1.1 200"):
+            self.done.set_exception(RuntimeError(f"expected 200, came {received[:500]!r}"))
+        elif now < self._until:
+            self._received = b""
+            self._ask()
+            return
+        else:
+            self.done.set_result(None)
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(RuntimeError(f"the server closed the connection ({exc})"))
+
+    def _ask(self) -> None:
+        self._asked = perf_counter()
+        self._transport.write(next(self._requests))
+
+
+async def _load(
+    host: str, port: int, path: str, bodies: list[str], connections: int, seconds: float
+) -> dict[str, float]:
+    head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: "
+    requests = cycle([f"{head}{len(body.encode())}\r\n\r\n{body}".encode() for body in bodies])
+    latencies: list[float] = []
+    started = perf_counter()
+    loop = asyncio.get_running_loop()
+    opened = [
+        await loop.create_connection(lambda: _Connection(requests, latencies, started + seconds), host, port)
+        for _ in range(connections)
+    ]
+    await asyncio.gather(*(connection.done for _, connection in opened))
+    took = perf_counter() - started
+    latencies.sort()
+    return {
+        "requests_per_s": len(latencies) / took,
+        "p50_ms": latencies[len(latencies) // 2] * 1e3,
+        "p99_ms": latencies[len(latencies) * 99 // 100] * 1e3,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(uvloop.run(_load(**json.load(sys.stdin)))))

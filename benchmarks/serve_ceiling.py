@@ -1,0 +1,212 @@
+"""How near `/recommend` comes to a typed FastAPI endpoint that does nothing, measured beside it in the same run.
+
+Both servers live throughout, as one worker each with uvloop and httptools; rounds alternate between them, so that a
+machine that slows down slows both. The servers share the first core that this process may use, of which only the one
+under load needs any; the load generator has the second (with a single core, nothing is pinned and both shares shrink).
+Requests are a mix of known users, pages, histories kept by the caller and excluded items, `k` 20.
+
+The last line of the output is JSON. `ratio_10k` is the median over rounds of requests a second at 16 connections,
+ours by theirs: its name is that of the agreed figure, and `items` says what catalogue it was measured on.
+"""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from app.artifact import names
+from app.artifact.bundle_store import resolve
+from app.artifact.columns import TextColumn
+from app.artifact.manifest import Manifest, read_manifest
+
+HERE = Path(__file__).parent
+HOST = "127.0.0.1"
+CONNECTIONS = (1, 16)
+READY_WITHIN_S = 60
+DISTINCT_REQUESTS = 2_000
+Figures = dict[str, dict[int, list[dict[str, float]]]]  # server -> connections -> a result each round
+
+
+def main(
+    bundle: Annotated[Path, typer.Option(help="Bundle to serve, or store of bundles.")],
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of one measurement.")] = 3.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each server at each number of connections.")] = 5,
+) -> None:
+    """Measure `/recommend` of a real `aisle-serve` against an endpoint that does nothing."""
+    folder = resolve(bundle)
+    manifest = read_manifest(folder)
+    bodies = _bodies(folder, manifest, np.random.default_rng(0))
+    server_core, load_core = _cores()
+    with ExitStack() as servers:
+        ports = {
+            "aisle": servers.enter_context(_server(server_core, _serve_command(bundle))),
+            "empty": servers.enter_context(_server(server_core, [sys.executable, str(HERE / "empty_endpoint.py")])),
+        }
+        for port in ports.values():
+            _measure(port, bodies, max(CONNECTIONS), 1.0, load_core)  # caches fill, code paths specialise
+        figures: Figures = {server: {connections: [] for connections in CONNECTIONS} for server in ports}
+        for number in range(rounds):
+            for connections in CONNECTIONS:
+                for server, port in ports.items():
+                    result = _measure(port, bodies, connections, seconds, load_core)
+                    figures[server][connections].append(result)
+                    shown = ", ".join(f"{name} {value:,.3f}" for name, value in result.items())
+                    print(f"round {number + 1}  {server:5}  {connections:2} connections  {shown}", flush=True)
+    print(json.dumps(_report(figures, manifest, server_core is not None)))
+
+
+def _bodies(folder: Path, manifest: Manifest, rng: np.random.Generator) -> list[str]:
+    """Requests in equal parts: a user, a user on a page, a history kept by the caller, a visitor who excludes items."""
+    ids = TextColumn.read(folder / names.ITEM_IDS)
+    found = []
+    for number in range(DISTINCT_REQUESTS):
+        user = str(rng.choice(manifest.sample_users))
+        items = [ids[int(row)] for row in rng.integers(1, manifest.shapes.items + 1, 5)]
+        kinds: tuple[dict[str, Any], ...] = (
+            {"user_id": user},
+            {"user_id": user, "context": {"item_ids": items[:1]}},
+            {"recent_events": [{"item_id": item} for item in items]},
+            {"visitor_id": user, "exclude_item_ids": items},
+        )
+        found.append(json.dumps({"k": 20, **kinds[number % len(kinds)]}))
+    return found
+
+
+def _cores() -> tuple[int | None, int | None]:
+    """A core for the servers and one for the load, where this process may use two."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+
+
+def _serve_command(bundle: Path) -> list[str]:
+    command = "from app.main import cli; cli()"  # the console script, of this very interpreter
+    return [sys.executable, "-c", command, "--bundle", str(bundle), "--log-level", "warning", "--port"]
+
+
+def _pin(process: subprocess.Popen[Any], core: int | None) -> None:
+    if core is not None:
+        os.sched_setaffinity(process.pid, {core})
+
+
+@contextmanager
+def _server(core: int | None, command: list[str]) -> Iterator[int]:
+    """The port of a server that answers; `command` lacks only its number."""
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL)
+    _pin(process, core)
+    try:
+        _wait_until_ready(process, port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[Any], port: int) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=5):
+                return
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise typer.BadParameter("the server did not come up; its own words stand above") from error
+            time.sleep(0.05)
+
+
+def _measure(port: int, bodies: list[str], connections: int, seconds: float, core: int | None) -> dict[str, float]:
+    asked = {
+        "host": HOST,
+        "port": port,
+        "path": "/recommend",
+        "bodies": bodies,
+        "connections": connections,
+        "seconds": seconds,
+    }
+    load = subprocess.Popen(
+        [sys.executable, str(HERE / "http_load.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    _pin(load, core)
+    output, _ = load.communicate(json.dumps(asked), timeout=seconds + READY_WITHIN_S)
+    if load.returncode:
+        raise typer.Exit(load.returncode)
+    result: dict[str, float] = json.loads(output)
+    return result
+
+
+def _report(figures: Figures, manifest: Manifest, pinned: bool) -> dict[str, Any]:
+    ratios = {
+        connections: [
+            ours["requests_per_s"] / theirs["requests_per_s"]
+            for ours, theirs in zip(figures["aisle"][connections], figures["empty"][connections], strict=True)
+        ]
+        for connections in CONNECTIONS
+    }
+    busiest = max(CONNECTIONS)
+    return {
+        "ratio_10k": round(median(ratios[busiest]), 4),
+        "ratio_10k_lowest": round(min(ratios[busiest]), 4),
+        "ratio_10k_highest": round(max(ratios[busiest]), 4),
+        "ratio_1_connection": round(median(ratios[min(CONNECTIONS)]), 4),
+        "items": manifest.shapes.items,
+        "dim": manifest.shapes.dim,
+        "window": manifest.shapes.window,
+        "figures": {
+            server: {
+                f"{connections}_connections": {
+                    name: round(median(result[name] for result in results), 3) for name in results[0]
+                }
+                for connections, results in of_server.items()
+            }
+            for server, of_server in figures.items()
+        },
+        "machine": {
+            "processor": _processor(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "pinned": pinned,
+            "python": platform.python_version(),
+        },
+        "command": " ".join(sys.argv),
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _commit() -> str | None:
+    """What is checked out, with a mark where files differ from it; `None` outside a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=HERE,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+if __name__ == "__main__":
+    typer.run(main)

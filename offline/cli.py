@@ -1,0 +1,220 @@
+"""`aisle-offline`: the job's commands."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from app.errors import AisleError
+
+app = typer.Typer(
+    name="aisle-offline",
+    help="Reads a shop's logs and catalogue, trains, and exports the bundle that aisle-serve answers from.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Data = Annotated[Path, typer.Option("--data", help="dataset.toml, or the folder that holds it.")]
+Out = Annotated[Path, typer.Option("--out", help="Run folder, such as runs/NAME; what is done there is kept.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of every random draw; recorded in the bundle.")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="How to cut: column, time:F (F the share of events before the test), last or random. "
+        "By default the first that the data allows.",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Budget = Annotated[str | None, typer.Option("--budget", help="Time for training, such as 60s, 10m or 1h.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the data.")]
+Dim = Annotated[int | None, typer.Option("--dim", min=8, max=512, help="Numbers in a vector; a multiple of 8.")]
+Rate = Annotated[
+    float | None, typer.Option("--learning-rate", min=1e-6, max=1.0, help="Largest step of the optimiser.")
+]
+Bits = Annotated[int, typer.Option("--weight-bits", min=7, max=8, help="7 for x86 processors without VNNI, else 8.")]
+BadShare = Annotated[
+    float, typer.Option("--max-bad-share", min=0.0, max=1.0, help="Share of bad rows past which ingest stops.")
+]
+Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]
+
+
+def cli() -> None:
+    """The console script: intended errors are one line on standard error and exit code 1."""
+    try:
+        app()
+    except AisleError as error:
+        sys.stderr.write(f"aisle-offline: {error.message}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("aisle-offline: stopped; run the same command again to go on\n")
+        sys.exit(130)
+
+
+@app.command()
+def run(
+    data: Data,
+    out: Out,
+    split: Split = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+    weight_bits: Bits = 8,
+    max_bad_share: BadShare = 0.05,
+    baselines: Baselines = True,
+) -> None:
+    """Every stage, from logs to an evaluated bundle; stages done before are left as they are.
+
+    A run that was stopped goes on where it was when the same command is given again. The last line of the output is
+    the evaluation as JSON.
+    """
+    from offline import job  # noqa: PLC0415 - torch takes seconds, which --help should not
+    from offline.run_folder import RunFolder  # noqa: PLC0415
+
+    options = job.Options(
+        split=split,
+        seed=seed,
+        device=device,
+        budget_s=_seconds(budget),
+        overrides=_overrides(epochs, dim, learning_rate),
+        weight_bits=weight_bits,
+        max_bad_share=max_bad_share,
+        baselines=baselines,
+    )
+    with _display() as display:
+        document = job.run(data, RunFolder(out), options, display)
+        _show_report(display, document)
+        record = RunFolder(out).record()
+        minutes = sum(entry["seconds"] for entry in record.values()) / 60
+        peak = max(entry["peak_memory_mb"] for entry in record.values())
+        display.console.print(f"{minutes:.1f} minutes in all, peak memory {peak} MB", highlight=False)
+        display.console.print(f"serve it: aisle-serve --bundle {out / 'bundle'}", highlight=False)
+    _print_json(document)
+
+
+@app.command()
+def ingest(data: Data, out: Out, max_bad_share: BadShare = 0.05) -> None:
+    """Read, check and clean the logs and the catalogue."""
+    _one_stage("ingest", data, out, max_bad_share=max_bad_share)
+
+
+@app.command()
+def split(data: Data, out: Out, split: Split = None, seed: Seed = 0) -> None:
+    """Cut the log into train, valid, context and test. Nothing else cuts."""
+    _one_stage("split", data, out, split=split, seed=seed)
+
+
+@app.command()
+def graph(data: Data, out: Out) -> None:
+    """Build the heterogeneous graph from the train part and the catalogue."""
+    _one_stage("graph", data, out)
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Out,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+) -> None:
+    """Train the network; a stopped training goes on from its last epoch."""
+    overrides = _overrides(epochs, dim, learning_rate)
+    _one_stage("train", data, out, seed=seed, device=device, budget_s=_seconds(budget), overrides=overrides)
+
+
+@app.command()
+def export(data: Data, out: Out, weight_bits: Bits = 8) -> None:
+    """Quantise the network, write and verify its bundle, and make it the current one."""
+    _one_stage("export", data, out, weight_bits=weight_bits)
+
+
+@app.command()
+def evaluate(
+    data: Data,
+    bundle: Annotated[Path, typer.Option("--bundle", help="A bundle, or a store such as runs/NAME/bundle.")],
+    split: Split = None,
+    baselines: Baselines = True,
+) -> None:
+    """Score a bundle on held-out data, through the engine that serves it.
+
+    The data is cut as it was for the bundle's training. The last line of the output is the evaluation as JSON.
+    """
+    from offline.evaluation.fresh_data import evaluate_on  # noqa: PLC0415 - as above
+
+    with _display() as display:
+        display.stage("evaluate")
+        document = evaluate_on(data, bundle, how=split, baselines=baselines, progress=display.work)
+        _show_report(display, document)
+    _print_json(document)
+
+
+@app.command()
+def synthesize(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the shop to.")],
+    users: Annotated[int, typer.Option("--users", min=1, help="How many shoppers.")] = 1_000,
+    items: Annotated[int, typer.Option("--items", min=20, help="How many items.")] = 10_000,
+    events: Annotated[
+        int | None, typer.Option("--events", min=1, help="How many events; 50 a user if left out.")
+    ] = None,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Make up a shop: catalogue, shoppers and their log, in the layout that the other commands read."""
+    from offline.synthetic.synthesize import synthesize as make_shop  # noqa: PLC0415 - as above
+
+    with _display() as display:
+        display.stage("synthesize")
+        make_shop(users, items, seed, out, events, progress=display.work, force=force)
+        display.console.print(f"wrote {out}; train on it: aisle-offline run --data {out} --out runs/{out.name}")
+
+
+def _one_stage(stage: str, data: Path, out: Path, **options: Any) -> None:
+    from offline import job  # noqa: PLC0415 - as above
+    from offline.run_folder import RunFolder  # noqa: PLC0415
+
+    with _display() as display:
+        results = job.run_stage(stage, data, RunFolder(out), job.Options(**options), display)
+    _print_json(results)
+
+
+def _overrides(epochs: int | None, dim: int | None, learning_rate: float | None) -> dict[str, Any] | None:
+    given = {"epochs": epochs, "dim": dim, "learning_rate": learning_rate}
+    return {name: value for name, value in given.items() if value is not None} or None
+
+
+def _seconds(budget: str | None) -> float | None:
+    from offline.durations import seconds_of  # noqa: PLC0415 - beside its only use
+
+    return None if budget is None else seconds_of(budget)
+
+
+@contextmanager
+def _display() -> Iterator[Any]:
+    from offline.display import RichDisplay  # noqa: PLC0415 - as above
+
+    with RichDisplay() as display:
+        yield display
+
+
+def _show_report(display: Any, document: dict[str, Any]) -> None:
+    from offline.evaluation.table import report_table  # noqa: PLC0415 - as above
+
+    display.console.print(report_table(document))
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(document).decode() + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,224 @@
+"""Write a bundle: beside, verified against the network, renamed into the store, pointed to."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.bundle_store import point_to
+from app.artifact.columns import TextColumn
+from app.artifact.manifest import Manifest, Shapes, list_files
+from app.artifact.quantise import dequantise_rows, quantise_rows
+from app.artifact.user_state import UserStates
+from app.engine.snapshot import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
+from offline.dataset.folder import whole_folder
+from offline.dataset.progress import Progress, silent
+from offline.dataset.split import META_FILE
+from offline.export.catalogue_columns import write_catalogue
+from offline.export.fidelity import Fidelity, measure_fidelity
+from offline.export.popularity import popularity
+from offline.export.provenance import git_revision, package_versions
+from offline.export.retrieve_graph import block_of, padded_rows, write_retrieve_graph
+from offline.export.user_states import user_states
+from offline.export.warmup import warmup_requests
+from offline.training.histories import Histories, histories_of
+from offline.training.trained import Trained
+
+SAMPLE_USERS = 12
+FIDELITY_REQUESTS = 1_000
+GOLDEN_REQUESTS = 64
+_STEPS = 6
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A bundle in its store."""
+
+    folder: Path
+    version: str
+    fidelity: Fidelity
+
+
+@dataclass(frozen=True)
+class _Quantised:
+    """The item table as int8, filler rows included."""
+
+    vectors: NDArray[np.int8]  # [rows, dim]
+    scales: NDArray[np.float32]  # [rows] of the vectors, which have length 1
+    score_scales: NDArray[np.float32]  # [rows] with the items' lengths
+
+
+def export_bundle(
+    trained: Trained,
+    split: Path,
+    store: Path,
+    *,
+    weight_bits: int = 8,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the bundle of a trained network to `store`, and make it the current one.
+
+    Users are known as of the end of train and valid: nothing of test or context is in a bundle.
+
+    Args:
+        trained: the network.
+        split: the split that it was trained on.
+        store: folder of versions.
+        weight_bits: of the item vectors; 7 for processors whose 8-bit products saturate (x86 without VNNI).
+        now: when it is made.
+        progress: told of each step.
+
+    Raises:
+        GoldenMismatch: the bundle does not answer like the network; the store is as it was.
+        RunFolderError: the version's folder holds something else.
+    """
+    tell = progress or silent
+    meta = json.loads((split / META_FILE).read_text("utf-8"))
+    network = trained.network.cpu().eval()
+    histories = _known_histories(split, int(meta["n_users"]))
+    cut = _newest(histories)
+    tell(0, _STEPS, "item vectors")
+    items = pl.read_parquet(split / "items.parquet").sort("row")
+    quantised = _quantised(trained, weight_bits)
+    created = now or datetime.now(UTC)
+    version = _version(created, quantised)
+    folder = store / version
+    with whole_folder(folder, names.MANIFEST) as beside:
+        (beside / names.ITEM_IDS).parent.mkdir(parents=True)
+        np.save(beside / names.ITEM_VECTORS, quantised.vectors)
+        np.save(beside / names.ITEM_SCALES, quantised.scales)
+        np.save(beside / names.ITEM_POPULARITY, popularity(histories, len(quantised.scales)))
+        TextColumn.of(["", *items["item_id"].to_list()]).write(beside / names.ITEM_IDS)
+        tell(1, _STEPS, "catalogue")
+        columns = write_catalogue(beside, items)
+        tell(2, _STEPS, "retrieve.onnx")
+        block = block_of(items.height)
+        graph = beside / names.RETRIEVE_GRAPH
+        write_retrieve_graph(graph, network.queries, quantised.vectors, quantised.score_scales, block)
+        tell(3, _STEPS, "users")
+        user_ids = pl.read_parquet(split / "users.parquet").sort("user")["user_id"].to_list()
+        vectors = torch.from_numpy(dequantise_rows(quantised.vectors, quantised.scales))
+        states = user_states(user_ids, histories, network.queries, vectors, cut)
+        states.write(beside)
+        manifest = Manifest(
+            schema_version=names.SCHEMA_VERSION,
+            version=version,
+            dataset=meta["dataset"],
+            created_at=created.isoformat(timespec="seconds"),
+            cut=cut,
+            behaviours=meta["behaviours"],
+            shapes=_shapes(items.height, quantised, trained, states),
+            weight_bits=weight_bits,
+            data_fingerprint=meta["fingerprint"],
+            git_revision=git_revision(),
+            seed=int(meta["seed"]),
+            split=meta["how"],
+            packages=package_versions(),
+            sample_users=_sample_users(user_ids, histories),
+            catalogue_columns=columns,
+            metrics={},
+            compression=[],
+            files={},
+        )
+        tell(4, _STEPS, "golden answers")
+        fidelity = _write_golden(beside, manifest, trained, states)
+        manifest = manifest.model_copy(
+            update={"files": list_files(beside), "compression": _compression(quantised, fidelity)}
+        )
+        _write_manifest(beside, manifest)
+        tell(5, _STEPS, "verifying")
+        load_snapshot(beside)
+    point_to(store, version)
+    tell(_STEPS, _STEPS, "exported")
+    return Exported(folder, version, fidelity)
+
+
+def record_metrics(folder: Path, manifest: Manifest, metrics: dict[str, Any]) -> None:
+    """Put the figures of an evaluation into the manifest of the bundle in `folder`."""
+    _write_manifest(folder, manifest.model_copy(update={"metrics": metrics}))
+
+
+def _known_histories(split: Path, users: int) -> Histories:
+    parts = [pl.read_parquet(split / f"{part}.parquet") for part in ("train", "valid")]
+    return histories_of(pl.concat(parts), users)
+
+
+def _newest(histories: Histories) -> float | None:
+    known = histories.times[np.isfinite(histories.times)]
+    return float(known.max()) if len(known) else None
+
+
+@torch.no_grad()
+def _quantised(trained: Trained, bits: int) -> _Quantised:
+    units, lengths = trained.network.item_vectors(trained.graph.to(torch.device("cpu")), trained.known.cpu())
+    rows = padded_rows(len(units) - 1)
+    padded = np.zeros((rows, units.shape[1]), dtype=np.float32)
+    padded[1 : len(units)] = units[1:].numpy()
+    vectors, scales = quantise_rows(padded, bits)
+    score_scales = np.zeros(rows, dtype=np.float32)
+    score_scales[: len(units)] = scales[: len(units)] * lengths.numpy()
+    return _Quantised(vectors, scales, score_scales)
+
+
+def _version(created: datetime, quantised: _Quantised) -> str:
+    """The time, and four digits of the content, so that two made in one second differ."""
+    content = hashlib.sha256(quantised.vectors.tobytes() + quantised.score_scales.tobytes()).hexdigest()
+    return f"{created:%Y-%m-%dT%H-%M-%S}-{content[:4]}"
+
+
+def _shapes(items: int, quantised: _Quantised, trained: Trained, states: UserStates) -> Shapes:
+    rows, dim = quantised.vectors.shape
+    return Shapes(items=items, rows=rows, dim=dim, window=trained.settings.window, users=len(states.hashes))
+
+
+def _sample_users(user_ids: list[str], histories: Histories) -> list[str]:
+    """Users with a middling number of events, for somebody who looks at the page."""
+    known = np.flatnonzero(histories.lengths > 0)
+    order = known[np.argsort(histories.lengths[known], kind="stable")]
+    if not len(order):
+        return []
+    places = np.unique((np.linspace(0.3, 0.95, SAMPLE_USERS) * (len(order) - 1)).astype(np.int64))
+    return [user_ids[user] for user in order[places]]
+
+
+def _write_golden(folder: Path, manifest: Manifest, trained: Trained, states: UserStates) -> Fidelity:
+    rng = np.random.default_rng(trained.settings.seed)
+    shapes = manifest.shapes
+    wide = warmup_requests(states, shapes.items + 1, shapes.window, manifest.cut, FIDELITY_REQUESTS, rng)
+    snapshot = open_snapshot(folder, manifest, threads=0)
+    fidelity = measure_fidelity(trained, snapshot, wide)
+    batch = warmup_requests(states, shapes.items + 1, shapes.window, manifest.cut, GOLDEN_REQUESTS, rng)
+    write_warmup(folder, batch)
+    answers = golden_answers(snapshot, batch)
+    (folder / names.GOLDEN_ROWS).parent.mkdir(parents=True)
+    np.save(folder / names.GOLDEN_ROWS, answers.rows[:, :GOLDEN_DEPTH].astype(np.int32))
+    np.save(folder / names.GOLDEN_SCORES, answers.scores[:, :GOLDEN_DEPTH])
+    check_golden(snapshot)
+    return fidelity
+
+
+def _compression(quantised: _Quantised, fidelity: Fidelity) -> list[dict[str, Any]]:
+    return [
+        {
+            "part": "item vectors",
+            "fp32_bytes": quantised.vectors.size * 4,
+            "int8_bytes": quantised.vectors.size + quantised.scales.nbytes,
+            **asdict(fidelity),
+        }
+    ]
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    beside = folder / f".{names.MANIFEST}.{os.getpid()}"
+    beside.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    beside.replace(folder / names.MANIFEST)

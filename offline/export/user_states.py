@@ -1,0 +1,55 @@
+"""What the service is to know of every user as of the cut."""
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from app.artifact.hashing import stable_hashes
+from app.artifact.user_state import UserStates
+from model.query_tower import QueryTower
+from offline.training.histories import Histories
+from offline.training.scoring import long_states
+
+
+def user_states(
+    user_ids: list[str],
+    histories: Histories,
+    tower: QueryTower,
+    vectors: Tensor,
+    cut: float | None,
+) -> UserStates:
+    """States of all users with a history, by ascending hash.
+
+    Args:
+        user_ids: `[users]`.
+        histories: of the same users, up to the cut.
+        tower: weighs the events older than its window.
+        vectors: `[items, dim]`, as the service will read them.
+        cut: unix seconds, None without a clock.
+    """
+    window = tower.window
+    now = np.full(len(histories), np.nan if cut is None else cut)
+    long = long_states(tower, vectors, histories, now, window)
+    hashes = stable_hashes(user_ids)
+    users = np.argsort(hashes, kind="stable")
+    users = users[histories.lengths[users] > 0]
+    places, lengths = _last_places(histories, users, window)
+    return UserStates(
+        hashes=hashes[users],
+        long_vectors=long.vectors[users].astype(np.float16),
+        long_weights=long.weights[users],
+        event_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        event_rows=histories.rows[places],
+        event_types=histories.types[places],
+        event_times=histories.times[places],
+    )
+
+
+def _last_places(
+    histories: Histories, users: NDArray[np.int64], window: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Flat places of each user's last `window` events, user after user, and how many they are."""
+    lengths = np.minimum(histories.lengths[users], window)
+    first = np.cumsum(lengths) - lengths
+    starts = histories.offsets[users + 1] - lengths
+    return np.arange(int(lengths.sum())) + np.repeat(starts - first, lengths), lengths

@@ -1,0 +1,105 @@
+"""A run folder: where each stage of one training run writes, what is done already, and who is at work in it."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import RunFolderError
+
+RECORD_FILE = "run.json"
+LOCK_FILE = ".lock"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`runs/NAME`."""
+
+    path: Path
+
+    @property
+    def ingested(self) -> Path:
+        """Clean tables."""
+        return self.path / "ingest"
+
+    @property
+    def split(self) -> Path:
+        """Numbered tables, cut into parts."""
+        return self.path / "split"
+
+    @property
+    def graph(self) -> Path:
+        """Edges of the heterogeneous graph."""
+        return self.path / "graph"
+
+    @property
+    def train(self) -> Path:
+        """Checkpoint, best weights, learning curve."""
+        return self.path / "train"
+
+    @property
+    def bundles(self) -> Path:
+        """The store of exported bundles."""
+        return self.path / "bundle"
+
+    @property
+    def report(self) -> Path:
+        """The figures of the current bundle."""
+        return self.path / "report.json"
+
+    def record(self) -> dict[str, Any]:
+        """What was done here, by stage: its key, its seconds, its results.
+
+        Raises:
+            RunFolderError: the record is unreadable.
+        """
+        path = self.path / RECORD_FILE
+        try:
+            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise RunFolderError(f"{path}: not JSON ({error}); delete it to run all stages again") from error
+        return found
+
+    def is_done(self, stage: str, key: str) -> bool:
+        """Whether the stage was finished with that key."""
+        return bool(self.record().get(stage, {}).get("key") == key)
+
+    def note(self, stage: str, entry: dict[str, Any]) -> None:
+        """Record that a stage is finished."""
+        record = self.record() | {stage: entry}
+        beside = self.path / f".{RECORD_FILE}.{os.getpid()}"
+        beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        beside.replace(self.path / RECORD_FILE)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others out; the lock goes with the process, so that a killed run leaves none behind.
+
+        Raises:
+            RunFolderError: somebody else is at work here, or the folder is no run folder.
+        """
+        if self.path.is_file():
+            raise RunFolderError(f"{self.path}: expected a run folder, found a file: name another folder")
+        if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / LOCK_FILE).exists():
+            raise RunFolderError(f"{self.path}: expected a run folder or an empty one, found other files: name another")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / LOCK_FILE).open("a", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunFolderError(
+                    f"{self.path}: another run is at work here; wait for it, or name another"
+                ) from None
+            yield
+
+
+def key_of(*parts: Any) -> str:
+    """A short hash of what a stage depends on; `parts` are JSON."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

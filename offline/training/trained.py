@@ -1,0 +1,56 @@
+"""A trained network, and how it is taken up again from the folder that training wrote."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from app.errors import RunFolderError
+from model.item_tower import ItemGraph
+from model.network import Network
+from offline.training.checkpoint import BEST_FILE, load_weights
+from offline.training.settings import TrainSettings
+
+HISTORY_FILE = "history.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best network, and how it came about."""
+
+    network: Network
+    graph: ItemGraph
+    known: Tensor  # [items] bool, the items seen in training
+    settings: TrainSettings
+    record: dict[str, Any]
+
+
+def known_items(train: pl.DataFrame, items: int) -> Tensor:
+    """`[items]` bool, the items with an event in train."""
+    known = torch.zeros(items, dtype=torch.bool)
+    known[torch.from_numpy(train["item"].to_numpy().astype("int64"))] = True
+    known[0] = False
+    return known
+
+
+def load_trained(split: Path, graph: ItemGraph, folder: Path) -> Trained:
+    """The network in `folder`, on the CPU.
+
+    Raises:
+        RunFolderError: training has not finished there, or it is of another graph.
+    """
+    try:
+        record = json.loads((folder / HISTORY_FILE).read_text("utf-8"))
+        settings = TrainSettings(**record["settings"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{folder}: expected a finished training with {HISTORY_FILE}, found none ({error}): train first"
+        ) from error
+    network = Network(graph, settings.shape())
+    load_weights(folder / BEST_FILE, network)
+    known = known_items(pl.read_parquet(split / "train.parquet"), graph.items)
+    return Trained(network.eval(), graph, known, settings, record)

@@ -1,0 +1,114 @@
+"""A real bundle behind a real application, and copies of the bundle to spoil."""
+
+import math
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from app.api.application import make_application
+from app.api.recommend_call import Limits
+from app.artifact.bundle_store import resolve
+from app.engine.snapshot import Snapshot, load_snapshot
+from app.serving.service import RecommendService, bundled_users
+from app.stores.protocol import UserStore
+from app.telemetry.metrics import Metrics
+
+
+@pytest.fixture(scope="session")
+def limits() -> Limits:
+    return Limits(max_events=100, max_item_ids=500)
+
+
+@pytest.fixture(scope="session")
+def max_body_bytes() -> int:
+    return 100_000
+
+
+@pytest.fixture(scope="session")
+def snapshot(shop_bundle: Path) -> Snapshot:
+    return load_snapshot(shop_bundle)
+
+
+@pytest.fixture(scope="session")
+def application_of(snapshot: Snapshot, limits: Limits, max_body_bytes: int) -> Callable[..., Starlette]:
+    """Makes applications on the shop's bundle whose clock stands at its newest event."""
+
+    def make(users: UserStore | None = None, *, depth: int = 200, page: bool = True) -> Starlette:
+        cut = math.nan if snapshot.manifest.cut is None else snapshot.manifest.cut
+        metrics = Metrics()
+        service = RecommendService(snapshot, users or bundled_users(snapshot), lambda: cut, depth, 64, metrics)
+        return make_application(service, metrics, limits=limits, max_body_bytes=max_body_bytes, page=page)
+
+    return make
+
+
+@contextmanager
+def _listening(application: Starlette) -> Iterator[httpx.Client]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(application, http="httptools", lifespan="off", log_config=None))
+        thread = Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="session")
+def listening() -> Callable[[Starlette], AbstractContextManager[httpx.Client]]:
+    """Serves an application on a free port for a while, to a client of its own."""
+    return _listening
+
+
+@pytest.fixture(scope="session")
+def client(application_of: Callable[..., Starlette]) -> Iterator[httpx.Client]:
+    with _listening(application_of()) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def users(snapshot: Snapshot) -> list[str]:
+    """Users with a history."""
+    return snapshot.manifest.sample_users
+
+
+@pytest.fixture(scope="session")
+def item_ids(snapshot: Snapshot) -> list[str]:
+    """All items."""
+    return [snapshot.items.id_of(row) for row in range(1, snapshot.items.count + 1)]
+
+
+@pytest.fixture(scope="session")
+def popular(snapshot: Snapshot) -> list[str]:
+    """All items, the most popular first."""
+    return [snapshot.items.id_of(int(row)) for row in snapshot.items.popular_rows]
+
+
+@pytest.fixture(scope="session")
+def recommend(client: httpx.Client) -> Callable[..., dict[str, Any]]:
+    """Posts a request and gives its answer, which must be a 200."""
+
+    def post(**fields: Any) -> dict[str, Any]:
+        response = client.post("/recommend", json=fields)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    return post
+
+
+@pytest.fixture
+def spoiled(shop_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle's folder."""
+    return Path(shutil.copytree(resolve(shop_bundle), tmp_path / "bundle"))

@@ -1,0 +1,94 @@
+"""A bundle that is spoiled is refused with the file's name and what to do; the whole one is not."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.artifact import names
+from app.artifact.manifest import list_files
+from app.engine.snapshot import load_snapshot
+from app.errors import BundleCorrupt, BundleError, BundleSchema, GoldenMismatch
+
+
+def edit_manifest(folder: Path, **changes: Any) -> None:
+    path = folder / names.MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+
+
+def sign_again(folder: Path) -> None:
+    """Make the checksums fit what lies there, as somebody would who exported a wrong bundle."""
+    edit_manifest(folder, files={name: entry.model_dump() for name, entry in list_files(folder).items()})
+
+
+def test_a_bundle_and_the_store_around_it_both_load(shop_bundle: Path, spoiled: Path) -> None:
+    assert load_snapshot(spoiled).manifest == load_snapshot(shop_bundle).manifest
+
+
+@pytest.mark.parametrize("name", [names.ITEM_VECTORS, names.RETRIEVE_GRAPH, names.GOLDEN_ROWS, names.USER_EVENT_ROWS])
+def test_one_changed_byte_is_found_and_the_file_named(spoiled: Path, name: str) -> None:
+    path = spoiled / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleCorrupt, match=rf"{name}: checksum differs .* export the bundle again"):
+        load_snapshot(spoiled)
+
+
+def test_a_missing_file_is_named(spoiled: Path) -> None:
+    (spoiled / names.ITEM_SCALES).unlink()
+    with pytest.raises(BundleCorrupt, match=rf"{names.ITEM_SCALES}: .*missing"):
+        load_snapshot(spoiled)
+
+
+def test_another_schema_is_refused_before_anything_else_is_read(spoiled: Path) -> None:
+    edit_manifest(spoiled, schema_version=names.SCHEMA_VERSION + 1, shapes="of the future")
+    with pytest.raises(BundleSchema, match=rf"{names.MANIFEST}: bundle schema .* reads {names.SCHEMA_VERSION}: export"):
+        load_snapshot(spoiled)
+
+
+def test_other_golden_answers_are_refused(spoiled: Path) -> None:
+    path = spoiled / names.GOLDEN_ROWS
+    rows = np.load(path, allow_pickle=False)
+    np.save(path, np.roll(rows, 1, axis=0))
+    sign_again(spoiled)
+    with pytest.raises(GoldenMismatch, match=rf"{names.GOLDEN_ROWS}: .*export the bundle again"):
+        load_snapshot(spoiled)
+
+
+def test_other_item_vectors_do_not_pass_for_the_right_ones(spoiled: Path) -> None:
+    path = spoiled / names.ITEM_VECTORS
+    vectors = np.load(path, allow_pickle=False)
+    np.save(path, np.roll(vectors, 1, axis=0))
+    sign_again(spoiled)
+    with pytest.raises(GoldenMismatch):
+        load_snapshot(spoiled)
+
+
+def test_a_graph_that_the_runtime_cannot_load_is_named(spoiled: Path) -> None:
+    path = spoiled / names.RETRIEVE_GRAPH
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    sign_again(spoiled)
+    with pytest.raises(BundleCorrupt, match=names.RETRIEVE_GRAPH):
+        load_snapshot(spoiled)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema_version": 1}'])
+def test_a_manifest_that_is_none_is_refused(spoiled: Path, content: str) -> None:
+    (spoiled / names.MANIFEST).write_text(content, "utf-8")
+    with pytest.raises(BundleCorrupt, match=names.MANIFEST):
+        load_snapshot(spoiled)
+
+
+def test_no_spoiled_array_gets_past_as_a_foreign_error(spoiled: Path, tmp_path: Path) -> None:
+    for array in sorted(spoiled.rglob("*.npy")):
+        folder = Path(shutil.copytree(spoiled, tmp_path / "again"))
+        (folder / array.relative_to(spoiled)).write_bytes(b"no array")
+        sign_again(folder)
+        if array.parent.name != "users":  # those are read by the store
+            with pytest.raises(BundleError):
+                load_snapshot(folder)
+        shutil.rmtree(folder)

@@ -1,0 +1,204 @@
+"""What the service tells about itself: ids, times, metrics, health, pages, its own description."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.openapi.models import OpenAPI
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+
+from app.api import schemas
+from app.engine.snapshot import Snapshot
+
+Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
+ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+def test_a_request_id_is_echoed_everywhere(client: httpx.Client) -> None:
+    response = client.post("/recommend", json={}, headers={"X-Request-ID": "order-7/a"})
+    assert response.headers["x-request-id"] == response.json()["request_id"] == "order-7/a"
+
+
+def test_a_request_without_an_id_or_with_a_wild_one_gets_its_own(client: httpx.Client) -> None:
+    answers = [client.post("/recommend", json={}, headers=headers) for headers in ({}, {"X-Request-ID": "a b<script>"})]
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    assert all(ULID.fullmatch(request_id) for request_id in ids)
+    assert ids == [answer.json()["request_id"] for answer in answers]
+    assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nowhere", "/items/no-such-item", "/docs"])
+def test_every_answer_carries_id_and_timing(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["x-request-id"]
+    assert headers["server-timing"].startswith("total;dur=")
+
+
+def test_server_timing_names_the_stages_and_they_do_not_exceed_the_total(
+    client: httpx.Client, users: list[str]
+) -> None:
+    response = client.post("/recommend", json={"user_id": users[0]})
+    stages = [part.split(";dur=") for part in response.headers["server-timing"].split(", ")]
+    assert [name for name, _ in stages] == [
+        "parse",
+        "wait",
+        "state",
+        "assemble",
+        "engine",
+        "answer",
+        "encode",
+        "total",
+    ]
+    *parts, total = [float(milliseconds) for _, milliseconds in stages]
+    assert all(part >= 0 for part in parts)
+    assert sum(parts) <= total + 0.01
+
+
+def test_metrics_count_requests_batches_and_stages(
+    application_of: Callable[..., Starlette], listening: Listening, snapshot: Snapshot
+) -> None:
+    with listening(application_of()) as client:
+        for _ in range(3):
+            client.post("/recommend", json={})
+        client.get("/recommend?k=0")
+        client.get("/nowhere")
+        client.request("PROPFIND", "/anywhere")
+        response = client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    samples = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+    def value(name: str, **labels: str) -> float:
+        return samples[name, tuple(sorted(labels.items()))]
+
+    assert value("aisle_requests_total", method="POST", route="/recommend", status="200") == 3
+    assert value("aisle_requests_total", method="GET", route="/recommend", status="422") == 1
+    assert value("aisle_requests_total", method="any", route="unmatched", status="404") == 2
+    assert value("aisle_batch_size_count") == 3
+    assert value("aisle_batch_size_sum") == 3
+    for stage in ("state", "assemble", "engine", "answer"):
+        assert value("aisle_stage_seconds_count", stage=stage) == 3
+    assert value("aisle_stage_seconds_count", stage="total") == 6
+    assert value("aisle_bundle", version=snapshot.manifest.version, dataset=snapshot.manifest.dataset) == 1
+
+
+def test_health_is_answered(client: httpx.Client, snapshot: Snapshot) -> None:
+    assert client.get("/livez").json()["status"] == "alive"
+    assert client.get("/readyz").json() == {"status": "ready", "model_version": snapshot.manifest.version}
+
+
+def test_the_demo_starts_with_users_that_have_a_history(
+    client: httpx.Client, recommend: Callable[..., dict[str, Any]], popular: list[str]
+) -> None:
+    demo = client.get("/demo/users").json()
+    assert demo["users"]
+    for user in demo["users"]:
+        items = recommend(user_id=user, fields=demo["fields"])["items"]
+        assert [item["item_id"] for item in items] != popular[:20]
+
+
+class Resources(HTMLParser):
+    """Addresses that a page loads by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [
+            value or "" for name, value in attrs if name == "src" or (name == "href" and tag not in {"a", "area"})
+        ]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_is_one_file_that_loads_nothing_from_outside(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
+    assert response.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    resources = Resources()
+    resources.feed(response.text)
+    assert resources.found == ["data:,"]
+    assert "http://" not in response.text
+    assert "https://" not in response.text
+    assert "innerHTML" not in response.text  # a title from a shop's feed must not become markup
+
+
+def test_the_demo_can_be_switched_off(application_of: Callable[..., Starlette], listening: Listening) -> None:
+    with listening(application_of(page=False)) as client:
+        assert client.get("/").status_code == client.get("/demo/users").status_code == 404
+        assert client.get("/docs").status_code == 200
+        assert "/demo/users" not in client.get("/openapi.json").json()["paths"]
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def test_the_openapi_document_is_valid_and_complete(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    OpenAPI.model_validate(document)
+    found = [(method, path) for path, method, _ in operations(document)]
+    assert sorted(found) == [
+        ("get", "/demo/users"),
+        ("get", "/items/{item_id}"),
+        ("get", "/items/{item_id}/similar"),
+        ("get", "/livez"),
+        ("get", "/metrics"),
+        ("get", "/readyz"),
+        ("get", "/recommend"),
+        ("post", "/recommend"),
+    ]
+    schemas_ = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set(references(document)) <= schemas_
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_call_has_examples_that_keep_its_schema(client: httpx.Client) -> None:
+    for path, method, operation in operations(client.get("/openapi.json").json()):
+        content = operation["responses"]["200"]["content"]
+        (shown,) = content.values()
+        assert shown["example"], path
+        reference = shown["schema"].get("$ref")
+        if reference is not None:
+            getattr(schemas, reference.split("/")[-1]).model_validate(shown["example"])
+        for parameter in operation.get("parameters", ()):
+            assert "example" in parameter, path
+        if method == "post":
+            asked = operation["requestBody"]["content"]["application/json"]
+            schemas.RecommendRequest.model_validate(asked["example"])
+        for status, response in operation["responses"].items():
+            if status != "200":
+                problem = schemas.Problem.model_validate(response["content"]["application/problem+json"]["example"])
+                assert problem.status == int(status)
+
+
+def test_the_document_describes_the_parameters_that_are_read(client: httpx.Client, item_ids: list[str]) -> None:
+    for path, method, operation in operations(client.get("/openapi.json").json()):
+        query = {
+            parameter["name"]: parameter["example"]
+            for parameter in operation.get("parameters", ())
+            if parameter["in"] == "query"
+        }
+        response = client.request(method, path.replace("{item_id}", item_ids[0]), params=query)
+        assert response.status_code == 200, (path, response.text)

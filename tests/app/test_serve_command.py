@@ -1,0 +1,164 @@
+"""`aisle-serve` as a process: it serves, it stops in order, and every refusal is one line."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.artifact import names
+
+COMMAND = str(Path(sys.executable).with_name("aisle-serve"))
+WITHIN_S = 30
+
+
+def environment(**more: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.upper().startswith("AISLE_")}
+    return own | {"COLUMNS": "200"} | more
+
+
+@contextmanager
+def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that answers, and its address."""
+    process = subprocess.Popen(
+        [COMMAND, "--port", "0", *options],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        announced = re.search(r"http://\S+", process.stdout.readline())
+        assert announced is not None, process.communicate()[1]
+        yield process, announced[0]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def refusal(*options: str, **variables: str) -> str:
+    """The one line that the command refuses with."""
+    found = subprocess.run(
+        [COMMAND, "--port", "0", *options],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WITHIN_S,
+    )
+    assert found.returncode == 1
+    assert found.stdout == ""
+    lines = found.stderr.splitlines()
+    assert len(lines) == 1, found.stderr
+    return lines[0]
+
+
+def test_it_serves_a_bundle_and_finishes_what_it_began_when_told_to_stop(shop_bundle: Path, users: list[str]) -> None:
+    with served("--bundle", str(shop_bundle), "--clock", "bundle") as (process, address):
+        assert address.startswith("http://127.0.0.1:")
+        with httpx.Client(base_url=address, timeout=WITHIN_S) as client:
+            assert client.get("/readyz").json()["status"] == "ready"
+            body = json.dumps({"user_id": users[0], "k": 5}).encode()
+            assert len(client.post("/recommend", content=body).json()["items"]) == 5
+            where = (client.base_url.host, client.base_url.port or 0)
+            with socket.create_connection(where, WITHIN_S) as slow:
+                head = f"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+                slow.sendall(head.encode() + body[:5])
+                assert client.get("/livez").status_code == 200  # so the head before it has been read
+                process.send_signal(signal.SIGTERM)
+                wait_until_closed(where)
+                slow.sendall(body[5:])
+                answer = b"".join(iter(lambda: slow.recv(65536), b""))
+                assert answer.startswith(b"HTTP/1.1 200")
+                assert answer.count(b'"rank"') == 5
+        process.wait(WITHIN_S)
+        assert process.returncode in {0, -signal.SIGTERM}
+        assert process.stderr is not None
+        lines = [json.loads(line) for line in process.stderr.read().splitlines()]
+        assert {"time", "level", "logger", "message"} <= set.intersection(*(set(line) for line in lines))
+        loaded = next(line for line in lines if line["message"] == "bundle loaded")
+        assert loaded["items"] > 0
+        assert not any(line["level"] == "ERROR" for line in lines)
+
+
+def wait_until_closed(where: tuple[str, int]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(where, 1).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.01)
+    pytest.fail("the service still accepts connections")
+
+
+def test_it_says_that_it_has_no_keys(shop_bundle: Path) -> None:
+    with subprocess.Popen(
+        [COMMAND, "--port", "0", "--bundle", str(shop_bundle)], env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "only from this machine, since it has no keys yet" in process.stdout.readline()
+        process.terminate()
+
+
+def test_the_log_level_debug_writes_a_line_a_request_without_ids_of_people(shop_bundle: Path, users: list[str]) -> None:
+    with served("--bundle", str(shop_bundle), "--log-level", "debug") as (process, address):
+        httpx.get(f"{address}/recommend", params={"user_id": users[0]}, headers={"X-Request-ID": "r1"})
+        process.terminate()
+        logged = process.communicate(timeout=WITHIN_S)[1]
+    line = next(line for line in map(json.loads, logged.splitlines()) if line.get("request_id") == "r1")
+    assert (line["route"], line["status"]) == ("/recommend", 200)
+    assert users[0] not in logged
+
+
+def test_a_spoiled_bundle_is_refused_in_one_line(spoiled: Path) -> None:
+    path = spoiled / names.ITEM_VECTORS
+    path.write_bytes(path.read_bytes()[:-1])
+    line = refusal("--bundle", str(spoiled))
+    assert str(path) in line
+    assert "checksum" in line
+
+
+def test_a_manifest_of_many_faults_is_refused_in_one_line(spoiled: Path) -> None:
+    (spoiled / names.MANIFEST).write_text('{"schema_version": 1}', "utf-8")
+    assert str(spoiled / names.MANIFEST) in refusal("--bundle", str(spoiled))
+
+
+def test_no_bundle_is_refused_in_one_line(tmp_path: Path) -> None:
+    assert "--bundle" in refusal()
+    assert "aisle-offline run" in refusal("--bundle", str(tmp_path))
+
+
+def test_a_wrong_setting_is_refused_in_one_line() -> None:
+    assert "did you mean AISLE_PORT" in refusal(AISLE_PROT="80")
+    assert "AISLE_MAX_BATCH" in refusal(AISLE_MAX_BATCH="none")
+    assert "AISLE_CLOCK" in refusal("--clock", "moon")
+
+
+def test_a_taken_port_is_refused_in_one_line(shop_bundle: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert f"port {port}" in refusal("--bundle", str(shop_bundle), "--port", port)
+
+
+def test_without_a_runtime_it_says_what_to_install(shop_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('not here')", "utf-8")
+    assert "pip install 'aisle[cpu]'" in refusal("--bundle", str(shop_bundle), PYTHONPATH=str(tmp_path))
+
+
+def test_help_names_options_and_variables() -> None:
+    found = subprocess.run([COMMAND, "--help"], env=environment(), check=True, capture_output=True, text=True)
+    for word in ("--bundle", "--host", "--port", "--threads", "--clock", "--log-level", "AISLE_BUNDLE"):
+        assert word in found.stdout

@@ -1,0 +1,42 @@
+"""Settings: from variables, checked, and wrong ones named."""
+
+import pytest
+
+from app.errors import SettingsError
+from app.settings import PREFIX, Settings, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_variables_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+
+
+def test_every_setting_has_a_default_and_a_description() -> None:
+    settings = read_settings({})
+    assert settings.host == "127.0.0.1"
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+
+
+def test_a_variable_sets_and_an_option_goes_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AISLE_PORT", "9000")
+    monkeypatch.setenv("AISLE_CLOCK", "bundle")
+    assert read_settings({}).port == 9000
+    settings = read_settings({"port": 9001, "clock": None})
+    assert (settings.port, settings.clock) == (9001, "bundle")
+
+
+def test_an_unknown_variable_is_refused_with_the_closest_known_one() -> None:
+    with pytest.raises(SettingsError, match=r"AISLE_PROT: did you mean AISLE_PORT\?"):
+        read_settings({}, {"AISLE_PROT": "9000", "PATH": "/bin"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("port", "many"), ("port", "70000"), ("clock", "moon"), ("max_batch", "0"), ("retrieve_depth", "201")],
+)
+def test_a_wrong_value_is_refused_with_name_and_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"AISLE_{name.upper()}", value)
+    with pytest.raises(SettingsError, match=f"AISLE_{name.upper()}.*'{value}'"):
+        read_settings({})

@@ -1,0 +1,44 @@
+"""Intervals: they cover as often as they claim, and are drawn the same for all columns."""
+
+import numpy as np
+
+from offline.evaluation.intervals import difference_interval, mean_interval, mean_intervals
+
+
+def test_an_interval_of_a_constant_is_a_point() -> None:
+    assert mean_interval(np.full(50, 0.25), np.random.default_rng(0)) == (0.25, 0.25)
+
+
+def test_an_interval_has_the_width_that_the_normal_approximation_gives() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(3.0, 2.0, 4_000)
+    low, high = mean_interval(values, rng, rounds=4_000)
+    spread = 1.96 * values.std() / np.sqrt(len(values))
+    np.testing.assert_allclose([low, high], [values.mean() - spread, values.mean() + spread], atol=0.1 * spread)
+
+
+def test_about_nineteen_of_twenty_intervals_hold_the_truth() -> None:
+    rng = np.random.default_rng(2)
+    ends = np.array([mean_interval((rng.random(120) < 0.3).astype(float), rng, 300) for _ in range(300)])
+    assert 0.91 <= ((ends[:, 0] <= 0.3) & (ends[:, 1] >= 0.3)).mean() <= 0.98
+
+
+def test_columns_share_their_resamples_and_one_column_is_as_many() -> None:
+    values = np.random.default_rng(3).random((80, 1))
+    together = mean_intervals(np.hstack([values, 2 * values]), np.random.default_rng(4))
+    np.testing.assert_allclose(together[1], 2 * together[0])
+    np.testing.assert_allclose(mean_interval(values[:, 0], np.random.default_rng(4)), together[0])
+
+
+def test_many_users_are_drawn_in_portions_without_changing_the_meaning() -> None:
+    values = np.random.default_rng(5).random((30_000, 1))  # more draws than are made at once
+    low, high = mean_intervals(values, np.random.default_rng(6), rounds=400)[0]
+    assert low < values.mean() < high
+    assert high - low < 0.01
+
+
+def test_a_difference_is_of_the_same_users() -> None:
+    rng = np.random.default_rng(7)
+    hard = rng.random(500)  # users differ far more than the rankings do
+    low, high = difference_interval(hard + 0.02, hard, rng)
+    np.testing.assert_allclose([low, high], [0.02, 0.02])
