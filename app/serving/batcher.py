@@ -44,7 +44,7 @@ class Batcher(Generic[CallT, AnswerT]):
         return await future
 
     def _start(self) -> None:
-        """Take what waits, up to the cap, unless the last turn brought more; what is left goes in the next turn."""
+        """Take what waits, up to the cap, unless the last turn brought more; what is left begins the next group."""
         loop = asyncio.get_running_loop()
         if self._seen < len(self._waiting) < self._max_batch:
             self._seen = len(self._waiting)

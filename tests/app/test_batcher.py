@@ -41,6 +41,23 @@ def test_a_lone_call_does_not_wait_for_company() -> None:
     asyncio.run(run())
 
 
+def test_calls_of_consecutive_turns_go_together_and_a_quiet_turn_ends_the_group() -> None:
+    async def run() -> None:
+        double = Doubling()
+        batcher = Batcher(double, 64)
+        tasks = []
+        for number in range(5):
+            tasks.append(asyncio.create_task(batcher.submit(number)))
+            await asyncio.sleep(0)
+        while not double.groups:
+            await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(batcher.submit(5)))
+        assert await asyncio.gather(*tasks) == [2 * number for number in range(6)]
+        assert double.groups == [[0, 1, 2, 3, 4], [5]]
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(("count", "cap"), [(10, 4), (4, 4), (5, 1), (0, 3)])
 def test_no_group_is_larger_than_the_cap(count: int, cap: int) -> None:
     async def run() -> None:

@@ -1,0 +1,54 @@
+"""The job from its front door: `aisle-offline` in a process of its own."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+COMMAND = [sys.executable, "-c", "from offline.cli import cli; cli()"]
+
+
+def offline(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["run", "--data", shop, "--out", out, "--epochs", "3", "--dim", "32", "--no-baselines"]
+    checkpoint = out / "train" / "checkpoint.safetensors"
+    process = subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with safe_open(checkpoint, framework="pt") as file:
+        before = json.loads(file.metadata()["state"])
+    finished = offline(*arguments)
+    assert finished.returncode == 0, finished.stderr
+    epochs = json.loads((out / "train" / "history.json").read_text())["epochs"]
+    assert epochs[: len(before["history"])] == before["history"]
+    assert "ingest    done before" in finished.stderr
+    document = json.loads(finished.stdout.splitlines()[-1])
+    assert {"dataset", "reports", "baselines", "bundle"} <= document.keys()
+    again = offline("evaluate", "--bundle", out / "bundle", "--data", shop, "--no-baselines")
+    assert json.loads(again.stdout.splitlines()[-1])["reports"][0]["metrics"] == document["reports"][0]["metrics"]
+
+
+def test_wrong_data_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    refused = offline("run", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("aisle-offline: ")
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "ingest", "split", "graph", "train", "export", "evaluate", "synthesize"])
+def test_every_command_has_help(command: str) -> None:
+    helped = offline(command, "--help")
+    assert helped.returncode == 0
+    assert "--help" in helped.stdout
