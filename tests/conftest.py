@@ -43,6 +43,12 @@ class Quiet:
 
 
 @pytest.fixture(scope="session")
+def quiet() -> Quiet:
+    """Shows nothing of a run."""
+    return Quiet()
+
+
+@pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made-up shop of 200 shoppers and 400 items."""
     from offline.synthetic.synthesize import synthesize
@@ -53,7 +59,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shop_run(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> ShopRun:
+def shop_run(shop: Path, quiet: Quiet, tmp_path_factory: pytest.TempPathFactory) -> ShopRun:
     """The whole job on that shop, two epochs long."""
     from offline.job import STAGES, Options, run_stage
     from offline.run_folder import RunFolder
@@ -61,7 +67,7 @@ def shop_run(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> ShopRun:
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "shop")
     options = Options(seed=1, device="cpu", overrides={"epochs": 2, "dim": 32})
     for stage in STAGES[:-1]:
-        run_stage(stage, shop, folder, options, Quiet())
+        run_stage(stage, shop, folder, options, quiet)
     return ShopRun(shop, folder.path)
 
 

@@ -60,7 +60,8 @@ def test_a_wrong_field_is_named(client: httpx.Client, body: Any, field: str) -> 
 
 @pytest.mark.parametrize("body", [b"{", b"k=20", b"\xff\xfe", b'{"user_id": "\\ud800"}', b'{"k": 1e999}', b"null"])
 def test_a_body_that_is_no_request_is_refused(client: httpx.Client, body: bytes) -> None:
-    problem_of(client.post("/recommend", content=body), 422, "invalid_request")
+    problem = problem_of(client.post("/recommend", content=body), 422, "invalid_request")
+    assert problem["detail"]
 
 
 def test_all_wrong_fields_are_listed(client: httpx.Client) -> None:
@@ -69,7 +70,8 @@ def test_all_wrong_fields_are_listed(client: httpx.Client) -> None:
 
 
 def test_an_unknown_parameter_is_refused(client: httpx.Client) -> None:
-    problem_of(client.get("/recommend?usr=u1"), 422, "invalid_request")
+    problem = problem_of(client.get("/recommend?usr=u1"), 422, "invalid_request")
+    assert problem["errors"][0]["field"] == "usr"
 
 
 def test_lists_that_are_too_long_are_refused(client: httpx.Client, limits: Limits) -> None:
@@ -98,7 +100,7 @@ def test_a_body_that_is_too_large_is_refused_whether_declared_or_not(client: htt
 
 def test_an_address_that_is_not_there_is_said(client: httpx.Client) -> None:
     for path in ("/recommendations", "/recommend/", "/items", "/metrics/x"):
-        problem_of(client.get(path), 404, "not_found")
+        assert "/docs" in problem_of(client.get(path), 404, "not_found")["detail"]
 
 
 def test_a_wrong_method_is_said_with_the_right_ones(client: httpx.Client) -> None:

@@ -5,38 +5,28 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from offline.job import Options, run
+from offline.job import Display, Options, run
 from offline.run_folder import RunFolder
 from offline.synthetic.synthesize import synthesize
 
 OPTIONS = Options(seed=1, device="cpu", overrides={"epochs": 4, "dim": 32})
 
 
-class Quiet:
-    def stage(self, name: str) -> None: ...
-
-    def skipped(self, name: str) -> None: ...
-
-    def work(self, done: int, total: int, what: str) -> None: ...
-
-    def training(self, progress: object) -> None: ...
-
-
-def test_model_is_far_above_popularity_on_a_shop_with_structure(tmp_path: Path) -> None:
+def test_model_is_far_above_popularity_on_a_shop_with_structure(tmp_path: Path, quiet: Display) -> None:
     synthesize(300, 400, 7, tmp_path / "shop")
-    document = run(tmp_path / "shop", RunFolder(tmp_path / "run"), OPTIONS, Quiet())
+    document = run(tmp_path / "shop", RunFolder(tmp_path / "run"), OPTIONS, quiet)
     report = document["reports"][0]
     theirs = document["baselines"]["popularity"]["seen"]
     assert report["metrics"]["ndcg@10"] > 2 * theirs["ndcg@10"]
     assert report["lift_over_popularity"]["ndcg@10"]["ci95"][0] > 0.02
 
 
-def test_model_is_not_above_popularity_when_items_are_permuted_across_users(tmp_path: Path) -> None:
+def test_model_is_not_above_popularity_when_items_are_permuted_across_users(tmp_path: Path, quiet: Display) -> None:
     shop = tmp_path / "shop"
     synthesize(300, 400, 7, shop)
     events = pl.read_parquet(shop / "events.parquet")
     shuffled = events["item_id"].gather(np.random.default_rng(3).permutation(events.height))
     events.with_columns(shuffled.alias("item_id")).write_parquet(shop / "events.parquet")
-    document = run(shop, RunFolder(tmp_path / "run"), OPTIONS, Quiet())
+    document = run(shop, RunFolder(tmp_path / "run"), OPTIONS, quiet)
     for metric, lift in document["reports"][0]["lift_over_popularity"].items():
         assert lift["ci95"][0] <= 0, (metric, lift)
