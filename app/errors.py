@@ -11,11 +11,18 @@
     │   ├── BundleCorrupt         a file is missing or its checksum differs
     │   ├── BundleSchema          written for another version of this code
     │   └── GoldenMismatch        it answers otherwise than when it was made
+    ├── PublishRefused            a bundle's figures speak against publishing it
+    ├── StoreUnavailable          the store of user states cannot be reached, or refuses
     └── RequestError              a request cannot be answered as it stands
         ├── InvalidRequest        a field is wrong
         ├── NotYet                a field of the contract that this version does not serve
         │   └── CallNotYet        a whole call of the contract that this version does not serve
-        └── ItemNotFound          no such item
+        ├── ItemNotFound          no such item
+        ├── UserNotFound          nothing is stored of that user
+        ├── ModelNotFound         no such version
+        ├── KeyMissing            the call needs a key, and came without one that counts
+        ├── KeyForbidden          the key may not make this call
+        └── Overloaded            more is waiting than would be answered in time
 
 Messages say what was expected, what came, and what to do. The HTTP status of each stands in one table, in `app.api`.
 """
@@ -92,6 +99,21 @@ class GoldenMismatch(BundleError):
     code = "bundle_golden_mismatch"
 
 
+class PublishRefused(AisleError):
+    """A bundle's figures speak against publishing it."""
+
+    code = "publish_refused"
+
+
+class StoreUnavailable(AisleError):
+    """The store of user states cannot be reached, does not answer in time, or refuses.
+
+    The message says which in a word that may be shown and counted: never the foreign error's own text.
+    """
+
+    code = "store_unavailable"
+
+
 class RequestError(AisleError):
     """A request cannot be answered as it stands."""
 
@@ -120,3 +142,33 @@ class ItemNotFound(RequestError):
     """No item of that id is in the catalogue."""
 
     code = "item_not_found"
+
+
+class UserNotFound(RequestError):
+    """Nothing is stored of that user."""
+
+    code = "user_not_found"
+
+
+class ModelNotFound(RequestError):
+    """No version of that name may be served."""
+
+    code = "model_not_found"
+
+
+class KeyMissing(RequestError):
+    """The call needs a key, and came without one that counts."""
+
+    code = "key_missing"
+
+
+class KeyForbidden(RequestError):
+    """The key is known, and may not make this call."""
+
+    code = "key_forbidden"
+
+
+class Overloaded(RequestError):
+    """More is waiting than would be answered in time."""
+
+    code = "overloaded"

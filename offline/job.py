@@ -15,6 +15,7 @@ import torch
 
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
+from app.artifact.names import SCHEMA_VERSION
 from app.errors import InputError
 from offline.dataset.ingest import SUMMARY_FILE, ingest
 from offline.dataset.progress import Progress
@@ -224,7 +225,7 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "split": [options.split, options.seed],
         "graph": [],
         "train": [options.seed, options.overrides, options.budget_s],
-        "export": [options.weight_bits],
+        "export": [SCHEMA_VERSION, options.weight_bits],
         "evaluate": [options.baselines],
     }
     keys: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 # Behaviours. 0 pads; the codes are stored in bundles and event records, so they never change meaning.
 PAD: Final = 0
@@ -24,12 +24,16 @@ ITEM_POPULARITY: Final = "items/popularity.npy"  # float32 [rows]
 ITEM_IDS: Final = "items/ids"  # a text column
 CATALOGUE: Final = "catalogue"  # folder of columns
 USER_HASHES: Final = "users/hashes.npy"  # uint64 [users], ascending
-USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # float16 [users, dim]
+USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # int8 [users, dim], seven bits of it used
+USER_LONG_SCALES: Final = "users/long_scales.npy"  # float32 [users]
 USER_LONG_WEIGHTS: Final = "users/long_weights.npy"  # float32 [users]
 USER_EVENT_OFFSETS: Final = "users/event_offsets.npy"  # int64 [users + 1]
 USER_EVENT_ROWS: Final = "users/event_rows.npy"  # int32 [events], oldest first within a user
 USER_EVENT_TYPES: Final = "users/event_types.npy"  # uint8 [events]
 USER_EVENT_TIMES: Final = "users/event_times.npy"  # float64 [events], unix seconds or NaN
+USER_SEEN_OFFSETS: Final = "users/seen_offsets.npy"  # int64 [users + 1]
+USER_SEEN_ROWS: Final = "users/seen_rows.npy"  # int32 [seen], each item once a user, of the whole history
+USER_SEEN_PURCHASED: Final = "users/seen_purchased.npy"  # bool [seen], whether the user purchased it
 WARMUP: Final = "warmup"  # folder of request arrays
 GOLDEN_ROWS: Final = "golden/rows.npy"  # int32 [requests, 10]
 GOLDEN_SCORES: Final = "golden/scores.npy"  # float32 [requests, 10]

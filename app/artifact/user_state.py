@@ -7,28 +7,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.quantise import dequantise_rows
 
 
 @dataclass(frozen=True)
 class UserStates:
-    """Users by ascending stable hash; the events of user `u` are `offsets[u]:offsets[u + 1]`, oldest first.
+    """Users by ascending stable hash; the events of user `u` are `event_offsets[u]:event_offsets[u + 1]`, oldest first.
 
-    `long_vectors[u]` is the weighted sum of the vectors of the events older than the last `window` ones, and
-    `long_weights[u]` the sum of the weights, so that newer events can be added without the older ones.
+    The long vector of `u` is the weighted sum of the vectors of the events older than the last `window` ones, and
+    `long_weights[u]` the sum of the weights, so that newer events can be added without the older ones. The items seen
+    are those of the whole history, each once.
     """
 
     hashes: NDArray[np.uint64]  # [users]
-    long_vectors: NDArray[np.float16]  # [users, dim]
+    long_vectors: NDArray[np.int8]  # [users, dim] within `user_records.LONG_LIMIT`, times the scale
+    long_scales: NDArray[np.float32]  # [users]
     long_weights: NDArray[np.float32]  # [users]
     event_offsets: NDArray[np.int64]  # [users + 1]
     event_rows: NDArray[np.int32]  # [events] at most `window` a user
     event_types: NDArray[np.uint8]  # [events]
     event_times: NDArray[np.float64]  # [events] unix seconds, NaN when unknown
+    seen_offsets: NDArray[np.int64]  # [users + 1]
+    seen_rows: NDArray[np.int32]  # [seen]
+    seen_purchased: NDArray[np.bool_]  # [seen] whether the user purchased it
 
     def find(self, user_hash: int) -> int:
         """The index of a user, or -1."""
         place = int(np.searchsorted(self.hashes, np.uint64(user_hash)))
         return place if place < len(self.hashes) and int(self.hashes[place]) == user_hash else -1
+
+    def long_vectors_of(self, users: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The long vectors of users by index, `[..., dim]`."""
+        return dequantise_rows(self.long_vectors[users], self.long_scales[users])
 
     def write(self, folder: Path) -> None:
         """Write the arrays into the bundle in `folder`."""
@@ -40,16 +50,24 @@ class UserStates:
 _FILES = {
     names.USER_HASHES: "hashes",
     names.USER_LONG_VECTORS: "long_vectors",
+    names.USER_LONG_SCALES: "long_scales",
     names.USER_LONG_WEIGHTS: "long_weights",
     names.USER_EVENT_OFFSETS: "event_offsets",
     names.USER_EVENT_ROWS: "event_rows",
     names.USER_EVENT_TYPES: "event_types",
     names.USER_EVENT_TIMES: "event_times",
+    names.USER_SEEN_OFFSETS: "seen_offsets",
+    names.USER_SEEN_ROWS: "seen_rows",
+    names.USER_SEEN_PURCHASED: "seen_purchased",
 }
 
 
 def read_user_states(folder: Path) -> UserStates:
     """The user states of the bundle in `folder`, mapped into memory."""
+    # Plain views of the mapped arrays: indexing a memmap costs several times as much.
     return UserStates(
-        **{field: np.load(folder / name, mmap_mode="r", allow_pickle=False) for name, field in _FILES.items()}
+        **{
+            field: np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
+            for name, field in _FILES.items()
+        }
     )

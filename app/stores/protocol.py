@@ -1,31 +1,101 @@
-"""What the service asks of a store of user states."""
+"""What the service asks of a store of user states. One contract suite runs over every implementation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, slots=True)
-class UserState:
-    """What is known of one user. Events are oldest first; items go by their stable hash, which outlives a bundle."""
-
-    long_vector: NDArray[np.float32]  # [dim] weighted sum over the events older than the window
-    long_weight: float  # the sum of those weights
-    event_items: NDArray[np.uint64]  # [events] stable hashes of item ids
-    event_types: NDArray[np.uint8]  # [events] behaviour codes
-    event_times: NDArray[np.float64]  # [events] unix seconds, NaN when unknown
+from app.artifact.models import PublishedModel
+from app.stores.bundled import BundledStates
+from app.stores.state import Counts, NewEvent, StoredUser, UserState, Wanted
 
 
 class UserStore(Protocol):
-    """States by the stable hash of a user or visitor id."""
+    """States by the stable hash of a user or visitor id.
 
-    async def fetch(self, user_hashes: Sequence[int]) -> list[UserState | None]:
+    Every method that reaches outside the process raises `StoreUnavailable` when the store cannot be reached, does not
+    answer in time, or refuses; a refused write has written nothing of the event, merge or erasure it was for.
+    """
+
+    name: str  # redis or memory
+
+    @property
+    def durable(self) -> bool:
+        """Whether what was accepted outlives the process that holds it."""
+        ...
+
+    @property
+    def lagging(self) -> bool:
+        """Whether writes are refused at present, so that what is read may lack the newest events."""
+        ...
+
+    async def start(self) -> None:
+        """Begin to look after the connection; a store that cannot be reached yet is no error."""
+        ...
+
+    async def close(self) -> None:
+        """Give connections back."""
+        ...
+
+    def seed(self, version: str, states: BundledStates) -> None:
+        """A version is about to be served: a store that holds no published keys takes its states from here."""
+        ...
+
+    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> list[UserState | None]:
         """The state of each user, `None` for an unknown one; one round trip for the whole batch.
 
         Raises:
-            OSError: the store cannot be reached, or not in time (`TimeoutError`).
+            StoreUnavailable: it cannot be reached, not in time, or lacks the keys of `version`.
+        """
+        ...
+
+    async def append(self, events: Sequence[NewEvent]) -> list[bool]:
+        """Store events, each whole or not at all; false where the user has one of that id already."""
+        ...
+
+    async def merge(self, visitor_hash: int, user_hash: int, record: bytes) -> Counts:
+        """Move all that is known of a visitor to a user. `record` is a `stream_records.MergeRecord`."""
+        ...
+
+    async def stored(self, user_hash: int) -> StoredUser | None:
+        """All that is stored of a user, `None` when that is nothing."""
+        ...
+
+    async def erase(self, user_hash: int, at: float, record: bytes) -> Counts:
+        """Forget a user, at unix seconds `at`. `record` is a `stream_records.EraseRecord`."""
+        ...
+
+    def is_erased(self, user_hash: int) -> bool:
+        """Whether a user was erased, as far as this process knows: the states in a bundle must not bring them back."""
+        ...
+
+    async def log_impressions(self, records: Sequence[bytes]) -> int:
+        """Append `stream_records.ImpressionRecord`s to the stream; how many were taken before it was full."""
+        ...
+
+
+class ModelStore(Protocol):
+    """Which versions there are, and which is to be served."""
+
+    async def current(self) -> str | None:
+        """The version that the pointer names, `None` without one.
+
+        Raises:
+            StoreUnavailable: it cannot be told.
+        """
+        ...
+
+    async def published(self) -> list[PublishedModel]:
+        """All versions that may be served, oldest first.
+
+        Raises:
+            StoreUnavailable: they cannot be told.
+        """
+        ...
+
+    async def point_to(self, version: str) -> None:
+        """Make `version` the one to serve, for every replica.
+
+        Raises:
+            ModelNotFound: it is not published.
+            StoreUnavailable: the pointer cannot be moved.
         """
         ...

@@ -52,7 +52,7 @@ def batch_of_cases(
     event_rows, event_types, event_times = whole.windows(window)
     long_vector = np.zeros((len(cases), states.long_vectors.shape[1]), dtype=np.float32)
     long_weight = np.zeros(len(cases), dtype=np.float32)
-    long_vector[same], long_weight[same] = states.long_vectors[users[same]], states.long_weights[users[same]]
+    long_vector[same], long_weight[same] = states.long_vectors_of(users[same]), states.long_weights[users[same]]
     batch = RequestBatch(
         now=cases.now,
         event_rows=event_rows.astype(np.int32),

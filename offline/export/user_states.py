@@ -1,10 +1,15 @@
 """What the service is to know of every user as of the cut."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from app.artifact.hashing import stable_hashes
+from app.artifact.names import PURCHASE
+from app.artifact.quantise import quantise_rows
+from app.artifact.user_records import LONG_BITS
 from app.artifact.user_state import UserStates
 from model.query_tower import QueryTower
 from offline.training.histories import Histories
@@ -34,14 +39,45 @@ def user_states(
     users = np.argsort(hashes, kind="stable")
     users = users[histories.lengths[users] > 0]
     places, lengths = _last_places(histories, users, window)
+    quantised, scales = quantise_rows(long.vectors[users], LONG_BITS)
+    seen = _seen(histories, users)
     return UserStates(
         hashes=hashes[users],
-        long_vectors=long.vectors[users].astype(np.float16),
+        long_vectors=quantised,
+        long_scales=scales,
         long_weights=long.weights[users],
         event_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         event_rows=histories.rows[places],
         event_types=histories.types[places],
         event_times=histories.times[places],
+        seen_offsets=seen.offsets,
+        seen_rows=seen.rows,
+        seen_purchased=seen.purchased,
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    offsets: NDArray[np.int64]  # [users + 1]
+    rows: NDArray[np.int32]
+    purchased: NDArray[np.bool_]
+
+
+def _seen(histories: Histories, users: NDArray[np.int64]) -> _Seen:
+    """The different items of each user's whole history, ascending, and whether any event on them is a purchase."""
+    line_of = np.full(len(histories), -1)
+    line_of[users] = np.arange(len(users))
+    lines = np.repeat(line_of, histories.lengths)  # every user with an event has a line
+    width = int(histories.rows.max(initial=0)) + 1
+    pairs = lines * width + histories.rows
+    unique, inverse = np.unique(pairs, return_inverse=True)
+    purchased = np.zeros(len(unique), dtype=bool)
+    purchased[inverse[histories.types == PURCHASE]] = True
+    counts = np.bincount(unique // width, minlength=len(users))
+    return _Seen(
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        rows=(unique % width).astype(np.int32),
+        purchased=purchased,
     )
 
 

@@ -36,7 +36,7 @@ def warmup_requests(
         rows[line, window - count :] = states.event_rows[events]
         types[line, window - count :] = states.event_types[events]
         times[line, window - count :] = states.event_times[events]
-        long_vector[line], long_weight[line] = states.long_vectors[user], states.long_weights[user]
+        long_vector[line], long_weight[line] = states.long_vectors_of(user), states.long_weights[user]
     rows[len(users) :, -1] = rng.integers(1, items, contexts)
     types[len(users) :, -1] = VIEW
     times[len(users) :, -1] = now

@@ -1,0 +1,94 @@
+"""The names of keys in Redis: written once, read by service and job.
+
+Keys of people and items end in the eight raw bytes of the stable hash, least significant first; keys of a version hold
+two bytes of its hash. Fourteen bytes in all with the usual prefix: one more would cost eight.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.artifact.hashing import stable_hash
+
+PREFIX: Final = "ai:"
+
+
+def version_tag(version: str) -> bytes:
+    """The two bytes that stand for a version in keys; `publish` refuses a version whose tag another one has."""
+    return stable_hash(version).to_bytes(8, "little")[:2]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """All keys below one prefix."""
+
+    prefix: bytes = PREFIX.encode()
+
+    def events(self, user_hash: int) -> bytes:
+        """Recent events of a user: records of `user_records.EVENT`, oldest first."""
+        return self._of(b"e", user_hash)
+
+    def seen(self, user_hash: int) -> bytes:
+        """Every item that a user had anything to do with, as an item set."""
+        return self._of(b"s", user_hash)
+
+    def purchased(self, user_hash: int) -> bytes:
+        """Every item that a user purchased, as an item set."""
+        return self._of(b"p", user_hash)
+
+    def event_ids(self, user_hash: int) -> bytes:
+        """Hashes of the ids of a user's newest events, eight bytes each: what makes a retry harmless."""
+        return self._of(b"d", user_hash)
+
+    def long_vector(self, version: str, user_hash: int) -> bytes:
+        """The long vector of a user in a version; absent for users without events before the window."""
+        return self._of(b"v" + version_tag(version), user_hash)
+
+    def item_vector(self, version: str, item_hash: int) -> bytes:
+        """The vector of an item in a version: f32 scale, then int8 a dimension."""
+        return self._of(b"i" + version_tag(version), item_hash)
+
+    def of_version(self, version: str) -> tuple[bytes, bytes]:
+        """What the keys of a version's users, and those of its items, begin with."""
+        tag = version_tag(version)
+        return self.prefix + b"v" + tag, self.prefix + b"i" + tag
+
+    def marker(self, version: str) -> bytes:
+        """Exists while the keys of a version are complete: a store that was flushed lacks it."""
+        return self.prefix + b"m" + version_tag(version)
+
+    def publishing(self, version: str) -> bytes:
+        """How far the publication of a version has come, as a hash of counts."""
+        return self.prefix + b"publishing:" + version.encode()
+
+    @property
+    def models(self) -> bytes:
+        """Hash: version -> JSON of `models.PublishedModel`."""
+        return self.prefix + b"models"
+
+    @property
+    def pointer(self) -> bytes:
+        """The version to serve."""
+        return self.prefix + b"current"
+
+    @property
+    def event_stream(self) -> bytes:
+        """Stream of accepted events, merges and erasures, until they are collected."""
+        return self.prefix + b"events"
+
+    @property
+    def impression_stream(self) -> bytes:
+        """Stream of what was shown, until it is collected."""
+        return self.prefix + b"impressions"
+
+    @property
+    def erased(self) -> bytes:
+        """Hash: user hash (eight bytes) -> unix seconds of the erasure. Older bundles must not bring them back."""
+        return self.prefix + b"erased"
+
+    @property
+    def probe(self) -> bytes:
+        """Written now and then to learn whether writes are taken."""
+        return self.prefix + b"probe"
+
+    def _of(self, kind: bytes, of: int) -> bytes:
+        return self.prefix + kind + of.to_bytes(8, "little")

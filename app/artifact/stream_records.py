@@ -1,0 +1,77 @@
+"""Entries of the streams that the service writes and `collect` reads: one field with a JSON document."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+FIELD: Final = b"j"  # the one field of a stream entry
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EventRecord(_Record):
+    """An accepted event."""
+
+    kind: Literal["event"] = "event"
+    event_id: str
+    type: Literal["view", "cart", "purchase"]
+    item_id: str
+    time: float  # unix seconds
+    user_id: str | None = None
+    visitor_id: str | None = None
+    session_id: str | None = None
+    query: str | None = None
+    request_id: str | None = None
+    position: int | None = None
+    quantity: float | None = None
+    price: float | None = None
+    currency: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """The id that the event is stored under: the user's, else the visitor's."""
+        return self.user_id or self.visitor_id or ""
+
+
+class MergeRecord(_Record):
+    """A visitor turned out to be a user: the visitor's events are the user's."""
+
+    kind: Literal["merge"] = "merge"
+    visitor_id: str
+    user_id: str
+    time: float
+
+
+class EraseRecord(_Record):
+    """All that was known of a user up to `time` is to be forgotten; the id itself is not written down."""
+
+    kind: Literal["erase"] = "erase"
+    user_hash: str  # 16 hexadecimal digits of the stable hash
+    time: float
+
+
+class ImpressionRecord(_Record):
+    """What one answer showed."""
+
+    request_id: str
+    user_hash: str | None  # 16 hexadecimal digits
+    model_version: str
+    time: float
+    item_ids: list[str]  # in the order shown
+    first_position: int = 1
+
+
+_EVENTS: Final = TypeAdapter[EventRecord | MergeRecord | EraseRecord](
+    Annotated[EventRecord | MergeRecord | EraseRecord, Field(discriminator="kind")]
+)
+
+
+def read_event_record(line: bytes) -> EventRecord | MergeRecord | EraseRecord:
+    """An entry of the event stream.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    return _EVENTS.validate_json(line)

@@ -1,0 +1,102 @@
+"""What is kept of a user outside the process, byte for byte: the long vector, recent events, sets of items.
+
+A record is little-endian and of fixed width, so that a script inside the store can cut, compare and append.
+
+    long vector   f32 scale, f32 weight, then seven bits a dimension: 8 + 7/8 dim bytes (120 at 128 dimensions)
+    recent event  u64 item hash, u32 unix seconds, u8 of six bits of 1/64 s and two bits of behaviour: 13 bytes
+    item set      u64 item hash each, in the order in which they came
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONG_BITS: Final = 7
+LONG_LIMIT: Final = 2 ** (LONG_BITS - 1) - 1  # the largest absolute value of a quantised dimension
+EVENT: Final = np.dtype([("item", "<u8"), ("second", "<u4"), ("rest", "u1")])
+_HEAD: Final = np.dtype([("scale", "<f4"), ("weight", "<f4")])
+_PARTS: Final = 64  # of a second
+_LAST: Final = float(2**32) - 1  # seconds; 2106
+
+
+def long_vector_bytes(dim: int) -> int:
+    """The length of a packed long vector."""
+    return _HEAD.itemsize + (dim * LONG_BITS + 7) // 8
+
+
+def pack_long_vectors(
+    quantised: NDArray[np.int8], scales: NDArray[np.float32], weights: NDArray[np.float32]
+) -> list[bytes]:
+    """The record of each user.
+
+    Args:
+        quantised: `[users, dim]`, each within `±LONG_LIMIT`.
+        scales: `[users]`, so that `quantised * scale` is the vector.
+        weights: `[users]`.
+    """
+    users, dim = quantised.shape
+    head = np.empty(users, dtype=_HEAD)
+    head["scale"], head["weight"] = scales, weights
+    shifted = (quantised.astype(np.int16) + LONG_LIMIT + 1).astype(np.uint8)
+    bits = np.unpackbits(shifted[:, :, None], axis=2)[:, :, 8 - LONG_BITS :].reshape(users, dim * LONG_BITS)
+    whole = np.concatenate([head.view(np.uint8).reshape(users, -1), np.packbits(bits, axis=1)], axis=1)
+    return [line.tobytes() for line in whole]
+
+
+def unpack_long_vectors(records: Sequence[bytes], dim: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The inverse: vectors `[users, dim]` and weights `[users]`.
+
+    Raises:
+        ValueError: a record has another length than that of `dim` dimensions.
+    """
+    width = long_vector_bytes(dim)
+    if any(len(record) != width for record in records):
+        raise ValueError(f"a long vector of {dim} dimensions has {width} bytes, came another length")
+    whole = np.frombuffer(b"".join(records), dtype=np.uint8).reshape(len(records), width)
+    head = np.ascontiguousarray(whole[:, : _HEAD.itemsize]).view(_HEAD)[:, 0]
+    bits = np.unpackbits(whole[:, _HEAD.itemsize :], axis=1, count=dim * LONG_BITS)
+    padded = np.zeros((len(records), dim, 8), dtype=np.uint8)
+    padded[:, :, 8 - LONG_BITS :] = bits.reshape(len(records), dim, LONG_BITS)
+    values = np.packbits(padded, axis=2)[:, :, 0].astype(np.float32) - (LONG_LIMIT + 1)
+    return values * head["scale"][:, None], head["weight"]
+
+
+def pack_events(
+    items: NDArray[np.uint64], types: NDArray[np.uint8], times: NDArray[np.float64]
+) -> NDArray[np.void]:
+    """Records `[events]` of dtype `EVENT`; `tobytes()` of any slice is what is stored.
+
+    Args:
+        items: `[events]` stable hashes of item ids.
+        types: `[events]` behaviour codes, 1 to 3.
+        times: `[events]` unix seconds, kept to 1/64 s and within 1970 to 2106; NaN is unknown.
+    """
+    known = np.isfinite(times)
+    ticks = np.floor(np.clip(np.where(known, times, 0.0), 0.0, _LAST) * _PARTS).astype(np.uint64)
+    records = np.empty(len(items), dtype=EVENT)
+    records["item"] = items
+    records["second"] = ticks // _PARTS
+    records["rest"] = (ticks % _PARTS).astype(np.uint8) * 4 + types
+    return records
+
+
+def unpack_events(
+    records: bytes | NDArray[np.void],
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.float64]]:
+    """The inverse: item hashes, behaviour codes and unix seconds (NaN where unknown), each `[events]`."""
+    found = np.frombuffer(records, dtype=EVENT) if isinstance(records, bytes) else records
+    parts = found["rest"] >> 2
+    times = found["second"] + parts / _PARTS
+    return found["item"], found["rest"] & 3, np.where(times > 0, times, np.nan)
+
+
+def pack_items(hashes: NDArray[np.uint64]) -> bytes:
+    """The record of a set of items."""
+    return np.ascontiguousarray(hashes, dtype="<u8").tobytes()
+
+
+def unpack_items(record: bytes) -> NDArray[np.uint64]:
+    """The inverse of `pack_items`."""
+    return np.frombuffer(record, dtype="<u8")

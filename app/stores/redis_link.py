@@ -1,0 +1,151 @@
+"""Connections to Redis from an address: one server, TLS, a unix socket, or the primary that Sentinels name."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.connection import parse_url as parse_async
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from app.errors import SettingsError
+
+EXPECTED = (
+    "redis://HOST:PORT/DB, rediss:// for TLS, unix:///PATH?db=DB, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB"
+)
+
+
+@dataclass(frozen=True)
+class RedisAddress:
+    """Where a Redis is and how to speak to it. What is given here goes before what the URL says."""
+
+    url: str
+    username: str | None = None
+    password: str | None = None
+    db: int | None = None
+    ca_file: str | None = None  # of who signed the server's certificate; the system's own otherwise
+    timeout_s: float = 5.0  # of one command
+    connect_timeout_s: float = 5.0
+    pool: int = 16  # connections at most
+
+    def __repr__(self) -> str:
+        return f"RedisAddress({shown(self.url)!r})"  # never the password
+
+
+def shown(url: str) -> str:
+    """`url` without user and password, for people and logs."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else "an address without a scheme"
+
+
+def open_async(address: RedisAddress) -> redis.asyncio.Redis:
+    """A client for the event loop, with a pool whose connections are opened when they are needed.
+
+    Raises:
+        SettingsError: the address cannot be understood.
+    """
+    # A connection that the server closed meanwhile is tried once more, anew; what is sent bears being sent twice.
+    own = _options(address) | {"retry": AsyncRetry(NoBackoff(), 1, (redis.ConnectionError,))}
+    if (sentinels := _sentinels(address)) is not None:
+        watch = AsyncSentinel(sentinels.hosts, sentinel_kwargs=_times(address), **own | sentinels.tls)
+        client: redis.asyncio.Redis = watch.master_for(sentinels.service, max_connections=address.pool)
+        return client
+    told = _parsed(address, parse_async)
+    pool = redis.asyncio.BlockingConnectionPool(
+        max_connections=address.pool, timeout=address.timeout_s, **told | own | _tls(address)
+    )
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def open_sync(address: RedisAddress) -> redis.Redis:
+    """A blocking client, for the job.
+
+    Raises:
+        SettingsError: the address cannot be understood.
+    """
+    own = _options(address) | {"retry": Retry(NoBackoff(), 1, (redis.ConnectionError,))}
+    if (sentinels := _sentinels(address)) is not None:
+        watch = Sentinel(sentinels.hosts, sentinel_kwargs=_times(address), **own | sentinels.tls)
+        client: redis.Redis = watch.master_for(sentinels.service)
+        return client
+    pool = redis.ConnectionPool(**_parsed(address, parse_url) | own | _tls(address))
+    return redis.Redis.from_pool(pool)
+
+
+@dataclass(frozen=True)
+class _Sentinels:
+    hosts: list[tuple[str, int]]
+    service: str
+    tls: dict[str, Any]
+
+
+def _times(address: RedisAddress) -> dict[str, Any]:
+    return {"socket_timeout": address.timeout_s, "socket_connect_timeout": address.connect_timeout_s}
+
+
+def _options(address: RedisAddress) -> dict[str, Any]:
+    given = {"username": address.username, "password": address.password, "db": address.db}
+    if address.url.partition("://")[0].endswith("+sentinel"):
+        split = urlsplit(address.url)
+        given = {
+            "username": address.username or (unquote(split.username) if split.username else None),
+            "password": address.password or (unquote(split.password) if split.password else None),
+            "db": _sentinel_path(address)[1] if address.db is None else address.db,
+        }
+    return _times(address) | {"protocol": 2} | {name: value for name, value in given.items() if value is not None}
+
+
+def _tls(address: RedisAddress) -> dict[str, Any]:
+    if address.ca_file is None:
+        return {}
+    if not address.url.startswith("rediss://"):
+        raise SettingsError(f"a CA file is for rediss:// addresses, came {shown(address.url)}: correct one of them")
+    return {"ssl_ca_certs": address.ca_file}
+
+
+def _parsed(address: RedisAddress, parse: Any) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = parse(address.url)
+    except ValueError as error:
+        raise _not_understood(address) from error
+    return told
+
+
+def _sentinels(address: RedisAddress) -> _Sentinels | None:
+    scheme, _, rest = address.url.partition("://")
+    if scheme not in {"redis+sentinel", "rediss+sentinel"}:
+        return None
+    hosts = rest.partition("/")[0].rpartition("@")[2]
+    try:
+        found = [
+            (host, int(port or 26379)) for host, _, port in (each.rpartition(":") if ":" in each else (each, "", "")
+            for each in hosts.split(",")) if host
+        ]  # fmt: skip
+    except ValueError as error:
+        raise _not_understood(address) from error
+    service, _ = _sentinel_path(address)
+    if not found or not service:
+        raise _not_understood(address)
+    tls: dict[str, Any] = {"ssl": True} if scheme.startswith("rediss") else {}
+    if tls and address.ca_file is not None:
+        tls["ssl_ca_certs"] = address.ca_file
+    return _Sentinels(found, service, tls)
+
+
+def _sentinel_path(address: RedisAddress) -> tuple[str, int]:
+    """Service name and database of a Sentinel URL."""
+    service, _, db = address.url.partition("://")[2].partition("/")[2].partition("?")[0].partition("/")
+    try:
+        return service, int(db or 0)
+    except ValueError as error:
+        raise _not_understood(address) from error
+
+
+def _not_understood(address: RedisAddress) -> SettingsError:
+    return SettingsError(f"expected an address such as {EXPECTED}, came {shown(address.url)!r}: correct it")

@@ -1,0 +1,69 @@
+"""What passes between the service and a store of user states."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Hidden(IntEnum):
+    """Which items of the past are wanted, so that they can be left out of an answer."""
+
+    NONE = 0
+    PURCHASED = 1
+    SEEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One user whose state is wanted."""
+
+    user_hash: int
+    hidden: Hidden = Hidden.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """What is known of one user. Events are oldest first; items go by their stable hash, which outlives a bundle."""
+
+    long_vector: NDArray[np.float32] | None  # [dim] weighted sum over the events older than the window, if any
+    long_weight: float  # the sum of those weights
+    event_items: NDArray[np.uint64]  # [events] stable hashes of item ids
+    event_types: NDArray[np.uint8]  # [events] behaviour codes
+    event_times: NDArray[np.float64]  # [events] unix seconds, NaN when unknown
+    hidden_items: NDArray[np.uint64] | None = None  # [hidden] what was asked for with `Wanted.hidden`
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to store."""
+
+    user_hash: int
+    event_hash: int  # of its id: a second one of the same user is a duplicate
+    item_hash: int
+    behaviour: int
+    time: float  # unix seconds
+    record: bytes  # its entry in the event stream, `stream_records.EventRecord`
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUser:
+    """All that is stored of one user, for the people who ask."""
+
+    event_items: NDArray[np.uint64]
+    event_types: NDArray[np.uint8]
+    event_times: NDArray[np.float64]
+    seen: NDArray[np.uint64]
+    purchased: NDArray[np.uint64]
+    long_vector_versions: list[str]  # versions that hold a long vector of this user
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much of a user was moved or removed."""
+
+    events: int
+    seen: int
+    purchased: int
+    long_vectors: int = 0
