@@ -1,73 +1,162 @@
 """The composition root of the service, and `aisle-serve`. Nothing else reads the settings."""
 
+import asyncio
 import gc
 import logging
+import signal
 import socket
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
+import redis
 import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from app.api.application import make_application
+from app.api.application import HttpOptions, make_application
 from app.api.recommend_call import Limits
-from app.engine.snapshot import load_snapshot
+from app.artifact.names import MANIFEST
+from app.artifact.redis_keys import Keys
 from app.errors import AisleError, SettingsError
-from app.serving.clock import clock_of
-from app.serving.service import RecommendService, bundled_users
-from app.settings import Settings, read_settings
-from app.stores.protocol import UserStore
+from app.serving.drain import Drain
+from app.serving.parts import Following, Impressions, Parts, put_together
+from app.serving.release import Release, load_release
+from app.serving.service import ServiceLimits
+from app.settings import PREFIX, Settings, keys_in, read_settings
+from app.stores.memory import MemoryUserStore
+from app.stores.models import FixedModels, FolderModels, RedisModels, model_of
+from app.stores.protocol import ModelStore, UserStore
+from app.stores.redis_gate import RedisGate, kind_of
+from app.stores.redis_link import RedisAddress, open_async, open_sync, shown
+from app.stores.redis_store import RedisUserStore, Retention
 from app.telemetry.logs import configure_logs
-from app.telemetry.metrics import Metrics
 
+DAY_S = 86_400
+FIRST_LOOK_S = 2.0  # for the pointer, before the service listens
 KEEP_ALIVE_S = 75  # longer than the 60 s of common proxies, so that it is they who close an idle connection
 BACKLOG = 2048
 
 log = logging.getLogger(__name__)
 
 
-def make_app(settings: Settings, users: UserStore | None = None) -> Starlette:
-    """The application, with its bundle loaded, verified and warm.
-
-    Args:
-        settings: of this process.
-        users: what is known of users; those of the bundle by default.
+def make_app(settings: Settings) -> tuple[Starlette, Parts]:
+    """The application, with its bundle loaded, verified and warm, and what it is made of.
 
     Raises:
-        SettingsError: no bundle is named.
+        SettingsError: no bundle is named, or settings contradict each other.
         RuntimeMissing: there is no ONNX Runtime.
         BundleError: the bundle must not be served.
     """
     if settings.bundle is None:
         raise SettingsError("no bundle to serve: give --bundle runs/NAME/bundle, or set AISLE_BUNDLE")
-    snapshot = load_snapshot(settings.bundle, settings.threads)
-    metrics = Metrics()
-    service = RecommendService(
-        snapshot,
-        users=bundled_users(snapshot) if users is None else users,
-        clock=clock_of(settings.clock, snapshot.manifest.cut),
-        depth=settings.retrieve_depth,
-        max_batch=settings.max_batch,
-        metrics=metrics,
+
+    def load(folder: Path) -> Release:
+        return load_release(folder, settings.threads, settings.clock)
+
+    address = _redis_address(settings)
+    keys = Keys(settings.redis_prefix.encode())
+    folder = None if (settings.bundle / MANIFEST).is_file() else settings.bundle
+    release = load(settings.bundle if folder is None else _first_bundle(folder, address, keys))
+    manifest = release.snapshot.manifest
+    store: UserStore
+    models: ModelStore = FixedModels(model_of(manifest)) if folder is None else FolderModels(folder)
+    if address is None:
+        store = MemoryUserStore(settings.keep_events)
+    else:
+        gate = RedisGate(open_async(address), settings.redis_timeout_ms / 1e3, settings.redis_write_timeout_ms / 1e3)
+        store = RedisUserStore(gate, keys, _retention(settings))
+        models = models if folder is None else RedisModels(gate, keys)
+    parts = put_together(
+        release,
+        store,
+        Following(models, folder, load, settings.follow_s),
+        ServiceLimits(settings.retrieve_depth, settings.max_batch, settings.max_pending, settings.timeout_ms / 1e3),
+        Impressions(settings.impression_share),
     )
     log.info(
         "bundle loaded",
         extra={
-            "version": snapshot.manifest.version,
-            "dataset": snapshot.manifest.dataset,
-            "items": snapshot.manifest.shapes.items,
-            "users": snapshot.manifest.shapes.users,
+            "version": release.version,
+            "dataset": manifest.dataset,
+            "items": manifest.shapes.items,
+            "users": manifest.shapes.users,
+            "store": "in this process" if address is None else shown(address.url),
         },
     )
-    return make_application(
-        service,
-        metrics,
+    options = HttpOptions(
         limits=Limits(max_events=settings.max_events, max_item_ids=settings.max_item_ids),
         max_body_bytes=settings.max_body_bytes,
+        max_event_rows=settings.max_event_rows,
         page=settings.page,
+        read_keys=keys_in(settings.read_keys),
+        admin_keys=keys_in(settings.admin_keys),
+        rate_per_key=settings.rate_per_key,
     )
+    return make_application(parts, options), parts
+
+
+def _redis_address(settings: Settings) -> RedisAddress | None:
+    if settings.redis is None:
+        return None
+    password = settings.redis_password
+    return RedisAddress(
+        url=settings.redis.get_secret_value(),
+        username=settings.redis_username,
+        password=None if password is None else password.get_secret_value(),
+        db=settings.redis_db,
+        ca_file=None if settings.redis_ca_file is None else str(settings.redis_ca_file),
+        timeout_s=None,  # the gate's limits hold
+        connect_timeout_s=None,
+        pool=settings.redis_pool,
+    )
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        events=settings.keep_events,
+        user_s=round(settings.user_ttl_days * DAY_S),
+        stream_warning=settings.event_stream_warning,
+        impressions=settings.impression_cap,
+    )
+
+
+def _first_bundle(folder: Path, address: RedisAddress | None, keys: Keys) -> Path:
+    """The bundle to begin with: the one that Redis points to where that can be told and is here, else the folder's."""
+    if address is None:
+        return folder
+    asking = replace(address, timeout_s=FIRST_LOOK_S, connect_timeout_s=FIRST_LOOK_S)
+    try:
+        with open_sync(asking) as client:
+            found = client.get(keys.pointer)
+    except (redis.RedisError, OSError) as error:
+        log.warning("the store does not answer yet", extra={"kind": kind_of(error), "store": shown(address.url)})
+        return folder
+    pointed_to = folder / found.decode() if isinstance(found, bytes) else folder
+    return pointed_to if (pointed_to / MANIFEST).is_file() else folder
+
+
+class _Server(uvicorn.Server):
+    """Says first that it wants no more requests, and then closes the door."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, drain_s: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._drain_s = drain_s
+
+    def stop_at_once(self, *_: object) -> None:
+        """To be told to stop is no failure: the status is 0."""
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called on SIGTERM and SIGINT; a second one does not wait."""
+        is_second, self._drain.begun = self._drain.begun, True
+        if is_second or self._drain_s <= 0:
+            super().handle_exit(sig, frame)
+            return
+        asyncio.get_running_loop().call_later(self._drain_s, super().handle_exit, sig, frame)
 
 
 def serve(settings: Settings) -> None:
@@ -78,8 +167,9 @@ def serve(settings: Settings) -> None:
         RuntimeMissing: there is no ONNX Runtime.
         BundleError: the bundle must not be served.
     """
+    _refuse_open_door(settings)
     with _bind(settings.host, settings.port) as listener:  # before loading: a taken port shows at once
-        app = make_app(settings)
+        app, parts = make_app(settings)
         # What is loaded stays: without this every full collection walks through all ids of the catalogue again, while
         # requests wait.
         gc.collect()
@@ -88,7 +178,7 @@ def serve(settings: Settings) -> None:
             app,
             loop="uvloop",
             http="httptools",
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -96,9 +186,27 @@ def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=settings.shutdown_grace_s,
             backlog=BACKLOG,
         )
+        server = _Server(config, parts.drain, settings.drain_s)
+        for each in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens to them, and after it raises them again
+            signal.signal(each, server.stop_at_once)
         listener.listen(BACKLOG)
-        typer.echo(_announcement(listener))
-        uvicorn.Server(config).run([listener])
+        typer.echo(_announcement(listener, settings))
+        server.run([listener])
+
+
+def _refuse_open_door(settings: Settings) -> None:
+    if not (keys_in(settings.read_keys) or keys_in(settings.admin_keys)) and not _is_loopback(settings.host):
+        raise SettingsError(
+            f"without keys this service listens on 127.0.0.1 only, came host {settings.host}: set AISLE_ADMIN_KEYS "
+            "(operators) and AISLE_READ_KEYS (storefronts), or leave --host out"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -115,15 +223,20 @@ def _bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def _announcement(listener: socket.socket) -> str:
+def _announcement(listener: socket.socket, settings: Settings) -> str:
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    reach = (
-        "only from this machine, since it has no keys yet (--host opens it)"
-        if ip_address(host).is_loopback
-        else "for whoever reaches this address: it has no keys yet, so keep it behind the shop"
-    )
-    return f"Aisle answers at http://{shown}:{port} {reach}; /docs lists the calls"
+    address = f"[{host}]" if ":" in host else host
+    has_keys = keys_in(settings.read_keys) or keys_in(settings.admin_keys)
+    reach = "" if has_keys else " only from this machine, since it has no keys (AISLE_ADMIN_KEYS opens it)"
+    return f"Aisle answers at http://{address}:{port}{reach}; /docs lists the calls"
+
+
+def _list_settings(wanted: bool) -> None:
+    if not wanted:
+        return
+    for name, field in Settings.model_fields.items():
+        typer.echo(f"{PREFIX}{name.upper()} (default {field.default!r}): {field.description}")
+    raise typer.Exit
 
 
 _app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -136,6 +249,13 @@ def _command(
     ] = None,
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; 127.0.0.1, only this machine, if left out [AISLE_HOST].")
+    ] = None,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            help="Redis that holds user states, such as redis://localhost:6379/0; in this process if left out "
+            "[AISLE_REDIS]."
+        ),
     ] = None,
     port: Annotated[
         int | None, typer.Option(help="TCP port; 8000 if left out, 0 takes a free one [AISLE_PORT].")
@@ -151,6 +271,9 @@ def _command(
             "event, going on from there [AISLE_CLOCK]."
         ),
     ] = None,
+    settings: Annotated[  # noqa: ARG001 - answered by its callback
+        bool, typer.Option("--settings", callback=_list_settings, is_eager=True, help="List all settings and exit.")
+    ] = False,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error; info if left out [AISLE_LOG_LEVEL].")
     ] = None,
@@ -159,12 +282,12 @@ def _command(
 
     The bundle is verified first: checksums, schema and golden answers. One that fails is refused.
 
-    Every setting is also an AISLE_ variable, named in brackets; an option goes before its variable. More of them,
-    without an option: AISLE_RETRIEVE_DEPTH, AISLE_MAX_BATCH, AISLE_MAX_BODY_BYTES, AISLE_MAX_EVENTS,
-    AISLE_MAX_ITEM_IDS, AISLE_PAGE, AISLE_SHUTDOWN_GRACE_S.
+    Every setting is also an AISLE_ variable, named in brackets; an option goes before its variable. --settings lists
+    all variables with their meaning, unit and default: keys, Redis, limits, timeouts.
     """
     given: dict[str, Any] = {
         "bundle": bundle,
+        "redis": redis,
         "host": host,
         "port": port,
         "threads": threads,
@@ -172,9 +295,9 @@ def _command(
         "log_level": log_level,
     }
     try:
-        settings = read_settings(given)
-        configure_logs(settings.log_level)
-        serve(settings)
+        found = read_settings(given)
+        configure_logs(found.log_level)
+        serve(found)
     except AisleError as error:
         typer.echo(f"aisle-serve: {' '.join(error.message.split())}", err=True)
         raise typer.Exit(1) from None

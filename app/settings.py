@@ -6,9 +6,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.artifact.redis_keys import PREFIX as PREFIX_OF_KEYS
 from app.errors import SettingsError
 
 PREFIX: Final = "AISLE_"
@@ -24,7 +25,7 @@ class Settings(BaseSettings):
         Path | None, Field(description="Folder of the bundle to serve, or of a store of bundles. There is no default.")
     ] = None
     host: Annotated[
-        str, Field(description="Address to listen on. Only this machine by default, since there are no keys yet.")
+        str, Field(description="Address to listen on; without keys only this machine's own are accepted.")
     ] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")] = 8000
     threads: Annotated[
@@ -58,6 +59,18 @@ class Settings(BaseSettings):
             description="Requests answered in one run. Past 64 or so a run gains nothing and the first waits longer.",
         ),
     ] = 64
+    max_pending: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Requests that may wait or be under way; more are answered 429. At some thousand a second "
+            "these are those of a few tenths of a second.",
+        ),
+    ] = 1_024
+    timeout_ms: Annotated[
+        float,
+        Field(gt=0, description="Milliseconds after which a request without `timeout_ms` gets what is popular."),
+    ] = 1_000.0
     max_body_bytes: Annotated[
         int, Field(ge=1, description="Bytes of a request body: a thousand events fit; more is answered 413.")
     ] = 1_048_576
@@ -67,6 +80,73 @@ class Settings(BaseSettings):
     max_item_ids: Annotated[
         int, Field(ge=0, description="Ids in `exclude_item_ids` and in `context.item_ids`, each: a large basket fits.")
     ] = 1_000
+    max_event_rows: Annotated[
+        int, Field(ge=1, description="Events in one `POST /events`; they are written in one exchange.")
+    ] = 1_000
+    read_keys: Annotated[
+        SecretStr | None,
+        Field(description="Keys of storefronts, separated by commas: they ask for items and send events."),
+    ] = None
+    admin_keys: Annotated[
+        SecretStr | None,
+        Field(description="Keys of operators, separated by commas: they may make every call."),
+    ] = None
+    rate_per_key: Annotated[
+        float, Field(ge=0, description="Requests a second that each key may make, on average; 0 for any number.")
+    ] = 0.0
+    redis: Annotated[
+        SecretStr | None,
+        Field(
+            description="Address of the store of user states: redis://HOST:PORT/DB, rediss:// for TLS, "
+            "unix:///PATH?db=DB, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB. Without one, states live in this "
+            "process."
+        ),
+    ] = None
+    redis_username: Annotated[str | None, Field(description="ACL user; goes before what the address says.")] = None
+    redis_password: Annotated[SecretStr | None, Field(description="Goes before what the address says.")] = None
+    redis_db: Annotated[int | None, Field(ge=0, description="Database; goes before what the address says.")] = None
+    redis_ca_file: Annotated[
+        Path | None, Field(description="Certificates of who signed the server's, for rediss://; else the system's.")
+    ] = None
+    redis_prefix: Annotated[
+        str, Field(min_length=1, description="What all keys begin with; every byte counts in the memory of each.")
+    ] = PREFIX_OF_KEYS
+    redis_timeout_ms: Annotated[
+        float,
+        Field(gt=0, description="Milliseconds that reading states may take before a request is answered without them."),
+    ] = 100.0
+    redis_write_timeout_ms: Annotated[
+        float, Field(gt=0, description="Milliseconds that storing events may take before they are answered 503.")
+    ] = 2_000.0
+    redis_pool: Annotated[
+        int, Field(ge=1, description="Connections to the store; one carries a whole batch, so few are needed.")
+    ] = 16
+    keep_events: Annotated[
+        int, Field(ge=1, description="Recent events kept of a user; more than the model reads cost memory only.")
+    ] = 100
+    user_ttl_days: Annotated[
+        float, Field(ge=0, description="Days after the last event that a user's state is kept in Redis; 0 for ever.")
+    ] = 365.0
+    event_stream_warning: Annotated[
+        int, Field(ge=1, description="Events waiting for `aisle-offline collect` past which a warning is logged.")
+    ] = 10_000_000
+    impression_share: Annotated[
+        float, Field(ge=0, le=1, description="Share of answers that are noted as shown; needs Redis.")
+    ] = 1.0
+    impression_cap: Annotated[
+        int, Field(ge=0, description="Notes waiting for `aisle-offline collect`; more are dropped and counted.")
+    ] = 1_000_000
+    follow_s: Annotated[
+        float, Field(ge=0, description="Seconds between looks at the pointer to the version to serve; 0 never looks.")
+    ] = 1.0
+    drain_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Seconds between SIGTERM and closing the door, in which `/readyz` says 503: as long as a load "
+            "balancer needs to notice.",
+        ),
+    ] = 0.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Field(description="Least severe log line written; `debug` writes one a request, which costs throughput."),
@@ -99,4 +179,17 @@ def read_settings(overrides: Mapping[str, Any], environment: Mapping[str, str] |
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        raise SettingsError(f"{name}: {first['msg']}, came {str(first['input'])!r}; correct it or unset it") from error
+        raise SettingsError(
+            f"{name}: {first['msg']}, came {_shown(name, first['input'])}; correct it or unset it"
+        ) from error
+
+
+def _shown(name: str, value: object) -> str:
+    """A value for an error; never that of a secret."""
+    field = Settings.model_fields.get(name.removeprefix(PREFIX).lower())
+    return "a secret" if field is not None and "SecretStr" in str(field.annotation) else repr(str(value))
+
+
+def keys_in(given: SecretStr | None) -> list[str]:
+    """The keys in a list separated by commas."""
+    return [] if given is None else [key for part in given.get_secret_value().split(",") if (key := part.strip())]

@@ -16,9 +16,9 @@ JSON: Final = "application/json"
 _KINDS: Final = {VIEW: "viewed", CART: "carted", PURCHASE: "purchased"}
 
 
-def json_response(document: Any) -> Response:
-    """A 200 with this document."""
-    return Response(orjson.dumps(document), media_type=JSON)
+def json_response(document: Any, status: int = 200) -> Response:
+    """An answer with this document."""
+    return Response(orjson.dumps(document), status, media_type=JSON)
 
 
 def recommend_response(answer: Answer, trace: Trace, fields: list[str] | None, snapshot: Snapshot) -> Response:

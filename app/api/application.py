@@ -4,6 +4,9 @@ It is Starlette's: of FastAPI it takes what makes the OpenAPI document from the 
 every request through layers for dependencies and files, of which there are none here.
 """
 
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
@@ -15,8 +18,11 @@ from starlette.responses import Response
 
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
+from app.api.event_routes import event_routes
 from app.api.item_routes import item_routes
+from app.api.keys import KeyCheck, Keyring
 from app.api.middleware import BodyLimit, Surroundings
+from app.api.model_routes import model_routes
 from app.api.not_yet_routes import not_yet_routes
 from app.api.openapi import document_of
 from app.api.operation_routes import operation_routes
@@ -24,8 +30,9 @@ from app.api.page_routes import demo_routes, docs_routes
 from app.api.problems import PROBLEM_HANDLERS
 from app.api.recommend_call import Limits
 from app.api.recommend_routes import recommend_routes
-from app.serving.service import RecommendService
-from app.telemetry.metrics import Metrics
+from app.api.user_routes import user_routes
+from app.serving.parts import Parts
+from app.serving.rate import RateLimit
 
 _DESCRIPTION: Final = """Recommendations for a storefront, in milliseconds.
 
@@ -34,28 +41,48 @@ Unknown fields are refused. Errors are RFC 9457 problem documents with a stable 
 not serve yet is answered 422 `not_yet`, a whole call 501 `not_yet`."""
 
 
-def make_application(
-    service: RecommendService, metrics: Metrics, *, limits: Limits, max_body_bytes: int, page: bool
-) -> Starlette:
-    """The application that answers from `service`.
+@dataclass(frozen=True)
+class HttpOptions:
+    """What an operator decides about the HTTP side."""
 
-    Args:
-        service: with its bundle loaded.
-        metrics: told of every request, and shown at `/metrics`.
-        limits: the longest lists of a request.
-        max_body_bytes: the largest body of a request.
-        page: whether the demo is there.
+    limits: Limits
+    max_body_bytes: int = 1_048_576
+    max_event_rows: int = 1_000
+    page: bool = True  # whether the demo is there
+    read_keys: Sequence[str] = ()
+    admin_keys: Sequence[str] = ()
+    rate_per_key: float = 0.0  # requests a second; 0 is no limit
+
+
+def make_application(parts: Parts, options: HttpOptions) -> Starlette:
+    """The application that answers from `parts`, whose background work lives as long as it does.
+
+    Raises:
+        SettingsError: a key cannot be one.
     """
+    service = parts.service
     routes = [  # the first that matches answers, so the busiest call stands first
-        *recommend_routes(service, limits),
+        *recommend_routes(service, parts.impressions, options.limits),
+        *event_routes(parts.intake, parts.store, options.max_event_rows, parts.metrics),
         *item_routes(service),
-        *operation_routes(service, metrics),
-        *(demo_routes(service.snapshot) if page else []),
+        *user_routes(parts.people, parts.item_ids_of),
+        *model_routes(service, parts.follower),
+        *operation_routes(service, parts.follower, parts.store, parts.drain, parts.metrics),
+        *(demo_routes(service) if options.page else []),
     ]
     app = Starlette(
         routes=[*routes, *docs_routes(), _openapi_route(routes), *not_yet_routes()],
-        middleware=[Middleware(Surroundings, metrics=metrics), Middleware(BodyLimit, max_bytes=max_body_bytes)],
+        middleware=[
+            Middleware(Surroundings, metrics=parts.metrics),
+            Middleware(
+                KeyCheck,
+                keyring=Keyring(options.read_keys, options.admin_keys),
+                rate=RateLimit(options.rate_per_key, time.monotonic),
+            ),
+            Middleware(BodyLimit, max_bytes=options.max_body_bytes),
+        ],
         exception_handlers=PROBLEM_HANDLERS,
+        lifespan=lambda _: parts.running(),
     )
     app.router.redirect_slashes = False  # an address is right or it is not there
     return app

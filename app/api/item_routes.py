@@ -15,6 +15,7 @@ from app.api.recommend_routes import EXAMPLE_ANSWER
 from app.api.schemas import ItemAnswer, NoParameters, RecommendAnswer, SimilarRequest
 from app.errors import ItemNotFound
 from app.serving.call import RecommendCall
+from app.serving.release import Release
 from app.serving.service import RecommendService
 from app.telemetry.stages import trace_of
 
@@ -25,31 +26,33 @@ _SIMILAR: Final = EXAMPLE_ANSWER | {"items": [{"item_id": "p3", "rank": 1, "scor
 
 def item_routes(service: RecommendService) -> list[APIRoute]:
     """The calls on items of the catalogue of `service`."""
-    items, catalogue = service.snapshot.items, service.snapshot.catalogue
 
-    def row_of(request: Request) -> int:
+    def row_of(request: Request, release: Release) -> int:
         item_id = request.path_params["item_id"]
-        row = items.row_of(item_id)
+        row = release.snapshot.items.row_of(item_id)
         if not row:
-            raise ItemNotFound(f"no item {item_id!r} in the catalogue of bundle {service.snapshot.manifest.version}")
+            raise ItemNotFound(f"no item {item_id!r} in the catalogue of bundle {release.version}")
         return row
 
     async def get_item(request: Request) -> Response:
         """An item with all its catalogue columns; a missing value is null."""
         NoParameters.model_validate(dict(request.query_params))
-        row = row_of(request)
-        return json_response({"item_id": items.id_of(row), "fields": catalogue.values_of(row, catalogue.fields)})
+        release = service.release
+        row = row_of(request, release)
+        catalogue = release.snapshot.catalogue
+        return json_response({"item_id": release.item_ids[row], "fields": catalogue.values_of(row, catalogue.fields)})
 
     async def get_similar_items(request: Request) -> Response:
         """The nearest neighbours of an item, the item itself left out. The same for every caller."""
         asked = SimilarRequest.model_validate(fields_of(request.query_params, frozenset({"fields"})))
-        check_fields(asked.fields, catalogue)
-        call = RecommendCall(k=asked.k, similar_to=row_of(request))
+        release = service.release
+        check_fields(asked.fields, release.snapshot.catalogue)
+        call = RecommendCall(k=asked.k, similar_to=row_of(request, release))
         trace = trace_of(request.scope)
         trace.timer.lap("parse")
-        answer = await service.recommend(call)
+        answer = await service.recommend(call, release, request.is_disconnected)
         trace.timer.include(answer.stages, rest="wait")
-        return recommend_response(answer, trace, asked.fields, service.snapshot)
+        return recommend_response(answer, trace, asked.fields, release.snapshot)
 
     return [
         DirectRoute(
@@ -58,7 +61,7 @@ def item_routes(service: RecommendService) -> list[APIRoute]:
             get_similar_items,
             answer=RecommendAnswer,
             example=_SIMILAR,
-            problems=(404, 422),
+            problems=(401, 404, 422, 429),
             summary="Items like this one",
             operation_id="get_similar_items",
             tags=[TAG],
@@ -76,7 +79,7 @@ def item_routes(service: RecommendService) -> list[APIRoute]:
             get_item,
             answer=ItemAnswer,
             example={"item_id": "p9", "fields": {"title": "Rain jacket", "price": 129.0, "brand": None}},
-            problems=(404, 422),
+            problems=(401, 404, 422),
             summary="One item of the catalogue",
             operation_id="get_item",
             tags=[TAG],

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import internal_problem
 from app.api.request_ids import request_id_of
+from app.serving.call import ClientLeft
 from app.telemetry.metrics import Metrics
 from app.telemetry.stages import TRACE, Trace
 
@@ -48,7 +49,7 @@ class Surroundings:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except ClientDisconnect:
+        except (ClientDisconnect, ClientLeft):
             status = CLIENT_GONE
         except Exception:
             log.exception("a request failed", extra={"request_id": trace.request_id, "path": scope["path"]})

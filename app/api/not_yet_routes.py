@@ -10,18 +10,11 @@ from app.api.direct_route import DirectRoute
 from app.errors import CallNotYet
 
 CALLS_NOT_YET: Final = (
-    ("POST", "/events"),
     ("POST", "/items/batch"),
     ("PUT", "/items/{item_id:path}"),
     ("PATCH", "/items/{item_id:path}"),
     ("DELETE", "/items/{item_id:path}"),
     ("POST", "/predict"),
-    ("GET", "/users/{user_id:path}"),
-    ("DELETE", "/users/{user_id:path}"),
-    ("POST", "/users/{user_id:path}/merge"),
-    ("GET", "/models"),
-    ("POST", "/models/{version}/activate"),
-    ("POST", "/models/reload"),
 )
 
 

@@ -1,6 +1,7 @@
 """The pieces of the OpenAPI document that FastAPI does not make for routes that parse and encode themselves."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi.openapi.utils import get_openapi
@@ -8,13 +9,26 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from app.api.event_schemas import Event, MergeRequest
 from app.api.problems import MEDIA_TYPE
 from app.api.schemas import Problem, RecommendRequest
 
 _REF: Final = "#/components/schemas/{model}"
-_BY_HAND: Final = (Problem, RecommendRequest)  # schemas that no route declares as its answer
+_BY_HAND: Final = (Problem, RecommendRequest, Event, MergeRequest)  # schemas that no route declares as its answer
 _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
+    401: (
+        "A key is needed",
+        {"code": "key_missing", "title": "Unauthorized", "detail": "this call needs a key, came none: send it as …"},
+    ),
+    403: (
+        "The key may not make this call",
+        {"code": "key_forbidden", "title": "Forbidden", "detail": "this call needs an admin key, came a read key: …"},
+    ),
     404: ("No such item", {"code": "item_not_found", "title": "Not Found", "detail": "no item 'p0' in the catalogue"}),
+    409: (
+        "The version must not be served",
+        {"code": "bundle_refused", "title": "Conflict", "detail": "the bundle does not answer as when it was made"},
+    ),
     413: ("The body is too large", {"code": "body_too_large", "title": "Request Entity Too Large", "detail": "…"}),
     422: (
         "A field is wrong, unknown or not served yet",
@@ -25,12 +39,30 @@ _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
             "errors": [{"field": "k", "message": "Input should be less than or equal to 200"}],
         },
     ),
+    429: (
+        "More calls than are answered; `Retry-After` says when to go on",
+        {"code": "overloaded", "title": "Too Many Requests", "detail": "this key makes more calls than … a second"},
+    ),
+    503: (
+        "The store of user states cannot be used now",
+        {"code": "store_unavailable", "title": "Service Unavailable", "detail": "the store cannot be used now: …"},
+    ),
 }
 
 
 def body_of(model: type[BaseModel], example: Any) -> dict[str, Any]:
     """`openapi_extra` of a call with a JSON body."""
     schema = {"$ref": _REF.format(model=model.__name__)}
+    return _body(schema, example)
+
+
+def bodies_of(model: type[BaseModel], example: Any) -> dict[str, Any]:
+    """`openapi_extra` of a call with one JSON object, or a list of them, as its body."""
+    one = {"$ref": _REF.format(model=model.__name__)}
+    return _body({"anyOf": [one, {"type": "array", "items": one}]}, example)
+
+
+def _body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
     return {"requestBody": {"content": {"application/json": {"schema": schema, "example": example}}}}
 
 
@@ -53,11 +85,24 @@ def answers_of(example: Any, problems: tuple[int, ...]) -> dict[int | str, dict[
     if example is not None:
         found[200] = {"content": {"application/json": {"example": example}}}
     for status in problems:
-        description, shown = _PROBLEMS[status]
-        document = {"type": "about:blank", "status": status, "request_id": "01JDE4M8N2", "errors": [], **shown}
-        schema = {"$ref": _REF.format(model=Problem.__name__)}
-        found[status] = {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "example": document}}}
+        found[status] = _problem(status, *_PROBLEMS[status])
     return found
+
+
+def answered_with(status: int, example: Any) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a call whose answer has another status than 200."""
+    return {int(status): {"content": {"application/json": {"example": example}}}}
+
+
+def problem_with(status: int, code: str, description: str, detail: str) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a call with a problem that the others do not have."""
+    return {status: _problem(status, description, {"code": code, "title": HTTPStatus(status).phrase, "detail": detail})}
+
+
+def _problem(status: int, description: str, shown: dict[str, Any]) -> dict[str, Any]:
+    document = {"type": "about:blank", "status": status, "request_id": "01JDE4M8N2", "errors": [], **shown}
+    schema = {"$ref": _REF.format(model=Problem.__name__)}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "example": document}}}
 
 
 def document_of(title: str, version: str, description: str, routes: Sequence[APIRoute]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Calls of whoever runs the service: alive, ready, metrics."""
 
+from http import HTTPStatus
 from typing import Final
 
 from fastapi.responses import PlainTextResponse
@@ -11,14 +12,19 @@ from starlette.responses import Response
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
 from app.api.schemas import Health
+from app.serving.drain import Drain
+from app.serving.follower import BundleFollower
 from app.serving.service import RecommendService
+from app.stores.protocol import UserStore
 from app.telemetry.metrics import Metrics
 
 TAG: Final = "Operations"
 _EXPOSITION: Final = 'aisle_requests_total{method="POST",route="/recommend",status="200"} 1024.0\n'
 
 
-def operation_routes(service: RecommendService, metrics: Metrics) -> list[APIRoute]:
+def operation_routes(
+    service: RecommendService, follower: BundleFollower, store: UserStore, drain: Drain, metrics: Metrics
+) -> list[APIRoute]:
     """The calls that tell how `service` is."""
 
     async def get_livez(_: Request) -> Response:
@@ -28,9 +34,17 @@ def operation_routes(service: RecommendService, metrics: Metrics) -> list[APIRou
     async def get_readyz(_: Request) -> Response:
         """A bundle is loaded, verified and warm: send traffic.
 
-        Until then the connection is refused, since the service listens only once it is ready.
+        Until then the connection is refused, since the service listens only once it is ready; after SIGTERM the answer
+        is 503. A store that is not available is no reason to send no traffic: answers are given without it.
         """
-        return json_response({"status": "ready", "model_version": service.snapshot.manifest.version})
+        document = {
+            "status": "draining" if drain.begun else "ready",
+            "model_version": service.release.version,
+            "store": store.name,
+            "store_available": not store.lagging,
+            "refused": follower.refused,
+        }
+        return json_response(document, HTTPStatus.SERVICE_UNAVAILABLE if drain.begun else HTTPStatus.OK)
 
     async def get_metrics(_: Request) -> Response:
         """Metrics in the Prometheus text format."""
@@ -52,7 +66,13 @@ def operation_routes(service: RecommendService, metrics: Metrics) -> list[APIRou
             "/readyz",
             get_readyz,
             answer=Health,
-            example={"status": "ready", "model_version": "2026-11-23T10-15-00-3f2a"},
+            example={
+                "status": "ready",
+                "model_version": "2026-11-23T10-15-00-3f2a",
+                "store": "redis",
+                "store_available": True,
+                "refused": {},
+            },
             summary="Able to serve",
             operation_id="get_readyz",
             tags=[TAG],

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute, Endpoint
 from app.api.schemas import DemoUsers
-from app.engine.snapshot import Snapshot
+from app.serving.service import RecommendService
 
 TAG: Final = "Demo"
 _PAGES: Final = Path(__file__).parents[1] / "web"
@@ -33,18 +33,20 @@ def docs_routes() -> list[APIRoute]:
     return [DirectRoute("GET", "/docs", _page("docs.html"), response_class=HTMLResponse, include_in_schema=False)]
 
 
-def demo_routes(snapshot: Snapshot) -> list[APIRoute]:
+def demo_routes(service: RecommendService) -> list[APIRoute]:
     """`/` and `/demo/users`."""
-    document = {
-        "model_version": snapshot.manifest.version,
-        "dataset": snapshot.manifest.dataset,
-        "users": snapshot.manifest.sample_users,
-        "fields": snapshot.catalogue.fields,
-    }
 
     async def get_demo_users(_: Request) -> Response:
         """A few users with a history, and the columns that items can be shown with."""
-        return json_response(document)
+        snapshot = service.release.snapshot
+        return json_response(
+            {
+                "model_version": snapshot.manifest.version,
+                "dataset": snapshot.manifest.dataset,
+                "users": snapshot.manifest.sample_users,
+                "fields": snapshot.catalogue.fields,
+            }
+        )
 
     return [
         DirectRoute("GET", "/", _page("index.html"), response_class=HTMLResponse, include_in_schema=False),

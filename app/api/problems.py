@@ -10,7 +10,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import AisleError, CallNotYet, InvalidRequest, ItemNotFound, NotYet, RequestError
+from app.errors import (
+    AisleError,
+    BundleError,
+    CallNotYet,
+    InvalidRequest,
+    ItemNotFound,
+    KeyForbidden,
+    KeyMissing,
+    ModelNotFound,
+    NotYet,
+    Overloaded,
+    RequestError,
+    StoreUnavailable,
+    UserNotFound,
+)
 from app.telemetry.stages import trace_of
 
 STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
@@ -18,6 +32,13 @@ STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
     NotYet: HTTPStatus.UNPROCESSABLE_ENTITY,
     CallNotYet: HTTPStatus.NOT_IMPLEMENTED,
     ItemNotFound: HTTPStatus.NOT_FOUND,
+    UserNotFound: HTTPStatus.NOT_FOUND,
+    ModelNotFound: HTTPStatus.NOT_FOUND,
+    KeyMissing: HTTPStatus.UNAUTHORIZED,
+    KeyForbidden: HTTPStatus.FORBIDDEN,
+    Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    BundleError: HTTPStatus.CONFLICT,
+    StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     AisleError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -26,6 +47,11 @@ _DETAIL_OF_STATUS: Final = {
     404: "there is nothing at this address; /docs lists every call",
     405: "this address answers other methods; see the Allow header, or /docs",
     413: "the body is larger than this service accepts (AISLE_MAX_BODY_BYTES); send fewer events or ids",
+}
+_HEADERS: Final = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
 }
 MEDIA_TYPE: Final = "application/problem+json"
 INTERNAL: Final = "an unexpected error, which the log explains under this request id"
@@ -76,8 +102,14 @@ async def _refused(request: Request, error: Exception) -> Response:
     status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         raise error  # no client caused it: the log shall have it
+    return problem_of(error, trace_of(request.scope).request_id)
+
+
+def problem_of(error: AisleError, request_id: str) -> Response:
+    """The problem document of an intended error."""
+    status = status_of(error)
     fields = [(str(field), error.message) for field in error.args[1:2]]
-    return problem_response(status, error.code, error.message, trace_of(request.scope).request_id, fields)
+    return problem_response(status, error.code, error.message, request_id, fields, _HEADERS.get(status))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

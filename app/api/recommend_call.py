@@ -1,18 +1,18 @@
 """From the wire to a call of the service: parsing, the fields that are not served yet, and the operator's limits."""
 
-import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from starlette.datastructures import QueryParams
 
 from app.api.parameters import fields_of
 from app.api.schemas import NOT_YET, RecentEvent, RecommendRequest
+from app.api.times import unix_of
 from app.artifact.names import BEHAVIOURS
 from app.engine.catalogue import Catalogue
 from app.errors import InvalidRequest, NotYet
 from app.serving.call import GivenEvents, RecommendCall
+from app.stores.state import Hidden
 
 CONTEXT_ITEM_IDS: Final = "context.item_ids"  # the one field that is flat only as a query parameter
 _LISTS: Final = frozenset((CONTEXT_ITEM_IDS, "exclude_item_ids", "fields"))
@@ -73,6 +73,8 @@ def call_of(request: RecommendRequest, limits: Limits) -> RecommendCall:
         recent_events=None if events is None else _given_events(events),
         exclude_item_ids=request.exclude_item_ids,
         explain=request.explain,
+        hidden=_HIDDEN[request.exclude or "none"],
+        timeout_s=None if request.timeout_ms is None else request.timeout_ms / 1e3,
     )
 
 
@@ -87,11 +89,10 @@ def refuse_not_yet(request: RecommendRequest) -> None:
     for field in NOT_YET:
         if getattr(request, field) is not None:
             raise _not_yet(field)
-    if request.exclude not in {None, "none"}:
-        raise NotYet(f"exclude {request.exclude!r} is not served by this version yet: give 'none'", "exclude")
 
 
-_MAY_BE_NOT_YET: Final = frozenset((*NOT_YET, "exclude"))
+_MAY_BE_NOT_YET: Final = frozenset(NOT_YET)
+_HIDDEN: Final = {"none": Hidden.NONE, "purchased": Hidden.PURCHASED, "seen": Hidden.SEEN}
 
 
 def check_fields(fields: list[str] | None, catalogue: Catalogue) -> None:
@@ -116,7 +117,7 @@ def _check_length(field: str, length: int, limit: int) -> None:
 
 
 def _given_events(events: list[RecentEvent]) -> GivenEvents:
-    times = [_unix(event.time) for event in events]
+    times = [unix_of(event.time) for event in events]
     pairs = list(zip(times, events, strict=True))
     if all(event.time is not None for event in events):
         pairs.sort(key=lambda pair: pair[0])
@@ -125,10 +126,3 @@ def _given_events(events: list[RecentEvent]) -> GivenEvents:
         types=[BEHAVIOURS[event.type] for _, event in pairs],
         times=[time for time, _ in pairs],
     )
-
-
-def _unix(time: datetime | None) -> float:
-    """Unix seconds, NaN for no time; a time without a zone is UTC."""
-    if time is None:
-        return math.nan
-    return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()

@@ -11,6 +11,7 @@ from app.api.direct_route import DirectRoute
 from app.api.openapi import body_of, parameter
 from app.api.recommend_call import CONTEXT_ITEM_IDS, Limits, call_of, check_fields, read_body, read_flat
 from app.api.schemas import RecommendAnswer, RecommendRequest
+from app.serving.impressions import Impression, ImpressionLog
 from app.serving.service import RecommendService
 from app.telemetry.stages import trace_of
 
@@ -43,18 +44,28 @@ _EXAMPLE: Final = {
 }
 
 
-def recommend_routes(service: RecommendService, limits: Limits) -> list[APIRoute]:
-    """The calls that answer with what `service` recommends."""
-    catalogue = service.snapshot.catalogue
+def recommend_routes(service: RecommendService, impressions: ImpressionLog, limits: Limits) -> list[APIRoute]:
+    """The calls that answer with what `service` recommends; what was shown goes to `impressions`."""
 
     async def respond(asked: RecommendRequest, request: Request) -> Response:
+        release = service.release
         call = call_of(asked, limits)
-        check_fields(asked.fields, catalogue)
+        check_fields(asked.fields, release.snapshot.catalogue)
         trace = trace_of(request.scope)
         trace.timer.lap("parse")
-        answer = await service.recommend(call)
+        answer = await service.recommend(call, release, request.is_disconnected)
         trace.timer.include(answer.stages, rest="wait")
-        return recommend_response(answer, trace, asked.fields, service.snapshot)
+        if impressions.wants():
+            impressions.note(
+                Impression(
+                    request_id=trace.request_id,
+                    user_id=call.user_id or call.visitor_id,
+                    model_version=answer.model_version,
+                    time=release.wall_clock(),
+                    item_ids=answer.item_ids,
+                )
+            )
+        return recommend_response(answer, trace, asked.fields, release.snapshot)
 
     async def post_recommend(request: Request) -> Response:
         """Items for a user, a visitor, a page, a history, or for nobody in particular.
@@ -78,7 +89,7 @@ def recommend_routes(service: RecommendService, limits: Limits) -> list[APIRoute
             post_recommend,
             answer=RecommendAnswer,
             example=EXAMPLE_ANSWER,
-            problems=(413, 422),
+            problems=(401, 413, 422, 429),
             summary="Recommend items",
             operation_id="post_recommend",
             tags=[TAG],
@@ -90,7 +101,7 @@ def recommend_routes(service: RecommendService, limits: Limits) -> list[APIRoute
             get_recommend,
             answer=RecommendAnswer,
             example=EXAMPLE_ANSWER,
-            problems=(422,),
+            problems=(401, 422, 429),
             summary="Recommend items, by query parameters",
             operation_id="get_recommend",
             tags=[TAG],
@@ -100,6 +111,8 @@ def recommend_routes(service: RecommendService, limits: Limits) -> list[APIRoute
                     parameter("query", "visitor_id", "string", "Looked up when there is no such user.", "v1"),
                     parameter("query", CONTEXT_ITEM_IDS, "list", "Items of this page or basket.", ["p9"]),
                     parameter("query", "exclude_item_ids", "list", "Items that must not be answered.", ["p7"]),
+                    parameter("query", "exclude", "string", "none, purchased or seen.", "purchased"),
+                    parameter("query", "timeout_ms", "number", "Milliseconds that an answer may take.", 50),
                     parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
                     parameter("query", "fields", "list", "Catalogue columns to answer.", ["title", "price"]),
                     parameter("query", "explain", "boolean", "Whether to say why each item was answered.", True),

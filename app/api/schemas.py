@@ -19,9 +19,8 @@ NOT_YET: Final = (
     "diversity",
     "objective",
     "facets",
-    "timeout_ms",
 )
-"""Fields of the contract that this version does not serve; `exclude` other than `none` is another."""
+"""Fields of the contract that this version does not serve."""
 
 _LATER = "Not served yet: answered 422 `not_yet` when given."
 
@@ -68,7 +67,9 @@ class RecommendRequest(BaseModel):
     filter: dict[str, Any] | None = Field(default=None, description=_LATER)
     exclude_item_ids: list[Id] = Field(default=[], description="Items that must not be answered.")
     exclude: Literal["none", "purchased", "seen"] | None = Field(
-        default=None, description="`none`; `purchased` and `seen` are not served yet: answered 422 `not_yet`."
+        default=None,
+        description="Items of the user's past that must not be answered: none, those purchased, or those seen "
+        "(viewed, put into a cart or purchased), however long ago.",
     )
     boost: list[dict[str, Any]] | None = Field(default=None, description=_LATER)
     pin: list[dict[str, Any]] | None = Field(default=None, description=_LATER)
@@ -77,7 +78,12 @@ class RecommendRequest(BaseModel):
     facets: list[str] | None = Field(default=None, description=_LATER)
     fields: list[str] | None = Field(default=None, description="Catalogue columns to answer with each item.")
     explain: bool = Field(default=False, description="Whether to say why each item was answered.")
-    timeout_ms: float | None = Field(default=None, description=_LATER)
+    timeout_ms: float | None = Field(
+        default=None,
+        gt=0,
+        le=60_000,
+        description="Milliseconds after which the answer is what is popular, with `timeout` in `degraded`.",
+    )
 
 
 class SimilarRequest(BaseModel):
@@ -122,7 +128,10 @@ class RecommendAnswer(BaseModel):
     next_cursor: str | None
     facets: dict[str, Any] | None
     corrected_query: str | None
-    degraded: list[str] = Field(description="What was missing, such as `user_state`; empty in a full answer.")
+    degraded: list[str] = Field(
+        description="What was missing: `user_state` (the store could not be asked, or may lack the newest events) or "
+        "`timeout`; empty in a full answer."
+    )
 
 
 class ItemAnswer(BaseModel):
@@ -144,8 +153,41 @@ class DemoUsers(BaseModel):
 class Health(BaseModel):
     """The state of the process."""
 
-    status: Literal["alive", "ready"]
+    status: Literal["alive", "ready", "draining"]
     model_version: str | None = None
+    store: Literal["redis", "memory"] | None = Field(default=None, description="Where user states are kept.")
+    store_available: bool | None = Field(default=None, description="Whether it takes reads and writes.")
+    refused: dict[str, str] = Field(
+        default={}, description="Versions that were to be served and were refused, and why."
+    )
+
+
+class Model(BaseModel):
+    """One published version."""
+
+    version: str
+    dataset: str
+    published_at: str
+    users: int
+    items: int
+    served: bool = Field(description="Whether this process answers from it.")
+    loaded: bool = Field(description="Whether it is served, or kept in memory for a rollback.")
+    current: bool = Field(description="Whether the pointer names it.")
+    refused: str | None = Field(description="Why this process refused it, if it did.")
+    forced: dict[str, str] | None = Field(description="Who published it against its figures, why and when.")
+
+
+class ModelsAnswer(BaseModel):
+    """All versions that may be served, oldest first."""
+
+    models: list[Model]
+
+
+class ServedModel(BaseModel):
+    """What this process answers from now on."""
+
+    model_version: str
+    previous_version: str | None
 
 
 class FieldProblem(BaseModel):

@@ -29,6 +29,14 @@ def resolve(path: Path) -> Path:
     return path / version
 
 
+def current(store: Path) -> str | None:
+    """The version that the pointer names, whether it is there or not; `None` without a pointer."""
+    try:
+        return (store / POINTER).read_text("utf-8").strip() or None
+    except OSError:
+        return None
+
+
 def versions(store: Path) -> list[str]:
     """Versions in the store, oldest first (version names sort by time)."""
     return sorted(entry.parent.name for entry in store.glob(f"*/{MANIFEST}") if not entry.parent.name.startswith("."))

@@ -26,6 +26,11 @@ def long_vector_bytes(dim: int) -> int:
     return _HEAD.itemsize + (dim * LONG_BITS + 7) // 8
 
 
+def dim_of(record: bytes) -> int:
+    """How many dimensions the packed long vector has; they are a multiple of eight."""
+    return (len(record) - _HEAD.itemsize) * 8 // LONG_BITS
+
+
 def pack_long_vectors(
     quantised: NDArray[np.int8], scales: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> list[bytes]:
@@ -63,9 +68,7 @@ def unpack_long_vectors(records: Sequence[bytes], dim: int) -> tuple[NDArray[np.
     return values * head["scale"][:, None], head["weight"]
 
 
-def pack_events(
-    items: NDArray[np.uint64], types: NDArray[np.uint8], times: NDArray[np.float64]
-) -> NDArray[np.void]:
+def pack_events(items: NDArray[np.uint64], types: NDArray[np.uint8], times: NDArray[np.float64]) -> NDArray[np.void]:
     """Records `[events]` of dtype `EVENT`; `tobytes()` of any slice is what is stored.
 
     Args:
@@ -89,7 +92,7 @@ def unpack_events(
     found = np.frombuffer(records, dtype=EVENT) if isinstance(records, bytes) else records
     parts = found["rest"] >> 2
     times = found["second"] + parts / _PARTS
-    return found["item"], found["rest"] & 3, np.where(times > 0, times, np.nan)
+    return found["item"], (found["rest"] & 3).astype(np.uint8), np.where(times > 0, times, np.nan)
 
 
 def pack_items(hashes: NDArray[np.uint64]) -> bytes:

@@ -51,13 +51,26 @@ def replace_with_popular(
     rows, scores, sources = candidates.rows.copy(), candidates.scores.copy(), candidates.sources.copy()
     width = rows.shape[1]
     for line in np.flatnonzero(which):
-        allowed = items.popular_rows
-        if item_mask is not None:
-            allowed = allowed[item_mask[line if len(item_mask) > 1 else 0, allowed]]
-        head = allowed[: width + exclude_rows.shape[1]]
-        found = head[~np.isin(head, exclude_rows[line])][:width]
+        mask = None if item_mask is None else item_mask[line if len(item_mask) > 1 else 0]
+        found = popular(items, width, exclude_rows[line], mask)
         rows[line], scores[line], sources[line] = PADDING_ROW, -np.inf, 0
         rows[line, : len(found)] = found
         scores[line, : len(found)] = items.popularity[found]
         sources[line, : len(found)] = Source.POPULAR
     return Candidates(rows, scores, sources, candidates.query_vectors)
+
+
+def popular(
+    items: Items, count: int, exclude_rows: NDArray[np.int64], mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """The rows of the `count` most popular items that are not excluded.
+
+    Args:
+        items: the item table.
+        count: how many, at most.
+        exclude_rows: `[excluded]`, in any order, padded with 0.
+        mask: `[rows]`, false for items that must not be answered.
+    """
+    allowed = items.popular_rows if mask is None else items.popular_rows[mask[items.popular_rows]]
+    head = allowed[: count + len(exclude_rows)]
+    return head[~np.isin(head, exclude_rows)][:count]

@@ -49,6 +49,12 @@ class Items:
         place = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
         return np.where(self._hashes[place] == hashes, self._hash_rows[place], 0).astype(np.int32)
 
+    def hashes_by_row(self) -> NDArray[np.uint64]:
+        """The stable hash of the item in each row, `[n + 1]`; 0 for row 0."""
+        hashes = np.zeros(len(self._hashes) + 1, dtype=np.uint64)
+        hashes[self._hash_rows] = self._hashes
+        return hashes
+
     def hash_of_row(self, row: int) -> int:
         """The stable hash of the item in a row."""
         return stable_hash(self.id_of(row))

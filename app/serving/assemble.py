@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.names import PADDING_ROW, VIEW
+from app.artifact.names import PADDING_ROW, PURCHASE, VIEW
 from app.engine.items import Items
 from app.engine.requests import RequestBatch, pad_rows
 from app.serving.call import RecommendCall
-from app.stores.protocol import UserState
+from app.stores.state import Hidden, UserState
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def assemble(
 
     Recent events replace the stored state; items of the context count as viewed now; unknown items are left out; the
     newest `window` events remain. Items of the context are not answered, and neither is the one whose neighbours are
-    wanted: the caller has them already.
+    wanted: the caller has them already; nor what a call wants hidden, of the stored state or of the given events.
 
     Args:
         calls: `batch` calls.
@@ -40,7 +40,7 @@ def assemble(
         now: unix seconds, NaN without a clock.
     """
     size, dim = len(calls), items.vectors.shape[1]
-    contexts = [_rows_of(items, call.context_item_ids) for call in calls]
+    contexts = [rows_of(items, call.context_item_ids) for call in calls]
     event_rows = np.full((size, window), PADDING_ROW, dtype=np.int32)
     event_types = np.zeros((size, window), dtype=np.uint8)
     event_times = np.full((size, window), np.nan, dtype=np.float64)
@@ -53,7 +53,7 @@ def assemble(
     long_vector = np.zeros((size, dim), dtype=np.float32)
     long_weight = np.zeros(size, dtype=np.float32)
     for line, state in enumerate(states):
-        if state is not None:
+        if state is not None and state.long_vector is not None:
             long_vector[line], long_weight[line] = state.long_vector, state.long_weight
     anchors = np.array([call.similar_to for call in calls], dtype=np.int64)
     given = anchors != PADDING_ROW
@@ -64,25 +64,51 @@ def assemble(
         event_times=event_times,
         long_vector=long_vector,
         long_weight=long_weight,
-        exclude_rows=_excluded(calls, contexts, items),
+        exclude_rows=_excluded(calls, states, contexts, items),
         given_query=items.vectors_of(anchors) if given.any() else None,
         given=given if given.any() else None,
     )
 
 
-def _rows_of(items: Items, item_ids: Sequence[str]) -> list[int]:
+def rows_of(items: Items, item_ids: Sequence[str]) -> list[int]:
+    """The rows of those ids that are items."""
     return [row for row in map(items.row_of, item_ids) if row] if item_ids else []
 
 
-def _excluded(calls: Sequence[RecommendCall], contexts: Sequence[list[int]], items: Items) -> NDArray[np.int64]:
+def _excluded(
+    calls: Sequence[RecommendCall],
+    states: Sequence[UserState | None],
+    contexts: Sequence[list[int]],
+    items: Items,
+) -> NDArray[np.int64]:
     """`[batch, excluded]`, padded with row 0."""
     lists = [
-        [*_rows_of(items, call.exclude_item_ids), *context, *([call.similar_to] if call.similar_to else [])]
-        for call, context in zip(calls, contexts, strict=True)
+        excluded_rows(call, state, context, items) for call, state, context in zip(calls, states, contexts, strict=True)
     ]
-    if not any(lists):
+    if not any(len(rows) for rows in lists):
         return np.zeros((len(calls), 0), dtype=np.int64)
-    return pad_rows([np.array(rows, dtype=np.int64) for rows in lists])
+    return pad_rows(lists)
+
+
+def excluded_rows(
+    call: RecommendCall, state: UserState | None, context: Sequence[int], items: Items
+) -> NDArray[np.int64]:
+    """The rows that must not be answered to one call; an item may be among them more than once."""
+    named = [*rows_of(items, call.exclude_item_ids), *context, *([call.similar_to] if call.similar_to else [])]
+    if call.hidden is Hidden.NONE:
+        return np.array(named, dtype=np.int64)
+    if call.recent_events is not None:
+        given = call.recent_events
+        past = [
+            item_id
+            for item_id, behaviour in zip(given.item_ids, given.types, strict=True)
+            if call.hidden is Hidden.SEEN or behaviour == PURCHASE
+        ]
+        return np.array([*named, *rows_of(items, past)], dtype=np.int64)
+    if state is None or state.hidden_items is None:
+        return np.array(named, dtype=np.int64)
+    rows = items.rows_of_hashes(state.hidden_items)
+    return np.concatenate([np.array(named, dtype=np.int64), rows[rows != PADDING_ROW]])
 
 
 def _gather(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.artifact.names import PADDING_ROW
 from app.engine.reasons import Reason
+from app.stores.state import Hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class RecommendCall:
     exclude_item_ids: Sequence[str] = ()
     explain: bool = False
     similar_to: int = PADDING_ROW  # an item row: its neighbours are wanted, whoever asks
+    hidden: Hidden = Hidden.NONE  # items of the user's past that must not be answered
+    timeout_s: float | None = None  # the service's own limit if None
 
     def user_ids(self) -> list[str]:
         """The ids under which a state may be stored, the preferred one first."""
@@ -48,3 +51,7 @@ class Answer:
     total: int  # items that were candidates, counted up to the depth
     degraded: list[str]  # what was missing
     stages: list[tuple[str, float]]  # name and seconds, of the batch that it was answered in
+
+
+class ClientLeft(Exception):
+    """Whoever asked is gone: nobody waits for the answer, and none was worked out."""

@@ -1,121 +1,215 @@
 """One batch from call to answer: fetch state, assemble, run the engine, cut to `k`. Reads as a table of contents."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.hashing import stable_hash, stable_hashes
+from app.artifact.hashing import stable_hash
 from app.artifact.names import PADDING_ROW
-from app.artifact.user_state import read_user_states
-from app.engine.candidates import Candidates
-from app.engine.items import Items
+from app.engine.candidates import Candidates, Source, popular
 from app.engine.reasons import reasons_of
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
-from app.engine.snapshot import Snapshot
-from app.errors import BundleCorrupt, InvalidRequest
-from app.serving.assemble import assemble
-from app.serving.batcher import Batcher
-from app.serving.call import Answer, RecommendCall
-from app.stores.memory import MemoryUserStore
-from app.stores.protocol import UserState, UserStore
+from app.errors import InvalidRequest, Overloaded, StoreUnavailable
+from app.serving.assemble import assemble, excluded_rows, rows_of
+from app.serving.batcher import Batcher, IsGone
+from app.serving.call import Answer, ClientLeft, RecommendCall
+from app.serving.release import Release
+from app.stores.protocol import UserStore
+from app.stores.state import UserState, Wanted
 from app.telemetry.metrics import Metrics
 from app.telemetry.stages import StageTimer
 
-USER_STATE = "user_state"  # named in `degraded` when the store could not be asked
-_SCORE_DECIMALS = 6  # past them a score differs between processors
+USER_STATE: Final = "user_state"  # in `degraded`: the store could not be asked, or may lack the newest events
+TIMEOUT: Final = "timeout"  # in `degraded`: the answer was not there in time, this is what is popular
+_SCORE_DECIMALS: Final = 6  # past them a score differs between processors
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class ServiceLimits:
+    """What one process takes on."""
+
+    depth: int = 200  # candidates of every call, and the largest `k`
+    max_batch: int = 64  # calls answered in one run
+    max_pending: int = 1_024  # calls that wait or are under way
+    timeout_s: float = 1.0  # of a call that names none
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    call: RecommendCall
+    release: Release
+
+
 class RecommendService:
-    """Answers calls from one loaded bundle and a store of user states.
+    """Answers calls from the current release and a store of user states.
 
     Args:
-        snapshot: the bundle.
-        users: what is known of users.
-        clock: tells 'now' in unix seconds, NaN without a clock.
-        depth: candidates of every call, and the largest `k`.
-        max_batch: calls answered in one run.
+        release: to begin with.
+        store: what is known of users.
+        limits: what this process takes on.
         metrics: told of batches and stages.
     """
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        users: UserStore,
-        clock: Callable[[], float],
-        depth: int,
-        max_batch: int,
-        metrics: Metrics,
-    ) -> None:
-        self.snapshot = snapshot
-        self._users = users
-        self._clock = clock
-        self._depth = depth
+    def __init__(self, release: Release, store: UserStore, limits: ServiceLimits, metrics: Metrics) -> None:
+        self._release = release
+        self._store = store
+        self._limits = limits
         self._metrics = metrics
-        self._batcher = Batcher(self._answer, max_batch)
-        items = snapshot.items
-        self._ids = [items.id_of(row) for row in range(items.count + 1)]  # a text column is slow to read item by item
-        metrics.show_bundle(snapshot.manifest.version, snapshot.manifest.dataset)
+        self._batcher: Batcher[_Pending, Answer] = Batcher(self._answer, limits.max_batch, limits.max_pending)
+        store.seed(release.version, release.states)
+        metrics.show_bundle(release.version, release.snapshot.manifest.dataset)
+        metrics.watch_pending(lambda: self._batcher.pending)
 
-    async def recommend(self, call: RecommendCall) -> Answer:
-        """The answer to one call, the same alone and in any company.
+    @property
+    def release(self) -> Release:
+        """What is served now. A request takes it once, and holds it to the end."""
+        return self._release
+
+    def swap(self, release: Release) -> None:
+        """Serve `release` from now on; requests under way end with the one they began with."""
+        self._store.seed(release.version, release.states)
+        self._release = release
+        self._metrics.show_bundle(release.version, release.snapshot.manifest.dataset)
+
+    async def recommend(self, call: RecommendCall, release: Release, is_gone: IsGone | None = None) -> Answer:
+        """The answer to one call, the same alone and in any company; what is popular when its time runs out.
+
+        Args:
+            call: what is wanted.
+            release: the current one when the request came.
+            is_gone: tells whether nobody waits for the answer any more.
 
         Raises:
             InvalidRequest: `k` is larger than the depth.
+            Overloaded: too many calls wait already.
+            ClientLeft: nobody waits for the answer.
         """
-        if call.k > self._depth:
-            raise InvalidRequest(f"k must be at most {self._depth}, came {call.k}: ask for fewer items", "k")
-        return await self._batcher.submit(call)
+        if call.k > self._limits.depth:
+            raise InvalidRequest(f"k must be at most {self._limits.depth}, came {call.k}: ask for fewer items", "k")
+        try:
+            future = self._batcher.submit(_Pending(call, release), is_gone)
+        except Overloaded:
+            self._metrics.count_dropped("overloaded")
+            raise
+        seconds = self._limits.timeout_s if call.timeout_s is None else call.timeout_s
+        timer = asyncio.get_running_loop().call_later(seconds, self._expire, future, call, release)
+        try:
+            return await future
+        except ClientLeft:
+            self._metrics.count_dropped("client_left")
+            raise
+        finally:
+            timer.cancel()
 
-    async def _answer(self, calls: Sequence[RecommendCall]) -> list[Answer]:
+    def _expire(self, future: asyncio.Future[Answer], call: RecommendCall, release: Release) -> None:
+        if not future.done():
+            self._metrics.count_degraded(TIMEOUT)
+            future.set_result(self._late_answer(call, release))
+
+    def _late_answer(self, call: RecommendCall, release: Release) -> Answer:
+        """What is popular, without what the call does not want to see as far as the bundle knows."""
         timer = StageTimer()
-        states, degraded = await self._fetch(calls)
+        items = release.snapshot.items
+        wanted = [Wanted(stable_hash(user_id), call.hidden) for user_id in call.user_ids()]
+        state = next(filter(None, self._from_bundle(release, wanted)), None)
+        excluded = excluded_rows(call, state, rows_of(items, call.context_item_ids), items)
+        rows = popular(items, call.k, excluded)
+        sources = np.full(len(rows), Source.POPULAR, dtype=np.uint8)
+        nothing = np.zeros(0, dtype=np.int32)
+        reasons = reasons_of(items, nothing, nothing.astype(np.uint8), rows, sources) if call.explain else None
+        scores = np.round(items.popularity[rows].astype(np.float64), _SCORE_DECIMALS).tolist()
+        return Answer(
+            model_version=release.version,
+            item_rows=rows.tolist(),
+            item_ids=[release.item_ids[row] for row in rows.tolist()],
+            scores=scores,
+            reasons=reasons,
+            total=self._total(release, excluded),
+            degraded=[TIMEOUT],
+            stages=timer.stages,
+        )
+
+    async def _answer(self, pending: Sequence[_Pending]) -> list[Answer]:
+        """Each by the release that it began with; nearly always there is but one."""
+        releases = list({id(each.release): each.release for each in pending}.values())
+        if len(releases) == 1:
+            return await self._answer_by(releases[0], [each.call for each in pending])
+        answers: dict[int, Answer] = {}
+        for release in releases:
+            places = [place for place, each in enumerate(pending) if each.release is release]
+            found = await self._answer_by(release, [pending[place].call for place in places])
+            answers.update(zip(places, found, strict=True))
+        return [answers[place] for place in range(len(pending))]
+
+    async def _answer_by(self, release: Release, calls: Sequence[RecommendCall]) -> list[Answer]:
+        timer = StageTimer()
+        states, degraded = await self._fetch(release, calls)
         timer.lap("state")
-        snapshot = self.snapshot
-        batch = assemble(calls, states, snapshot.items, snapshot.manifest.shapes.window, self._clock())
+        snapshot = release.snapshot
+        batch = assemble(calls, states, snapshot.items, snapshot.manifest.shapes.window, release.clock())
         timer.lap("assemble")
-        candidates = recommend(snapshot, batch, self._depth_for(calls))
+        candidates = recommend(snapshot, batch, self._depth_for(release, calls))
         timer.lap("engine")
-        answers = self._answers(calls, batch, candidates, degraded, timer)
+        answers = self._answers(release, calls, batch, candidates, degraded, timer)
         timer.lap("answer")
         self._metrics.observe_batch(len(calls))
         for stage, seconds in timer.stages:
             self._metrics.observe_stage(stage, seconds)
         return answers
 
-    def _depth_for(self, calls: Sequence[RecommendCall]) -> int:
+    def _depth_for(self, release: Release, calls: Sequence[RecommendCall]) -> int:
         """How many candidates a batch needs: a ranker reads all of them.
 
         Without one nothing is read past the largest `k`. Retrieval is exact and breaks ties by place, so the best `k`
         are the same at any depth, and a call's answer does not depend on the `k` of those beside it.
         """
-        return self._depth if self.snapshot.ranker is not None else max(call.k for call in calls)
+        return self._limits.depth if release.snapshot.ranker is not None else max(call.k for call in calls)
 
-    async def _fetch(self, calls: Sequence[RecommendCall]) -> tuple[list[UserState | None], list[list[str]]]:
-        """The state of each call's user, else visitor, and what was missing; one round trip for all."""
-        wanted = [[stable_hash(user_id) for user_id in call.user_ids()] for call in calls]
-        hashes = [user_hash for of_call in wanted for user_hash in of_call]
-        if not hashes:
+    async def _fetch(
+        self, release: Release, calls: Sequence[RecommendCall]
+    ) -> tuple[list[UserState | None], list[list[str]]]:
+        """The state of each call's user, else visitor, and what was missing; one round trip for all.
+
+        Where the store cannot be asked, the states as of the bundle's cut stand in.
+        """
+        wanted = [[Wanted(stable_hash(user_id), call.hidden) for user_id in call.user_ids()] for call in calls]
+        all_wanted = [each for of_call in wanted for each in of_call]
+        if not all_wanted:
             return [None] * len(calls), [[] for _ in calls]
         try:
-            fetched = iter(await self._users.fetch(hashes))
-        except OSError as error:
-            log.warning(
-                "user states could not be fetched", extra={"reason": type(error).__name__, "users": len(hashes)}
-            )
-            for of_call in wanted:
-                if of_call:
-                    self._metrics.count_degraded(USER_STATE)
-            return [None] * len(calls), [[USER_STATE] if of_call else [] for of_call in wanted]
-        found = [[next(fetched) for _ in of_call] for of_call in wanted]
-        return [next((state for state in of_call if state), None) for of_call in found], [[] for _ in calls]
+            fetched = await self._store.fetch(release.version, all_wanted)
+            is_whole = not self._store.lagging
+        except StoreUnavailable as error:
+            log.debug("user states could not be fetched", extra={"reason": error.message})
+            fetched = self._from_bundle(release, all_wanted)
+            is_whole = False
+        states = iter(fetched)
+        found = [[next(states) for _ in of_call] for of_call in wanted]
+        degraded: list[list[str]] = [[USER_STATE] if of_call and not is_whole else [] for of_call in wanted]
+        for missing in degraded:
+            if missing:
+                self._metrics.count_degraded(USER_STATE)
+        return [next((state for state in of_call if state), None) for of_call in found], degraded
+
+    def _from_bundle(self, release: Release, wanted: Sequence[Wanted]) -> list[UserState | None]:
+        if not wanted:
+            return []
+        return [
+            None if self._store.is_erased(each.user_hash) else state
+            for each, state in zip(wanted, release.states.fetch(wanted), strict=True)
+        ]
 
     def _answers(
         self,
+        release: Release,
         calls: Sequence[RecommendCall],
         batch: RequestBatch,
         candidates: Candidates,
@@ -132,12 +226,12 @@ class RecommendService:
             rows = all_rows[line][:count]
             answers.append(
                 Answer(
-                    model_version=self.snapshot.manifest.version,
+                    model_version=release.version,
                     item_rows=rows,
-                    item_ids=[self._ids[row] for row in rows],
+                    item_ids=[release.item_ids[row] for row in rows],
                     scores=all_scores[line][:count],
                     reasons=reasons_of(
-                        self.snapshot.items,
+                        release.snapshot.items,
                         batch.event_rows[line],
                         batch.event_types[line],
                         candidates.rows[line, :count],
@@ -145,32 +239,14 @@ class RecommendService:
                     )
                     if call.explain
                     else None,
-                    total=min(self._depth, self.snapshot.items.count - _distinct(batch.exclude_rows[line])),
+                    total=self._total(release, batch.exclude_rows[line]),
                     degraded=degraded[line],
                     stages=timer.stages,
                 )
             )
         return answers
 
-
-def bundled_users(snapshot: Snapshot) -> MemoryUserStore:
-    """The store seeded with the users that came with the bundle.
-
-    Raises:
-        BundleCorrupt: they cannot be read.
-    """
-    try:
-        states = read_user_states(snapshot.folder)
-    except (OSError, ValueError) as error:
-        raise BundleCorrupt(f"{snapshot.folder}: users cannot be read ({error}); export it again") from error
-    return MemoryUserStore(states, _item_hashes(snapshot.items))
-
-
-def _distinct(rows: NDArray[np.int64]) -> int:
-    """How many different items are among these rows; row 0 is none."""
-    return len(set(rows.tolist()) - {PADDING_ROW})
-
-
-def _item_hashes(items: Items) -> NDArray[np.uint64]:
-    """`[items + 1]`, the stable hash of the item in each row."""
-    return stable_hashes(items.id_of(row) for row in range(items.count + 1))
+    def _total(self, release: Release, excluded: NDArray[np.int64]) -> int:
+        """Items that may be answered, counted up to the depth; row 0 is none."""
+        distinct = len(set(excluded.tolist()) - {PADDING_ROW})
+        return min(self._limits.depth, release.snapshot.items.count - distinct)

@@ -1,52 +1,184 @@
-"""The store inside the process: the states that came with the bundle."""
+"""The store inside the process: the states of the bundle, and what came since; gone with the process."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.artifact.user_state import UserStates
-from app.stores.protocol import UserState
+from app.artifact.user_records import pack_events, pack_items, unpack_events, unpack_items
+from app.stores.bundled import BundledStates
+from app.stores.record_lists import WIDTH, WORD, insert, interleave, union
+from app.stores.state import Counts, Hidden, NewEvent, StoredUser, UserState, Wanted
+
+VERSIONS_KEPT = 2  # the one that is served, and the one before for a rollback
+
+
+@dataclass
+class _Live:
+    """A user with whom something happened since the bundle was made."""
+
+    events: bytes = b""
+    seen: bytes = b""
+    purchased: bytes = b""
+    event_ids: bytes = b""
 
 
 class MemoryUserStore:
-    """States as of the bundle's cut.
+    """The protocol's promises inside one process, but for durability.
 
     Args:
-        states: the bundle's users.
-        item_hashes: `[items + 1]`, the stable hash of the item in each row.
+        keep_events: recent events a user.
+        keep_event_ids: a user's newest, for telling duplicates.
+        max_users: users with live events that are kept; those idle longest go first.
     """
 
-    def __init__(self, states: UserStates, item_hashes: NDArray[np.uint64]) -> None:
-        # Plain views of the mapped arrays: indexing a memmap costs several times as much.
-        self._hashes = np.asarray(states.hashes)
-        self._long_vectors = np.asarray(states.long_vectors)
-        self._long_weights = np.asarray(states.long_weights)
-        self._offsets = np.asarray(states.event_offsets)
-        self._rows = np.asarray(states.event_rows)
-        self._types = np.asarray(states.event_types)
-        self._times = np.asarray(states.event_times)
-        self._item_hashes = item_hashes
+    name = "memory"
+    durable = False
+    lagging = False
+    waiting_events = 0
 
-    async def fetch(self, user_hashes: Sequence[int]) -> list[UserState | None]:
+    def __init__(self, keep_events: int = 100, keep_event_ids: int = 1_024, max_users: int = 200_000) -> None:
+        self._keep_events = keep_events
+        self._keep_event_ids = keep_event_ids
+        self._max_users = max_users
+        self._bundled: OrderedDict[str, BundledStates] = OrderedDict()
+        self._live: OrderedDict[int, _Live] = OrderedDict()
+        self._erased: set[int] = set()
+
+    async def start(self) -> None:
+        """Nothing."""
+
+    async def close(self) -> None:
+        """Nothing."""
+
+    def seed(self, version: str, states: BundledStates) -> None:
+        """Take the states of a version; what is live is kept, and joined by what the bundle knows of it."""
+        self._bundled[version] = states
+        self._bundled.move_to_end(version)
+        while len(self._bundled) > VERSIONS_KEPT:
+            self._bundled.popitem(last=False)
+        for user_hash, live in self._live.items():
+            if user_hash not in self._erased:
+                own = self._of_bundle(user_hash)
+                live.events = self._trimmed(interleave(own.events, live.events)[0])
+                live.seen, live.purchased = union(live.seen, own.seen)[0], union(live.purchased, own.purchased)[0]
+
+    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> list[UserState | None]:
         """The state of each user, `None` for an unknown one."""
-        if not len(self._hashes):
-            return [None] * len(user_hashes)
-        wanted = np.array(user_hashes, dtype=np.uint64)
-        places = np.minimum(np.searchsorted(self._hashes, wanted), len(self._hashes) - 1)
-        found = self._hashes[places] == wanted
-        starts, ends = self._offsets[places].tolist(), self._offsets[places + 1].tolist()
-        vectors = self._long_vectors[places].astype(np.float32)
-        weights = self._long_weights[places].tolist()
-        return [
-            UserState(
-                vectors[line],
-                weights[line],
-                self._item_hashes[self._rows[start:end]],
-                self._types[start:end],
-                self._times[start:end],
-            )
-            if is_known
-            else None
-            for line, (is_known, start, end) in enumerate(zip(found.tolist(), starts, ends, strict=True))
-        ]
+        bundled = self._bundled[version].fetch(wanted) if version in self._bundled else [None] * len(wanted)
+        return [self._state(each, found) for each, found in zip(wanted, bundled, strict=True)]
+
+    async def append(self, events: Sequence[NewEvent]) -> list[bool]:
+        """Store events; false where the user has one of that id already."""
+        records = pack_events(
+            np.array([event.item_hash for event in events], dtype=np.uint64),
+            np.array([event.behaviour for event in events], dtype=np.uint8),
+            np.array([event.time for event in events]),
+        )
+        return [self._append(event, record.tobytes()) for event, record in zip(events, records, strict=True)]
+
+    async def merge(self, visitor_hash: int, user_hash: int, record: bytes) -> Counts:  # noqa: ARG002 - no stream here
+        """Move all that is known of a visitor to a user."""
+        visitor = self._live.pop(visitor_hash, None) or self._of_bundle(visitor_hash)
+        self._erased.add(visitor_hash)  # what the bundle says of the visitor is the user's now
+        if not visitor.seen:
+            return Counts(0, 0, 0)
+        live = self._touch(user_hash)
+        events, moved = interleave(live.events, visitor.events)
+        live.events = self._trimmed(events)
+        live.seen, seen = union(live.seen, visitor.seen)
+        live.purchased, purchased = union(live.purchased, visitor.purchased)
+        return Counts(moved, seen, purchased)
+
+    async def stored(self, user_hash: int) -> StoredUser | None:
+        """All that is stored of a user, `None` when that is nothing."""
+        own = self._live.get(user_hash) or self._of_bundle(user_hash)
+        holding = self._versions_with(user_hash)
+        if not own.seen and not own.events and not holding:
+            return None
+        items, types, times = unpack_events(own.events)
+        return StoredUser(items, types, times, unpack_items(own.seen), unpack_items(own.purchased), holding)
+
+    async def erase(self, user_hash: int, at: float, record: bytes) -> Counts:  # noqa: ARG002 - no stream here
+        """Forget a user."""
+        own = self._live.pop(user_hash, None) or self._of_bundle(user_hash)
+        vectors = len(self._versions_with(user_hash))
+        self._erased.add(user_hash)
+        return Counts(len(own.events) // WIDTH, len(own.seen) // WORD, len(own.purchased) // WORD, vectors)
+
+    def is_erased(self, user_hash: int) -> bool:
+        """Whether a user was erased."""
+        return user_hash in self._erased
+
+    async def log_impressions(self, records: Sequence[bytes]) -> int:  # noqa: ARG002 - nobody could collect them
+        """None is taken: there is no stream that would outlive the process."""
+        return 0
+
+    def _append(self, event: NewEvent, record: bytes) -> bool:
+        live = self._touch(event.user_hash)
+        event_id = event.event_hash.to_bytes(WORD, "little")
+        if event_id in (live.event_ids[at : at + WORD] for at in range(0, len(live.event_ids), WORD)):
+            return False
+        live.event_ids = (live.event_ids + event_id)[-self._keep_event_ids * WORD :]
+        live.events = self._trimmed(insert(live.events, record))
+        live.seen, _ = union(live.seen, record[:WORD])
+        if record[-1] & 3 == 3:
+            live.purchased, _ = union(live.purchased, record[:WORD])
+        return True
+
+    def _touch(self, user_hash: int) -> _Live:
+        """What is live of a user, begun with what the bundle knows; the user is the last to be dropped."""
+        live = self._live.get(user_hash)
+        if live is None:
+            live = self._live[user_hash] = self._of_bundle(user_hash)
+            if len(self._live) > self._max_users:
+                self._live.popitem(last=False)
+        self._live.move_to_end(user_hash)
+        return live
+
+    def _of_bundle(self, user_hash: int) -> _Live:
+        """What the newest version knows of a user."""
+        if not self._bundled or user_hash in self._erased:
+            return _Live()
+        newest = next(reversed(self._bundled.values()))
+        place = newest.states.find(user_hash)
+        if place < 0:
+            return _Live()
+        (state,) = newest.fetch([Wanted(user_hash, Hidden.SEEN)])
+        if state is None or state.hidden_items is None:
+            return _Live()
+        return _Live(
+            events=self._trimmed(pack_events(state.event_items, state.event_types, state.event_times).tobytes()),
+            seen=pack_items(state.hidden_items),
+            purchased=pack_items(newest.hidden_of(place, Hidden.PURCHASED)),
+        )
+
+    def _versions_with(self, user_hash: int) -> list[str]:
+        if user_hash in self._erased:
+            return []
+        return sorted(
+            version
+            for version, states in self._bundled.items()
+            if (place := states.states.find(user_hash)) >= 0 and states.states.long_weights[place] > 0
+        )
+
+    def _state(self, wanted: Wanted, bundled: UserState | None) -> UserState | None:
+        if wanted.user_hash in self._erased:
+            bundled = None
+        live = self._live.get(wanted.user_hash)
+        if live is None:
+            return bundled
+        items, types, times = unpack_events(live.events)
+        hidden = live.purchased if wanted.hidden is Hidden.PURCHASED else live.seen
+        return UserState(
+            None if bundled is None else bundled.long_vector,
+            0.0 if bundled is None else bundled.long_weight,
+            items,
+            types,
+            times,
+            None if wanted.hidden is Hidden.NONE else unpack_items(hidden),
+        )
+
+    def _trimmed(self, events: bytes) -> bytes:
+        return events[-self._keep_events * WIDTH :]

@@ -18,6 +18,11 @@ class UserStore(Protocol):
     name: str  # redis or memory
 
     @property
+    def waiting_events(self) -> int:
+        """Events that wait to be collected, when last told."""
+        ...
+
+    @property
     def durable(self) -> bool:
         """Whether what was accepted outlives the process that holds it."""
         ...

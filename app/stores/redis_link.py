@@ -30,8 +30,8 @@ class RedisAddress:
     password: str | None = None
     db: int | None = None
     ca_file: str | None = None  # of who signed the server's certificate; the system's own otherwise
-    timeout_s: float = 5.0  # of one command
-    connect_timeout_s: float = 5.0
+    timeout_s: float | None = 5.0  # of one command; None where the caller sets limits of its own
+    connect_timeout_s: float | None = 5.0
     pool: int = 16  # connections at most
 
     def __repr__(self) -> str:
@@ -53,7 +53,9 @@ def open_async(address: RedisAddress) -> redis.asyncio.Redis:
     # A connection that the server closed meanwhile is tried once more, anew; what is sent bears being sent twice.
     own = _options(address) | {"retry": AsyncRetry(NoBackoff(), 1, (redis.ConnectionError,))}
     if (sentinels := _sentinels(address)) is not None:
-        watch = AsyncSentinel(sentinels.hosts, sentinel_kwargs=_times(address), **own | sentinels.tls)
+        watch: Any = AsyncSentinel(  # type: ignore[no-untyped-call]
+            sentinels.hosts, sentinel_kwargs=_times(address), **own | sentinels.tls
+        )
         client: redis.asyncio.Redis = watch.master_for(sentinels.service, max_connections=address.pool)
         return client
     told = _parsed(address, parse_async)
@@ -71,7 +73,9 @@ def open_sync(address: RedisAddress) -> redis.Redis:
     """
     own = _options(address) | {"retry": Retry(NoBackoff(), 1, (redis.ConnectionError,))}
     if (sentinels := _sentinels(address)) is not None:
-        watch = Sentinel(sentinels.hosts, sentinel_kwargs=_times(address), **own | sentinels.tls)
+        watch: Any = Sentinel(  # type: ignore[no-untyped-call]
+            sentinels.hosts, sentinel_kwargs=_times(address), **own | sentinels.tls
+        )
         client: redis.Redis = watch.master_for(sentinels.service)
         return client
     pool = redis.ConnectionPool(**_parsed(address, parse_url) | own | _tls(address))

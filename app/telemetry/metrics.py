@@ -1,5 +1,7 @@
 """Prometheus metrics, each name written once."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -31,6 +33,24 @@ class Metrics:
         self._bundle = Gauge(
             "aisle_bundle", "1 for the bundle that is served.", ("version", "dataset"), registry=self.registry
         )
+        self._dropped = Counter(
+            "aisle_dropped_requests", "Requests not worked for.", ("reason",), registry=self.registry
+        )
+        self._impressions = Counter(
+            "aisle_impressions", "Answers noted as shown, by what became of the note.", ("outcome",),
+            registry=self.registry,
+        )  # fmt: skip
+        self._loads = Counter(
+            "aisle_bundle_loads", "Bundles loaded or refused while serving.", ("outcome",), registry=self.registry
+        )
+        self._pending = Gauge("aisle_pending_requests", "Requests that wait or are under way.", registry=self.registry)
+        self._store_available = Gauge(
+            "aisle_store_available", "1 while the store of user states takes reads and writes.", registry=self.registry
+        )
+        self._waiting_events = Gauge(
+            "aisle_waiting_events", "Events that wait to be collected.", registry=self.registry
+        )
+        self._events = Counter("aisle_events", "Events sent to this service.", ("outcome",), registry=self.registry)
         # `labels()` takes a lock; the request path finds its children here.
         self._request_children: dict[tuple[str, str, int], Counter] = {}
         self._stage_children: dict[str, Histogram] = {}
@@ -57,6 +77,32 @@ class Metrics:
     def count_degraded(self, missing: str) -> None:
         """One answer for which `missing` was not there."""
         self._degraded.labels(missing).inc()
+
+    def count_dropped(self, reason: str) -> None:
+        """One request that nobody worked for."""
+        self._dropped.labels(reason).inc()
+
+    def count_impressions(self, outcome: str, number: int) -> None:
+        """What became of the notes of so many answers."""
+        self._impressions.labels(outcome).inc(number)
+
+    def count_load(self, outcome: str) -> None:
+        """One bundle loaded, or refused, while serving."""
+        self._loads.labels(outcome).inc()
+
+    def count_events(self, outcome: str, number: int) -> None:
+        """What became of so many events."""
+        if number:
+            self._events.labels(outcome).inc(number)
+
+    def watch_pending(self, pending: Callable[[], float]) -> None:
+        """Ask `pending` for how many requests wait whenever metrics are read."""
+        self._pending.set_function(pending)
+
+    def watch_store(self, available: Callable[[], float], waiting_events: Callable[[], float]) -> None:
+        """Ask these whenever metrics are read."""
+        self._store_available.set_function(available)
+        self._waiting_events.set_function(waiting_events)
 
     def show_bundle(self, version: str, dataset: str) -> None:
         """Name the bundle that is served from now on."""

@@ -14,13 +14,16 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from app.api.application import make_application
+from app.api.application import HttpOptions, make_application
 from app.api.recommend_call import Limits
 from app.artifact.bundle_store import resolve
 from app.engine.snapshot import Snapshot, load_snapshot
-from app.serving.service import RecommendService, bundled_users
+from app.serving.parts import Following, Impressions, Parts, put_together
+from app.serving.release import Release, release_of
+from app.serving.service import ServiceLimits
+from app.stores.memory import MemoryUserStore
+from app.stores.models import FixedModels, model_of
 from app.stores.protocol import UserStore
-from app.telemetry.metrics import Metrics
 
 
 @pytest.fixture(scope="session")
@@ -39,14 +42,47 @@ def snapshot(shop_bundle: Path) -> Snapshot:
 
 
 @pytest.fixture(scope="session")
-def application_of(snapshot: Snapshot, limits: Limits, max_body_bytes: int) -> Callable[..., Starlette]:
-    """Makes applications on the shop's bundle whose clock stands at its newest event."""
+def release(snapshot: Snapshot) -> Release:
+    """The shop's bundle with a clock that stands at its newest event."""
+    cut = math.nan if snapshot.manifest.cut is None else snapshot.manifest.cut
+    return release_of(snapshot, lambda: cut)
 
-    def make(users: UserStore | None = None, *, depth: int = 200, page: bool = True) -> Starlette:
-        cut = math.nan if snapshot.manifest.cut is None else snapshot.manifest.cut
-        metrics = Metrics()
-        service = RecommendService(snapshot, users or bundled_users(snapshot), lambda: cut, depth, 64, metrics)
-        return make_application(service, metrics, limits=limits, max_body_bytes=max_body_bytes, page=page)
+
+@pytest.fixture(scope="session")
+def parts_of(release: Release) -> Callable[..., Parts]:
+    """Puts a service together around the shop's release."""
+
+    def make(
+        store: UserStore | None = None,
+        following: Following | None = None,
+        impressions: Impressions | None = None,
+        **limits: Any,
+    ) -> Parts:
+        fixed = FixedModels(model_of(release.snapshot.manifest))
+        return put_together(
+            release,
+            store or MemoryUserStore(),
+            following or Following(fixed, None, lambda _: release),
+            ServiceLimits(**limits),
+            impressions or Impressions(),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def application_of(parts_of: Callable[..., Parts], limits: Limits, max_body_bytes: int) -> Callable[..., Starlette]:
+    """Makes applications on the shop's bundle."""
+
+    def make(
+        store: UserStore | None = None,
+        *,
+        depth: int = 200,
+        parts: Parts | None = None,
+        **options: Any,
+    ) -> Starlette:
+        http = HttpOptions(limits=limits, max_body_bytes=max_body_bytes, **options)
+        return make_application(parts or parts_of(store, depth=depth), http)
 
     return make
 
@@ -54,7 +90,7 @@ def application_of(snapshot: Snapshot, limits: Limits, max_body_bytes: int) -> C
 @contextmanager
 def _listening(application: Starlette) -> Iterator[httpx.Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(application, http="httptools", lifespan="off", log_config=None))
+        server = uvicorn.Server(uvicorn.Config(application, http="httptools", lifespan="on", log_config=None))
         thread = Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -10,7 +10,7 @@ from app.artifact.hashing import stable_hash
 from app.engine.snapshot import Snapshot
 from app.serving.assemble import assemble
 from app.serving.call import GivenEvents, RecommendCall
-from app.stores.protocol import UserState
+from app.stores.state import Hidden, UserState
 
 NOW = 1_700_000_000.0
 Event = tuple[int, int, float]  # row, type, time
@@ -32,6 +32,19 @@ def slowly(call: RecommendCall, state: UserState | None, snapshot: Snapshot, win
     return [event for event in events if event[0]][-window:] if window else []
 
 
+def hidden_slowly(call: RecommendCall, state: UserState | None, snapshot: Snapshot) -> set[int]:
+    """The rows of the past that a call does not want to see."""
+    if call.hidden is Hidden.NONE:
+        return set()
+    if call.recent_events is not None:
+        given = zip(call.recent_events.item_ids, call.recent_events.types, strict=True)
+        return {snapshot.items.row_of(item) for item, type_ in given if call.hidden is Hidden.SEEN or type_ == 3}
+    if state is None or state.hidden_items is None:
+        return set()
+    hashes = {int(hash_) for hash_ in state.hidden_items}
+    return {row for row in range(1, snapshot.items.count + 1) if snapshot.items.hash_of_row(row) in hashes}
+
+
 def some_ids(rng: np.random.Generator, item_ids: list[str], most: int) -> list[str]:
     chosen = [str(item_id) for item_id in rng.choice(item_ids, size=int(rng.integers(0, most + 1)))]
     return [item_id if rng.random() > 0.15 else "gone" for item_id in chosen]
@@ -49,6 +62,7 @@ def some_call(rng: np.random.Generator, item_ids: list[str]) -> RecommendCall:
         recent_events=events if rng.random() < 0.4 else None,
         exclude_item_ids=some_ids(rng, item_ids, 6),
         similar_to=int(rng.integers(1, 50)) if rng.random() < 0.2 else 0,
+        hidden=Hidden(int(rng.integers(0, 3))),
     )
 
 
@@ -57,11 +71,12 @@ def some_state(rng: np.random.Generator, item_ids: list[str], dim: int) -> UserS
         return None
     ids = some_ids(rng, item_ids, 12)
     return UserState(
-        long_vector=rng.normal(size=dim).astype(np.float32),
+        long_vector=rng.normal(size=dim).astype(np.float32) if rng.random() < 0.8 else None,
         long_weight=float(rng.random()),
         event_items=np.array([stable_hash(item_id) for item_id in ids], dtype=np.uint64),
         event_types=rng.integers(1, 4, len(ids)).astype(np.uint8),
         event_times=np.where(rng.random(len(ids)) < 0.2, np.nan, NOW - rng.random(len(ids)) * 1e6),
+        hidden_items=np.array([stable_hash(item_id) for item_id in some_ids(rng, item_ids, 30)], dtype=np.uint64),
     )
 
 
@@ -85,9 +100,11 @@ def test_a_batch_is_what_the_obvious_way_makes_of_each_call(snapshot: Snapshot, 
         same(batch.event_rows[line], rows)
         same(batch.event_types[line], types)
         same(batch.event_times[line], times)
-        same(batch.long_weight[line], np.float32(state.long_weight if state else 0))
-        same(batch.long_vector[line], state.long_vector if state else np.zeros(dim))
+        has_long = state is not None and state.long_vector is not None
+        same(batch.long_weight[line], np.float32(state.long_weight if has_long and state else 0))
+        same(batch.long_vector[line], state.long_vector if has_long and state else np.zeros(dim))
         excluded = {snapshot.items.row_of(item_id) for item_id in (*call.exclude_item_ids, *call.context_item_ids)}
+        excluded |= hidden_slowly(call, state, snapshot)
         assert set(batch.exclude_rows[line].tolist()) - {0} == (excluded | {call.similar_to}) - {0}
         if call.similar_to:
             assert batch.given is not None

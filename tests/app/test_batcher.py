@@ -1,11 +1,14 @@
 """Natural batching: groups of what is ready, in order, and never one call's trouble for another's."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
 
-from app.serving.batcher import Batcher
+from app.errors import Overloaded
+from app.serving.batcher import ASK_AFTER_S, Batcher, IsGone
+from app.serving.call import ClientLeft
 
 
 class Doubling:
@@ -23,7 +26,7 @@ class Doubling:
 def test_calls_of_one_turn_go_together_in_their_order() -> None:
     async def run() -> None:
         double = Doubling()
-        batcher = Batcher(double, 64)
+        batcher = Batcher(double, 64, 1000)
         assert await asyncio.gather(*(batcher.submit(number) for number in range(10))) == [2 * n for n in range(10)]
         assert double.groups == [list(range(10))]
 
@@ -33,7 +36,7 @@ def test_calls_of_one_turn_go_together_in_their_order() -> None:
 def test_a_lone_call_does_not_wait_for_company() -> None:
     async def run() -> None:
         double = Doubling()
-        batcher = Batcher(double, 64)
+        batcher = Batcher(double, 64, 1000)
         for number in range(3):
             assert await batcher.submit(number) == 2 * number
         assert double.groups == [[0], [1], [2]]
@@ -44,15 +47,15 @@ def test_a_lone_call_does_not_wait_for_company() -> None:
 def test_calls_of_consecutive_turns_go_together_and_a_quiet_turn_ends_the_group() -> None:
     async def run() -> None:
         double = Doubling()
-        batcher = Batcher(double, 64)
-        tasks = []
+        batcher = Batcher(double, 64, 1000)
+        waiting = []
         for number in range(5):
-            tasks.append(asyncio.create_task(batcher.submit(number)))
+            waiting.append(batcher.submit(number))
             await asyncio.sleep(0)
         while not double.groups:
             await asyncio.sleep(0)
-        tasks.append(asyncio.create_task(batcher.submit(5)))
-        assert await asyncio.gather(*tasks) == [2 * number for number in range(6)]
+        waiting.append(batcher.submit(5))
+        assert await asyncio.gather(*waiting) == [2 * number for number in range(6)]
         assert double.groups == [[0, 1, 2, 3, 4], [5]]
 
     asyncio.run(run())
@@ -62,7 +65,7 @@ def test_calls_of_consecutive_turns_go_together_and_a_quiet_turn_ends_the_group(
 def test_no_group_is_larger_than_the_cap(count: int, cap: int) -> None:
     async def run() -> None:
         double = Doubling()
-        batcher = Batcher(double, cap)
+        batcher = Batcher(double, cap, 1000)
         answers = await asyncio.gather(*(batcher.submit(number) for number in range(count)))
         assert answers == [2 * number for number in range(count)]
         assert [len(group) for group in double.groups] == [min(cap, count - at) for at in range(0, count, cap)]
@@ -73,13 +76,13 @@ def test_no_group_is_larger_than_the_cap(count: int, cap: int) -> None:
 def test_a_caller_who_left_is_not_worked_for_and_harms_nobody() -> None:
     async def run() -> None:
         double = Doubling()
-        batcher = Batcher(double, 64)
-        tasks = [asyncio.create_task(batcher.submit(number)) for number in range(4)]
-        await asyncio.sleep(0)  # all four wait now
-        tasks[1].cancel()
-        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        batcher = Batcher(double, 64, 1000)
+        waiting = [batcher.submit(number) for number in range(4)]
+        waiting[1].cancel()
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
         assert [answer for answer in answers if isinstance(answer, int)] == [0, 4, 6]
         assert isinstance(answers[1], asyncio.CancelledError)
+        assert double.groups == [[0, 2, 3]]
 
     asyncio.run(run())
 
@@ -91,9 +94,53 @@ def test_a_failed_group_fails_its_own_calls_only() -> None:
         return list(calls)
 
     async def run() -> None:
-        batcher = Batcher(fail_on_seven, 64)
+        batcher = Batcher(fail_on_seven, 64, 1000)
         answers = await asyncio.gather(*(batcher.submit(number) for number in (6, 7)), return_exceptions=True)
         assert [str(answer) for answer in answers] == ["seven", "seven"]
         assert await batcher.submit(8) == 8
+
+    asyncio.run(run())
+
+
+def test_more_than_may_wait_are_refused_until_some_are_answered() -> None:
+    async def run() -> None:
+        double = Doubling()
+        batcher = Batcher(double, 2, 3)
+        waiting = [batcher.submit(number) for number in range(3)]
+        assert batcher.pending == 3
+        with pytest.raises(Overloaded, match="3 requests wait"):
+            batcher.submit(3)
+        assert await asyncio.gather(*waiting) == [0, 2, 4]
+        await asyncio.sleep(0)
+        assert batcher.pending == 0
+        assert await batcher.submit(4) == 8
+
+    asyncio.run(run())
+
+
+def test_who_waited_long_is_asked_whether_it_is_still_there_and_who_did_not_is_not() -> None:
+    async def run() -> None:
+        double = Doubling()
+        batcher = Batcher(double, 64, 1000)
+        asked: list[int] = []
+
+        def gone(number: int, *, is_gone: bool) -> IsGone:
+            async def tell() -> bool:
+                asked.append(number)
+                return is_gone
+
+            return tell
+
+        assert await batcher.submit(0, gone(0, is_gone=True)) == 0
+        assert asked == []
+        waiting = [batcher.submit(number, gone(number, is_gone=number == 2)) for number in (1, 2, 3)]
+        busy_until = time.monotonic() + 2 * ASK_AFTER_S
+        while time.monotonic() < busy_until:  # the loop is kept from answering, as by a long run
+            pass
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert asked == [1, 2, 3]
+        assert [answers[0], answers[2]] == [2, 6]
+        assert isinstance(answers[1], ClientLeft)
+        assert double.groups == [[0], [1, 3]]
 
     asyncio.run(run())

@@ -76,7 +76,7 @@ def test_a_graph_that_the_runtime_cannot_load_is_named(spoiled: Path) -> None:
         load_snapshot(spoiled)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema_version": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", f'{{"schema_version": {names.SCHEMA_VERSION}}}'])
 def test_a_manifest_that_is_none_is_refused(spoiled: Path, content: str) -> None:
     (spoiled / names.MANIFEST).write_text(content, "utf-8")
     with pytest.raises(BundleCorrupt, match=names.MANIFEST):

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = ("torch", "torch_geometric", "polars", "scipy", "onnx", "onnxruntime", "onnxscript", "pandas", "redis")
+HEAVY = ("torch", "torch_geometric", "polars", "scipy", "onnx", "onnxruntime", "onnxscript", "pandas")
 
 
 def test_importing_the_service_pulls_in_nothing_of_the_job_and_no_runtime() -> None:

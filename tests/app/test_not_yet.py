@@ -18,7 +18,6 @@ GIVEN: dict[str, Any] = {
     "diversity": 0.2,
     "objective": "purchase",
     "facets": ["category", "brand"],
-    "timeout_ms": 50,
 }
 
 
@@ -26,18 +25,17 @@ def test_every_field_of_the_contract_is_tried_here() -> None:
     assert set(GIVEN) == set(NOT_YET)
 
 
-@pytest.mark.parametrize("field", [*GIVEN, "exclude"])
+@pytest.mark.parametrize("field", list(GIVEN))
 def test_a_field_that_is_not_served_yet_says_so(client: httpx.Client, field: str) -> None:
-    for value in ("purchased", "seen") if field == "exclude" else (GIVEN[field],):
-        response = client.post("/recommend", json={field: value})
-        assert response.status_code == 422
-        problem = response.json()
-        assert problem["code"] == "not_yet"
-        assert problem["errors"][0]["field"] == field
-        assert field in problem["detail"]
+    response = client.post("/recommend", json={field: GIVEN[field]})
+    assert response.status_code == 422
+    problem = response.json()
+    assert problem["code"] == "not_yet"
+    assert problem["errors"][0]["field"] == field
+    assert field in problem["detail"]
 
 
-@pytest.mark.parametrize("field", [*GIVEN, "exclude"])
+@pytest.mark.parametrize("field", list(GIVEN))
 def test_a_parameter_that_is_not_served_yet_says_so(client: httpx.Client, field: str) -> None:
     problem = client.get("/recommend", params={field: "purchased"}).json()
     assert (problem["status"], problem["code"]) == (422, "not_yet")

@@ -37,12 +37,16 @@ def states_of(histories: dict[str, list[tuple[int, int]]]) -> UserStates:
     events = [event for events in lists for event in events]
     return UserStates(
         hashes=hashes[order],
-        long_vectors=np.array([[place + 1, 1] for place in order], dtype=np.float16).reshape(-1, DIM),
+        long_vectors=np.array([[place + 1, 1] for place in order], dtype=np.int8).reshape(-1, DIM),
+        long_scales=np.ones(len(order), dtype=np.float32),
         long_weights=np.full(len(order), 2.5, dtype=np.float32),
         event_offsets=np.concatenate([[0], np.cumsum([len(events) for events in lists])]).astype(np.int64),
         event_rows=np.array([row for row, _ in events], dtype=np.int32),
         event_types=np.array([kind for _, kind in events], dtype=np.uint8),
         event_times=np.full(len(events), np.nan),
+        seen_offsets=np.zeros(len(order) + 1, dtype=np.int64),
+        seen_rows=np.zeros(0, dtype=np.int32),
+        seen_purchased=np.zeros(0, dtype=bool),
     )
 
 

@@ -1,5 +1,6 @@
 -- Adds to a user what is kept of somebody else: a visitor who logged in, or the state as of a bundle's cut.
--- KEYS: the user's recent events, seen, purchased; then, for a visitor, the visitor's and the event stream
+-- KEYS: the user's recent events, seen, purchased; then, for a visitor, the visitor's, the event stream, and the
+--       visitor's long vectors, which count no more
 -- ARGV: events kept, seconds that keys live (0: for ever);
 --       for a visitor the stream entry, else recent events, seen and purchased as of the cut
 -- What is already there stays; equal events and items count once. Returns how many of each were added.
@@ -68,9 +69,11 @@ else
   added[1] = #more - (#own - taken)
 end
 for set = 2, 3 do values[set], added[set] = union(redis.call('GET', KEYS[set]) or '', given(set)) end
-if visitor and added[1] + added[2] + added[3] == 0 and redis.call('EXISTS', KEYS[4], KEYS[5], KEYS[6]) == 0 then
-  return added
+local leaving = {}
+for place = 4, #KEYS do
+  if place ~= 7 and redis.call('EXISTS', KEYS[place]) == 1 then leaving[#leaving + 1] = KEYS[place] end
 end
+if visitor and #leaving == 0 then return added end
 if visitor then redis.call('XADD', KEYS[7], '*', 'j', ARGV[3]) end
 for place = 1, 3 do
   if added[place] > 0 then
@@ -81,5 +84,5 @@ for place = 1, 3 do
     end
   end
 end
-if visitor then redis.call('UNLINK', KEYS[4], KEYS[5], KEYS[6]) end
+for _, key in ipairs(leaving) do redis.call('UNLINK', key) end
 return added

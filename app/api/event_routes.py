@@ -1,0 +1,198 @@
+"""`/events`: each event of a list is accepted or rejected by itself."""
+
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.answers import json_response
+from app.api.direct_route import DirectRoute
+from app.api.event_names import behaviour_of
+from app.api.event_schemas import Event, EventsAnswer
+from app.api.openapi import answered_with, bodies_of
+from app.api.times import iso_of, unix_of
+from app.errors import InvalidRequest
+from app.serving.intake import EventCall, EventIntake
+from app.serving.turns import in_turns
+from app.stores.protocol import UserStore
+from app.telemetry.metrics import Metrics
+
+TAG: Final = "Events"
+DAY_S: Final = 86_400
+_SHOWN: Final = 40  # characters of what came, in a message
+_TYPES: Final = "view, cart, purchase, or their names in Google Retail, GA4, Algolia or Recombee"
+_WHOLE: Final = "an event as a JSON object, or a list of them"
+_OF_PEOPLE: Final = frozenset(("user_id", "visitor_id", "session_id", "event_id", "request_id", "query"))
+_EXAMPLE: Final = {
+    "type": "view",
+    "user_id": "u1",
+    "item_id": "p9",
+    "event_id": "5b1f0c52",
+    "request_id": "01JDE4M8N2Q0V7T5X3Y1Z9W6CB",
+    "position": 3,
+}
+_ANSWER: Final = {
+    "accepted": 1,
+    "duplicates": 0,
+    "rejected": [
+        {
+            "index": 1,
+            "code": "unknown_type",
+            "message": f"type: expected {_TYPES}, came 'wish'",
+        }
+    ],
+    "durable": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Rejection:
+    """Why one event is not accepted."""
+
+    code: str
+    field: str  # empty for the event as a whole
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
+
+def event_routes(intake: EventIntake, store: UserStore, max_events: int, metrics: Metrics) -> list[APIRoute]:
+    """The call that takes events.
+
+    Args:
+        intake: stores them.
+        store: where it stores them.
+        max_events: of one call.
+        metrics: told what became of them.
+    """
+
+    async def post_events(request: Request) -> Response:
+        """An event, or a list of events, of users or visitors.
+
+        An event of a list that is wrong is rejected by itself; a wrong one that is sent alone is a 422. What is
+        accepted counts in the user's next recommendations. With an `event_id` an event can be sent again without harm,
+        as after a 503.
+        """
+        body = _parsed(await request.body())
+        rows = body if isinstance(body, list) else [body]
+        _check_length(len(rows), max_events)
+        now = intake.now()
+        read = await in_turns(partial(_read, now=now), rows)
+        if isinstance(body, dict) and isinstance(wrong := read[0], _Rejection):
+            raise InvalidRequest(wrong.message, wrong.field)
+        accepted = await intake.accept([event for event in read if isinstance(event, EventCall)])
+        stored = sum(accepted.stored)
+        duplicates = len(accepted.stored) - stored
+        rejected = [
+            {"index": index, "code": found.code, "message": found.message}
+            for index, found in enumerate(read)
+            if isinstance(found, _Rejection)
+        ]
+        for outcome, number in (("accepted", stored), ("duplicate", duplicates), ("rejected", len(rejected))):
+            metrics.count_events(outcome, number)
+        answer = {"accepted": stored, "duplicates": duplicates, "rejected": rejected, "durable": store.durable}
+        return json_response(answer, HTTPStatus.ACCEPTED)
+
+    return [
+        DirectRoute(
+            "POST",
+            "/events",
+            post_events,
+            answer=EventsAnswer,
+            status_code=HTTPStatus.ACCEPTED,
+            responses=answered_with(HTTPStatus.ACCEPTED, _ANSWER),
+            problems=(401, 413, 422, 429, 503),
+            summary="Tell what users did",
+            operation_id="post_events",
+            tags=[TAG],
+            openapi_extra=bodies_of(Event, _EXAMPLE),
+        )
+    ]
+
+
+def _parsed(body: bytes) -> dict[str, Any] | list[Any]:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        came = f"no JSON (see line {error.lineno}, column {error.colno})" if body else "nothing"
+        raise InvalidRequest(f"the body: expected {_WHOLE}, came {came}") from error
+    if not isinstance(parsed, dict | list):
+        raise InvalidRequest(f"the body: expected {_WHOLE}, came {_came(parsed, is_shown=False)}")
+    return parsed
+
+
+def _check_length(length: int, most: int) -> None:
+    if not length:
+        raise InvalidRequest("the body: expected at least one event, came an empty list")
+    if length > most:
+        raise InvalidRequest(f"the body: at most {most} events in one call, came {length}: send several calls")
+
+
+def _read(row: Any, now: float) -> EventCall | _Rejection:
+    if not isinstance(row, dict):
+        return _Rejection("invalid_event", "", f"expected an object, came {_came(row, is_shown=False)}")
+    try:
+        event = Event.model_validate(row)
+    except ValidationError as error:
+        return _invalid(error)
+    behaviour = behaviour_of(event.type)
+    if behaviour is None:
+        return _Rejection("unknown_type", "type", f"expected {_TYPES}, came {_came(event.type)}")
+    if event.user_id is None and event.visitor_id is None:
+        return _Rejection("no_user", "user_id", "expected a user_id or a visitor_id, came neither")
+    time = unix_of(event.time)
+    if event.time is not None and not DAY_S <= time <= now + DAY_S:
+        expected = f"1970-01-02 to a day after {iso_of(now)}, the time of this service"
+        return _Rejection("bad_time", "time", f"expected {expected}, came {event.time.isoformat()}")
+    return EventCall(
+        behaviour=behaviour,
+        item_id=event.item_id,
+        user_id=event.user_id,
+        visitor_id=event.visitor_id,
+        event_id=event.event_id,
+        session_id=event.session_id,
+        query=event.query,
+        request_id=event.request_id,
+        position=event.position,
+        quantity=event.quantity,
+        price=event.price,
+        currency=event.currency,
+        time=None if event.time is None else time,
+    )
+
+
+def _invalid(error: ValidationError) -> _Rejection:
+    """The first of the wrong fields, and how many more there are."""
+    first, *rest = error.errors(include_url=False, include_context=False)
+    field = str(first["loc"][0])[:_SHOWN]
+    more = f" (and {len(rest)} more)" if rest else ""
+    return _Rejection("invalid_event", field, f"{_reason(first, field)}{more}")
+
+
+def _reason(error: ErrorDetails, field: str) -> str:
+    if error["type"] == "missing":
+        return "it is required"
+    if error["type"] == "extra_forbidden":
+        return "there is no such field; those of an event are " + ", ".join(Event.model_fields)
+    return f"{error['msg']}, came {_came(error['input'], is_shown=field not in _OF_PEOPLE)}"
+
+
+def _came(value: Any, *, is_shown: bool = True) -> str:
+    """What came: itself where it tells nothing of people, and not at length; else of what kind it was."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, str):
+        whole = is_shown and len(value) <= _SHOWN
+        return repr(value) if whole else f"a text of {len(value)} characters"
+    if value is None or isinstance(value, bool) or is_shown:
+        return orjson.dumps(value).decode()
+    return "a number"

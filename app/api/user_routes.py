@@ -1,0 +1,185 @@
+"""`/users/{id}`: see all that is stored of a user, erase it, join a visitor to it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.answers import json_response
+from app.api.direct_route import DirectRoute
+from app.api.event_schemas import ErasureReceipt, MergeAnswer, MergeRequest, UserAnswer
+from app.api.openapi import body_of, parameter, problem_with
+from app.api.schemas import Id, NoParameters
+from app.api.times import iso_of
+from app.artifact.names import BEHAVIOUR_NAMES
+from app.errors import InvalidRequest, UserNotFound
+from app.serving.people import People
+
+TAG: Final = "Users"
+NOTE: Final = (
+    "This service no longer uses anything from before that time for this user. What was collected into log files is "
+    "dropped by the next `aisle-offline collect`, and what older bundles on disk hold goes with the next "
+    "`aisle-offline run`; until then they lie there unused."
+)
+
+
+class _AnyId(Convertor[str]):
+    """An id in an address, whatever it holds: what was stored can be erased (`path` stops at line breaks)."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """The id."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The same."""
+        return value
+
+
+register_url_convertor("id", _AnyId())
+_ID: Final = TypeAdapter[str](Id)
+_USER_ID: Final = parameter("path", "user_id", "string", "An id of a user or a visitor; it may contain slashes.", "u1")
+_EXAMPLE: Final = {
+    "user_id": "u1",
+    "events": [
+        {"item_id": "p9", "item_hash": "2f1c9d0e7a64b835", "type": "view", "time": "2026-11-23T10:15:00.000Z"},
+        {"item_id": None, "item_hash": "90b1c1ffee20d417", "type": "purchase", "time": None},
+    ],
+    "seen": 41,
+    "purchased": 3,
+    "long_vector_versions": ["2026-11-23T10-15-00-3f2a"],
+}
+_RECEIPT: Final = {
+    "user_id": "u1",
+    "user_hash": "6a0f3d52c81e97b4",
+    "erased_at": "2026-11-23T10:15:00.000Z",
+    "removed": {"events": 12, "seen": 41, "purchased": 3, "long_vectors": 1},
+    "note": NOTE,
+}
+_MERGED: Final = {"user_id": "u1", "visitor_id": "v1", "merged": {"events": 4, "seen": 3, "purchased": 0}}
+_NOT_FOUND: Final = problem_with(
+    404, UserNotFound.code, "Nothing is stored of that user", "nothing is stored under this id"
+)
+
+
+def user_routes(people: People, item_ids_of: Callable[[list[int]], list[str | None]]) -> list[APIRoute]:
+    """The calls on users.
+
+    Args:
+        people: the users.
+        item_ids_of: the ids of items by their stable hashes, `None` for those that the catalogue lacks.
+    """
+
+    async def get_user(request: Request) -> Response:
+        """All that is stored of a user or a visitor: recent events, how many items were seen, which vectors."""
+        user_id = _user_id(request)
+        found = await people.stored(user_id)
+        hashes = found.event_items.tolist()
+        events = zip(
+            item_ids_of(hashes), hashes, found.event_types.tolist(), found.event_times.tolist(), strict=True
+        )  # fmt: skip
+        return json_response(
+            {
+                "user_id": user_id,
+                "events": [
+                    {
+                        "item_id": item_id,
+                        "item_hash": f"{item_hash:016x}",
+                        "type": BEHAVIOUR_NAMES[behaviour],
+                        "time": iso_of(time),
+                    }
+                    for item_id, item_hash, behaviour, time in events
+                ],
+                "seen": len(found.seen),
+                "purchased": len(found.purchased),
+                "long_vector_versions": found.long_vector_versions,
+            }
+        )
+
+    async def delete_user(request: Request) -> Response:
+        """Erase all that is stored of a user or a visitor; the receipt says what it was, and what goes when.
+
+        An id that nothing is stored of is erased too: collected logs may know it.
+        """
+        user_id = _user_id(request)
+        erasure = await people.erase(user_id)
+        counts = erasure.counts
+        return json_response(
+            {
+                "user_id": user_id,
+                "user_hash": erasure.user_hash,
+                "erased_at": iso_of(erasure.at),
+                "removed": {
+                    "events": counts.events,
+                    "seen": counts.seen,
+                    "purchased": counts.purchased,
+                    "long_vectors": counts.long_vectors,
+                },
+                "note": NOTE,
+            }
+        )
+
+    async def merge_user(request: Request) -> Response:
+        """Join a visitor to a user, at log-in: what the visitor did is the user's from now on.
+
+        The answer counts what the user did not have yet. Nothing is left of the visitor, so that a second merge moves
+        nothing.
+        """
+        user_id = _user_id(request)
+        asked = MergeRequest.model_validate_json(await request.body() or b"{}")
+        counts = await people.merge(asked.visitor_id, user_id)
+        merged = {"events": counts.events, "seen": counts.seen, "purchased": counts.purchased}
+        return json_response({"user_id": user_id, "visitor_id": asked.visitor_id, "merged": merged})
+
+    return [
+        DirectRoute(
+            "POST",
+            "/users/{user_id:id}/merge",
+            merge_user,
+            answer=MergeAnswer,
+            example=_MERGED,
+            problems=(401, 403, 413, 422, 429, 503),
+            summary="Join a visitor to a user",
+            operation_id="merge_user",
+            tags=[TAG],
+            openapi_extra={"parameters": [_USER_ID], **body_of(MergeRequest, {"visitor_id": "v1"})},
+        ),
+        DirectRoute(
+            "GET",
+            "/users/{user_id:id}",
+            get_user,
+            answer=UserAnswer,
+            example=_EXAMPLE,
+            problems=(401, 403, 422, 429, 503),
+            responses=_NOT_FOUND,
+            summary="What is stored of a user",
+            operation_id="get_user",
+            tags=[TAG],
+            openapi_extra={"parameters": [_USER_ID]},
+        ),
+        DirectRoute(
+            "DELETE",
+            "/users/{user_id:id}",
+            delete_user,
+            answer=ErasureReceipt,
+            example=_RECEIPT,
+            problems=(401, 403, 422, 429, 503),
+            summary="Erase a user",
+            operation_id="delete_user",
+            tags=[TAG],
+            openapi_extra={"parameters": [_USER_ID]},
+        ),
+    ]
+
+
+def _user_id(request: Request) -> str:
+    NoParameters.model_validate(dict(request.query_params))
+    try:
+        return _ID.validate_python(request.path_params["user_id"])
+    except ValidationError as error:
+        raise InvalidRequest(f"user_id: {error.errors(include_url=False)[0]['msg']}", "user_id") from error

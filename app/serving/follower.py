@@ -1,0 +1,194 @@
+"""Which version is served: follow the pointer, load beside the old one, swap between requests, keep the old one."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app.artifact.models import PublishedModel
+from app.artifact.names import MANIFEST
+from app.errors import BundleError, ModelNotFound, StoreUnavailable
+from app.serving.release import Release
+from app.serving.service import RecommendService
+from app.stores.protocol import ModelStore
+from app.telemetry.metrics import Metrics
+
+NOT_HERE: Final = "its folder is not in this machine's store of bundles yet"
+_SWITCH_S: Final = 0.0005  # while a bundle is loaded in a thread, requests get the interpreter back this soon
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """One version and what this process knows of it."""
+
+    model: PublishedModel
+    is_served: bool
+    is_loaded: bool  # served, or kept for a rollback
+    is_pointed_to: bool
+    refusal: str | None  # why it was refused when it was to be loaded
+
+
+class BundleFollower:
+    """Loads what the pointer names.
+
+    Args:
+        service: serves it.
+        models: knows the pointer.
+        folder: store of bundles, where versions lie; `None` when one bundle was named and nothing is to be followed.
+        load: loads the bundle in a folder, or raises `BundleError`.
+        every_s: seconds between looks at the pointer; 0 looks only when asked to.
+        metrics: told of loads and refusals.
+    """
+
+    def __init__(
+        self,
+        service: RecommendService,
+        models: ModelStore,
+        folder: Path | None,
+        load: Callable[[Path], Release],
+        every_s: float,
+        metrics: Metrics,
+    ) -> None:
+        self._service = service
+        self._models = models
+        self._folder = folder
+        self._load = load
+        self._every_s = every_s
+        self._metrics = metrics
+        self._previous: Release | None = None
+        self._refused: dict[str, str] = {}
+        self._busy = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Versions that the pointer named and that could not be served, with the reason."""
+        return dict(self._refused)
+
+    async def start(self) -> None:
+        """Look at the pointer, then again and again."""
+        await self._look()
+        if self._every_s > 0 and self._folder is not None:
+            self._task = asyncio.create_task(self._look_for_ever())
+
+    async def close(self) -> None:
+        """Stop looking; a load under way ends first."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def list(self) -> list[ModelState]:
+        """All versions that may be served, oldest first.
+
+        Raises:
+            StoreUnavailable: they cannot be told.
+        """
+        pointed_to = await self._models.current()
+        served = self._service.release.version
+        loaded = {served} | ({self._previous.version} if self._previous is not None else set())
+        return [
+            ModelState(
+                model=model,
+                is_served=model.version == served,
+                is_loaded=model.version in loaded,
+                is_pointed_to=model.version == pointed_to,
+                refusal=self._refused.get(model.version),
+            )
+            for model in await self._models.published()
+        ]
+
+    async def activate(self, version: str) -> Release:
+        """Serve `version`, and move the pointer so that every replica does.
+
+        It is loaded and verified first: the pointer never moves to a bundle that this process refuses.
+
+        Raises:
+            ModelNotFound: there is no such version.
+            BundleError: it must not be served.
+            StoreUnavailable: the pointer cannot be moved.
+        """
+        async with self._busy:
+            if version not in {model.version for model in await self._models.published()}:
+                raise ModelNotFound(f"no version {version!r} to serve; GET /models lists those there are")
+            release = await self._loaded(version)
+            await self._models.point_to(version)
+            self._swap(release)
+            return release
+
+    async def reload(self) -> Release:
+        """Look at the pointer now, and try again what was refused before.
+
+        Raises:
+            BundleError: what it names must not be served.
+            StoreUnavailable: the pointer cannot be read.
+        """
+        async with self._busy:
+            version = await self._models.current()
+            if version is not None and version != self._service.release.version:
+                self._swap(await self._loaded(version))
+            return self._service.release
+
+    async def _look(self) -> None:
+        try:
+            version = await self._models.current()
+        except StoreUnavailable:
+            return  # the store says so itself; what is served stays
+        if version is None or version == self._service.release.version or self._folder is None:
+            return
+        if not (self._folder / version / MANIFEST).is_file():
+            if version not in self._refused:  # it may still be on its way here: look again
+                log.warning("the pointer names a bundle that is not here yet", extra={"version": version})
+            self._refused[version] = NOT_HERE
+            return
+        if self._refused.get(version, NOT_HERE) != NOT_HERE:
+            return
+        async with self._busy:
+            try:
+                self._swap(await self._loaded(version))
+            except BundleError:
+                return  # noted and logged; tried again when asked to, or when the pointer has moved on and back
+
+    async def _loaded(self, version: str) -> Release:
+        """The release of a version: the previous one if it is that, else from its folder, in a thread."""
+        served = self._service.release
+        kept = next((each for each in (served, self._previous) if each is not None and each.version == version), None)
+        if kept is not None:
+            return kept
+        if self._folder is None:
+            raise ModelNotFound("this service was given one bundle rather than a store of them: it serves no other")
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
+        try:
+            release = await asyncio.to_thread(self._load, self._folder / version)
+        except BundleError as error:
+            self._refused[version] = error.message
+            self._metrics.count_load("refused")
+            log.error("a bundle is refused; the old one stays", extra={"version": version, "reason": error.message})
+            raise
+        finally:
+            sys.setswitchinterval(interval)
+        self._metrics.count_load("loaded")
+        return release
+
+    def _swap(self, release: Release) -> None:
+        served = self._service.release
+        self._refused.clear()
+        if release is served:
+            return
+        self._previous = served
+        self._service.swap(release)
+        gc.freeze()  # else every full collection walks through the new ids again, while requests wait
+        log.info("bundle served", extra={"version": release.version, "previous": served.version})
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            await self._look()

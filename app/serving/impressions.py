@@ -1,0 +1,109 @@
+"""What was shown, written down beside the request path: sampled, in groups, and dropped rather than waited for."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.artifact.hashing import stable_hash
+from app.artifact.stream_records import ImpressionRecord
+from app.errors import StoreUnavailable
+from app.stores.protocol import UserStore
+from app.telemetry.metrics import Metrics
+
+GROUP: Final = 500  # records sent at once
+EVERY_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """One answer."""
+
+    request_id: str
+    user_id: str | None  # the user's, else the visitor's
+    model_version: str
+    time: float  # unix seconds
+    item_ids: Sequence[str]  # in the order shown
+
+
+class ImpressionLog:
+    """Keeps impressions until they are sent, as many as fit.
+
+    Args:
+        store: takes them.
+        share: of the answers, 0 to 1.
+        capacity: impressions that may wait.
+        draw: uniform numbers in [0, 1).
+        metrics: told how many were kept and dropped.
+    """
+
+    def __init__(
+        self, store: UserStore, share: float, capacity: int, draw: Callable[[], float], metrics: Metrics
+    ) -> None:
+        self._store = store
+        self._share = share
+        self._capacity = capacity
+        self._draw = draw
+        self._metrics = metrics
+        self._waiting: deque[Impression] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def wants(self) -> bool:
+        """Whether the next answer is to be noted."""
+        return self._share > 0 and (self._share >= 1 or self._draw() < self._share)
+
+    def note(self, impression: Impression) -> None:
+        """Keep it to be sent, unless too many wait."""
+        if len(self._waiting) >= self._capacity:
+            self._metrics.count_impressions("dropped_here", 1)
+        else:
+            self._waiting.append(impression)
+
+    async def start(self) -> None:
+        """Send in the background."""
+        self._task = asyncio.create_task(self._send_for_ever())
+
+    async def close(self) -> None:
+        """Send what waits, and stop."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        while self._waiting:
+            await self.send()
+
+    async def send(self) -> None:
+        """Send one group."""
+        group = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+        if not group:
+            return
+        records = [_record(impression) for impression in group]
+        try:
+            taken = await self._store.log_impressions(records)
+        except StoreUnavailable:
+            self._metrics.count_impressions("dropped_store", len(group))
+            return
+        self._metrics.count_impressions("kept", taken)
+        if taken < len(group):
+            self._metrics.count_impressions("dropped_full", len(group) - taken)
+
+    async def _send_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            while len(self._waiting) >= GROUP:
+                await self.send()
+            await self.send()
+
+
+def _record(impression: Impression) -> bytes:
+    user_id = impression.user_id
+    record = ImpressionRecord(
+        request_id=impression.request_id,
+        user_hash=None if user_id is None else f"{stable_hash(user_id):016x}",
+        model_version=impression.model_version,
+        time=impression.time,
+        item_ids=list(impression.item_ids),
+    )
+    return record.model_dump_json().encode()

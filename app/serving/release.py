@@ -1,0 +1,68 @@
+"""One version as it is served: what a request holds from start to end."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from app.artifact.user_state import read_user_states
+from app.engine.snapshot import Snapshot, load_snapshot
+from app.errors import BundleCorrupt
+from app.serving.clock import clock_of
+from app.stores.bundled import BundledStates
+
+
+@dataclass(frozen=True)
+class Release:
+    """A loaded bundle and what goes with it. Immutable: a reload makes another and swaps the reference."""
+
+    snapshot: Snapshot
+    states: BundledStates  # of users as of the cut
+    item_ids: list[str]  # `[items + 1]`; a text column is slow to read item by item
+    clock: Callable[[], float]  # 'now' in unix seconds, NaN without a clock
+
+    @property
+    def version(self) -> str:
+        """The name of the version."""
+        return self.snapshot.manifest.version
+
+    def wall_clock(self) -> float:
+        """'Now' in unix seconds, by the machine's clock where the bundle has none."""
+        now = self.clock()
+        return time.time() if math.isnan(now) else now
+
+
+def load_release(path: Path, threads: int, clock: Literal["wall", "bundle"]) -> Release:
+    """Load the bundle at `path`, verify it, and answer its own warm-up requests.
+
+    Args:
+        path: a bundle, or a store of bundles.
+        threads: threads inside one run of a graph; 0 takes all cores.
+        clock: what 'now' is.
+
+    Raises:
+        BundleError: it must not be served.
+    """
+    snapshot = load_snapshot(path, threads)
+    return release_of(snapshot, clock_of(clock, snapshot.manifest.cut))
+
+
+def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
+    """The release of a loaded bundle.
+
+    Raises:
+        BundleCorrupt: its users cannot be read.
+    """
+    try:
+        states = read_user_states(snapshot.folder)
+    except (OSError, ValueError) as error:
+        raise BundleCorrupt(f"{snapshot.folder}: users cannot be read ({error}); export it again") from error
+    items = snapshot.items
+    return Release(
+        snapshot=snapshot,
+        states=BundledStates(states, items.hashes_by_row()),
+        item_ids=[items.id_of(row) for row in range(items.count + 1)],
+        clock=clock,
+    )

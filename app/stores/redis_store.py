@@ -1,0 +1,305 @@
+"""User states in Redis, shared by all replicas."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from redis.asyncio import Redis
+
+from app.artifact.redis_keys import Keys
+from app.artifact.stream_records import FIELD
+from app.artifact.user_records import EVENT, dim_of, pack_events, unpack_events, unpack_items, unpack_long_vectors
+from app.errors import StoreUnavailable
+from app.stores.bundled import BundledStates
+from app.stores.redis_gate import RedisGate, is_missing_script
+from app.stores.scripts import script
+from app.stores.state import Counts, Hidden, NewEvent, StoredUser, UserState, Wanted
+
+_WORD: Final = 8
+_PROBE_LIVES_S: Final = 60
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How much is kept, and how long."""
+
+    events: int = 100  # recent events a user
+    user_s: int = 365 * 86_400  # seconds after the last event; 0 for ever
+    event_ids: int = 1_024  # a user's newest, for telling duplicates
+    event_id_s: int = 7 * 86_400
+    stream_warning: int = 10_000_000  # events that wait to be collected
+    impressions: int = 1_000_000  # that wait to be collected; more are dropped
+
+
+class _Script:
+    def __init__(self, name: str) -> None:
+        self.source = script(name)
+        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
+
+
+_APPEND: Final = _Script("append")
+_MERGE: Final = _Script("merge")
+_ERASE: Final = _Script("erase")
+
+
+class RedisUserStore:
+    """The protocol's promises on a real server.
+
+    Args:
+        gate: the way to it.
+        keys: their names.
+        retention: how much is kept.
+    """
+
+    name = "redis"
+
+    def __init__(self, gate: RedisGate, keys: Keys, retention: Retention = Retention()) -> None:
+        self._gate = gate
+        self._keys = keys
+        self._retention = retention
+        self._durable = False
+        self._erased: set[int] = set()
+        self._impressions = 0  # in the stream, when last told
+        self._full = False
+        self.waiting_events = 0  # in the stream, when last told
+        gate.on_probe(self._probe)
+
+    @property
+    def durable(self) -> bool:
+        """Whether the server writes an append-only file, and wrote it without error when last asked."""
+        return self._durable
+
+    @property
+    def lagging(self) -> bool:
+        """Whether it refuses writes at present."""
+        return self._gate.lagging or self._gate.is_open
+
+    async def start(self) -> None:
+        """Begin to look after the connection."""
+        await self._gate.start()
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._gate.close()
+
+    def seed(self, version: str, states: BundledStates) -> None:
+        """Nothing: `aisle-offline publish` seeds this store."""
+
+    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> list[UserState | None]:
+        """The states, by one MGET.
+
+        Raises:
+            StoreUnavailable: it cannot be asked, or lacks the keys of `version`: never published, or flushed since.
+        """
+        keys = self._keys
+        names = [keys.marker(version)]
+        for each in wanted:
+            names += (keys.long_vector(version, each.user_hash), keys.events(each.user_hash))
+            if each.hidden is not Hidden.NONE:
+                of = keys.seen if each.hidden is Hidden.SEEN else keys.purchased
+                names.append(of(each.user_hash))
+        marker, *values = await self._gate.read(lambda client: client.mget(names))
+        if marker is None:
+            raise StoreUnavailable("the version is not published in this store (not_published): publish it")
+        return _states(wanted, values)
+
+    async def append(self, events: Sequence[NewEvent]) -> list[bool]:
+        """Store events, those of one user in one step.
+
+        Raises:
+            StoreUnavailable: at least one could not be stored; sent again, those that were are duplicates.
+        """
+        of_user: dict[int, list[int]] = {}
+        for place, event in enumerate(events):
+            of_user.setdefault(event.user_hash, []).append(place)
+        calls = [self._append_call(user_hash, [events[place] for place in of_user[user_hash]]) for user_hash in of_user]
+        results = await self._run(_APPEND, calls)
+        stored = [False] * len(events)
+        for places, flags in zip(of_user.values(), results, strict=True):
+            for place, flag in zip(places, flags, strict=True):
+                stored[place] = bool(flag)
+        return stored
+
+    async def merge(self, visitor_hash: int, user_hash: int, record: bytes) -> Counts:
+        """Move all that is known of a visitor to a user.
+
+        Raises:
+            StoreUnavailable: nothing was moved.
+        """
+        names = [*self._of_user(user_hash), *self._of_user(visitor_hash), self._keys.event_stream]
+        names += self._vectors(await self._versions(), visitor_hash)
+        kept = (self._retention.events, self._retention.user_s)
+        (moved,) = await self._run(_MERGE, [[len(names), *names, *kept, record]])
+        return Counts(*moved)
+
+    async def stored(self, user_hash: int) -> StoredUser | None:
+        """All that is stored of a user.
+
+        Raises:
+            StoreUnavailable: it cannot be asked.
+        """
+        events, seen, purchased = await self._gate.read(lambda client: client.mget(self._of_user(user_hash)))
+        versions = await self._versions()
+        vectors = await self._gate.read(lambda client: client.mget(self._vectors(versions, user_hash) or [b"-"]))
+        holding = [version for version, value in zip(versions, vectors, strict=False) if value is not None]
+        if events is None and seen is None and purchased is None and not holding:
+            return None
+        items, types, times = unpack_events(events or b"")
+        return StoredUser(items, types, times, unpack_items(seen or b""), unpack_items(purchased or b""), holding)
+
+    async def erase(self, user_hash: int, at: float, record: bytes) -> Counts:
+        """Forget a user.
+
+        Raises:
+            StoreUnavailable: nothing was removed.
+        """
+        keys = self._keys
+        names = [keys.event_stream, keys.erased, *self._of_user(user_hash), keys.event_ids(user_hash)]
+        names += self._vectors(await self._versions(), user_hash)
+        call = [len(names), *names, user_hash.to_bytes(_WORD, "little"), repr(at), record]
+        (removed,) = await self._run(_ERASE, [call])
+        self._erased.add(user_hash)
+        return Counts(*removed)
+
+    def is_erased(self, user_hash: int) -> bool:
+        """Whether a user was erased, as far as this process knows."""
+        return user_hash in self._erased
+
+    async def log_impressions(self, records: Sequence[bytes]) -> int:
+        """Append to the stream, unless it is full.
+
+        Raises:
+            StoreUnavailable: none is taken for certain.
+        """
+        stream = self._keys.impression_stream
+        if self._impressions + len(records) > self._retention.impressions:
+            self._impressions = await self._gate.read(lambda client: client.xlen(stream))
+        room = max(0, self._retention.impressions - self._impressions)
+        self._warn_full(full=room < len(records))
+        taken = records[:room]
+        if not taken:
+            return 0
+
+        async def add(client: Redis) -> list[Any]:
+            async with client.pipeline(transaction=False) as pipe:
+                for record in taken:
+                    pipe.xadd(stream, {FIELD: record})
+                results: list[Any] = await pipe.execute()
+                return results
+
+        await self._gate.write(add)
+        self._impressions += len(taken)
+        return len(taken)
+
+    def _warn_full(self, *, full: bool) -> None:
+        if full and not self._full:
+            log.warning("the impression stream is full: run `aisle-offline collect`", extra={"cap": self._impressions})
+        self._full = full
+
+    def _of_user(self, user_hash: int) -> list[bytes]:
+        return [self._keys.events(user_hash), self._keys.seen(user_hash), self._keys.purchased(user_hash)]
+
+    def _vectors(self, versions: Sequence[str], user_hash: int) -> list[bytes]:
+        return [self._keys.long_vector(version, user_hash) for version in versions]
+
+    async def _versions(self) -> list[str]:
+        found = await self._gate.read(lambda client: client.hkeys(self._keys.models))
+        return sorted(name.decode() for name in found)
+
+    def _append_call(self, user_hash: int, events: Sequence[NewEvent]) -> list[Any]:
+        keys, kept = self._keys, self._retention
+        names = [*self._of_user(user_hash), keys.event_ids(user_hash), keys.event_stream]
+        call: list[Any] = [len(names), *names, kept.events, kept.user_s, kept.event_ids, kept.event_id_s]
+        records = pack_events(
+            np.array([event.item_hash for event in events], dtype=np.uint64),
+            np.array([event.behaviour for event in events], dtype=np.uint8),
+            np.array([event.time for event in events]),
+        )
+        for event, record in zip(events, records, strict=True):
+            call += (event.event_hash.to_bytes(_WORD, "little"), record.tobytes(), event.record)
+        return call
+
+    async def _run(self, wanted: _Script, calls: Sequence[list[Any]]) -> list[Any]:
+        """The result of the script for each call, in one exchange where Redis knows it."""
+
+        async def ask(client: Redis) -> list[Any]:
+            results = await _evaluate(client, wanted, calls)
+            missing = [place for place, result in enumerate(results) if is_missing_script(result)]
+            if missing:
+                await client.script_load(wanted.source)
+                again = await _evaluate(client, wanted, [calls[place] for place in missing])
+                for place, result in zip(missing, again, strict=True):
+                    results[place] = result
+            for result in results:
+                if isinstance(result, Exception):
+                    raise result
+            return results
+
+        found: list[Any] = await self._gate.write(ask)
+        return found
+
+    async def _probe(self, client: Redis) -> None:
+        """Learn how the server is; a write shows whether it takes any."""
+        keys = self._keys
+        async with client.pipeline(transaction=False) as pipe:
+            pipe.info("persistence")
+            pipe.xlen(keys.event_stream)
+            pipe.hlen(keys.erased)
+            pipe.set(keys.probe, b"", ex=_PROBE_LIVES_S)
+            persistence, waiting, erased, written = await pipe.execute(raise_on_error=False)
+        self._durable = isinstance(persistence, dict) and bool(
+            persistence.get("aof_enabled") and persistence.get("aof_last_write_status") == "ok"
+        )
+        if isinstance(written, Exception):
+            raise written
+        self._watch_stream(int(waiting))
+        if int(erased) != len(self._erased):
+            names: list[Any] = await client.hkeys(keys.erased)
+            self._erased = {int.from_bytes(name, "little") for name in names}
+
+    def _watch_stream(self, waiting: int) -> None:
+        cap = self._retention.stream_warning
+        if waiting >= cap > self.waiting_events:
+            log.warning("events wait to be collected: run `aisle-offline collect`", extra={"waiting": waiting})
+        self.waiting_events = waiting
+
+
+async def _evaluate(client: Redis, wanted: _Script, calls: Sequence[list[Any]]) -> list[Any]:
+    async with client.pipeline(transaction=False) as pipe:
+        for call in calls:
+            pipe.evalsha(wanted.digest, *call)
+        results: list[Any] = await pipe.execute(raise_on_error=False)
+        return results
+
+
+def _states(wanted: Sequence[Wanted], values: Sequence[bytes | None]) -> list[UserState | None]:
+    """The states that the values of the keys of `fetch` spell, all events and all vectors unpacked together."""
+    found: list[tuple[bytes | None, bytes | None, bytes | None]] = []
+    place = 0
+    for each in wanted:
+        hides = each.hidden is not Hidden.NONE
+        found.append((values[place], values[place + 1], values[place + 2] if hides else None))
+        place += 3 if hides else 2
+    packed = [vector for vector, _, _ in found if vector is not None]
+    vectors, weights = unpack_long_vectors(packed, dim_of(packed[0])) if packed else (None, None)
+    items, types, times = unpack_events(b"".join(events or b"" for _, events, _ in found))
+    states: list[UserState | None] = []
+    line = start = 0
+    for each, (vector, events, hidden) in zip(wanted, found, strict=True):
+        if vector is None and events is None and hidden is None:
+            states.append(None)
+            continue
+        end = start + len(events or b"") // EVENT.itemsize
+        own, weight = (None, 0.0)
+        if vector is not None and vectors is not None and weights is not None:
+            own, weight = vectors[line], float(weights[line])
+            line += 1
+        seen = None if each.hidden is Hidden.NONE else unpack_items(hidden or b"")
+        states.append(UserState(own, weight, items[start:end], types[start:end], times[start:end], seen))
+        start = end
+    return states
