@@ -2,7 +2,8 @@
 
 Nothing waits on a clock: a group goes as soon as a turn brings nothing new, so that an idle service answers a lone
 request two turns (some microseconds) after it came. While a group is being answered, requests gather in the sockets;
-they are read a few at a time, and whoever took only those of the first turn would answer many small groups.
+they are read a few at a time, and whoever took only those of the first turn would answer many small groups. Two groups
+may be under way, so that one is worked out while the store is asked for the other; what comes meanwhile gathers.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Final, Generic, TypeVar
 from app.errors import Overloaded
 from app.serving.call import ClientLeft
 
+MAX_GROUPS: Final = 2  # under way at once
 ASK_AFTER_S: Final = 0.02  # whoever waited longer is asked whether it is still there before it is worked for
 
 CallT = TypeVar("CallT")
@@ -71,10 +73,13 @@ class Batcher(Generic[CallT, AnswerT]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[AnswerT] = loop.create_future()
         self._waiting.append(_Waiting(call, future, loop.time(), is_gone))
-        if not self._scheduled:
+        self._schedule(loop)
+        return future
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._waiting and not self._scheduled and len(self._running) < MAX_GROUPS:
             self._scheduled = True
             loop.call_soon(self._start)
-        return future
 
     def _start(self) -> None:
         """Take what waits, up to the cap, unless the last turn brought more; what is left begins the next group."""
@@ -85,13 +90,12 @@ class Batcher(Generic[CallT, AnswerT]):
             return
         self._seen = 0
         group, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
-        self._scheduled = bool(self._waiting)
-        if self._scheduled:
-            loop.call_soon(self._start)
+        self._scheduled = False
         self._under_way += len(group)
         task = loop.create_task(self._run(group))
         self._running.add(task)
         task.add_done_callback(lambda done: self._finish(done, group))
+        self._schedule(loop)
 
     async def _run(self, group: Sequence[_Waiting[CallT, AnswerT]]) -> None:
         wanted = [each for each in group if not each.answer.done()]
@@ -110,6 +114,7 @@ class Batcher(Generic[CallT, AnswerT]):
     def _finish(self, task: asyncio.Task[None], group: Sequence[_Waiting[CallT, AnswerT]]) -> None:
         self._running.discard(task)
         self._under_way -= len(group)
+        self._schedule(task.get_loop())
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None:
             return

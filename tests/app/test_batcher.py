@@ -144,3 +144,27 @@ def test_who_waited_long_is_asked_whether_it_is_still_there_and_who_did_not_is_n
         assert double.groups == [[0], [1, 3]]
 
     asyncio.run(run())
+
+
+def test_two_groups_are_under_way_and_the_rest_gathers() -> None:
+    async def run() -> None:
+        gate = asyncio.Event()
+        groups: list[list[int]] = []
+
+        async def wait(calls: Sequence[int]) -> list[int]:
+            groups.append(list(calls))
+            await gate.wait()
+            return list(calls)
+
+        batcher = Batcher(wait, 64, 1000)
+        waiting = []
+        for number in range(6):
+            waiting.append(batcher.submit(number))
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert groups == [[0], [1]]
+        gate.set()
+        assert await asyncio.gather(*waiting) == list(range(6))
+        assert groups == [[0], [1], [2, 3, 4, 5]]
+
+    asyncio.run(run())
