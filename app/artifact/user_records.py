@@ -46,7 +46,7 @@ def pack_long_vectors(
     head["scale"], head["weight"] = scales, weights
     shifted = (quantised.astype(np.int16) + LONG_LIMIT + 1).astype(np.uint8)
     bits = np.unpackbits(shifted[:, :, None], axis=2)[:, :, 8 - LONG_BITS :].reshape(users, dim * LONG_BITS)
-    whole = np.concatenate([head.view(np.uint8).reshape(users, -1), np.packbits(bits, axis=1)], axis=1)
+    whole = np.concatenate([head.view(np.uint8).reshape(users, _HEAD.itemsize), np.packbits(bits, axis=1)], axis=1)
     return [line.tobytes() for line in whole]
 
 

@@ -36,6 +36,14 @@ def test_long_vectors_come_back_as_they_were_quantised(dim: int) -> None:
     np.testing.assert_array_equal(came_weights, weights)
 
 
+def test_nobody_has_no_records() -> None:
+    assert pack_long_vectors(np.zeros((0, 8), np.int8), np.zeros(0, np.float32), np.zeros(0, np.float32)) == []
+    vectors, weights = unpack_long_vectors([], 8)
+    assert (vectors.shape, weights.shape) == ((0, 8), (0,))
+    assert pack_events(np.zeros(0, np.uint64), np.zeros(0, np.uint8), np.zeros(0)).tobytes() == b""
+    assert [len(part) for part in unpack_events(b"")] == [0, 0, 0]
+
+
 def test_a_long_vector_at_128_dimensions_fits_into_124_bytes() -> None:
     assert long_vector_bytes(128) <= 124  # with the store's own four: one size class
 

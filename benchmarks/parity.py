@@ -1,0 +1,146 @@
+"""Whether what is served is what was measured: `/recommend` over HTTP beside the offline evaluation, item for item.
+
+A real Redis is seeded by `aisle-offline publish`; a real `aisle-serve` answers from it. Users of the split are asked
+for, with `exclude` as the set's first mask says; expected is the engine's ranking in the offline evaluation of the same
+bundle. Users with events of a test session (context) are left out: the service has not been told them. The last line of
+the output is JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import numpy as np
+import polars as pl
+import typer
+from redis_process import running_redis
+
+from app.artifact.bundle_store import resolve
+from app.artifact.user_state import read_user_states
+from app.engine.requests import ALL_STAGES
+from app.engine.snapshot import load_snapshot
+from offline.evaluation.evaluate import ranked
+from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
+from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
+
+K = 200
+READY_WITHIN_S = 60
+
+
+def main(
+    bundle: Annotated[Path, typer.Option(help="Bundle, or store of bundles.")],
+    split: Annotated[Path, typer.Option(help="The split that it was trained on, runs/NAME/split.")],
+    users: Annotated[int, typer.Option(min=1, help="Test users asked for, drawn by seed.")] = 200,
+    longest: Annotated[int, typer.Option(min=0, help="Besides, the users with the longest histories.")] = 0,
+    mask: Annotated[str | None, typer.Option(help="seen or purchased; the set's first mask if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+) -> None:
+    """Compare answers over HTTP with the offline evaluation of the same bundle."""
+    with running_redis() as server:
+        publish(bundle, server.url)
+        with served(bundle, server.url, "--clock", "bundle") as address:
+            print(json.dumps(compare(bundle, split, address, users, longest, mask, seed)))
+
+
+def publish(bundle: Path, url: str) -> None:
+    """Seed a Redis with the bundle, as an operator would."""
+    command = "from offline.cli import cli; cli()"
+    subprocess.run(
+        [sys.executable, "-c", command, "publish", "--bundle", str(bundle), "--redis", url],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@contextmanager
+def served(bundle: Path, url: str, *options: str) -> Iterator[str]:
+    """The address of a real service on that Redis."""
+    command = "from app.main import cli; cli()"
+    own = {name: value for name, value in os.environ.items() if not name.upper().startswith("AISLE_")}
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", command, "--bundle", str(bundle), "--redis", url, "--port", "0", *options],
+            env=own,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if "http://" not in line:
+                log.seek(0)
+                raise RuntimeError(f"the service did not come up: {log.read()}")
+            yield "http://" + line.split("http://")[1].split()[0].rstrip(";")
+        finally:
+            process.terminate()
+            process.wait(READY_WITHIN_S)
+
+
+def compare(
+    bundle: Path, split: Path, address: str, users: int, longest: int, wanted_mask: str | None, seed: int
+) -> dict[str, Any]:
+    """How many of the answers are the same to the last item."""
+    snapshot = load_snapshot(bundle, threads=0)
+    cases = load_cases(split, "test")
+    mask = wanted_mask or read_meta(split)["mask"][0]
+    rows = bundle_rows(pl.read_parquet(split / "items.parquet").sort("row")["item_id"].to_list(), snapshot.items)
+    requests, stored = batch_of_cases(cases, rows, read_user_states(snapshot.folder), snapshot.manifest.shapes.window)
+    hidden = mapped(cases.mask(mask), rows)
+    expected = ranked(snapshot, requests, hidden, ALL_STAGES)
+    chosen = _chosen(cases, hidden, stored, users, longest, np.random.default_rng(seed))
+    same, different, shown = 0, [], 0
+    with httpx.Client(base_url=address, timeout=30) as client:
+        for case in chosen:
+            came = _asked(client, cases.user_ids[case], mask)
+            wanted = [snapshot.items.id_of(int(row)) for row in expected[case, :K] if row]
+            past = {snapshot.items.id_of(int(row)) for row in hidden.of(case) if row}
+            shown += len(past & set(came))
+            if came == wanted:
+                same += 1
+            else:
+                at = next((rank for rank, (a, b) in enumerate(zip(came, wanted, strict=False)) if a != b), len(came))
+                different.append({"case": case, "first_difference_at": at})
+    lengths = np.array([len(set(hidden.of(case).tolist()) - {0}) for case in chosen])
+    return {
+        "users": len(chosen),
+        "same_to_the_last_item": same,
+        "different": different[:10],
+        "items_compared_each": K,
+        "hidden_items_shown": shown,
+        "mask": mask,
+        "most_hidden_items_of_a_user": int(lengths.max(initial=0)),
+        "users_with_at_least_1000_hidden": int((lengths >= 1000).sum()),
+        "bundle": resolve(bundle).name,
+        "dataset": snapshot.manifest.dataset,
+    }
+
+
+def _chosen(
+    cases: Cases, hidden: RowLists, stored: np.ndarray, users: int, longest: int, rng: np.random.Generator
+) -> list[int]:
+    """Cases whose state the bundle knows whole."""
+    able = np.flatnonzero(stored & (cases.context == 0))
+    drawn = rng.choice(able, size=min(users, len(able)), replace=False)
+    by_length = able[np.argsort(-hidden.lengths()[able], kind="stable")][:longest]
+    return [int(case) for case in dict.fromkeys([*by_length.tolist(), *drawn.tolist()])]
+
+
+def _asked(client: httpx.Client, user_id: str, mask: str) -> list[str]:
+    response = client.post("/recommend", json={"user_id": user_id, "exclude": mask, "k": K})
+    response.raise_for_status()
+    answer = response.json()
+    if answer["degraded"]:
+        raise RuntimeError(f"expected a full answer, came one without {answer['degraded']}")
+    return [item["item_id"] for item in answer["items"]]
+
+
+if __name__ == "__main__":
+    typer.run(main)
