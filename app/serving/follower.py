@@ -143,7 +143,7 @@ class BundleFollower:
             return  # the store says so itself; what is served stays
         if version is None or version == self._service.release.version or self._folder is None:
             return
-        if not (self._folder / version / MANIFEST).is_file():
+        if Path(version).name != version or not (self._folder / version / MANIFEST).is_file():
             if version not in self._refused:  # it may still be on its way here: look again
                 log.warning("the pointer names a bundle that is not here yet", extra={"version": version})
             self._refused[version] = NOT_HERE

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from app.artifact import names
+from app.settings import Settings
 
 COMMAND = str(Path(sys.executable).with_name("aisle-serve"))
 WITHIN_S = 30
@@ -27,18 +28,18 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @contextmanager
-def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(*options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process that answers, and its address."""
     process = subprocess.Popen(
         [COMMAND, "--port", "0", *options],
-        env=environment(),
+        env=environment(**variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
         assert process.stdout is not None
-        announced = re.search(r"http://\S+", process.stdout.readline())
+        announced = re.search(r"http://[^\s;]+", process.stdout.readline())
         assert announced is not None, process.communicate()[1]
         yield process, announced[0]
     finally:
@@ -109,6 +110,91 @@ def test_it_says_that_it_has_no_keys(shop_bundle: Path) -> None:
         assert process.stdout is not None
         assert "only from this machine, since it has no keys" in process.stdout.readline()
         process.terminate()
+
+
+def test_without_keys_it_listens_to_its_own_machine_only(shop_bundle: Path) -> None:
+    line = refusal("--bundle", str(shop_bundle), "--host", "0.0.0.0")
+    assert "without keys" in line
+    assert "AISLE_ADMIN_KEYS" in line
+
+
+def test_with_keys_it_listens_anywhere_and_asks_for_them(shop_bundle: Path, users: list[str]) -> None:
+    keys = {"AISLE_READ_KEYS": "shop-1, shop-2", "AISLE_ADMIN_KEYS": "boss"}
+    with served("--bundle", str(shop_bundle), "--host", "0.0.0.0", "--log-level", "debug", **keys) as (
+        process,
+        address,
+    ):
+        port = address.rsplit(":", 1)[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WITHIN_S) as client:
+            assert client.get("/readyz").status_code == 200
+            assert client.post("/recommend", json={}).status_code == 401
+            for key in ("shop-1", "shop-2", "boss"):
+                assert client.post("/recommend", json={}, headers={"X-API-Key": key}).status_code == 200
+            assert client.get("/models", headers={"Authorization": "Bearer shop-1"}).status_code == 403
+            assert client.get("/models", headers={"Authorization": "Bearer boss"}).status_code == 200
+            client.get(f"/users/{users[0]}", headers={"X-API-Key": "boss"})
+        process.terminate()
+        logged = process.communicate(timeout=WITHIN_S)[1]
+    assert process.returncode == 0
+    for secret in ("shop-1", "shop-2", "boss", users[0]):
+        assert secret not in logged
+
+
+def test_told_to_stop_it_wants_no_more_before_it_closes_the_door(shop_bundle: Path) -> None:
+    with (
+        served("--bundle", str(shop_bundle), AISLE_DRAIN_S="30") as (process, address),
+        httpx.Client(base_url=address, timeout=WITHIN_S) as client,
+    ):
+        assert client.get("/readyz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + WITHIN_S
+        while (response := client.get("/readyz")).status_code == 200:
+            assert time.monotonic() < deadline, "it still calls itself ready"
+            time.sleep(0.01)
+        assert (response.status_code, response.json()["status"]) == (503, "draining")
+        assert client.post("/recommend", json={}).status_code == 200
+        assert httpx.post(f"{address}/recommend", json={}).status_code == 200  # a new connection, too
+        process.send_signal(signal.SIGTERM)  # a second one does not wait
+        assert process.wait(WITHIN_S) == 0
+
+
+def test_told_to_stop_while_it_starts_it_stops(shop_bundle: Path) -> None:
+    with served("--bundle", str(shop_bundle)) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == 0
+
+
+def test_it_starts_and_answers_though_redis_is_not_there_and_says_so(shop_bundle: Path, users: list[str]) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"redis://someone:secret@127.0.0.1:{nobody.getsockname()[1]}/0"
+        with served("--bundle", str(shop_bundle), "--redis", url) as (process, address):
+            assert httpx.get(f"{address}/readyz").json()["store_available"] is False
+            answer = httpx.post(f"{address}/recommend", json={"user_id": users[0]}).json()
+            assert answer["degraded"] == ["user_state"]
+            assert len(answer["items"]) == 20
+            assert (
+                httpx.post(f"{address}/events", json={"user_id": "u", "item_id": "i", "type": "view"}).status_code
+                == 503
+            )
+            process.terminate()
+            logged = process.communicate(timeout=WITHIN_S)[1]
+    assert process.returncode == 0
+    assert "secret" not in logged
+
+
+def test_an_address_of_redis_that_is_none_is_refused_in_one_line_without_its_password(shop_bundle: Path) -> None:
+    line = refusal("--bundle", str(shop_bundle), "--redis", "http://someone:secret@localhost")
+    assert "redis://HOST:PORT/DB" in line
+    assert "secret" not in line
+
+
+def test_all_settings_are_listed_with_their_meaning() -> None:
+    found = subprocess.run([COMMAND, "--settings"], env=environment(), check=True, capture_output=True, text=True)
+    lines = found.stdout.splitlines()
+    assert len(lines) == len(Settings.model_fields)
+    for name in ("AISLE_REDIS_PASSWORD", "AISLE_DRAIN_S", "AISLE_MAX_PENDING"):
+        assert any(line.startswith(f"{name} (default") for line in lines)
 
 
 def test_the_log_level_debug_writes_a_line_a_request_without_ids_of_people(shop_bundle: Path, users: list[str]) -> None:
