@@ -7,12 +7,9 @@ the output is JSON.
 """
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +18,7 @@ import numpy as np
 import polars as pl
 import typer
 from redis_process import running_redis
+from serve_process import running_service
 
 from app.artifact.bundle_store import resolve
 from app.artifact.user_state import read_user_states
@@ -31,7 +29,6 @@ from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
 
 K = 200
-READY_WITHIN_S = 60
 
 
 def main(
@@ -45,8 +42,8 @@ def main(
     """Compare answers over HTTP with the offline evaluation of the same bundle."""
     with running_redis() as server:
         publish(bundle, server.url)
-        with served(bundle, server.url, "--clock", "bundle") as address:
-            print(json.dumps(compare(bundle, split, address, users, longest, mask, seed)))
+        with running_service(bundle, server.url, clock="bundle") as service:
+            print(json.dumps(compare(bundle, split, service.address, users, longest, mask, seed)))
 
 
 def publish(bundle: Path, url: str) -> None:
@@ -59,31 +56,6 @@ def publish(bundle: Path, url: str) -> None:
     )
 
 
-@contextmanager
-def served(bundle: Path, url: str, *options: str) -> Iterator[str]:
-    """The address of a real service on that Redis."""
-    command = "from app.main import cli; cli()"
-    own = {name: value for name, value in os.environ.items() if not name.upper().startswith("AISLE_")}
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", command, "--bundle", str(bundle), "--redis", url, "--port", "0", *options],
-            env=own,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if "http://" not in line:
-                log.seek(0)
-                raise RuntimeError(f"the service did not come up: {log.read()}")
-            yield "http://" + line.split("http://")[1].split()[0].rstrip(";")
-        finally:
-            process.terminate()
-            process.wait(READY_WITHIN_S)
-
-
 def compare(
     bundle: Path, split: Path, address: str, users: int, longest: int, wanted_mask: str | None, seed: int
 ) -> dict[str, Any]:
@@ -93,6 +65,8 @@ def compare(
     mask = wanted_mask or read_meta(split)["mask"][0]
     rows = bundle_rows(pl.read_parquet(split / "items.parquet").sort("row")["item_id"].to_list(), snapshot.items)
     requests, stored = batch_of_cases(cases, rows, read_user_states(snapshot.folder), snapshot.manifest.shapes.window)
+    cut = snapshot.manifest.cut  # the service has one clock for all, at the newest event; cases may have one each
+    requests = replace(requests, now=np.full(len(cases), np.nan if cut is None else cut))
     hidden = mapped(cases.mask(mask), rows)
     expected = ranked(snapshot, requests, hidden, ALL_STAGES)
     chosen = _chosen(cases, hidden, stored, users, longest, np.random.default_rng(seed))

@@ -68,6 +68,13 @@ class RedisProcess:
         """A blocking client."""
         return redis.Redis(host=HOST, port=self.port)
 
+    @property
+    def pid(self) -> int:
+        """Of the running server."""
+        if self._process is None:
+            raise RuntimeError("the server does not run: start it")
+        return self._process.pid
+
     def kill(self) -> None:
         """End it at once, as a crash would."""
         if self._process is not None:

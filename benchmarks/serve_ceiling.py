@@ -5,8 +5,14 @@ machine that slows down slows both. The servers share the first core that this p
 under load needs any; the load generator has the second (with a single core, nothing is pinned and both shares shrink).
 Requests are a mix of known users, pages, histories kept by the caller and excluded items, `k` 20.
 
+With `--redis` a third server runs beside them: the same service with a real Redis in its path, seeded by
+`aisle-offline publish`. Redis runs on the core of the load generator, as it would on a machine of its own.
+
 The last line of the output is JSON. `ratio_10k` is the median over rounds of requests a second at 16 connections,
 ours by theirs: its name is that of the agreed figure, and `items` says what catalogue it was measured on.
+`cpu_us_a_request` is what the process used, by the kernel's count, divided by requests; of it, the stages that work
+without a pause: of a batch (`aisle_stage_seconds`) always, of a request (`Server-Timing`) at one connection, where
+nothing else runs meanwhile. `rest` has no stage: HTTP, the loop, metrics, speaking to Redis.
 """
 
 import json
@@ -16,15 +22,18 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from redis_process import running_redis
 
 from app.artifact import names
 from app.artifact.bundle_store import resolve
@@ -36,13 +45,43 @@ HOST = "127.0.0.1"
 CONNECTIONS = (1, 16)
 READY_WITHIN_S = 60
 DISTINCT_REQUESTS = 2_000
-Figures = dict[str, dict[int, list[dict[str, float]]]]  # server -> connections -> a result each round
+SHOWN = ("requests_per_s", "p50_ms", "p99_ms", "cpu_us")
+BATCH_STAGES = ("state", "assemble", "engine", "answer")  # once a batch
+REQUEST_STAGES = ("parse", "encode")  # once a request
+Figures = dict[str, dict[int, list[dict[str, Any]]]]  # server -> connections -> a result each round
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    port: int
+    process: subprocess.Popen[Any]
+
+    def cpu_s(self) -> float:
+        """Seconds of a core that the process has used; 0 where the kernel does not tell."""
+        try:
+            words = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def batch_stage_s(self) -> dict[str, float]:
+        """Seconds that went to each stage of a batch since the start; nothing for a server that does not tell."""
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self.port}/metrics", timeout=5) as response:
+                lines = response.read().decode().splitlines()
+        except urllib.error.HTTPError:
+            return {}
+        sums = dict(line.rsplit(" ", 1) for line in lines if line.startswith("aisle_stage_seconds_sum"))
+        return {stage: float(sums.get(f'aisle_stage_seconds_sum{{stage="{stage}"}}', 0)) for stage in BATCH_STAGES}
 
 
 def main(
     bundle: Annotated[Path, typer.Option(help="Bundle to serve, or store of bundles.")],
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of one measurement.")] = 3.0,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each server at each number of connections.")] = 5,
+    redis: Annotated[bool, typer.Option(help="Measure the service with a real Redis in its path, too.")] = True,
 ) -> None:
     """Measure `/recommend` of a real `aisle-serve` against an endpoint that does nothing."""
     folder = resolve(bundle)
@@ -50,20 +89,25 @@ def main(
     bodies = _bodies(folder, manifest, np.random.default_rng(0))
     server_core, load_core = _cores()
     with ExitStack() as servers:
-        ports = {
+        running = {
             "aisle": servers.enter_context(_server(server_core, _serve_command(bundle))),
             "empty": servers.enter_context(_server(server_core, [sys.executable, str(HERE / "empty_endpoint.py")])),
         }
-        for port in ports.values():
-            _measure(port, bodies, max(CONNECTIONS), 1.0, load_core)  # caches fill, code paths specialise
-        figures: Figures = {server: {connections: [] for connections in CONNECTIONS} for server in ports}
+        if redis:
+            store = servers.enter_context(running_redis())
+            _pin(store.pid, load_core)
+            _publish(bundle, store.url)
+            running["redis"] = servers.enter_context(_server(server_core, _serve_command(bundle, "--redis", store.url)))
+        for server in running.values():
+            _measure(server, bodies, max(CONNECTIONS), 1.0, load_core)  # caches fill, code paths specialise
+        figures: Figures = {server: {connections: [] for connections in CONNECTIONS} for server in running}
         for number in range(rounds):
             for connections in CONNECTIONS:
-                for server, port in ports.items():
-                    result = _measure(port, bodies, connections, seconds, load_core)
-                    figures[server][connections].append(result)
-                    shown = ", ".join(f"{name} {value:,.3f}" for name, value in result.items())
-                    print(f"round {number + 1}  {server:5}  {connections:2} connections  {shown}", flush=True)
+                for name, server in running.items():
+                    result = _measure(server, bodies, connections, seconds, load_core)
+                    figures[name][connections].append(result)
+                    shown = ", ".join(f"{key} {result[key]:,.3f}" for key in SHOWN)
+                    print(f"round {number + 1}  {name:5}  {connections:2} connections  {shown}", flush=True)
     print(json.dumps(_report(figures, manifest, server_core is not None)))
 
 
@@ -90,27 +134,33 @@ def _cores() -> tuple[int | None, int | None]:
     return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
 
 
-def _serve_command(bundle: Path) -> list[str]:
+def _serve_command(bundle: Path, *options: str) -> list[str]:
     command = "from app.main import cli; cli()"  # the console script, of this very interpreter
-    return [sys.executable, "-c", command, "--bundle", str(bundle), "--log-level", "warning", "--port"]
+    return [sys.executable, "-c", command, "--bundle", str(bundle), *options, "--log-level", "warning", "--port"]
 
 
-def _pin(process: subprocess.Popen[Any], core: int | None) -> None:
+def _publish(bundle: Path, url: str) -> None:
+    command = "from offline.cli import cli; cli()"
+    words = [sys.executable, "-c", command, "publish", "--bundle", str(bundle), "--redis", url, "--force", "to measure"]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _pin(pid: int, core: int | None) -> None:
     if core is not None:
-        os.sched_setaffinity(process.pid, {core})
+        os.sched_setaffinity(pid, {core})
 
 
 @contextmanager
-def _server(core: int | None, command: list[str]) -> Iterator[int]:
-    """The port of a server that answers; `command` lacks only its number."""
+def _server(core: int | None, command: list[str]) -> Iterator[Running]:
+    """A server that answers; `command` lacks only the number of its port."""
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = free.getsockname()[1]
     process = subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL)
-    _pin(process, core)
+    _pin(process.pid, core)
     try:
         _wait_until_ready(process, port)
-        yield port
+        yield Running(port, process)
     finally:
         process.terminate()
         process.wait()
@@ -128,10 +178,10 @@ def _wait_until_ready(process: subprocess.Popen[Any], port: int) -> None:
             time.sleep(0.05)
 
 
-def _measure(port: int, bodies: list[str], connections: int, seconds: float, core: int | None) -> dict[str, float]:
+def _measure(server: Running, bodies: list[str], connections: int, seconds: float, core: int | None) -> dict[str, Any]:
     asked = {
         "host": HOST,
-        "port": port,
+        "port": server.port,
         "path": "/recommend",
         "bodies": bodies,
         "connections": connections,
@@ -140,12 +190,18 @@ def _measure(port: int, bodies: list[str], connections: int, seconds: float, cor
     load = subprocess.Popen(
         [sys.executable, str(HERE / "http_load.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    _pin(load, core)
+    _pin(load.pid, core)
+    cpu_before, stages_before = server.cpu_s(), server.batch_stage_s()
     output, _ = load.communicate(json.dumps(asked), timeout=seconds + READY_WITHIN_S)
     if load.returncode:
         raise typer.Exit(load.returncode)
-    result: dict[str, float] = json.loads(output)
-    return result
+    result: dict[str, Any] = json.loads(output)
+    requests = result["requests"]
+    stages = {
+        stage: (spent - stages_before.get(stage, 0)) / requests * 1e6 for stage, spent in server.batch_stage_s().items()
+    }
+    stages |= {stage: result["stages_us"][stage] for stage in REQUEST_STAGES if stage in result["stages_us"]}
+    return result | {"cpu_us": (server.cpu_s() - cpu_before) / requests * 1e6, "cpu_stages_us": stages}
 
 
 def _report(figures: Figures, manifest: Manifest, pinned: bool) -> dict[str, Any]:
@@ -157,10 +213,19 @@ def _report(figures: Figures, manifest: Manifest, pinned: bool) -> dict[str, Any
         for connections in CONNECTIONS
     }
     busiest = max(CONNECTIONS)
+    with_redis = {}
+    if "redis" in figures:
+        theirs = figures["empty"][busiest]
+        shares = [
+            ours["requests_per_s"] / empty["requests_per_s"]
+            for ours, empty in zip(figures["redis"][busiest], theirs, strict=True)
+        ]
+        with_redis = {"ratio_10k_redis": round(median(shares), 4)}
     return {
         "ratio_10k": round(median(ratios[busiest]), 4),
         "ratio_10k_lowest": round(min(ratios[busiest]), 4),
         "ratio_10k_highest": round(max(ratios[busiest]), 4),
+        **with_redis,
         "ratio_1_connection": round(median(ratios[min(CONNECTIONS)]), 4),
         "items": manifest.shapes.items,
         "dim": manifest.shapes.dim,
@@ -168,11 +233,16 @@ def _report(figures: Figures, manifest: Manifest, pinned: bool) -> dict[str, Any
         "figures": {
             server: {
                 f"{connections}_connections": {
-                    name: round(median(result[name] for result in results), 3) for name in results[0]
+                    name: round(median(result[name] for result in results), 3) for name in SHOWN
                 }
                 for connections, results in of_server.items()
             }
             for server, of_server in figures.items()
+        },
+        "cpu_us_a_request": {
+            server: _cpu_by_stage(of_server, has_redis=server == "redis")
+            for server, of_server in figures.items()
+            if server != "empty"
         },
         "machine": {
             "processor": _processor(),
@@ -183,6 +253,20 @@ def _report(figures: Figures, manifest: Manifest, pinned: bool) -> dict[str, Any
         "command": " ".join(sys.argv),
         "commit": _commit(),
     }
+
+
+def _cpu_by_stage(of_server: dict[int, list[dict[str, Any]]], has_redis: bool) -> dict[str, dict[str, float]]:
+    """Medians over rounds."""
+    found = {}
+    for connections, results in of_server.items():
+        counted = [*BATCH_STAGES, *(REQUEST_STAGES if connections == 1 else ())]
+        if has_redis:
+            counted.remove("state")  # it waits
+        stages = {stage: median(result["cpu_stages_us"][stage] for result in results) for stage in counted}
+        total = median(result["cpu_us"] for result in results)
+        shares = {"total": total, **stages, "rest": total - sum(stages.values())}
+        found[f"{connections}_connections"] = {stage: round(spent, 1) for stage, spent in shares.items()}
+    return found
 
 
 def _processor() -> str:
