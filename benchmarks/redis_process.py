@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 HOST = "127.0.0.1"
 READY_WITHIN_S = 20
@@ -66,7 +68,7 @@ class RedisProcess:
 
     def client(self) -> redis.Redis:
         """A blocking client."""
-        return redis.Redis(host=HOST, port=self.port)
+        return redis.Redis(host=HOST, port=self.port, retry=Retry(NoBackoff(), 0))
 
     @property
     def pid(self) -> int:

@@ -51,10 +51,11 @@ def open_async(address: RedisAddress) -> redis.asyncio.Redis:
         SettingsError: the address cannot be understood.
     """
     # A connection that the server closed meanwhile is tried once more, anew; what is sent bears being sent twice.
-    own = _options(address) | {"retry": AsyncRetry(NoBackoff(), 1, (redis.ConnectionError,))}
+    retry = AsyncRetry(NoBackoff(), 1, (redis.ConnectionError,))
+    own = _options(address) | {"retry": retry}
     if (sentinels := _sentinels(address)) is not None:
         watch: Any = AsyncSentinel(  # type: ignore[no-untyped-call]
-            sentinels.hosts, sentinel_kwargs=_times(address), **own | sentinels.tls
+            sentinels.hosts, sentinel_kwargs=_times(address) | {"retry": retry}, **own | sentinels.tls
         )
         client: redis.asyncio.Redis = watch.master_for(sentinels.service, max_connections=address.pool)
         return client
@@ -71,10 +72,11 @@ def open_sync(address: RedisAddress) -> redis.Redis:
     Raises:
         SettingsError: the address cannot be understood.
     """
-    own = _options(address) | {"retry": Retry(NoBackoff(), 1, (redis.ConnectionError,))}
+    retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
+    own = _options(address) | {"retry": retry}
     if (sentinels := _sentinels(address)) is not None:
         watch: Any = Sentinel(  # type: ignore[no-untyped-call]
-            sentinels.hosts, sentinel_kwargs=_times(address), **own | sentinels.tls
+            sentinels.hosts, sentinel_kwargs=_times(address) | {"retry": retry}, **own | sentinels.tls
         )
         client: redis.Redis = watch.master_for(sentinels.service)
         return client
