@@ -1,15 +1,30 @@
 """`aisle-offline`: the job's commands."""
 
+import getpass
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
+from app.artifact.redis_keys import PREFIX
 from app.errors import AisleError
+from offline.redis_options import (
+    RedisCaFile,
+    RedisDb,
+    RedisPassword,
+    RedisPrefix,
+    RedisUrl,
+    RedisUsername,
+    address_of,
+    connected,
+    keys_of,
+)
 
 app = typer.Typer(
     name="aisle-offline",
@@ -40,6 +55,18 @@ Rate = Annotated[
 Bits = Annotated[int, typer.Option("--weight-bits", min=7, max=8, help="7 for x86 processors without VNNI, else 8.")]
 BadShare = Annotated[
     float, typer.Option("--max-bad-share", min=0.0, max=1.0, help="Share of bad rows past which ingest stops.")
+]
+KeepEvents = Annotated[
+    int, typer.Option("--keep-events", envvar="AISLE_KEEP_EVENTS", min=1, help="Recent events kept, as in the service.")
+]
+UserDays = Annotated[
+    float,
+    typer.Option(
+        "--user-ttl-days",
+        envvar="AISLE_USER_TTL_DAYS",
+        min=0,
+        help="Days that users' keys live without a new event, as in the service; 0 for ever.",
+    ),
 ]
 Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]
@@ -181,6 +208,87 @@ def synthesize(
         display.console.print(f"wrote {out}; train on it: aisle-offline run --data {out} --out runs/{out.name}")
 
 
+@app.command()
+def publish(
+    bundle: Annotated[Path, typer.Option("--bundle", help="A bundle, or a store such as runs/NAME/bundle.")],
+    redis: RedisUrl,
+    prefix: RedisPrefix = PREFIX,
+    redis_username: RedisUsername = None,
+    redis_password: RedisPassword = None,
+    redis_db: RedisDb = None,
+    redis_ca_file: RedisCaFile = None,
+    keep_events: KeepEvents = 100,
+    user_ttl_days: UserDays = 365.0,
+    force: Annotated[
+        str | None,
+        typer.Option("--force", help="Why to publish a bundle although it ranks worse than popularity; written down."),
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who forces it; the name of your account if left out.")] = None,
+) -> None:
+    """Seed Redis with a bundle, read it back, and make it the version to serve.
+
+    Until all is there, the version before it is served; a publication that was stopped goes on where it was when the
+    same command is given again. The last line of the output is what was published, as JSON.
+    """
+    from offline.publishing.publish import DAY_S  # noqa: PLC0415 - as above
+    from offline.publishing.publish import publish as publish_bundle  # noqa: PLC0415
+
+    address = address_of(redis, redis_username, redis_password, redis_db, redis_ca_file)
+    with _display() as display, connected(address) as client:
+        display.stage("publish")
+        published = publish_bundle(
+            bundle,
+            client,
+            keys_of(prefix),
+            keep_events=keep_events,
+            user_ttl_s=int(user_ttl_days * DAY_S),
+            force=force,
+            by=by or _account(),
+            progress=display.work,
+            say=_say_on(display),
+        )
+    _print_json(asdict(published) | {"forced": None if published.forced is None else published.forced.model_dump()})
+
+
+@app.command()
+def collect(
+    redis: RedisUrl,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the data set that grows.")],
+    prefix: RedisPrefix = PREFIX,
+    redis_username: RedisUsername = None,
+    redis_password: RedisPassword = None,
+    redis_db: RedisDb = None,
+    redis_ca_file: RedisCaFile = None,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", help="dataset.toml, or its folder, of the shop's earlier logs, which come first."),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of the data set; that of --base or of --out.")] = None,
+    items: Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")] = None,
+) -> None:
+    """Move accepted events, and what was shown, from Redis into a data set that `run` reads.
+
+    --base, --name and --items say what goes into its dataset.toml, which is written once. The last line of the output
+    is what was collected, as JSON.
+    """
+    from offline.collecting.collect import collect as collect_streams  # noqa: PLC0415 - as above
+
+    address = address_of(redis, redis_username, redis_password, redis_db, redis_ca_file)
+    with _display() as display, connected(address) as client:
+        display.stage("collect")
+        collected = collect_streams(
+            client,
+            keys_of(prefix),
+            out,
+            base=base,
+            name=name,
+            items=items,
+            progress=display.work,
+            say=_say_on(display),
+        )
+    _print_json(asdict(collected))
+
+
 def _one_stage(stage: str, data: Path, out: Path, **options: Any) -> None:
     from offline import job  # noqa: PLC0415 - as above
     from offline.run_folder import RunFolder  # noqa: PLC0415
@@ -207,6 +315,20 @@ def _display() -> Iterator[Any]:
 
     with RichDisplay() as display:
         yield display
+
+
+def _say_on(display: Any) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        display.console.print(line, highlight=False, markup=False)
+
+    return say
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return f"user {os.getuid()}"
 
 
 def _show_report(display: Any, document: dict[str, Any]) -> None:

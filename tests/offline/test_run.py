@@ -47,7 +47,10 @@ def test_wrong_data_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "ingest", "split", "graph", "train", "export", "evaluate", "synthesize"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "ingest", "split", "graph", "train", "export", "evaluate", "synthesize", "publish", "collect"],
+)
 def test_every_command_has_help(command: str) -> None:
     helped = offline(command, "--help")
     assert helped.returncode == 0

@@ -1,0 +1,1 @@
+"""From the streams that the service writes to a data set that the job reads."""

@@ -1,0 +1,82 @@
+"""The logs that a shop had before: what must hold so that collected events can follow them in one data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from app.errors import DatasetError
+from offline.collecting.columns import TimeForm, event_columns, unit_of
+from offline.dataset.reading import find_files, scan
+from offline.dataset.spec import DatasetSpec, EventsSpec, load_spec
+from offline.dataset.times import unix_seconds
+
+_APART = (pl.Binary, pl.Duration, pl.Time, pl.Object)  # nothing collected can stand in one column with these
+_SAMPLE = 100_000  # rows whose times are looked at
+
+
+@dataclass(frozen=True)
+class Base:
+    """A data set that can be added to."""
+
+    spec: DatasetSpec
+    times: TimeForm
+    has_split: bool
+    has_time: bool
+
+
+def read_base(path: Path) -> Base:
+    """Read the `dataset.toml` of `path`, or in it, and look at the columns of its events.
+
+    Raises:
+        DatasetError: it cannot be read, or its events and collected ones cannot stand in one table.
+    """
+    spec = load_spec(path)
+    if spec.events is None:
+        return Base(spec, TimeForm(), has_split=False, has_time=True)
+    table, at = spec.events, spec.toml.at("events")
+    rows = scan(find_files(spec.root, table.path, at), at)
+    schema = rows.collect_schema()
+    _require_types(table, schema, at)
+    times = _time_form(table, rows, schema)
+    return Base(spec, times, has_split=table.split in schema, has_time=table.time in schema)
+
+
+def _require_types(table: EventsSpec, schema: pl.Schema, at: str) -> None:
+    if table.type not in schema:
+        raise DatasetError(
+            f"{at}: expected a column {table.type!r} that says what each event is, found {', '.join(schema)}: "
+            "collected events have one, and beside them these would have none; add the column, filled with view"
+        )
+    for column in event_columns(table, TimeForm()).names:
+        dtype = schema.get(column, pl.String())
+        if dtype.is_nested() or dtype in _APART:
+            raise DatasetError(
+                f"{at}: expected text, numbers or points in time in {column!r}, where collected events have theirs, "
+                f"found {dtype}: convert or rename the column"
+            )
+    for column in (table.user, table.item):
+        if column in schema and schema[column].is_float():
+            raise DatasetError(
+                f"{at}: expected ids in {column!r} as text or whole numbers, found {schema[column]}: beside the text "
+                "of collected ids, 7.0 would not be 7; convert the column"
+            )
+
+
+def _time_form(table: EventsSpec, rows: pl.LazyFrame, schema: pl.Schema) -> TimeForm:
+    """How the base writes times; seconds where it has none, or spells them as text."""
+    if table.time not in schema:
+        return TimeForm()
+    dtype = schema[table.time]
+    if isinstance(dtype, pl.Datetime):
+        return TimeForm("datetime", dtype.time_zone)
+    if dtype.is_temporal():
+        return TimeForm("datetime")
+    given = rows.select(table.time).head(_SAMPLE).collect().to_series()
+    numbers = (given.str.strip_chars() if given.dtype == pl.String else given).cast(pl.Float64, strict=False)
+    if not (numbers > 0).any():
+        return TimeForm()
+    numbers = numbers.set(~(numbers > 0).fill_null(value=False), None)
+    seconds = unix_seconds(numbers, pl.Series([True]).new_from_index(0, len(numbers)))
+    ratio = (numbers / seconds).median()
+    return TimeForm(unit_of(ratio)) if isinstance(ratio, float) else TimeForm()

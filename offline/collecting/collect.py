@@ -1,0 +1,272 @@
+"""Collect: move what the service wrote to its streams into files, then cut it off there.
+
+A batch of entries is on disk, and all that it changes in earlier files, before one of them is removed from Redis. The
+place to go on from is in the names of the files, so that a collector killed at any moment loses and repeats nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import redis
+
+from app.artifact.redis_keys import Keys
+from app.artifact.stream_records import EraseRecord, EventRecord, ImpressionRecord, MergeRecord
+from app.errors import RunFolderError
+from offline.collecting.changes import Repeatable, change_part, fold
+from offline.collecting.columns import IMPRESSION_COLUMNS, EventColumns, impression_frame
+from offline.collecting.dataset_file import (
+    EVENTS_FOLDER,
+    DatasetFile,
+    plan_dataset_file,
+    read_dataset_file,
+    write_dataset_file,
+)
+from offline.collecting.folder import locked
+from offline.collecting.parts import Parts
+from offline.collecting.records import Unreadable, read_event, read_impression
+from offline.collecting.remembered import Remembered, erase_from_part, without_erased
+from offline.collecting.streams import Stream, StreamId
+from offline.dataset.progress import Progress, silent
+from offline.dataset.spec import SPEC_FILE
+
+IMPRESSIONS_FOLDER = "impressions"
+PART_ENTRIES = 100_000
+
+Say = Callable[[str], None]
+"""Told a line for people."""
+
+_Record = EventRecord | MergeRecord | EraseRecord | Unreadable
+_Shown = tuple[StreamId, ImpressionRecord | Unreadable]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What one pass did."""
+
+    events: int = 0  # rows written
+    impressions: int = 0  # rows written
+    duplicates: int = 0  # events of a user with an id that was there
+    rejected: int = 0  # entries that could not be read
+    merged: int = 0  # visitors
+    erased: int = 0  # users
+    trimmed: int = 0  # entries removed from Redis
+    parts: int = 0  # files written
+    left: int = 0  # entries that came meanwhile
+
+
+def collect(
+    client: redis.Redis,
+    keys: Keys,
+    out: Path,
+    *,
+    base: Path | None = None,
+    name: str | None = None,
+    items: str | None = None,
+    part_entries: int = PART_ENTRIES,
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> Collected:
+    """Move what is in the streams now into the folder `out`, and describe it as a data set.
+
+    Args:
+        client: of the store.
+        keys: its keys.
+        out: `events/` and `impressions/`, `dataset.toml`, and what is remembered beside them.
+        base: a data set whose events come first; counts until `dataset.toml` is there, as `name` and `items` do.
+        name: of the data set.
+        items: file of the catalogue.
+        part_entries: entries of a stream in one file, at most.
+        progress: told how far it is.
+        say: told what a person may want to know.
+
+    Raises:
+        DatasetError: `dataset.toml` or the base cannot be used; nothing was read.
+        RunFolderError: the folder is in use, of another store, or cannot be written.
+        RedisError: the store cannot be reached, or refuses.
+    """
+    tell, inform = progress or silent, say or _unsaid
+    with locked(out):
+        if (out / SPEC_FILE).is_file():
+            described = read_dataset_file(out)
+            if base is not None or name is not None or items is not None:
+                inform(f"{out / SPEC_FILE} is there and stays as it is: --base, --name and --items change nothing")
+        else:
+            described = plan_dataset_file(out, base, name, items)
+        run = _Pass(client, keys, out, described, part_entries, tell)
+        run.drain_events()
+        run.drain_impressions()
+        result = run.finish()
+        for note in described.notes:
+            inform(note)
+        if not result.parts:
+            inform("nothing to collect")
+        return result
+
+
+class _Pass:
+    """From the place that was reached to where the streams end now."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        out: Path,
+        described: DatasetFile,
+        part_entries: int,
+        tell: Progress,
+    ) -> None:
+        self._out = out
+        self._described = described
+        self._part_entries = part_entries
+        self._tell = tell
+        self._remembered = Remembered(out)
+        self._event_stream = Stream(client, keys.event_stream)
+        self._impression_stream = Stream(client, keys.impression_stream)
+        self._event_parts = _opened(out / EVENTS_FOLDER)
+        self._impression_parts = _opened(out / IMPRESSIONS_FOLDER)
+        self._event_parts.require_columns(described.columns.names, described.at)
+        self._impression_parts.require_columns(IMPRESSION_COLUMNS, str(out / IMPRESSIONS_FOLDER))
+        # Taken now, so that the pass ends however much comes meanwhile.
+        self._ends = self._event_stream.last(), self._impression_stream.last()
+        self._total = len(self._event_stream) + len(self._impression_stream)
+        self._done = 0
+        self._counts: Counter[str] = Counter()  # by field of `Collected`
+
+    def drain_events(self) -> None:
+        """Move the events; merges and erasures among them change what was collected before."""
+        stream, parts = self._event_stream, self._event_parts
+        upto = self._ends[0]
+        if upto is None:
+            return
+        self._cut_off(stream, parts)
+        for batch in self._event_batches(upto):
+            first, last = batch[0][0], batch[-1][0]
+            self._set_aside("events", batch)
+            changes = [(entry, record) for entry, record in batch if isinstance(record, MergeRecord | EraseRecord)]
+            rows, effect = fold([record for _, record in batch if not isinstance(record, Unreadable)])
+            self._remembered.note_changes(changes)
+            if effect:
+                for part in parts.all:
+                    change_part(part.path, self._described.columns, effect)
+                self._erase_impressions([entry for entry, _ in changes])
+            columns = self._described.columns
+            found = columns.frame([row.user for row in rows], [row.event for row in rows])
+            fresh = _without_duplicates(found, parts, columns)
+            self._add(parts, first, last, fresh)
+            self._counts["events"] += fresh.height
+            self._counts["duplicates"] += found.height - fresh.height
+            self._counts["merged"] += sum(isinstance(record, MergeRecord) for _, record in changes)
+            self._counts["erased"] += sum(isinstance(record, EraseRecord) for _, record in changes)
+            self._advance(len(batch), "events")
+            self._cut_off(stream, parts)
+
+    def drain_impressions(self) -> None:
+        """Move what was shown, without what erased users were."""
+        stream, parts = self._impression_stream, self._impression_parts
+        upto = self._ends[1]
+        if upto is None:
+            return
+        self._cut_off(stream, parts)
+        erasures = self._remembered.erasures()
+        entries = ((entry.id, read_impression(entry)) for entry in stream.between(parts.last, upto))
+        for batch in _groups(entries, self._part_entries):
+            first, last = batch[0][0], batch[-1][0]
+            self._set_aside("impressions", batch)
+            shown = impression_frame([record for _, record in batch if isinstance(record, ImpressionRecord)])
+            left = without_erased(shown, erasures)
+            self._add(parts, first, last, left)
+            self._counts["impressions"] += left.height
+            self._advance(len(batch), "impressions")
+            self._cut_off(stream, parts)
+
+    def finish(self) -> Collected:
+        """What was done."""
+        self._counts["left"] = len(self._event_stream) + len(self._impression_stream)
+        self._tell(self._total, self._total, "collected")
+        return Collected(**self._counts)
+
+    def _event_batches(self, upto: StreamId) -> Iterator[list[tuple[StreamId, _Record]]]:
+        """Entries for one file each; a batch may end early for the sake of `Repeatable`."""
+        batch: list[tuple[StreamId, _Record]] = []
+        repeatable = Repeatable()
+        for entry in self._event_stream.between(self._event_parts.last, upto):
+            record = read_event(entry)
+            if len(batch) == self._part_entries or not repeatable.allows(record):
+                yield batch
+                batch, repeatable = [], Repeatable()
+            repeatable.add(record)
+            batch.append((entry.id, record))
+        if batch:
+            yield batch
+
+    def _set_aside(self, stream: str, batch: Sequence[tuple[StreamId, object]]) -> None:
+        rejected = [(entry, record.reason) for entry, record in batch if isinstance(record, Unreadable)]
+        self._remembered.note_rejected(stream, rejected)
+        self._counts["rejected"] += len(rejected)
+
+    def _erase_impressions(self, entries: Sequence[StreamId]) -> None:
+        names = [entry.sortable for entry in entries]
+        erasures = self._remembered.erasures().filter(pl.col("id").is_in(names))
+        if erasures.is_empty():
+            return
+        for part in self._impression_parts.all:
+            erase_from_part(part.path, erasures)
+
+    def _add(self, parts: Parts, first: StreamId, last: StreamId, rows: pl.DataFrame) -> None:
+        # Described before the first part is there: its columns are those of the file from then on.
+        if not (self._out / SPEC_FILE).exists():
+            write_dataset_file(self._out, self._described)
+        parts.add(first, last, rows)
+        self._counts["parts"] += 1
+
+    def _advance(self, entries: int, what: str) -> None:
+        self._done += entries
+        self._tell(self._done, max(self._done, self._total), what)
+
+    def _cut_off(self, stream: Stream, parts: Parts) -> None:
+        """Remove from the stream what is in files."""
+        first = stream.first()
+        if first is None or first > parts.last:
+            return
+        if not parts.covers(first):
+            raise RunFolderError(
+                f"{parts.folder}: expected to go on behind entry {parts.last}, found entry {first} in the stream, "
+                "which was never collected here: this folder is of another Redis or prefix; name another folder"
+            )
+        self._counts["trimmed"] += stream.trim(parts.last)
+
+
+def _opened(folder: Path) -> Parts:
+    parts = Parts(folder)
+    parts.clear_partial()
+    return parts
+
+
+def _groups(entries: Iterator[_Shown], size: int) -> Iterator[list[_Shown]]:
+    batch: list[_Shown] = []
+    for entry in entries:
+        batch.append(entry)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _without_duplicates(rows: pl.DataFrame, parts: Parts, columns: EventColumns) -> pl.DataFrame:
+    """The rows less those whose user has an event of the same id, before them here or in an earlier file."""
+    key = [columns.of["user"], columns.of["event_id"]]
+    unique = rows.unique(key, keep="first", maintain_order=True)
+    wanted = unique.lazy().select(key)
+    for part in parts.all:
+        known = pl.scan_parquet(part.path, glob=False).select(key).join(wanted, on=key, how="semi").unique().collect()
+        if not known.is_empty():
+            unique = unique.join(known, on=key, how="anti", maintain_order="left")
+    return unique
+
+
+def _unsaid(line: str) -> None:
+    del line

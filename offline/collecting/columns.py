@@ -1,0 +1,143 @@
+"""The columns of what is collected: named, and timed, as the data set has them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from app.artifact.stream_records import EventRecord, ImpressionRecord
+from offline.dataset.spec import EventsSpec
+
+NO_SPLIT: Final = "collected_split"
+"""An empty column: a data set whose own split column says nothing of what is collected names this one instead."""
+
+SECONDS: Final = "seconds"
+_UNITS: Final = {SECONDS: 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
+_ROLES: Final = ("user", "item", "type", "time", "session", "query", "price", "quantity", "currency")
+_OWN: Final = ("shown_position", "request_id", "event_id", "visitor_id")
+_EVENTS: Final = pl.Schema(
+    {
+        "user": pl.String,
+        "item": pl.String,
+        "type": pl.String,
+        "time": pl.Float64,
+        "session": pl.String,
+        "query": pl.String,
+        "price": pl.Float64,
+        "quantity": pl.Float64,
+        "currency": pl.String,
+        "shown_position": pl.Int64,
+        "request_id": pl.String,
+        "event_id": pl.String,
+        "visitor_id": pl.String,
+    }
+)
+_IMPRESSIONS: Final = pl.Schema(
+    {
+        "request_id": pl.String(),
+        "user_hash": pl.String(),
+        "model_version": pl.String(),
+        "timestamp": pl.Float64(),
+        "item_ids": pl.List(pl.String),
+        "first_position": pl.Int64(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class TimeForm:
+    """How times are written: so many a second, or as points in time of a zone."""
+
+    unit: str = SECONDS
+    zone: str | None = None
+
+    @property
+    def is_datetime(self) -> bool:
+        """Whether times are no numbers."""
+        return self.unit == "datetime"
+
+    def written(self, seconds: pl.Expr) -> pl.Expr:
+        """Unix seconds in this form."""
+        if not self.is_datetime:
+            return seconds * _UNITS[self.unit]
+        instant = (seconds * 1e6).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
+        return instant if self.zone is None else instant.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
+
+    def seconds(self, written: pl.Expr) -> pl.Expr:
+        """The inverse."""
+        return written.dt.epoch("us") / 1e6 if self.is_datetime else written / _UNITS[self.unit]
+
+
+def unit_of(ratio: float) -> str:
+    """The unit of which that many are nearest to a second."""
+    return min(_UNITS, key=lambda name: abs(_UNITS[name] - ratio))
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """The column of each role and of each thing that only Aisle knows, and the form of times."""
+
+    of: dict[str, str] = field(default_factory=dict)
+    times: TimeForm = TimeForm()
+    no_split: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """All columns, in order."""
+        return [*self.of.values(), *([NO_SPLIT] if self.no_split else [])]
+
+    def seconds(self) -> pl.Expr:
+        """The unix seconds of each row."""
+        return self.times.seconds(pl.col(self.of["time"]))
+
+    def frame(self, users: Sequence[str], events: Sequence[EventRecord]) -> pl.DataFrame:
+        """A row for each event, which is that of the user beside it."""
+        rows = [
+            (
+                user,
+                event.item_id,
+                event.type,
+                event.time,
+                event.session_id,
+                event.query,
+                event.price,
+                event.quantity,
+                event.currency,
+                event.position,
+                event.request_id,
+                event.event_id,
+                event.visitor_id,
+            )
+            for user, event in zip(users, events, strict=True)
+        ]
+        table = pl.DataFrame(rows, schema=_EVENTS, orient="row").with_columns(self.times.written(pl.col("time")))
+        named = table.select(pl.col(role).alias(column) for role, column in self.of.items())
+        return named.with_columns(pl.lit(None, pl.String).alias(NO_SPLIT)) if self.no_split else named
+
+
+def event_columns(table: EventsSpec, times: TimeForm) -> EventColumns:
+    """The columns that `[events]` names. A role that shares its column with an earlier one has none of its own."""
+    taken: dict[str, str] = {}
+    for role in _ROLES:
+        column = getattr(table, role)
+        if column not in taken.values():
+            taken[role] = column
+    for name in _OWN:
+        free = name
+        while free in taken.values():
+            free = f"collected_{free}"
+        taken[name] = free
+    return EventColumns(taken, times, no_split=table.split == NO_SPLIT)
+
+
+def impression_frame(records: Sequence[ImpressionRecord]) -> pl.DataFrame:
+    """A row for each answer that was shown."""
+    rows = [
+        (each.request_id, each.user_hash, each.model_version, each.time, each.item_ids, each.first_position)
+        for each in records
+    ]
+    return pl.DataFrame(rows, schema=_IMPRESSIONS, orient="row")
+
+
+IMPRESSION_COLUMNS: Final = tuple(_IMPRESSIONS)

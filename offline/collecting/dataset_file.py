@@ -1,0 +1,190 @@
+"""The `dataset.toml` of what is collected: written once, for people to edit, and read at every pass."""
+
+import glob
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.errors import DatasetError
+from offline.collecting.base import Base, read_base
+from offline.collecting.columns import NO_SPLIT, EventColumns, TimeForm, event_columns
+from offline.collecting.durable import write_whole
+from offline.dataset.reading import find_files
+from offline.dataset.spec import SPEC_FILE, EventsSpec
+from offline.dataset.toml_text import read_toml
+
+EVENTS_FOLDER = "events"
+EVENTS_PATH = f"{EVENTS_FOLDER}/*.parquet"
+TIMES_FILE = "times.json"
+"""How the base writes times. It stands beside `dataset.toml`, which has no key for it."""
+
+_TABLES = ("events", "items", "users", "evaluation")
+_PATHS = {"items": ("path",), "users": ("path",), "evaluation": ("queries", "judgments")}
+
+
+@dataclass(frozen=True)
+class DatasetFile:
+    """What `dataset.toml` says about collected events, or is going to say."""
+
+    columns: EventColumns
+    at: str  # its place, for errors
+    notes: list[str] = field(default_factory=list)  # what people should know
+    text: str | None = None  # to be written; None when it is there
+
+
+def read_dataset_file(out: Path) -> DatasetFile:
+    """What the file that is there says.
+
+    Raises:
+        DatasetError: it is no TOML, or `[events]` is wrong.
+    """
+    toml, raw = read_toml(out / SPEC_FILE)
+    at = toml.at("events")
+    table = raw.get("events", {})
+    try:
+        # A file that lacks what `run` needs is no reason to leave events in Redis.
+        spec = EventsSpec.model_validate({"path": EVENTS_PATH, **table} if isinstance(table, dict) else table)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        place = toml.at("events", *(part for part in found["loc"] if isinstance(part, str)))
+        raise DatasetError(f"{place}: {found['msg']}, found {found['input']!r}: correct it") from None
+    return DatasetFile(event_columns(spec, _read_times(out)), at, _notes_on_paths(out, spec, at))
+
+
+def plan_dataset_file(out: Path, base: Path | None, name: str | None, items: str | None) -> DatasetFile:
+    """What the file is to say when there is something to describe.
+
+    Args:
+        out: the folder of what is collected.
+        base: a data set whose events come first, with its mapping, catalogue and evaluation.
+        name: of the data set; that of the base or of the folder otherwise.
+        items: file of the catalogue, instead of the base's.
+
+    Raises:
+        DatasetError: the base cannot be added to, or a file is missing.
+    """
+    before = None if base is None else read_base(base)
+    tables = _tables_of(before)
+    if items is not None:
+        find_files(Path.cwd(), [items], "--items")
+        tables["items"] = {"path": _moved(items, Path.cwd())}
+    events = tables.pop("events", {"path": [EVENTS_PATH]})
+    notes = [] if before is None else _notes_on(before)
+    lines = [
+        "# What users did, as `aisle-offline collect` read it from Redis. It is written once: edit it as you like, but",
+        "# leave the names of columns, which what is collected bears too.",
+        *(f"# {note}" for note in notes),
+        f"name = {_value(name or (before.spec.name if before else out.resolve().name))}",
+        "",
+        *_table("events", events),
+    ]
+    if "items" not in tables:
+        lines += ["", "# [items]                        # the catalogue; new items and text search need it"]
+        lines += ['# path = "items.parquet"']
+    for table, content in tables.items():
+        lines += ["", *_table(table, content)]
+    spec = EventsSpec.model_validate(events)
+    times = TimeForm() if before is None else before.times
+    return DatasetFile(event_columns(spec, times), f"{out / SPEC_FILE}, events", notes, "\n".join(lines) + "\n")
+
+
+def write_dataset_file(out: Path, planned: DatasetFile) -> None:
+    """Write what was planned, unless the file is there.
+
+    Raises:
+        RunFolderError: it cannot be written.
+    """
+    if planned.text is None:
+        return
+    text, times = planned.text, planned.columns.times
+    spelled = json.dumps({"unit": times.unit, "zone": times.zone})
+    write_whole(out / TIMES_FILE, lambda beside: beside.write_text(spelled + "\n", encoding="utf-8"))
+    write_whole(out / SPEC_FILE, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def _read_times(out: Path) -> TimeForm:
+    path = out / TIMES_FILE
+    return TimeForm(**json.loads(path.read_text("utf-8"))) if path.is_file() else TimeForm()
+
+
+def _tables_of(base: Base | None) -> dict[str, dict[str, Any]]:
+    """The tables of the base, their files named so that they are found from another folder."""
+    if base is None:
+        return {}
+    spec, found = base.spec, {}
+    for name in _TABLES:
+        table = getattr(spec, name)
+        if table is not None:
+            found[name] = table.model_dump(exclude_unset=True)
+    for name, keys in _PATHS.items():
+        for key in keys:
+            if key in found.get(name, {}):
+                found[name][key] = _moved(found[name][key], spec.root)
+    if spec.evaluation.task == "graded_search":
+        for key in _PATHS["evaluation"]:
+            found["evaluation"][key] = _moved(getattr(spec.evaluation, key), spec.root)
+    if "events" in found:
+        found["events"]["path"] = [*_moved(found["events"]["path"], spec.root), EVENTS_PATH]
+        if base.has_split:
+            found["events"]["split"] = NO_SPLIT
+    return {name: table for name, table in found.items() if table}
+
+
+def _notes_on(base: Base) -> list[str]:
+    notes = []
+    if base.has_split:
+        notes.append(
+            f"The split column of {base.spec.name} says nothing of collected events, so it is not used: "
+            f"cut with --split {'time:0.8' if base.has_time else 'last'}."
+        )
+    elif not base.has_time and base.spec.events is not None:
+        notes.append(f"{base.spec.name} has no times, and collected events have: cut with --split last.")
+    return notes
+
+
+def _notes_on_paths(out: Path, spec: EventsSpec, at: str) -> list[str]:
+    folder = (out / EVENTS_FOLDER).resolve()
+    for path in spec.path:
+        try:
+            found = [] if "://" in path else find_files(out, [path], at)
+        except DatasetError:
+            found = [str(out / path)]  # no part is there yet
+        if any(Path(file).resolve().parent == folder for file in found):
+            return []
+    return [f"{at}.path does not name {EVENTS_PATH!r}: add it to train on what is collected"]
+
+
+def _moved(paths: str | Sequence[str], root: Path) -> Any:
+    """The same files by absolute names."""
+    if not isinstance(paths, str):
+        return [_moved(path, root) for path in paths]
+    if "://" in paths or Path(paths).is_absolute():
+        return paths
+    is_pattern = any(mark in paths for mark in "*?[")
+    where = str(root.resolve())
+    return str(Path(glob.escape(where) if is_pattern else where) / paths)
+
+
+def _table(name: str, content: Mapping[str, Any]) -> list[str]:
+    """A table in TOML, nested ones behind it."""
+    flat = {key: value for key, value in content.items() if not isinstance(value, Mapping)}
+    lines = [f"[{name}]", *(f"{_key(key)} = {_value(value)}" for key, value in flat.items() if value is not None)]
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            lines += _table(f"{name}.{_key(key)}", value)
+    return lines
+
+
+def _key(key: str) -> str:
+    return key if key.isascii() and key.replace("-", "").replace("_", "").isalnum() else _value(key)
+
+
+def _value(value: Any) -> str:
+    """A text or a list of texts; what JSON escapes, TOML reads."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return f"[{', '.join(_value(each) for each in value)}]"

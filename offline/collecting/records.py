@@ -1,0 +1,81 @@
+"""What an entry of a stream says, or why it cannot be read."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from app.artifact.stream_records import (
+    FIELD,
+    EraseRecord,
+    EventRecord,
+    ImpressionRecord,
+    MergeRecord,
+    read_event_record,
+)
+from offline.collecting.streams import Entry
+
+_HASH: Final = re.compile(r"[0-9a-f]{16}")
+_LARGEST: Final = 2**63 - 1  # of a column of whole numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An entry to set aside. What it holds is not kept: an erasure could not find a person in it."""
+
+    reason: str
+
+
+def read_event(entry: Entry) -> EventRecord | MergeRecord | EraseRecord | Unreadable:
+    """An entry of the event stream."""
+    line = entry.fields.get(FIELD)
+    if line is None:
+        return Unreadable(_no_field())
+    try:
+        record = read_event_record(line)
+    except ValidationError as error:
+        return Unreadable(_first(error))
+    flaw = _flaw(record.time, record.position if isinstance(record, EventRecord) else None)
+    if isinstance(record, EraseRecord):
+        flaw = flaw or _flaw_of_hash(record.user_hash)
+    if isinstance(record, EventRecord) and not record.subject:
+        flaw = "expected a user_id or a visitor_id, found neither"
+    return record if flaw is None else Unreadable(flaw)
+
+
+def read_impression(entry: Entry) -> ImpressionRecord | Unreadable:
+    """An entry of the impression stream."""
+    line = entry.fields.get(FIELD)
+    if line is None:
+        return Unreadable(_no_field())
+    try:
+        record = ImpressionRecord.model_validate_json(line)
+    except ValidationError as error:
+        return Unreadable(_first(error))
+    flaw = _flaw(record.time, record.first_position)
+    if record.user_hash is not None:
+        flaw = flaw or _flaw_of_hash(record.user_hash)
+    return record if flaw is None else Unreadable(flaw)
+
+
+def _flaw(time: float, position: int | None) -> str | None:
+    if not math.isfinite(time):
+        return "time: expected unix seconds"
+    return "position: expected a smaller number" if abs(position or 0) > _LARGEST else None
+
+
+def _flaw_of_hash(user_hash: str) -> str | None:
+    return None if _HASH.fullmatch(user_hash) else "user_hash: expected 16 hexadecimal digits"
+
+
+def _no_field() -> str:
+    return f"expected the field {FIELD.decode()}, found none"
+
+
+def _first(error: ValidationError) -> str:
+    """The first finding, without what was found."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(map(str, found["loc"]))
+    return f"{place}: {found['msg']}" if place else found["msg"]

@@ -1,0 +1,144 @@
+"""What is written down beside the parts: merges, erasures, and entries that could not be read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from app.artifact.hashing import stable_hash
+from app.artifact.stream_records import EraseRecord, MergeRecord
+from offline.collecting.durable import write_whole
+from offline.collecting.streams import StreamId
+
+MERGES_FILE = "merges.parquet"
+ERASURES_FILE = "erasures.parquet"
+REJECTED_FILE = "rejected.jsonl"
+
+_MERGES = pl.Schema({"id": pl.String, "visitor_id": pl.String, "user_id": pl.String, "time": pl.Float64})
+_ERASURES = pl.Schema({"id": pl.String, "user_hash": pl.String, "time": pl.Float64})
+
+_Row = tuple[Any, ...]  # of merges
+Change = tuple[StreamId, MergeRecord | EraseRecord]
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The files in the folder of one data set. Noting the same entries twice is noting them once."""
+
+    folder: Path
+
+    def merges(self) -> pl.DataFrame:
+        """`id` of the entry, `visitor_id`, `user_id`, `time` in unix seconds; without those of erased users."""
+        return _read(self.folder / MERGES_FILE, _MERGES)
+
+    def erasures(self) -> pl.DataFrame:
+        """`id` of the entry, `user_hash` in hexadecimal digits, `time` in unix seconds up to which all is forgotten.
+
+        An erased user's hash, and those of the visitors that were merged into them: what they were shown goes too.
+        """
+        return _read(self.folder / ERASURES_FILE, _ERASURES)
+
+    def note_changes(self, changes: Sequence[Change]) -> None:
+        """Add some merges and erasures, in stream order.
+
+        Raises:
+            RunFolderError: a file cannot be written.
+        """
+        if not changes:
+            return
+        names = [entry.sortable for entry, _ in changes]
+        merges = _Merges(self.merges().filter(~pl.col("id").is_in(names)))
+        erased: list[tuple[str, str, float]] = []
+        for entry, record in changes:
+            if isinstance(record, MergeRecord):
+                merges.add((entry.sortable, record.visitor_id, record.user_id, record.time))
+            else:
+                gone = {int(record.user_hash, 16): record.time, **merges.forget(int(record.user_hash, 16))}
+                erased += [(entry.sortable, f"{user_hash:016x}", time) for user_hash, time in gone.items()]
+        # Erasures first: a merge that is forgotten tells no more whose visitor it was.
+        if erased:
+            added = pl.DataFrame(erased, schema=_ERASURES, orient="row")
+            whole = pl.concat([self.erasures(), added]).unique(["id", "user_hash"], keep="first", maintain_order=True)
+            write_whole(self.folder / ERASURES_FILE, whole.write_parquet)
+        write_whole(self.folder / MERGES_FILE, merges.table().write_parquet)
+
+    def note_rejected(self, stream: str, rejected: Sequence[tuple[StreamId, str]]) -> None:
+        """Add entries and the reason why each could not be read.
+
+        Raises:
+            RunFolderError: the file cannot be written.
+        """
+        path = self.folder / REJECTED_FILE
+        lines = path.read_text("utf-8").splitlines() if path.is_file() and rejected else []
+        known = {(found["stream"], found["id"]) for found in map(json.loads, lines)}
+        fresh = [
+            json.dumps({"stream": stream, "id": str(entry), "reason": reason}, ensure_ascii=False)
+            for entry, reason in rejected
+            if (stream, str(entry)) not in known
+        ]
+        if fresh:
+            text = "".join(f"{line}\n" for line in [*lines, *fresh])
+            write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+class _Merges:
+    """Merges in stream order, found by the hash of the user."""
+
+    def __init__(self, table: pl.DataFrame) -> None:
+        self._rows: dict[int, list[tuple[int, _Row]]] = {}  # hash of the user -> hash of the visitor, and the row
+        for row in table.iter_rows():
+            self.add(row)
+
+    def add(self, row: _Row) -> None:
+        self._rows.setdefault(stable_hash(row[2]), []).append((stable_hash(row[1]), row))
+
+    def forget(self, user_hash: int) -> dict[int, float]:
+        """Remove the merges of a user; the hashes of all visitors that led to them, and when each did."""
+        found: dict[int, float] = {}
+        waiting = [user_hash]
+        while waiting:
+            for visitor, row in self._rows.pop(waiting.pop(), []):
+                found[visitor] = max(row[3], found.get(visitor, row[3]))
+                waiting.append(visitor)
+        for user, rows in self._rows.items():
+            self._rows[user] = [(visitor, row) for visitor, row in rows if visitor != user_hash]
+        return found
+
+    def table(self) -> pl.DataFrame:
+        rows = sorted(row for rows in self._rows.values() for _, row in rows)
+        return pl.DataFrame(rows, schema=_MERGES, orient="row")
+
+
+def without_erased(rows: pl.DataFrame, erasures: pl.DataFrame) -> pl.DataFrame:
+    """The impressions that are left: those without a user, and those later than their user's erasure."""
+    until = erasures.group_by("user_hash").agg(pl.col("time").max().alias("until"))
+    return (
+        rows.join(until, on="user_hash", how="left", maintain_order="left")
+        .filter(pl.col("until").is_null() | (pl.col("timestamp") > pl.col("until")))
+        .select(rows.columns)
+    )
+
+
+def erase_from_part(path: Path, erasures: pl.DataFrame) -> bool:
+    """Remove erased users' impressions from one file, if it has any; whether it had.
+
+    Raises:
+        RunFolderError: it cannot be written.
+    """
+    users = erasures.select("user_hash").unique().lazy()
+    found = pl.scan_parquet(path, glob=False).select("user_hash", "timestamp").join(users, on="user_hash", how="semi")
+    if found.head(1).collect().is_empty():
+        return False
+    rows = pl.read_parquet(path, glob=False)
+    left = without_erased(rows, erasures)
+    if left.height == rows.height:
+        return False
+    write_whole(path, left.write_parquet)
+    return True
+
+
+def _read(path: Path, schema: pl.Schema) -> pl.DataFrame:
+    return pl.read_parquet(path, glob=False) if path.is_file() else pl.DataFrame(schema=schema)

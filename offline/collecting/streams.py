@@ -1,0 +1,95 @@
+"""Reading a stream in order, up to a given entry, and cutting off what is on disk."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import redis
+
+_AT_ONCE = 10_000  # entries in one exchange
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class StreamId:
+    """The id of an entry: Redis's milliseconds, and a number within them."""
+
+    ms: int
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """The inverse of `str` and of `sortable`; `None` for anything else."""
+        found = re.fullmatch(r"(\d+)-(\d+)", text)
+        return None if found is None else cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.seq}"
+
+    @property
+    def sortable(self) -> str:
+        """The same so wide that names sort as ids do."""
+        return f"{self.ms:015d}-{self.seq:010d}"
+
+    def next(self) -> "StreamId":
+        """The smallest larger id."""
+        return StreamId(self.ms, self.seq + 1)
+
+
+START = StreamId(0, 0)  # no entry has it
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a stream."""
+
+    id: StreamId
+    fields: dict[bytes, bytes]
+
+
+class Stream:
+    """One stream in Redis.
+
+    Args:
+        client: of the store.
+        key: of the stream.
+    """
+
+    def __init__(self, client: redis.Redis, key: bytes) -> None:
+        self._client = client
+        self._key = key
+
+    def __len__(self) -> int:
+        found: Any = self._client.xlen(self._key)
+        return int(found)
+
+    def first(self) -> StreamId | None:
+        """The id of the oldest entry."""
+        found: Any = self._client.xrange(self._key, count=1)
+        return _id_of(found[0][0]) if found else None
+
+    def last(self) -> StreamId | None:
+        """The id of the newest entry."""
+        found: Any = self._client.xrevrange(self._key, count=1)
+        return _id_of(found[0][0]) if found else None
+
+    def between(self, after: StreamId, upto: StreamId) -> Iterator[Entry]:
+        """The entries after `after` up to and with `upto`, in order."""
+        begin = after
+        while True:
+            found: Any = self._client.xrange(self._key, str(begin.next()), str(upto), count=_AT_ONCE)
+            for name, fields in found:
+                begin = _id_of(name)
+                yield Entry(begin, fields)
+            if len(found) < _AT_ONCE:
+                return
+
+    def trim(self, upto: StreamId) -> int:
+        """Remove the entries up to and with `upto`; how many those were."""
+        removed: Any = self._client.xtrim(self._key, minid=str(upto.next()), approximate=False)
+        return int(removed)
+
+
+def _id_of(name: bytes) -> StreamId:
+    ms, _, seq = name.decode().partition("-")
+    return StreamId(int(ms), int(seq))

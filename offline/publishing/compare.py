@@ -1,0 +1,73 @@
+"""Read a publication back, and compare it with the bundle."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import redis
+
+from app.artifact.redis_keys import Keys
+from app.artifact.user_records import EVENT
+from offline.publishing.erasures import erasures_among
+from offline.publishing.user_seeds import UserSeed, UserWriter
+
+_ITEM_BYTES: Final = 8
+_KINDS: Final = ("recent events", "items seen", "items purchased", "long vector")
+
+
+def differing_users(
+    client: redis.Redis, keys: Keys, writer: UserWriter, seeds: Sequence[UserSeed], cut: float | None, keep_events: int
+) -> dict[int, str]:
+    """The users of whom the store lacks something, and what. Who was erased since the cut need not be there.
+
+    What came since is no difference: further events and items, and old events that made room for them.
+    """
+    names = [name for seed in seeds for name in writer.names_of(seed.user_hash)]
+    hashes = [seed.user_hash for seed in seeds]
+    with client.pipeline(transaction=False) as pipe:
+        pipe.mget(names)
+        pipe.hmget(keys.erased, [user_hash.to_bytes(8, "little") for user_hash in hashes])  # last, to know all of them
+        values, times = pipe.execute()
+    erased = erasures_among(hashes, times, cut)
+    found = {}
+    for at, seed in enumerate(seeds):
+        if seed.user_hash not in erased:
+            kind = _difference(seed, values[4 * at : 4 * at + 4], keep_events)
+            if kind is not None:
+                found[seed.user_hash] = kind
+    return found
+
+
+def differing_items(client: redis.Redis, seeds: dict[bytes, bytes]) -> int:
+    """How many items the store has no vector of, or another one."""
+    values: Any = client.mget(list(seeds))
+    return sum(stored != given for stored, given in zip(values, seeds.values(), strict=True))
+
+
+def _difference(seed: UserSeed, stored: Sequence[bytes | None], keep_events: int) -> str | None:
+    events, seen, purchased, vector = stored
+    agrees = (
+        _has_events(events or b"", seed.events, keep_events),
+        _has_all(seen or b"", seed.seen, _ITEM_BYTES),
+        _has_all(purchased or b"", seed.purchased, _ITEM_BYTES),
+        seed.long_vector is None or vector == seed.long_vector,
+    )
+    return next((kind for kind, is_equal in zip(_KINDS, agrees, strict=True) if not is_equal), None)
+
+
+def _has_all(stored: bytes, given: bytes, width: int) -> bool:
+    return stored == given or set(_words(given, width)) <= set(_words(stored, width))
+
+
+def _has_events(stored: bytes, given: bytes, keep_events: int) -> bool:
+    if stored == given:
+        return True
+    wanted, there = _words(given, EVENT.itemsize), _words(stored, EVENT.itemsize)
+    known = set(there)
+    missing = [at for at, record in enumerate(wanted) if record not in known]
+    # Newer events push out the oldest: no others may be missing, and only where there are as many as there can be.
+    made_room = missing == list(range(len(missing))) and len(there) >= min(keep_events, len(wanted))
+    return not missing or made_room
+
+
+def _words(text: bytes, width: int) -> list[bytes]:
+    return [text[at : at + width] for at in range(0, len(text), width)]

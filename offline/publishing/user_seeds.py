@@ -1,0 +1,154 @@
+"""What the store is to hold of each user of a bundle: recent events, items seen and purchased, the long vector."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import redis
+
+from app.artifact.redis_keys import Keys
+from app.artifact.user_records import EVENT, pack_events, pack_items, pack_long_vectors
+from app.stores.scripts import script
+from offline.publishing.contents import Contents
+from offline.publishing.erasures import erasures_among, find_erased
+
+_ITEM_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class UserSeed:
+    """One user as of the bundle's cut; each record as the store keeps it."""
+
+    user_hash: int
+    events: bytes
+    seen: bytes
+    purchased: bytes
+    long_vector: bytes | None
+
+
+class UserSeeds:
+    """Every user of a bundle, by ascending hash.
+
+    Args:
+        contents: of the bundle.
+        keep_events: events a user at most, the newest.
+    """
+
+    def __init__(self, contents: Contents, keep_events: int) -> None:
+        self._states = contents.states
+        self._item_hashes = contents.item_hashes
+        self._keep = keep_events
+        self.long_vectors = int((contents.states.long_weights > 0).sum())
+
+    def __len__(self) -> int:
+        return len(self._states.hashes)
+
+    def part(self, start: int, stop: int) -> list[UserSeed]:
+        """The users from place `start` up to `stop`."""
+        states = self._states
+        users = slice(start, min(stop, len(self)))
+        hashes = states.hashes[users].tolist()
+        events, ends = self._events(users)
+        seen, purchased, seen_ends, purchased_ends = self._items(users)
+        vectors = self._long_vectors(users)
+        return [
+            UserSeed(
+                user_hash,
+                events[max(ends[at], ends[at + 1] - self._keep) * EVENT.itemsize : ends[at + 1] * EVENT.itemsize],
+                seen[seen_ends[at] * _ITEM_BYTES : seen_ends[at + 1] * _ITEM_BYTES],
+                purchased[purchased_ends[at] * _ITEM_BYTES : purchased_ends[at + 1] * _ITEM_BYTES],
+                vectors[at],
+            )
+            for at, user_hash in enumerate(hashes)
+        ]
+
+    def _events(self, users: slice) -> tuple[bytes, list[int]]:
+        """Records of all events of some users, and where those of each begin and end, in records."""
+        states = self._states
+        offsets = states.event_offsets[users.start : users.stop + 1]
+        flat = slice(int(offsets[0]), int(offsets[-1]))
+        records = pack_events(
+            self._item_hashes[states.event_rows[flat]], states.event_types[flat], states.event_times[flat]
+        )
+        return records.tobytes(), (offsets - offsets[0]).tolist()
+
+    def _items(self, users: slice) -> tuple[bytes, bytes, list[int], list[int]]:
+        """Items seen, items purchased, and where those of each user begin and end, in items."""
+        states = self._states
+        offsets = states.seen_offsets[users.start : users.stop + 1]
+        flat = slice(int(offsets[0]), int(offsets[-1]))
+        hashes, bought = self._item_hashes[states.seen_rows[flat]], states.seen_purchased[flat]
+        ends = offsets - offsets[0]
+        bought_ends = np.concatenate([[0], np.cumsum(bought)])[ends]
+        return pack_items(hashes), pack_items(hashes[bought]), ends.tolist(), bought_ends.tolist()
+
+    def _long_vectors(self, users: slice) -> list[bytes | None]:
+        states = self._states
+        weights = states.long_weights[users]
+        known = weights > 0
+        packed = iter(
+            pack_long_vectors(states.long_vectors[users][known], states.long_scales[users][known], weights[known])
+        )
+        return [next(packed) if has_one else None for has_one in known.tolist()]
+
+
+class UserWriter:
+    """Writes users to the store, without overwriting what is newer there.
+
+    Args:
+        client: of the store.
+        keys: its keys.
+        contents: of the bundle, whose version and cut count.
+        keep_events: events kept a user.
+        live_s: seconds that the keys of users live; 0 for ever.
+    """
+
+    def __init__(self, client: redis.Redis, keys: Keys, contents: Contents, keep_events: int, live_s: int) -> None:
+        self._client = client
+        self._keys = keys
+        self._version = contents.version
+        self._cut = contents.manifest.cut
+        self._kept = (keep_events, live_s)
+        self._source = script("merge")
+        self._digest: Any = client.script_load(self._source)
+
+    def write(self, seeds: Sequence[UserSeed]) -> None:
+        """Write some users in one exchange; those who were erased since the cut are left out."""
+        erased = find_erased(self._client, self._keys, [seed.user_hash for seed in seeds], self._cut)
+        wanted = [seed for seed in seeds if seed.user_hash not in erased]
+        try:
+            since = self._send(wanted)
+        except redis.exceptions.NoScriptError:  # the server was restarted meanwhile
+            self._client.script_load(self._source)
+            since = self._send(wanted)
+        # Who was erased while the exchange was under way was brought back by it.
+        brought_back = [name for user_hash in since for name in self.names_of(user_hash)]
+        if brought_back:
+            self._client.unlink(*brought_back)
+
+    def names_of(self, user_hash: int) -> list[bytes]:
+        """The keys of a user: recent events, seen, purchased, long vector."""
+        keys = self._keys
+        version = self._version
+        return [
+            keys.events(user_hash),
+            keys.seen(user_hash),
+            keys.purchased(user_hash),
+            keys.long_vector(version, user_hash),
+        ]
+
+    def _send(self, seeds: Sequence[UserSeed]) -> set[int]:
+        """Those of the users who are erased by the time they are written."""
+        if not seeds:
+            return set()
+        hashes = [seed.user_hash for seed in seeds]
+        with self._client.pipeline(transaction=False) as pipe:
+            for seed in seeds:
+                *names, vector = self.names_of(seed.user_hash)
+                pipe.evalsha(self._digest, len(names), *names, *self._kept, seed.events, seed.seen, seed.purchased)
+                if seed.long_vector is not None:
+                    pipe.set(vector, seed.long_vector)
+            pipe.hmget(self._keys.erased, [user_hash.to_bytes(8, "little") for user_hash in hashes])
+            times = pipe.execute()[-1]
+        return erasures_among(hashes, times, self._cut)

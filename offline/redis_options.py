@@ -1,0 +1,108 @@
+"""How a command of the job reaches Redis: its options, the connection, and its errors in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import redis
+import typer
+
+from app.artifact.redis_keys import Keys
+from app.errors import StoreUnavailable
+from app.stores.redis_gate import kind_of
+from app.stores.redis_link import EXPECTED, RedisAddress, open_sync, shown
+
+# The variables are the service's own, so that both find the same keys.
+RedisUrl = Annotated[str, typer.Option("--redis", envvar="AISLE_REDIS", help=f"Address of the store: {EXPECTED}.")]
+RedisPrefix = Annotated[
+    str, typer.Option("--prefix", envvar="AISLE_REDIS_PREFIX", help="What all keys begin with, as in the service.")
+]
+RedisUsername = Annotated[
+    str | None, typer.Option("--redis-username", envvar="AISLE_REDIS_USERNAME", help="ACL user; goes before the URL's.")
+]
+RedisPassword = Annotated[
+    str | None,
+    typer.Option(
+        "--redis-password",
+        envvar="AISLE_REDIS_PASSWORD",
+        help="Goes before the URL's. Other people on this machine may see what is typed here: set the variable.",
+    ),
+]
+RedisDb = Annotated[
+    int | None, typer.Option("--redis-db", envvar="AISLE_REDIS_DB", min=0, help="Database; goes before the URL's.")
+]
+RedisCaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--redis-ca-file",
+        envvar="AISLE_REDIS_CA_FILE",
+        exists=True,
+        dir_okay=False,
+        help="Certificates of who signed the server's, for rediss://; else the system's.",
+    ),
+]
+
+_TIMEOUT_S: Final = 60.0  # of one exchange: hundreds of users, or thousands of entries
+
+_ADVICE: Final = {
+    "wrong_password": "it does not accept the user and password (wrong_password): "
+    "set AISLE_REDIS_USERNAME and AISLE_REDIS_PASSWORD",
+    "no_permission": "the user may not do all that is needed (no_permission): extend its ACL",
+    "loading": "it is still loading its data (loading): wait until it answers",
+    "read_only": "it is read-only (read_only): give the address of the primary",
+    "out_of_memory": "it is out of memory (out_of_memory): raise its maxmemory",
+    "disk_error": "it cannot write to its disk (disk_error): free space there",
+    "timeout": f"it did not answer within {_TIMEOUT_S:.0f} seconds (timeout): see what keeps it busy",
+    "connection": "it cannot be reached (connection): see whether it runs, and correct the address",
+}
+
+
+def address_of(
+    url: str,
+    username: str | None = None,
+    password: str | None = None,
+    db: int | None = None,
+    ca_file: Path | None = None,
+) -> RedisAddress:
+    """Where the options say that Redis is."""
+    ca = None if ca_file is None else str(ca_file)
+    return RedisAddress(url, username, password, db, ca, timeout_s=_TIMEOUT_S)
+
+
+def keys_of(prefix: str) -> Keys:
+    """The keys that the options mean.
+
+    Raises:
+        BadParameter: there is no prefix.
+    """
+    if not prefix:
+        raise typer.BadParameter("expected at least one character, such as ai:", param_hint="--prefix")
+    return Keys(prefix.encode())
+
+
+@contextmanager
+def connected(address: RedisAddress) -> Iterator[redis.Redis]:
+    """A client for a while; the one seam at which errors of Redis become ours.
+
+    Raises:
+        SettingsError: the address cannot be understood.
+        StoreUnavailable: Redis cannot be reached, or refused; names the address and what to do.
+    """
+    client = open_sync(address)
+    try:
+        yield client
+    except redis.RedisError as error:
+        kind = kind_of(error)
+        advice = _ADVICE.get(kind, f"it refused a command ({_code_of(error)}): Redis 6.2 or newer is needed")
+        raise StoreUnavailable(
+            f"{shown(address.url)}: {advice}. What was done before is kept: run the same command again to go on"
+        ) from error
+    finally:
+        client.close()
+
+
+def _code_of(error: redis.RedisError) -> str:
+    """The word that Redis begins a refusal with, never its text."""
+    word = str(error).partition(" ")[0]
+    return word if word.isalpha() and word.isupper() else type(error).__name__

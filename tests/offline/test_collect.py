@@ -1,0 +1,745 @@
+"""What the service wrote to Redis ends up in files once, in the order of the stream, and as data that the job reads."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import redis
+from pydantic import BaseModel
+from redis_process import RedisProcess
+
+from app.artifact.hashing import stable_hash
+from app.artifact.redis_keys import Keys
+from app.artifact.stream_records import FIELD, EraseRecord, EventRecord, ImpressionRecord, MergeRecord
+from app.errors import DatasetError, RunFolderError
+from offline.collecting.collect import Collected, collect
+from offline.dataset.ingest import ingest
+from offline.dataset.spec import load_spec
+
+COMMAND = [sys.executable, "-c", "from offline.cli import cli; cli()"]
+
+
+@pytest.fixture
+def client(redis_server: RedisProcess) -> Iterator[redis.Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def keys(redis_prefix: str) -> Keys:
+    return Keys(redis_prefix.encode())
+
+
+@pytest.fixture
+def send(client: redis.Redis, keys: Keys) -> Callable[..., None]:
+    """Adds records to the streams, as the service does."""
+
+    def to_streams(*records: BaseModel) -> None:
+        for record in records:
+            stream = keys.impression_stream if isinstance(record, ImpressionRecord) else keys.event_stream
+            client.xadd(stream, {FIELD: record.model_dump_json()})
+
+    return to_streams
+
+
+@pytest.fixture
+def run(client: redis.Redis, keys: Keys) -> Callable[..., Collected]:
+    """One pass into a folder."""
+
+    def one_pass(out: Path, **options: Any) -> Collected:
+        return collect(client, keys, out, **options)
+
+    return one_pass
+
+
+def event(event_id: str, user: str = "u", at: float = 100.0, **fields: Any) -> EventRecord:
+    """A view by a user, or by a visitor when the id begins with v."""
+    who = {"visitor_id" if user.startswith("v") else "user_id": user}
+    return EventRecord(**{"event_id": event_id, "type": "view", "item_id": "p1", "time": at} | who | fields)
+
+
+def merge(visitor: str, user: str, at: float = 100.0) -> MergeRecord:
+    return MergeRecord(visitor_id=visitor, user_id=user, time=at)
+
+
+def erase(user: str, at: float = 100.0) -> EraseRecord:
+    return EraseRecord(user_hash=f"{stable_hash(user):016x}", time=at)
+
+
+def shown(request_id: str, user: str | None = "u", at: float = 100.0) -> ImpressionRecord:
+    user_hash = None if user is None else f"{stable_hash(user):016x}"
+    return ImpressionRecord(
+        request_id=request_id, user_hash=user_hash, model_version="m1", time=at, item_ids=["p2", "p1"]
+    )
+
+
+def rows_in(folder: Path) -> pl.DataFrame:
+    """All rows of all parts, oldest first."""
+    return pl.concat([pl.read_parquet(path, glob=False) for path in sorted(folder.glob("*.parquet"))])
+
+
+def owners(out: Path) -> list[tuple[str, str]]:
+    """Event id and user of every event, in order."""
+    return list(rows_in(out / "events").select("event_id", "user_id").iter_rows())
+
+
+def requests(out: Path) -> list[str]:
+    return rows_in(out / "impressions").get_column("request_id").to_list()
+
+
+def ingested(out: Path, to: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+    summary: Any = ingest(load_spec(out), to)
+    return pl.read_parquet(to / "events.parquet"), summary
+
+
+def test_collected_events_are_a_data_set_that_ingest_reads(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    full = event(
+        "e1",
+        at=1_700_000_000.25,
+        type="purchase",
+        visitor_id="v1",
+        session_id="s1",
+        query="red shoes",
+        request_id="r1",
+        position=3,
+        quantity=2.0,
+        price=9.5,
+        currency="EUR",
+    )
+    send(full, event("e2", "v2", 1_700_000_001.0, type="cart"), shown("r1"), shown("r2", None))
+    out = tmp_path / "growing"
+    result = run(out)
+    assert result == Collected(events=2, impressions=2, trimmed=4, parts=2)
+    assert rows_in(out / "events").row(0, named=True) == {
+        "user_id": "u",
+        "item_id": "p1",
+        "event_type": "purchase",
+        "timestamp": 1_700_000_000.25,
+        "session_id": "s1",
+        "query": "red shoes",
+        "price": 9.5,
+        "quantity": 2.0,
+        "currency": "EUR",
+        "shown_position": 3,
+        "request_id": "r1",
+        "event_id": "e1",
+        "visitor_id": "v1",
+    }
+    assert rows_in(out / "impressions").row(0, named=True) == {
+        "request_id": "r1",
+        "user_hash": f"{stable_hash('u'):016x}",
+        "model_version": "m1",
+        "timestamp": 100.0,
+        "item_ids": ["p2", "p1"],
+        "first_position": 1,
+    }
+    spec = load_spec(out)
+    assert (spec.name, spec.items) == ("growing", None)
+    events, summary = ingested(out, tmp_path / "ingested")
+    assert summary["events"]["kept"] == 2
+    assert events.select("user_id", "type", "time", "price").rows() == [
+        ("u", 3, 1_700_000_000.25, 9.5),
+        ("v2", 2, 1_700_000_001.0, None),
+    ]
+
+
+def test_names_of_parts_sort_as_their_entries_do(
+    client: redis.Redis, keys: Keys, run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    for entry in ("9-1", "9-2", "9-10", "10-0", "1700000000000-0"):
+        client.xadd(keys.event_stream, {FIELD: event(entry).model_dump_json()}, id=entry)
+    assert run(tmp_path / "out", part_entries=2).parts == 3
+    found = sorted(path.name for path in (tmp_path / "out" / "events").iterdir())
+    assert found == [
+        "000000000000009-0000000001_000000000000009-0000000002.parquet",
+        "000000000000009-0000000010_000000000000010-0000000000.parquet",
+        "001700000000000-0000000000_001700000000000-0000000000.parquet",
+    ]
+    assert [name for name, _ in owners(tmp_path / "out")] == ["9-1", "9-2", "9-10", "10-0", "1700000000000-0"]
+
+
+def test_with_nothing_to_collect_nothing_is_written(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    assert run(tmp_path / "out", say=said.append) == Collected()
+    assert said == ["nothing to collect"]
+    assert not (tmp_path / "out" / "dataset.toml").exists()
+    send(event("e1"))
+    assert run(tmp_path / "out").events == 1
+    assert run(tmp_path / "out", say=said.append) == Collected()
+    assert said == ["nothing to collect"] * 2
+    assert ingested(tmp_path / "out", tmp_path / "ingested")[0].height == 1
+
+
+class Stopped(Exception):
+    """Somebody pulled the plug."""
+
+
+def stop(done: int, total: int, what: str) -> None:
+    raise Stopped
+
+
+def test_stopped_between_writing_and_trimming_nothing_is_lost_or_repeated(
+    client: redis.Redis, keys: Keys, send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    send(*(event(f"e{number}") for number in range(5)), shown("r1"), shown("r2"))
+    for _ in range(3):
+        with pytest.raises(Stopped):
+            run(tmp_path / "out", part_entries=2, progress=stop)
+    assert client.xlen(keys.event_stream) == 1  # each pass trims what the one before had written
+    result = run(tmp_path / "out", part_entries=2)
+    assert result.left == 0
+    assert [name for name, _ in owners(tmp_path / "out")] == [f"e{number}" for number in range(5)]
+    assert requests(tmp_path / "out") == ["r1", "r2"]
+
+
+def test_killed_at_any_moment_every_event_is_there_once(
+    client: redis.Redis, keys: Keys, redis_server: RedisProcess, redis_prefix: str, tmp_path: Path
+) -> None:
+    with client.pipeline(transaction=False) as pipe:
+        for number in range(4_000):
+            pipe.xadd(keys.event_stream, {FIELD: event(f"e{number}", f"u{number % 7}").model_dump_json()})
+        pipe.execute()
+    out = tmp_path / "out"
+    code = (
+        "import redis, sys; from pathlib import Path; from app.artifact.redis_keys import Keys; "
+        "from offline.collecting.collect import collect; "
+        "collect(redis.Redis.from_url(sys.argv[1]), Keys(sys.argv[2].encode()), Path(sys.argv[3]), part_entries=10)"
+    )
+    for kill_at in (3, 40, 90):
+        process = subprocess.Popen([sys.executable, "-c", code, redis_server.url, redis_prefix, str(out)])
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if len(list((out / "events").glob("*.parquet"))) >= kill_at:
+                break
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert process.returncode == -signal.SIGKILL
+    left = client.xlen(keys.event_stream)
+    assert 0 < left < 4_000
+    assert collect(client, keys, out).left == 0
+    assert [name for name, _ in owners(out)] == [f"e{number}" for number in range(4_000)]
+    assert not list(out.rglob("*.partial"))
+
+
+def test_an_event_id_counts_once_a_user_in_a_part_and_across_parts(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    send(event("e1"), event("e1"), event("e1", "w"), event("e2"))
+    first = run(tmp_path / "out", part_entries=2)
+    send(event("e2"), event("e1", "w"), event("e3"))
+    second = run(tmp_path / "out")
+    assert (first.events, first.duplicates, second.events, second.duplicates) == (3, 1, 1, 2)
+    assert owners(tmp_path / "out") == [("e1", "u"), ("e1", "w"), ("e2", "u"), ("e3", "u")]
+
+
+def test_a_visitors_events_before_the_merge_become_the_users(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    send(event("e1", "v1"), event("e2", "v2"))
+    run(out, part_entries=1)
+    second = sorted((out / "events").iterdir())[1]
+    before = second.stat()
+    send(event("e3", "v1"), merge("v1", "ada"), event("e4", "v1"), event("e1", "ada"))
+    result = run(out)
+    assert (result.events, result.duplicates, result.merged) == (2, 1, 1)
+    assert owners(out) == [("e1", "ada"), ("e2", "v2"), ("e3", "ada"), ("e4", "v1")]
+    assert rows_in(out / "events").get_column("visitor_id").to_list() == ["v1", "v2", "v1", "v1"]
+    assert second.stat() == before  # no row of it is about the visitor
+    merges = pl.read_parquet(out / "merges.parquet")
+    assert merges.select("visitor_id", "user_id", "time").rows() == [("v1", "ada", 100.0)]
+
+
+def test_a_later_merge_adds_to_those_before(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    for visitor in ("v1", "v2"):
+        send(merge(visitor, "ada"))
+        run(tmp_path / "out")
+    assert pl.read_parquet(tmp_path / "out" / "merges.parquet").get_column("visitor_id").to_list() == ["v1", "v2"]
+
+
+def test_an_erased_user_is_gone_from_all_files(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    send(event("e1", "ada"), event("e2", "bo"), event("e3", "v1"), shown("r1", "ada"), shown("r2", "bo"))
+    send(shown("r3", "v1", 49.0), shown("r4", "v1", 51.0), shown("r5", None))
+    run(out)
+    send(merge("v1", "ada", 50.0), event("e4", "ada", 150.0), event("e5", "ada"), erase("ada", 100.0))
+    send(event("e6", "ada", 99.0), shown("r6", "ada", 99.0), shown("r7", "ada", 101.0))
+    result = run(out)
+    assert (result.erased, result.events, result.impressions) == (1, 2, 1)
+    assert owners(out) == [("e2", "bo"), ("e4", "ada"), ("e6", "ada")]
+    assert requests(out) == ["r2", "r4", "r5", "r7"]
+    assert pl.read_parquet(out / "merges.parquet").height == 0
+    send(shown("r8", "ada", 90.0), shown("r9", "ada", 110.0))  # what an answer showed may arrive late
+    run(out)
+    assert requests(out)[-2:] == ["r7", "r9"]
+    for path in out.rglob("*"):
+        assert path.is_dir() or b"v1" not in path.read_bytes() or path.parent.name == "impressions"
+
+
+def test_files_without_rows_of_the_erased_user_stay_as_they_are(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    send(event("e1", "ada"), event("e2", "bo"), shown("r1", "ada"), shown("r2", "bo"))
+    run(out, part_entries=1)
+    others = [sorted((out / folder).iterdir())[1] for folder in ("events", "impressions")]
+    before = [path.stat() for path in others]
+    send(erase("ada"))
+    run(out)
+    assert [path.stat() for path in others] == before
+    assert (owners(out), requests(out)) == ([("e2", "bo")], ["r2"])
+
+
+def sequential(records: Sequence[BaseModel]) -> list[tuple[str, str]]:
+    """The slow obvious way: event id and user of what is left of a stream."""
+    rows: list[tuple[str, str, float]] = []
+    for record in records:
+        if isinstance(record, EventRecord):
+            if not any(row[:2] == (record.event_id, record.subject) for row in rows):
+                rows.append((record.event_id, record.subject, record.time))
+        elif isinstance(record, MergeRecord):
+            rows = [(name, record.user_id if user == record.visitor_id else user, at) for name, user, at in rows]
+        elif isinstance(record, EraseRecord):
+            gone = int(record.user_hash, 16)
+            rows = [row for row in rows if stable_hash(row[1]) != gone or row[2] > record.time]
+    return [row[:2] for row in rows]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_files_say_what_following_the_stream_entry_by_entry_says_however_often_it_fails(
+    client: redis.Redis, keys: Keys, send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    people = ["v1", "v2", "v3", "ada", "bo"]
+    sent: list[BaseModel] = []
+    out, failures = tmp_path / "out", 0
+    for turn in range(6):
+        records: list[BaseModel] = []
+        for number in range(30):
+            one, other = rng.choice(people, 2, replace=False)
+            at = float(rng.integers(0, 100))
+            kind = rng.random()
+            if kind < 0.7:
+                records.append(event(f"e{turn}-{number}", str(one), at))
+            else:
+                records.append(merge(str(one), str(other), at) if kind < 0.9 else erase(str(one), at))
+        send(*records)
+        sent += records
+        part_entries = int(rng.integers(5, 40))
+        # Folders in the place of a part to come: all is done to the earlier parts, and then it cannot be written.
+        entries = [padded(name) for name, _ in client.xrange(keys.event_stream)]
+        begin = 0 if turn == 0 else int(rng.integers(0, len(entries)))
+        blocked = [
+            out / "events" / f"{first}_{last}.parquet"
+            for place, first in enumerate(entries[begin:], start=begin)
+            for last in entries[place:]
+        ]
+        for path in blocked:
+            path.mkdir(parents=True)
+        try:
+            run(out, part_entries=part_entries)
+        except RunFolderError:
+            failures += 1
+        for path in blocked:
+            path.rmdir()
+        send(late := event(f"late{turn}", "v1", 50.0))
+        sent.append(late)
+        assert run(out, part_entries=part_entries).left == 0
+        assert owners(out) == sequential(sent)
+    assert failures
+
+
+def test_rows_that_became_an_erased_users_after_the_erasure_stay_when_a_failed_pass_is_repeated(
+    client: redis.Redis, keys: Keys, send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    send(event("e1", "v1", 5.0), event("e2", "ada", 5.0))
+    run(tmp_path)
+    send(erase("ada", 100.0), merge("v1", "ada"))
+    entries = [padded(name) for name, _ in client.xrange(keys.event_stream)]
+    blocked = [tmp_path / "events" / f"{first}_{last}.parquet" for first in entries for last in entries]
+    for path in blocked:
+        path.mkdir()
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        run(tmp_path)
+    for path in blocked:
+        path.rmdir()
+    run(tmp_path)
+    assert owners(tmp_path) == [("e1", "ada")]
+
+
+def padded(entry: bytes) -> str:
+    ms, _, seq = entry.decode().partition("-")
+    return f"{int(ms):015d}-{int(seq):010d}"
+
+
+def test_what_cannot_be_read_is_set_aside_and_stops_nothing(
+    client: redis.Redis, keys: Keys, send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    good = event("e1").model_dump()
+    bad: list[dict[bytes, bytes]] = [
+        {b"other": b"x"},
+        {FIELD: b"{not json with a secret-name"},
+        {FIELD: json.dumps({"kind": "wish", "user_id": "secret-name"}).encode()},
+        {FIELD: json.dumps(good | {"type": "secret-name"}).encode()},
+        {FIELD: json.dumps(good | {"user_id": None}).encode()},
+        {FIELD: json.dumps(good | {"time": float("inf")}).encode()},
+        {FIELD: json.dumps(good | {"position": 2**64}).encode()},
+        {FIELD: EraseRecord(user_hash="secret-name", time=1.0).model_dump_json().encode()},
+    ]
+    send(event("e1"))
+    for fields in bad:
+        client.xadd(keys.event_stream, fields)
+    send(event("e2"))
+    client.xadd(keys.impression_stream, {FIELD: b"[]"})
+    names = [name.decode() for name, _ in client.xrange(keys.event_stream)][1:-1]
+    with pytest.raises(Stopped):
+        run(tmp_path, part_entries=len(bad), progress=stop)
+    result = run(tmp_path)
+    assert (result.events, result.rejected, result.left) == (1, 2, 0)
+    assert [name for name, _ in owners(tmp_path)] == ["e1", "e2"]
+    text = (tmp_path / "rejected.jsonl").read_text()
+    assert "secret-name" not in text
+    found = [json.loads(line) for line in text.splitlines()]
+    assert [each["id"] for each in found if each["stream"] == "events"] == names
+    assert [each["stream"] for each in found].count("impressions") == 1
+    assert found[0]["reason"] == "expected the field j, found none"
+    assert all(each["reason"] for each in found)
+
+
+def test_a_pass_ends_where_the_streams_ended_when_it_began(
+    client: redis.Redis, keys: Keys, send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    send(*(event(f"e{number}") for number in range(10)), shown("r1"))
+    told: list[tuple[int, int]] = []
+
+    def come(done: int, total: int, what: str) -> None:
+        told.append((done, total))
+        send(event(f"new{len(told)}"), shown(f"new{len(told)}"))
+
+    result = run(tmp_path, part_entries=2, progress=come)
+    assert (result.events, result.impressions, result.trimmed) == (10, 1, 11)
+    assert told == [(2, 11), (4, 11), (6, 11), (8, 11), (10, 11), (11, 11), (11, 11)]
+    assert client.xlen(keys.event_stream) == len(told)
+    assert run(tmp_path).events == len(told)
+
+
+def mapped_base(folder: Path, times: Sequence[Any], name: str = "old.parquet", toml: str = "", **columns: Any) -> Path:
+    """A data set of a shop with names of its own."""
+    folder.mkdir()
+    rows = {
+        "visitor_id": list(range(len(times))),
+        "sku": ["p1"] * len(times),
+        "act": ["look", "buy"] * (len(times) // 2),
+        "at": times,
+    }
+    table = pl.DataFrame(rows | columns)
+    table.write_parquet(folder / name) if name.endswith(".parquet") else table.write_csv(folder / name)
+    (folder / "dataset.toml").write_text(
+        f"""name = "old shop"
+[events]
+path = "{name.replace("old", "*")}"
+user = "visitor_id"
+item = "sku"
+type = "act"
+time = "at"
+{toml}
+[events.types]
+look = "view"
+"buy-it now" = "purchase"
+buy = "purchase"
+[evaluation]
+mask = ["purchased", "seen"]
+target_event = "purchase"
+"""
+    )
+    return folder
+
+
+_OLD = [1_600_000_000, 1_600_000_100, 1_600_000_200, 1_600_000_300]
+_AS_DATETIME = [datetime.fromtimestamp(at, UTC) for at in _OLD]
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        ("old.parquet", _OLD),
+        ("old.parquet", [at * 1_000 for at in _OLD]),
+        ("old.csv", [at * 1_000 for at in _OLD]),
+        ("old.parquet", [at * 1e6 for at in _OLD]),
+        ("old.parquet", _AS_DATETIME),
+        ("old.parquet", [at.replace(tzinfo=None) for at in _AS_DATETIME]),
+        ("old.csv", [at.isoformat() for at in _AS_DATETIME]),
+        ("old.parquet", [str(at) for at in _OLD]),
+    ],
+    ids=["seconds", "milliseconds", "milliseconds as text", "microseconds", "zoned", "naive", "ISO 8601", "text"],
+)
+def test_collected_events_follow_those_of_a_base_in_its_columns_words_and_times(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path, name: str, times: list[Any]
+) -> None:
+    base = mapped_base(tmp_path / "old [shop]", times, name)
+    send(event("e1", "7", 1_700_000_000.5, type="cart"), event("e2", "v9", 1_700_000_001.0), event("e3", "3", 5.0))
+    out = tmp_path / "out"
+    assert run(out, base=base, part_entries=2).events == 3
+    send(erase("3", 10.0), merge("v9", "7"), event("e4", "7", 1_700_000_002.25, type="purchase"))
+    assert run(out).events == 1
+    spec = load_spec(out)
+    assert (spec.name, spec.evaluation.mask, spec.evaluation.target_event) == (
+        "old shop",
+        ("purchased", "seen"),
+        "purchase",
+    )
+    events, summary = ingested(out, tmp_path / "ingested")
+    assert (summary["events"]["read"], summary["events"]["rejected"]) == (7, 0)
+    by_time = events.sort("time").select("user_id", "type", "time").rows()
+    assert by_time == [
+        ("0", 1, _OLD[0]),
+        ("1", 3, _OLD[1]),
+        ("2", 1, _OLD[2]),
+        ("3", 3, _OLD[3]),
+        ("7", 2, 1_700_000_000.5),
+        ("7", 1, 1_700_000_001.0),
+        ("7", 3, 1_700_000_002.25),
+    ]
+    assert rows_in(out / "events").get_column("collected_visitor_id").to_list() == [None, "v9", None]
+
+
+def test_a_base_with_a_split_is_cut_by_time_from_now_on(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    base = mapped_base(tmp_path / "old", _OLD, split=["train", "train", "valid", "test"])
+    send(event("e1", at=1_700_000_000.0))
+    said: list[str] = []
+    run(tmp_path / "out", base=base, say=said.append)
+    (note,) = said
+    assert "--split time:0.8" in note
+    assert note in (tmp_path / "out" / "dataset.toml").read_text()
+    send(event("e2", at=1_700_000_001.0))
+    run(tmp_path / "out")
+    _, summary = ingested(tmp_path / "out", tmp_path / "ingested")
+    assert summary["events"]["kept"] == 6
+    assert summary["events"]["rejected"] == 0
+    assert summary["has_split"] is False
+
+
+def test_the_shop_as_a_base_comes_with_its_catalogue(
+    send: Callable[..., None], run: Callable[..., Collected], shop: Path, tmp_path: Path
+) -> None:
+    before: Any = ingest(load_spec(shop), tmp_path / "before")
+    send(*(event(f"e{number}", "u10000", 1_900_000_000.0 + number) for number in range(25)))
+    assert run(tmp_path / "out", base=shop).events == 25
+    events, summary = ingested(tmp_path / "out", tmp_path / "ingested")
+    assert events.height == before["events"]["kept"] + 25
+    assert summary["items"]["kept"] == before["items"]["kept"]
+    assert load_spec(tmp_path / "out").items == load_spec(shop).items.model_copy(
+        update={"path": (str((shop / "items.parquet").resolve()),)}
+    )
+
+
+def test_a_graded_search_keeps_its_queries_and_judgments(
+    send: Callable[..., None], run: Callable[..., Collected], shop: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "search"
+    base.mkdir()
+    (base / "items.parquet").write_bytes((shop / "items.parquet").read_bytes())
+    for name in ("queries", "judgments"):
+        (base / f"{name}.parquet").write_bytes(b"")
+    (base / "dataset.toml").write_text(
+        'name = "search"\n[items]\npath = "items.parquet"\n[evaluation]\ntask = "graded_search"\n'
+    )
+    send(event("e1"))
+    run(tmp_path / "out", base=base)
+    spec = load_spec(tmp_path / "out")
+    assert spec.events is not None
+    assert spec.evaluation.queries == str((base / "queries.parquet").resolve())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"act": None}, "expected a column 'event_type' that says what each event is"),
+        ({"visitor_id": [1.0, 2.0, 3.0, 4.0]}, "expected ids in 'visitor_id' as text or whole numbers"),
+        ({"price": [{"eur": 1}] * 4}, "expected text, numbers or points in time in 'price'"),
+    ],
+)
+def test_a_base_that_collected_events_cannot_join_is_refused_before_anything_is_taken(
+    client: redis.Redis,
+    keys: Keys,
+    send: Callable[..., None],
+    run: Callable[..., Collected],
+    tmp_path: Path,
+    changes: dict[str, Any],
+    said: str,
+) -> None:
+    base = mapped_base(tmp_path / "old", _OLD)
+    table = pl.read_parquet(base / "old.parquet")
+    gone = [name for name, values in changes.items() if values is None]
+    table = table.drop(gone).with_columns(**{name: pl.Series(each) for name, each in changes.items() if each})
+    table.write_parquet(base / "old.parquet")
+    toml = (base / "dataset.toml").read_text()
+    (base / "dataset.toml").write_text(toml.replace('type = "act"', "") if gone else toml)
+    send(event("e1"))
+    with pytest.raises(DatasetError, match=said):
+        run(tmp_path / "out", base=base)
+    assert client.xlen(keys.event_stream) == 1
+
+
+def test_the_description_is_written_once_and_stays_as_people_edit_it(
+    send: Callable[..., None], run: Callable[..., Collected], shop: Path, tmp_path: Path
+) -> None:
+    send(event("e1"))
+    run(tmp_path / "out", name="first name", items=str(shop / "items.parquet"))
+    toml = tmp_path / "out" / "dataset.toml"
+    assert load_spec(tmp_path / "out").name == "first name"
+    edited = toml.read_text().replace("first name", "second name") + '\n[evaluation]\nmask = "none"\n'
+    toml.write_text(edited)
+    send(event("e2", at=101.0))
+    said: list[str] = []
+    run(tmp_path / "out", base=shop, name="third name", say=said.append)
+    assert toml.read_text() == edited
+    assert "stays as it is" in said[0]
+    assert ingested(tmp_path / "out", tmp_path / "ingested")[1]["events"]["kept"] == 2
+
+
+def test_columns_renamed_after_the_first_pass_are_refused(
+    client: redis.Redis, keys: Keys, send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    send(event("e1"))
+    run(tmp_path / "out")
+    toml = tmp_path / "out" / "dataset.toml"
+    toml.write_text(toml.read_text().replace("[events]", '[events]\nuser = "customer"', 1))
+    send(event("e2"))
+    with pytest.raises(DatasetError, match="map them as before"):
+        run(tmp_path / "out")
+    assert client.xlen(keys.event_stream) == 1
+
+
+@pytest.mark.parametrize("text", ["name = ", "[events]\nuser = 3"])
+def test_a_description_that_cannot_be_read_is_refused_with_its_line(
+    client: redis.Redis,
+    keys: Keys,
+    send: Callable[..., None],
+    run: Callable[..., Collected],
+    tmp_path: Path,
+    text: str,
+) -> None:
+    (tmp_path / "dataset.toml").write_text(text)
+    send(event("e1"))
+    with pytest.raises(DatasetError, match=r"dataset\.toml, line \d"):
+        run(tmp_path)
+    assert client.xlen(keys.event_stream) == 1
+
+
+def test_a_description_that_leaves_out_what_is_collected_is_pointed_out(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    (tmp_path / "dataset.toml").write_text('name = "mine"\n[events]\npath = "old.parquet"\nuser = "customer"\n')
+    send(event("e1"))
+    said: list[str] = []
+    assert run(tmp_path, say=said.append).events == 1
+    assert "does not name 'events/*.parquet'" in said[0]
+    assert rows_in(tmp_path / "events").get_column("customer").to_list() == ["u"]
+
+
+def test_only_one_collector_works_on_a_folder(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    send(event("e1"))
+    with (tmp_path / ".collecting").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(RunFolderError, match="another collector is at work"):
+            run(tmp_path)
+    assert run(tmp_path).events == 1
+
+
+def test_a_folder_of_another_redis_is_refused_and_nothing_is_cut_off(
+    client: redis.Redis, keys: Keys, run: Callable[..., Collected], redis_prefix: str, tmp_path: Path
+) -> None:
+    other = Keys(f"{redis_prefix}other:".encode())
+    client.xadd(keys.event_stream, {FIELD: event("e1").model_dump_json()}, id="5000-0")
+    client.xadd(other.event_stream, {FIELD: event("e2").model_dump_json()}, id="4000-0")
+    run(tmp_path)
+    with pytest.raises(RunFolderError, match="another Redis or prefix"):
+        collect(client, other, tmp_path)
+    assert client.xlen(other.event_stream) == 1
+
+
+def test_a_folder_with_other_files_is_refused(
+    client: redis.Redis, keys: Keys, send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    (tmp_path / "events").mkdir()
+    pl.DataFrame({"user_id": ["u"]}).write_parquet(tmp_path / "events" / "january.parquet")
+    send(event("e1"))
+    with pytest.raises(RunFolderError, match=r"found january\.parquet: .*--base"):
+        run(tmp_path)
+    assert client.xlen(keys.event_stream) == 1
+
+
+def test_what_a_killed_collector_left_half_written_is_removed(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    (tmp_path / "events").mkdir()
+    half = tmp_path / "events" / ".000000000000001-0000000000_000000000000002-0000000000.parquet.partial"
+    half.write_bytes(b"PAR1")
+    send(event("e1"))
+    run(tmp_path)
+    assert not half.exists()
+    assert owners(tmp_path) == [("e1", "u")]
+
+
+def offline(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def test_the_command_collects_what_the_next_command_ingests(
+    send: Callable[..., None], redis_server: RedisProcess, redis_prefix: str, shop: Path, tmp_path: Path
+) -> None:
+    send(event("e1"), event("e2", "v1"), shown("r1"))
+    out = tmp_path / "out"
+    where = ("--redis", redis_server.url, "--prefix", redis_prefix, "--out", out)
+    done = offline("collect", *where, "--items", shop / "items.parquet", "--name", "live")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told == asdict(Collected(events=2, impressions=1, trimmed=3, parts=2))
+    again = offline("collect", *where)
+    assert again.returncode == 0
+    assert "nothing to collect" in again.stderr
+    read = offline("ingest", "--data", out, "--out", tmp_path / "run")
+    assert read.returncode == 0, read.stderr
+    assert load_spec(out).name == "live"
+    assert pl.read_parquet(tmp_path / "run" / "ingest" / "events.parquet").height == 2
+
+
+def test_the_command_says_in_one_line_that_redis_is_not_there(tmp_path: Path) -> None:
+    failed = offline("collect", "--redis", "redis://:hidden@127.0.0.1:1/0", "--out", tmp_path / "out")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("aisle-offline: redis://127.0.0.1:1/0: it cannot be reached")
+    assert "Traceback" not in failed.stderr
+    assert "hidden" not in failed.stderr
