@@ -5,6 +5,7 @@ two bytes of its hash. Fourteen bytes in all with the usual prefix: one more wou
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from app.artifact.hashing import stable_hash
@@ -12,6 +13,7 @@ from app.artifact.hashing import stable_hash
 PREFIX: Final = "ai:"
 
 
+@lru_cache(maxsize=64)  # asked for with every key
 def version_tag(version: str) -> bytes:
     """The two bytes that stand for a version in keys; `publish` refuses a version whose tag another one has."""
     return stable_hash(version).to_bytes(8, "little")[:2]
