@@ -49,7 +49,7 @@ class People:
         """Forget a user or visitor, and write down that it is to be; an id that is unknown may come up in old logs.
 
         Raises:
-            StoreUnavailable: nothing was removed.
+            StoreUnavailable: ask again; if it was done already, the second receipt is of nothing.
         """
         user_hash, at = stable_hash(user_id), self._now()
         record = EraseRecord(user_hash=f"{user_hash:016x}", time=at)
@@ -61,7 +61,7 @@ class People:
 
         Raises:
             InvalidRequest: they are the same.
-            StoreUnavailable: nothing was moved.
+            StoreUnavailable: ask again; if it was done already, nothing is left to move.
         """
         if visitor_id == user_id:
             raise InvalidRequest("visitor_id: expected another id than that of the user, came the same", "visitor_id")

@@ -12,7 +12,8 @@ class UserStore(Protocol):
     """States by the stable hash of a user or visitor id.
 
     Every method that reaches outside the process raises `StoreUnavailable` when the store cannot be reached, does not
-    answer in time, or refuses; a refused write has written nothing of the event, merge or erasure it was for.
+    answer in time, or refuses. What was refused is not done; what got no answer may be, each event, merge or erasure
+    whole or not at all, and does no harm when it is sent again.
     """
 
     name: str  # redis or memory

@@ -1,7 +1,8 @@
 """The one way to Redis: a time limit on every exchange, foreign errors made ours, and a circuit breaker.
 
 After some failures in a row nobody asks any more: callers are refused at once, and only a probe in the background
-tries again, so that a dead Redis costs a request nothing.
+tries again, so that a dead Redis costs a request nothing. Reads and writes are counted apart: a Redis that is too slow
+for requests may still take events.
 """
 
 import asyncio
@@ -67,15 +68,16 @@ class RedisGate:
         self._client = client
         self._read_timeout_s = read_timeout_s
         self._write_timeout_s = write_timeout_s
-        self._failures = 0
+        self._failed_reads = 0  # in a row
+        self._failed_writes = 0
         self._probes: list[Callable[[Redis], Awaitable[None]]] = []
         self._task: asyncio.Task[None] | None = None
-        self.lagging = False  # the newest write was refused
+        self.lagging = False  # a write was refused, and no probe has written since
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody asks for the time being."""
-        return self._failures >= FAILURES_IN_A_ROW
+        """Whether nobody reads for the time being."""
+        return self._failed_reads >= FAILURES_IN_A_ROW
 
     def on_probe(self, probe: Callable[[Redis], Awaitable[None]]) -> None:
         """Run `probe` twice a second, and before anybody asks again after failures; it must write something."""
@@ -100,7 +102,15 @@ class RedisGate:
         Raises:
             StoreUnavailable: in any case of doubt.
         """
-        return await self._within(self._read_timeout_s, ask)
+        if self.is_open:
+            raise _breaker_open()
+        try:
+            found = await self._within(self._read_timeout_s, ask)
+        except StoreUnavailable as error:
+            self._failed_reads = self._counted(self._failed_reads, error.__cause__)
+            raise
+        self._failed_reads = 0
+        return found
 
     async def write(self, ask: Callable[[Redis], Awaitable[Any]]) -> Any:
         """The same for what changes something.
@@ -108,32 +118,31 @@ class RedisGate:
         Raises:
             StoreUnavailable: it may have been done all the same when the kind is `timeout` or `connection`.
         """
+        if self._failed_writes >= FAILURES_IN_A_ROW:
+            raise _breaker_open()
         try:
             result = await self._within(self._write_timeout_s, ask)
-        except StoreUnavailable:
-            self.lagging = True
+        except StoreUnavailable as error:
+            self._failed_writes = self._counted(self._failed_writes, error.__cause__)
+            self.lagging = True  # until a probe has written: a duplicate succeeds without writing anything
             raise
-        self.lagging = False
+        self._failed_writes = 0
         return result
 
     async def _within(self, seconds: float, ask: Callable[[Redis], Awaitable[Any]]) -> Any:
-        if self.is_open:
-            raise StoreUnavailable("the store has not answered lately (breaker_open): send it again in a second")
         try:
             async with asyncio.timeout(seconds):
-                result = await ask(self._client)
+                return await ask(self._client)
         except _FOREIGN as error:
-            kind = kind_of(error)
-            if not isinstance(error, redis.ResponseError) or isinstance(error, redis.AuthenticationError):
-                self._fail(kind)
-            raise StoreUnavailable(f"the store cannot be used now ({kind}): send it again") from error
-        self._failures = 0
-        return result
+            raise StoreUnavailable(f"the store cannot be used now ({kind_of(error)}): send it again") from error
 
-    def _fail(self, kind: str) -> None:
-        self._failures += 1
-        if self._failures == FAILURES_IN_A_ROW:
-            log.error("the store does not answer; answering without it until it does", extra={"kind": kind})
+    def _counted(self, failures: int, cause: BaseException | None) -> int:
+        """One failure more, unless the server answered and only refused."""
+        if cause is None or _is_refusal(cause):
+            return failures
+        if failures + 1 == FAILURES_IN_A_ROW:
+            log.error("the store does not answer; going on without it until it does", extra={"kind": kind_of(cause)})
+        return failures + 1
 
     async def _keep_probing(self) -> None:
         while True:
@@ -141,23 +150,40 @@ class RedisGate:
             await self._probe()
 
     async def _probe(self) -> None:
-        was_open, was_lagging = self.is_open, self.lagging
+        """Write something, and see whether it answers in time for requests."""
+        was_whole = not (self.is_open or self.lagging)
         try:
             async with asyncio.timeout(max(_RECONNECT_S, self._read_timeout_s)):
                 for probe in self._probes:
                     await probe(self._client)
         except _FOREIGN as error:
-            kind = kind_of(error)
             self.lagging = True
-            if isinstance(error, redis.ResponseError) and not isinstance(error, redis.AuthenticationError):
-                if not was_lagging:
-                    log.error("the store refuses writes", extra={"kind": kind})
-            elif not was_open:
-                self._fail(kind)
+            if _is_refusal(error):
+                if was_whole:
+                    log.error("the store refuses writes", extra={"kind": kind_of(error)})
+                return
+            self._failed_reads = self._counted(self._failed_reads, error)
+            self._failed_writes += 1
             return
-        self._failures, self.lagging = 0, False
-        if was_open or was_lagging:
+        self._failed_writes, self.lagging = 0, False
+        try:
+            async with asyncio.timeout(self._read_timeout_s):
+                await self._client.ping()
+        except _FOREIGN as error:
+            self._failed_reads = self._counted(self._failed_reads, error)
+            return
+        self._failed_reads = 0
+        if not was_whole:
             log.info("the store answers again")
+
+
+def _breaker_open() -> StoreUnavailable:
+    return StoreUnavailable("the store has not answered lately (breaker_open): send it again in a second")
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the server answered, and said no."""
+    return isinstance(error, redis.ResponseError) and not isinstance(error, redis.AuthenticationError)
 
 
 def is_missing_script(result: Any) -> bool:

@@ -64,6 +64,7 @@ class RedisUserStore:
         self._retention = retention
         self._durable = False
         self._erased: set[int] = set()
+        self._erasures_there = 0  # in the store, when last told
         self._impressions = 0  # in the stream, when last told
         self._full = False
         self.waiting_events = 0  # in the stream, when last told
@@ -129,7 +130,7 @@ class RedisUserStore:
         """Move all that is known of a visitor to a user.
 
         Raises:
-            StoreUnavailable: nothing was moved.
+            StoreUnavailable: it may have been done when there was no answer.
         """
         names = [*self._of_user(user_hash), *self._of_user(visitor_hash), self._keys.event_stream]
         names += self._vectors(await self._versions(), visitor_hash)
@@ -156,7 +157,7 @@ class RedisUserStore:
         """Forget a user.
 
         Raises:
-            StoreUnavailable: nothing was removed.
+            StoreUnavailable: it may have been done when there was no answer.
         """
         keys = self._keys
         names = [keys.event_stream, keys.erased, *self._of_user(user_hash), keys.event_ids(user_hash)]
@@ -258,9 +259,11 @@ class RedisUserStore:
         if isinstance(written, Exception):
             raise written
         self._watch_stream(int(waiting))
-        if int(erased) != len(self._erased):
+        if int(erased) != self._erasures_there:
             names: list[Any] = await client.hkeys(keys.erased)
-            self._erased = {int.from_bytes(name, "little") for name in names}
+            # Those of a store that was flushed stay known: the bundle must not bring them back.
+            self._erased |= {int.from_bytes(name, "little") for name in names}
+            self._erasures_there = len(names)
 
     def _watch_stream(self, waiting: int) -> None:
         cap = self._retention.stream_warning

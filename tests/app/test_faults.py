@@ -17,7 +17,7 @@ import pytest
 import redis
 from fault_proxy import FaultProxy
 from redis_process import HOST, RedisProcess
-from serve_process import running_service
+from serve_process import ServeProcess, running_service
 from starlette.applications import Starlette
 
 from app.artifact.redis_keys import Keys
@@ -406,6 +406,37 @@ def test_a_dead_redis_is_not_asked_by_requests_and_costs_them_no_time(stand: Sta
     assert sorted(each.milliseconds for each in came)[45] < READ_S * 1e3 / 2
     stand.proxy.work()
     until_whole(stand)
+
+
+@pytest.mark.parametrize("begin", [FaultProxy.refuse, FaultProxy.silence], ids=["refused", "silent"])
+def test_a_service_starts_serves_and_stops_without_redis_and_finds_it_later(
+    start_redis: StartRedis, shop_bundle: Path, users: list[str], begin: Callable[[FaultProxy], None]
+) -> None:
+    def recommended(address: str) -> dict[str, Any]:
+        response = httpx.post(f"{address}/recommend", json={"user_id": users[0]}, timeout=WITHIN_S)
+        assert response.status_code == 200
+        document: dict[str, Any] = response.json()
+        return document
+
+    def stop(service: ServeProcess) -> None:
+        service.process.terminate()
+        assert service.process.wait(WITHIN_S) == 0
+
+    with start_redis() as server, FaultProxy(server.port) as proxy:
+        with server.client() as client:
+            publish(shop_bundle, client, Keys(), force="for a test")
+        begin(proxy)
+        with running_service(shop_bundle, proxy.url, clock="bundle") as service:
+            without = recommended(service.address)
+            assert without["degraded"] == MISSING
+            assert httpx.get(f"{service.address}/readyz").json()["store_available"] is False
+            proxy.work()
+            until(lambda: recommended(service.address)["degraded"] == [])
+            ids = [{item["item_id"] for item in each["items"]} for each in (without, recommended(service.address))]
+            assert ids[0] == ids[1]
+            begin(proxy)
+            assert recommended(service.address)["degraded"] == MISSING
+            stop(service)
 
 
 def test_an_event_whose_answer_nobody_got_is_stored_once_though_service_and_redis_were_killed(
