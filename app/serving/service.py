@@ -21,7 +21,7 @@ from app.serving.batcher import Batcher, IsGone
 from app.serving.call import Answer, ClientLeft, RecommendCall
 from app.serving.release import Release
 from app.stores.protocol import UserStore
-from app.stores.state import UserState, Wanted
+from app.stores.state import UserState, Wanted, joined
 from app.telemetry.metrics import Metrics
 from app.telemetry.stages import StageTimer
 
@@ -178,7 +178,8 @@ class RecommendService:
     ) -> tuple[list[UserState | None], list[list[str]]]:
         """The state of each call's user, else visitor, and what was missing; one round trip for all.
 
-        Where the store cannot be asked, the states as of the bundle's cut stand in.
+        Where the store cannot be asked, the states as of the bundle's cut stand in; where it lacks what was published,
+        they are joined by what is live.
         """
         wanted = [[Wanted(stable_hash(user_id), call.hidden) for user_id in call.user_ids()] for call in calls]
         all_wanted = [each for of_call in wanted for each in of_call]
@@ -186,12 +187,16 @@ class RecommendService:
             return [None] * len(calls), [[] for _ in calls]
         try:
             fetched = await self._store.fetch(release.version, all_wanted)
-            is_whole = not self._store.lagging
+            found_states = fetched.states
+            is_whole = fetched.is_whole and not self._store.lagging
+            if not fetched.is_whole:
+                bundled = self._from_bundle(release, all_wanted)
+                found_states = [joined(*each) for each in zip(bundled, fetched.states, strict=True)]
         except StoreUnavailable as error:
             log.debug("user states could not be fetched", extra={"reason": error.message})
-            fetched = self._from_bundle(release, all_wanted)
+            found_states = self._from_bundle(release, all_wanted)
             is_whole = False
-        states = iter(fetched)
+        states = iter(found_states)
         found = [[next(states) for _ in of_call] for of_call in wanted]
         degraded: list[list[str]] = [[USER_STATE] if of_call and not is_whole else [] for of_call in wanted]
         for missing in degraded:

@@ -9,7 +9,7 @@ import numpy as np
 from app.artifact.user_records import pack_events, pack_items, unpack_events, unpack_items
 from app.stores.bundled import BundledStates
 from app.stores.record_lists import WIDTH, WORD, insert, interleave, union
-from app.stores.state import Counts, Hidden, NewEvent, StoredUser, UserState, Wanted
+from app.stores.state import Counts, Fetched, Hidden, NewEvent, StoredUser, UserState, Wanted
 
 VERSIONS_KEPT = 2  # the one that is served, and the one before for a rollback
 
@@ -64,10 +64,10 @@ class MemoryUserStore:
                 live.events = self._trimmed(interleave(own.events, live.events)[0])
                 live.seen, live.purchased = union(live.seen, own.seen)[0], union(live.purchased, own.purchased)[0]
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> list[UserState | None]:
-        """The state of each user, `None` for an unknown one."""
+    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
+        """The state of each user, in their order."""
         bundled = self._bundled[version].fetch(wanted) if version in self._bundled else [None] * len(wanted)
-        return [self._state(each, found) for each, found in zip(wanted, bundled, strict=True)]
+        return Fetched([self._state(each, found) for each, found in zip(wanted, bundled, strict=True)])
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
         """Store events; false where the user has one of that id already."""

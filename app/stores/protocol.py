@@ -5,7 +5,7 @@ from typing import Protocol
 
 from app.artifact.models import PublishedModel
 from app.stores.bundled import BundledStates
-from app.stores.state import Counts, NewEvent, StoredUser, UserState, Wanted
+from app.stores.state import Counts, Fetched, NewEvent, StoredUser, Wanted
 
 
 class UserStore(Protocol):
@@ -45,11 +45,13 @@ class UserStore(Protocol):
         """A version is about to be served: a store that holds no published keys takes its states from here."""
         ...
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> list[UserState | None]:
-        """The state of each user, `None` for an unknown one; one round trip for the whole batch.
+    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
+        """The state of each user, in their order; one round trip for the whole batch.
+
+        It is not whole where the store lacks what was published of `version`.
 
         Raises:
-            StoreUnavailable: it cannot be reached, not in time, or lacks the keys of `version`.
+            StoreUnavailable: it cannot be reached, or not in time.
         """
         ...
 

@@ -12,11 +12,10 @@ from redis.asyncio import Redis
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD
 from app.artifact.user_records import EVENT, dim_of, pack_events, unpack_events, unpack_items, unpack_long_vectors
-from app.errors import StoreUnavailable
 from app.stores.bundled import BundledStates
 from app.stores.redis_gate import RedisGate, is_missing_script
 from app.stores.scripts import script
-from app.stores.state import Counts, Hidden, NewEvent, StoredUser, UserState, Wanted
+from app.stores.state import Counts, Fetched, Hidden, NewEvent, StoredUser, UserState, Wanted
 
 _WORD: Final = 8
 _PROBE_LIVES_S: Final = 60
@@ -91,11 +90,11 @@ class RedisUserStore:
     def seed(self, version: str, states: BundledStates) -> None:
         """Nothing: `aisle-offline publish` seeds this store."""
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> list[UserState | None]:
-        """The states, by one MGET.
+    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
+        """The states, by one MGET; not whole where `version` was never published here, or the store flushed since.
 
         Raises:
-            StoreUnavailable: it cannot be asked, or lacks the keys of `version`: never published, or flushed since.
+            StoreUnavailable: it cannot be asked.
         """
         keys = self._keys
         names = [keys.marker(version)]
@@ -105,9 +104,7 @@ class RedisUserStore:
                 of = keys.seen if each.hidden is Hidden.SEEN else keys.purchased
                 names.append(of(each.user_hash))
         marker, *values = await self._gate.read(lambda client: client.mget(names))
-        if marker is None:
-            raise StoreUnavailable("the version is not published in this store (not_published): publish it")
-        return _states(wanted, values)
+        return Fetched(_states(wanted, values), is_whole=marker is not None)
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
         """Store events, those of one user in one step.

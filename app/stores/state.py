@@ -36,6 +36,31 @@ class UserState:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """The states of some users."""
+
+    states: list[UserState | None]  # `None` for an unknown user
+    is_whole: bool = True  # false where what was published is not there: live events are all that is known
+
+
+def joined(bundled: UserState | None, live: UserState | None) -> UserState | None:
+    """What the bundle knows of a user, with what happened since: for a store that was never seeded, or flushed."""
+    if bundled is None or live is None:
+        return bundled or live
+    newest = float(np.nanmax(bundled.event_times, initial=-np.inf))
+    fresh = ~(live.event_times <= newest)
+    hidden = [each.hidden_items for each in (bundled, live) if each.hidden_items is not None]
+    return UserState(
+        bundled.long_vector,
+        bundled.long_weight,
+        np.concatenate([bundled.event_items, live.event_items[fresh]]),
+        np.concatenate([bundled.event_types, live.event_types[fresh]]),
+        np.concatenate([bundled.event_times, live.event_times[fresh]]),
+        np.concatenate(hidden) if hidden else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to store."""
 

@@ -88,7 +88,7 @@ def test_tasks_cancelled_while_they_wait_for_redis_leave_no_reply_to_others(
             stored = await store.stored(user)
             assert stored is not None
             return {*stored.event_items.tolist(), *stored.seen.tolist()}
-        (state,) = await store.fetch(VERSION, [Wanted(user, Hidden.SEEN)])
+        (state,) = (await store.fetch(VERSION, [Wanted(user, Hidden.SEEN)])).states
         assert state is not None
         assert state.hidden_items is not None
         return {*state.event_items.tolist(), *state.hidden_items.tolist()}
@@ -117,7 +117,7 @@ def test_tasks_cancelled_while_they_wait_for_redis_leave_no_reply_to_others(
                 told = await asyncio.gather(*(is_told(store, rng.choice(users)) for _ in range(200)))
                 assert 50 < sum(told) < 190
             proxy.work()
-            found = await store.fetch(VERSION, [Wanted(user) for user in users])
+            found = (await store.fetch(VERSION, [Wanted(user) for user in users])).states
             assert [set(state.event_items.tolist()) for state in found if state] == [{user} for user in users]
         finally:
             await store.close()

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from app.serving.parts import Parts
 from app.stores.memory import MemoryUserStore
-from app.stores.state import UserState, Wanted
+from app.stores.state import Fetched, Wanted
 
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
 WITHIN_S = 20
@@ -28,7 +28,7 @@ class GatedStore(MemoryUserStore):
         self.is_open = False
         self.asked: list[int] = []
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> list[UserState | None]:
+    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
         self.asked.append(len(wanted))
         while not self.is_open:
             await asyncio.sleep(0.001)
@@ -157,7 +157,7 @@ class BusyStore(MemoryUserStore):
         self.began = threading.Event()
         self.go_on = threading.Event()
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> list[UserState | None]:
+    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
         if not self.began.is_set():
             await asyncio.sleep(0.05)  # the others are read and wait by now
             self.began.set()

@@ -263,5 +263,11 @@ def test_a_version_that_redis_lacks_degrades_answers_until_it_is_published(
         answer = client.post("/recommend", json={"user_id": users[0]}).json()
         assert answer["degraded"] == ["user_state"]
         assert len(answer["items"]) == 20
+        event = {"user_id": users[0], "item_id": answer["items"][0]["item_id"], "type": "purchase"}
+        assert client.post("/events", json=event).status_code == 202
+        after = client.post("/recommend", json={"user_id": users[0], "exclude": "purchased"}).json()
+        assert after["degraded"] == ["user_state"]
+        assert event["item_id"] not in [item["item_id"] for item in after["items"]]  # it counts all the same
+        assert client.post("/recommend", json={"user_id": users[0]}).json()["items"] != answer["items"]
         server.set(published.marker(SECOND), b"")
         assert client.post("/recommend", json={"user_id": users[0]}).json()["degraded"] == []

@@ -1,7 +1,7 @@
 """One contract, and every store of user states that keeps it: the one in the process and the one in a real Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from itertools import count
 
@@ -24,7 +24,7 @@ from app.stores.protocol import UserStore
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore, Retention
-from app.stores.state import Counts, Hidden, NewEvent, UserState, Wanted
+from app.stores.state import Counts, Fetched, Hidden, NewEvent, UserState, Wanted, joined
 
 VERSION = "2026-11-24T10-00-00-aaaa"
 KEEP = 10
@@ -112,8 +112,9 @@ def run(opened: Opened, check: Callable[[UserStore], Awaitable[None]]) -> None:
 
 
 async def state_of(store: UserStore, user: str, hidden: Hidden = Hidden.NONE) -> UserState | None:
-    (found,) = await store.fetch(VERSION, [Wanted(stable_hash(user), hidden)])
-    return found
+    fetched = await store.fetch(VERSION, [Wanted(stable_hash(user), hidden)])
+    assert fetched.is_whole
+    return fetched.states[0]
 
 
 async def items_of(store: UserStore, user: str) -> list[int]:
@@ -127,7 +128,7 @@ def hashes(*items: str) -> list[int]:
 
 def test_nobody_is_known_at_first(opened: Opened) -> None:
     async def check(store: UserStore) -> None:
-        assert await store.fetch(VERSION, [Wanted(1), Wanted(2, Hidden.SEEN)]) == [None, None]
+        assert await store.fetch(VERSION, [Wanted(1), Wanted(2, Hidden.SEEN)]) == Fetched([None, None])
         assert await store.stored(1) is None
 
     run(opened, check)
@@ -137,7 +138,7 @@ def test_an_event_is_there_at_once_with_its_behaviour_and_time(opened: Opened) -
     async def check(store: UserStore) -> None:
         assert await store.append([event("u", "a", 100.0, CART), event("v", "b", 50.5, PURCHASE)]) == [True, True]
         wanted = [Wanted(stable_hash(user), Hidden.PURCHASED) for user in ("v", "nobody", "u")]
-        of_v, of_nobody, of_u = await store.fetch(VERSION, wanted)
+        of_v, of_nobody, of_u = (await store.fetch(VERSION, wanted)).states
         assert of_nobody is None
         assert of_u is not None
         assert of_v is not None
@@ -364,7 +365,7 @@ def test_a_new_version_keeps_what_is_live_and_joins_what_it_knows() -> None:
         await store.append([event("first", "c", 15.0), event("first", "a", 10.0)])
         store.seed(VERSION, a_bundle())
         assert await items_of(store, "first") == hashes("a", "c", "b")
-        assert (await store.fetch("v0", [Wanted(stable_hash("second"))]))[0] is None
+        assert (await store.fetch("v0", [Wanted(stable_hash("second"))])).states == [None]
 
     asyncio.run(check())
 
@@ -391,3 +392,33 @@ def test_users_idle_longest_are_dropped_past_the_cap() -> None:
         assert [await state_of(store, user) is not None for user in "abcd"] == [True, False, True, True]
 
     asyncio.run(check())
+
+
+def state(*events: tuple[str, float], hidden: Sequence[str] | None = None, weight: float = 0.0) -> UserState:
+    return UserState(
+        np.full(8, weight, dtype=np.float32) if weight else None,
+        weight,
+        np.array(hashes(*(item for item, _ in events)), dtype=np.uint64),
+        np.ones(len(events), dtype=np.uint8),
+        np.array([time for _, time in events]),
+        None if hidden is None else np.array(hashes(*hidden), dtype=np.uint64),
+    )
+
+
+def test_what_the_bundle_knows_is_joined_by_what_happened_since() -> None:
+    bundled = state(("a", 1.0), ("b", 2.0), hidden=["a", "b", "old"], weight=3.0)
+    live = state(("b", 2.0), ("c", 3.0), ("d", float("nan")), hidden=["c"])
+    found = joined(bundled, live)
+    assert found is not None
+    assert found.event_items.tolist() == hashes("a", "b", "c", "d")
+    assert found.event_types.tolist() == [1, 1, 1, 1]
+    assert found.long_vector is bundled.long_vector
+    assert found.long_weight == 3.0
+    assert found.hidden_items is not None
+    assert found.hidden_items.tolist() == hashes("a", "b", "old", "c")
+    assert joined(None, live) is live
+    assert joined(bundled, None) is bundled
+    assert joined(None, None) is None
+    alone = joined(state(hidden=[]), live)
+    assert alone is not None
+    assert alone.event_items.tolist() == live.event_items.tolist()
