@@ -1,6 +1,5 @@
 """A run folder: where each stage of one training run writes, what is done already, and who is at work in it."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import RunFolderError
+from offline.file_lock import only_one
 
 RECORD_FILE = "run.json"
 LOCK_FILE = ".lock"
@@ -90,13 +90,7 @@ class RunFolder:
         if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / LOCK_FILE).exists():
             raise RunFolderError(f"{self.path}: expected a run folder or an empty one, found other files: name another")
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK_FILE).open("a", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunFolderError(
-                    f"{self.path}: another run is at work here; wait for it, or name another"
-                ) from None
+        with only_one(self.path / LOCK_FILE, f"{self.path}: another run is at work here; wait for it, or name another"):
             yield
 
 

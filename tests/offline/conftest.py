@@ -1,12 +1,30 @@
-"""Splits small enough to be written by hand."""
+"""Splits small enough to be written by hand, a real Redis with keys of one's own, and the command line."""
 
 import json
-from collections.abc import Callable, Sequence
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+import redis
+from pydantic import BaseModel
+from redis_process import RedisProcess
+
+from app.artifact import names
+from app.artifact.bundle_store import resolve
+from app.artifact.columns import TextColumn
+from app.artifact.hashing import stable_hashes
+from app.artifact.manifest import read_manifest
+from app.artifact.redis_keys import Keys
+from app.artifact.stream_records import FIELD, ImpressionRecord
+from app.artifact.user_state import UserStates, read_user_states
+from offline.collecting.collect import Collected, collect
 
 Event = tuple[int, int, int, float | None]
 """user, item row, behaviour, time."""
@@ -83,3 +101,86 @@ def write_split() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def client(redis_server: RedisProcess) -> Iterator[redis.Redis]:
+    """A client of the server that tests share."""
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def keys(redis_prefix: str) -> Keys:
+    """The keys of one test."""
+    return Keys(redis_prefix.encode())
+
+
+@pytest.fixture(scope="session")
+def offline() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `aisle-offline` in a process of its own, with further variables."""
+    command = [sys.executable, "-c", "from offline.cli import cli; cli()"]
+
+    def run(*words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+            env=os.environ | variables,
+        )
+
+    return run
+
+
+@pytest.fixture
+def send(client: redis.Redis, keys: Keys) -> Callable[..., None]:
+    """Adds records to the streams, as the service does."""
+
+    def to_streams(*records: BaseModel) -> None:
+        for record in records:
+            stream = keys.impression_stream if isinstance(record, ImpressionRecord) else keys.event_stream
+            client.xadd(stream, {FIELD: record.model_dump_json()})
+
+    return to_streams
+
+
+@pytest.fixture
+def run(client: redis.Redis, keys: Keys) -> Callable[..., Collected]:
+    """One pass into a folder."""
+
+    def one_pass(out: Path, **options: Any) -> Collected:
+        return collect(client, keys, out, **options)
+
+    return one_pass
+
+
+@pytest.fixture
+def bundle(shop_bundle: Path) -> Path:
+    return resolve(shop_bundle)
+
+
+@pytest.fixture
+def states(bundle: Path) -> UserStates:
+    return read_user_states(bundle)
+
+
+@pytest.fixture
+def item_hashes(bundle: Path) -> np.ndarray:
+    """By row; row 0 is no item."""
+    ids = TextColumn.read(bundle / names.ITEM_IDS)
+    return np.concatenate([np.zeros(1, np.uint64), stable_hashes(ids[row] or "" for row in range(1, len(ids)))])
+
+
+@pytest.fixture
+def bundle_named(bundle: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Copies of the bundle under another version, with other metrics or another cut."""
+
+    def copy(folder: str, **changes: Any) -> Path:
+        shutil.copytree(bundle, tmp_path / folder)
+        manifest = read_manifest(bundle).model_copy(update={"version": folder} | changes)
+        (tmp_path / folder / names.MANIFEST).write_text(manifest.model_dump_json())
+        return tmp_path / folder
+
+    return copy

@@ -2,81 +2,29 @@
 
 import json
 import os
-import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 import redis
+from live_events import append
 from redis_process import RedisProcess
 
 from app.artifact import names
-from app.artifact.bundle_store import resolve
-from app.artifact.columns import TextColumn
-from app.artifact.hashing import stable_hash, stable_hashes
+from app.artifact.hashing import stable_hash
 from app.artifact.manifest import read_manifest
 from app.artifact.models import PublishedModel
 from app.artifact.redis_keys import Keys, version_tag
-from app.artifact.stream_records import EventRecord
 from app.artifact.user_records import pack_events, unpack_events, unpack_items, unpack_long_vectors
-from app.artifact.user_state import UserStates, read_user_states
-from app.errors import BundleCorrupt, PublishRefused, StoreUnavailable
-from app.stores.redis_link import RedisAddress
-from app.stores.scripts import script
+from app.artifact.user_state import UserStates
+from app.errors import BundleCorrupt, PublishRefused
 from offline.publishing.publish import publish
-from offline.redis_options import connected
 
-COMMAND = [sys.executable, "-c", "from offline.cli import cli; cli()"]
-StartRedis = Callable[..., AbstractContextManager[RedisProcess]]
-
-
-@pytest.fixture
-def client(redis_server: RedisProcess) -> Iterator[redis.Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def keys(redis_prefix: str) -> Keys:
-    return Keys(redis_prefix.encode())
-
-
-@pytest.fixture
-def bundle(shop_bundle: Path) -> Path:
-    return resolve(shop_bundle)
-
-
-@pytest.fixture
-def states(bundle: Path) -> UserStates:
-    return read_user_states(bundle)
-
-
-@pytest.fixture
-def item_hashes(bundle: Path) -> np.ndarray:
-    """By row; row 0 is no item."""
-    ids = TextColumn.read(bundle / names.ITEM_IDS)
-    return np.concatenate([np.zeros(1, np.uint64), stable_hashes(ids[row] or "" for row in range(1, len(ids)))])
-
-
-@pytest.fixture
-def bundle_named(bundle: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Copies of the bundle under another version, with other metrics or another cut."""
-
-    def copy(folder: str, **changes: Any) -> Path:
-        shutil.copytree(bundle, tmp_path / folder)
-        manifest = read_manifest(bundle).model_copy(update={"version": folder} | changes)
-        (tmp_path / folder / names.MANIFEST).write_text(manifest.model_dump_json())
-        return tmp_path / folder
-
-    return copy
+Offline = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def contents(client: redis.Redis, keys: Keys) -> dict[bytes, Any]:
@@ -97,27 +45,6 @@ def part_of(states: UserStates, user: int) -> tuple[slice, slice]:
         slice(int(states.event_offsets[user]), int(states.event_offsets[user + 1])),
         slice(int(states.seen_offsets[user]), int(states.seen_offsets[user + 1])),
     )
-
-
-def append(client: redis.Redis, keys: Keys, user_hash: int, item_hash: int, behaviour: int, at: float) -> bytes:
-    """What the service does with an event."""
-    name = f"{item_hash}-{at}"
-    record = pack_events(np.array([item_hash], np.uint64), np.array([behaviour], np.uint8), np.array([at])).tobytes()
-    entry = EventRecord(event_id=name, type="purchase", item_id="live", time=at, user_id="somebody")
-    client.eval(
-        script("append").decode(),
-        5,
-        keys.events(user_hash),
-        keys.seen(user_hash),
-        keys.purchased(user_hash),
-        keys.event_ids(user_hash),
-        keys.event_stream,
-        *(100, 0, 1_000, 1_000),
-        stable_hash(name).to_bytes(8, "little"),
-        record,
-        entry.model_dump_json(),
-    )
-    return record
 
 
 def test_everything_is_readable_and_equal_to_the_bundle(
@@ -378,225 +305,8 @@ def test_a_corrupt_bundle_is_refused_before_anything_is_written(
     assert contents(client, keys) == {}
 
 
-def erase(client: redis.Redis, keys: Keys, user_hash: int, at: float) -> None:
-    client.hset(keys.erased, user_hash.to_bytes(8, "little"), repr(at))
-
-
-def erase_as_the_service_does(client: redis.Redis, keys: Keys, user_hash: int) -> None:
-    """With a version that is not yet published, whose vectors it does not know of."""
-    written = [*of_user(keys, "", user_hash)[:3], keys.event_ids(user_hash)]
-    arguments = (user_hash.to_bytes(8, "little"), repr(time.time()), "{}")
-    client.eval(script("erase").decode(), 6, keys.event_stream, keys.erased, *written, *arguments)
-
-
-def of_user(keys: Keys, version: str, user_hash: int) -> list[bytes]:
-    return [
-        keys.events(user_hash),
-        keys.seen(user_hash),
-        keys.purchased(user_hash),
-        keys.long_vector(version, user_hash),
-    ]
-
-
-def test_erased_users_stay_erased_until_a_bundle_is_newer(
-    client: redis.Redis, keys: Keys, bundle_named: Callable[..., Path], states: UserStates
-) -> None:
-    bundle = bundle_named("a", cut=1_000.0)
-    gone, back = (int(user_hash) for user_hash in states.hashes[np.flatnonzero(states.long_weights)[:2]])
-    erase(client, keys, gone, 1_000.0)
-    erase(client, keys, back, 999.9)
-    publish(bundle, client, keys)
-    assert client.exists(*of_user(keys, "a", gone)) == 0
-    assert client.exists(keys.events(back), keys.long_vector("a", back)) == 2
-
-
-def test_without_a_clock_an_erased_user_always_stays_erased(
-    client: redis.Redis, keys: Keys, bundle_named: Callable[..., Path], states: UserStates
-) -> None:
-    gone = int(states.hashes[0])
-    erase(client, keys, gone, 1.0)
-    publish(bundle_named("a", cut=None), client, keys)
-    assert client.exists(*of_user(keys, "a", gone)) == 0
-
-
-@pytest.mark.parametrize("when", ["users", "comparing items"])
-def test_a_user_erased_during_the_publication_stays_erased(
-    client: redis.Redis, keys: Keys, bundle: Path, states: UserStates, when: str
-) -> None:
-    version = read_manifest(bundle).version
-    gone = int(states.hashes[np.flatnonzero(states.long_weights)[0]])
-
-    def erase_then(done: int, total: int, what: str) -> None:
-        if what == when and done == total:
-            erase_as_the_service_does(client, keys, gone)
-
-    publish(bundle, client, keys, progress=erase_then)
-    assert client.exists(*of_user(keys, version, gone)) == 0
-
-
-@pytest.mark.parametrize("attempt", range(4))  # which users are caught in between is up to chance
-def test_users_erased_while_they_are_written_stay_erased(
-    redis_server: RedisProcess, client: redis.Redis, keys: Keys, bundle: Path, states: UserStates, attempt: int
-) -> None:
-    version = read_manifest(bundle).version
-    users = states.hashes.tolist()
-
-    def erase_all() -> None:
-        with redis_server.client() as own:
-            for user_hash in reversed(users[100:]):
-                erase_as_the_service_does(own, keys, user_hash)
-
-    eraser = Thread(target=erase_all)
-    publish(
-        bundle,
-        client,
-        keys,
-        at_once=100,
-        progress=lambda done, _, what: eraser.start() if (done, what) == (100, "users") else None,
-    )
-    eraser.join()
-    assert client.hlen(keys.erased) == len(users) - 100
-    assert [user for user in users[100:] if client.exists(*of_user(keys, version, user)[:3])] == []
-    assert client.exists(*(keys.events(user) for user in users[:100])) == 100
-
-
-def test_what_went_missing_before_the_comparison_is_written_again(
-    client: redis.Redis, keys: Keys, bundle: Path, states: UserStates, redis_prefix: str
-) -> None:
-    merged, cut_off = (int(user_hash) for user_hash in states.hashes[1:3])
-
-    def lose(done: int, total: int, what: str) -> None:
-        if what == "items" and done == total:
-            client.delete(keys.events(merged), keys.seen(merged), keys.purchased(merged))  # as a visitor's merge does
-            client.set(keys.events(cut_off), client.get(keys.events(cut_off))[-13:])
-
-    publish(bundle, client, keys, progress=lose)
-    fresh = Keys(f"{redis_prefix}fresh:".encode())
-    publish(bundle, client, fresh)
-    for user_hash in (merged, cut_off):
-        assert client.get(keys.events(user_hash)) == client.get(fresh.events(user_hash))
-        assert client.get(keys.seen(user_hash)) == client.get(fresh.seen(user_hash))
-
-
-def test_events_that_came_while_publishing_are_no_difference(
-    client: redis.Redis, keys: Keys, bundle: Path, states: UserStates
-) -> None:
-    user_hash = int(states.hashes[2])
-    cut = read_manifest(bundle).cut
-
-    def buy(done: int, total: int, what: str) -> None:
-        if what == "items" and done == total:
-            for number in range(110):
-                append(client, keys, user_hash, stable_hash(f"live {number}"), 3, cut + 1 + number)
-
-    said: list[str] = []
-    publish(bundle, client, keys, progress=buy, say=said.append)
-    items, _, _ = unpack_events(client.get(keys.events(user_hash)))
-    assert items.tolist() == [stable_hash(f"live {number}") for number in range(10, 110)]
-
-
-def test_an_item_that_reads_back_otherwise_is_refused_and_the_next_publication_begins_anew(
-    client: redis.Redis, keys: Keys, bundle: Path, item_hashes: np.ndarray
-) -> None:
-    version = read_manifest(bundle).version
-
-    def spoil(done: int, total: int, what: str) -> None:
-        if what == "items" and done == total:
-            client.setrange(keys.item_vector(version, int(item_hashes[5])), 4, b"\x7f\x7e")
-
-    with pytest.raises(PublishRefused, match=r"1 of its keys .* an item's vector.* publish again"):
-        publish(bundle, client, keys, progress=spoil)
-    assert not client.exists(keys.pointer, keys.models, keys.marker(version), keys.publishing(version))
-    publish(bundle, client, keys)
-    assert client.get(keys.pointer).decode() == version
-
-
-def test_a_redis_that_drops_keys_is_told_from_one_that_keeps_them(start_redis: StartRedis, bundle: Path) -> None:
-    with start_redis("--maxmemory-policy", "allkeys-random") as server, server.client() as client:
-        client.mset({f"other:{number}": bytes(1_000) for number in range(500)})
-        client.config_set("maxmemory", client.info("memory")["used_memory"])
-        with pytest.raises(PublishRefused, match="maxmemory-policy is noeviction"):
-            publish(bundle, client, Keys(), at_once=20)
-        assert client.get(Keys().pointer) is None
-
-
-def test_a_script_that_redis_forgot_is_loaded_again(client: redis.Redis, keys: Keys, bundle: Path) -> None:
-    def forget(done: int, total: int, what: str) -> None:
-        if what == "users":
-            client.script_flush()
-
-    published = publish(bundle, client, keys, at_once=50, progress=forget)
-    assert client.get(keys.pointer).decode() == published.version
-
-
-def refusal(url: str, bundle: Path, password: str | None = None) -> str:
-    with pytest.raises(StoreUnavailable) as refused, connected(RedisAddress(url, password=password)) as client:
-        publish(bundle, client, Keys())
-    assert "\n" not in refused.value.message
-    return refused.value.message
-
-
-def test_a_redis_that_refuses_says_so_in_one_line_and_serves_what_it_served(
-    start_redis: StartRedis, bundle_named: Callable[..., Path]
-) -> None:
-    old, new = bundle_named("old"), bundle_named("new")
-    keys = Keys()
-    with start_redis() as server, server.client() as client:
-        publish(old, client, keys)
-        client.config_set("maxmemory", 1)
-        message = refusal(server.url, new)
-        assert "out_of_memory" in message
-        assert server.url in message
-        client.config_set("maxmemory", 0)
-        client.replicaof("127.0.0.1", "1")
-        assert "read_only" in refusal(server.url, new)
-        assert client.get(keys.pointer) == b"old"
-        assert client.hkeys(keys.models) == [b"old"]
-        client.replicaof("NO", "ONE")
-        client.config_set("requirepass", "a-secret")
-        message = refusal(server.url.replace("redis://", "redis://:wrong-secret@"), new)
-        assert "wrong_password" in message
-        assert "secret" not in message
-        with connected(RedisAddress(server.url, password="a-secret")) as known:
-            assert publish(new, known, keys).previous == "old"
-        server.kill()
-        assert "connection" in refusal(server.url, new)
-
-
-def test_memory_that_runs_out_half_way_changes_nothing_that_is_served(
-    start_redis: StartRedis, bundle_named: Callable[..., Path]
-) -> None:
-    old, new = bundle_named("old"), bundle_named("new")
-    with start_redis() as server, server.client() as client:
-        publish(old, client, Keys())
-
-        def fill(done: int, total: int, what: str) -> None:
-            if what == "users":
-                client.config_set("maxmemory", 1)
-
-        with pytest.raises(redis.RedisError):
-            publish(new, client, Keys(), at_once=50, progress=fill)
-        assert client.get(Keys().pointer) == b"old"
-        client.config_set("maxmemory", 0)
-        said: list[str] = []
-        published = publish(new, client, Keys(), at_once=50, say=said.append)
-        assert said[-1].startswith("going on at user 50 ")
-        assert published.previous == "old"
-
-
-def offline(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        env=os.environ | environment,
-    )
-
-
 def test_the_command_publishes_a_store_of_bundles(
-    redis_server: RedisProcess, client: redis.Redis, keys: Keys, redis_prefix: str, shop_bundle: Path
+    offline: Offline, redis_server: RedisProcess, client: redis.Redis, keys: Keys, redis_prefix: str, shop_bundle: Path
 ) -> None:
     done = offline("publish", "--bundle", shop_bundle, "--redis", redis_server.url, "--prefix", redis_prefix)
     assert done.returncode == 0, done.stderr
@@ -607,7 +317,12 @@ def test_the_command_publishes_a_store_of_bundles(
 
 
 def test_the_command_refuses_a_bad_bundle_in_one_line_and_records_who_forces_it(
-    redis_server: RedisProcess, client: redis.Redis, keys: Keys, redis_prefix: str, bundle_named: Callable[..., Path]
+    offline: Offline,
+    redis_server: RedisProcess,
+    client: redis.Redis,
+    keys: Keys,
+    redis_prefix: str,
+    bundle_named: Callable[..., Path],
 ) -> None:
     bundle = bundle_named("worse", metrics=lift(-0.5))
     where = {"AISLE_REDIS": redis_server.url, "AISLE_REDIS_PREFIX": redis_prefix}
@@ -622,7 +337,7 @@ def test_the_command_refuses_a_bad_bundle_in_one_line_and_records_who_forces_it(
     assert model.forced.reason == "a test"
 
 
-def test_the_command_never_shows_a_password(bundle: Path) -> None:
+def test_the_command_never_shows_a_password(offline: Offline, bundle: Path) -> None:
     failed = offline(
         "publish", "--bundle", bundle, "--redis", "redis://me:hidden@127.0.0.1:1/0", AISLE_REDIS_PASSWORD="hidden-too"
     )

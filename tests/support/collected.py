@@ -1,0 +1,42 @@
+"""Records as the service streams them, and what became of them in a folder."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from app.artifact.hashing import stable_hash
+from app.artifact.stream_records import EraseRecord, EventRecord, ImpressionRecord, MergeRecord
+from offline.dataset.ingest import ingest
+from offline.dataset.spec import load_spec
+
+
+def event(event_id: str, user: str = "u", at: float = 100.0, **fields: Any) -> EventRecord:
+    """A view by a user, or by a visitor when the id begins with v."""
+    who = {"visitor_id" if user.startswith("v") else "user_id": user}
+    return EventRecord(**{"event_id": event_id, "type": "view", "item_id": "p1", "time": at} | who | fields)
+
+
+def merge(visitor: str, user: str, at: float = 100.0) -> MergeRecord:
+    return MergeRecord(visitor_id=visitor, user_id=user, time=at)
+
+
+def erase(user: str, at: float = 100.0) -> EraseRecord:
+    return EraseRecord(user_hash=f"{stable_hash(user):016x}", time=at)
+
+
+def shown(request_id: str, user: str | None = "u", at: float = 100.0) -> ImpressionRecord:
+    user_hash = None if user is None else f"{stable_hash(user):016x}"
+    return ImpressionRecord(
+        request_id=request_id, user_hash=user_hash, model_version="m1", time=at, item_ids=["p2", "p1"]
+    )
+
+
+def rows_in(folder: Path) -> pl.DataFrame:
+    """All rows of all parts, oldest first."""
+    return pl.concat([pl.read_parquet(path, glob=False) for path in sorted(folder.glob("*.parquet"))])
+
+
+def ingested(out: Path, to: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+    summary: Any = ingest(load_spec(out), to)
+    return pl.read_parquet(to / "events.parquet"), summary
