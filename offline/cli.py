@@ -163,6 +163,12 @@ def train(
 
 
 @app.command()
+def rank(data: Data, out: Out, seed: Seed = 0, weight_bits: Bits = 8) -> None:
+    """Train the ranker on validation targets, which the network has not seen."""
+    _one_stage("rank", data, out, seed=seed, weight_bits=weight_bits)
+
+
+@app.command()
 def export(data: Data, out: Out, weight_bits: Bits = 8) -> None:
     """Quantise the network, write and verify its bundle, and make it the current one."""
     _one_stage("export", data, out, weight_bits=weight_bits)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,8 @@ import torch
 
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
-from app.artifact.names import SCHEMA_VERSION
+from app.artifact.names import RANK_GRAPH, SCHEMA_VERSION
+from app.engine.snapshot import load_snapshot
 from app.errors import InputError
 from offline.dataset.ingest import SUMMARY_FILE, ingest
 from offline.dataset.progress import Progress
@@ -23,15 +24,17 @@ from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec, load_spec
 from offline.dataset.split import META_FILE, split
 from offline.evaluation.evaluate import evaluate
+from offline.evaluation.protocol import validates
 from offline.export.bundle import export_bundle, record_metrics
 from offline.graph.build import GRAPH_FILE, build_graph, item_graph, read_graph
+from offline.ranking.train_ranker import train_ranker
 from offline.run_folder import RunFolder, key_of
 from offline.training.settings import choose_settings
 from offline.training.train import TrainProgress, train
 from offline.training.trained import HISTORY_FILE, load_trained
 
-STAGES = ("ingest", "split", "graph", "train", "export", "evaluate")
-_VERSION = 1
+STAGES = ("ingest", "split", "graph", "train", "rank", "export", "evaluate")
+_VERSION = 2
 """Part of every stage's key: raise it when a stage writes something else than before."""
 
 
@@ -176,11 +179,39 @@ def _train(work: _Work) -> dict[str, Any]:
     }
 
 
+def _rank(work: _Work) -> dict[str, Any]:
+    """The ranker learns what retrieval was not told: the bundle behind it knows train, and its labels are valid."""
+    folder, options = work.folder, work.options
+    if not validates(folder.split):
+        shutil.rmtree(folder.rank, ignore_errors=True)
+        return {"ranker": None}
+    trained = load_trained(folder.split, item_graph(read_graph(folder.graph)), folder.train)
+    exported = export_bundle(
+        trained,
+        folder.split,
+        folder.rank_bundle,
+        folder.graph,
+        parts=("train",),
+        weight_bits=options.weight_bits,
+        progress=work.progress,
+    )
+    snapshot = load_snapshot(exported.folder, threads=0)
+    found = train_ranker(snapshot, folder.split, folder.rank, seed=options.seed, progress=work.progress)
+    shutil.rmtree(folder.rank_bundle)
+    return {"ranker": None if found is None else asdict(found)}
+
+
 def _export(work: _Work) -> dict[str, Any]:
     folder = work.folder
     trained = load_trained(folder.split, item_graph(read_graph(folder.graph)), folder.train)
     exported = export_bundle(
-        trained, folder.split, folder.bundles, weight_bits=work.options.weight_bits, progress=work.progress
+        trained,
+        folder.split,
+        folder.bundles,
+        folder.graph,
+        ranker=folder.rank if (folder.rank / RANK_GRAPH).exists() else None,
+        weight_bits=work.options.weight_bits,
+        progress=work.progress,
     )
     return {"version": exported.version, "overlap_at_10": exported.fidelity.overlap_at_10}
 
@@ -205,6 +236,7 @@ _STAGES: dict[str, Callable[[_Work], dict[str, Any]]] = {
     "split": _split,
     "graph": _graph,
     "train": _train,
+    "rank": _rank,
     "export": _export,
     "evaluate": _evaluate,
 }
@@ -213,6 +245,7 @@ _MARKERS: dict[str, Callable[[RunFolder], Path]] = {
     "split": lambda folder: folder.split / META_FILE,
     "graph": lambda folder: folder.graph / GRAPH_FILE,
     "train": lambda folder: folder.train / HISTORY_FILE,
+    "rank": lambda folder: folder.path,
     "export": lambda folder: folder.bundles / "CURRENT",
     "evaluate": lambda folder: folder.report,
 }
@@ -225,6 +258,7 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "split": [options.split, options.seed],
         "graph": [],
         "train": [options.seed, options.overrides, options.budget_s],
+        "rank": [options.weight_bits],
         "export": [SCHEMA_VERSION, options.weight_bits],
         "evaluate": [options.baselines],
     }

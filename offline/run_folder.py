@@ -43,6 +43,16 @@ class RunFolder:
         return self.path / "train"
 
     @property
+    def rank(self) -> Path:
+        """The ranker, and how its training went."""
+        return self.path / "rank"
+
+    @property
+    def rank_bundle(self) -> Path:
+        """The store with the bundle that the ranker learned from, which knows train alone."""
+        return self.path / "rank_bundle"
+
+    @property
     def bundles(self) -> Path:
         """The store of exported bundles."""
         return self.path / "bundle"

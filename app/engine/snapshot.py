@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest, verify_files
+from app.artifact.rank_tables import RankTables, read_rank_tables
 from app.engine.candidates import Candidates
 from app.engine.catalogue import Catalogue, read_catalogue
 from app.engine.items import Items, read_items
-from app.engine.ranking import Ranker
+from app.engine.ranking import Ranker, read_ranker
+from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
 from app.engine.retrieve import Retriever
 from app.engine.runtime import open_session
@@ -32,6 +34,7 @@ class Snapshot:
     items: Items
     catalogue: Catalogue
     retriever: Retriever
+    tables: RankTables
     ranker: Ranker | None
 
 
@@ -58,12 +61,14 @@ def load_snapshot(path: Path, threads: int = 1) -> Snapshot:
 def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
     """Load without comparing golden answers, as the exporter does to make them."""
     try:
-        items = read_items(folder, manifest.shapes)
+        tables = read_rank_tables(folder)
+        items = read_items(folder, manifest.shapes, tables)
         catalogue = read_catalogue(folder, manifest.catalogue_columns)
     except (OSError, ValueError, KeyError) as error:
         raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
     retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
-    return Snapshot(folder, manifest, items, catalogue, retriever, ranker=None)
+    ranker = read_ranker(folder, tables, items.popular_rows, threads)
+    return Snapshot(folder, manifest, items, catalogue, retriever, tables, ranker)
 
 
 def check_golden(snapshot: Snapshot) -> None:
@@ -97,8 +102,8 @@ def check_golden(snapshot: Snapshot) -> None:
 
 
 def golden_answers(snapshot: Snapshot, batch: RequestBatch) -> Candidates:
-    """What the warm-up requests are answered with by retrieval."""
-    return snapshot.retriever.run(batch, GOLDEN_DEPTH)
+    """What the warm-up requests are answered with, by retrieval and by the ranker where there is one."""
+    return recommend(snapshot, batch, GOLDEN_DEPTH)
 
 
 def golden_overlap(expected: NDArray[np.int64], came: NDArray[np.int64]) -> float:

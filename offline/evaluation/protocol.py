@@ -88,6 +88,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def validates(folder: Path) -> bool:
+    """Whether the split in `folder` scores anybody in its valid part."""
+    return bool(_read(folder, "valid").get_column("target").any())
+
+
 def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0) -> Cases:
     """The cases of `part`, ordered by user; with `limit`, a draw of at most so many users.
 

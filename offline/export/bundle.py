@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +27,8 @@ from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity, measure_fidelity
-from offline.export.popularity import popularity
 from offline.export.provenance import git_revision, package_versions
+from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, padded_rows, write_retrieve_graph
 from offline.export.user_states import user_states
 from offline.export.warmup import warmup_requests
@@ -61,19 +63,25 @@ def export_bundle(
     trained: Trained,
     split: Path,
     store: Path,
+    graph: Path,
     *,
+    parts: Sequence[str] = ("train", "valid"),
+    ranker: Path | None = None,
     weight_bits: int = 8,
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Write the bundle of a trained network to `store`, and make it the current one.
 
-    Users are known as of the end of train and valid: nothing of test or context is in a bundle.
+    Users are known as of the end of `parts`: nothing of test or context is in a bundle.
 
     Args:
         trained: the network.
         split: the split that it was trained on.
         store: folder of versions.
+        graph: folder of the graph that was built of the same parts.
+        parts: of the split, whose events users and counts are made of.
+        ranker: folder with a trained ranker.
         weight_bits: of the item vectors; 7 for processors whose 8-bit products saturate (x86 without VNNI).
         now: when it is made.
         progress: told of each step.
@@ -85,7 +93,7 @@ def export_bundle(
     tell = progress or silent
     meta = json.loads((split / META_FILE).read_text("utf-8"))
     network = trained.network.cpu().eval()
-    histories = _known_histories(split, int(meta["n_users"]))
+    histories = _known_histories(split, int(meta["n_users"]), parts)
     cut = _newest(histories)
     tell(0, _STEPS, "item vectors")
     items = pl.read_parquet(split / "items.parquet").sort("row")
@@ -95,9 +103,13 @@ def export_bundle(
     folder = store / version
     with whole_folder(folder, names.MANIFEST) as beside:
         (beside / names.ITEM_IDS).parent.mkdir(parents=True)
-        np.save(beside / names.ITEM_VECTORS, quantised.vectors)
-        np.save(beside / names.ITEM_SCALES, quantised.scales)
-        np.save(beside / names.ITEM_POPULARITY, popularity(histories, len(quantised.scales)))
+        tables = rank_tables(
+            trained, items, histories, graph, quantised.vectors, quantised.scales, quantised.score_scales
+        )
+        tables.write(beside)
+        if ranker is not None:
+            for name in (names.RANK_GRAPH, names.RANKER):
+                shutil.copyfile(ranker / name, beside / name)
         TextColumn.of(["", *items["item_id"].to_list()]).write(beside / names.ITEM_IDS)
         tell(1, _STEPS, "catalogue")
         columns = write_catalogue(beside, items)
@@ -148,9 +160,8 @@ def record_metrics(folder: Path, manifest: Manifest, metrics: dict[str, Any]) ->
     _write_manifest(folder, manifest.model_copy(update={"metrics": metrics}))
 
 
-def _known_histories(split: Path, users: int) -> Histories:
-    parts = [pl.read_parquet(split / f"{part}.parquet") for part in ("train", "valid")]
-    return histories_of(pl.concat(parts), users)
+def _known_histories(split: Path, users: int, parts: Sequence[str]) -> Histories:
+    return histories_of(pl.concat([pl.read_parquet(split / f"{part}.parquet") for part in parts]), users)
 
 
 def _newest(histories: Histories) -> float | None:

@@ -74,6 +74,11 @@ def read_graph(folder: Path) -> HeteroData:
     return data
 
 
+def co_occurrence_table(folder: Path) -> pl.DataFrame:
+    """The pairs of items that occur together, of the graph in `folder`: source, target, weight."""
+    return pl.read_parquet(folder / f"{'__'.join(CO_OCCURS)}.parquet")
+
+
 def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
     """The relations of `data` as the item tower reads them; relations without an edge are left out."""
     items = int(data["item"].num_nodes)
