@@ -17,6 +17,7 @@ from app.engine.recommend import recommend as recommend_engine
 from app.engine.recommend import retrieve
 from app.engine.requests import OBJECTIVES
 from app.engine.snapshot import Snapshot
+from app.serving.parts import Parts
 
 
 @pytest.fixture
