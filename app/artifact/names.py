@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 # Behaviours. 0 pads; the codes are stored in bundles and event records, so they never change meaning.
 PAD: Final = 0
@@ -23,6 +23,9 @@ ITEM_SCALES: Final = "items/scales.npy"  # float32 [rows]
 ITEM_POPULARITY: Final = "items/popularity.npy"  # float32 [rows]
 ITEM_IDS: Final = "items/ids"  # a text column
 CATALOGUE: Final = "catalogue"  # folder of columns
+TEXT_VECTORS: Final = "text/vectors.npy"  # int8 [buckets, dim], absent where no item has text
+TEXT_SCALES: Final = "text/scales.npy"  # float32 [buckets]
+TEXT_IDF: Final = "text/idf.npy"  # float32 [buckets], 0 for buckets that no item has
 USER_HASHES: Final = "users/hashes.npy"  # uint64 [users], ascending
 USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # int8 [users, dim], seven bits of it used
 USER_LONG_SCALES: Final = "users/long_scales.npy"  # float32 [users]
@@ -37,6 +40,8 @@ USER_SEEN_PURCHASED: Final = "users/seen_purchased.npy"  # bool [seen], whether 
 WARMUP: Final = "warmup"  # folder of request arrays
 GOLDEN_ROWS: Final = "golden/rows.npy"  # int32 [requests, 10]
 GOLDEN_SCORES: Final = "golden/scores.npy"  # float32 [requests, 10]
+GOLDEN_TEXTS: Final = "golden/texts"  # a text column
+GOLDEN_TEXT_VECTORS: Final = "golden/text_vectors.npy"  # float32 [texts, dim]
 
 # Tensors of retrieve.onnx.
 IN_EVENT_VECTORS: Final = "event_vectors"  # float32 [batch, window, dim]

@@ -28,6 +28,7 @@ from offline.export.fidelity import Fidelity, measure_fidelity
 from offline.export.popularity import popularity
 from offline.export.provenance import git_revision, package_versions
 from offline.export.retrieve_graph import block_of, padded_rows, write_retrieve_graph
+from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
 from offline.export.warmup import warmup_requests
 from offline.training.histories import Histories, histories_of
@@ -101,6 +102,7 @@ def export_bundle(
         TextColumn.of(["", *items["item_id"].to_list()]).write(beside / names.ITEM_IDS)
         tell(1, _STEPS, "catalogue")
         columns = write_catalogue(beside, items)
+        write_text_table(beside, trained, items)
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)
         graph = beside / names.RETRIEVE_GRAPH
