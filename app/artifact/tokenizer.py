@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 TEXT_BUCKETS: Final = 16_384  # a power of two
-SEARCH_BUCKETS: Final = 65_536
-"""Where text is all that there is to learn from, fewer n-grams may share a vector."""
 _GRAM: Final = 4
 _CJK: Final = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _RUNS: Final = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")

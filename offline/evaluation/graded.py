@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.engine.recommend import recommend
-from app.engine.requests import RequestBatch, Stages
+from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.snapshot import Snapshot
 from app.errors import DatasetError
 from offline.dataset.progress import Progress, silent
@@ -86,7 +86,7 @@ def evaluate_graded(
     }
 
 
-def ranked_by_text(snapshot: Snapshot, texts: list[str], stages: Stages) -> NDArray[np.int64]:
+def ranked_by_text(snapshot: Snapshot, texts: list[str], stages: Stages = ALL_STAGES) -> NDArray[np.int64]:
     """The engine's answer to every text, `[n, DEPTH]` rows of the bundle, best first, filled up with 0.
 
     Raises:

@@ -202,7 +202,7 @@ def _write_golden(folder: Path, manifest: Manifest, trained: Trained, states: Us
     batch = warmup_requests(states, shapes.items + 1, shapes.window, manifest.cut, GOLDEN_REQUESTS, rng)
     write_warmup(folder, batch)
     answers = golden_answers(snapshot, batch)
-    (folder / names.GOLDEN_ROWS).parent.mkdir(parents=True)
+    (folder / names.GOLDEN_ROWS).parent.mkdir(parents=True, exist_ok=True)
     np.save(folder / names.GOLDEN_ROWS, answers.rows[:, :GOLDEN_DEPTH].astype(np.int32))
     np.save(folder / names.GOLDEN_SCORES, answers.scores[:, :GOLDEN_DEPTH])
     check_golden(snapshot)

@@ -10,14 +10,14 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from app.artifact.names import BEHAVIOUR_NAMES
-from app.artifact.tokenizer import SEARCH_BUCKETS, TEXT_BUCKETS
+from app.artifact.tokenizer import TEXT_BUCKETS
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
 from offline.dataset.folder import whole_folder
 from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.graph.co_occurrence import co_occurrence
-from offline.graph.item_features import item_attributes, item_text
+from offline.graph.item_features import item_attributes, item_text, search_buckets
 
 GRAPH_FILE = "graph.json"
 CO_OCCURS = ("item", "co_occurs", "item")
@@ -44,7 +44,7 @@ def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> 
         edges, attributes = item_attributes(items)
         tables["__".join(DESCRIBES)] = _table(*(edges[name].to_numpy() for name in ("attribute", "item", "weight")))
         tell(3, 4, "text")
-        text_buckets = SEARCH_BUCKETS if train.is_empty() else TEXT_BUCKETS
+        text_buckets = search_buckets(items.height) if train.is_empty() else TEXT_BUCKETS
         text = item_text(items, text_buckets)
         tables["__".join(SPELLS)] = _table(*(text[name].to_numpy() for name in ("bucket", "item", "weight")))
         for name, table in tables.items():

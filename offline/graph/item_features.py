@@ -8,8 +8,14 @@ import polars as pl
 from app.artifact.tokenizer import TEXT_BUCKETS, buckets
 
 _TEXT_COLUMNS = ("title", "brand", "category", "text")
+_FEWEST_SEARCH_BUCKETS, _MOST_SEARCH_BUCKETS = 4_096, 65_536  # powers of two
 MIN_ATTRIBUTE_ITEMS = 2
 """An attribute of a single item connects nothing."""
+
+
+def search_buckets(items: int) -> int:
+    """How many text buckets a catalogue is given where text is all that there is to learn from: about one an item."""
+    return int(min(max(1 << (items - 1).bit_length(), _FEWEST_SEARCH_BUCKETS), _MOST_SEARCH_BUCKETS))
 
 
 def item_text(items: pl.DataFrame, text_buckets: int = TEXT_BUCKETS) -> pl.DataFrame:

@@ -39,7 +39,9 @@ _VALIDATION_SHARE = 0.05
 _VALIDATION_VIEWS = 2  # an item
 _VIEWS_AN_EPOCH = 400_000
 """At most; larger catalogues are seen over several epochs."""
-_VIEWS_AN_ITEM = 4
+_VIEWS_AN_ITEM = 2
+_LEAST_STEPS = 20
+"""An epoch, so that a small catalogue is seen more often."""
 _HIDDEN_SHARE = 0.3
 """Of pairs whose item goes without the n-grams of its view, so that the rest of its text must lead there."""
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
@@ -144,7 +146,7 @@ class _Run:
                 f"no events, and {len(self._train)} items with words: expected at least 2 to tell from each other"
             )
         views = min(_VIEWS_AN_ITEM * len(self._train), _VIEWS_AN_EPOCH)
-        self._steps = max(1, views // settings.batch)
+        self._steps = max(_LEAST_STEPS, views // settings.batch)
         self._batch = min(settings.batch, len(self._train))
         self.known = torch.zeros(graph.items, dtype=torch.bool, device=device)
         self.network = Network(graph, settings.shape()).to(device)
