@@ -8,7 +8,7 @@ import polars as pl
 from app.artifact.tokenizer import TEXT_BUCKETS, buckets
 
 _TEXT_COLUMNS = ("title", "brand", "category", "text")
-_FEWEST_SEARCH_BUCKETS, _MOST_SEARCH_BUCKETS = 4_096, 65_536  # powers of two
+_FEWEST_SEARCH_BUCKETS, _MOST_SEARCH_BUCKETS = 16_384, 65_536  # powers of two
 MIN_ATTRIBUTE_ITEMS = 2
 """An attribute of a single item connects nothing."""
 

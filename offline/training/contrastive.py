@@ -36,7 +36,7 @@ from offline.training.views import ItemFields, draw_views, item_fields
 TEMPERATURE = 0.07
 VALIDATION_METRIC = "ndcg@10 of held-out items by their views"
 _VALIDATION_SHARE = 0.05
-_VALIDATION_VIEWS = 2  # an item
+_VALIDATION_VIEWS, _LEAST_VALIDATION_VIEWS = 2, 400  # an item, and in all
 _VIEWS_AN_EPOCH = 400_000
 """At most; larger catalogues are seen over several epochs."""
 _VIEWS_AN_ITEM = 2
@@ -155,11 +155,12 @@ class _Run:
         self._graph = graph.to(device)
         items = self.network.items
         learned = [table for table in (items.text, items.attributes) if table is not None]
-        self.optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
         self.state = _State()
         self._earlier_s = 0.0
         rng = np.random.default_rng([settings.seed, 0])
-        self._asked = np.repeat(self._valid, _VALIDATION_VIEWS)
+        views_an_item = max(_VALIDATION_VIEWS, _LEAST_VALIDATION_VIEWS // max(1, len(self._valid)))
+        self._asked = np.repeat(self._valid, views_an_item)
         self._asked_bags = text_bags(draw_views(fields, self._asked, rng), self._idf)
 
     @property

@@ -16,7 +16,7 @@ CATALOGUE_ALONE: dict[str, Any] = {
     "layers": 0,  # there is nothing to pass messages over
     "ordered": True,  # events that come later have an order: the query starts as a mean, the newest most
     "batch": 1_024,  # views, each of which has the others' items as negatives
-    "epochs": 8,
+    "epochs": 5,
     "patience": 3,
     "learning_rate": 5e-3,
     "weight_decay": 0.0,

@@ -97,6 +97,6 @@ def test_a_service_on_a_catalogue_without_events_answers(answers: tuple[Snapshot
     event = {"event_id": "e", "type": "view", "user_id": "u", "item_id": asked}
     assert client.post("/events", json=event).status_code in (200, 202)
     assert (
-        client.post("/recommend", json={"user_id": "u", "k": 3}).json()["items"][0]["id"]
-        != first.json()["items"][0]["id"]
+        client.post("/recommend", json={"user_id": "u", "k": 3}).json()["items"][0]["item_id"]
+        != first.json()["items"][0]["item_id"]
     )

@@ -30,7 +30,7 @@ metrics = ["ndcg@10", "mrr", "recall@10"]
 
 
 def write_catalogue(folder: Path, *, queries: list[str] | None = None, relevance: int = 2) -> Path:
-    """72 items; `queries` ask for kinds of things, all of which are worth `relevance`."""
+    """72 items, a third of them described; `queries` ask for kinds of things, all of which are worth `relevance`."""
     folder.mkdir(parents=True, exist_ok=True)
     made = list(itertools.product(_THINGS, _COLOURS, _MAKERS))
     models = [f"{thing[:2].upper()}{7 * place + 113}x" for place, (thing, _, _) in enumerate(made)]
@@ -42,7 +42,7 @@ def write_catalogue(folder: Path, *, queries: list[str] | None = None, relevance
             ],
             "brand": [maker for _, _, maker in made],
             "category": [f"Electronics > {thing}" for thing, _, _ in made],
-            "description": [_THINGS[thing] for thing, _, _ in made],
+            "description": [_THINGS[thing] if maker == _MAKERS[0] else None for thing, _, maker in made],
             "price": [10.0 + place for place in range(len(made))],
             "attributes_json": [
                 json.dumps({"colour": colour, "wireless": place % 2 == 0}) for place, (_, colour, _) in enumerate(made)
