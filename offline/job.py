@@ -29,8 +29,9 @@ from offline.export.bundle import export_bundle, record_metrics
 from offline.graph.build import GRAPH_FILE, build_graph, item_graph, read_graph
 from offline.ranking.train_ranker import train_ranker
 from offline.run_folder import RunFolder, key_of
+from offline.training.progress import TrainProgress
 from offline.training.settings import choose_settings
-from offline.training.train import TrainProgress, train
+from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, load_trained
 
 STAGES = ("ingest", "split", "graph", "train", "rank", "export", "evaluate")

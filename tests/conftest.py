@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from made_up_catalogue import write_catalogue
 from redis_process import RedisProcess, find_binary, running_redis
 
 
@@ -81,6 +82,19 @@ def shop_run(shop: Path, quiet: Quiet, tmp_path_factory: pytest.TempPathFactory)
 def shop_bundle(shop_run: ShopRun) -> Path:
     """The store with that shop's bundle."""
     return shop_run.bundle
+
+
+@pytest.fixture(scope="session")
+def catalogue_run(quiet: Quiet, tmp_path_factory: pytest.TempPathFactory) -> ShopRun:
+    """The whole job, evaluation included, on a catalogue without events."""
+    from offline.job import Options, run
+    from offline.run_folder import RunFolder
+
+    folder = tmp_path_factory.mktemp("catalogue")
+    data = write_catalogue(folder / "data")
+    options = Options(seed=1, device="cpu", overrides={"epochs": 8, "dim": 32, "batch": 64})
+    run(data, RunFolder(folder / "run"), options, quiet)
+    return ShopRun(data, folder / "run")
 
 
 @pytest.fixture(scope="session")

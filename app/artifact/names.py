@@ -32,6 +32,9 @@ ITEM_LOG_PRICE: Final = "items/log_price.npy"  # float32 [rows], NaN for missing
 ITEM_POPULARITY: Final = "items/popularity.npy"  # float32 [rows]
 ITEM_IDS: Final = "items/ids"  # a text column
 CATALOGUE: Final = "catalogue"  # folder of columns
+TEXT_VECTORS: Final = "text/vectors.npy"  # int8 [buckets, dim], absent where no item has text
+TEXT_SCALES: Final = "text/scales.npy"  # float32 [buckets]
+TEXT_IDF: Final = "text/idf.npy"  # float32 [buckets], 0 for buckets that no item has
 USER_HASHES: Final = "users/hashes.npy"  # uint64 [users], ascending
 USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # int8 [users, dim], seven bits of it used
 USER_LONG_SCALES: Final = "users/long_scales.npy"  # float32 [users]
@@ -46,6 +49,8 @@ USER_SEEN_PURCHASED: Final = "users/seen_purchased.npy"  # bool [seen], whether 
 WARMUP: Final = "warmup"  # folder of request arrays
 GOLDEN_ROWS: Final = "golden/rows.npy"  # int32 [requests, 10]
 GOLDEN_SCORES: Final = "golden/scores.npy"  # float32 [requests, 10]
+GOLDEN_TEXTS: Final = "golden/texts"  # a text column
+GOLDEN_TEXT_VECTORS: Final = "golden/text_vectors.npy"  # float32 [texts, dim]
 
 # Tensors of retrieve.onnx.
 IN_EVENT_VECTORS: Final = "event_vectors"  # float32 [batch, window, dim]

@@ -18,6 +18,7 @@ from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
 from app.engine.retrieve import Retriever
 from app.engine.runtime import open_session
+from app.engine.text_query import TextQuery, check_golden_texts, read_text_query
 from app.errors import BundleCorrupt, GoldenMismatch
 
 GOLDEN_DEPTH = 10
@@ -34,6 +35,7 @@ class Snapshot:
     items: Items
     catalogue: Catalogue
     retriever: Retriever
+    text_query: TextQuery | None  # None where the bundle knows no words
     tables: RankTables
     ranker: Ranker | None
 
@@ -55,6 +57,8 @@ def load_snapshot(path: Path, threads: int = 1) -> Snapshot:
     verify_files(folder, manifest)
     snapshot = open_snapshot(folder, manifest, threads)
     check_golden(snapshot)
+    if snapshot.text_query is not None:
+        check_golden_texts(folder, snapshot.text_query)
     return snapshot
 
 
@@ -64,11 +68,12 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
         tables = read_rank_tables(folder)
         items = read_items(folder, manifest.shapes, tables)
         catalogue = read_catalogue(folder, manifest.catalogue_columns)
+        text_query = read_text_query(folder)
     except (OSError, ValueError, KeyError) as error:
         raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
     retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
     ranker = read_ranker(folder, tables, items.popular_rows, threads)
-    return Snapshot(folder, manifest, items, catalogue, retriever, tables, ranker)
+    return Snapshot(folder, manifest, items, catalogue, retriever, text_query, tables, ranker)
 
 
 def check_golden(snapshot: Snapshot) -> None:

@@ -15,6 +15,7 @@ from app.engine.requests import ALL_STAGES, RequestBatch, Stages, pad_rows
 from app.engine.snapshot import Snapshot, load_snapshot
 from offline.dataset.progress import Progress, silent
 from offline.evaluation.baselines import baseline_rankings
+from offline.evaluation.graded import evaluate_graded
 from offline.evaluation.intervals import mean_intervals
 from offline.evaluation.metrics import DEPTH, Metric, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
@@ -45,7 +46,8 @@ def evaluate(
     Returns a JSON document: `dataset`; `bundle`; `reports`, one for each mask of the split, with `metrics`, their
     `ci95` (bootstrap over users), `n` users, `targets`, and `lift_over_<baseline>`: for each metric the
     `difference` of the same users and its `ci95`; `baselines` by name and mask; and `notes` on how to read it.
-    Targets outside the vocabulary count as never found. A ranking is `DEPTH` deep, and so is `mrr`.
+    Targets outside the vocabulary count as never found. A ranking is `DEPTH` deep, and so is `mrr`. For the task
+    graded_search the cases are queries (see `evaluate_graded`).
 
     Args:
         bundle: a bundle, or a store of bundles.
@@ -65,6 +67,11 @@ def evaluate(
     meta = read_meta(split)
     metrics = list(dict.fromkeys(map(parse_metric, meta["metrics"])))
     snapshot = load_snapshot(bundle, threads=0)
+    if meta["task"] == "graded_search":
+        found = evaluate_graded(
+            snapshot, split, metrics, seed=seed, stages=stages, baselines=baselines, progress=progress
+        )
+        return {"dataset": _described(meta, "test"), "bundle": _bundle(snapshot, 0), **found}
     cases = load_cases(split, part)
     rows = bundle_rows(pl.read_parquet(split / "items.parquet").sort("row")["item_id"].to_list(), snapshot.items)
     requests, stored = batch_of_cases(cases, rows, read_user_states(snapshot.folder), snapshot.manifest.shapes.window)
@@ -93,12 +100,7 @@ def evaluate(
     tell(1, 1, "intervals")
     return {
         "dataset": _described(meta, part),
-        "bundle": {
-            "version": snapshot.manifest.version,
-            "dataset": snapshot.manifest.dataset,
-            "data_fingerprint": snapshot.manifest.data_fingerprint,
-            "users_with_stored_state": int(stored.sum()),
-        },
+        "bundle": _bundle(snapshot, int(stored.sum())),
         "reports": reports,
         "baselines": found_baselines,
         "notes": [NOT_CAUSAL] if meta["has_time"] and not meta["how"].startswith("time:") else [],
@@ -134,6 +136,11 @@ def ranked(
 def _described(meta: dict[str, Any], part: str) -> Document:
     kept = {name: meta[name] for name in ("how", "task", "seed", "fingerprint")}
     return {"name": meta["dataset"], "part": part, **kept, "items": meta["n_items"], "counts": meta["counts"]}
+
+
+def _bundle(snapshot: Snapshot, users_with_stored_state: int) -> Document:
+    kept = {name: getattr(snapshot.manifest, name) for name in ("version", "dataset", "data_fingerprint")}
+    return {**kept, "users_with_stored_state": users_with_stored_state}
 
 
 def _counts(cases: Cases, targets: RowLists) -> Document:

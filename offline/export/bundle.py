@@ -30,6 +30,7 @@ from offline.export.fidelity import Fidelity, measure_fidelity
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, padded_rows, write_retrieve_graph
+from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
 from offline.export.warmup import warmup_requests
 from offline.training.histories import Histories, histories_of
@@ -113,6 +114,7 @@ def export_bundle(
         TextColumn.of(["", *items["item_id"].to_list()]).write(beside / names.ITEM_IDS)
         tell(1, _STEPS, "catalogue")
         columns = write_catalogue(beside, items)
+        write_text_table(beside, trained, items)
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)
         graph = beside / names.RETRIEVE_GRAPH
@@ -211,7 +213,7 @@ def _write_golden(folder: Path, manifest: Manifest, trained: Trained, states: Us
     batch = warmup_requests(states, shapes.items + 1, shapes.window, manifest.cut, GOLDEN_REQUESTS, rng)
     write_warmup(folder, batch)
     answers = golden_answers(snapshot, batch)
-    (folder / names.GOLDEN_ROWS).parent.mkdir(parents=True)
+    (folder / names.GOLDEN_ROWS).parent.mkdir(parents=True, exist_ok=True)
     np.save(folder / names.GOLDEN_ROWS, answers.rows[:, :GOLDEN_DEPTH].astype(np.int32))
     np.save(folder / names.GOLDEN_SCORES, answers.scores[:, :GOLDEN_DEPTH])
     check_golden(snapshot)

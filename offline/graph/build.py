@@ -17,7 +17,7 @@ from offline.dataset.folder import whole_folder
 from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.graph.co_occurrence import co_occurrence
-from offline.graph.item_features import item_attributes, item_text
+from offline.graph.item_features import item_attributes, item_text, search_buckets
 
 GRAPH_FILE = "graph.json"
 CO_OCCURS = ("item", "co_occurs", "item")
@@ -44,7 +44,8 @@ def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> 
         edges, attributes = item_attributes(items)
         tables["__".join(DESCRIBES)] = _table(*(edges[name].to_numpy() for name in ("attribute", "item", "weight")))
         tell(3, 4, "text")
-        text = item_text(items)
+        text_buckets = search_buckets(items.height) if train.is_empty() else TEXT_BUCKETS
+        text = item_text(items, text_buckets)
         tables["__".join(SPELLS)] = _table(*(text[name].to_numpy() for name in ("bucket", "item", "weight")))
         for name, table in tables.items():
             table.write_parquet(folder / f"{name}.parquet")
@@ -52,7 +53,7 @@ def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> 
             "item": items.height + 1,
             "user": int(meta["n_users"]),
             "attribute": len(attributes),
-            "bucket": TEXT_BUCKETS,
+            "bucket": text_buckets,
         }
         edges_by_relation = {name: table.height for name, table in tables.items()}
         (folder / GRAPH_FILE).write_text(json.dumps({"nodes": nodes, "edges": edges_by_relation}, indent=2) + "\n")

@@ -27,7 +27,9 @@ from offline.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
+from offline.training.contrastive import train_on_catalogue
 from offline.training.histories import Histories, histories_of
+from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
 from offline.training.spectral import spectral_items
 from offline.training.trained import HISTORY_FILE, Trained, known_items
@@ -37,19 +39,6 @@ WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 _LONGEST_GRADIENT = 5.0
 _RANDOM_SHARE = 0.1  # length of random id embeddings, beside text and attributes of length 1
-
-
-@dataclass(frozen=True)
-class TrainProgress:
-    """What a progress bar can show."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    metric: str
-    value: float | None  # of the metric after the last whole epoch
 
 
 def train(
@@ -75,6 +64,9 @@ def train(
     torch.manual_seed(settings.seed)
     meta = json.loads((split / META_FILE).read_text("utf-8"))
     events = pl.read_parquet(split / "train.parquet")
+    if events.is_empty():
+        items = pl.read_parquet(split / "items.parquet")
+        return train_on_catalogue(items, graph, out, settings, device=device, budget_s=budget_s, progress=progress)
     histories = histories_of(events, int(meta["n_users"]))
     if not _steps(histories, settings):
         raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
