@@ -23,14 +23,16 @@ from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec, load_spec
 from offline.dataset.split import META_FILE, split
 from offline.evaluation.evaluate import evaluate
+from offline.evaluation.timings import timings_of
 from offline.export.bundle import export_bundle, record_metrics
 from offline.graph.build import GRAPH_FILE, build_graph, item_graph, read_graph
+from offline.report.render import write_report
 from offline.run_folder import RunFolder, key_of
 from offline.training.settings import choose_settings
 from offline.training.train import TrainProgress, train
 from offline.training.trained import HISTORY_FILE, load_trained
 
-STAGES = ("ingest", "split", "graph", "train", "export", "evaluate")
+STAGES = ("ingest", "split", "graph", "train", "export", "evaluate", "report")
 _VERSION = 1
 """Part of every stage's key: raise it when a stage writes something else than before."""
 
@@ -195,9 +197,15 @@ def _evaluate(work: _Work) -> dict[str, Any]:
         progress=work.progress,
     )
     bundle = resolve(folder.bundles)
-    record_metrics(bundle, read_manifest(bundle), document)
+    manifest = read_manifest(bundle)
+    document["timings"] = timings_of(folder.record(), manifest)
+    record_metrics(bundle, manifest, document)
     folder.report.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return document
+
+
+def _report(work: _Work) -> dict[str, Any]:
+    return {"page": work.folder.page.name, "verdict": write_report(work.folder).decision}
 
 
 _STAGES: dict[str, Callable[[_Work], dict[str, Any]]] = {
@@ -207,6 +215,7 @@ _STAGES: dict[str, Callable[[_Work], dict[str, Any]]] = {
     "train": _train,
     "export": _export,
     "evaluate": _evaluate,
+    "report": _report,
 }
 _MARKERS: dict[str, Callable[[RunFolder], Path]] = {
     "ingest": lambda folder: folder.ingested / SUMMARY_FILE,
@@ -215,6 +224,7 @@ _MARKERS: dict[str, Callable[[RunFolder], Path]] = {
     "train": lambda folder: folder.train / HISTORY_FILE,
     "export": lambda folder: folder.bundles / "CURRENT",
     "evaluate": lambda folder: folder.report,
+    "report": lambda folder: folder.page,
 }
 
 
@@ -227,6 +237,7 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "train": [options.seed, options.overrides, options.budget_s],
         "export": [SCHEMA_VERSION, options.weight_bits],
         "evaluate": [options.baselines],
+        "report": [],
     }
     keys: dict[str, str] = {}
     before = ""
