@@ -11,9 +11,16 @@ from offline.evaluation.figures import Figures, flat, lifts, means_of_all
 from offline.evaluation.metrics import Metric, table_of
 from offline.evaluation.protocol import Cases, RowLists
 
-COLD_USERS = "0-1 events"
-HISTORY_LENGTHS = {COLD_USERS: (0, 1), "2-4 events": (2, 4), "5-19 events": (5, 19), "20 and more events": (20, None)}
-COLD_ITEMS = "cold items"
+COLD_USERS = "users with 0-1 events"
+HISTORY_LENGTHS = {
+    COLD_USERS: (0, 1),
+    "users with 2-4 events": (2, 4),
+    "users with 5-19 events": (5, 19),
+    "users with 20+ events": (20, None),
+}
+CONTEXT_USERS = "users known by context only"
+BANDS = ("targets on cold items", "targets on tail items", "targets on middle items", "targets on head items")
+SEEN, UNSEEN = "targets seen before", "targets not seen before"
 HEAD_SHARE = 0.2
 """Head items make the first 20 % of the events, tail items the last 20 %."""
 
@@ -39,14 +46,14 @@ def slices_of(cases: Cases, counts: NDArray[np.integer]) -> Iterator[Slice]:
     for name, (least, most) in HISTORY_LENGTHS.items():
         inside = (lengths >= least) & (lengths <= (np.inf if most is None else most))
         yield Slice("history", name, inside[lines])
-    yield Slice("context", "known by context only", ((lengths > 0) & (lengths == cases.context))[lines])
+    yield Slice("context", CONTEXT_USERS, ((lengths > 0) & (lengths == cases.context))[lines])
     known = rows != PADDING_ROW
     band = popularity_bands(counts)
-    for place, name in enumerate((COLD_ITEMS, "tail items", "middle items", "head items")):
+    for place, name in enumerate(BANDS):
         yield Slice("popularity", name, known & (band[rows] == place))
     seen = is_seen(cases)
-    yield Slice("seen", "items seen before", known & seen)
-    yield Slice("seen", "items not seen before", known & ~seen)
+    yield Slice("seen", SEEN, known & seen)
+    yield Slice("seen", UNSEEN, known & ~seen)
 
 
 def popularity_bands(counts: NDArray[np.integer]) -> NDArray[np.int64]:

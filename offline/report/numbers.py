@@ -27,7 +27,7 @@ def figure(value: Any) -> str:
 
 def signed(value: Any) -> str:
     """A difference of metrics."""
-    return f"{value:+.4f}" if is_number(value) else NONE
+    return f"{value:+.4f}".replace("-", "−") if is_number(value) else NONE
 
 
 def interval(ends: Sequence[Any] | None, *, plus: bool = False) -> str:
@@ -42,7 +42,9 @@ def share(part: Any, whole: Any = 1) -> str:
     if not is_number(part) or not is_number(whole) or not whole:
         return NONE
     percent = 100 * part / whole
-    return f"{percent:.1f} %" if abs(percent) >= 1 or percent == 0 else f"{percent:.2g} %"
+    if percent == 0:
+        return "0 %"
+    return f"{percent:.1f} %" if abs(percent) >= 1 else f"{percent:.2g} %"
 
 
 def number(value: Any) -> str:
@@ -65,7 +67,9 @@ def duration(seconds: Any) -> str:
 
 def megabytes(value: Any) -> str:
     """Megabytes, of 10^6 bytes."""
-    return f"{value:,.1f} MB" if is_number(value) else NONE
+    if not is_number(value):
+        return NONE
+    return f"{value:,.0f} MB" if value >= 100 else f"{value:,.1f} MB"
 
 
 def moment(unix_s: Any) -> str:

@@ -40,7 +40,7 @@ def whiskers(name: str, title: str, panels: Mapping[str, Sequence[Whisker]], cap
             axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.grid(axis="y", visible=False)
-            axes.set_xlabel(metric)
+            axes.set_title(metric, loc="left", size=10)
             axes.xaxis.set_major_locator(MaxNLocator(6))
             if zero:
                 axes.axvline(0.0, color=INK, linewidth=0.8, linestyle=":")
@@ -161,6 +161,8 @@ def over_time(
             axes.plot(days, drawn, color=SERIES[number], linestyle=_LINES[number], label=behaviour)
         axes.set_yscale("log")
         _plain(axes.yaxis)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high * (high / low) ** 0.4 if cuts else high)  # room for the names of the cuts
         for label, place in cuts.items():
             axes.axvline(place, color=INK, linewidth=1, linestyle=":")
             axes.annotate(
@@ -235,6 +237,7 @@ def trade_off(
         caption: what to look for.
     """
     with drawing(3.1) as (figure, (axes,)):
+        across = sorted(cost for _, cost, _, _ in points)
         for label, cost, worth, chosen in points:
             axes.plot(
                 [cost],
@@ -244,7 +247,15 @@ def trade_off(
                 color=SERIES[0],
                 markerfacecolor=SERIES[0] if chosen else PAPER,
             )
-            axes.annotate(label, (cost, worth), xytext=(0, 8), textcoords="offset points", ha="center", size=9)
+            above = across.index(cost) % 2 == 0  # neighbours would write over each other
+            axes.annotate(
+                label,
+                (cost, worth),
+                xytext=(0, 8 if above else -8),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if above else "top",
+            )
         axes.margins(0.25, 0.3)
         axes.set(xlabel=x, ylabel=y)
         axes.set_xlim(left=0)

@@ -1,7 +1,9 @@
 """The page: sections in order, through a template that escapes whatever it is given."""
 
 import os
+import re
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -13,7 +15,7 @@ from offline.report.sections.bundle import cold_items, compression, making
 from offline.report.sections.data import data_quality, graph
 from offline.report.sections.figures import exposure, main_figures, slices
 from offline.report.sections.learning import behaviours, candidates, learning
-from offline.report.verdict import Verdict, Weight, verdict_of
+from offline.report.verdict import Decision, Verdict, Weight, verdict_of
 from offline.run_folder import RunFolder
 
 SECTIONS = (
@@ -30,6 +32,11 @@ SECTIONS = (
     making,
 )
 _MARKS = {Weight.GOOD: "✓ good", Weight.NOTE: "· note", Weight.LOOK: "! look closer", Weight.BAD: "✗ against it"}
+_MEANINGS = {
+    Decision.PUBLISH: "No rule speaks against it.",
+    Decision.LOOK: "The gate of publish lets it through, but look first at what is marked below.",
+    Decision.REFUSE: "The gate of publish refuses it, unless it is told why with --force.",
+}
 _TEMPLATE, _STYLE = "template.html.j2", "style.css"
 
 
@@ -62,6 +69,7 @@ def remake_report(folder: RunFolder) -> Verdict:
 def page_of(facts: RunFacts, verdict: Verdict) -> str:
     """The page as one text that needs nothing else."""
     environment = Environment(
+        finalize=_with_firm_percent,
         loader=PackageLoader("offline.report", "."),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
@@ -74,6 +82,7 @@ def page_of(facts: RunFacts, verdict: Verdict) -> str:
         told=_told(facts),
         verdict=verdict,
         marks=_MARKS,
+        meaning=_MEANINGS[verdict.decision],
         sections=[section(facts) for section in SECTIONS],
         style=Markup(style),  # noqa: S704 - our own file
     )
@@ -81,10 +90,14 @@ def page_of(facts: RunFacts, verdict: Verdict) -> str:
 
 def _told(facts: RunFacts) -> str:
     """Which bundle the page is about, and what it was measured on."""
-    document, manifest = facts.document, facts.manifest
+    document = facts.document
     report = document["reports"][0]
-    made = "" if manifest is None else f" of {manifest.created_at}"
     return (
-        f"Bundle {document['bundle']['version']}{made}, measured on {count(report['n'])} users of the "
+        f"Bundle {document['bundle']['version']}, measured on {count(report['n'])} users of the "
         f"{document['dataset'].get('part')} part, cut by {document['dataset'].get('how')}."
     )
+
+
+def _with_firm_percent(value: Any) -> Any:
+    """No line breaks before a percent sign."""
+    return re.sub(r"(?<=\d) %", "\u00a0%", value) if type(value) is str else value

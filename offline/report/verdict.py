@@ -181,7 +181,7 @@ def cold_users(evidence: Evidence) -> Iterator[Finding]:
         if part["slice"] == COLD_USERS and lift is not None and lift["ci95"][1] < 0:
             yield Finding(
                 Weight.LOOK,
-                f"Users with 0 or 1 events are served worse than by popularity: {metric} {signed(lift['difference'])} "
+                f"{_capital(COLD_USERS)} are served worse than by popularity: {metric} {signed(lift['difference'])} "
                 f"(95 % interval {interval(lift['ci95'], plus=True)}).",
             )
 

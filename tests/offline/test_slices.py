@@ -49,14 +49,14 @@ def members(cases: Cases, counts: np.ndarray) -> dict[str, dict[int, list[int]]]
     for line in range(len(cases)):
         history = cases.history.of(line).tolist()
         length = len(history)
-        bounds = (("0-1", 1), ("2-4", 4), ("5-19", 19), ("20 and more", 10**6))
+        bounds = (("0-1", 1), ("2-4", 4), ("5-19", 19), ("20+", 10**6))
         known = next(name for name, most in bounds if length <= most)
         for row in cases.targets.of(line).tolist():
-            names = [f"{known} events"]
+            names = [f"users with {known} events"]
             if length and length == cases.context[line]:
-                names.append("known by context only")
+                names.append("users known by context only")
             if row:
-                names += [f"{band[row]} items", f"items {'' if row in history else 'not '}seen before"]
+                names += [f"targets on {band[row]} items", f"targets {'' if row in history else 'not '}seen before"]
             for name in names:
                 found.setdefault(name, {}).setdefault(line, []).append(row)
     return found
@@ -104,5 +104,9 @@ def test_slices_without_anybody_are_left_out(write_split: Write, tmp_path: Path)
     figures = slice_figures(
         METRICS, {"bundle": ranked}, cases, event_counts(folder, "test", 10), np.random.default_rng(0)
     )
-    assert [part["slice"] for part in figures] == ["2-4 events", "cold items", "items not seen before"]
+    assert [part["slice"] for part in figures] == [
+        "users with 2-4 events",
+        "targets on cold items",
+        "targets not seen before",
+    ]
     assert all(part["baselines"] == {} for part in figures)

@@ -26,7 +26,7 @@ def compression(facts: RunFacts) -> Section:
     rows = [
         Row(
             [
-                str(entry["variant"]) + (" (chosen)" if entry.get("chosen") else ""),
+                f"{place}. {entry['variant']}{' (chosen)' if entry.get('chosen') else ''}",
                 number(entry.get("megabytes")),
                 number(entry.get("p50_ms")),
                 number(entry.get("p99_ms")),
@@ -36,7 +36,7 @@ def compression(facts: RunFacts) -> Section:
             ],
             strong=bool(entry.get("chosen")),
         )
-        for entry in variants
+        for place, entry in enumerate(variants, start=1)
     ]
     heads = [
         *words("variant"),
@@ -49,14 +49,14 @@ def compression(facts: RunFacts) -> Section:
         ("size", "megabytes", "size, MB", "size"),
     ):
         points = [
-            (str(entry["variant"]), entry[key], entry["value"], bool(entry.get("chosen")))
-            for entry in variants
+            (str(place), entry[key], entry["value"], bool(entry.get("chosen")))
+            for place, entry in enumerate(variants, start=1)
             if is_number(entry.get(key)) and is_number(entry.get("value"))
         ]
         if points:
             caption = (
-                f"Quality against {what}; the chosen variant is filled. Best is up and to the left: a variant that "
-                "lies below and to the right of another is worth nothing."
+                f"Quality against {what}, numbered as in the table; the chosen one is filled. Best is up and to the "
+                "left: a variant that lies below and to the right of another is worth nothing."
             )
             plots.append(trade_off(f"trade-{name}", f"{metric} against {what}", unit, metric, points, caption))
     return Section(
@@ -86,7 +86,10 @@ def cold_items(facts: RunFacts) -> Section:
     told = "Withheld items are placed by text and attributes alone, as a new item in the shop would be."
     how = f"Withheld: {found['how']}." if found.get("how") else ""
     return Section(
-        "cold-items", title, [told, *([how] if how else [])], [Table("", words("") + numbers("value"), rows)]
+        "cold-items",
+        title,
+        [told, *([how] if how else [])],
+        [Table("How items are found that training did not see (95 % interval)", words("") + numbers("value"), rows)],
     )
 
 
@@ -115,7 +118,10 @@ def _timings(facts: RunFacts) -> Table:
 
 def _origin(facts: RunFacts) -> Table:
     manifest, dataset = facts.manifest, facts.document["dataset"]
-    said: dict[str, Any] = {"data set": dataset.get("name"), "fingerprint of the data": dataset.get("fingerprint")}
+    said: dict[str, Any] = {
+        "data set": dataset.get("name"),
+        "fingerprint of the data": str(dataset.get("fingerprint"))[:16],
+    }
     if manifest is not None:
         shapes = manifest.shapes
         size = sum(entry.bytes for entry in manifest.files.values()) / 1e6

@@ -12,6 +12,7 @@ from offline.report.plots import degrees, over_time, rank_share
 Document = dict[str, Any]
 
 _TABLES = ("events", "items", "users")
+_NONE_MISSING = "No value that ingest counts is missing or unreadable."
 _DAY_S, _HOUR_S = 86_400.0, 3_600.0
 
 
@@ -22,14 +23,17 @@ def data_quality(facts: RunFacts) -> Section:
         return Section("data", title, ["This folder holds no ingested tables, so that nothing can be said of them."])
     summary, spread = facts.summary, facts.distributions
     blocks: list[Table | Gallery] = [_rows(summary)]
-    blocks += [table for table in (_reasons(summary), _missing(summary)) if table.rows]
+    missing = _missing(summary)
+    blocks += [table for table in (_reasons(summary), missing) if table.rows]
     if spread is not None:
         blocks.append(_behaviours(spread))
     if facts.split is not None:
         blocks.append(_parts(facts.split))
     if spread is not None:
         blocks.append(Gallery(list(_plots(spread, facts.split or {}))))
-    return Section("data", title, list(_told(summary, spread, facts.split)), blocks)
+    return Section(
+        "data", title, [*_told(summary, spread, facts.split), *([] if missing.rows else [_NONE_MISSING])], blocks
+    )
 
 
 def graph(facts: RunFacts) -> Section:
@@ -99,7 +103,7 @@ def _missing(summary: Document) -> Table:
         counts = summary.get(name) or {}
         for key, number in counts.items():
             kind, _, column = key.partition("_")
-            if kind in ("missing", "unreadable") and counts.get("read") and is_number(number):
+            if kind in ("missing", "unreadable") and counts.get("read") and is_number(number) and number > 0:
                 rows.append(Row([name, column.replace("_", " "), kind, count(number), share(number, counts["kept"])]))
     heads = words("table", "value", "is") + numbers("rows", "% of kept")
     return Table("Missing and unreadable values", heads, rows)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from offline.evaluation.slices import SEEN
 from offline.report.blocks import Gallery, Row, Section, Table, numbers, words
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, figure, interval, share, signed
@@ -12,12 +13,6 @@ from offline.report.verdict import NAMES
 Document = dict[str, Any]
 
 _BUNDLE = "bundle"
-_GROUPS = {
-    "history": "users by known history",
-    "context": "users by known history",
-    "popularity": "targets by popularity",
-    "seen": "targets by whether seen",
-}
 _PROTOCOLS = {
     "seen": "items that a user touched before are hidden",
     "purchased": "items that a user purchased before are hidden",
@@ -173,17 +168,14 @@ def _further(document: Document, report: Document) -> Table:
 
 def _slice_table(parts: Sequence[Document], metric: str, report: Document) -> Table:
     baselines = list(dict.fromkeys(name for part in parts for name in part.get("baselines", {})))
-    rows, group = [], ""
+    rows = []
     for part in parts:
-        said = "" if _GROUPS.get(part.get("group", ""), "") == group else _GROUPS.get(part.get("group", ""), "")
-        group = said or group
         theirs = [part.get("baselines", {}).get(name, {}) for name in baselines]
         lead: Document = next((them["lift"][metric] for them in theirs if metric in them.get("lift", {})), {})
         hidden = " (hidden, so never found)" if _is_hidden(part, report["protocol"]) else ""
         rows.append(
             Row(
                 [
-                    said,
                     f"{part['slice']}{hidden}",
                     count(part["n"]),
                     figure(part["metrics"].get(metric)),
@@ -195,7 +187,7 @@ def _slice_table(parts: Sequence[Document], metric: str, report: Document) -> Ta
         )
     beside = [NAMES.get(name, name) for name in baselines]
     led = [f"bundle leads {beside[0]} by", "95 % interval"] if baselines else []
-    heads = words("of", "slice") + numbers("users", "bundle", "95 % interval", *beside, *led)
+    heads = words("slice") + numbers("users", "bundle", "95 % interval", *beside, *led)
     return Table(f"{metric} by slice; {_protocol(report)}", heads, rows)
 
 
@@ -207,7 +199,7 @@ def _slice_whiskers(part: Document, metric: str) -> Iterator[tuple[str, Whisker]
 
 
 def _is_hidden(part: Document, mask: str) -> bool:
-    return mask == "seen" and part["slice"] == "items seen before"
+    return mask == "seen" and part["slice"] == SEEN
 
 
 def _exposure(document: Document, report: Document) -> Table:
