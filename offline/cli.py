@@ -124,6 +124,8 @@ def run(
         minutes = sum(entry["seconds"] for entry in record.values()) / 60
         peak = max(entry["peak_memory_mb"] for entry in record.values())
         display.console.print(f"{minutes:.1f} minutes in all, peak memory {peak} MB", highlight=False)
+        told = f"{record['report']['results']['verdict']}; the reasons, figures and plots: {out / 'report.html'}"
+        display.console.print(told, highlight=False, markup=False)
         display.console.print(f"serve it: aisle-serve --bundle {out / 'bundle'}", highlight=False)
     _print_json(document)
 
@@ -192,6 +194,20 @@ def evaluate(
         document = evaluate_on(data, bundle, how=split, baselines=baselines, progress=display.work)
         _show_report(display, document)
     _print_json(document)
+
+
+@app.command()
+def report(out: Out) -> None:
+    """Write report.html of a run anew: whether to publish and why, figures, data, plots.
+
+    The last line of the output is the verdict as JSON.
+    """
+    from offline.report.render import remake_report  # noqa: PLC0415 - as above
+    from offline.run_folder import RunFolder  # noqa: PLC0415
+
+    folder = RunFolder(out)
+    verdict = remake_report(folder)
+    _print_json({"page": str(folder.page), "verdict": verdict.decision, "reasons": verdict.sentences()})
 
 
 @app.command()

@@ -25,16 +25,18 @@ from offline.dataset.spec import DatasetSpec, load_spec
 from offline.dataset.split import META_FILE, split
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
+from offline.evaluation.timings import timings_of
 from offline.export.bundle import export_bundle, record_metrics
 from offline.graph.build import GRAPH_FILE, build_graph, item_graph, read_graph
-from offline.ranking.train_ranker import train_ranker
+from offline.ranking.train_ranker import feature_groups, train_ranker
+from offline.report.render import write_report
 from offline.run_folder import RunFolder, key_of
 from offline.training.progress import TrainProgress
 from offline.training.settings import choose_settings
 from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, load_trained
 
-STAGES = ("ingest", "split", "graph", "train", "rank", "export", "evaluate")
+STAGES = ("ingest", "split", "graph", "train", "rank", "export", "evaluate", "report")
 _VERSION = 2
 """Part of every stage's key: raise it when a stage writes something else than before."""
 
@@ -227,9 +229,16 @@ def _evaluate(work: _Work) -> dict[str, Any]:
         progress=work.progress,
     )
     bundle = resolve(folder.bundles)
-    record_metrics(bundle, read_manifest(bundle), document)
+    manifest = read_manifest(bundle)
+    document["timings"] = timings_of(folder.record(), manifest)
+    document["feature_groups"] = feature_groups(folder.rank)
+    record_metrics(bundle, manifest, document)
     folder.report.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return document
+
+
+def _report(work: _Work) -> dict[str, Any]:
+    return {"page": work.folder.page.name, "verdict": write_report(work.folder).decision}
 
 
 _STAGES: dict[str, Callable[[_Work], dict[str, Any]]] = {
@@ -240,6 +249,7 @@ _STAGES: dict[str, Callable[[_Work], dict[str, Any]]] = {
     "rank": _rank,
     "export": _export,
     "evaluate": _evaluate,
+    "report": _report,
 }
 _MARKERS: dict[str, Callable[[RunFolder], Path]] = {
     "ingest": lambda folder: folder.ingested / SUMMARY_FILE,
@@ -249,6 +259,7 @@ _MARKERS: dict[str, Callable[[RunFolder], Path]] = {
     "rank": lambda folder: folder.path,
     "export": lambda folder: folder.bundles / "CURRENT",
     "evaluate": lambda folder: folder.report,
+    "report": lambda folder: folder.page,
 }
 
 
@@ -262,6 +273,7 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "rank": [options.weight_bits],
         "export": [SCHEMA_VERSION, options.weight_bits],
         "evaluate": [options.baselines],
+        "report": [],
     }
     keys: dict[str, str] = {}
     before = ""

@@ -62,6 +62,11 @@ class RunFolder:
         """The figures of the current bundle."""
         return self.path / "report.json"
 
+    @property
+    def page(self) -> Path:
+        """The report that people read."""
+        return self.path / "report.html"
+
     def record(self) -> dict[str, Any]:
         """What was done here, by stage: its key, its seconds, its results.
 

@@ -148,6 +148,11 @@ def known_events(folder: Path, part: str) -> pl.DataFrame:
     return pl.concat(parts).filter(pl.col("item") != PADDING_ROW).sort("user", "order").select("user", "item", "order")
 
 
+def event_counts(folder: Path, part: str, n_items: int) -> NDArray[np.int64]:
+    """How many of `known_events` each item row has, `[n_items + 1]`; 0 for row 0."""
+    return np.bincount(known_events(folder, part).get_column("item").to_numpy(), minlength=n_items + 1)
+
+
 def _read(folder: Path, part: str) -> pl.DataFrame:
     try:
         return pl.read_parquet(folder / f"{part}.parquet").drop("query")

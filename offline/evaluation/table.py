@@ -23,7 +23,7 @@ def report_table(document: dict[str, Any]) -> Group:
         mask = report["protocol"]
         for metric, value in report["metrics"].items():
             table.add_row(mask, metric, "bundle", f"{value:.4f}", _interval(report["ci95"][metric]), style="bold")
-            for name, by_mask in document["baselines"].items():
+            for name, by_mask in (document["variants"] | document["baselines"]).items():
                 theirs, lift = by_mask[mask], report[f"lift_over_{name}"][metric]
                 ends = theirs["ci95"][metric]
                 cells = (

@@ -123,6 +123,15 @@ def train_ranker(
         return TrainedRanker(spec.orders, metric.name, before, after, len(history), len(fit))
 
 
+def feature_groups(folder: Path) -> list[dict[str, Any]]:
+    """What each group of features is worth on the users held out of the ranker's training; empty without a ranker."""
+    path = folder / HISTORY_FILE
+    if not path.exists():
+        return []
+    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8")).get("feature_groups", [])
+    return found
+
+
 def judged(metric: Metric, examples: Examples, scores: NDArray[np.float32]) -> NDArray[np.float64]:
     """The metric of every list ordered by `scores`, `[lists]`; targets that no source found count as missed."""
     ranked = np.zeros((len(examples), DEPTH), dtype=np.int64)
