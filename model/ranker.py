@@ -9,30 +9,45 @@ CLIP = 6.0  # standard deviations; what lies further out is taken for no further
 class Ranker(nn.Module):
     """Order and log-odds of behaviours, candidate by candidate.
 
+    The order is one feature's (the score of retrieval) plus what the MLP adds, which begins as nothing: with little to
+    learn from, the ranker stays near the order that it was given.
+
     Args:
         mean: `[features]` of the training features.
         spread: `[features]` their standard deviations.
         hidden: units of the two inner layers.
-        behaviours: links of the chain.
+        odds: `[links]` of the chain of behaviours, log-odds to begin with.
+        base: the feature whose order it starts from.
+        base_weight: of that feature, standardised.
         dropout: in training, behind the first inner layer.
     """
 
     def __init__(
-        self, mean: Tensor, spread: Tensor, hidden: tuple[int, int], behaviours: int, dropout: float = 0.1
+        self,
+        mean: Tensor,
+        spread: Tensor,
+        hidden: tuple[int, int],
+        odds: Tensor,
+        *,
+        base: int = 0,
+        base_weight: float = 1.0,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.mean: Tensor
         self.spread: Tensor
         self.register_buffer("mean", mean)
         self.register_buffer("spread", spread)
+        self.base = base
+        self.base_weight = nn.Parameter(torch.tensor(base_weight))
         first, second = hidden
-        self.order = _mlp(len(mean), first, second, 1, dropout)
-        self.chain = _mlp(len(mean), second, second // 2, behaviours, dropout)
+        self.order = _mlp(len(mean), first, second, torch.zeros(1), dropout)
+        self.chain = _mlp(len(mean), second, second // 2, odds, dropout)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """`[candidates, features]` -> order `[candidates]` and log-odds `[candidates, behaviours]`."""
+        """`[candidates, features]` -> order `[candidates]` and log-odds `[candidates, links]`."""
         inputs = ((features - self.mean) / self.spread).clamp(-CLIP, CLIP)
-        order: Tensor = self.order(inputs)[:, 0]
+        order: Tensor = inputs[:, self.base] * self.base_weight + self.order(inputs)[:, 0]
         chain: Tensor = self.chain(inputs)
         return order, chain
 
@@ -62,12 +77,12 @@ def chain_loss(chain: Tensor, happened: Tensor) -> Tensor:
     return (each * reached).sum()
 
 
-def _mlp(inputs: int, first: int, second: int, outputs: int, dropout: float) -> nn.Sequential:
+def _mlp(inputs: int, first: int, second: int, bias: Tensor, dropout: float) -> nn.Sequential:
+    """Two inner layers; the last one begins as its bias alone."""
+    last = nn.Linear(second, len(bias))
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(bias)
     return nn.Sequential(
-        nn.Linear(inputs, first),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(first, second),
-        nn.ReLU(),
-        nn.Linear(second, outputs),
+        nn.Linear(inputs, first), nn.ReLU(), nn.Dropout(dropout), nn.Linear(first, second), nn.ReLU(), last
     )

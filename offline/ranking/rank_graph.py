@@ -43,8 +43,12 @@ def write_rank_graph(path: Path, ranker: Ranker) -> None:
             elif isinstance(layer, nn.ReLU):
                 last = node("Relu", [last], f"{head}_relu_{place}")
         if head == "order":
+            # The base feature is picked by a product with a column that holds its weight, and zeros.
+            column = np.zeros((features, 1), dtype=np.float32)
+            column[ranker.base] = ranker.base_weight.item()
+            base = node("MatMul", [inputs, constant("base_weight", column)], "base")
             constants.append(numpy_helper.from_array(np.array([1], dtype=np.int64), "last_axis"))
-            node("Squeeze", [last, "last_axis"], names.OUT_ORDER)
+            node("Squeeze", [node("Add", [base, last], "order_column"), "last_axis"], names.OUT_ORDER)
         else:
             node("Identity", [last], names.OUT_CHAIN)
     graph = helper.make_graph(

@@ -1,14 +1,12 @@
-"""Train the ranker on validation targets: lists by softmax cross-entropy, behaviours by binary cross-entropy."""
+"""The ranker stage: learn from validation targets, calibrate, and decide whether the ranker orders."""
 
-import copy
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from app.artifact import names
@@ -16,28 +14,22 @@ from app.artifact.rank_features import FEATURES, GROUPS
 from app.artifact.ranker_spec import RankerSpec
 from app.engine.ranking import log_chain
 from app.engine.snapshot import Snapshot
-from app.errors import TrainingError
-from model.ranker import Ranker, chain_loss, listwise_loss
+from model.ranker import Ranker
 from offline.dataset.folder import whole_folder
 from offline.dataset.progress import Progress, silent
-from offline.evaluation.metrics import DEPTH, Metric, parse_metric, table_of
+from offline.evaluation.metrics import Metric, parse_metric
 from offline.evaluation.protocol import load_cases, read_meta
 from offline.ranking.calibration import fit_calibration
 from offline.ranking.examples import Examples, examples_of
+from offline.ranking.fit import EPOCHS, SCORE, Fitted, fit_ranker, judged, scored
 from offline.ranking.next_session import chain_of
 from offline.ranking.rank_graph import write_rank_graph
 
 HISTORY_FILE = "history.json"
 LISTS = 15_000  # at most; candidates of so many fit into memory
-HELD_SHARE = 0.2  # of the lists: they stop training, calibrate, and decide whether the ranker orders
-HIDDEN = (64, 32)
-BATCH = 64  # lists a step
-EPOCHS = 15
-PATIENCE = 3
-LEARNING_RATE = 2e-3
-WEIGHT_DECAY = 1e-4
+FOLDS = 5
+FEW_LISTS = 4_000  # up to so many every fold is held out once, and the ranker then learns from all; above, one fold is
 MIN_LISTS = 30
-_SCORE = FEATURES.index("score")
 
 
 @dataclass(frozen=True)
@@ -52,18 +44,25 @@ class TrainedRanker:
     lists: int
 
 
+@dataclass(frozen=True)
+class _Held:
+    """Lists that stood outside training, scored by what was learned from the others."""
+
+    retrieval: NDArray[np.float64]  # [lists] the metric in the order of retrieval
+    ranked: NDArray[np.float64]  # [lists] in the order of the ranker
+    without: dict[str, NDArray[np.float64]]  # [lists] where a group of features says nothing
+    raw: NDArray[np.float64]  # [candidates, links] probabilities
+    happened: NDArray[np.bool_]  # [candidates, links]
+
+
 def train_ranker(
-    snapshot: Snapshot,
-    split: Path,
-    out: Path,
-    *,
-    seed: int,
-    progress: Progress | None = None,
+    snapshot: Snapshot, split: Path, out: Path, *, seed: int, progress: Progress | None = None
 ) -> TrainedRanker | None:
     """Write `rank.onnx`, `ranker.json` and `history.json` to `out`; None where too few are validated.
 
-    A fifth of the validated users is held out of training: on them training stops, probabilities are calibrated, and
-    the ranker's order is compared with that of retrieval. Where it is no better, the ranker only predicts.
+    A part of the validated users is held out of training: on them training stops, probabilities are calibrated, and the
+    ranker's order is compared with that of retrieval. Where it is not better by more than a standard error of the mean
+    difference, the ranker only predicts.
 
     Args:
         snapshot: a bundle that knows train alone, of a network that has not seen validation targets.
@@ -86,41 +85,44 @@ def train_ranker(
             _write(folder / HISTORY_FILE, {"epochs": [], "metric": metric.name, "note": note})
             return None
         examples = examples_of(snapshot, split, cases, meta["mask"][0], chain, progress)
-        rng = np.random.default_rng([seed, 11])
-        order = rng.permutation(len(examples))
-        held = max(1, round(HELD_SHARE * len(order)))
-        fit, check = examples.take(np.sort(order[held:])), examples.take(np.sort(order[:held]))
-        ranker, history = _fit(fit, check, metric, len(chain), seed, tell)
-        scores, links = _scored(ranker, check.features)
-        before = float(judged(metric, check, check.features[:, _SCORE]).mean())
-        after = float(judged(metric, check, scores).mean())
-        raw = np.exp(log_chain(links))
+        fitted, held = _fitted(examples, metric, seed, tell)
+        gain = held.ranked - held.retrieval
+        before, after = float(held.retrieval.mean()), float(held.ranked.mean())
         prices = snapshot.tables.log_price[np.isfinite(snapshot.tables.log_price)]
         spec = RankerSpec(
             features=list(FEATURES),
             behaviours=chain,
-            calibrations=[fit_calibration(raw[:, link], check.happened[:, link]) for link in range(len(chain))],
-            orders=after > before,
+            calibrations=[fit_calibration(held.raw[:, link], held.happened[:, link]) for link in range(len(chain))],
+            orders=bool(gain.mean() > gain.std() / np.sqrt(len(gain))),
             metric=metric.name,
             retrieval_value=before,
             ranked_value=after,
             mean_log_price=float(prices.mean()) if len(prices) else 0.0,
         )
-        write_rank_graph(folder / names.RANK_GRAPH, ranker)
+        write_rank_graph(folder / names.RANK_GRAPH, fitted.ranker)
         (folder / names.RANKER).write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
         document = {
-            "epochs": history,
+            "epochs": fitted.history,
             "metric": metric.name,
-            "lists": len(fit),
-            "held_lists": len(check),
+            "lists": len(examples),
+            "held_lists": len(held.ranked),
             "candidates_a_list": round(len(examples.rows) / len(examples), 1),
             "retrieval_value": before,
             "ranked_value": after,
             "orders": spec.orders,
-            "feature_groups": _group_worth(ranker, check, metric, after),
+            "feature_groups": [
+                {
+                    "group": group,
+                    "metric": metric.name,
+                    "with": after,
+                    "without": float(values.mean()),
+                    "difference": after - float(values.mean()),
+                }
+                for group, values in held.without.items()
+            ],
         }
         _write(folder / HISTORY_FILE, document)
-        return TrainedRanker(spec.orders, metric.name, before, after, len(history), len(fit))
+        return TrainedRanker(spec.orders, metric.name, before, after, len(fitted.history), len(examples))
 
 
 def feature_groups(folder: Path) -> list[dict[str, Any]]:
@@ -132,104 +134,65 @@ def feature_groups(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def judged(metric: Metric, examples: Examples, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The metric of every list ordered by `scores`, `[lists]`; targets that no source found count as missed."""
-    ranked = np.zeros((len(examples), DEPTH), dtype=np.int64)
-    lines = examples.lines()
-    order = np.lexsort((examples.rows, -scores, lines))
-    place = np.arange(len(order)) - examples.offsets[lines[order]]
-    kept = place < DEPTH
-    ranked[lines[order][kept], place[kept]] = examples.rows[order][kept]
-    return table_of([metric], ranked, examples.targets)[:, 0]
-
-
-def _fit(
-    fit: Examples, check: Examples, metric: Metric, links: int, seed: int, tell: Progress
-) -> tuple[Ranker, list[dict[str, Any]]]:
-    """The weights of the epoch that did best on `check`, and how it went."""
-    torch.manual_seed(seed)
-    mean = fit.features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    spread = np.maximum(fit.features.std(axis=0, dtype=np.float64), 1e-3).astype(np.float32)
-    ranker = Ranker(torch.from_numpy(mean), torch.from_numpy(spread), HIDDEN, links)
-    with torch.no_grad():  # nearly nothing happens to a candidate: begin there
-        last = ranker.chain[-1]
-        if isinstance(last, torch.nn.Linear):
-            last.bias.copy_(torch.from_numpy(_base_log_odds(fit)))
-    optimizer = torch.optim.AdamW(ranker.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    found = np.add.reduceat(fit.target, fit.offsets[:-1]) > 0
-    useful = np.flatnonzero(found | (np.add.reduceat(fit.happened.any(axis=1), fit.offsets[:-1]) > 0))
-    steps = max(1, -(-len(useful) // BATCH))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps * EPOCHS + 1)
-    rng = np.random.default_rng([seed, 12])
-    best, since, kept, history = -1.0, 0, copy.deepcopy(ranker.state_dict()), []
-    for epoch in range(1, EPOCHS + 1):
-        tell(epoch - 1, EPOCHS, f"ranker, best {metric.name} {max(best, 0.0):.4f}")
-        loss = _epoch(ranker, fit, useful[rng.permutation(len(useful))], optimizer, schedule.step)
-        value = float(judged(metric, check, _scored(ranker, check.features)[0]).mean())
-        history.append({"epoch": epoch, "loss": loss, "value": value})
-        if value > best:
-            best, since, kept = value, 0, copy.deepcopy(ranker.state_dict())
+def _fitted(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tuple[Fitted, _Held]:
+    """The ranker, and what the lists held out of its training, or of that of its like, say of it."""
+    order = np.random.default_rng([seed, 11]).permutation(len(examples))
+    folds = np.array_split(order, FOLDS)
+    few = len(examples) <= FEW_LISTS
+    total = EPOCHS * (FOLDS + 1 if few else 1)
+    held: list[_Held] = []
+    for number, fold in enumerate(folds if few else folds[:1]):
+        rest = np.sort(np.setdiff1d(order, fold))
+        check = examples.take(np.sort(fold))
+        fitted = fit_ranker(
+            examples.take(rest),
+            seed,
+            check=check,
+            metric=metric,
+            tell=partial(_tell_epoch, tell, number * EPOCHS, total, metric.name),
+        )
+        held.append(_held(fitted.ranker, check, metric))
+        if number == 0:
+            first, epochs = fitted, [fitted.best_epoch]
         else:
-            since += 1
-            if since >= PATIENCE:
-                break
-    tell(EPOCHS, EPOCHS, f"ranker, best {metric.name} {best:.4f}")
-    ranker.load_state_dict(kept)
-    return ranker.eval(), history
+            epochs.append(fitted.best_epoch)
+    if not few:
+        tell(total, total, "ranker")
+        return first, held[0]
+    last = fit_ranker(examples, seed, metric=metric, epochs=max(1, round(float(np.median(epochs)))))
+    tell(total, total, "ranker")
+    return Fitted(last.ranker, first.history, last.best_epoch), _joined(held)
 
 
-def _base_log_odds(examples: Examples) -> NDArray[np.float32]:
-    """Of each link of the chain, where the one before it happened, `[links]`."""
-    counts = examples.happened.sum(axis=0) + 1.0
-    before = np.concatenate([[len(examples.rows) + 2.0], counts[:-1] + 1.0])
-    return np.asarray(np.log(counts / np.maximum(before - counts, 0.5)), dtype=np.float32)
+def _tell_epoch(tell: Progress, before: int, total: int, metric: str, epoch: int, best: float) -> None:
+    tell(before + epoch, total, f"ranker, best {metric} {best:.4f}")
 
 
-def _epoch(
-    ranker: Ranker,
-    examples: Examples,
-    lists: NDArray[np.int64],
-    optimizer: torch.optim.Optimizer,
-    step_rate: Callable[[], None],
-) -> float:
-    ranker.train()
-    total = 0.0
-    for start in range(0, len(lists), BATCH):
-        part = examples.take(lists[start : start + BATCH])
-        order, chain = ranker(torch.from_numpy(part.features))
-        line = torch.from_numpy(part.lines())
-        by_order = listwise_loss(order, line, len(part), torch.from_numpy(part.target))
-        by_chain = chain_loss(chain, torch.from_numpy(part.happened))
-        loss = (by_order + by_chain) / len(part)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the ranker's loss is {loss.item()}: train with another --seed, and report it")
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        step_rate()
-        total += loss.item() * len(part)
-    return total / max(1, len(lists))
-
-
-@torch.no_grad()
-def _scored(ranker: Ranker, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    ranker.eval()
-    parts = [ranker(torch.from_numpy(features[start : start + 200_000])) for start in range(0, len(features), 200_000)]
-    return torch.cat([order for order, _ in parts]).numpy(), torch.cat([chain for _, chain in parts]).numpy()
-
-
-def _group_worth(ranker: Ranker, check: Examples, metric: Metric, value: float) -> list[dict[str, Any]]:
-    """What the metric loses where a group of features says nothing, each of its features set to the training mean."""
-    found = []
+def _held(ranker: Ranker, check: Examples, metric: Metric) -> _Held:
+    order, chain = scored(ranker, check.features)
+    without = {}
     for group, members in GROUPS.items():
         columns = [FEATURES.index(name) for name in members]
-        silent_features = check.features.copy()
-        silent_features[:, columns] = ranker.mean.numpy()[columns]
-        without = float(judged(metric, check, _scored(ranker, silent_features)[0]).mean())
-        found.append(
-            {"group": group, "metric": metric.name, "with": value, "without": without, "difference": value - without}
-        )
-    return found
+        mute = check.features.copy()
+        mute[:, columns] = ranker.mean.numpy()[columns]
+        without[group] = judged(metric, check, scored(ranker, mute)[0])
+    return _Held(
+        retrieval=judged(metric, check, check.features[:, SCORE]),
+        ranked=judged(metric, check, order),
+        without=without,
+        raw=np.exp(log_chain(chain)),
+        happened=check.happened,
+    )
+
+
+def _joined(held: list[_Held]) -> _Held:
+    return _Held(
+        retrieval=np.concatenate([each.retrieval for each in held]),
+        ranked=np.concatenate([each.ranked for each in held]),
+        without={group: np.concatenate([each.without[group] for each in held]) for group in GROUPS},
+        raw=np.concatenate([each.raw for each in held]),
+        happened=np.concatenate([each.happened for each in held]),
+    )
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

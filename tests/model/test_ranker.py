@@ -33,6 +33,16 @@ def test_chain_loss_counts_a_link_only_where_the_one_before_it_happened() -> Non
 
 def test_a_feature_far_outside_the_training_range_counts_like_one_at_its_edge() -> None:
     torch.manual_seed(0)
-    ranker = Ranker(torch.zeros(4), torch.ones(4), (8, 4), 2).eval()
+    ranker = Ranker(torch.zeros(4), torch.ones(4), (8, 4), torch.zeros(2)).eval()
     far, near = torch.full((1, 4), 1e6), torch.full((1, 4), 6.0)
     assert torch.equal(ranker(far)[0], ranker(near)[0])
+
+
+def test_a_fresh_ranker_orders_by_its_base_and_predicts_the_base_rate() -> None:
+    torch.manual_seed(0)
+    odds = torch.tensor([-3.0, -1.0])
+    ranker = Ranker(torch.zeros(4), torch.ones(4), (8, 4), odds, base=2, base_weight=0.7).eval()
+    features = torch.randn(20, 4)
+    order, chain = ranker(features)
+    assert torch.allclose(order, features[:, 2] * 0.7)
+    assert torch.equal(chain, odds.expand(20, 2))

@@ -30,7 +30,9 @@ def ranked_snapshot(shop_bundle: Path) -> Snapshot:
 
 def test_the_graph_gives_what_the_network_gives(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    ranker = Ranker(torch.randn(7), torch.rand(7) + 0.5, (16, 8), 3).eval()
+    ranker = Ranker(torch.randn(7), torch.rand(7) + 0.5, (16, 8), torch.randn(3), base=4).eval()
+    torch.nn.init.normal_(ranker.order[-1].weight)
+    torch.nn.init.normal_(ranker.chain[-1].weight)
     write_rank_graph(tmp_path / "rank.onnx", ranker)
     features = torch.randn(50, 7) * 5
     session = onnxruntime.InferenceSession(str(tmp_path / "rank.onnx"), providers=["CPUExecutionProvider"])
