@@ -288,6 +288,8 @@ def _files(spec: DatasetSpec) -> list[Any]:
     for table in (spec.events, spec.items, spec.users):
         if table is not None:
             found += find_files(spec.root, table.path, "")
+    if spec.evaluation.task == "graded_search":
+        found += find_files(spec.root, (spec.evaluation.queries, spec.evaluation.judgments), "")
     return [[name, *_state(Path(name))] for name in found if "://" not in name]
 
 

@@ -54,7 +54,7 @@ def train(
     """Train until the epochs are done, validation stops improving, or the budget is spent.
 
     A checkpoint is written after every epoch, and an earlier one in `out` is taken up. The budget counts this
-    call's seconds.
+    call's seconds. Without any train event the catalogue alone is learned from (`train_on_catalogue`).
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not a number.

@@ -140,6 +140,17 @@ def test_no_judgment_and_no_query_of_the_test_reaches_training(
     assert learned_from(changed) == weights
 
 
+def test_a_run_notices_that_judgments_changed(tmp_path: Path) -> None:
+    from offline.dataset.spec import load_spec
+    from offline.job import Options, _keys
+
+    data = write_catalogue(tmp_path)
+    before = _keys(load_spec(data), Options())
+    assert _keys(load_spec(data), Options()) == before
+    pl.read_parquet(data / "judgments.parquet").head(20).write_parquet(data / "judgments.parquet")
+    assert _keys(load_spec(data), Options())["evaluate"] != before["evaluate"]
+
+
 def test_another_process_learns_the_same_to_the_last_bit(weights: str, catalogue_run: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-c", LEARN, str(catalogue_run.dataset), str(tmp_path / "run"), json.dumps(SHORT)]
     for_others = os.environ | {"PYTHONHASHSEED": "77"}
