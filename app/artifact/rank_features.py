@@ -49,6 +49,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Feature names by what they are about."""
 FEATURES: Final = tuple(name for group in GROUPS.values() for name in group)
+_START: Final = {group: FEATURES.index(members[0]) for group, members in GROUPS.items()}
+_DECAYS: Final = np.asarray(DECAY ** np.arange(RECENT), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -77,41 +79,41 @@ class AskedBy:
 
 def rank_features(tables: RankTables, candidates: CandidateList, asked: AskedBy) -> NDArray[np.float32]:
     """Features `[candidates, FEATURES]`; what is unknown is 0, and a feature of its own says so."""
-    found = np.zeros((len(candidates), len(FEATURES)), dtype=np.float32)
+    columns = np.zeros((len(FEATURES), len(candidates)), dtype=np.float32)  # a row a feature: all work goes along them
     if not len(candidates):
-        return found
-    recent = np.zeros((len(asked.now), RECENT), dtype=np.int64)  # newest first
+        return columns.T
+    recent = np.zeros((RECENT, len(asked.now)), dtype=np.int64)  # newest first
     width = min(RECENT, asked.event_rows.shape[1])
-    recent[:, :width] = asked.event_rows[:, ::-1][:, :width]
-    weights = np.where(recent != PADDING_ROW, DECAY ** np.arange(RECENT), 0.0).astype(np.float32)
-    weights /= np.maximum(_row_sums(weights), 1e-9)[:, None]
-    line = candidates.lines
+    recent[:width] = asked.event_rows[:, ::-1][:, :width].T
+    weights = np.where(recent != PADDING_ROW, _DECAYS[:, None], np.float32(0.0))
+    weights /= np.maximum(_total(weights), np.float32(1e-9))
+    weight_of = weights[:, candidates.lines]
 
-    def put(group: str, *columns: NDArray[np.floating]) -> None:
-        start = FEATURES.index(GROUPS[group][0])
-        for place, column in enumerate(columns):
-            found[:, start + place] = column
+    def put(group: str, *found: NDArray[np.floating]) -> None:
+        start = _START[group]
+        for place, column in enumerate(found):
+            columns[start + place] = column
 
     scores, likeness = _vector_products(tables, candidates, asked.queries, recent)
-    best = np.maximum.reduceat(scores, candidates.offsets[:-1][np.diff(candidates.offsets) > 0])
-    best_of = np.repeat(best, np.diff(candidates.offsets)[np.diff(candidates.offsets) > 0])
-    put("retrieval", scores, scores - best_of, np.log1p(_ranks(scores, candidates)))
-    put("similarity", *_as_seen(likeness, weights[line]))
+    lengths = np.diff(candidates.offsets)
+    best = np.maximum.reduceat(scores, candidates.offsets[:-1][lengths > 0])
+    put("retrieval", scores, scores - np.repeat(best, lengths[lengths > 0]), np.log1p(_ranks(scores, candidates)))
+    put("similarity", *_as_seen(likeness, weight_of))
     if tables.content.shape[1]:
-        put("content", *_as_seen(_content_products(tables, candidates, recent), weights[line]))
+        put("content", *_as_seen(_content_products(tables, candidates, recent), weight_of))
     together = _together(tables, candidates, recent)
     put(
         "co_occurrence",
-        np.sqrt(together[:, 0]),
-        np.sqrt(_row_sums(together * weights[line])),
-        np.sqrt(together.max(axis=1)),
-        (together > _ORDER_OF).sum(axis=1) / RECENT,
+        np.sqrt(together[0]),
+        np.sqrt(_total(together * weight_of)),
+        np.sqrt(_largest(together)),
+        (together > _ORDER_OF).sum(axis=0, dtype=np.float32) / np.float32(RECENT),
     )
     put("history", *_own_history(tables, candidates, asked))
     put("popularity", *_popularity(tables, candidates.rows))
-    put("catalogue", *_catalogue(tables, candidates, recent, weights))
-    put("user", *(column[line] for column in _user(asked)))
-    return found
+    put("catalogue", *_catalogue(tables, candidates, recent, weights, weight_of))
+    put("user", *(column[candidates.lines] for column in _user(asked)))
+    return np.ascontiguousarray(columns.T)
 
 
 def quantised_queries(queries: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -123,48 +125,53 @@ def quantised_queries(queries: NDArray[np.float32]) -> tuple[NDArray[np.float32]
 def _vector_products(
     tables: RankTables, candidates: CandidateList, queries: NDArray[np.float32], recent: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Search scores `[candidates]`, and cosines with the recent events `[candidates, RECENT]`."""
+    """Search scores `[candidates]`, and cosines with the recent events `[RECENT, candidates]`."""
     whole, units = quantised_queries(queries)
-    products = np.empty((len(candidates), 1 + RECENT), dtype=np.float32)
+    products = np.empty((1 + RECENT, len(candidates)), dtype=np.float32)
     of_items = tables.vectors[candidates.rows].astype(np.float32)
     of_events = tables.vectors[recent].astype(np.float32)
     for line in range(len(queries)):
         part = slice(int(candidates.offsets[line]), int(candidates.offsets[line + 1]))
-        asking = np.concatenate([whole[line, None], of_events[line]])
-        np.matmul(of_items[part], asking.T, out=products[part])
-    scores = products[:, 0] * units[candidates.lines] * tables.score_scales[candidates.rows]
-    cosines = products[:, 1:] * tables.scales[candidates.rows][:, None] * tables.scales[recent][candidates.lines]
+        asking = np.concatenate([whole[line, None], of_events[:, line]])
+        products[:, part] = asking @ of_items[part].T
+    scores = products[0] * units[candidates.lines] * tables.score_scales[candidates.rows]
+    cosines = products[1:] * tables.scales[candidates.rows] * tables.scales[recent][:, candidates.lines]
     return scores, cosines
 
 
 def _content_products(tables: RankTables, candidates: CandidateList, recent: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Cosines of what text and attributes say `[candidates, RECENT]`."""
-    products = np.empty((len(candidates), RECENT), dtype=np.float32)
+    """Cosines of what text and attributes say `[RECENT, candidates]`."""
+    products = np.empty((RECENT, len(candidates)), dtype=np.float32)
     of_items = tables.content[candidates.rows].astype(np.float32)
     of_events = tables.content[recent].astype(np.float32)
-    for line in range(len(recent)):
+    for line in range(recent.shape[1]):
         part = slice(int(candidates.offsets[line]), int(candidates.offsets[line + 1]))
-        np.matmul(of_items[part], of_events[line].T, out=products[part])
+        products[:, part] = of_events[:, line] @ of_items[part].T
     scales = tables.content_scales
-    return np.asarray(products * scales[candidates.rows][:, None] * scales[recent][candidates.lines], dtype=np.float32)
+    return np.asarray(products * scales[candidates.rows] * scales[recent][:, candidates.lines], dtype=np.float32)
 
 
-def _as_seen(likeness: NDArray[np.float32], weights: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+def _as_seen(likeness: NDArray[np.float32], weight_of: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
     """Likeness to the last event, to the decayed history, and to the nearest event."""
-    return likeness[:, 0], _row_sums(likeness * weights), likeness.max(axis=1)
+    return likeness[0], _total(likeness * weight_of), _largest(likeness)
 
 
-def _row_sums(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sums over the last axis, column by column: the same whatever stands in other rows."""
-    total = values[..., 0].copy()
-    for column in range(1, values.shape[-1]):
-        total += values[..., column]
+def _total(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums over the first axis, one after another: the same whatever stands in other columns."""
+    total = np.array(values[0])
+    for row in values[1:]:
+        total += row
     return total
+
+
+def _largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Maxima over the first axis."""
+    return np.asarray(np.maximum.reduce(values, axis=0))
 
 
 def _ranks(scores: NDArray[np.float32], candidates: CandidateList) -> NDArray[np.int64]:
     """The place of each candidate by score within its request, from 0."""
-    order = np.lexsort((candidates.rows, -scores, candidates.lines))
+    order = np.lexsort((-scores, candidates.lines))  # stable: candidates stand by row
     ranks = np.empty(len(scores), dtype=np.int64)
     ranks[order] = np.arange(len(scores)) - candidates.offsets[candidates.lines[order]]
     return ranks
@@ -180,15 +187,15 @@ def _places(
 
 
 def _together(tables: RankTables, candidates: CandidateList, recent: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Co-occurrence of each candidate with each recent event, `[candidates, RECENT]`."""
+    """Co-occurrence of each candidate with each recent event, `[RECENT, candidates]`."""
     span = len(tables.scales)
-    near = tables.neighbours[recent]  # [batch, RECENT, neighbours]
-    keys = np.arange(len(recent))[:, None, None] * span + near
+    near = tables.neighbours[recent]  # [RECENT, batch, neighbours]
+    keys = np.arange(recent.shape[1])[:, None] * span + near
     place, met = _places(candidates, span, keys)
     met &= (near != PADDING_ROW) & (recent != PADDING_ROW)[:, :, None]
-    _, event, _ = np.nonzero(met)
-    found = np.zeros((len(candidates), RECENT), dtype=np.float32)
-    found[place[met], event] = tables.neighbour_weights[recent][met]
+    event = np.nonzero(met)[0]
+    found = np.zeros((RECENT, len(candidates)), dtype=np.float32)
+    found[event, place[met]] = tables.neighbour_weights[recent][met]
     return found
 
 
@@ -201,16 +208,16 @@ def _own_history(tables: RankTables, candidates: CandidateList, asked: AskedBy) 
     met &= asked.event_rows != PADDING_ROW
     line, column = np.nonzero(met)  # oldest first within a request, so that the newest is written last
     at = place[met]
-    counts = np.bincount(at * 4 + asked.event_types[met], minlength=4 * len(candidates)).reshape(-1, 4)
+    counts = np.zeros((4, len(candidates)), dtype=np.float32)
+    np.add.at(counts, (asked.event_types[met], at), np.float32(1.0))
     since = np.full(len(candidates), float(window))
     since[at] = window - 1 - column
     minutes = np.zeros(len(candidates))
     gone = np.maximum(asked.now[line] - asked.event_times[met], 0.0) / 60.0
     minutes[at] = np.log1p(np.where(np.isfinite(gone), gone, 0.0))
-    touched = counts.sum(axis=1) > 0
     return [
-        *(np.log1p(counts[:, behaviour]) for behaviour in (VIEW, CART, PURCHASE)),
-        touched.astype(np.float32),
+        *(np.log1p(counts[behaviour]) for behaviour in (VIEW, CART, PURCHASE)),
+        (since < window).astype(np.float32),
         np.log1p(since),
         minutes,
     ]
@@ -231,27 +238,32 @@ def _popularity(tables: RankTables, rows: NDArray[np.int64]) -> list[NDArray[np.
 
 
 def _catalogue(
-    tables: RankTables, candidates: CandidateList, recent: NDArray[np.int64], weights: NDArray[np.float32]
+    tables: RankTables,
+    candidates: CandidateList,
+    recent: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    weight_of: NDArray[np.float32],
 ) -> list[NDArray[np.floating]]:
     line = candidates.lines
-    own = tables.codes[candidates.rows]
-    same = (own[:, None, :] == tables.codes[recent][line]) & (own != 0)[:, None, :]  # [candidates, RECENT, 2]
     found: list[NDArray[np.floating]] = []
-    for column in (0, 1):
-        alike = same[:, :, column].astype(np.float32)
-        found += [alike[:, 0], _row_sums(alike * weights[line])]
+    missing: list[NDArray[np.floating]] = []
+    for codes in tables.codes.T:
+        own = codes[candidates.rows]
+        of_events = np.where(recent != PADDING_ROW, codes[recent], 0)
+        alike = ((of_events[:, line] == own) & (own != 0)).astype(np.float32)
+        found += [alike[0], _total(alike * weight_of)]
+        missing.append((own == 0).astype(np.float32))
     prices = tables.log_price[recent]
     known = np.isfinite(prices)
-    weight = np.where(known, weights, 0.0).astype(np.float32)
-    total = _row_sums(weight)
-    habit = _row_sums(np.where(known, prices, 0.0).astype(np.float32) * weight) / np.maximum(total, 1e-9)
+    weight = np.where(known, weights, np.float32(0.0))
+    total = _total(weight)
+    habit = _total(np.where(known, prices, np.float32(0.0)) * weight) / np.maximum(total, np.float32(1e-9))
     price = tables.log_price[candidates.rows]
     told = np.isfinite(price)
     over = np.where(told & (total > 0)[line], price - habit[line], 0.0)
     return [
         *found,
-        (own[:, 0] == 0).astype(np.float32),
-        (own[:, 1] == 0).astype(np.float32),
+        *missing,
         over,
         np.abs(over),
         np.where(told, price, 0.0),

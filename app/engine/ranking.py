@@ -161,7 +161,7 @@ def _best(
     rows = np.full((size, depth), names.PADDING_ROW, dtype=np.int64)
     best = np.full((size, depth), -np.inf, dtype=np.float32)
     sources = np.zeros((size, depth), dtype=np.uint8)
-    order = np.lexsort((listed.rows, -scores, listed.lines))
+    order = np.lexsort((-scores, listed.lines))  # stable: candidates stand by row
     line = listed.lines[order]
     place = np.arange(len(order)) - listed.offsets[line]
     kept = place < depth
