@@ -47,11 +47,11 @@ class GraphLayer(nn.Module):
     `V` starts at zero, so that training starts from the linear propagation.
     """
 
-    def __init__(self, dim: int, relations: list[str], gate: float) -> None:
+    def __init__(self, dim: int, gates: dict[str, float]) -> None:
         super().__init__()
-        self.relations = relations
-        self.gates = nn.Parameter(torch.full((len(relations),), gate))
-        self.inner = nn.Linear(dim * (1 + len(relations)), dim)
+        self.relations = list(gates)
+        self.gates = nn.Parameter(torch.tensor(list(gates.values())))
+        self.inner = nn.Linear(dim * (1 + len(gates)), dim)
         self.outer = nn.Linear(dim, dim, bias=False)
         nn.init.zeros_(self.outer.weight)
 
@@ -67,7 +67,15 @@ class GraphLayer(nn.Module):
 class ItemTower(nn.Module):
     """Item features `[items, dim]` after `layers` rounds of message passing."""
 
-    def __init__(self, graph: ItemGraph, dim: int, layers: int, id_dropout: float, gate: float = 0.5) -> None:
+    def __init__(
+        self,
+        graph: ItemGraph,
+        dim: int,
+        layers: int,
+        id_dropout: float,
+        item_gate: float = 0.25,
+        behaviour_gate: float = 0.25,
+    ) -> None:
         super().__init__()
         self.id_dropout = id_dropout
         self.ids = nn.Parameter(torch.randn(graph.items, dim) * dim**-0.5)
@@ -77,9 +85,9 @@ class ItemTower(nn.Module):
             nn.Parameter(torch.randn(graph.attributes, dim) * dim**-0.5) if graph.item_attributes else None
         )
         self.mean = WeightedMeanConv()
-        relations = ["item"] if graph.item_items else []
-        relations += list(graph.behaviours)
-        self.layers = nn.ModuleList(GraphLayer(dim, relations, gate / max(1, len(relations))) for _ in range(layers))
+        gates = {"item": item_gate} if graph.item_items else {}
+        gates |= dict.fromkeys(graph.behaviours, behaviour_gate / max(1, len(graph.behaviours)))
+        self.layers = nn.ModuleList(GraphLayer(dim, gates) for _ in range(layers))
 
     def content(self, graph: ItemGraph) -> Tensor | None:
         """What text and attributes alone say, `[items, dim]`; None where there are none."""

@@ -23,6 +23,12 @@ class NetworkShape:
     ordered: bool
     dropout: float
     id_dropout: float
+    item_gate: float = 0.25  # of the messages between items, at the start
+    behaviour_gate: float = 0.25  # of those through users, all behaviours together
+    temperature: float = 0.07  # at the start
+    aggregation: bool = True  # whether the weighted mean over the events takes part
+    attention: bool = True  # whether the session encoder does, where there is an order
+    typed: bool = True  # whether behaviours differ
 
 
 class Network(nn.Module):
@@ -30,9 +36,19 @@ class Network(nn.Module):
 
     def __init__(self, graph: ItemGraph, shape: NetworkShape) -> None:
         super().__init__()
-        self.items = ItemTower(graph, shape.dim, shape.layers, shape.id_dropout)
+        self.items = ItemTower(graph, shape.dim, shape.layers, shape.id_dropout, shape.item_gate, shape.behaviour_gate)
         self.queries = QueryTower(
-            shape.dim, shape.heads, shape.window, shape.types, shape.ages, shape.dropout, shape.ordered
+            shape.dim,
+            shape.heads,
+            shape.window,
+            shape.types,
+            shape.ages,
+            shape.dropout,
+            shape.ordered,
+            temperature=shape.temperature,
+            aggregation=shape.aggregation,
+            attention=shape.attention,
+            typed=shape.typed,
         )
         self.norm_power = nn.Parameter(torch.tensor(0.2))
 

@@ -29,16 +29,47 @@ class QueryTower(nn.Module):
     :math:`m = \frac{S + \sum_j w_j z_j}{c + \sum_j w_j}` is the weighted mean over the user's items, where `S` and `c`
     carry the events older than the window; then
     :math:`q = \frac{1}{T} \mathrm{unit}(g_m m + g_s s + V \sigma(W [m, s]))` with the session state `s`.
+
+    Args:
+        dim: numbers in a vector.
+        heads: of the session encoder.
+        window: events read at most.
+        types: behaviours, padding included.
+        ages: age buckets.
+        dropout: share dropped in training.
+        ordered: whether the order of events means anything.
+        temperature: `T` at the start.
+        aggregation: whether `m` takes part; without it `s` stands in.
+        attention: whether `s` takes part; without it, as without an order, `m` stands in.
+        typed: whether behaviours differ; else every event counts as one of the first behaviour.
     """
 
-    def __init__(self, dim: int, heads: int, window: int, types: int, ages: int, dropout: float, ordered: bool) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        window: int,
+        types: int,
+        ages: int,
+        dropout: float,
+        ordered: bool,
+        *,
+        temperature: float = 0.07,
+        aggregation: bool = True,
+        attention: bool = True,
+        typed: bool = True,
+    ) -> None:
         super().__init__()
         self.window = window
         self.ordered = ordered
+        self.aggregation = aggregation
+        self.typed = typed
         self.type_weight = nn.Parameter(torch.zeros(types))
         self.age_weight = nn.Parameter(torch.zeros(ages))
         self.distance_weight = nn.Parameter(-0.05 * torch.arange(window).float() if ordered else torch.zeros(window))
-        self.session = SessionEncoder(dim, heads, window, types, ages, dropout) if ordered else None
+        self.session: SessionEncoder | None = None
+        if ordered and attention:
+            self.session = SessionEncoder(dim, heads, window, types, ages, dropout)
         self.gates = nn.Parameter(torch.tensor([1.0, 1.0]))
         self.inner = nn.Linear(2 * dim, 2 * dim)
         self.outer = nn.Linear(2 * dim, dim, bias=False)
@@ -46,11 +77,15 @@ class QueryTower(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.total = RowSum()
         self.unit = RowUnit()
-        self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
+        self.log_temperature = nn.Parameter(torch.tensor(temperature).log())
+
+    def merged(self, types: Tensor) -> Tensor:
+        """Behaviours as the tower tells them apart."""
+        return types if self.typed else types.clamp(max=1)
 
     def event_weights(self, types: Tensor, ages: Tensor, distance: Tensor) -> Tensor:
         """Weights of events in the mean; shapes broadcast against each other. Unordered events have no distance."""
-        weight = self.type_weight[types] + self.age_weight[ages]
+        weight = self.type_weight[self.merged(types)] + self.age_weight[ages]
         return torch.exp(weight + self.distance_weight[distance] if self.ordered else weight)
 
     def forward(self, events: Tensor, types: Tensor, ages: Tensor, long_vector: Tensor, long_weight: Tensor) -> Tensor:
@@ -66,6 +101,7 @@ class QueryTower(nn.Module):
         Returns:
             `[batch, asking, dim]`.
         """
+        types = self.merged(types)
         asking = ages.shape[1]
         length = events.shape[1]
         own = torch.arange(length - asking, length, device=events.device)
@@ -76,7 +112,28 @@ class QueryTower(nn.Module):
         total = self.total(weights) + long_weight[:, None, :]
         mean = (weights @ events + long_vector[:, None, :]) / total.clamp(min=1e-6)
         state = mean if self.session is None else self.session(events, types, distance, ages, visible)
-        return self.join(mean, state)
+        return self.join(mean if self.aggregation else state, state)
+
+    def of_sets(self, items: Tensor, rows: Tensor, types: Tensor, first: Tensor) -> Tensor:
+        """Query vectors of histories without order and times: what `forward` gives, without any padding.
+
+        Args:
+            items: `[items, dim]` item vectors.
+            rows: `[events]` rows of `items`, history after history.
+            types: `[events]` behaviours.
+            first: `[batch]` where each history begins; none is empty.
+
+        Returns:
+            `[batch, dim]`.
+        """
+        types, unknown = self.merged(types), torch.zeros_like(types)
+        weights = self.event_weights(types, unknown, unknown)
+        totals = functional.embedding_bag(
+            torch.arange(len(rows), device=rows.device), weights[:, None], first, mode="sum"
+        )
+        sums = functional.embedding_bag(rows, items, first, mode="sum", per_sample_weights=weights)
+        mean = sums / totals
+        return self.join(mean, mean)
 
     def join(self, mean: Tensor, state: Tensor) -> Tensor:
         """Mean and session state, `[..., dim]` each -> query vectors of length `1 / temperature`."""

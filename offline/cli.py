@@ -68,6 +68,17 @@ UserDays = Annotated[
         help="Days that users' keys live without a new event, as in the service; 0 for ever.",
     ),
 ]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        help="A piece to leave out, to see what it is worth: graph, aggregation, attention, text, attributes or "
+        "behaviours. May be given several times.",
+    ),
+]
+Refit = Annotated[
+    bool, typer.Option(help="After validation has chosen, train the bundle's network on the validation events too.")
+]
 Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]
 
@@ -95,6 +106,8 @@ def run(
     epochs: Epochs = None,
     dim: Dim = None,
     learning_rate: Rate = None,
+    without: Without = None,
+    refit: Refit = True,
     weight_bits: Bits = 8,
     max_bad_share: BadShare = 0.05,
     baselines: Baselines = True,
@@ -113,6 +126,8 @@ def run(
         device=device,
         budget_s=_seconds(budget),
         overrides=_overrides(epochs, dim, learning_rate),
+        without=tuple(without or ()),
+        refit=refit,
         weight_bits=weight_bits,
         max_bad_share=max_bad_share,
         baselines=baselines,
@@ -143,9 +158,9 @@ def split(data: Data, out: Out, split: Split = None, seed: Seed = 0) -> None:
 
 
 @app.command()
-def graph(data: Data, out: Out) -> None:
+def graph(data: Data, out: Out, without: Without = None) -> None:
     """Build the heterogeneous graph from the train part and the catalogue."""
-    _one_stage("graph", data, out)
+    _one_stage("graph", data, out, without=tuple(without or ()))
 
 
 @app.command()
@@ -158,10 +173,19 @@ def train(
     epochs: Epochs = None,
     dim: Dim = None,
     learning_rate: Rate = None,
+    without: Without = None,
 ) -> None:
     """Train the network; a stopped training goes on from its last epoch."""
-    overrides = _overrides(epochs, dim, learning_rate)
-    _one_stage("train", data, out, seed=seed, device=device, budget_s=_seconds(budget), overrides=overrides)
+    _one_stage(
+        "train",
+        data,
+        out,
+        seed=seed,
+        device=device,
+        budget_s=_seconds(budget),
+        overrides=_overrides(epochs, dim, learning_rate),
+        without=tuple(without or ()),
+    )
 
 
 @app.command()
@@ -170,10 +194,15 @@ def rank(data: Data, out: Out, seed: Seed = 0, weight_bits: Bits = 8) -> None:
     _one_stage("rank", data, out, seed=seed, weight_bits=weight_bits)
 
 
+def refit(data: Data, out: Out, device: Device = "auto") -> None:
+    """Train once more, on the train and validation events, as validation has chosen."""
+    _one_stage("refit", data, out, device=device)
+
+
 @app.command()
-def export(data: Data, out: Out, weight_bits: Bits = 8) -> None:
+def export(data: Data, out: Out, refit: Refit = True, weight_bits: Bits = 8) -> None:
     """Quantise the network, write and verify its bundle, and make it the current one."""
-    _one_stage("export", data, out, weight_bits=weight_bits)
+    _one_stage("export", data, out, refit=refit, weight_bits=weight_bits)
 
 
 @app.command()

@@ -27,16 +27,19 @@ from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
 from offline.evaluation.timings import timings_of
 from offline.export.bundle import export_bundle, record_metrics
-from offline.graph.build import GRAPH_FILE, build_graph, item_graph, read_graph
-from offline.ranking.train_ranker import feature_groups, train_ranker
+from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph
+from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
+from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
 from offline.report.render import write_report
 from offline.run_folder import RunFolder, key_of
+from offline.training import refit as refitting
 from offline.training.progress import TrainProgress
-from offline.training.settings import choose_settings
+from offline.training.refit import refit
+from offline.training.settings import check_switches, choose_settings
 from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, load_trained
 
-STAGES = ("ingest", "split", "graph", "train", "rank", "export", "evaluate", "report")
+STAGES = ("ingest", "split", "graph", "train", "rank", "refit", "export", "evaluate", "report")
 _VERSION = 2
 """Part of every stage's key: raise it when a stage writes something else than before."""
 
@@ -50,6 +53,8 @@ class Options:
     device: str = "auto"  # auto, cpu or cuda
     budget_s: float | None = None  # seconds of training
     overrides: dict[str, Any] | None = None  # of `TrainSettings`
+    without: tuple[str, ...] = ()  # of `SWITCHES`: pieces to leave out
+    refit: bool = True  # whether the bundle's network learns from the validation events too
     weight_bits: int = 8
     max_bad_share: float = 0.05
     baselines: bool = True
@@ -85,7 +90,8 @@ def run(data: Path, folder: RunFolder, options: Options, display: Display) -> di
         AisleError: of the stage that cannot go on.
     """
     with folder.locked():
-        return _run(data, folder, options, display, STAGES, again=False)
+        stages = tuple(name for name in STAGES if options.refit or name != "refit")
+        return _run(data, folder, options, display, stages, again=False)
 
 
 def run_stage(stage: str, data: Path, folder: RunFolder, options: Options, display: Display) -> dict[str, Any]:
@@ -111,6 +117,13 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def final_network(folder: RunFolder, *, refit: bool) -> tuple[Path, Path]:
+    """The folders of the graph and of the weights that the bundle is made of."""
+    if refit and (folder.refit / refitting.WEIGHTS / HISTORY_FILE).exists():
+        return folder.refit / refitting.GRAPH, folder.refit / refitting.WEIGHTS
+    return folder.graph, folder.train
+
+
 def _run(
     data: Path, folder: RunFolder, options: Options, display: Display, stages: tuple[str, ...], *, again: bool
 ) -> dict[str, Any]:
@@ -126,7 +139,7 @@ def _run(
         with _timed(folder, name, keys[name]) as results:
             results.update(_STAGES[name](_Work(spec, folder, options, device, display, keys[name])))
             outcome = results
-    if stages == STAGES:
+    if not again:
         document: dict[str, Any] = json.loads(folder.report.read_text("utf-8"))
         return document
     return dict(outcome)
@@ -160,17 +173,22 @@ def _split(work: _Work) -> dict[str, Any]:
 
 
 def _graph(work: _Work) -> dict[str, Any]:
-    return {"edges": build_graph(work.folder.split, work.folder.graph, progress=work.progress)}
+    without = check_switches(work.options.without)
+    edges = build_graph(work.folder.split, work.folder.graph, without=without, progress=work.progress)
+    return {"edges": edges}
 
 
 def _train(work: _Work) -> dict[str, Any]:
     folder, options = work.folder, work.options
     _begin_anew_unless(folder.train, work.key)
     meta = json.loads((folder.split / META_FILE).read_text("utf-8"))
-    settings = choose_settings(meta, options.seed, options.overrides)
+    graph = item_graph(read_graph(folder.graph))
+    content = graph.text is not None or graph.item_attributes is not None
+    settings = choose_settings(meta, options.seed, options.overrides, content=content, without=options.without)
+    check_graph(folder.graph, settings.without)
     trained = train(
         folder.split,
-        item_graph(read_graph(folder.graph)),
+        graph,
         folder.train,
         settings,
         device=work.device,
@@ -186,7 +204,7 @@ def _rank(work: _Work) -> dict[str, Any]:
     """The ranker learns what retrieval was not told: the bundle behind it knows train, and its labels are valid."""
     folder, options = work.folder, work.options
     if not validates(folder.split):
-        shutil.rmtree(folder.rank, ignore_errors=True)
+        no_ranker(folder.rank, "nobody is validated")
         return {"ranker": None}
     trained = load_trained(folder.split, item_graph(read_graph(folder.graph)), folder.train)
     exported = export_bundle(
@@ -204,14 +222,32 @@ def _rank(work: _Work) -> dict[str, Any]:
     return {"ranker": None if found is None else asdict(found)}
 
 
+def _refit(work: _Work) -> dict[str, Any]:
+    folder = work.folder
+    if not validates(folder.split):  # the first training saw all there is
+        shutil.rmtree(folder.refit, ignore_errors=True)
+        return {"epochs": 0}
+    _begin_anew_unless(folder.refit, work.key)
+    trained = refit(
+        folder.split,
+        folder.train,
+        folder.refit,
+        device=work.device,
+        progress=work.progress,
+        training=work.display.training,
+    )
+    return {"epochs": len(trained.record["epochs"])}
+
+
 def _export(work: _Work) -> dict[str, Any]:
     folder = work.folder
-    trained = load_trained(folder.split, item_graph(read_graph(folder.graph)), folder.train)
+    graph, weights = final_network(folder, refit=work.options.refit)
+    trained = load_trained(folder.split, item_graph(read_graph(graph)), weights)
     exported = export_bundle(
         trained,
         folder.split,
         folder.bundles,
-        folder.graph,
+        graph,
         ranker=folder.rank if (folder.rank / RANK_GRAPH).exists() else None,
         weight_bits=work.options.weight_bits,
         progress=work.progress,
@@ -247,6 +283,7 @@ _STAGES: dict[str, Callable[[_Work], dict[str, Any]]] = {
     "graph": _graph,
     "train": _train,
     "rank": _rank,
+    "refit": _refit,
     "export": _export,
     "evaluate": _evaluate,
     "report": _report,
@@ -256,7 +293,8 @@ _MARKERS: dict[str, Callable[[RunFolder], Path]] = {
     "split": lambda folder: folder.split / META_FILE,
     "graph": lambda folder: folder.graph / GRAPH_FILE,
     "train": lambda folder: folder.train / HISTORY_FILE,
-    "rank": lambda folder: folder.path,
+    "rank": lambda folder: folder.rank / RANKER_HISTORY,
+    "refit": lambda folder: folder.path,
     "export": lambda folder: folder.bundles / "CURRENT",
     "evaluate": lambda folder: folder.report,
     "report": lambda folder: folder.page,
@@ -268,9 +306,10 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
     own: dict[str, list[Any]] = {
         "ingest": [_VERSION, spec.toml.text, _files(spec), options.max_bad_share],
         "split": [options.split, options.seed],
-        "graph": [],
+        "graph": [options.without],
         "train": [options.seed, options.overrides, options.budget_s],
         "rank": [options.weight_bits],
+        "refit": [options.refit],
         "export": [SCHEMA_VERSION, options.weight_bits],
         "evaluate": [options.baselines],
         "report": [],

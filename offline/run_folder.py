@@ -53,6 +53,11 @@ class RunFolder:
         return self.path / "rank_bundle"
 
     @property
+    def refit(self) -> Path:
+        """Graph and weights of the network that learned from the validation events too."""
+        return self.path / "refit"
+
+    @property
     def bundles(self) -> Path:
         """The store of exported bundles."""
         return self.path / "bundle"

@@ -10,9 +10,9 @@ from app.errors import DatasetError
 
 PURCHASE = 3
 
-MAX_USERS_NEXT_ITEM = 5_000
-MAX_USERS_ALL_ITEMS = 3_000
 USERS_SHARE = 0.1
+LEAST_USERS, MOST_USERS = 2_000, 5_000
+MOST_USERS_SHARE = 0.5
 ITEMS_SHARE = 0.2
 MIN_EVENTS_NEXT_ITEM = 3
 
@@ -38,6 +38,15 @@ def time_of_share(times: pl.Series, share: float) -> float:
     return cut
 
 
+def validation_users(of: int) -> int:
+    """How many of `of` users validate: a tenth, but at least `LEAST_USERS` and at most `MOST_USERS`.
+
+    Choices are made and the ranker learns by them, so that a small set gives a larger share, up to half.
+    """
+    wanted = min(max(int(of * USERS_SHARE), LEAST_USERS), MOST_USERS)
+    return max(1, min(wanted, int(of * MOST_USERS_SHARE)))
+
+
 def last_item(
     events: pl.DataFrame,
     wanted: pl.Expr,
@@ -45,14 +54,12 @@ def last_item(
     *,
     unseen: bool = False,
     min_events: int = MIN_EVENTS_NEXT_ITEM,
-    users_share: float = USERS_SHARE,
-    max_users: int | None = MAX_USERS_NEXT_ITEM,
+    max_users: int | None = None,
 ) -> pl.Series:
     """Held out: the last `wanted` event of sampled users, and all that follows it; everybody keeps an event.
 
     With `unseen`, the user's earlier events on that item are held out too: a ranking that hides seen items
-    could never show it. Users with fewer than `min_events` events are never sampled; at most `users_share` of
-    all users and `max_users` are.
+    could never show it. Users with fewer than `min_events` events are never sampled; at most `max_users` are.
     """
     placed = events.select(
         "user_id",
@@ -77,7 +84,7 @@ def last_item(
         .sort("user_id")
         .select("user_id", pl.lit(value=True).alias("chosen"))
     )
-    chosen = _sample(able, events.get_column("user_id").n_unique(), rng, users_share, max_users)
+    chosen = _sample(able, rng, max_users)
     held = placed.join(chosen, on="user_id", how="left", maintain_order="left")
     return held.select((pl.col(_HELD) & pl.col("chosen")).fill_null(value=False)).to_series()
 
@@ -88,17 +95,16 @@ def some_items(
     rng: np.random.Generator,
     *,
     items_share: float = ITEMS_SHARE,
-    users_share: float = USERS_SHARE,
-    max_users: int | None = MAX_USERS_ALL_ITEMS,
+    max_users: int | None = None,
 ) -> pl.Series:
     """Held out: every event of sampled users on a random `items_share` of their distinct `wanted` items.
 
-    Users with a single such item are never sampled; at most `users_share` of all users and `max_users` are.
-    At least one item is held out and one is left.
+    Users with a single such item are never sampled; at most `max_users` are. At least one item is held out and one
+    is left.
     """
     pairs = events.filter(wanted).select("user_id", "item_id").unique().sort("user_id", "item_id")
     able = pairs.group_by("user_id").len("of").filter(pl.col("of") >= 2).sort("user_id")
-    chosen = _sample(able, events.get_column("user_id").n_unique(), rng, users_share, max_users)
+    chosen = _sample(able, rng, max_users)
     drawn = pairs.join(chosen, on="user_id", how="inner", maintain_order="left")
     drawn = drawn.with_columns(pl.Series("draw", rng.random(drawn.height), pl.Float64))
     quota = (pl.col("of") * items_share).floor().clip(1, None)
@@ -134,7 +140,7 @@ def not_bought_before(events: pl.DataFrame) -> pl.Series:
     return events.select((bought.is_null() | (bought >= pl.col("order"))).alias("fresh")).to_series()
 
 
-def _sample(users: pl.DataFrame, of: int, rng: np.random.Generator, share: float, at_most: int | None) -> pl.DataFrame:
-    """At least one of `users` when there is any, at most `share` of all `of` users and `at_most`."""
-    count = min(users.height, max(1, int(of * share)), users.height if at_most is None else at_most)
+def _sample(users: pl.DataFrame, rng: np.random.Generator, at_most: int | None) -> pl.DataFrame:
+    """A draw of `users`, all of them at most."""
+    count = users.height if at_most is None else min(users.height, at_most)
     return users[np.sort(rng.choice(users.height, size=count, replace=False))] if count else users

@@ -144,11 +144,11 @@ def _cut(events: pl.DataFrame, evaluation: EvaluationSpec, how: str, seed: int) 
         events = events.with_columns(pl.col("split").alias("part"))
     elif how == "last":
         rng = np.random.default_rng([seed, 1])
-        held = cuts.last_item(events, wanted, rng, min_events=2, users_share=1.0, max_users=None)
+        held = cuts.last_item(events, wanted, rng, min_events=2)
         events = events.with_columns(pl.lit("train").alias("part")).with_columns(_moved(held, "test"))
     elif how == "random":
         rng = np.random.default_rng([seed, 1])
-        held = cuts.some_items(events, wanted, rng, users_share=1.0, max_users=None)
+        held = cuts.some_items(events, wanted, rng)
         events = events.with_columns(pl.lit("train").alias("part")).with_columns(_moved(held, "test"))
     else:
         return events.with_columns(pl.lit("train").alias("part"), pl.lit(value=False).alias("target"))
@@ -172,10 +172,12 @@ def _carve_valid(
     train = events.filter(in_train)
     held = np.zeros(events.height, dtype=np.bool_)
     rows = in_train.arg_true().to_numpy()
+    users = cuts.validation_users(train.get_column("user_id").n_unique())
     if evaluation.task in ("all_items", "search"):
-        held[rows] = cuts.some_items(train, wanted, rng).to_numpy()
+        held[rows] = cuts.some_items(train, wanted, rng, max_users=users).to_numpy()
         return events.with_columns(_moved(pl.Series(held), "valid"))
-    held[rows] = cuts.last_item(train, wanted, rng, unseen="seen" in evaluation.mask).to_numpy()
+    unseen = "seen" in evaluation.mask
+    held[rows] = cuts.last_item(train, wanted, rng, unseen=unseen, max_users=users).to_numpy()
     events = events.with_columns(_moved(pl.Series(held), "valid"), pl.Series("held", held))
     # Held-out rows that stood before the target go behind it: what precedes a target is its history.
     target = pl.col("order").filter(pl.col("held") & wanted).max().over("user_id")

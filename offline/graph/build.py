@@ -1,6 +1,7 @@
 """Build the graph from a split, write it as tables, and read it back as PyG `HeteroData`."""
 
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch_geometric.data import HeteroData
 
 from app.artifact.names import BEHAVIOUR_NAMES
 from app.artifact.tokenizer import TEXT_BUCKETS
+from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
 from offline.dataset.folder import whole_folder
@@ -27,25 +29,45 @@ HALF_LIFE_SHARE = 0.25
 """An event loses half its weight over this share of the time that train spans."""
 
 
-def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> dict[str, int]:
-    """Write the graph of the split's train events and catalogue to `out`; returns edge counts by relation."""
+def build_graph(
+    split: Path,
+    out: Path,
+    *,
+    parts: Sequence[str] = ("train",),
+    without: Collection[str] = (),
+    progress: Progress | None = None,
+) -> dict[str, int]:
+    """Write the graph of the split's events and catalogue to `out`; returns edge counts by relation.
+
+    Args:
+        split: folder of the split.
+        out: folder to write.
+        parts: whose events become edges.
+        without: pieces left out: `graph` (edges between users and items, and between items), `text`, `attributes`,
+            or `behaviours` (all events count as one of the first behaviour).
+        progress: told how far it is.
+    """
     tell = progress or silent
     meta = json.loads((split / META_FILE).read_text("utf-8"))
-    items, train = pl.read_parquet(split / "items.parquet"), pl.read_parquet(split / "train.parquet")
-    train = train.filter(pl.col("item") > 0)
+    items = pl.read_parquet(split / "items.parquet")
+    events = read_events(split, parts).filter(pl.col("item") > 0)
+    if "behaviours" in without:
+        events = events.with_columns(pl.lit(min(BEHAVIOUR_NAMES), events.schema["type"]).alias("type"))
+    if "graph" in without:
+        events = events.clear()
     with whole_folder(out, GRAPH_FILE) as folder:
         tables: dict[str, pl.DataFrame] = {}
         tell(0, 4, "events")
-        tables.update(_behaviours(train))
+        tables.update(_behaviours(events))
         tell(1, 4, "co-occurrence")
-        pairs = co_occurrence(train, items.height + 1, meta["has_order"]).tocoo()
+        pairs = co_occurrence(events, items.height + 1, meta["has_order"]).tocoo()
         tables["__".join(CO_OCCURS)] = _table(pairs.col, pairs.row, pairs.data)
         tell(2, 4, "attributes")
-        edges, attributes = item_attributes(items)
+        edges, attributes = item_attributes(items.clear() if "attributes" in without else items)
         tables["__".join(DESCRIBES)] = _table(*(edges[name].to_numpy() for name in ("attribute", "item", "weight")))
         tell(3, 4, "text")
-        text_buckets = search_buckets(items.height) if train.is_empty() else TEXT_BUCKETS
-        text = item_text(items, text_buckets)
+        text_buckets = search_buckets(items.height) if events.is_empty() else TEXT_BUCKETS
+        text = item_text(items.clear() if "text" in without else items, text_buckets)
         tables["__".join(SPELLS)] = _table(*(text[name].to_numpy() for name in ("bucket", "item", "weight")))
         for name, table in tables.items():
             table.write_parquet(folder / f"{name}.parquet")
@@ -56,7 +78,8 @@ def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> 
             "bucket": text_buckets,
         }
         edges_by_relation = {name: table.height for name, table in tables.items()}
-        (folder / GRAPH_FILE).write_text(json.dumps({"nodes": nodes, "edges": edges_by_relation}, indent=2) + "\n")
+        described = {"nodes": nodes, "edges": edges_by_relation, "without": sorted(without)}
+        (folder / GRAPH_FILE).write_text(json.dumps(described, indent=2) + "\n")
         tell(4, 4, "written")
     return edges_by_relation
 
@@ -78,6 +101,21 @@ def read_graph(folder: Path) -> HeteroData:
 def co_occurrence_table(folder: Path) -> pl.DataFrame:
     """The pairs of items that occur together, of the graph in `folder`: source, target, weight."""
     return pl.read_parquet(folder / f"{'__'.join(CO_OCCURS)}.parquet")
+
+
+def check_graph(folder: Path, without: Collection[str]) -> None:
+    """See that the graph in `folder` lacks what a training is to be without.
+
+    Raises:
+        RunFolderError: it was built otherwise.
+    """
+    built = json.loads((folder / GRAPH_FILE).read_text("utf-8")).get("without", [])
+    if built != sorted(without):
+        wanted, found = (", ".join(names) or "nothing" for names in (sorted(without), built))
+        raise RunFolderError(
+            f"{folder}: expected a graph that leaves out {wanted}, found one that leaves out {found}: "
+            "build the graph again with the same --without"
+        )
 
 
 def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
@@ -109,6 +147,11 @@ def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
         item_items=matrix(CO_OCCURS, mean=True),
         behaviours=relations,
     )
+
+
+def read_events(split: Path, parts: Sequence[str]) -> pl.DataFrame:
+    """The rows of some parts of a split, sorted by (user, order)."""
+    return pl.concat([pl.read_parquet(split / f"{part}.parquet") for part in parts]).sort("user", "order")
 
 
 def _mean(target: Tensor, weight: Tensor, targets: int) -> Tensor:

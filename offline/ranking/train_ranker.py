@@ -79,11 +79,10 @@ def train_ranker(
     chain = chain_of(meta["behaviours"])
     cases = load_cases(split, "valid", LISTS, seed)
     metric = parse_metric(next((name for name in meta["metrics"] if name.startswith("ndcg")), meta["metrics"][0]))
+    if len(cases) < MIN_LISTS:
+        no_ranker(out, f"{len(cases)} validated users, of {MIN_LISTS} that a ranker needs")
+        return None
     with whole_folder(out, HISTORY_FILE) as folder:
-        if len(cases) < MIN_LISTS:
-            note = f"{len(cases)} validated users, of {MIN_LISTS} that a ranker needs"
-            _write(folder / HISTORY_FILE, {"epochs": [], "metric": metric.name, "note": note})
-            return None
         examples = examples_of(snapshot, split, cases, meta["mask"][0], chain, progress)
         fitted, held = _fitted(examples, metric, seed, tell)
         gain = held.ranked - held.retrieval
@@ -123,6 +122,12 @@ def train_ranker(
         }
         _write(folder / HISTORY_FILE, document)
         return TrainedRanker(spec.orders, metric.name, before, after, len(fitted.history), len(examples))
+
+
+def no_ranker(out: Path, note: str) -> None:
+    """Write to `out` why there is no ranker."""
+    with whole_folder(out, HISTORY_FILE) as folder:
+        _write(folder / HISTORY_FILE, {"epochs": [], "metric": "", "note": note})
 
 
 def feature_groups(folder: Path) -> list[dict[str, Any]]:

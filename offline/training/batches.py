@@ -1,4 +1,4 @@
-"""Training batches: next items of ordered histories, or a held-out part of unordered ones."""
+"""Training batches: next items of ordered histories, or the items of unordered ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +14,6 @@ from offline.training.histories import Histories
 
 _SORTED_BATCHES = 8
 """Batches whose windows are sorted by length together, so that little of a batch is padding."""
-MAX_UNORDERED = 256
-"""Items read of an unordered history in one step; longer ones are drawn anew each epoch."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,21 @@ class Batch:
         """The same batch on a device."""
         targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
         return Batch(self.rows.to(device), self.types.to(device), self.ages.to(device), self.asked.to(device), targets)
+
+
+@dataclass(frozen=True)
+class SetBatch:
+    """Histories without order, one after the other, and what each should find."""
+
+    rows: Tensor  # [events] int64
+    types: Tensor  # [events] int64
+    first: Tensor  # [queries] where each history begins
+    targets: Targets
+
+    def to(self, device: torch.device) -> "SetBatch":
+        """The same batch on a device."""
+        targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
+        return SetBatch(self.rows.to(device), self.types.to(device), self.first.to(device), targets)
 
 
 def ordered_batches(
@@ -109,10 +122,14 @@ def _ordered_batch(
     )
 
 
-def unordered_batches(histories: Histories, size: int, *, rng: np.random.Generator) -> Iterator[Batch]:
-    """A random part of each user's items asks for the rest; a user weighs the root of the history's length."""
+def unordered_batches(histories: Histories, size: int, *, rng: np.random.Generator) -> Iterator[SetBatch]:
+    """Each user's whole history asks for all of its own items; a user weighs the root of the history's length.
+
+    The softmax over all items, the few numbers of a vector and the graph keep an item from merely finding itself;
+    to read a drawn part and ask for the rest ranks worse.
+    """
     for users in _grouped_users(histories, size, rng):
-        yield _unordered_batch(histories, users, rng)
+        yield _unordered_batch(histories, users)
 
 
 def count_unordered(histories: Histories, size: int) -> int:
@@ -125,27 +142,16 @@ def _grouped_users(histories: Histories, size: int, rng: np.random.Generator) ->
     return [users[group] for group in _grouped(histories.lengths[users], size, rng)]
 
 
-def _unordered_batch(histories: Histories, users: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+def _unordered_batch(histories: Histories, users: NDArray[np.int64]) -> SetBatch:
     lengths = histories.lengths[users]
-    longest = int(lengths.max())
-    place = histories.offsets[users][:, None] + np.arange(longest)[None, :]
-    present = place < histories.offsets[users + 1][:, None]
-    order = np.argsort(np.where(present, rng.random(present.shape), 2.0), axis=1)  # a draw without replacement
-    place = np.take_along_axis(place, order, axis=1)
-    rank = np.broadcast_to(np.arange(longest)[None, :], place.shape)
-    read = np.clip(np.rint(lengths * rng.uniform(0.5, 0.95, len(users))), 1, lengths - 1).astype(np.int64)
-    read = np.minimum(read, MAX_UNORDERED)[:, None]
-    inputs = rank[:, : int(read.max())] < read
-    rows, types, _ = histories.at(place[:, : inputs.shape[1]], inputs)
-    query, column = np.nonzero((rank >= read) & (rank < lengths[:, None]))
-    wanted = histories.rows[place[query, column]]
-    weight = np.sqrt(lengths)[query] / np.bincount(query, minlength=len(users))[query]
-    return Batch(
-        rows=torch.from_numpy(rows.astype(np.int64)),
-        types=torch.from_numpy(types.astype(np.int64)),
-        ages=torch.zeros((len(rows), 1, rows.shape[1]), dtype=torch.int64),
-        asked=torch.arange(len(users)),
-        targets=Targets(
-            torch.from_numpy(query), torch.from_numpy(wanted.astype(np.int64)), torch.from_numpy(weight).float()
-        ),
+    line = np.repeat(np.arange(len(users)), lengths)
+    first = np.cumsum(lengths) - lengths
+    place = np.arange(len(line)) + (histories.offsets[users] - first)[line]
+    rows = torch.from_numpy(histories.rows[place].astype(np.int64))
+    weight = torch.from_numpy(lengths**-0.5)[line].float()
+    return SetBatch(
+        rows=rows,
+        types=torch.from_numpy(histories.types[place].astype(np.int64)),
+        first=torch.from_numpy(first),
+        targets=Targets(torch.from_numpy(line), rows, weight),
     )

@@ -1,11 +1,16 @@
 """How training is done: chosen from the data's properties, recorded with the run."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.artifact.event_features import AGE_BUCKETS
 from app.artifact.names import BEHAVIOURS
+from app.errors import InputError
 from model.network import NetworkShape
+
+SWITCHES = ("graph", "aggregation", "attention", "text", "attributes", "behaviours")
+"""Pieces that a training can be run without, to see what each is worth."""
 
 SMALL = 120_000
 """Below so many train events a vector of 64 numbers is enough, and more of them overfit."""
@@ -47,6 +52,17 @@ class TrainSettings:
     sampled_items: int  # above it, so many are drawn a step
     validation_users: int
     seed: int
+    temperature: float  # of the softmax, at the start
+    item_gate: float  # of the messages between items, at the start
+    behaviour_gate: float  # of those through users, at the start
+    id_length: float  # mean length of id embeddings at the start; text and attributes have length 1
+    id_length_power: float  # how it grows with how often the item occurs
+    without: tuple[str, ...]  # of `SWITCHES`
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> "TrainSettings":
+        """The inverse of `as_dict`, after JSON."""
+        return cls(**(record | {"without": tuple(record["without"])}))
 
     def shape(self) -> NetworkShape:
         """The sizes of the network."""
@@ -54,12 +70,18 @@ class TrainSettings:
             dim=self.dim,
             window=self.window,
             heads=self.heads,
-            layers=self.layers,
+            layers=0 if "graph" in self.without else self.layers,
             types=1 + len(BEHAVIOURS),
             ages=AGE_BUCKETS,
             ordered=self.ordered,
             dropout=self.dropout,
             id_dropout=self.id_dropout,
+            temperature=self.temperature,
+            item_gate=self.item_gate,
+            behaviour_gate=self.behaviour_gate,
+            aggregation="aggregation" not in self.without,
+            attention="attention" not in self.without,
+            typed="behaviours" not in self.without,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -67,8 +89,29 @@ class TrainSettings:
         return asdict(self)
 
 
-def choose_settings(meta: dict[str, Any], seed: int, overrides: dict[str, Any] | None = None) -> TrainSettings:
-    """Settings from the properties of a split; `overrides` replaces single ones."""
+def choose_settings(
+    meta: dict[str, Any],
+    seed: int,
+    overrides: dict[str, Any] | None = None,
+    *,
+    content: bool = True,
+    without: Sequence[str] = (),
+) -> TrainSettings:
+    """Settings from the properties of a split.
+
+    Random id embeddings of full length make the untrained network a random projection of the graph's powers, which
+    already ranks like a neighbourhood method; where text or attributes place the items, ids begin short instead.
+
+    Args:
+        meta: of the split.
+        seed: of every draw.
+        overrides: replaces single settings.
+        content: whether items have text or attributes.
+        without: pieces to leave out.
+
+    Raises:
+        InputError: there is no such piece, or without it nothing is left that could answer.
+    """
     events = int(meta["counts"]["train"]["events"])
     if not events:
         overrides = CATALOGUE_ALONE | (overrides or {})
@@ -79,7 +122,7 @@ def choose_settings(meta: dict[str, Any], seed: int, overrides: dict[str, Any] |
         "heads": 2,
         "layers": 2,
         "dropout": 0.4,
-        "id_dropout": 0.1,
+        "id_dropout": 0.1 if content else 0.0,
         "ordered": ordered,
         "timed": bool(meta["has_time"]),
         "hide_seen": "seen" in meta["mask"][:1],
@@ -92,5 +135,30 @@ def choose_settings(meta: dict[str, Any], seed: int, overrides: dict[str, Any] |
         "sampled_items": 16_384,
         "validation_users": 4_000,
         "seed": seed,
+        "temperature": 0.07 if ordered else 0.12,
+        "item_gate": 16.0 if not ordered else 2.0 if content else 4.0,
+        "behaviour_gate": 1.0 if ordered and content else 2.0,
+        "id_length": 0.1 if content else 1.0,
+        "id_length_power": 0.25 if ordered else 0.5,
+        "without": check_switches(without, ordered=ordered),
     }
     return TrainSettings(**(chosen | (overrides or {})))
+
+
+def check_switches(without: Sequence[str], *, ordered: bool | None = None) -> tuple[str, ...]:
+    """The names, each once and in the order of `SWITCHES`; `ordered` tells whether the data has an order, if known.
+
+    Raises:
+        InputError: there is no such piece, or without it nothing is left that could answer.
+    """
+    unknown = sorted(set(without) - set(SWITCHES))
+    if unknown:
+        raise InputError(f"expected --without {', '.join(SWITCHES)}, found {unknown[0]!r}: choose one of them")
+    chosen = tuple(name for name in SWITCHES if name in without)
+    if "aggregation" in chosen and ("attention" in chosen or ordered is False):
+        why = "the data has no order, so that there is no session encoder" if ordered is False else "both are left out"
+        raise InputError(
+            "expected the session encoder in place of the aggregation that --without leaves out, found none "
+            f"({why}): leave out one of them"
+        )
+    return chosen

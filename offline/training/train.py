@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from model.item_tower import ItemGraph
 from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
 from offline.dataset.split import META_FILE
-from offline.training.batches import Batch, count_ordered, count_unordered, ordered_batches, unordered_batches
+from offline.graph.build import read_events
+from offline.training.batches import Batch, SetBatch, count_ordered, count_unordered, ordered_batches, unordered_batches
 from offline.training.checkpoint import (
     BEST_FILE,
     CHECKPOINT_FILE,
@@ -31,14 +32,12 @@ from offline.training.contrastive import train_on_catalogue
 from offline.training.histories import Histories, histories_of
 from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
-from offline.training.spectral import spectral_items
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_validation, validate
 
 WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 _LONGEST_GRADIENT = 5.0
-_RANDOM_SHARE = 0.1  # length of random id embeddings, beside text and attributes of length 1
 
 
 def train(
@@ -49,12 +48,25 @@ def train(
     *,
     device: torch.device,
     budget_s: float | None = None,
+    parts: Sequence[str] = ("train",),
+    exactly: int | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
 ) -> Trained:
     """Train until the epochs are done, validation stops improving, or the budget is spent.
 
-    A checkpoint is written after every epoch, and an earlier one in `out` is taken up. The budget counts this
-    call's seconds. Without any train event the catalogue alone is learned from (`train_on_catalogue`).
+    A checkpoint is written after every epoch, and an earlier one in `out` is taken up. Without any event the catalogue
+    alone is learned from (`train_on_catalogue`).
+
+    Args:
+        split: folder of the split.
+        graph: of the same parts, and without the same pieces.
+        out: folder for checkpoint, best weights and learning curve.
+        settings: how to train.
+        device: where.
+        budget_s: seconds of this call.
+        parts: whose events are learned.
+        exactly: so many epochs of the schedule, the last of which is taken; nobody validates.
+        progress: told of every step.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not a number.
@@ -63,15 +75,15 @@ def train(
     clock = _Budget(budget_s)
     torch.manual_seed(settings.seed)
     meta = json.loads((split / META_FILE).read_text("utf-8"))
-    events = pl.read_parquet(split / "train.parquet")
+    events = read_events(split, parts)
     if events.is_empty():
         items = pl.read_parquet(split / "items.parquet")
         return train_on_catalogue(items, graph, out, settings, device=device, budget_s=budget_s, progress=progress)
     histories = histories_of(events, int(meta["n_users"]))
     if not _steps(histories, settings):
         raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
-    validation = load_validation(split, settings.validation_users, settings.seed)
-    run = _Run(histories, known_items(events, graph.items), graph, settings, device, validation, progress)
+    validation = None if exactly else load_validation(split, settings.validation_users, settings.seed)
+    run = _Run(histories, known_items(events, graph.items), graph, settings, device, validation, exactly, progress)
     out.mkdir(parents=True, exist_ok=True)
     run.start(out / CHECKPOINT_FILE)
     while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
@@ -88,6 +100,8 @@ def train(
         "metric": run.metric,
         "best": run.state.best,
         "epochs": run.state.history,
+        "parts": list(parts),
+        "in_time": clock.share() < 1.0,
     }
     (out / HISTORY_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Trained(run.network, run.graph, run.known, settings, record)
@@ -133,11 +147,13 @@ class _Run:
         settings: TrainSettings,
         device: torch.device,
         validation: Validation | None,
+        exactly: int | None,
         progress: Callable[[TrainProgress], None] | None,
     ) -> None:
         self._histories = histories
         self._settings = settings
         self._validation = validation
+        self._exactly = exactly
         self._progress = progress
         self._steps = _steps(histories, settings)
         self.state = _State()
@@ -156,24 +172,19 @@ class _Run:
         return self._validation.metric if self._validation else "negative loss"
 
     def start(self, checkpoint: Path) -> None:
-        """Go on from the checkpoint, or begin anew.
-
-        Without an order, id embeddings begin with the spectral factors of the log; with one, where what matters is
-        the next item, they begin small, and text and attributes place the items at first.
-        """
+        """Go on from the checkpoint, or begin anew with id embeddings that are longer the more an item occurs."""
         if checkpoint.exists():
             self.state = _State(**load_checkpoint(checkpoint, self.network, self.optimizer))
             self._earlier_s = self.state.seconds
             return
-        settings, ids = self._settings, self.network.items.ids
+        lengths = self._frequency.clamp(min=0.5) ** self._settings.id_length_power
         with torch.no_grad():
-            ids.mul_(_RANDOM_SHARE)
-            if not settings.ordered:
-                spectral = spectral_items(self._histories, len(ids), settings.dim, settings.seed)
-                ids.add_(torch.from_numpy(spectral).to(ids.device))
+            self.network.items.ids.mul_((self._settings.id_length * lengths / lengths[1:].mean())[:, None])
 
     def goes_on(self) -> bool:
         """Whether there are epochs left, and validation still improves."""
+        if self._exactly:
+            return self.state.epoch < self._exactly
         return self.state.epoch < self._settings.epochs and self.state.since_best < self._settings.patience
 
     def epoch(self, clock: _Budget) -> float:
@@ -181,7 +192,8 @@ class _Run:
         losses: list[float] = []
         self.network.train()
         rng = np.random.default_rng([self._settings.seed, self.state.epoch])
-        for step, batch in enumerate(_batches(self._histories, self._settings, rng), start=1):
+        batches: Iterator[Batch | SetBatch] = _batches(self._histories, self._settings, rng)
+        for step, batch in enumerate(batches, start=1):
             share = clock.share()
             if share >= 1.0 and self.state.step:
                 break
@@ -190,7 +202,7 @@ class _Run:
         self.state.epoch += 1
         return float(np.mean(losses)) if losses else math.nan
 
-    def _step(self, batch: Batch, budget_share: float) -> float:
+    def _step(self, batch: Batch | SetBatch, budget_share: float) -> float:
         settings, state = self._settings, self.state
         done = max(budget_share, state.step / (self._steps * settings.epochs))
         warm = min(1.0, (state.step + 1) / min(WARM_UP_STEPS, self._steps))
@@ -215,7 +227,7 @@ class _Run:
             value = validate(self.network, self.graph, self.known, self._validation, self._settings.window)
         else:
             value = -loss
-        better = value > state.best or not state.history
+        better = value > state.best or not state.history or bool(self._exactly)
         state.best, state.since_best = (value, 0) if better else (state.best, state.since_best + 1)
         state.seconds = self._earlier_s + clock.seconds()
         state.history.append({"epoch": state.epoch, "loss": loss, "value": value, "seconds": state.seconds})
@@ -234,7 +246,7 @@ def _steps(histories: Histories, settings: TrainSettings) -> int:
     return count_unordered(histories, settings.batch)
 
 
-def _batches(histories: Histories, settings: TrainSettings, rng: np.random.Generator) -> Iterator[Batch]:
+def _batches(histories: Histories, settings: TrainSettings, rng: np.random.Generator) -> Iterator[Batch | SetBatch]:
     if settings.ordered:
         return ordered_batches(
             histories, settings.window, settings.batch, hide_seen=settings.hide_seen, timed=settings.timed, rng=rng
@@ -251,15 +263,23 @@ def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def _loss(
-    network: Network, graph: ItemGraph, known: Tensor, frequency: Tensor, batch: Batch, settings: TrainSettings
+    network: Network,
+    graph: ItemGraph,
+    known: Tensor,
+    frequency: Tensor,
+    batch: Batch | SetBatch,
+    settings: TrainSettings,
 ) -> Tensor:
     """Mean cross-entropy a target's weight."""
     units, lengths = network.item_vectors(graph, known)
-    present = batch.types != 0
-    zero = units.new_zeros(len(batch.rows), units.shape[1])
-    queries = network.queries(
-        units[batch.rows] * present[:, :, None], batch.types, batch.ages, zero, zero[:, :1]
-    ).reshape(-1, units.shape[1])[batch.asked]
+    if isinstance(batch, SetBatch):
+        queries = network.queries.of_sets(units, batch.rows, batch.types, batch.first)
+    else:
+        present = batch.types != 0
+        zero = units.new_zeros(len(batch.rows), units.shape[1])
+        queries = network.queries(
+            units[batch.rows] * present[:, :, None], batch.types, batch.ages, zero, zero[:, :1]
+        ).reshape(-1, units.shape[1])[batch.asked]
     targets, items, bias = batch.targets, units * lengths[:, None], None
     if len(items) > settings.full_softmax_items:
         items, targets, bias = _sampled(items, targets, frequency, settings.sampled_items)

@@ -12,6 +12,7 @@ from torch import Tensor
 from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.network import Network
+from offline.graph.build import read_events
 from offline.training.checkpoint import BEST_FILE, load_weights
 from offline.training.settings import TrainSettings
 
@@ -29,10 +30,10 @@ class Trained:
     record: dict[str, Any]
 
 
-def known_items(train: pl.DataFrame, items: int) -> Tensor:
-    """`[items]` bool, the items with an event in train."""
+def known_items(events: pl.DataFrame, items: int) -> Tensor:
+    """`[items]` bool, the items with an event in `events`."""
     known = torch.zeros(items, dtype=torch.bool)
-    known[torch.from_numpy(train["item"].to_numpy().astype("int64"))] = True
+    known[torch.from_numpy(events["item"].to_numpy().astype("int64"))] = True
     known[0] = False
     return known
 
@@ -45,12 +46,13 @@ def load_trained(split: Path, graph: ItemGraph, folder: Path) -> Trained:
     """
     try:
         record = json.loads((folder / HISTORY_FILE).read_text("utf-8"))
-        settings = TrainSettings(**record["settings"])
+        settings = TrainSettings.of_record(record["settings"])
+        parts = record["parts"]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"{folder}: expected a finished training with {HISTORY_FILE}, found none ({error}): train first"
         ) from error
     network = Network(graph, settings.shape())
     load_weights(folder / BEST_FILE, network)
-    known = known_items(pl.read_parquet(split / "train.parquet"), graph.items)
+    known = known_items(read_events(split, parts), graph.items)
     return Trained(network.eval(), graph, known, settings, record)

@@ -127,3 +127,47 @@ def test_queries_have_the_length_that_the_temperature_says(tower: QueryTower) ->
     vectors, types, ages = events(8)
     norms = tower(vectors, types, ages, *nothing()).norm(dim=2)
     torch.testing.assert_close(norms, torch.full_like(norms, (-tower.log_temperature).exp().item()))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("typed", [True, False])
+def test_histories_without_order_give_the_same_vectors_with_and_without_padding(typed: bool) -> None:
+    torch.manual_seed(3)
+    made = QueryTower(DIM, 2, WINDOW, 4, 5, 0.1, ordered=False, typed=typed).eval()
+    for value in made.parameters():
+        value.add_(0.2 * torch.randn(value.shape))
+    items = torch.nn.functional.normalize(torch.randn(20, DIM), dim=1)
+    lengths = [1, 4, WINDOW, 2]
+    rows = [torch.randint(1, 20, (length,)) for length in lengths]
+    types = [torch.randint(1, 4, (length,)) for length in lengths]
+    first = torch.tensor([0, *lengths]).cumsum(0)[:-1]
+    came = made.of_sets(items, torch.cat(rows), torch.cat(types), first)
+    for line, (own, kinds) in enumerate(zip(rows, types, strict=True)):
+        ages = torch.zeros(1, 1, len(own), dtype=torch.int64)
+        padded = made(items[own][None], kinds[None], ages, *nothing(1))[0, 0]
+        torch.testing.assert_close(came[line], padded)
+
+
+@torch.no_grad()
+def test_without_behaviours_types_change_nothing_and_with_them_they_do() -> None:
+    for typed in (True, False):
+        torch.manual_seed(1)
+        made = QueryTower(DIM, 2, WINDOW, 4, 5, 0.1, ordered=True, typed=typed).eval()
+        for value in made.parameters():
+            value.add_(0.2 * torch.randn(value.shape))
+        vectors, types, ages = events(9)
+        other = torch.where(types == 0, 0, 1 + types % 3)
+        same = torch.allclose(made(vectors, types, ages, *nothing()), made(vectors, other, ages, *nothing()))
+        assert same != typed
+
+
+@torch.no_grad()
+def test_each_half_of_the_query_can_be_left_out() -> None:
+    vectors, types, ages = events(10)
+    for aggregation, attention in ((True, False), (False, True)):
+        torch.manual_seed(2)
+        made = QueryTower(DIM, 2, WINDOW, 4, 5, 0.1, ordered=True, aggregation=aggregation, attention=attention).eval()
+        before = made(vectors, types, ages, *nothing())
+        made.type_weight += torch.randn(4)
+        assert torch.allclose(made(vectors, types, ages, *nothing()), before) != aggregation
+        assert (made.session is not None) == attention

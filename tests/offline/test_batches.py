@@ -7,7 +7,6 @@ import pytest
 
 from app.artifact.event_features import age_buckets
 from offline.training.batches import (
-    MAX_UNORDERED,
     Batch,
     count_ordered,
     count_unordered,
@@ -103,41 +102,29 @@ def test_an_order_is_drawn_from_the_generator_alone() -> None:
     assert rows[0] != rows[2]
 
 
-def test_an_unordered_history_is_cut_into_what_is_read_and_what_is_asked() -> None:
+def test_an_unordered_history_is_read_whole_and_asks_for_all_of_it() -> None:
     made = distinct(6)
     seen: set[int] = set()
     batches = list(unordered_batches(made, 4, rng=np.random.default_rng(0)))
     assert len(batches) == count_unordered(made, 4)
     for batch in batches:
-        for line in range(len(batch.rows)):
-            read = set(batch.rows[line].tolist()) - {0}
-            wanted = set(batch.targets.item[batch.targets.query == line].tolist())
+        ends = [*batch.first.tolist()[1:], len(batch.rows)]
+        for line, (start, end) in enumerate(zip(batch.first.tolist(), ends, strict=True)):
+            read = batch.rows[start:end].tolist()
+            asked = batch.targets.query == line
             owner = next(user for user in range(len(made)) if made.offsets[user] < min(read) <= made.offsets[user + 1])
-            assert read
-            assert wanted
-            assert not read & wanted
-            assert read | wanted == set(range(int(made.offsets[owner]) + 1, int(made.offsets[owner + 1]) + 1))
+            assert read == list(range(int(made.offsets[owner]) + 1, int(made.offsets[owner + 1]) + 1))
+            assert batch.types[start:end].tolist() == made.types[[row - 1 for row in read]].tolist()
+            assert batch.targets.item[asked].tolist() == read
             assert owner not in seen
             seen.add(owner)
-            weight = batch.targets.weight[batch.targets.query == line].sum()
-            np.testing.assert_allclose(weight, np.sqrt(made.lengths[owner]), rtol=1e-5)
+            np.testing.assert_allclose(batch.targets.weight[asked].sum(), np.sqrt(made.lengths[owner]), rtol=1e-5)
     assert seen == set(np.flatnonzero(made.lengths >= 2).tolist())
 
 
 def test_pairs_of_an_unordered_batch_are_sorted_by_query_as_the_loss_expects() -> None:
     for batch in unordered_batches(histories(7), 8, rng=np.random.default_rng(1)):
         assert (batch.targets.query.diff() >= 0).all()
-        assert (batch.asked == np.arange(len(batch.rows))).all()
-
-
-def test_of_a_very_long_unordered_history_a_part_is_read() -> None:
-    count = 3 * MAX_UNORDERED
-    rows = np.arange(1, count + 1, dtype=np.int32)
-    made = Histories(np.array([0, count]), rows, np.ones(count, np.uint8), np.full(count, np.nan))
-    (batch,) = unordered_batches(made, 4, rng=np.random.default_rng(0))
-    assert batch.rows.shape == (1, MAX_UNORDERED)
-    assert (batch.rows > 0).all()
-    assert len(batch.targets.item) == count - MAX_UNORDERED
 
 
 def test_nobody_to_learn_from_gives_no_batch() -> None:

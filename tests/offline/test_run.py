@@ -52,7 +52,21 @@ def test_wrong_data_is_one_line_and_no_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "ingest", "split", "graph", "train", "export", "evaluate", "report", "synthesize", "publish", "collect"],
+    [
+        "run",
+        "ingest",
+        "split",
+        "graph",
+        "train",
+        "rank",
+        "refit",
+        "export",
+        "evaluate",
+        "report",
+        "synthesize",
+        "publish",
+        "collect",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     helped = offline(command, "--help")

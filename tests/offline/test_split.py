@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import DatasetError, RunFolderError
+from offline.dataset.cuts import validation_users
 from offline.dataset.ingest import ingest
 from offline.dataset.spec import load_spec
 from offline.dataset.split import PARTS, split
@@ -163,15 +164,23 @@ def test_the_split_column_is_obeyed_and_context_neither_trains_nor_counts(tmp_pa
     assert counts["valid"]["targets_on_seen_items"] == 1
 
 
-def test_validation_is_carved_from_the_end_of_a_tenth_of_the_users(tmp_path: Path) -> None:
+def test_validation_is_carved_from_the_end_of_half_of_few_users(tmp_path: Path) -> None:
     rows = [*log(50, 6, "train"), *[(f"u{n}", "i0", "view", 1_700_000_000, None, "test") for n in range(50)]]
     tables, _ = cut(tmp_path, rows, evaluation='mask = ["none"]')
     valid = tables["valid"]
-    assert valid.height == 5
+    assert valid.height == 25
     assert valid.get_column("target").all()
     last = tables["train"].group_by("user").agg(pl.col("order").max().alias("last"))
     assert (valid.join(last, on="user").select(pl.col("order") - pl.col("last")).to_series() == 1).all()
     assert tables["train"].height + valid.height == 300
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [(1, 1), (2, 1), (7, 3), (3_999, 1_999), (5_000, 2_000), (22_000, 2_200), (49_999, 4_999), (10**7, 5_000)],
+)
+def test_a_tenth_of_the_users_validates_but_not_too_few_and_not_too_many(of: int, expected: int) -> None:
+    assert validation_users(of) == expected
 
 
 def test_events_after_the_held_out_one_leave_train_too_and_are_not_scored(tmp_path: Path) -> None:
@@ -201,9 +210,9 @@ def test_whole_items_of_a_user_are_held_out_for_tasks_with_several_targets(tmp_p
     rows = [(*row[:4], f"{row[4]} {at}", row[5]) for at, row in enumerate(rows)]
     tables, _ = cut(tmp_path, rows, None, f'task = "{task}"')
     valid = tables["valid"]
-    assert valid.get_column("user").n_unique() == 2
+    assert valid.get_column("user").n_unique() == 10
     pairs = valid.select("user", "item").unique()
-    assert pairs.height == 4
+    assert pairs.height == 20
     assert pairs.join(tables["train"], on=["user", "item"], how="semi").height == 0
     scored = valid.filter("target")
     assert scored.height == (pairs.height if task == "all_items" else valid.height)
