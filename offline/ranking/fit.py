@@ -17,9 +17,9 @@ from offline.ranking.examples import Examples
 
 SCORE = FEATURES.index("score")
 EPOCHS = 15
-PATIENCE = 3
 HIDDEN = (64, 32)
-BATCH = 64  # lists a step
+_BATCH = (8, 64)  # lists a step, at least and at most
+_LEAST_STEPS = 40  # an epoch, where there are lists enough
 _LEARNING_RATE = 2e-3
 _WEIGHT_DECAY = 1e-2
 _SCORED_AT_ONCE = 200_000
@@ -30,29 +30,30 @@ class Fitted:
     """Weights, and how they came about."""
 
     ranker: Ranker
-    history: list[dict[str, Any]]  # epoch, loss, value on the examples that stopped it
-    best_epoch: int  # 0 is the order of retrieval
+    history: list[dict[str, Any]]  # epoch, loss, value and chain loss on the examples that choose
+    epochs: tuple[int, int]  # of which the order and the chain are; 0 is before any training
+    values: NDArray[np.float64]  # [epochs + 1, lists] the metric of every list that chose, before and after each epoch
 
 
 def fit_ranker(
     examples: Examples,
     seed: int,
     *,
-    check: Examples | None = None,
     metric: Metric,
-    epochs: int = EPOCHS,
+    check: Examples | None = None,
+    epochs: tuple[int, int] = (EPOCHS, EPOCHS),
     tell: Callable[[int, float], None] | None = None,
 ) -> Fitted:
-    """The weights of the epoch that does best on `check`, or without it those of the last epoch.
+    """Order and chain, each of the epoch that does best on `check`, or without it of the given epochs.
 
-    The learning rate falls over `EPOCHS` epochs, however many of them are run.
+    They share no weights, so that each can stop where it is best.
 
     Args:
         examples: to learn from.
         seed: of draws and first weights.
-        check: stops training.
         metric: measured on `check`.
-        epochs: at most.
+        check: chooses the epochs: of the order by the metric, of the chain by its loss.
+        epochs: of order and chain where nobody chooses.
         tell: told of the epoch that begins, and of the best value so far.
 
     Raises:
@@ -65,24 +66,51 @@ def fit_ranker(
         np.add.reduceat(examples.target | examples.happened.any(axis=1), examples.offsets[:-1]).astype(bool)
         & (np.diff(examples.offsets) > 0)
     )
-    steps = max(1, -(-len(useful) // BATCH))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps * EPOCHS + 1)
+    batch = int(np.clip(len(useful) // _LEAST_STEPS, *_BATCH))
+    steps = max(1, -(-len(useful) // batch))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, _LEARNING_RATE, total_steps=steps * EPOCHS + 1, pct_start=0.1
+    )
     rng = np.random.default_rng([seed, 12])
-    kept, best_epoch, best, history = copy.deepcopy(ranker.state_dict()), 0, -1.0, []
+    kept = copy.deepcopy(ranker.state_dict())
+    best_order, best_chain, value, chain_value = 0, 0, -1.0, np.inf
+    values: list[NDArray[np.float64]] = []
     if check is not None:
-        best = float(judged(metric, check, check.features[:, SCORE]).mean())
-    for epoch in range(1, epochs + 1):
+        every, chain_value = _checked(ranker, check, metric)
+        value = float(every.mean())
+        values.append(every)
+    history: list[dict[str, Any]] = []
+    for epoch in range(1, (EPOCHS if check is not None else max(epochs)) + 1):
         if tell is not None:
-            tell(epoch, best)
-        loss = _epoch(ranker, examples, useful[rng.permutation(len(useful))], optimizer, schedule.step)
-        value = None if check is None else float(judged(metric, check, scored(ranker, check.features)[0]).mean())
-        history.append({"epoch": epoch, "loss": loss, "value": value})
-        if value is None or value > best:
-            best, best_epoch, kept = value or 0.0, epoch, copy.deepcopy(ranker.state_dict())
-        elif epoch - best_epoch >= PATIENCE:
-            break
+            tell(epoch, value)
+        loss = _epoch(ranker, examples, useful[rng.permutation(len(useful))], batch, optimizer, schedule.step)
+        entry: dict[str, Any] = {"epoch": epoch, "loss": loss}
+        if check is None:
+            better, chain_better = epoch <= epochs[0], epoch <= epochs[1]
+        else:
+            every, chain_now = _checked(ranker, check, metric)
+            values.append(every)
+            now = float(every.mean())
+            better, chain_better = now > value, chain_now < chain_value
+            value, chain_value = max(value, now), min(chain_value, chain_now)
+            entry |= {"value": now, "chain_loss": chain_now}
+        history.append(entry)
+        state = ranker.state_dict()
+        if chain_better:
+            best_chain = epoch
+            kept |= {name: tensor.clone() for name, tensor in state.items() if name.startswith("chain")}
+        if better:
+            best_order = epoch
+            kept |= {name: tensor.clone() for name, tensor in state.items() if not name.startswith("chain")}
     ranker.load_state_dict(kept)
-    return Fitted(ranker.eval(), history, best_epoch)
+    return Fitted(ranker.eval(), history, (best_order, best_chain), np.array(values))
+
+
+def _checked(ranker: Ranker, check: Examples, metric: Metric) -> tuple[NDArray[np.float64], float]:
+    """The metric of the order of each list, and the chain's loss a list."""
+    order, chain = scored(ranker, check.features)
+    loss = chain_loss(torch.from_numpy(chain), torch.from_numpy(check.happened)).item() / len(check)
+    return judged(metric, check, order), loss
 
 
 def judged(metric: Metric, examples: Examples, scores: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -128,13 +156,14 @@ def _epoch(
     ranker: Ranker,
     examples: Examples,
     lists: NDArray[np.int64],
+    batch: int,
     optimizer: torch.optim.Optimizer,
     step_rate: Callable[[], None],
 ) -> float:
     ranker.train()
     total = 0.0
-    for start in range(0, len(lists), BATCH):
-        part = examples.take(lists[start : start + BATCH])
+    for start in range(0, len(lists), batch):
+        part = examples.take(lists[start : start + batch])
         order, chain = ranker(torch.from_numpy(part.features))
         by_order = listwise_loss(order, torch.from_numpy(part.lines()), len(part), torch.from_numpy(part.target))
         by_chain = chain_loss(chain, torch.from_numpy(part.happened))

@@ -1,7 +1,7 @@
 """The ranker stage: learn from validation targets, calibrate, and decide whether the ranker orders."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,7 @@ def _fitted(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tu
     few = len(examples) <= FEW_LISTS
     total = EPOCHS * (FOLDS + 1 if few else 1)
     held: list[_Held] = []
+    fits: list[Fitted] = []
     for number, fold in enumerate(folds if few else folds[:1]):
         rest = np.sort(np.setdiff1d(order, fold))
         check = examples.take(np.sort(fold))
@@ -157,16 +158,18 @@ def _fitted(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tu
             tell=partial(_tell_epoch, tell, number * EPOCHS, total, metric.name),
         )
         held.append(_held(fitted.ranker, check, metric))
-        if number == 0:
-            first, epochs = fitted, [fitted.best_epoch]
-        else:
-            epochs.append(fitted.best_epoch)
+        fits.append(fitted)
     if not few:
         tell(total, total, "ranker")
-        return first, held[0]
-    last = fit_ranker(examples, seed, metric=metric, epochs=max(1, round(float(np.median(epochs)))))
+        return fits[0], held[0]
+    # One epoch for all folds: each fold's own best would flatter the ranker.
+    values = np.concatenate([each.values for each in fits], axis=1)
+    order_epochs = int(values.mean(axis=1).argmax())
+    chain_epochs = round(float(np.median([each.epochs[1] for each in fits])))
+    last = fit_ranker(examples, seed, metric=metric, epochs=(order_epochs, chain_epochs))
     tell(total, total, "ranker")
-    return Fitted(last.ranker, first.history, last.best_epoch), _joined(held)
+    joined = replace(_joined(held), ranked=values[order_epochs])
+    return replace(last, history=fits[0].history), joined
 
 
 def _tell_epoch(tell: Progress, before: int, total: int, metric: str, epoch: int, best: float) -> None:
