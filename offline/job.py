@@ -35,7 +35,7 @@ from offline.run_folder import RunFolder, key_of
 from offline.training import refit as refitting
 from offline.training.progress import TrainProgress
 from offline.training.refit import refit
-from offline.training.settings import check_switches, choose_settings
+from offline.training.settings import check_switches, choose_settings, has_content
 from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, load_trained
 
@@ -183,8 +183,9 @@ def _train(work: _Work) -> dict[str, Any]:
     _begin_anew_unless(folder.train, work.key)
     meta = json.loads((folder.split / META_FILE).read_text("utf-8"))
     graph = item_graph(read_graph(folder.graph))
-    content = graph.text is not None or graph.item_attributes is not None
-    settings = choose_settings(meta, options.seed, options.overrides, content=content, without=options.without)
+    settings = choose_settings(
+        meta, options.seed, options.overrides, content=has_content(graph), without=options.without
+    )
     check_graph(folder.graph, settings.without)
     trained = train(
         folder.split,

@@ -34,6 +34,13 @@ def load_weights(path: Path, network: nn.Module) -> None:
         raise RunFolderError(f"{path}: weights of another network ({error}); train into a new run folder") from error
 
 
+def fits(path: Path, network: nn.Module) -> bool:
+    """Whether `save_weights` wrote the file for a network of the same parameters."""
+    tensors, _ = _load(path)
+    state = network.state_dict()
+    return {name: value.shape for name, value in tensors.items()} == {n: value.shape for n, value in state.items()}
+
+
 def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """All that training needs to go on: parameters, optimiser, torch's random state and `state` (JSON)."""
     tensors = {f"network.{name}": value.detach() for name, value in network.state_dict().items()}

@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 
 from app.errors import RunFolderError
+from model.network import Network
 from offline.dataset.progress import Progress
 from offline.graph.build import build_graph, item_graph, read_graph
+from offline.training.checkpoint import BEST_FILE, fits
 from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
 from offline.training.train import train
@@ -17,6 +19,8 @@ from offline.training.trained import HISTORY_FILE, Trained
 
 PARTS = ("train", "valid")
 GRAPH, WEIGHTS = "graph", "train"
+EPOCHS_SHARE = 0.25
+RATE_SHARE = 0.3
 
 
 def refit(
@@ -28,12 +32,12 @@ def refit(
     progress: Progress | None = None,
     training: Callable[[TrainProgress], None] | None = None,
 ) -> Trained:
-    """The network of `chosen` once more, from train and valid events, by the same settings and without validation.
+    """The network of `chosen`, trained on with the graph and the events of train and valid, without validation.
 
-    It is as long as the chosen network's best epoch, of the same schedule of learning rates; where a budget ended
-    the first training, the schedule ends with its last epoch. The vocabulary stays that of the split. Nothing of
-    context or test is read. Graph and weights go to the folders `GRAPH` and `WEIGHTS` in `out`; what is finished
-    there is kept, and a checkpoint is taken up.
+    A second schedule follows the first: a share of its best epochs, at a share of its learning rate. Where valid
+    brings a relation that train lacks, the network is another one and learns from the start, for as many epochs as
+    were best. The vocabulary stays that of the split. Nothing of context or test is read. Graph and weights go to
+    the folders `GRAPH` and `WEIGHTS` in `out`; a checkpoint there is taken up.
 
     Args:
         split: folder of the split.
@@ -47,14 +51,28 @@ def refit(
         RunFolderError: the first training has not finished.
         TrainingError: the loss is not a number.
     """
-    settings, epochs = _schedule(chosen)
+    settings, best = _chosen(chosen)
     build_graph(split, out / GRAPH, parts=PARTS, without=settings.without, progress=progress)
     graph = item_graph(read_graph(out / GRAPH))
-    return train(split, graph, out / WEIGHTS, settings, device=device, parts=PARTS, exactly=epochs, progress=training)
+    begin_with = chosen / BEST_FILE if fits(chosen / BEST_FILE, Network(graph, settings.shape())) else None
+    if begin_with:
+        best = max(1, round(best * EPOCHS_SHARE))
+        settings = replace(settings, learning_rate=settings.learning_rate * RATE_SHARE)
+    return train(
+        split,
+        graph,
+        out / WEIGHTS,
+        replace(settings, epochs=best),
+        device=device,
+        parts=PARTS,
+        exactly=best,
+        begin_with=begin_with,
+        progress=training,
+    )
 
 
-def _schedule(chosen: Path) -> tuple[TrainSettings, int]:
-    """The settings of the second training, and its epochs."""
+def _chosen(chosen: Path) -> tuple[TrainSettings, int]:
+    """The settings of the first training, and its best epoch."""
     path = chosen / HISTORY_FILE
     try:
         record = json.loads(path.read_text("utf-8"))
@@ -62,6 +80,4 @@ def _schedule(chosen: Path) -> tuple[TrainSettings, int]:
         best = max(epochs, key=lambda epoch: epoch["value"])["epoch"]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{path}: expected a finished training, found none ({error}): train first") from error
-    if not record["in_time"]:
-        settings = replace(settings, epochs=len(epochs))
     return settings, best

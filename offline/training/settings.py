@@ -7,6 +7,7 @@ from typing import Any
 from app.artifact.event_features import AGE_BUCKETS
 from app.artifact.names import BEHAVIOURS
 from app.errors import InputError
+from model.item_tower import ItemGraph
 from model.network import NetworkShape
 
 SWITCHES = ("graph", "aggregation", "attention", "text", "attributes", "behaviours")
@@ -28,6 +29,11 @@ CATALOGUE_ALONE: dict[str, Any] = {
     "validation_users": 1_000,  # items that validate
 }
 """Where there are no events: `offline.training.contrastive`."""
+MANY_USERS = 100_000
+"""From so many on, larger batches: a step's fixed cost is the item tower."""
+TARGETS = 1_000_000
+"""Next items learned in all, about; further passes gain little, and a large log needs one."""
+MOST_EPOCHS = 8
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class TrainSettings:
     temperature: float  # of the softmax, at the start
     item_gate: float  # of the messages between items, at the start
     behaviour_gate: float  # of those through users, at the start
+    spectral: bool  # whether id embeddings begin with the spectral factors of the log
     id_length: float  # mean length of id embeddings at the start; text and attributes have length 1
     id_length_power: float  # how it grows with how often the item occurs
     without: tuple[str, ...]  # of `SWITCHES`
@@ -89,6 +96,11 @@ class TrainSettings:
         return asdict(self)
 
 
+def has_content(graph: ItemGraph) -> bool:
+    """Whether items have text or attributes."""
+    return graph.text is not None or graph.item_attributes is not None
+
+
 def choose_settings(
     meta: dict[str, Any],
     seed: int,
@@ -115,6 +127,7 @@ def choose_settings(
     events = int(meta["counts"]["train"]["events"])
     if not events:
         overrides = CATALOGUE_ALONE | (overrides or {})
+    users = int(meta["counts"]["train"].get("users", 0))
     ordered = bool(meta["has_order"])
     chosen: dict[str, Any] = {
         "dim": 128 if events >= SMALL else 64,
@@ -126,8 +139,8 @@ def choose_settings(
         "ordered": ordered,
         "timed": bool(meta["has_time"]),
         "hide_seen": "seen" in meta["mask"][:1],
-        "batch": 256 if ordered else 2048,
-        "epochs": 8 if ordered else 12,
+        "batch": 2048 if not ordered else 1024 if users >= MANY_USERS else 256,
+        "epochs": _ordered_epochs(events, users) if ordered else 5,
         "patience": 3,
         "learning_rate": 2e-3 if ordered else 5e-3,
         "weight_decay": 1e-3,
@@ -136,13 +149,18 @@ def choose_settings(
         "validation_users": 4_000,
         "seed": seed,
         "temperature": 0.07 if ordered else 0.12,
-        "item_gate": 16.0 if not ordered else 2.0 if content else 4.0,
-        "behaviour_gate": 1.0 if ordered and content else 2.0,
-        "id_length": 0.1 if content else 1.0,
-        "id_length_power": 0.25 if ordered else 0.5,
+        "item_gate": 4.0 if ordered and not content else 0.25,
+        "behaviour_gate": 2.0 if ordered and not content else 0.25,
+        "spectral": not ordered,
+        "id_length": 0.1 if content else 1.0 if ordered else 0.0,
+        "id_length_power": 0.0 if content else 0.25,
         "without": check_switches(without, ordered=ordered),
     }
     return TrainSettings(**(chosen | (overrides or {})))
+
+
+def _ordered_epochs(events: int, users: int) -> int:
+    return min(max(round(TARGETS / max(events - users, 1)), 1), MOST_EPOCHS)
 
 
 def check_switches(without: Sequence[str], *, ordered: bool | None = None) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from offline.training.contrastive import train_on_catalogue
 from offline.training.histories import Histories, histories_of
 from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
+from offline.training.spectral import spectral_items
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_validation, validate
 
@@ -50,6 +51,7 @@ def train(
     budget_s: float | None = None,
     parts: Sequence[str] = ("train",),
     exactly: int | None = None,
+    begin_with: Path | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
 ) -> Trained:
     """Train until the epochs are done, validation stops improving, or the budget is spent.
@@ -66,6 +68,7 @@ def train(
         budget_s: seconds of this call.
         parts: whose events are learned.
         exactly: so many epochs of the schedule, the last of which is taken; nobody validates.
+        begin_with: weights of the same network to begin with.
         progress: told of every step.
 
     Raises:
@@ -85,7 +88,7 @@ def train(
     validation = None if exactly else load_validation(split, settings.validation_users, settings.seed)
     run = _Run(histories, known_items(events, graph.items), graph, settings, device, validation, exactly, progress)
     out.mkdir(parents=True, exist_ok=True)
-    run.start(out / CHECKPOINT_FILE)
+    run.start(out / CHECKPOINT_FILE, begin_with)
     while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
         loss = run.epoch(clock)
         better = run.validate(loss, clock)
@@ -101,7 +104,6 @@ def train(
         "best": run.state.best,
         "epochs": run.state.history,
         "parts": list(parts),
-        "in_time": clock.share() < 1.0,
     }
     (out / HISTORY_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Trained(run.network, run.graph, run.known, settings, record)
@@ -171,15 +173,26 @@ class _Run:
         """What validation measures; without anybody to validate on, the loss."""
         return self._validation.metric if self._validation else "negative loss"
 
-    def start(self, checkpoint: Path) -> None:
-        """Go on from the checkpoint, or begin anew with id embeddings that are longer the more an item occurs."""
+    def start(self, checkpoint: Path, weights: Path | None = None) -> None:
+        """Go on from the checkpoint, else begin with the weights.
+
+        Without either, begin anew: id embeddings are random, longer the more an item occurs, and without an order
+        lie beside the spectral factors of the log.
+        """
         if checkpoint.exists():
             self.state = _State(**load_checkpoint(checkpoint, self.network, self.optimizer))
             self._earlier_s = self.state.seconds
             return
-        lengths = self._frequency.clamp(min=0.5) ** self._settings.id_length_power
+        if weights:
+            load_weights(weights, self.network)
+            return
+        settings, ids = self._settings, self.network.items.ids
+        lengths = self._frequency.clamp(min=0.5) ** settings.id_length_power
         with torch.no_grad():
-            self.network.items.ids.mul_((self._settings.id_length * lengths / lengths[1:].mean())[:, None])
+            ids.mul_((settings.id_length * lengths / lengths[1:].mean())[:, None])
+            if settings.spectral:
+                spectral = spectral_items(self._histories, len(ids), settings.dim, settings.seed)
+                ids.add_(torch.from_numpy(spectral).to(ids.device))
 
     def goes_on(self) -> bool:
         """Whether there are epochs left, and validation still improves."""

@@ -11,7 +11,7 @@ import torch
 
 from app.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
-from offline.training.refit import GRAPH, PARTS, WEIGHTS, refit
+from offline.training.refit import EPOCHS_SHARE, GRAPH, PARTS, RATE_SHARE, WEIGHTS, refit
 from offline.training.settings import choose_settings
 from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, Trained, load_trained
@@ -46,20 +46,32 @@ def first_training(split: Path, folder: Path, **overrides: int) -> Trained:
     return train(split, item_graph(read_graph(folder / "graph")), folder / "train", settings, device=CPU)
 
 
-def test_a_refit_repeats_the_settings_for_as_many_epochs_as_were_best(split: Path, tmp_path: Path) -> None:
+def test_a_refit_goes_on_from_the_chosen_weights_for_a_share_of_the_best_epochs(split: Path, tmp_path: Path) -> None:
     chosen = first_training(split, tmp_path / "first")
-    record = json.loads((tmp_path / "first" / "train" / HISTORY_FILE).read_text())
-    for number, value in enumerate([0.1, 0.4, 0.3]):
-        record["epochs"][number]["value"] = value
-    (tmp_path / "first" / "train" / HISTORY_FILE).write_text(json.dumps(record))
-    final = refit(split, tmp_path / "first" / "train", tmp_path / "refit", device=CPU)
-    assert final.settings == chosen.settings
-    assert len(final.record["epochs"]) == 2
+    path = tmp_path / "first" / "train" / HISTORY_FILE
+    record = json.loads(path.read_text())
+    record["epochs"] = [{"epoch": n, "value": float(n == 8)} for n in range(1, 11)]
+    path.write_text(json.dumps(record))
+    final = refit(split, path.parent, tmp_path / "refit", device=CPU)
+    assert len(final.record["epochs"]) == final.settings.epochs == round(8 * EPOCHS_SHARE)
+    assert final.settings.learning_rate == chosen.settings.learning_rate * RATE_SHARE
     assert final.record["metric"] == "negative loss"
+    before, after = chosen.network.items.ids, final.network.items.ids
+    assert 0 < (after - before).norm() < 0.5 * before.norm()
     loaded = load_trained(split, item_graph(read_graph(tmp_path / "refit" / GRAPH)), tmp_path / "refit" / WEIGHTS)
     assert torch.equal(loaded.known, final.known)
     for name, value in final.network.state_dict().items():
         assert torch.equal(loaded.network.state_dict()[name], value), name
+
+
+def test_a_behaviour_that_train_lacks_makes_a_refit_learn_from_the_start(write_split: Write, tmp_path: Path) -> None:
+    views: Events = [(user, item, 1, time) for user, item, _, time in log(1, 6)]
+    split = write_split(tmp_path / "split", train=views, valid=[(3, 2, 3, 3e5)], items=ITEMS)
+    chosen = first_training(split, tmp_path / "first")
+    final = refit(split, tmp_path / "first" / "train", tmp_path / "refit", device=CPU)
+    assert len(chosen.network.items.layers[0].gates) == 2  # type: ignore[arg-type]
+    assert len(final.network.items.layers[0].gates) == 3  # type: ignore[arg-type]
+    assert final.settings.learning_rate == chosen.settings.learning_rate
 
 
 def test_valid_events_are_known_and_linked_after_a_refit_and_not_before(split: Path, tmp_path: Path) -> None:
@@ -84,30 +96,23 @@ def test_test_and_context_rows_do_not_reach_a_refit(write_split: Write, tmp_path
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_a_schedule_that_a_budget_cut_ends_where_it_was_cut(split: Path, tmp_path: Path) -> None:
-    first_training(split, tmp_path / "first", epochs=2)
+def test_a_stopped_refit_goes_on_from_its_checkpoint(split: Path, tmp_path: Path) -> None:
+    first_training(split, tmp_path / "first", epochs=1)
     path = tmp_path / "first" / "train" / HISTORY_FILE
     record = json.loads(path.read_text())
-    record["settings"]["epochs"], record["in_time"] = 9, False
+    record["epochs"] = [{"epoch": round(2 / EPOCHS_SHARE), "value": 1.0}]
     path.write_text(json.dumps(record))
-    final = refit(split, path.parent, tmp_path / "refit", device=CPU)
-    assert final.settings.epochs == 2
-
-
-def test_a_stopped_refit_goes_on_from_its_checkpoint(split: Path, tmp_path: Path) -> None:
-    first_training(split, tmp_path / "first", epochs=2, patience=9)
     whole = refit(split, tmp_path / "first" / "train", tmp_path / "whole", device=CPU)
 
     class Stopped(Exception):
         pass
 
     def stop(progress: object) -> None:
-        if getattr(progress, "epoch", 0) == len(whole.record["epochs"]):
+        if getattr(progress, "epoch", 0) == 2:
             raise Stopped
 
-    if len(whole.record["epochs"]) > 1:
-        with pytest.raises(Stopped):
-            refit(split, tmp_path / "first" / "train", tmp_path / "parts", device=CPU, training=stop)
+    with pytest.raises(Stopped):
+        refit(split, tmp_path / "first" / "train", tmp_path / "parts", device=CPU, training=stop)
     parts = refit(split, tmp_path / "first" / "train", tmp_path / "parts", device=CPU)
     for name, value in whole.network.state_dict().items():
         torch.testing.assert_close(parts.network.state_dict()[name], value)
