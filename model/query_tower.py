@@ -29,24 +29,43 @@ class QueryTower(nn.Module):
     :math:`m = \frac{S + \sum_j w_j z_j}{c + \sum_j w_j}` is the weighted mean over the user's items, where `S` and `c`
     carry the events older than the window; then
     :math:`q = \frac{1}{T} \mathrm{unit}(g_m m + g_s s + V \sigma(W [m, s]))` with the session state `s`.
+
+    Where item vectors are stored with fewer numbers than the tower computes with, what it reads is widened at its
+    entry and the query narrowed at its exit, both by a matrix.
     """
 
-    def __init__(self, dim: int, heads: int, window: int, types: int, ages: int, dropout: float, ordered: bool) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        window: int,
+        types: int,
+        ages: int,
+        dropout: float,
+        ordered: bool,
+        *,
+        item_dim: int | None = None,
+        hidden: int | None = None,
+        feed: int | None = None,
+    ) -> None:
         super().__init__()
         self.window = window
         self.ordered = ordered
         self.type_weight = nn.Parameter(torch.zeros(types))
         self.age_weight = nn.Parameter(torch.zeros(ages))
         self.distance_weight = nn.Parameter(-0.05 * torch.arange(window).float() if ordered else torch.zeros(window))
-        self.session = SessionEncoder(dim, heads, window, types, ages, dropout) if ordered else None
+        self.session = SessionEncoder(dim, heads, window, types, ages, dropout, feed) if ordered else None
         self.gates = nn.Parameter(torch.tensor([1.0, 1.0]))
-        self.inner = nn.Linear(2 * dim, 2 * dim)
-        self.outer = nn.Linear(2 * dim, dim, bias=False)
+        hidden = 2 * dim if hidden is None else hidden
+        self.inner = nn.Linear(2 * dim, hidden)
+        self.outer = nn.Linear(hidden, dim, bias=False)
         nn.init.zeros_(self.outer.weight)
         self.dropout = nn.Dropout(dropout)
         self.total = RowSum()
         self.unit = RowUnit()
         self.log_temperature = nn.Parameter(torch.tensor(0.07).log())
+        self.widen = None if item_dim is None else nn.Linear(item_dim, dim, bias=False)
+        self.narrow = None if item_dim is None else nn.Linear(dim, item_dim, bias=False)
 
     def event_weights(self, types: Tensor, ages: Tensor, distance: Tensor) -> Tensor:
         """Weights of events in the mean; shapes broadcast against each other. Unordered events have no distance."""
@@ -57,15 +76,19 @@ class QueryTower(nn.Module):
         """Query vectors.
 
         Args:
-            events: `[batch, window, dim]` item vectors, newest last, zeros for padding.
+            events: `[batch, window, item_dim]` item vectors, newest last, zeros for padding; `item_dim` is `dim`
+                unless it was cut.
             types: `[batch, window]` behaviours, 0 for padding.
             ages: `[batch, asking, window]` age buckets seen from the asking positions, which are the last ones.
-            long_vector: `[batch, dim]`.
+            long_vector: `[batch, item_dim]`.
             long_weight: `[batch, 1]`.
 
         Returns:
-            `[batch, asking, dim]`.
+            `[batch, asking, item_dim]`.
         """
+        if self.widen is not None:  # all rows in one product: the long vector's alone would round otherwise alone
+            wide = self.widen(torch.cat([events, long_vector[:, None, :]], dim=1))
+            events, long_vector = wide[:, :-1], wide[:, -1]
         asking = ages.shape[1]
         length = events.shape[1]
         own = torch.arange(length - asking, length, device=events.device)
@@ -79,8 +102,8 @@ class QueryTower(nn.Module):
         return self.join(mean, state)
 
     def join(self, mean: Tensor, state: Tensor) -> Tensor:
-        """Mean and session state, `[..., dim]` each -> query vectors of length `1 / temperature`."""
+        """Mean and session state, `[..., dim]` each -> query vectors of length `1 / temperature` before any cut."""
         joined = self.outer(self.dropout(torch.relu(self.inner(torch.cat([mean, state], dim=-1)))))
         query = self.gates[0] * mean + self.gates[1] * state + joined
         result: Tensor = self.unit(query) / self.log_temperature.exp()
-        return result
+        return result if self.narrow is None else self.narrow(result)

@@ -53,6 +53,10 @@ Rate = Annotated[
     float | None, typer.Option("--learning-rate", min=1e-6, max=1.0, help="Largest step of the optimiser.")
 ]
 Bits = Annotated[int, typer.Option("--weight-bits", min=7, max=8, help="7 for x86 processors without VNNI, else 8.")]
+MaxLoss = Annotated[
+    float,
+    typer.Option("--max-loss", min=0.0, max=1.0, help="Share of the validation metric that compression may cost."),
+]
 BadShare = Annotated[
     float, typer.Option("--max-bad-share", min=0.0, max=1.0, help="Share of bad rows past which ingest stops.")
 ]
@@ -96,6 +100,7 @@ def run(
     dim: Dim = None,
     learning_rate: Rate = None,
     weight_bits: Bits = 8,
+    max_loss: MaxLoss = 0.005,
     max_bad_share: BadShare = 0.05,
     baselines: Baselines = True,
 ) -> None:
@@ -114,6 +119,7 @@ def run(
         budget_s=_seconds(budget),
         overrides=_overrides(epochs, dim, learning_rate),
         weight_bits=weight_bits,
+        max_loss=max_loss,
         max_bad_share=max_bad_share,
         baselines=baselines,
     )
@@ -163,9 +169,15 @@ def train(
 
 
 @app.command()
-def export(data: Data, out: Out, weight_bits: Bits = 8) -> None:
-    """Quantise the network, write and verify its bundle, and make it the current one."""
-    _one_stage("export", data, out, weight_bits=weight_bits)
+def compress(data: Data, out: Out, weight_bits: Bits = 8, max_loss: MaxLoss = 0.005, device: Device = "auto") -> None:
+    """Measure smaller variants of the network on validation, and choose the smallest within the stated loss."""
+    _one_stage("compress", data, out, weight_bits=weight_bits, max_loss=max_loss, device=device)
+
+
+@app.command()
+def export(data: Data, out: Out) -> None:
+    """Write and verify the bundle of the chosen variant, and make it the current one."""
+    _one_stage("export", data, out)
 
 
 @app.command()

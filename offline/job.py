@@ -17,6 +17,9 @@ from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.names import SCHEMA_VERSION
 from app.errors import InputError
+from offline.compress.apply import load_compressed
+from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, read_choice
+from offline.compress.compress import compress
 from offline.dataset.ingest import SUMMARY_FILE, ingest
 from offline.dataset.progress import Progress
 from offline.dataset.reading import find_files
@@ -30,7 +33,7 @@ from offline.training.settings import choose_settings
 from offline.training.train import TrainProgress, train
 from offline.training.trained import HISTORY_FILE, load_trained
 
-STAGES = ("ingest", "split", "graph", "train", "export", "evaluate")
+STAGES = ("ingest", "split", "graph", "train", "compress", "export", "evaluate")
 _VERSION = 1
 """Part of every stage's key: raise it when a stage writes something else than before."""
 
@@ -45,6 +48,7 @@ class Options:
     budget_s: float | None = None  # seconds of training
     overrides: dict[str, Any] | None = None  # of `TrainSettings`
     weight_bits: int = 8
+    max_loss: float = MAX_LOSS  # share of the validation metric that compression may cost
     max_bad_share: float = 0.05
     baselines: bool = True
 
@@ -176,11 +180,31 @@ def _train(work: _Work) -> dict[str, Any]:
     }
 
 
+def _compress(work: _Work) -> dict[str, Any]:
+    folder, options = work.folder, work.options
+    _begin_anew_unless(folder.compress, work.key)
+    choice = compress(
+        load_trained(folder.split, item_graph(read_graph(folder.graph)), folder.train),
+        folder.split,
+        folder.compress,
+        weight_bits=options.weight_bits,
+        max_loss=options.max_loss,
+        device=work.device,
+        progress=work.progress,
+    )
+    return {"variant": choice.variant, "users": choice.users, "variants": len(choice.table)}
+
+
 def _export(work: _Work) -> dict[str, Any]:
     folder = work.folder
-    trained = load_trained(folder.split, item_graph(read_graph(folder.graph)), folder.train)
+    choice = read_choice(folder.compress)
     exported = export_bundle(
-        trained, folder.split, folder.bundles, weight_bits=work.options.weight_bits, progress=work.progress
+        load_compressed(folder.split, item_graph(read_graph(folder.graph)), folder.train, folder.compress),
+        folder.split,
+        folder.bundles,
+        weight_bits=choice.recipe.weight_bits,
+        compression=choice.table,
+        progress=work.progress,
     )
     return {"version": exported.version, "overlap_at_10": exported.fidelity.overlap_at_10}
 
@@ -205,6 +229,7 @@ _STAGES: dict[str, Callable[[_Work], dict[str, Any]]] = {
     "split": _split,
     "graph": _graph,
     "train": _train,
+    "compress": _compress,
     "export": _export,
     "evaluate": _evaluate,
 }
@@ -213,6 +238,7 @@ _MARKERS: dict[str, Callable[[RunFolder], Path]] = {
     "split": lambda folder: folder.split / META_FILE,
     "graph": lambda folder: folder.graph / GRAPH_FILE,
     "train": lambda folder: folder.train / HISTORY_FILE,
+    "compress": lambda folder: folder.compress / COMPRESS_FILE,
     "export": lambda folder: folder.bundles / "CURRENT",
     "evaluate": lambda folder: folder.report,
 }
@@ -225,7 +251,8 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "split": [options.split, options.seed],
         "graph": [],
         "train": [options.seed, options.overrides, options.budget_s],
-        "export": [SCHEMA_VERSION, options.weight_bits],
+        "compress": [options.weight_bits, options.max_loss],
+        "export": [SCHEMA_VERSION],
         "evaluate": [options.baselines],
     }
     keys: dict[str, str] = {}
