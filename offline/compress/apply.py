@@ -1,4 +1,4 @@
-"""Give a trained network a recipe: cut it, then fine-tune it, on the parts of the split that it may learn from."""
+"""Give a trained network a recipe: cut it, and fine-tune it where the recipe says so."""
 
 import json
 from collections.abc import Sequence
@@ -47,6 +47,8 @@ def apply_compression(
         return trained
     histories = part_histories(split, parts)
     cut = cut_for(trained, split, choice.recipe, histories)
+    if not choice.recipe.tuned:
+        return cut
     return fine_tune(cut, trained, histories, device=device or torch.device("cpu"), step=step)
 
 

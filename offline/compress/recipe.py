@@ -11,6 +11,7 @@ class Recipe:
     hidden: int | None = None  # units of the query tower's hidden layer
     feed: int | None = None  # units of the session encoder's feed-forward part
     weight_bits: int = 8  # of the item vectors
+    tuned: bool = False  # whether the cut network is fine-tuned
 
     @property
     def cuts(self) -> bool:

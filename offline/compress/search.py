@@ -23,10 +23,10 @@ from offline.training.checkpoint import load_weights, save_weights
 from offline.training.trained import Trained
 from offline.training.validation import DEPTH, Validation, load_validation
 
-DIM_SHARES = (3 / 4, 1 / 2, 3 / 8)
-UNIT_SHARES = (1 / 2, 1 / 4)
+DIM_SHARES = (7 / 8, 3 / 4, 1 / 2, 3 / 8)
+UNIT_SHARES = (3 / 4, 1 / 2, 1 / 4)
 SPARSE_SHARES = (0.5, 0.8)
-_STEPS = 5 + len(DIM_SHARES) + len(UNIT_SHARES)
+_STEPS = 6 + len(SPARSE_SHARES) + len(DIM_SHARES) + len(UNIT_SHARES)  # more where more is fine-tuned
 _LATENCY_REQUESTS = 64
 OVERLAP_DEPTH = 10
 
@@ -100,6 +100,8 @@ class Search:
             model = tower_model(self._trained)
             self._add("fp32", None, self._trained, model, 32, note="the reference; the service does not read it")
             plain = self._add(f"int{self._bits}", Recipe(weight_bits=self._bits), self._trained, model, self._bits)
+            if self._max_loss == 0:  # whatever is cut may cost something
+                return self._chosen(plain)
             for share in SPARSE_SHARES:
                 self._sparse(model, share, plain)
             dims = self._cuts([Recipe(item_dim=dim, weight_bits=self._bits) for dim in self._dims()])
@@ -134,17 +136,15 @@ class Search:
     def _cuts(self, recipes: list[Recipe]) -> list[_Variant]:
         """Ever deeper cuts of one kind; returns those within the loss.
 
-        The first that is not within it is the last that is fine-tuned: what goes further cannot be chosen, and stands
-        in the table for the curve.
+        The first that is not within it, fine-tuned or not, ends the search: what goes further cannot be chosen, and
+        is measured without fine-tuning, for the curve.
         """
         within: list[_Variant] = []
         milder: tuple[str, ...] = ()
-        goes_on = True
         for recipe in recipes:
-            variant = self._cut(recipe, milder, tuned=goes_on)
-            milder = (*milder, variant.name)
-            goes_on = goes_on and self._is_within(variant)
-            if goes_on:
+            variant = self._cut(recipe, milder, tune=len(within) == recipes.index(recipe))
+            milder = (variant.name,)
+            if self._is_within(variant):
                 within.append(variant)
         return within
 
@@ -153,21 +153,22 @@ class Search:
         if not dims or not units:
             return
         dim = dims[-1]
-        for unit in reversed(units):
+        for unit in reversed(units[-2:]):
             assert dim.recipe is not None and unit.recipe is not None  # noqa: S101, PT018 - for the type checker
-            recipe = replace(unit.recipe, item_dim=dim.recipe.item_dim)
-            if self._is_within(self._cut(recipe, (dim.name, unit.name), tuned=True)):
+            recipe = replace(unit.recipe, item_dim=dim.recipe.item_dim, tuned=False)
+            if self._is_within(self._cut(recipe, (dim.name, unit.name), tune=True)):
                 return
 
-    def _cut(self, recipe: Recipe, milder: tuple[str, ...], *, tuned: bool) -> _Variant:
-        name = _name(recipe)
+    def _cut(self, recipe: Recipe, milder: tuple[str, ...], *, tune: bool) -> _Variant:
+        """The cut alone if that is within the loss; else, with `tune`, the cut and fine-tuning."""
         cut = cut_for(self._trained, self._split, recipe, self._histories)
-        note = "not fine-tuned, since a milder cut was not within the loss"
-        if tuned:
-            model = tower_model(cut)
-            before = self._values(answers(self._open(cut, model, recipe.weight_bits), self._validation, DEPTH))
-            cut, note = self._tuned(name, cut), f"{before.mean():.5f} before fine-tuning"
-        return self._add(name, recipe, cut, tower_model(cut), recipe.weight_bits, milder=milder, note=note)
+        bits = recipe.weight_bits
+        variant = self._add(_name(recipe), recipe, cut, tower_model(cut), bits, milder=milder)
+        if not tune or self._is_within(variant):
+            return variant
+        recipe = replace(recipe, tuned=True)
+        tuned = self._tuned(_name(recipe), cut)
+        return self._add(_name(recipe), recipe, tuned, tower_model(tuned), bits, milder=milder)
 
     def _tuned(self, name: str, cut: Trained) -> Trained:
         """The cut network fine-tuned, now or in an earlier search that was stopped."""
@@ -255,4 +256,6 @@ def _name(recipe: Recipe) -> str:
         words.append(f"{recipe.item_dim} dimensions")
     if recipe.hidden is not None:
         words.append(f"{' + '.join(str(units) for units in (recipe.hidden, recipe.feed) if units)} hidden units")
+    if recipe.tuned:
+        words.append("fine-tuned")
     return ", ".join(words)
