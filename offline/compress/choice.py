@@ -114,13 +114,18 @@ def choose(measured: Sequence[Measured], plain: str, max_loss: float) -> Measure
     return min(eligible, key=lambda variant: (variant.megabytes, -variant.value))
 
 
+def is_clear(found: Difference, max_loss: float) -> bool:
+    """Whether there are users enough to tell a loss of `max_loss`."""
+    return found.noise <= _BLURRED * max_loss
+
+
 def within_loss(measured: Sequence[Measured], max_loss: float) -> set[str]:
     """The variants that `choose` may take; `measured` with those that go less far first."""
     within: set[str] = set()
     for variant in measured:
         found = variant.difference
-        clear = found.noise <= _BLURRED * max_loss
-        if found.loss <= max_loss and clear and all(name in within for name in variant.milder):
+        milder = all(name in within for name in variant.milder)
+        if milder and found.loss <= max_loss and is_clear(found, max_loss):
             within.add(variant.variant)
     return within
 

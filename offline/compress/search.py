@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.engine.snapshot import golden_overlap
 from offline.compress.apply import cut_for, part_histories
-from offline.compress.choice import Difference, Measured, choose, difference, within_loss
+from offline.compress.choice import Difference, Measured, choose, difference, is_clear, within_loss
 from offline.compress.cut import hidden_units
 from offline.compress.fine_tune import fine_tune
 from offline.compress.recipe import Recipe
@@ -160,11 +160,14 @@ class Search:
                 return
 
     def _cut(self, recipe: Recipe, milder: tuple[str, ...], *, tune: bool) -> _Variant:
-        """The cut alone if that is within the loss; else, with `tune`, the cut and fine-tuning."""
+        """The cut alone if that is within the loss; else, with `tune`, the cut and fine-tuning.
+
+        Where users are too few to tell, fine-tuning would not make it clearer.
+        """
         cut = cut_for(self._trained, self._split, recipe, self._histories)
         bits = recipe.weight_bits
         variant = self._add(_name(recipe), recipe, cut, tower_model(cut), bits, milder=milder)
-        if not tune or self._is_within(variant):
+        if not tune or self._is_within(variant) or not is_clear(variant.difference, self._max_loss):
             return variant
         recipe = replace(recipe, tuned=True)
         tuned = self._tuned(_name(recipe), cut)

@@ -41,6 +41,8 @@ class Compressed:
 
 
 Models = dict[Any, Any]
+LEAST = 1e-9
+"""A loss that no cut stays within."""
 
 
 def one_cut(patch: pytest.MonkeyPatch, models: Models, sparse: tuple[float, ...] = ()) -> None:
@@ -177,14 +179,16 @@ def test_stopped_search_takes_up_what_was_fine_tuned(
         raise KeyboardInterrupt
 
     one_cut(monkeypatch, models)
+    monkeypatch.setattr(search, "is_clear", lambda *_: True)
     monkeypatch.setattr(search, "latencies", stop)
     with pytest.raises(KeyboardInterrupt):
-        compress(compressed.whole, compressed.split, tmp_path / "c", max_loss=1e-9)
+        compress(compressed.whole, compressed.split, tmp_path / "c", max_loss=LEAST)
     assert not (tmp_path / "c" / "compress.json").exists()
     monkeypatch.undo()
     one_cut(monkeypatch, models)
+    monkeypatch.setattr(search, "is_clear", lambda *_: True)
     monkeypatch.setattr(search, "fine_tune", lambda *_, **__: pytest.fail("fine-tuned again"))
-    choice = compress(compressed.whole, compressed.split, tmp_path / "c", max_loss=1e-9)
+    choice = compress(compressed.whole, compressed.split, tmp_path / "c", max_loss=LEAST)
     assert calls == ["timed"]
     assert [line["variant"] for line in choice.table][-1] == "int8, 16 dimensions, fine-tuned"
 
