@@ -141,8 +141,8 @@ class Search:
         """
         within: list[_Variant] = []
         milder: tuple[str, ...] = ()
-        for recipe in recipes:
-            variant = self._cut(recipe, milder, tune=len(within) == recipes.index(recipe))
+        for place, recipe in enumerate(recipes):
+            variant = self._cut(recipe, milder, tune=len(within) == place)
             milder = (variant.name,)
             if self._is_within(variant):
                 within.append(variant)
@@ -179,6 +179,7 @@ class Search:
         if path.exists():
             load_weights(path, cut.network)
             return cut
+        self._tell(f"fine-tuning {name}")
         tuned = fine_tune(cut, self._trained, self._histories, device=self._device)
         save_weights(path, tuned.network)
         return tuned
@@ -197,7 +198,7 @@ class Search:
         milder: tuple[str, ...] = (),
         note: str = "",
     ) -> _Variant:
-        self._progress(len(self._found), max(_STEPS, len(self._found) + 1), name)
+        self._tell(name)
         served = self._open(trained, model, bits)
         rows = answers(served, self._validation, DEPTH)
         values = self._values(rows)
@@ -217,6 +218,9 @@ class Search:
         )
         self._found.append(variant)
         return variant
+
+    def _tell(self, what: str) -> None:
+        self._progress(len(self._found), max(_STEPS, len(self._found) + 1), what)
 
     def _values(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """The validation metric of every user."""
