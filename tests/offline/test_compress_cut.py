@@ -185,3 +185,14 @@ def test_a_network_is_as_before_where_nothing_is_cut(trained: Trained) -> None:
     assert isinstance(trained.network.shape, NetworkShape)
     assert torch.equal(asked(cut_by(trained, Recipe()))[1], asked(trained)[1])
     assert isinstance(weight_importance(trained.network.queries), UnitImportance)
+
+
+@pytest.mark.parametrize(("bits", "limit", "error"), [(8, 127, 0.005), (7, 63, 0.01)])
+def test_cut_vectors_are_quantised_to_the_bits_asked_for(trained: Trained, bits: int, limit: int, error: float) -> None:
+    cut = cut_by(trained, Recipe(item_dim=8))
+    table, whole = item_table(cut, bits), item_table(cut, 32)
+    assert np.abs(table.vectors).max() == limit
+    np.testing.assert_allclose(table.real(), whole.vectors, atol=error)
+    np.testing.assert_allclose(
+        table.vectors * table.score_scales[:, None], whole.vectors * whole.score_scales[:, None], atol=3 * error
+    )
