@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "refit"
 
     @property
+    def compress(self) -> Path:
+        """The variants' table, the choice, and the weights of the chosen one."""
+        return self.path / "compress"
+
+    @property
     def bundles(self) -> Path:
         """The store of exported bundles."""
         return self.path / "bundle"

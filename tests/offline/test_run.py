@@ -19,7 +19,20 @@ def offline(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    arguments = ["run", "--data", shop, "--out", out, "--epochs", "3", "--dim", "32", "--no-baselines"]
+    arguments = [
+        "run",
+        "--data",
+        shop,
+        "--out",
+        out,
+        "--epochs",
+        "3",
+        "--dim",
+        "32",
+        "--no-baselines",
+        "--max-loss",
+        "0",
+    ]
     checkpoint = out / "train" / "checkpoint.safetensors"
     process = subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -58,6 +71,7 @@ def test_wrong_data_is_one_line_and_no_traceback(tmp_path: Path) -> None:
         "split",
         "graph",
         "train",
+        "compress",
         "rank",
         "refit",
         "export",
