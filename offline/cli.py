@@ -25,6 +25,7 @@ from offline.redis_options import (
     connected,
     keys_of,
 )
+from offline.storage_errors import storage_errors
 
 app = typer.Typer(
     name="aisle-offline",
@@ -68,6 +69,16 @@ UserDays = Annotated[
         help="Days that users' keys live without a new event, as in the service; 0 for ever.",
     ),
 ]
+MaxDrop = Annotated[
+    float,
+    typer.Option(
+        "--max-drop",
+        min=0.0,
+        max=1.0,
+        help="Share by which the first metric may be below that of the version served now; a larger drop is refused "
+        "where the two 95 % intervals do not meet, and both were measured on the same data set, cut and mask.",
+    ),
+]
 Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]
 
@@ -75,7 +86,8 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the
 def cli() -> None:
     """The console script: intended errors are one line on standard error and exit code 1."""
     try:
-        app()
+        with storage_errors():
+            app()
     except AisleError as error:
         sys.stderr.write(f"aisle-offline: {error.message}\n")
         sys.exit(1)
@@ -188,6 +200,43 @@ def evaluate(
     _print_json(document)
 
 
+@app.command("cold-items")
+def cold_items(
+    data: Data,
+    out: Out,
+    share: Annotated[float, typer.Option("--share", help="Share of the items to withhold.")] = 0.1,
+    how: Annotated[str, typer.Option("--how", help="random, or newest: whose first event is the latest.")] = "random",
+    beside: Annotated[
+        Path | None,
+        typer.Option("--beside", help="A bundle trained on the same split with all items; else one is trained."),
+    ] = None,
+    split: Split = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+) -> None:
+    """Withhold items from training, and score how well text and attributes alone place them.
+
+    Trains without the events of train and valid on those items, then ranks the whole catalogue for the test targets
+    that are among them. The last line of the output is the result as JSON; `run` on the folder would begin anew.
+    """
+    from offline import cold_run, job  # noqa: PLC0415 - as above
+
+    options = job.Options(
+        split=split,
+        seed=seed,
+        device=device,
+        budget_s=_seconds(budget),
+        overrides=_overrides(epochs, dim, learning_rate),
+    )
+    with _display() as display:
+        document = cold_run.run(data, out, options, display, how=how, share=share, beside=beside)
+    _print_json(document)
+
+
 @app.command()
 def synthesize(
     out: Annotated[Path, typer.Option("--out", help="Folder to write the shop to.")],
@@ -219,9 +268,10 @@ def publish(
     redis_ca_file: RedisCaFile = None,
     keep_events: KeepEvents = 100,
     user_ttl_days: UserDays = 365.0,
+    max_drop: MaxDrop = 0.05,
     force: Annotated[
         str | None,
-        typer.Option("--force", help="Why to publish a bundle although it ranks worse than popularity; written down."),
+        typer.Option("--force", help="Why to publish a bundle although its figures speak against it; written down."),
     ] = None,
     by: Annotated[str | None, typer.Option("--by", help="Who forces it; the name of your account if left out.")] = None,
 ) -> None:
@@ -244,6 +294,7 @@ def publish(
             user_ttl_s=int(user_ttl_days * DAY_S),
             force=force,
             by=by or _account(),
+            max_drop=max_drop,
             progress=display.work,
             say=_say_on(display),
         )

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,15 +17,19 @@ from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.names import SCHEMA_VERSION
 from app.errors import InputError
+from offline.dataset.folder import whole_file
 from offline.dataset.ingest import SUMMARY_FILE, ingest
 from offline.dataset.progress import Progress
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec, load_spec
 from offline.dataset.split import META_FILE, split
+from offline.dataset.withhold import Withhold, withhold
 from offline.evaluation.evaluate import evaluate
 from offline.export.bundle import export_bundle, record_metrics
 from offline.graph.build import GRAPH_FILE, build_graph, item_graph, read_graph
 from offline.run_folder import RunFolder, key_of
+from offline.run_folder_errors import run_folder_errors
+from offline.storage_errors import storage_errors
 from offline.training.settings import choose_settings
 from offline.training.train import TrainProgress, train
 from offline.training.trained import HISTORY_FILE, load_trained
@@ -47,6 +51,7 @@ class Options:
     weight_bits: int = 8
     max_bad_share: float = 0.05
     baselines: bool = True
+    withhold: Withhold | None = None  # items that nothing is trained on
 
 
 class Display(Protocol):
@@ -69,17 +74,17 @@ class Display(Protocol):
         ...
 
 
-def run(data: Path, folder: RunFolder, options: Options, display: Display) -> dict[str, Any]:
-    """All stages; those that were done before with the same data and options are left as they are.
+def run(data: Path, folder: RunFolder, options: Options, display: Display, upto: str = STAGES[-1]) -> dict[str, Any]:
+    """All stages, or those up to one; what was done before with the same data and options is left as it is.
 
     Returns:
-        The evaluation of the exported bundle.
+        The evaluation of the exported bundle; of fewer stages, the results of the last one that was not done before.
 
     Raises:
         AisleError: of the stage that cannot go on.
     """
-    with folder.locked():
-        return _run(data, folder, options, display, STAGES, again=False)
+    with storage_errors(folder.path), folder.locked():
+        return _run(data, folder, options, display, STAGES[: STAGES.index(upto) + 1], again=False)
 
 
 def run_stage(stage: str, data: Path, folder: RunFolder, options: Options, display: Display) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def run_stage(stage: str, data: Path, folder: RunFolder, options: Options, displ
     Raises:
         AisleError: the stage cannot go on.
     """
-    with folder.locked():
+    with storage_errors(folder.path), folder.locked():
         return _run(data, folder, options, display, (stage,), again=True)
 
 
@@ -117,11 +122,12 @@ def _run(
             display.skipped(name)
             continue
         display.stage(name)
-        with _timed(folder, name, keys[name]) as results:
+        with run_folder_errors(folder), _timed(folder, name, keys[name]) as results:
             results.update(_STAGES[name](_Work(spec, folder, options, device, display, keys[name])))
             outcome = results
     if stages == STAGES:
-        document: dict[str, Any] = json.loads(folder.report.read_text("utf-8"))
+        with run_folder_errors(folder):
+            document: dict[str, Any] = json.loads(folder.report.read_text("utf-8"))
         return document
     return dict(outcome)
 
@@ -146,10 +152,11 @@ def _ingest(work: _Work) -> dict[str, Any]:
 
 
 def _split(work: _Work) -> dict[str, Any]:
-    options = work.options
-    meta = split(
-        work.folder.ingested, work.folder.split, work.spec, options.seed, options.split, progress=work.progress
-    )
+    options, folder = work.options, work.folder
+    out = folder.whole if options.withhold else folder.split
+    meta = split(folder.ingested, out, work.spec, options.seed, options.split, progress=work.progress)
+    if options.withhold:
+        withhold(folder.whole, folder.split, options.withhold, options.seed)
     return {name: meta[name] for name in ("how", "n_users", "n_items", "counts")}
 
 
@@ -196,7 +203,8 @@ def _evaluate(work: _Work) -> dict[str, Any]:
     )
     bundle = resolve(folder.bundles)
     record_metrics(bundle, read_manifest(bundle), document)
-    folder.report.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    with whole_file(folder.report) as beside:
+        beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return document
 
 
@@ -222,7 +230,7 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
     """What each stage's outcome depends on: its options, and the stages before it."""
     own: dict[str, list[Any]] = {
         "ingest": [_VERSION, spec.toml.text, _files(spec), options.max_bad_share],
-        "split": [options.split, options.seed],
+        "split": [options.split, options.seed, *([asdict(options.withhold)] if options.withhold else [])],
         "graph": [],
         "train": [options.seed, options.overrides, options.budget_s],
         "export": [SCHEMA_VERSION, options.weight_bits],

@@ -1,7 +1,6 @@
 """Checkpoints: weights and optimiser state as safetensors, the rest as JSON; written beside, then renamed."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from app.errors import RunFolderError
+from offline.dataset.folder import whole_file
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 BEST_FILE = "best.safetensors"
@@ -70,9 +70,8 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, beside, metadata=metadata)
-    beside.replace(path)
+    with whole_file(path) as beside:
+        save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, beside, metadata=metadata)
 
 
 def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -83,4 +82,6 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = file.metadata() or {}
         return load_file(path), metadata
     except (OSError, SafetensorError) as error:
-        raise RunFolderError(f"{path}: cannot be read ({error}); delete it to train from the start") from error
+        raise RunFolderError(
+            f"{path}: cannot be read ({error}); delete {path.parent} to train from the start"
+        ) from error

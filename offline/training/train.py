@@ -17,6 +17,7 @@ from app.errors import TrainingError
 from model.item_tower import ItemGraph
 from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
+from offline.dataset.folder import whole_file
 from offline.dataset.split import META_FILE
 from offline.training.batches import Batch, count_ordered, count_unordered, ordered_batches, unordered_batches
 from offline.training.checkpoint import (
@@ -97,7 +98,8 @@ def train(
         "best": run.state.best,
         "epochs": run.state.history,
     }
-    (out / HISTORY_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with whole_file(out / HISTORY_FILE) as beside:
+        beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Trained(run.network, run.graph, run.known, settings, record)
 
 
@@ -207,14 +209,26 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = _loss(self.network, self.graph, self.known, self._frequency, batch.to(self.known.device), settings)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is {loss.item()} at step {state.step}: lower --learning-rate ({rate:.2g})")
+        self._refuse_unless_finite("loss", loss)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
+        # Looked at before the step: weights that are no numbers would go into the checkpoint of the epoch.
+        self._refuse_unless_finite(
+            "gradient", torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
+        )
         self.optimizer.step()
         state.step += 1
         return loss.item()
+
+    def _refuse_unless_finite(self, what: str, value: Tensor) -> None:
+        if torch.isfinite(value):
+            return
+        lower = self._settings.learning_rate / 4
+        raise TrainingError(
+            f"expected a number as the {what}, came {value.item()} at step {self.state.step + 1} (epoch "
+            f"{self.state.epoch + 1}): run again with --learning-rate {lower:.1g} (it was "
+            f"{self._settings.learning_rate:.1g}); no checkpoint holds that step"
+        )
 
     def validate(self, loss: float, clock: _Budget) -> bool:
         """Measure the epoch, write it into the history; whether it is the best so far."""
