@@ -208,7 +208,7 @@ def cold_items(
     how: Annotated[str, typer.Option("--how", help="random, or newest: whose first event is the latest.")] = "random",
     beside: Annotated[
         Path | None,
-        typer.Option("--beside", help="A bundle trained on the same split with all items; else one is trained."),
+        typer.Option("--beside", help="A bundle that `run` made of the same data and split, to compare with."),
     ] = None,
     split: Split = None,
     seed: Seed = 0,
@@ -221,7 +221,7 @@ def cold_items(
     """Withhold items from training, and score how well text and attributes alone place them.
 
     Trains without the events of train and valid on those items, then ranks the whole catalogue for the test targets
-    that are among them. The last line of the output is the result as JSON; `run` on the folder would begin anew.
+    that are among them. The last line of the output is the result as JSON. Use a run folder of its own.
     """
     from offline import cold_run, job  # noqa: PLC0415 - as above
 

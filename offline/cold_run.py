@@ -1,4 +1,4 @@
-"""A run of the job that withholds items, the same run with all of them beside it, and how the two compare on them."""
+"""A run of the job that withholds items, and how well they are found."""
 
 import time
 from dataclasses import replace
@@ -10,9 +10,6 @@ from offline.dataset.withhold import Withhold
 from offline.evaluation.cold_items import cold_items
 from offline.run_folder import RunFolder
 
-BESIDE = "beside"
-
-
 def run(
     data: Path,
     out: Path,
@@ -23,14 +20,14 @@ def run(
     share: float,
     beside: Path | None = None,
 ) -> dict[str, Any]:
-    """Train without the withheld items, and with all of them unless `beside` was; score both on test.
+    """Train without the withheld items, and score them on test, beside a bundle that was trained with them.
 
     Stages that were done before are left as they are.
 
     Args:
         data: `dataset.toml` or its folder.
-        out: run folder; the run with all items goes into `beside` in it.
-        options: of both runs.
+        out: run folder.
+        options: of the run.
         display: told how far it is.
         how: which items, see `Withhold`.
         share: how many.
@@ -45,10 +42,6 @@ def run(
     began = time.monotonic()
     folder = RunFolder(out)
     job.run(data, folder, replace(options, withhold=Withhold(how, share)), display, upto="export")
-    if beside is None:
-        all_items = RunFolder(out / BESIDE)
-        job.run(data, all_items, options, display, upto="export")
-        beside = all_items.bundles
     display.stage("cold items")
     document = cold_items(
         folder.bundles, folder.whole, folder.split, beside=beside, seed=options.seed, progress=display.work

@@ -176,6 +176,6 @@ def _refuse_other(beside: Path, meta: dict[str, Any]) -> None:
     wanted = (meta["fingerprint"], meta["how"], int(meta["seed"]))
     if found != wanted:
         raise InputError(
-            f"expected --beside trained on the same data, split and seed {wanted}, found {found}: leave --beside out, "
-            "and such a one is trained"
+            f"expected --beside trained on the same data, split and seed {wanted}, found {found}: make one with "
+            "`aisle-offline run` and the same --split and --seed"
         )

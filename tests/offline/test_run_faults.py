@@ -64,9 +64,14 @@ def test_no_room_is_told_however_a_library_says_it(number: int) -> None:
 def test_a_file_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     path.write_text("before")
-    with pytest.raises(OSError, match="full"), whole_file(path) as beside:
-        beside.write_text("ha")
-        raise OSError(28, "full")
+
+    def fill() -> None:
+        with whole_file(path) as beside:
+            beside.write_text("ha")
+            raise OSError(28, "full")
+
+    with pytest.raises(OSError, match="full"):
+        fill()
     assert files(tmp_path) == ["figures.json"]
     assert path.read_text() == "before"
 

@@ -1,4 +1,4 @@
-"""A run that is killed in the middle of any stage goes on to the figures of an undisturbed one, and leaves no litter."""
+"""A run killed in the middle of any stage goes on to the figures of an undisturbed one, and leaves no litter."""
 
 import json
 from collections.abc import Sequence
@@ -47,5 +47,5 @@ def test_a_run_killed_in_every_stage_ends_like_one_that_was_not(shop_run: Any, t
     assert results(out / "bundle", json.loads(lines[-1])) == results(shop_run.bundle, undisturbed)
     assert all(left[stage] for stage in ("ingest", "split", "graph", "export")), left
     assert litter(out) == []
-    assert [line for line in lines if "done before" in line][0].startswith("ingest")
+    assert next(line for line in lines if "done before" in line).startswith("ingest")
     assert len(list((out / "bundle").glob("*/manifest.json"))) == 1
