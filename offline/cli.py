@@ -340,6 +340,87 @@ def collect(
     _print_json(asdict(collected))
 
 
+@app.command()
+def schedule(
+    redis: RedisUrl,
+    logs: Annotated[Path, typer.Option("--logs", help="Folder of the data set that grows, as collect's --out.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the rounds and of the bundles that are served.")],
+    every: Annotated[str, typer.Option("--every", help="From the beginning of a round to the next: 24h, 6h.")] = "24h",
+    once: Annotated[bool, typer.Option("--once", help="Play one round now and end, for cron.")] = False,
+    prefix: RedisPrefix = PREFIX,
+    redis_username: RedisUsername = None,
+    redis_password: RedisPassword = None,
+    redis_db: RedisDb = None,
+    redis_ca_file: RedisCaFile = None,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", help="dataset.toml, or its folder, of the shop's earlier logs, which come first."),
+    ] = None,
+    items: Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            help="As of run. last, the default, trains on all but each user's last event, so that a round learns what "
+            "happened since the one before; time:F is the fairer test and holds the newest events out.",
+        ),
+    ] = "last",
+    keep: Annotated[int, typer.Option("--keep", min=1, help="Rounds' folders to keep.")] = 3,
+    cold_every: Annotated[
+        int | None,
+        typer.Option("--cold-every", min=1, help="Begin afresh after so many rounds; by default never."),
+    ] = None,
+    warm_epochs: Annotated[
+        int | None, typer.Option("--warm-epochs", min=1, help="Of a warm start; a third of a cold one's if left out.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+    weight_bits: Bits = 8,
+    max_bad_share: BadShare = 0.05,
+    max_drop: MaxDrop = 0.05,
+    keep_events: KeepEvents = 100,
+    user_ttl_days: UserDays = 365.0,
+) -> None:
+    """Collect, run and publish again and again, one round at a time, until SIGTERM.
+
+    A round without new events is skipped; one that fails leaves the version before it, and is tried again. Training
+    begins with the weights of the round published last. A line of JSON a round goes to the output; with --once, the
+    exit code is 1 when the round failed. Start the service with --bundle OUT/bundle.
+    """
+    from offline.durations import seconds_of  # noqa: PLC0415 - as above
+    from offline.scheduling.command import schedule as play_rounds  # noqa: PLC0415
+    from offline.scheduling.loop import Timing  # noqa: PLC0415
+    from offline.scheduling.plan import Wishes  # noqa: PLC0415
+
+    keys_of(prefix)
+    wishes = Wishes(
+        address=address_of(redis, redis_username, redis_password, redis_db, redis_ca_file),
+        prefix=prefix,
+        logs=logs,
+        out=out,
+        base=base,
+        items=items,
+        split=split,
+        seed=seed,
+        device=device,
+        budget_s=_seconds(budget),
+        overrides=_overrides(epochs, dim, learning_rate),
+        warm_epochs=warm_epochs,
+        weight_bits=weight_bits,
+        max_bad_share=max_bad_share,
+        max_drop=max_drop,
+        keep=keep,
+        keep_events=keep_events,
+        user_ttl_s=int(user_ttl_days * 86_400),
+    )
+    if not play_rounds(wishes, Timing(seconds_of(every), cold_every, once)) and once:
+        raise typer.Exit(1)
+
+
 def _one_stage(stage: str, data: Path, out: Path, **options: Any) -> None:
     from offline import job  # noqa: PLC0415 - as above
     from offline.run_folder import RunFolder  # noqa: PLC0415

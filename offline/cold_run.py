@@ -10,6 +10,7 @@ from offline.dataset.withhold import Withhold
 from offline.evaluation.cold_items import cold_items
 from offline.run_folder import RunFolder
 
+
 def run(
     data: Path,
     out: Path,

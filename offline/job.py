@@ -33,6 +33,7 @@ from offline.storage_errors import storage_errors
 from offline.training.settings import choose_settings
 from offline.training.train import TrainProgress, train
 from offline.training.trained import HISTORY_FILE, load_trained
+from offline.training.warm_start import WarmStart, plan_warm_start
 
 STAGES = ("ingest", "split", "graph", "train", "export", "evaluate")
 _VERSION = 1
@@ -52,6 +53,8 @@ class Options:
     max_bad_share: float = 0.05
     baselines: bool = True
     withhold: Withhold | None = None  # items that nothing is trained on
+    warm_from: Path | None = None  # run folder whose weights training begins with
+    warm_epochs: int | None = None  # then; None takes a third
 
 
 class Display(Protocol):
@@ -169,17 +172,23 @@ def _train(work: _Work) -> dict[str, Any]:
     _begin_anew_unless(folder.train, work.key)
     meta = json.loads((folder.split / META_FILE).read_text("utf-8"))
     settings = choose_settings(meta, options.seed, options.overrides)
+    graph = item_graph(read_graph(folder.graph))
+    warm = WarmStart(settings, None, {})
+    if options.warm_from is not None:
+        warm = plan_warm_start(RunFolder(options.warm_from), folder, graph, settings, options.warm_epochs)
     trained = train(
         folder.split,
-        item_graph(read_graph(folder.graph)),
+        graph,
         folder.train,
-        settings,
+        warm.settings,
         device=work.device,
         budget_s=options.budget_s,
         progress=work.display.training,
+        begin=warm.begin,
     )
     return {name: trained.record[name] for name in ("device", "metric", "best")} | {
-        "epochs": len(trained.record["epochs"])
+        "epochs": len(trained.record["epochs"]),
+        **({"start": warm.told} if warm.told else {}),
     }
 
 
@@ -232,7 +241,7 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "ingest": [_VERSION, spec.toml.text, _files(spec), options.max_bad_share],
         "split": [options.split, options.seed, *([asdict(options.withhold)] if options.withhold else [])],
         "graph": [],
-        "train": [options.seed, options.overrides, options.budget_s],
+        "train": [options.seed, options.overrides, options.budget_s, *_warm(options)],
         "export": [SCHEMA_VERSION, options.weight_bits],
         "evaluate": [options.baselines],
     }
@@ -241,6 +250,15 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
     for stage in STAGES:
         before = keys[stage] = key_of(before, own[stage])
     return keys
+
+
+def _warm(options: Options) -> list[Any]:
+    return [] if options.warm_from is None else [str(options.warm_from), options.warm_epochs]
+
+
+def data_key(spec: DatasetSpec) -> str:
+    """Changes with the files that a data set names, and with its description."""
+    return key_of(spec.toml.text, _files(spec))
 
 
 def _files(spec: DatasetSpec) -> list[Any]:

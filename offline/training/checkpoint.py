@@ -34,6 +34,15 @@ def load_weights(path: Path, network: nn.Module) -> None:
         raise RunFolderError(f"{path}: weights of another network ({error}); train into a new run folder") from error
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """What `save_weights` wrote, by parameter, on the CPU.
+
+    Raises:
+        RunFolderError: the file is unreadable.
+    """
+    return _load(path)[0]
+
+
 def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """All that training needs to go on: parameters, optimiser, torch's random state and `state` (JSON)."""
     tensors = {f"network.{name}": value.detach() for name, value in network.state_dict().items()}

@@ -62,11 +62,12 @@ def train(
     device: torch.device,
     budget_s: float | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
+    begin: Callable[[Network], None] | None = None,
 ) -> Trained:
     """Train until the epochs are done, validation stops improving, or the budget is spent.
 
     A checkpoint is written after every epoch, and an earlier one in `out` is taken up. The budget counts this
-    call's seconds.
+    call's seconds. Without a checkpoint, `begin` may put weights into the fresh network.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not a number.
@@ -82,7 +83,7 @@ def train(
     validation = load_validation(split, settings.validation_users, settings.seed)
     run = _Run(histories, known_items(events, graph.items), graph, settings, device, validation, progress)
     out.mkdir(parents=True, exist_ok=True)
-    run.start(out / CHECKPOINT_FILE)
+    run.start(out / CHECKPOINT_FILE, begin)
     while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
         loss = run.epoch(clock)
         better = run.validate(loss, clock)
@@ -165,8 +166,8 @@ class _Run:
         """What validation measures; without anybody to validate on, the loss."""
         return self._validation.metric if self._validation else "negative loss"
 
-    def start(self, checkpoint: Path) -> None:
-        """Go on from the checkpoint, or begin anew.
+    def start(self, checkpoint: Path, begin: Callable[[Network], None] | None) -> None:
+        """Go on from the checkpoint, or begin anew: with the weights that `begin` puts in, or with fresh ones.
 
         Without an order, id embeddings begin with the spectral factors of the log; with one, where what matters is
         the next item, they begin small, and text and attributes place the items at first.
@@ -178,7 +179,9 @@ class _Run:
         settings, ids = self._settings, self.network.items.ids
         with torch.no_grad():
             ids.mul_(_RANDOM_SHARE)
-            if not settings.ordered:
+            if begin is not None:  # spectral factors of this log would be in other axes than the weights
+                begin(self.network)
+            elif not settings.ordered:
                 spectral = spectral_items(self._histories, len(ids), settings.dim, settings.seed)
                 ids.add_(torch.from_numpy(spectral).to(ids.device))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.network import Network
-from offline.training.checkpoint import BEST_FILE, load_weights
+from offline.training.checkpoint import BEST_FILE, load_weights, read_weights
 from offline.training.settings import TrainSettings
 
 HISTORY_FILE = "history.json"
@@ -35,6 +35,17 @@ def known_items(train: pl.DataFrame, items: int) -> Tensor:
     known[torch.from_numpy(train["item"].to_numpy().astype("int64"))] = True
     known[0] = False
     return known
+
+
+def load_best_weights(folder: Path) -> dict[str, Tensor]:
+    """The best weights of the finished training in `folder`, by parameter, on the CPU.
+
+    Raises:
+        RunFolderError: training has not finished there.
+    """
+    if not (folder / HISTORY_FILE).is_file():
+        raise RunFolderError(f"{folder}: expected a finished training with {HISTORY_FILE}, found none: train first")
+    return read_weights(folder / BEST_FILE)
 
 
 def load_trained(split: Path, graph: ItemGraph, folder: Path) -> Trained:
