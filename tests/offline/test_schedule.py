@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,16 @@ from job_process import JobProcess, job
 from redis_process import RedisProcess
 
 from app.artifact.bundle_store import current, versions
-from app.artifact.models import PublishedModel
+from app.artifact.models import Figures, PublishedModel
 from app.artifact.redis_keys import Keys
 from app.stores.redis_link import RedisAddress
+from offline.dataset.spec import load_spec
+from offline.job import data_key
+from offline.publishing.publish import publish
 from offline.redis_options import address_of
 from offline.scheduling.plan import Outcome, Plan, Wishes
 from offline.scheduling.round import StoppingDisplay, play_round
-from offline.scheduling.state import read_state
+from offline.scheduling.state import OpenRound, State, read_state, write_state
 
 SMALL = ["--epochs", "2", "--dim", "32", "--device", "cpu", "--user-ttl-days", "0"]
 
@@ -33,13 +37,14 @@ def wishes(redis_server: RedisProcess, redis_prefix: str, shop: Path, tmp_path: 
         tmp_path / "logs",
         tmp_path / "runs",
         base=shop,
+        split="time:0.8",  # as the shop's run, so that a warm start from it is one
         device="cpu",
         overrides={"epochs": 2, "dim": 32},
     )
 
 
 def command(wishes: Wishes) -> list[str | Path]:
-    places = ["--logs", wishes.logs, "--out", wishes.out, "--base", str(wishes.base)]
+    places = ["--logs", wishes.logs, "--out", wishes.out, "--base", str(wishes.base), "--split", wishes.split]
     return ["schedule", "--redis", wishes.address.url, "--prefix", wishes.prefix, *places, *SMALL]
 
 
@@ -47,47 +52,48 @@ def play(plan: Plan, wishes: Wishes, quiet: Any) -> Outcome:
     return play_round(plan, wishes, quiet, lambda: None)
 
 
-def test_rounds_one_after_the_other(wishes: Wishes, client: redis.Redis, keys: Keys, send: Any, quiet: Any) -> None:
-    # The first, from the command line: nothing was collected, so that it trains on the earlier logs.
+def test_a_round_that_is_refused_and_tried_again(
+    wishes: Wishes, shop_run: Any, client: redis.Redis, keys: Keys, send: Any, quiet: Any
+) -> None:
+    # A first round was published, and shoppers have come since.
+    shutil.copytree(shop_run.run, wishes.round_folder(1))
+    first = publish(shop_run.bundle, client, keys).version
+    base = data_key(load_spec(wishes.base))
+    second = Plan(2, False, warm_from=1, trained_on=base)
+    assert play(second, wishes, quiet).reason == "no new events since the last published round"
+    assert not wishes.round_folder(2).exists()
+    send(*(event(f"e{number}", f"new-{number % 3}", 1.9e9, item_id=f"new-{number % 2}") for number in range(30)))
+
+    # The gate refuses what is surely worse than the version served, which stays.
+    published = PublishedModel.model_validate_json(client.hget(keys.models, first))
+    high = Figures(
+        dataset="synthetic", part="test", how=wishes.split, mask="seen", metric="hr@10", value=1.0, low=1.0, high=1.0
+    )
+    client.hset(keys.models, first, published.model_copy(update={"figures": high}).model_dump_json())
+    refused = play(second, wishes, quiet)
+    assert (refused.status, refused.is_afresh) == ("failed", True), refused
+    assert "--max-drop" in refused.reason
+    assert client.get(keys.pointer).decode() == first
+    assert versions(wishes.bundles) == []
+    start = refused.told["training"]["start"]
+    assert start["warm"], start
+    assert start["known_items"] > 200
+    assert refused.told["training"]["epochs"] == 1  # of two
+
+    # Tried again from the command line, what was done is left as it is, and it is published.
+    client.hset(keys.models, first, published.model_dump_json())
+    write_state(wishes.out, State(next_number=2, open=OpenRound(2, True), last_number=1, last_data=base))
     code, lines = job(*command(wishes), "--once")
     assert code == 0, lines
     told = json.loads(lines[-1])
+    assert (told["status"], told["round"], told["training"]["start"]) == ("published", 2, start)
+    assert told["publication"]["previous"] == first
+    assert client.get(keys.pointer).decode() == current(wishes.bundles) == told["version"]
+    assert [line for line in lines if line.startswith("train ")] == ["train     done before, left as it is"]
     state = read_state(wishes.out)
-    first = told["version"]
-    assert (told["status"], told["round"], state.last_version) == ("published", 1, first)
-    assert client.get(keys.pointer).decode() == current(wishes.bundles) == first
-    model = PublishedModel.model_validate_json(client.hget(keys.models, first))
-    assert told["figures"] == model.figures.model_dump()
-
-    # Without new events there is nothing to do.
-    second = Plan(2, False, warm_from=1, trained_on=state.last_data)
-    skipped = play(second, wishes, quiet)
-    assert (skipped.status, skipped.reason) == ("skipped", "no new events since the last published round")
-    assert not wishes.round_folder(2).exists()
-
-    # With some it trains again; the gate refuses what is surely worse than the version served.
-    news = [(f"e{number}", f"new-{number % 3}", f"new-item-{number % 2}") for number in range(30)]
-    send(*(event(event_id, user, 1.9e9, item_id=item) for event_id, user, item in news))
-    high = model.model_copy(update={"figures": model.figures.model_copy(update={"value": 1.0, "low": 1.0})})
-    client.hset(keys.models, first, high.model_dump_json())
-    refused = play(second, wishes, quiet)
-    assert (refused.status, refused.is_afresh) == ("failed", True)
-    assert "--max-drop" in refused.reason
-    assert client.get(keys.pointer).decode() == current(wishes.bundles) == first
-    assert versions(wishes.bundles) == [first]
-
-    # Tried again, all that was done is left as it is, and it is published.
-    client.hset(keys.models, first, model.model_dump_json())
-    published = play(replace(second, is_collected=True), wishes, quiet)
-    assert published.status == "published", published.reason
-    assert published.told["publication"]["previous"] == first
-    start = published.told["training"]["start"]
-    assert start["warm"], start
-    assert start["known_items"] > 300
-    assert start["fresh_items"] > 0
-    assert published.told["training"]["epochs"] == 1  # of two
-    assert client.get(keys.pointer).decode() == current(wishes.bundles) == published.version
-    assert play(replace(second, number=3, trained_on=published.data), wishes, quiet).status == "skipped"
+    assert (state.last_version, state.last_number, state.open) == (told["version"], 2, None)
+    third = Plan(3, False, warm_from=2, trained_on=state.last_data)
+    assert play(third, wishes, quiet).status == "skipped"
 
 
 def test_a_store_that_cannot_be_reached_fails_the_round_in_one_line(wishes: Wishes, quiet: Any) -> None:

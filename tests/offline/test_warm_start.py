@@ -92,7 +92,7 @@ def test_other_sizes_begin_cold_with_the_reason(earlier: RunFolder, later: RunFo
     warm, _ = plan(earlier, later, dim=64, epochs=8)
     assert warm.begin is None
     assert warm.settings.epochs == 8
-    assert "began cold: the earlier network has other sizes (items.ids: (32,), now (64,))" in warm.told["reason"]
+    assert "began cold: the earlier network has other sizes (items.attributes: (32,), now (64,))" in warm.told["reason"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -34,16 +35,17 @@ class JobProcess:
 
     def lines(self) -> Iterator[str]:
         """As they come; ends with the process."""
-        yield from self._output
+        for line in self._output:  # noqa: UP028 - `yield from` would close it with the generator
+            yield line
 
     def kill(self) -> None:
         """As `kill -9` does."""
         self._process.kill()
         self.wait()
 
-    def send(self, signal: int) -> None:
+    def send(self, number: int) -> None:
         """Send a signal."""
-        os.kill(int(self._process.pid or 0), signal)
+        os.kill(int(self._process.pid or 0), number)
 
     def wait(self) -> int:
         """The exit code; minus the signal that ended it."""
@@ -77,6 +79,7 @@ def _run(words: list[str], writer: Connection, largest_file: int | None) -> None
     os.dup2(writer.fileno(), 1)
     os.dup2(writer.fileno(), 2)
     sys.argv = ["aisle-offline", *words]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as a process of a shell has it
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     from offline.cli import cli
