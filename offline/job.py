@@ -18,6 +18,7 @@ from app.artifact.manifest import read_manifest
 from app.artifact.names import SCHEMA_VERSION
 from app.errors import InputError
 from offline.dataset.folder import whole_file
+from offline.dataset.fresh_valid import keep_fresh_valid
 from offline.dataset.ingest import SUMMARY_FILE, ingest
 from offline.dataset.progress import Progress
 from offline.dataset.reading import find_files
@@ -160,6 +161,10 @@ def _split(work: _Work) -> dict[str, Any]:
     meta = split(folder.ingested, out, work.spec, options.seed, options.split, progress=work.progress)
     if options.withhold:
         withhold(folder.whole, folder.split, options.withhold, options.seed)
+    if options.warm_from is not None and not str(meta["how"]).startswith("time:"):
+        earlier = RunFolder(options.warm_from).split
+        if (earlier / META_FILE).exists():
+            keep_fresh_valid(folder.split, earlier)
     return {name: meta[name] for name in ("how", "n_users", "n_items", "counts")}
 
 
@@ -239,7 +244,12 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
     """What each stage's outcome depends on: its options, and the stages before it."""
     own: dict[str, list[Any]] = {
         "ingest": [_VERSION, spec.toml.text, _files(spec), options.max_bad_share],
-        "split": [options.split, options.seed, *([asdict(options.withhold)] if options.withhold else [])],
+        "split": [
+            options.split,
+            options.seed,
+            *([asdict(options.withhold)] if options.withhold else []),
+            *_warm(options),
+        ],
         "graph": [],
         "train": [options.seed, options.overrides, options.budget_s, *_warm(options)],
         "export": [SCHEMA_VERSION, options.weight_bits],

@@ -14,6 +14,7 @@ from torch import Tensor
 from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.network import Network
+from offline.dataset.fresh_valid import ENOUGH, FRESH
 from offline.dataset.split import META_FILE
 from offline.graph.build import GRAPH_FILE
 from offline.graph.item_features import item_attributes
@@ -82,6 +83,8 @@ def _moved_cut(before: dict[str, Any], now: dict[str, Any]) -> str | None:
         return f"the earlier run was cut by {before['how']}, this one by {now['how']}"
     if now["how"] == "random":
         return "a random cut tests on events that trained the earlier run"
+    if not now["how"].startswith("time:") and now.get(FRESH, 0) < ENOUGH:
+        return f"{now.get(FRESH, 0)} events are left to validate on that it did not know, expected {ENOUGH} at least"
     if before["test_cut"] is not None and now["test_cut"] < before["test_cut"]:
         return "the cut lies before that of the earlier run, which was trained on what is tested on now"
     return None

@@ -49,7 +49,20 @@ def test_wrong_data_is_one_line_and_no_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "ingest", "split", "graph", "train", "export", "evaluate", "synthesize", "publish", "collect"],
+    [
+        "run",
+        "ingest",
+        "split",
+        "graph",
+        "train",
+        "export",
+        "evaluate",
+        "synthesize",
+        "publish",
+        "collect",
+        "schedule",
+        "cold-items",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     helped = offline(command, "--help")

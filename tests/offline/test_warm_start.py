@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from model.network import Network
+from offline.dataset.fresh_valid import keep_fresh_valid
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.graph.item_features import item_attributes
 from offline.run_folder import RunFolder
@@ -99,6 +100,7 @@ def test_other_sizes_begin_cold_with_the_reason(earlier: RunFolder, later: RunFo
     ("before", "now", "said"),
     [
         ({"how": "random"}, {"how": "random"}, "tests on events that trained"),
+        ({"how": "last"}, {"how": "last", "fresh_valid": 99}, "99 events are left to validate on"),
         ({"how": "last"}, {"how": "time:0.8"}, "cut by last, this one by time"),
         ({"test_cut": 100.0}, {"test_cut": 99.0}, "lies before that of the earlier run"),
         ({"dataset": "another"}, {}, "of another"),
@@ -115,6 +117,26 @@ def test_what_may_have_trained_on_the_test_events_begins_cold(
     warm, _ = plan(copy, later)
     assert warm.begin is None
     assert said in warm.told["reason"]
+
+
+def test_only_events_that_no_earlier_round_trained_on_validate(
+    write_split: Callable[..., Path], tmp_path: Path
+) -> None:
+    users = range(150)
+    earlier = write_split(
+        tmp_path / "a", train=[(user, 1, 1, None) for user in users], valid=[(7, 2, 1, None)], test=[(8, 3, 1, None)]
+    )
+    # Of user 7 the item 2 had validated, everybody had trained on item 1; nobody but 8 had touched item 3.
+    valid = [(user, 1 if user < 20 else 3, 1, None) for user in users if user != 7] + [(7, 2, 1, None)]
+    later = write_split(tmp_path / "b", train=[(0, 4, 1, None)], valid=valid, test=[(8, 5, 1, None)])
+    assert keep_fresh_valid(later, earlier) == 130
+    left = pl.read_parquet(later / "valid.parquet").filter("target")
+    assert left["item"].unique().to_list() == [3]
+    assert json.loads((later / "meta.json").read_text())["counts"]["valid"]["targets"] == 130
+    before = (later / "valid.parquet").read_bytes()
+    few = write_split(tmp_path / "c", train=[(user, 3, 1, None) for user in range(100)])
+    assert keep_fresh_valid(later, few) < 100
+    assert (later / "valid.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize("lost", ["train/best.safetensors", "train/history.json", "split/items.parquet", "split"])
