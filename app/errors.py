@@ -4,6 +4,7 @@
     ├── InputError                what somebody gave the offline job cannot be used
     │   ├── DatasetError          dataset.toml, or the files and columns that it names
     │   └── RunFolderError        a run folder is locked, incomplete or of another data set
+    ├── StorageError              a file cannot be written or read: no room, no permission, a broken disk
     ├── SettingsError             a setting of the service is unknown, mistyped or contradictory
     ├── RuntimeMissing            an optional dependency is not installed
     ├── TrainingError             training cannot go on (no signal, a loss that is not a number)
@@ -55,6 +56,15 @@ class RunFolderError(InputError):
     """A run folder is in use, incomplete, or belongs to another data set."""
 
     code = "invalid_run_folder"
+
+
+class StorageError(AisleError):
+    """The file system refuses: there is no room, no permission, or the disk is at fault.
+
+    The message names the file or folder and what to do; see `offline.storage_errors`.
+    """
+
+    code = "storage_error"
 
 
 class SettingsError(AisleError):

@@ -104,11 +104,14 @@ class ItemTower(nn.Module):
         Args:
             graph: the graph.
             known: `[items]` bool, false for items never seen in training: their id embedding is noise, so a shared
-                one stands in, as it does for ids dropped in training.
+                one stands in. Of the others some are dropped at random in training, and get neither their id nor a
+                message, which is all that an item nobody has touched yet has: so the tower learns to place those.
         """
         kept = known
+        messaged = None
         if self.training and self.id_dropout:
-            kept = known & (torch.rand(len(known), device=known.device) >= self.id_dropout)
+            dropped = torch.rand(len(known), device=known.device) < self.id_dropout
+            kept, messaged = known & ~dropped, ~dropped[:, None]
         features = torch.where(kept[:, None], self.ids, self.unseen)
         content = self.content(graph)
         if content is not None:
@@ -119,5 +122,7 @@ class ItemTower(nn.Module):
                 messages["item"] = self.mean(features, graph.item_items)
             for behaviour, (to_users, to_items) in graph.behaviours.items():
                 messages[behaviour] = self.mean(self.mean(features, to_users), to_items)
+            if messaged is not None:
+                messages = {name: message * messaged for name, message in messages.items()}
             features = layer(features, messages)
         return features

@@ -70,7 +70,8 @@ class Network(nn.Module):
         Returns:
             Unit vectors `[items, dim]` (`item_dim` of a cut network), which stand for items in a history, and lengths
             `[items]`; a score is `query @ (unit * length)`. The length is a learned power of the feature's norm,
-            relative to the mean one: it carries the popularity.
+            relative to the mean one: it carries the popularity. An item never seen in training is as long as the others
+            are on average: a feature without messages is short, which would tell of nothing but that.
         """
         return self.narrowed(*self.wide_vectors(graph, known))
 
@@ -79,6 +80,8 @@ class Network(nn.Module):
         features = self.items(graph, known)
         norms = features.norm(dim=1).clamp(min=1e-6)
         lengths = (norms / norms[1:].mean().clamp(min=1e-6)) ** self.norm_power
+        usual = torch.where(known, lengths, 0.0).sum() / known.sum().clamp(min=1)
+        lengths = torch.where(known | ~known.any(), lengths, usual)
         return functional.normalize(features, dim=1), lengths
 
     def narrowed(self, units: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

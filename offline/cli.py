@@ -25,6 +25,7 @@ from offline.redis_options import (
     connected,
     keys_of,
 )
+from offline.storage_errors import storage_errors
 
 app = typer.Typer(
     name="aisle-offline",
@@ -83,6 +84,16 @@ Without = Annotated[
 Refit = Annotated[
     bool, typer.Option(help="After validation has chosen, train the bundle's network on the validation events too.")
 ]
+MaxDrop = Annotated[
+    float,
+    typer.Option(
+        "--max-drop",
+        min=0.0,
+        max=1.0,
+        help="Share by which the first metric may be below that of the version served now; a larger drop is refused "
+        "where the two 95 % intervals do not meet, and both were measured on the same data set, cut and mask.",
+    ),
+]
 Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]
 
@@ -90,7 +101,8 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the
 def cli() -> None:
     """The console script: intended errors are one line on standard error and exit code 1."""
     try:
-        app()
+        with storage_errors():
+            app()
     except AisleError as error:
         sys.stderr.write(f"aisle-offline: {error.message}\n")
         sys.exit(1)
@@ -238,6 +250,43 @@ def evaluate(
     _print_json(document)
 
 
+@app.command("cold-items")
+def cold_items(
+    data: Data,
+    out: Out,
+    share: Annotated[float, typer.Option("--share", help="Share of the items to withhold.")] = 0.1,
+    how: Annotated[str, typer.Option("--how", help="random, or newest: whose first event is the latest.")] = "random",
+    beside: Annotated[
+        Path | None,
+        typer.Option("--beside", help="A bundle that `run` made of the same data and split, to compare with."),
+    ] = None,
+    split: Split = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+) -> None:
+    """Withhold items from training, and score how well text and attributes alone place them.
+
+    Trains without the events of train and valid on those items, then ranks the whole catalogue for the test targets
+    that are among them. The last line of the output is the result as JSON. Use a run folder of its own.
+    """
+    from offline import cold_run, job  # noqa: PLC0415 - as above
+
+    options = job.Options(
+        split=split,
+        seed=seed,
+        device=device,
+        budget_s=_seconds(budget),
+        overrides=_overrides(epochs, dim, learning_rate),
+    )
+    with _display() as display:
+        document = cold_run.run(data, out, options, display, how=how, share=share, beside=beside)
+    _print_json(document)
+
+
 @app.command()
 def report(out: Out) -> None:
     """Write report.html of a run anew: whether to publish and why, figures, data, plots.
@@ -283,9 +332,10 @@ def publish(
     redis_ca_file: RedisCaFile = None,
     keep_events: KeepEvents = 100,
     user_ttl_days: UserDays = 365.0,
+    max_drop: MaxDrop = 0.05,
     force: Annotated[
         str | None,
-        typer.Option("--force", help="Why to publish a bundle although it ranks worse than popularity; written down."),
+        typer.Option("--force", help="Why to publish a bundle although its figures speak against it; written down."),
     ] = None,
     by: Annotated[str | None, typer.Option("--by", help="Who forces it; the name of your account if left out.")] = None,
 ) -> None:
@@ -308,6 +358,7 @@ def publish(
             user_ttl_s=int(user_ttl_days * DAY_S),
             force=force,
             by=by or _account(),
+            max_drop=max_drop,
             progress=display.work,
             say=_say_on(display),
         )
@@ -351,6 +402,87 @@ def collect(
             say=_say_on(display),
         )
     _print_json(asdict(collected))
+
+
+@app.command()
+def schedule(
+    redis: RedisUrl,
+    logs: Annotated[Path, typer.Option("--logs", help="Folder of the data set that grows, as collect's --out.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the rounds and of the bundles that are served.")],
+    every: Annotated[str, typer.Option("--every", help="From the beginning of a round to the next: 24h, 6h.")] = "24h",
+    once: Annotated[bool, typer.Option("--once", help="Play one round now and end, for cron.")] = False,
+    prefix: RedisPrefix = PREFIX,
+    redis_username: RedisUsername = None,
+    redis_password: RedisPassword = None,
+    redis_db: RedisDb = None,
+    redis_ca_file: RedisCaFile = None,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", help="dataset.toml, or its folder, of the shop's earlier logs, which come first."),
+    ] = None,
+    items: Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            help="As of run. last, the default, trains on all but each user's last event, so that a round learns what "
+            "happened since the one before; time:F is the fairer test and holds the newest events out.",
+        ),
+    ] = "last",
+    keep: Annotated[int, typer.Option("--keep", min=1, help="Rounds' folders to keep.")] = 3,
+    cold_every: Annotated[
+        int | None,
+        typer.Option("--cold-every", min=1, help="Begin afresh after so many rounds; by default never."),
+    ] = None,
+    warm_epochs: Annotated[
+        int | None, typer.Option("--warm-epochs", min=1, help="Of a warm start; a third of a cold one's if left out.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+    weight_bits: Bits = 8,
+    max_bad_share: BadShare = 0.05,
+    max_drop: MaxDrop = 0.05,
+    keep_events: KeepEvents = 100,
+    user_ttl_days: UserDays = 365.0,
+) -> None:
+    """Collect, run and publish again and again, one round at a time, until SIGTERM.
+
+    A round without new events is skipped; one that fails leaves the version before it, and is tried again. Training
+    begins with the weights of the round published last. A line of JSON a round goes to the output; with --once, the
+    exit code is 1 when the round failed. Start the service with --bundle OUT/bundle.
+    """
+    from offline.durations import seconds_of  # noqa: PLC0415 - as above
+    from offline.scheduling.command import schedule as play_rounds  # noqa: PLC0415
+    from offline.scheduling.loop import Timing  # noqa: PLC0415
+    from offline.scheduling.plan import Wishes  # noqa: PLC0415
+
+    keys_of(prefix)
+    wishes = Wishes(
+        address=address_of(redis, redis_username, redis_password, redis_db, redis_ca_file),
+        prefix=prefix,
+        logs=logs,
+        out=out,
+        base=base,
+        items=items,
+        split=split,
+        seed=seed,
+        device=device,
+        budget_s=_seconds(budget),
+        overrides=_overrides(epochs, dim, learning_rate),
+        warm_epochs=warm_epochs,
+        weight_bits=weight_bits,
+        max_bad_share=max_bad_share,
+        max_drop=max_drop,
+        keep=keep,
+        keep_events=keep_events,
+        user_ttl_s=int(user_ttl_days * 86_400),
+    )
+    if not play_rounds(wishes, Timing(seconds_of(every), cold_every, once)) and once:
+        raise typer.Exit(1)
 
 
 def _one_stage(stage: str, data: Path, out: Path, **options: Any) -> None:

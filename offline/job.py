@@ -21,11 +21,14 @@ from app.errors import InputError
 from offline.compress.apply import apply_compression, load_compressed
 from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, read_choice
 from offline.compress.compress import compress
+from offline.dataset.folder import whole_file
+from offline.dataset.fresh_valid import keep_fresh_valid
 from offline.dataset.ingest import SUMMARY_FILE, ingest
 from offline.dataset.progress import Progress
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec, load_spec
 from offline.dataset.split import META_FILE, split
+from offline.dataset.withhold import Withhold, withhold
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
 from offline.evaluation.timings import timings_of
@@ -35,12 +38,15 @@ from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
 from offline.report.render import write_report
 from offline.run_folder import RunFolder, key_of
+from offline.run_folder_errors import run_folder_errors
+from offline.storage_errors import storage_errors
 from offline.training import refit as refitting
 from offline.training.progress import TrainProgress
 from offline.training.refit import refit
 from offline.training.settings import check_switches, choose_settings, has_content
 from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, Trained, load_trained, save_trained
+from offline.training.warm_start import WarmStart, plan_warm_start
 
 STAGES = ("ingest", "split", "graph", "train", "compress", "rank", "refit", "export", "evaluate", "report")
 _VERSION = 3
@@ -62,6 +68,9 @@ class Options:
     max_loss: float = MAX_LOSS  # share of the validation metric that compression may cost
     max_bad_share: float = 0.05
     baselines: bool = True
+    withhold: Withhold | None = None  # items that nothing is trained on
+    warm_from: Path | None = None  # run folder whose weights training begins with
+    warm_epochs: int | None = None  # then; None takes a third
 
 
 class Display(Protocol):
@@ -84,17 +93,18 @@ class Display(Protocol):
         ...
 
 
-def run(data: Path, folder: RunFolder, options: Options, display: Display) -> dict[str, Any]:
-    """All stages; those that were done before with the same data and options are left as they are.
+def run(data: Path, folder: RunFolder, options: Options, display: Display, upto: str = STAGES[-1]) -> dict[str, Any]:
+    """All stages, or those up to one; what was done before with the same data and options is left as it is.
 
     Returns:
-        The evaluation of the exported bundle.
+        The evaluation of the exported bundle; of fewer stages, the results of the last one that was not done before.
 
     Raises:
         AisleError: of the stage that cannot go on.
     """
-    with folder.locked():
-        stages = tuple(name for name in STAGES if options.refit or name != "refit")
+    with storage_errors(folder.path), folder.locked():
+        stages = STAGES[: STAGES.index(upto) + 1]
+        stages = tuple(name for name in stages if options.refit or name != "refit")
         return _run(data, folder, options, display, stages, again=False)
 
 
@@ -104,7 +114,7 @@ def run_stage(stage: str, data: Path, folder: RunFolder, options: Options, displ
     Raises:
         AisleError: the stage cannot go on.
     """
-    with folder.locked():
+    with storage_errors(folder.path), folder.locked():
         return _run(data, folder, options, display, (stage,), again=True)
 
 
@@ -133,11 +143,12 @@ def _run(
             display.skipped(name)
             continue
         display.stage(name)
-        with _timed(folder, name, keys[name]) as results:
+        with run_folder_errors(folder), _timed(folder, name, keys[name]) as results:
             results.update(_STAGES[name](_Work(spec, folder, options, device, display, keys[name])))
             outcome = results
-    if not again:
-        document: dict[str, Any] = json.loads(folder.report.read_text("utf-8"))
+    if not again and stages[-1] == STAGES[-1]:
+        with run_folder_errors(folder):
+            document: dict[str, Any] = json.loads(folder.report.read_text("utf-8"))
         return document
     return dict(outcome)
 
@@ -162,10 +173,15 @@ def _ingest(work: _Work) -> dict[str, Any]:
 
 
 def _split(work: _Work) -> dict[str, Any]:
-    options = work.options
-    meta = split(
-        work.folder.ingested, work.folder.split, work.spec, options.seed, options.split, progress=work.progress
-    )
+    options, folder = work.options, work.folder
+    out = folder.whole if options.withhold else folder.split
+    meta = split(folder.ingested, out, work.spec, options.seed, options.split, progress=work.progress)
+    if options.withhold:
+        withhold(folder.whole, folder.split, options.withhold, options.seed)
+    if options.warm_from is not None and not str(meta["how"]).startswith("time:"):
+        earlier = RunFolder(options.warm_from).split
+        if (earlier / META_FILE).exists():
+            keep_fresh_valid(folder.split, earlier)
     return {name: meta[name] for name in ("how", "n_users", "n_items", "counts")}
 
 
@@ -184,17 +200,22 @@ def _train(work: _Work) -> dict[str, Any]:
         meta, options.seed, options.overrides, content=has_content(graph), without=options.without
     )
     check_graph(folder.graph, settings.without)
+    warm = WarmStart(settings, None, {})
+    if options.warm_from is not None:
+        warm = plan_warm_start(RunFolder(options.warm_from), folder, graph, settings, options.warm_epochs)
     trained = train(
         folder.split,
         graph,
         folder.train,
-        settings,
+        warm.settings,
         device=work.device,
         budget_s=options.budget_s,
         progress=work.display.training,
+        begin=warm.begin,
     )
     return {name: trained.record[name] for name in ("device", "metric", "best")} | {
-        "epochs": len(trained.record["epochs"])
+        "epochs": len(trained.record["epochs"]),
+        **({"start": warm.told} if warm.told else {}),
     }
 
 
@@ -295,7 +316,8 @@ def _evaluate(work: _Work) -> dict[str, Any]:
     document["timings"] = timings_of(folder.record(), manifest)
     document["feature_groups"] = feature_groups(folder.rank)
     record_metrics(bundle, manifest, document)
-    folder.report.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    with whole_file(folder.report) as beside:
+        beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return document
 
 
@@ -333,9 +355,14 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
     """What each stage's outcome depends on: its options, and the stages before it."""
     own: dict[str, list[Any]] = {
         "ingest": [_VERSION, spec.toml.text, _files(spec), options.max_bad_share],
-        "split": [options.split, options.seed],
+        "split": [
+            options.split,
+            options.seed,
+            *([asdict(options.withhold)] if options.withhold else []),
+            *_warm(options),
+        ],
         "graph": [options.without],
-        "train": [options.seed, options.overrides, options.budget_s],
+        "train": [options.seed, options.overrides, options.budget_s, *_warm(options)],
         "compress": [options.weight_bits, options.max_loss],
         "rank": [],
         "refit": [options.refit],
@@ -348,6 +375,15 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
     for stage in STAGES:
         before = keys[stage] = key_of(before, own[stage])
     return keys
+
+
+def _warm(options: Options) -> list[Any]:
+    return [] if options.warm_from is None else [str(options.warm_from), options.warm_epochs]
+
+
+def data_key(spec: DatasetSpec) -> str:
+    """Changes with the files that a data set names, and with its description."""
+    return key_of(spec.toml.text, _files(spec))
 
 
 def _files(spec: DatasetSpec) -> list[Any]:

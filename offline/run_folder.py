@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import RunFolderError
+from offline.dataset.folder import whole_file
 from offline.file_lock import only_one
 
 RECORD_FILE = "run.json"
@@ -31,6 +32,11 @@ class RunFolder:
     def split(self) -> Path:
         """Numbered tables, cut into parts."""
         return self.path / "split"
+
+    @property
+    def whole(self) -> Path:
+        """The split before items were withheld, where some are."""
+        return self.path / "whole"
 
     @property
     def graph(self) -> Path:
@@ -99,9 +105,8 @@ class RunFolder:
     def note(self, stage: str, entry: dict[str, Any]) -> None:
         """Record that a stage is finished."""
         record = self.record() | {stage: entry}
-        beside = self.path / f".{RECORD_FILE}.{os.getpid()}"
-        beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        beside.replace(self.path / RECORD_FILE)
+        with whole_file(self.path / RECORD_FILE) as beside:
+            beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -116,7 +121,20 @@ class RunFolder:
             raise RunFolderError(f"{self.path}: expected a run folder or an empty one, found other files: name another")
         self.path.mkdir(parents=True, exist_ok=True)
         with only_one(self.path / LOCK_FILE, f"{self.path}: another run is at work here; wait for it, or name another"):
+            self._clear_leftovers()
             yield
+
+    def _clear_leftovers(self) -> None:
+        """Remove what a killed run was writing: only under the lock, when nobody else writes here.
+
+        Files in the store of bundles stay: a service may be moving its pointer.
+        """
+        for folder in (self.path, self.train, self.bundles):
+            for entry in folder.glob(".*"):
+                if entry.is_dir():
+                    shutil.rmtree(entry, ignore_errors=True)
+                elif entry.name != LOCK_FILE and folder != self.bundles:
+                    entry.unlink(missing_ok=True)
 
 
 def key_of(*parts: Any) -> str:

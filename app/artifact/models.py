@@ -13,6 +13,20 @@ class Forced(BaseModel):
     at: str  # ISO 8601, UTC
 
 
+class Figures(BaseModel):
+    """What a version reached on held-out data, and on which; two are comparable when all but the last three agree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    dataset: str
+    part: str
+    how: str  # of the cut
+    mask: str
+    metric: str
+    value: float
+    low: float  # of the 95 % interval
+    high: float
+
+
 class PublishedModel(BaseModel):
     """One version whose keys are in the store."""
 
@@ -25,3 +39,4 @@ class PublishedModel(BaseModel):
     dim: int
     cut: float | None
     forced: Forced | None = None
+    figures: Figures | None = None

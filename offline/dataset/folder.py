@@ -1,5 +1,6 @@
-"""Folders that appear whole or not at all."""
+"""Folders and files that appear whole or not at all."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +32,17 @@ def whole_folder(out: Path, marker: str, *, force: bool = False) -> Iterator[Pat
         fresh.rename(out)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; on a clean exit that file takes its place, else it is removed."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def refuse_foreign(out: Path, marker: str, *, force: bool = False) -> None:

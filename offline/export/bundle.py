@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from app.artifact.columns import TextColumn
 from app.artifact.manifest import Manifest, Shapes, list_files
 from app.artifact.user_state import UserStates
 from app.engine.snapshot import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
-from offline.dataset.folder import whole_folder
+from offline.dataset.folder import whole_file, whole_folder
 from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.export.catalogue_columns import write_catalogue
@@ -236,6 +235,5 @@ def _compression(
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
-    beside = folder / f".{names.MANIFEST}.{os.getpid()}"
-    beside.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    beside.replace(folder / names.MANIFEST)
+    with whole_file(folder / names.MANIFEST) as beside:
+        beside.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from app.artifact.manifest import Manifest
-from app.artifact.models import Forced
+from app.artifact.models import Figures, Forced
 from app.errors import PublishRefused
 
 BASELINE = "popularity"
+MAX_DROP = 0.05
+"""Share of the figure before by which the next may be less, and surely is not by chance."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,43 @@ def comparison_of(metrics: dict[str, Any]) -> Comparison | None:
     metric = next(iter(reports[0].get("metrics", {})), None)
     lift = reports[0].get(f"lift_over_{BASELINE}", {}).get(metric)
     return None if metric is None or lift is None else Comparison(metric, *lift["ci95"])
+
+
+def figures_of(metrics: dict[str, Any]) -> Figures | None:
+    """What the evaluation in a manifest found in the set's first metric; `None` when there is none."""
+    dataset, report = metrics.get("dataset", {}), (metrics.get("reports") or [{}])[0]
+    metric = next(iter(report.get("metrics", {})), None)
+    ends = report.get("ci95", {}).get(metric)
+    if metric is None or ends is None or not {"name", "part", "how"} <= dataset.keys() or "protocol" not in report:
+        return None
+    return Figures(
+        dataset=dataset["name"],
+        part=dataset["part"],
+        how=dataset["how"],
+        mask=report["protocol"],
+        metric=metric,
+        value=report["metrics"][metric],
+        low=ends[0],
+        high=ends[1],
+    )
+
+
+def drop_of(now: Figures | None, before: Figures | None, max_drop: float) -> str | None:
+    """What a comparison with the version before speaks against publishing, in words; `None` when nothing.
+
+    The two were measured on different events, so that only a drop beyond `max_drop` (a share of the value before)
+    counts, and only where the intervals do not meet. Figures of another data set, cut, mask or metric say nothing.
+    """
+    values = {"value", "low", "high"}
+    if now is None or before is None or now.model_dump(exclude=values) != before.model_dump(exclude=values):
+        return None
+    if now.value >= before.value * (1 - max_drop) or now.high >= before.low:
+        return None
+    return (
+        f"its {now.metric} is {now.value:.4f} [{now.low:.4f}, {now.high:.4f}], and that of the version served now "
+        f"{before.value:.4f} [{before.low:.4f}, {before.high:.4f}]: {1 - now.value / before.value:.1%} less, where "
+        f"{max_drop:.1%} may be (--max-drop)"
+    )
 
 
 def refusal_of(comparison: Comparison | None) -> str | None:
@@ -50,13 +89,21 @@ def warning_of(manifest: Manifest) -> str | None:
     return f"warning: {manifest.version} was never compared with {BASELINE}: evaluate it to know what it is worth"
 
 
-def pass_gate(manifest: Manifest, reason: str | None, by: str, at: datetime) -> Forced | None:
+def pass_gate(
+    manifest: Manifest,
+    reason: str | None,
+    by: str,
+    at: datetime,
+    before: Figures | None = None,
+    max_drop: float = MAX_DROP,
+) -> Forced | None:
     """Return when the bundle may be published; who took it upon themselves when its figures speak against it.
 
     Raises:
         PublishRefused: they do, and there is no `reason` to publish it all the same.
     """
     refusal = refusal_of(comparison_of(manifest.metrics))
+    refusal = refusal or drop_of(figures_of(manifest.metrics), before, max_drop)
     if refusal is None:
         return None
     if not reason:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-from app.artifact.models import Forced, PublishedModel
+from app.artifact.models import Figures, Forced, PublishedModel
 from app.artifact.redis_keys import Keys
 from app.errors import PublishRefused
 from offline.dataset.progress import Progress, silent
@@ -16,7 +16,7 @@ from offline.publishing import versions
 from offline.publishing.compare import differing_items, differing_users
 from offline.publishing.contents import Contents, read_contents
 from offline.publishing.erasures import forget_vectors
-from offline.publishing.gate import pass_gate, warning_of
+from offline.publishing.gate import MAX_DROP, figures_of, pass_gate, warning_of
 from offline.publishing.item_seeds import ItemSeeds
 from offline.publishing.place import Place, PlaceRecord
 from offline.publishing.user_seeds import UserSeed, UserSeeds, UserWriter
@@ -52,6 +52,7 @@ def publish(
     user_ttl_s: int = 365 * DAY_S,
     force: str | None = None,
     by: str = "",
+    max_drop: float = MAX_DROP,
     at_once: int = AT_ONCE,
     now: datetime | None = None,
     progress: Progress | None = None,
@@ -70,6 +71,7 @@ def publish(
         user_ttl_s: seconds that users' keys live; 0 for ever.
         force: why to publish a bundle whose figures speak against it.
         by: who does.
+        max_drop: share by which its first metric may be less than that of the version served now.
         at_once: users or items in one exchange.
         now: when it is published.
         progress: told how far it is.
@@ -86,11 +88,12 @@ def publish(
     tell, inform = progress or silent, say or _unsaid
     tell(0, 1, "checking the bundle")
     contents = read_contents(bundle)
-    forced = pass_gate(contents.manifest, force, by, at)
+    published = versions.read_published(client, keys)
+    before = _served_before(contents.version, versions.read_pointer(client, keys), published)
+    forced = pass_gate(contents.manifest, force, by, at, before, max_drop)
     warning = warning_of(contents.manifest)
     if warning is not None:
         inform(warning)
-    published = versions.read_published(client, keys)
     versions.refuse_same_tag(contents.version, [*published, *versions.unfinished(client, keys)])
     record = PlaceRecord(client, keys, contents.version, contents.digest(), at)
     run = _Run(contents, client, keys, keep_events, user_ttl_s, at_once, tell)
@@ -207,7 +210,14 @@ def _model(contents: Contents, before: PublishedModel | None, forced: Forced | N
         dim=manifest.shapes.dim,
         cut=manifest.cut,
         forced=forced,
+        figures=figures_of(manifest.metrics),
     )
+
+
+def _served_before(version: str, pointer: str | None, published: dict[str, PublishedModel | None]) -> Figures | None:
+    """The figures of the version that the pointer names, when it is another one."""
+    model = None if pointer in (None, version) else published.get(str(pointer))
+    return None if model is None else model.figures
 
 
 def _remove_older(client: redis.Redis, keys: Keys, kept: set[str | None], at: datetime) -> tuple[list[str], int]:

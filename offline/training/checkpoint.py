@@ -1,7 +1,6 @@
 """Checkpoints: weights and optimiser state as safetensors, the rest as JSON; written beside, then renamed."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from app.errors import RunFolderError
+from offline.dataset.folder import whole_file
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 BEST_FILE = "best.safetensors"
@@ -39,6 +39,15 @@ def fits(path: Path, network: nn.Module) -> bool:
     tensors, _ = _load(path)
     state = network.state_dict()
     return {name: value.shape for name, value in tensors.items()} == {n: value.shape for n, value in state.items()}
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """What `save_weights` wrote, by parameter, on the CPU.
+
+    Raises:
+        RunFolderError: the file is unreadable.
+    """
+    return _load(path)[0]
 
 
 def save_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
@@ -77,9 +86,8 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, beside, metadata=metadata)
-    beside.replace(path)
+    with whole_file(path) as beside:
+        save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, beside, metadata=metadata)
 
 
 def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -90,4 +98,6 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = file.metadata() or {}
         return load_file(path), metadata
     except (OSError, SafetensorError) as error:
-        raise RunFolderError(f"{path}: cannot be read ({error}); delete it to train from the start") from error
+        raise RunFolderError(
+            f"{path}: cannot be read ({error}); delete {path.parent} to train from the start"
+        ) from error

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from app.errors import RunFolderError
 from model.network import Network
 from offline.dataset.progress import Progress
 from offline.graph.build import build_graph, item_graph, read_graph
-from offline.training.checkpoint import BEST_FILE, fits
+from offline.training.checkpoint import BEST_FILE, fits, load_weights
 from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
 from offline.training.train import train
@@ -67,7 +68,7 @@ def refit(
         device=device,
         parts=PARTS,
         exactly=best,
-        begin_with=begin_with,
+        begin=None if begin_with is None else partial(load_weights, begin_with),
         progress=training,
     )
 

@@ -18,6 +18,7 @@ from model.item_tower import ItemGraph
 from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
 from model.query_tower import QueryTower
+from offline.dataset.folder import whole_file
 from offline.dataset.split import META_FILE
 from offline.graph.build import read_events
 from offline.training.batches import Batch, SetBatch, count_ordered, count_unordered, ordered_batches, unordered_batches
@@ -52,8 +53,8 @@ def train(
     budget_s: float | None = None,
     parts: Sequence[str] = ("train",),
     exactly: int | None = None,
-    begin_with: Path | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
+    begin: Callable[[Network], None] | None = None,
 ) -> Trained:
     """Train until the epochs are done, validation stops improving, or the budget is spent.
 
@@ -69,8 +70,8 @@ def train(
         budget_s: seconds of this call.
         parts: whose events are learned.
         exactly: so many epochs of the schedule, the last of which is taken; nobody validates.
-        begin_with: weights of the same network to begin with.
         progress: told of every step.
+        begin: puts weights into the fresh network where there is no checkpoint.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not a number.
@@ -89,7 +90,7 @@ def train(
     validation = None if exactly else load_validation(split, settings.validation_users, settings.seed)
     run = _Run(histories, known_items(events, graph.items), graph, settings, device, validation, exactly, progress)
     out.mkdir(parents=True, exist_ok=True)
-    run.start(out / CHECKPOINT_FILE, begin_with)
+    run.start(out / CHECKPOINT_FILE, begin)
     while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
         loss = run.epoch(clock)
         better = run.validate(loss, clock)
@@ -106,7 +107,8 @@ def train(
         "epochs": run.state.history,
         "parts": list(parts),
     }
-    (out / HISTORY_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with whole_file(out / HISTORY_FILE) as beside:
+        beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Trained(run.network, run.graph, run.known, settings, record)
 
 
@@ -174,8 +176,8 @@ class _Run:
         """What validation measures; without anybody to validate on, the loss."""
         return self._validation.metric if self._validation else "negative loss"
 
-    def start(self, checkpoint: Path, weights: Path | None = None) -> None:
-        """Go on from the checkpoint, else begin with the weights.
+    def start(self, checkpoint: Path, begin: Callable[[Network], None] | None) -> None:
+        """Go on from the checkpoint, else with the weights that `begin` puts in.
 
         Without either, begin anew: id embeddings are random, longer the more an item occurs, and without an order
         lie beside the spectral factors of the log.
@@ -184,14 +186,13 @@ class _Run:
             self.state = _State(**load_checkpoint(checkpoint, self.network, self.optimizer))
             self._earlier_s = self.state.seconds
             return
-        if weights:
-            load_weights(weights, self.network)
-            return
         settings, ids = self._settings, self.network.items.ids
         lengths = self._frequency.clamp(min=0.5) ** settings.id_length_power
         with torch.no_grad():
             ids.mul_((settings.id_length * lengths / lengths[1:].mean())[:, None])
-            if settings.spectral:
+            if begin is not None:  # spectral factors of this log would be in other axes than the weights
+                begin(self.network)
+            elif settings.spectral:
                 spectral = spectral_items(self._histories, len(ids), settings.dim, settings.seed)
                 ids.add_(torch.from_numpy(spectral).to(ids.device))
 
@@ -225,14 +226,26 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = _loss(self.network, self.graph, self.known, self._frequency, batch.to(self.known.device), settings)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is {loss.item()} at step {state.step}: lower --learning-rate ({rate:.2g})")
+        self._refuse_unless_finite("loss", loss)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
+        # Looked at before the step: weights that are no numbers would go into the checkpoint of the epoch.
+        self._refuse_unless_finite(
+            "gradient", torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
+        )
         self.optimizer.step()
         state.step += 1
         return loss.item()
+
+    def _refuse_unless_finite(self, what: str, value: Tensor) -> None:
+        if torch.isfinite(value):
+            return
+        lower = self._settings.learning_rate / 4
+        raise TrainingError(
+            f"expected a number as the {what}, came {value.item()} at step {self.state.step + 1} (epoch "
+            f"{self.state.epoch + 1}): run again with --learning-rate {lower:.1g} (it was "
+            f"{self._settings.learning_rate:.1g}); no checkpoint holds that step"
+        )
 
     def validate(self, loss: float, clock: _Budget) -> bool:
         """Measure the epoch, write it into the history; whether it is the best so far."""

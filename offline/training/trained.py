@@ -13,7 +13,7 @@ from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.network import Network, NetworkShape
 from offline.graph.build import read_events
-from offline.training.checkpoint import BEST_FILE, load_weights, save_weights
+from offline.training.checkpoint import BEST_FILE, load_weights, read_weights, save_weights
 from offline.training.settings import TrainSettings
 
 HISTORY_FILE = "history.json"
@@ -36,6 +36,17 @@ def known_items(events: pl.DataFrame, items: int) -> Tensor:
     known[torch.from_numpy(events["item"].to_numpy().astype("int64"))] = True
     known[0] = False
     return known
+
+
+def load_best_weights(folder: Path) -> dict[str, Tensor]:
+    """The best weights of the finished training in `folder`, by parameter, on the CPU.
+
+    Raises:
+        RunFolderError: training has not finished there.
+    """
+    if not (folder / HISTORY_FILE).is_file():
+        raise RunFolderError(f"{folder}: expected a finished training with {HISTORY_FILE}, found none: train first")
+    return read_weights(folder / BEST_FILE)
 
 
 def load_trained(split: Path, graph: ItemGraph, folder: Path) -> Trained:

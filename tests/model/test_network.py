@@ -7,6 +7,7 @@ import torch
 from model.item_tower import ItemGraph
 from model.losses import Targets, softmax_cross_entropy
 from model.network import Network, NetworkShape
+from model.sparse import SparseMatrix
 
 
 @torch.no_grad()
@@ -51,6 +52,29 @@ def test_ids_are_dropped_in_training_only(network: Network, graph: ItemGraph) ->
         assert not torch.allclose(*drawn)
 
 
+@torch.no_grad()
+def test_an_item_dropped_in_training_is_one_that_nobody_has_touched(network: Network, graph: ItemGraph) -> None:
+    network.items.id_dropout = 1.0
+    everybody = torch.ones(graph.items, dtype=torch.bool)
+    untouched = replace(graph, item_items=_emptied(graph.item_items))
+    untouched = replace(
+        untouched, behaviours={name: (users, _emptied(items)) for name, (users, items) in graph.behaviours.items()}
+    )
+    dropped = network.train().items(graph, everybody)
+    torch.testing.assert_close(dropped, network.eval().items(untouched, ~everybody))
+
+
+@torch.no_grad()
+def test_an_item_never_seen_is_as_long_as_the_others_on_average(network: Network, graph: ItemGraph) -> None:
+    known = torch.ones(graph.items, dtype=torch.bool)
+    known[[0, 4]] = False
+    _, lengths = network.item_vectors(graph, known)
+    torch.testing.assert_close(lengths[4], lengths[known].mean())
+    _, lengths = network.item_vectors(graph, torch.zeros_like(known))
+    assert (lengths > 0).all()
+    assert lengths[1:].std() > 0  # where nobody was ever seen, there is no such average
+
+
 def test_the_gradient_reaches_every_parameter(network: Network, graph: ItemGraph) -> None:
     known = torch.ones(graph.items, dtype=torch.bool)
     known[8] = False
@@ -86,6 +110,12 @@ def test_edges_change_what_an_item_is(network: Network, graph: ItemGraph) -> Non
     neighbours = graph.item_items.matrix.to_dense()[:, 3] > 0
     assert moved[3]
     assert moved[neighbours].all()
+
+
+def _emptied(matrix: SparseMatrix | None) -> SparseMatrix:
+    assert matrix is not None
+    none = torch.zeros(0, dtype=torch.int64)
+    return SparseMatrix.of(none, none, torch.zeros(0), tuple(matrix.matrix.shape))
 
 
 def _shape(network: Network) -> NetworkShape:

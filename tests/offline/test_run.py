@@ -80,6 +80,8 @@ def test_wrong_data_is_one_line_and_no_traceback(tmp_path: Path) -> None:
         "synthesize",
         "publish",
         "collect",
+        "schedule",
+        "cold-items",
     ],
 )
 def test_every_command_has_help(command: str) -> None:

@@ -1,0 +1,181 @@
+"""Cold items: how well items withheld from training are found, placed by text and attributes alone."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from app.artifact.bundle_store import resolve
+from app.artifact.manifest import read_manifest
+from app.artifact.user_state import read_user_states
+from app.engine.recommend import recommend
+from app.engine.requests import ALL_STAGES, RequestBatch, pad_rows
+from app.engine.snapshot import Snapshot, load_snapshot
+from app.errors import DatasetError, InputError
+from offline.dataset.progress import Progress, silent
+from offline.dataset.withhold import WITHHELD_FILE
+from offline.evaluation.baselines import popularity
+from offline.evaluation.evaluate import ranked
+from offline.evaluation.intervals import mean_interval
+from offline.evaluation.metrics import DEPTH, Metric, table_of
+from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
+from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
+
+NOTE = (
+    "histories keep the events on withheld items, as the service would: it knows such an event at once, and reads the "
+    "item's vector, which its content has placed"
+)
+
+_METRICS = [Metric("hr", 10), Metric("ndcg", 10)]
+_BATCH = 256
+
+
+def cold_items(
+    bundle: Path,
+    whole: Path,
+    withheld: Path,
+    *,
+    beside: Path | None = None,
+    part: str = "test",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score a bundle on those targets of a part that are withheld items, against the whole catalogue.
+
+    Returns a JSON document: `how`, `items` withheld, `targets` scored, `hr@10` with `ci95` (bootstrap over users),
+    `ndcg@10`, `ranked_among_cold_hr@10` when only withheld items are ranked, `seen_in_training_hr@10` of `beside`
+    (null without) and `popularity_hr@10` of the same targets, and `notes`. The first mask of the split is used.
+
+    Args:
+        bundle: trained on `withheld`.
+        whole: the split before items were withheld.
+        withheld: the same without them, from `offline.dataset.withhold`.
+        beside: a bundle trained on `whole`.
+        part: valid or test.
+        seed: of the resamples.
+        progress: told how far it is.
+
+    Raises:
+        BundleError: a bundle cannot be served.
+        DatasetError: no target of that part is a withheld item.
+        InputError: `beside` was trained on something else.
+        RunFolderError: a folder is no such split.
+    """
+    tell = progress or silent
+    meta = read_meta(withheld)
+    mask = meta["mask"][0]
+    cold = pl.read_parquet(withheld / WITHHELD_FILE).get_column("item").to_numpy()
+    cases = _on(load_cases(whole, part), cold)
+    item_ids = pl.read_parquet(whole / "items.parquet").sort("row")["item_id"].to_list()
+    if beside is not None:
+        _refuse_other(beside, meta)
+    ours = _Scored.of(bundle, cases, item_ids)
+    values = table_of(_METRICS, ours.ranked(mask, tell), ours.targets)
+    among = table_of(_METRICS, ours.ranked_among(mask, cold, tell), ours.targets)
+    seen = None
+    if beside is not None:
+        trained = _Scored.of(beside, cases, item_ids)
+        seen = float(table_of(_METRICS, trained.ranked(mask, tell), trained.targets)[:, 0].mean())
+    popular = table_of(_METRICS, popularity(withheld, cases, [mask], DEPTH)[mask], cases.targets)
+    return {
+        "how": meta["withheld"]["how"],
+        "share": meta["withheld"]["share"],
+        "items": len(cold),
+        "users": len(cases),
+        "targets": len(cases.targets.rows),
+        "hr@10": float(values[:, 0].mean()),
+        "ci95": list(mean_interval(values[:, 0], np.random.default_rng(seed))),
+        "ndcg@10": float(values[:, 1].mean()),
+        "ranked_among_cold_hr@10": float(among[:, 0].mean()),
+        "seen_in_training_hr@10": seen,
+        "popularity_hr@10": float(popular[:, 0].mean()),
+        "mask": mask,
+        "notes": [NOTE],
+    }
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A bundle, and the cases as its requests."""
+
+    snapshot: Snapshot
+    cases: Cases
+    rows: NDArray[np.int32]  # the bundle's row of every row of the split
+    requests: RequestBatch
+
+    @classmethod
+    def of(cls, bundle: Path, cases: Cases, item_ids: list[str]) -> "_Scored":
+        snapshot = load_snapshot(bundle, threads=0)
+        rows = bundle_rows(item_ids, snapshot.items)
+        states = read_user_states(snapshot.folder)
+        requests, _ = batch_of_cases(cases, rows, states, snapshot.manifest.shapes.window)
+        return cls(snapshot, cases, rows, requests)
+
+    @property
+    def targets(self) -> RowLists:
+        return mapped(self.cases.targets, self.rows)
+
+    def ranked(self, mask: str, tell: Progress) -> NDArray[np.int64]:
+        """`[n, DEPTH]`, over the whole catalogue."""
+        return ranked(self.snapshot, self.requests, mapped(self.cases.mask(mask), self.rows), ALL_STAGES, tell)
+
+    def ranked_among(self, mask: str, cold: NDArray[np.integer], tell: Progress) -> NDArray[np.int64]:
+        """`[n, DEPTH]`, over the rows `cold` of the split alone."""
+        hidden = mapped(self.cases.mask(mask), self.rows)
+        allowed = np.zeros(self.snapshot.manifest.shapes.rows, dtype=np.bool_)
+        allowed[self.rows[cold]] = True
+        allowed[0] = False
+        found = []
+        for start in range(0, len(self.requests), _BATCH):
+            tell(start, len(self.requests), "ranking withheld items")
+            lines = np.arange(start, min(start + _BATCH, len(self.requests)))
+            excluded = pad_rows([hidden.of(line).astype(np.int64) for line in lines.tolist()])
+            batch = replace(self.requests.take(lines), exclude_rows=excluded)
+            found.append(recommend(self.snapshot, batch, DEPTH, ALL_STAGES, allowed[None]).rows)
+        tell(len(self.requests), len(self.requests), "ranking withheld items")
+        return np.concatenate(found)
+
+
+def _on(cases: Cases, rows: NDArray[np.integer]) -> Cases:
+    """The cases with a target among `rows`, and those targets alone.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    kept = np.isin(cases.targets.rows, rows)
+    counts = np.bincount(cases.targets.lines()[kept], minlength=len(cases))
+    lines = np.flatnonzero(counts)
+    if not len(lines):
+        raise DatasetError(
+            f"expected targets of the {cases.part} part among the {len(rows)} withheld items, found none: raise --share"
+        )
+    in_history = np.isin(cases.history.lines(), lines)
+    lengths = cases.history.lengths()[lines]
+    return replace(
+        cases,
+        user_ids=[cases.user_ids[line] for line in lines],
+        now=cases.now[lines],
+        history=RowLists(_offsets(lengths), cases.history.rows[in_history]),
+        history_types=cases.history_types[in_history],
+        history_times=cases.history_times[in_history],
+        context=cases.context[lines],
+        targets=RowLists(_offsets(counts[lines]), cases.targets.rows[kept]),
+    )
+
+
+def _offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _refuse_other(beside: Path, meta: dict[str, Any]) -> None:
+    manifest = read_manifest(resolve(beside))
+    found = (manifest.data_fingerprint, manifest.split, manifest.seed)
+    wanted = (meta["fingerprint"], meta["how"], int(meta["seed"]))
+    if found != wanted:
+        raise InputError(
+            f"expected --beside trained on the same data, split and seed {wanted}, found {found}: make one with "
+            "`aisle-offline run` and the same --split and --seed"
+        )

@@ -1,0 +1,32 @@
+"""`aisle-offline schedule`: wires the schedule to the clock, the signals and the outputs."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from offline.scheduling.loop import Timing, run_schedule
+from offline.scheduling.plan import Outcome, Plan, Wishes
+from offline.scheduling.round_process import play_in_process
+
+
+def schedule(wishes: Wishes, timing: Timing) -> bool:
+    """Play rounds until SIGTERM or SIGINT; whether none failed.
+
+    Raises:
+        RunFolderError: another schedule is at work in the folder, or it holds something else.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+
+    def play(plan: Plan, collected: Callable[[], None]) -> Outcome:
+        return play_in_process(plan, wishes, collected, stop)
+
+    return run_schedule(wishes, timing, play, clock=time.time, wait=stop.wait, write=_write)
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

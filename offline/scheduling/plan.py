@@ -1,0 +1,65 @@
+"""What a schedule is asked for, what one round is to do, and what came of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.stores.redis_link import RedisAddress
+
+STOPPED = "stopped; the round goes on when the schedule is started again"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What every round does."""
+
+    address: RedisAddress
+    prefix: str
+    logs: Path  # the data set that grows
+    out: Path  # the rounds' folders, and the store of bundles
+    base: Path | None = None
+    items: str | None = None
+    split: str = "last"
+    seed: int = 0
+    device: str = "auto"
+    budget_s: float | None = None
+    overrides: dict[str, Any] | None = None  # of `TrainSettings`
+    warm_epochs: int | None = None
+    weight_bits: int = 8
+    max_bad_share: float = 0.05
+    max_drop: float = 0.05
+    keep: int = 3  # round folders
+    keep_events: int = 100
+    user_ttl_s: int = 0
+
+    @property
+    def bundles(self) -> Path:
+        """The store of bundles that the service is started with."""
+        return self.out / "bundle"
+
+    def round_folder(self, number: int) -> Path:
+        """Where a round works."""
+        return self.out / f"{number:06d}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One round."""
+
+    number: int
+    is_collected: bool  # by an earlier attempt
+    warm_from: int | None  # the round whose weights training begins with
+    trained_on: str | None  # the data of the last published round
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a round."""
+
+    status: str  # published, skipped, failed or stopped
+    reason: str | None = None  # of all but published
+    is_afresh: bool = False  # a failure that going on in the same folder would repeat
+    is_collected: bool = False
+    version: str | None = None
+    data: str | None = None  # what it was trained on
+    told: dict[str, Any] = field(default_factory=dict)  # for the line: what was collected, how training began, figures

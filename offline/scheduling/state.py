@@ -1,0 +1,61 @@
+"""What a schedule remembers between rounds: a small JSON file, so that a restart knows when the next one is due."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from app.errors import RunFolderError
+from offline.dataset.folder import whole_file
+
+STATE_FILE = "schedule.json"
+
+
+@dataclass(frozen=True)
+class OpenRound:
+    """A round that was begun and is not over: it goes on in its folder."""
+
+    number: int
+    is_collected: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """As of the end of the last round, or of its last step."""
+
+    next_number: int = 1
+    due_at: float = 0.0  # unix seconds
+    published: int = 0  # rounds, in all
+    skipped: int = 0
+    failed: int = 0
+    failed_in_row: int = 0
+    since_cold: int = 0  # rounds published since the last one that began cold, with it
+    is_cold_next: bool = False
+    open: OpenRound | None = None
+    last_number: int | None = None  # the round that was published last
+    last_version: str | None = None
+    last_data: str | None = None  # what it was trained on
+
+
+def read_state(folder: Path) -> State:
+    """The state in `folder`; a fresh one where there is none.
+
+    Raises:
+        RunFolderError: the file is not ours.
+    """
+    path = folder / STATE_FILE
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        opened = found.pop("open")
+        return State(**found, open=None if opened is None else OpenRound(**opened))
+    except FileNotFoundError:
+        return State()
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RunFolderError(
+            f"{path}: expected the state of a schedule, found something else ({error}): delete it to begin anew"
+        ) from error
+
+
+def write_state(folder: Path, state: State) -> None:
+    """Write it whole."""
+    with whole_file(folder / STATE_FILE) as beside:
+        beside.write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,87 @@
+"""`aisle-offline` in processes that are quick to start: forked from one that has imported what the job needs."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+WITHIN_S = 120
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["offline.job", "offline.display", "offline.cli", "torch.onnx", "onnxscript"])
+
+
+class JobProcess:
+    """One command; what it writes to either output comes in `lines`.
+
+    Args:
+        words: of the command line.
+        largest_file: bytes that a file may have, as on a disk that is full.
+    """
+
+    def __init__(self, *words: str | Path, largest_file: int | None = None) -> None:
+        reader, writer = _context.Pipe(duplex=False)
+        self._process = _context.Process(target=_run, args=(list(map(str, words)), writer, largest_file))
+        self._process.start()
+        writer.close()
+        self._output = os.fdopen(os.dup(reader.fileno()), encoding="utf-8", errors="replace")
+        reader.close()
+
+    def lines(self) -> Iterator[str]:
+        """As they come; ends with the process."""
+        for line in self._output:  # noqa: UP028 - `yield from` would close it with the generator
+            yield line
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+        self._process.kill()
+        self.wait()
+
+    def send(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(int(self._process.pid or 0), number)
+
+    def wait(self) -> int:
+        """The exit code; minus the signal that ended it."""
+        self._process.join(WITHIN_S)
+        code = self._process.exitcode
+        assert code is not None, "it never ended"
+        return code
+
+
+def job(*words: str | Path, **options: Any) -> tuple[int, list[str]]:
+    """Exit code and lines of a command."""
+    process = JobProcess(*words, **options)
+    lines = [line.rstrip("\n") for line in process.lines()]
+    return process.wait(), lines
+
+
+def kill_when(begins: str, *words: str | Path) -> None:
+    """Start a command, and kill it as soon as a line begins so."""
+    process = JobProcess(*words)
+    deadline = time.monotonic() + WITHIN_S
+    for line in process.lines():
+        if line.startswith(begins):
+            break
+        assert time.monotonic() < deadline
+    else:
+        raise AssertionError(f"no line began with {begins!r}")
+    process.kill()
+
+
+def _run(words: list[str], writer: Connection, largest_file: int | None) -> None:
+    os.dup2(writer.fileno(), 1)
+    os.dup2(writer.fileno(), 2)
+    sys.argv = ["aisle-offline", *words]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as a process of a shell has it
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    from offline.cli import cli
+
+    cli()
