@@ -102,7 +102,7 @@ def degrees(name: str, title: str, of: str, histogram: NDArray[np.int64], captio
         # Room on both sides of every point, also where all are one.
         axes.set_xlim(histogram[:, 0].min() / 1.6, histogram[:, 0].max() * 1.6)
         axes.set_ylim(histogram[:, 1].min() / 1.6, histogram[:, 1].max() * 1.6)
-        axes.set_xlabel(f"events of one of the {of}")
+        axes.set_xlabel(f"events per {of.removesuffix('s')}")
         axes.set_ylabel(of)
         total, events = histogram[:, 1].sum(), (histogram[:, 0] * histogram[:, 1]).sum()
         said = f"{total} {of} with {events / total:.1f} events on average, at most {histogram[-1, 0]}."

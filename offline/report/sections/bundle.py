@@ -72,11 +72,7 @@ def cold_items(facts: RunFacts) -> Section:
     title = "Cold items"
     found: Document = facts.document.get("cold_items") or {}
     if not found:
-        return Section(
-            "cold-items",
-            title,
-            ["No items were withheld from training; the slice of cold items above is what there is."],
-        )
+        return Section("cold-items", title, ["No items were withheld from training to measure this."])
     rows = [
         Row(["withheld items", count(found.get("items"))]),
         Row(["targets on them", count(found.get("targets"))]),

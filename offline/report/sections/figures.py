@@ -87,7 +87,8 @@ def slices(facts: RunFacts) -> Section:
         title,
         [
             "Head items make the first 20 % of the events before the cut, tail items the last 20 %, cold items have "
-            "none. A slice of targets scores those targets alone, among users who have one.",
+            "none. A slice of targets scores those targets alone, among users who have one; hidden ones can never be "
+            "found.",
         ],
         blocks,
     )
@@ -172,7 +173,7 @@ def _slice_table(parts: Sequence[Document], metric: str, report: Document) -> Ta
     for part in parts:
         theirs = [part.get("baselines", {}).get(name, {}) for name in baselines]
         lead: Document = next((them["lift"][metric] for them in theirs if metric in them.get("lift", {})), {})
-        hidden = " (hidden, so never found)" if _is_hidden(part, report["protocol"]) else ""
+        hidden = " (hidden)" if _is_hidden(part, report["protocol"]) else ""
         rows.append(
             Row(
                 [

@@ -26,7 +26,7 @@ def learning(facts: RunFacts) -> Section:
         best = max(epochs, key=lambda epoch: float(epoch["value"]))
         told.append(
             f"The {what} was best in epoch {best['epoch']} of {len(epochs)}: validation {metric} "
-            f"{number(best['value'])}."
+            f"{figure(best['value'])}."
         )
         plot = curves(
             f"curve-{what.replace(' ', '-')}",
