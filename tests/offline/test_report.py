@@ -125,6 +125,9 @@ def whole(evaluated: Path, tmp_path: Path) -> Path:
         "epochs": [{"epoch": 1, "loss": 1.0, "value": 0.1}, {"epoch": 2, "loss": 0.9, "value": 0.2}],
     }
     (path / "rank" / "history.json").write_text(json.dumps(curve))
+    (path / "refit" / "train").mkdir(parents=True)
+    blind = {"metric": "negative loss", "epochs": [{"epoch": 1, "loss": 1.0, "value": -1.0}]}
+    (path / "refit" / "train" / "history.json").write_text(json.dumps(blind))
     return path
 
 
@@ -173,7 +176,8 @@ def test_every_section_shows_its_figures(whole: Path) -> None:
     assert "missing" in data
     edges = json.loads((whole / "graph" / "graph.json").read_text())["edges"]
     assert all(f"{number:,}" in section(page, "graph") for number in edges.values())
-    assert section(page, "learning").count("<svg") == 2
+    assert section(page, "learning").count("<svg") == 3
+    assert "The refitted network was trained without validation (epochs: 1)." in section(page, "learning")
     assert "412.3" in section(page, "candidates")
     assert all(part["slice"] in section(page, "slices") for part in document["slices"]["seen"])
     assert "0.8123" in section(page, "behaviours")
@@ -219,6 +223,28 @@ def test_what_a_run_lacks_is_said_in_one_line(evaluated: Path, tmp_path: Path) -
     for anchor in ("data", "graph", "learning", "slices", "exposure"):
         assert "<table" not in section(page, anchor)
         assert "<p>" in section(page, anchor)
+
+
+def test_a_search_that_is_judged_by_queries_has_its_page(evaluated: Path, tmp_path: Path) -> None:
+    shutil.copytree(evaluated, tmp_path / "run")
+    path = tmp_path / "run" / "report.json"
+    document = json.loads(path.read_text())
+    lift = {"difference": 0.1, "ci95": [0.05, 0.15]}
+    report = {
+        "protocol": "none",
+        "n": 321,
+        "targets": 900,
+        "metrics": {"ndcg@10": 0.5},
+        "ci95": {"ndcg@10": [0.4, 0.6]},
+    }
+    document["dataset"]["task"] = "graded_search"
+    document |= {"reports": [report | {"lift_over_tf_idf": {"ndcg@10": lift}}], "slices": {}, "notes": []}
+    document["baselines"] = {"tf_idf": {"none": {"ndcg@10": 0.4, "ci95": {"ndcg@10": [0.3, 0.5]}}}}
+    path.write_text(json.dumps(document))
+    page = page_of(tmp_path / "run")
+    assert "321 test queries with 900 targets; nothing is hidden" in page
+    assert "It beats tf-idf: ndcg@10 0.5000" in page
+    assert "popularity" not in section(page.replace(" look-closer", "").replace(" publish", ""), "figures")
 
 
 def test_there_is_no_page_of_what_was_not_evaluated(

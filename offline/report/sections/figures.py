@@ -8,7 +8,7 @@ from offline.report.blocks import Gallery, Row, Section, Table, numbers, words
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, figure, interval, share, signed
 from offline.report.plots import Whisker, grouped, whiskers
-from offline.report.verdict import NAMES
+from offline.report.verdict import NAMES, scored_ones
 
 Document = dict[str, Any]
 
@@ -73,6 +73,8 @@ def slices(facts: RunFacts) -> Section:
             for part in sliced[mask]
             if not _is_hidden(part, mask)
         }
+        if not groups:
+            continue
         plot = grouped(
             f"slices-{mask}",
             f"{metric} by slice, {_protocol(report)}",
@@ -143,9 +145,9 @@ def _comparison(document: Document, report: Document) -> Table:
             )
     unknown = report.get("targets_on_unknown_items", 0)
     lost = f", {count(unknown)} of them on items that nobody could know" if unknown else ""
-    caption = f"{count(report['n'])} test users with {count(report['targets'])} targets{lost}; {_protocol(report)}"
+    caption = f"{count(report.get('n'))} test {scored_ones(document)} with {count(report.get('targets'))} targets{lost}"
     heads = words("metric", "ranking") + numbers("value", "95 % interval", "bundle leads by", "95 % interval")
-    return Table(caption, heads, rows)
+    return Table(f"{caption}; {_protocol(report)}", heads, rows)
 
 
 def _further(document: Document, report: Document) -> Table:
