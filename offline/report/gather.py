@@ -18,7 +18,7 @@ from offline.training.trained import HISTORY_FILE
 
 Document = dict[str, Any]
 
-TRAINED = {"train": "network", "refit": "refitted network", "rank": "ranker"}
+TRAINED = {"train": "network", "refit": "refitted network", "refit/train": "refitted network", "rank": "ranker"}
 """Folders of a run that may hold a learning curve, and what was trained there."""
 
 
@@ -57,7 +57,7 @@ def gather(folder: RunFolder) -> RunFacts:
     document = _read(folder.report)
     if document is None:
         raise RunFolderError(f"{folder.path}: expected an evaluated run with {folder.report.name}, found none: run it")
-    curves = {what: _read(folder.path / below / HISTORY_FILE) for below, what in TRAINED.items()}
+    curves = [(what, _read(folder.path / below / HISTORY_FILE)) for below, what in TRAINED.items()]
     return RunFacts(
         path=folder.path,
         document=document,
@@ -65,7 +65,7 @@ def gather(folder: RunFolder) -> RunFacts:
         summary=_read(folder.ingested / SUMMARY_FILE),
         split=_read(folder.split / META_FILE),
         graph=_read(folder.graph / GRAPH_FILE),
-        curves={what: history for what, history in curves.items() if history is not None},
+        curves={what: history for what, history in curves if history is not None},
         manifest=_manifest(folder.bundles),
         distributions=distributions_of(folder.ingested),
     )

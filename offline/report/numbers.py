@@ -27,7 +27,7 @@ def figure(value: Any) -> str:
 
 def signed(value: Any) -> str:
     """A difference of metrics."""
-    return f"{value:+.4f}".replace("-", "−") if is_number(value) else NONE
+    return f"{value:+.4f}" if is_number(value) else NONE
 
 
 def interval(ends: Sequence[Any] | None, *, plus: bool = False) -> str:

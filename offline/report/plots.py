@@ -102,7 +102,7 @@ def degrees(name: str, title: str, of: str, histogram: NDArray[np.int64], captio
         # Room on both sides of every point, also where all are one.
         axes.set_xlim(histogram[:, 0].min() / 1.6, histogram[:, 0].max() * 1.6)
         axes.set_ylim(histogram[:, 1].min() / 1.6, histogram[:, 1].max() * 1.6)
-        axes.set_xlabel(f"events of one of the {of}")
+        axes.set_xlabel(f"events per {of.removesuffix('s')}")
         axes.set_ylabel(of)
         total, events = histogram[:, 1].sum(), (histogram[:, 0] * histogram[:, 1]).sum()
         said = f"{total} {of} with {events / total:.1f} events on average, at most {histogram[-1, 0]}."
@@ -175,26 +175,19 @@ def over_time(
         return Plot(svg_of(figure, name, title, said), caption)
 
 
-def curves(name: str, title: str, epochs: Sequence[Mapping[str, Any]], metric: str, caption: str) -> Plot:
-    """Loss and validation metric by epoch, one below the other."""
-    places = [epoch["epoch"] for epoch in epochs]
-    with drawing(3.6, rows=2) as (figure, (upper, lower)):
-        for axes, key, label, number in (
-            (upper, "loss", "training loss", 1),
-            (lower, "value", f"validation {metric}", 0),
-        ):
-            known = [
-                (place, epoch[key]) for place, epoch in zip(places, epochs, strict=True) if epoch.get(key) is not None
-            ]
+def curves(name: str, title: str, epochs: Sequence[Mapping[str, Any]], metric: str | None, caption: str) -> Plot:
+    """Loss and, where there is a `metric`, its value on validation by epoch, one below the other."""
+    drawn = {"loss": "training loss"} | ({} if metric is None else {"value": f"validation {metric}"})
+    said = f"{len(epochs)} epochs"
+    with drawing(0.6 + 1.5 * len(drawn), rows=len(drawn)) as (figure, all_axes):
+        for number, (axes, (key, label)) in enumerate(zip(all_axes, drawn.items(), strict=True)):
+            known = [(epoch["epoch"], epoch[key]) for epoch in epochs if epoch.get(key) is not None]
             axes.plot(*zip(*known, strict=True), marker=_MARKERS[number], markersize=4, color=SERIES[number])
             axes.set_ylabel(label)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        lower.set_xlabel("epoch")
-        last = epochs[-1]
-        said = (
-            f"{len(epochs)} epochs; in the last one loss {last['loss']:.4g}, validation {metric} {last['value']:.4g}."
-        )
-        return Plot(svg_of(figure, name, title, said), caption)
+            said += f"; {label} {known[-1][1]:.4g} in the last"
+        all_axes[-1].set_xlabel("epoch")
+        return Plot(svg_of(figure, name, title, f"{said}."), caption)
 
 
 def reliability(name: str, title: str, bins: Mapping[str, Sequence[Mapping[str, Any]]], caption: str) -> Plot:
@@ -211,7 +204,7 @@ def reliability(name: str, title: str, bins: Mapping[str, Sequence[Mapping[str, 
                 linestyle=_LINES[number],
                 label=behaviour,
             )
-        largest = max(max(p["predicted"], p["observed"]) for points in bins.values() for p in points)
+        largest = max(max(p["predicted"], p["observed"]) for points in bins.values() for p in points) or 1.0
         axes.set(
             xlim=(0, 1.05 * largest), ylim=(0, 1.05 * largest), xlabel="predicted probability", ylabel="observed share"
         )

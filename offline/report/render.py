@@ -15,7 +15,7 @@ from offline.report.sections.bundle import cold_items, compression, making
 from offline.report.sections.data import data_quality, graph
 from offline.report.sections.figures import exposure, main_figures, slices
 from offline.report.sections.learning import behaviours, candidates, learning
-from offline.report.verdict import Decision, Verdict, Weight, verdict_of
+from offline.report.verdict import Decision, Verdict, Weight, scored_ones, verdict_of
 from offline.run_folder import RunFolder
 
 SECTIONS = (
@@ -93,7 +93,7 @@ def _told(facts: RunFacts) -> str:
     document = facts.document
     report = document["reports"][0]
     return (
-        f"Bundle {document['bundle']['version']}, measured on {count(report['n'])} users of the "
+        f"Bundle {document['bundle']['version']}, measured on {count(report.get('n'))} {scored_ones(document)} of the "
         f"{document['dataset'].get('part')} part, cut by {document['dataset'].get('how')}."
     )
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
-from cycler import cycler
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,7 +44,6 @@ _STYLE: Any = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": cycler(color=SERIES),
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.08,  # inches above and below each of several axes
 }

@@ -30,6 +30,10 @@ STILL_RISING = 0.01  # relative, in the last epoch
 MAX_ECE = 0.05
 
 
+NO_VALIDATION = "negative loss"
+"""The metric of a training that had nobody to validate on."""
+
+
 class Decision(StrEnum):
     """What to do with the bundle."""
 
@@ -92,7 +96,8 @@ def against_popularity(evidence: Evidence) -> Iterator[Finding]:
     document = evidence.document
     comparison = comparison_of(document)
     if comparison is None:
-        yield Finding(Weight.LOOK, "It was never compared with popularity: evaluate it with baselines.")
+        if not document.get("baselines"):
+            yield Finding(Weight.LOOK, "It was never compared with popularity: evaluate it with baselines.")
         return
     refusal = refusal_of(comparison)
     lift = document["reports"][0][f"lift_over_{POPULARITY}"][comparison.metric]
@@ -139,7 +144,7 @@ def scored(evidence: Evidence) -> Iterator[Finding]:
     report = _first(evidence.document)
     users, targets, unknown = (report.get(name) for name in ("n", "targets", "targets_on_unknown_items"))
     if users is not None and users < MIN_USERS:
-        yield Finding(Weight.LOOK, f"Only {count(users)} users are scored: the figures may be luck.")
+        yield Finding(Weight.LOOK, f"Only {count(users)} {scored_ones(evidence.document)} are scored: it may be luck.")
     if targets and unknown and unknown > MAX_UNKNOWN_TARGETS * targets:
         yield Finding(
             Weight.LOOK,
@@ -208,11 +213,11 @@ def rows_read(evidence: Evidence) -> Iterator[Finding]:
 
 
 def compressed(evidence: Evidence) -> Iterator[Finding]:
-    """What the chosen variant loses against the first in the table, the one in full precision."""
+    """What the chosen variant loses against the one in full precision, which comes first in the table."""
     variants = [entry for entry in evidence.compression if "variant" in entry]
     chosen = next((entry for entry in variants if entry.get("chosen")), None)
-    if chosen is not None and is_number(variants[0].get("value")) and is_number(chosen.get("value")):
-        whole, left = variants[0]["value"], chosen["value"]
+    whole, left = (None if entry is None else entry.get("value") for entry in (next(iter(variants), None), chosen))
+    if chosen is not None and chosen is not variants[0] and is_number(whole) and is_number(left):
         loss = (whole - left) / whole if whole else 0.0
         said = f"the chosen variant ({chosen['variant']}) has {chosen.get('metric')} {figure(left)}"
         if loss > MAX_COMPRESSION_LOSS:
@@ -237,7 +242,9 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
             continue
         last, best = epochs[-1]["value"], max(epoch["value"] for epoch in epochs)
         metric = history.get("metric", "the validation metric")
-        if best <= 0 and "loss" not in metric:
+        if metric == NO_VALIDATION:
+            continue
+        if best <= 0:
             yield Finding(Weight.LOOK, f"The {what} learned nothing that validation sees: {metric} stayed at 0.")
         elif len(epochs) > 1 and last == best and last - epochs[-2]["value"] > STILL_RISING * abs(last):
             yield Finding(
@@ -284,9 +291,15 @@ NAMES = {
     POPULARITY: "popularity",
     "item_knn": "item-kNN",
     "item_knn_window": "item-kNN of near events",
+    "tf_idf": "tf-idf",
     VECTOR: "the bundle without its ranker",
 }
 """What rankings are called in sentences."""
+
+
+def scored_ones(document: Document) -> str:
+    """Who or what is scored."""
+    return "queries" if document["dataset"].get("task") == "graded_search" else "users"
 
 
 def _first(document: Document) -> Document:

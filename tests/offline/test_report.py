@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -75,13 +73,14 @@ def evaluated(shop_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("evaluated") / "run"
     shutil.copytree(shop_run.run, path)
     (path / "report.json").write_text(json.dumps(evaluate(path / "bundle", path / "split")))
+    remake_report(RunFolder(path))
     return path
 
 
-@pytest.fixture
-def whole(evaluated: Path, tmp_path: Path) -> Path:
-    """The same with all that a run may hold besides, under names that mean harm."""
-    path = tmp_path / "run"
+@pytest.fixture(scope="module")
+def whole(evaluated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with all that a run may hold besides, under names that mean harm; its page is written."""
+    path = tmp_path_factory.mktemp("whole") / "run"
     shutil.copytree(evaluated, path)
     document = json.loads((path / "report.json").read_text())
     document["dataset"]["name"] = HOSTILE
@@ -125,6 +124,10 @@ def whole(evaluated: Path, tmp_path: Path) -> Path:
         "epochs": [{"epoch": 1, "loss": 1.0, "value": 0.1}, {"epoch": 2, "loss": 0.9, "value": 0.2}],
     }
     (path / "rank" / "history.json").write_text(json.dumps(curve))
+    (path / "refit" / "train").mkdir(parents=True)
+    blind = {"metric": "negative loss", "epochs": [{"epoch": 1, "loss": 1.0, "value": -1.0}]}
+    (path / "refit" / "train" / "history.json").write_text(json.dumps(blind))
+    remake_report(RunFolder(path))
     return path
 
 
@@ -139,7 +142,7 @@ def section(page: str, anchor: str) -> str:
 
 @pytest.mark.parametrize("run", ["evaluated", "whole"])
 def test_the_page_is_whole_and_needs_nothing_from_elsewhere(run: str, request: pytest.FixtureRequest) -> None:
-    page = page_of(request.getfixturevalue(run))
+    page = (request.getfixturevalue(run) / "report.html").read_text("utf-8")
     parsed = Page(page)
     assert not parsed.open
     assert len(parsed.ids) == len(set(parsed.ids))
@@ -157,7 +160,7 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(run: str, request: p
 
 
 def test_every_section_shows_its_figures(whole: Path) -> None:
-    page = page_of(whole)
+    page = (whole / "report.html").read_text("utf-8")
     document = json.loads((whole / "report.json").read_text())
     (report,) = document["reports"]
     figures = section(page, "figures")
@@ -173,7 +176,8 @@ def test_every_section_shows_its_figures(whole: Path) -> None:
     assert "missing" in data
     edges = json.loads((whole / "graph" / "graph.json").read_text())["edges"]
     assert all(f"{number:,}" in section(page, "graph") for number in edges.values())
-    assert section(page, "learning").count("<svg") == 2
+    assert section(page, "learning").count("<svg") == 3
+    assert "The refitted network was trained without validation (epochs: 1)." in section(page, "learning")
     assert "412.3" in section(page, "candidates")
     assert all(part["slice"] in section(page, "slices") for part in document["slices"]["seen"])
     assert "0.8123" in section(page, "behaviours")
@@ -187,7 +191,7 @@ def test_every_section_shows_its_figures(whole: Path) -> None:
 
 
 def test_hostile_names_stay_text(whole: Path) -> None:
-    page = page_of(whole)
+    page = (whole / "report.html").read_text("utf-8")
     assert "<script" not in page
     assert "<img" not in page
     for anchor in ("data", "learning", "candidates", "compression", "cold-items"):
@@ -196,7 +200,7 @@ def test_hostile_names_stay_text(whole: Path) -> None:
 
 
 def test_what_a_run_lacks_is_said_in_one_line(evaluated: Path, tmp_path: Path) -> None:
-    page = page_of(evaluated)
+    page = (evaluated / "report.html").read_text("utf-8")
     for anchor, said in (
         ("candidates", "has no ranker"),
         ("behaviours", "predicts no behaviours"),
@@ -221,9 +225,29 @@ def test_what_a_run_lacks_is_said_in_one_line(evaluated: Path, tmp_path: Path) -
         assert "<p>" in section(page, anchor)
 
 
-def test_there_is_no_page_of_what_was_not_evaluated(
-    tmp_path: Path, evaluated: Path, offline: Callable[..., Any]
-) -> None:
+def test_a_search_that_is_judged_by_queries_has_its_page(evaluated: Path, tmp_path: Path) -> None:
+    shutil.copytree(evaluated, tmp_path / "run")
+    path = tmp_path / "run" / "report.json"
+    document = json.loads(path.read_text())
+    lift = {"difference": 0.1, "ci95": [0.05, 0.15]}
+    report = {
+        "protocol": "none",
+        "n": 321,
+        "targets": 900,
+        "metrics": {"ndcg@10": 0.5},
+        "ci95": {"ndcg@10": [0.4, 0.6]},
+    }
+    document["dataset"]["task"] = "graded_search"
+    document |= {"reports": [report | {"lift_over_tf_idf": {"ndcg@10": lift}}], "slices": {}, "notes": []}
+    document["baselines"] = {"tf_idf": {"none": {"ndcg@10": 0.4, "ci95": {"ndcg@10": [0.3, 0.5]}}}}
+    path.write_text(json.dumps(document))
+    page = page_of(tmp_path / "run")
+    assert "321 test queries with 900 targets; nothing is hidden" in page
+    assert "It beats tf-idf: ndcg@10 0.5000" in page
+    assert "popularity" not in section(page.replace(" look-closer", "").replace(" publish", ""), "figures")
+
+
+def test_there_is_no_page_of_what_was_not_evaluated(tmp_path: Path, evaluated: Path) -> None:
     with pytest.raises(RunFolderError, match="expected an evaluated run"):
         remake_report(RunFolder(tmp_path / "nowhere"))
     assert not (tmp_path / "nowhere").exists()
@@ -231,12 +255,6 @@ def test_there_is_no_page_of_what_was_not_evaluated(
     (tmp_path / "run" / "report.json").write_text("{")
     with pytest.raises(RunFolderError, match="expected JSON"):
         remake_report(RunFolder(tmp_path / "run"))
-    refused: subprocess.CompletedProcess[str] = offline("report", "--out", tmp_path / "nowhere")
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("aisle-offline: ")
-    made = offline("report", "--out", evaluated)
-    assert made.returncode == 0, made.stderr
-    assert json.loads(made.stdout)["page"] == str(evaluated / "report.html")
 
 
 def test_distributions_are_what_loops_count(evaluated: Path) -> None:

@@ -22,7 +22,7 @@ def compression(facts: RunFacts) -> Section:
         if overlap is not None:
             told += f" Of the network's ten best items {share(overlap)} are among the bundle's ten best."
         return Section("compression", title, [told])
-    metric = next((str(entry["metric"]) for entry in variants if entry.get("metric")), "metric")
+    metric = next((str(entry["metric"]) for entry in variants if entry.get("metric")), "")
     rows = [
         Row(
             [
@@ -40,7 +40,7 @@ def compression(facts: RunFacts) -> Section:
     ]
     heads = [
         *words("variant"),
-        *numbers("size, MB", "p50, ms", "p99, ms", metric, "overlap@10 with full precision"),
+        *numbers("size, MB", "p50, ms", "p99, ms", metric or "metric", "overlap@10 with full precision"),
         *words("note"),
     ]
     plots = []
@@ -62,7 +62,11 @@ def compression(facts: RunFacts) -> Section:
     return Section(
         "compression",
         title,
-        [f"Chosen on validation: the smallest variant that loses no more {metric} than was allowed."],
+        [
+            f"Chosen on validation: the smallest variant that loses no more {metric} than was allowed."
+            if metric
+            else "Nobody was there to validate variants on, so that none was measured."
+        ],
         [Table("Variants of the bundle", heads, rows), *([Gallery(plots)] if plots else [])],
     )
 
@@ -72,25 +76,28 @@ def cold_items(facts: RunFacts) -> Section:
     title = "Cold items"
     found: Document = facts.document.get("cold_items") or {}
     if not found:
-        return Section(
-            "cold-items",
-            title,
-            ["No items were withheld from training; the slice of cold items above is what there is."],
-        )
+        return Section("cold-items", title, ["No items were withheld from training to measure this."])
     rows = [
         Row(["withheld items", count(found.get("items"))]),
         Row(["targets on them", count(found.get("targets"))]),
         Row(["HR@10 on withheld items", f"{figure(found.get('hr@10'))} ({interval(found.get('ci95'))})"], strong=True),
-        Row(["HR@10 on the same items, seen in training", figure(found.get("seen_in_training_hr@10"))]),
+        *(Row([said, figure(found[key])]) for key, said in _BESIDE.items() if is_number(found.get(key))),
     ]
     told = "Withheld items are placed by text and attributes alone, as a new item in the shop would be."
     how = f"Withheld: {found['how']}." if found.get("how") else ""
     return Section(
         "cold-items",
         title,
-        [told, *([how] if how else [])],
+        [told, *([how] if how else []), *found.get("notes", [])],
         [Table("How items are found that training did not see (95 % interval)", words("") + numbers("value"), rows)],
     )
+
+
+_BESIDE = {
+    "ranked_among_cold_hr@10": "HR@10 when only withheld items are ranked",
+    "seen_in_training_hr@10": "HR@10 of a bundle that was trained on them",
+    "popularity_hr@10": "HR@10 of popularity on them",
+}
 
 
 def making(facts: RunFacts) -> Section:

@@ -8,7 +8,7 @@ from offline.report.blocks import Gallery, Row, Section, Table, numbers, words
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, figure, interval, share, signed
 from offline.report.plots import Whisker, grouped, whiskers
-from offline.report.verdict import NAMES
+from offline.report.verdict import NAMES, scored_ones
 
 Document = dict[str, Any]
 
@@ -73,6 +73,8 @@ def slices(facts: RunFacts) -> Section:
             for part in sliced[mask]
             if not _is_hidden(part, mask)
         }
+        if not groups:
+            continue
         plot = grouped(
             f"slices-{mask}",
             f"{metric} by slice, {_protocol(report)}",
@@ -87,7 +89,8 @@ def slices(facts: RunFacts) -> Section:
         title,
         [
             "Head items make the first 20 % of the events before the cut, tail items the last 20 %, cold items have "
-            "none. A slice of targets scores those targets alone, among users who have one.",
+            "none. A slice of targets scores those targets alone, among users who have one; hidden ones can never be "
+            "found.",
         ],
         blocks,
     )
@@ -142,9 +145,9 @@ def _comparison(document: Document, report: Document) -> Table:
             )
     unknown = report.get("targets_on_unknown_items", 0)
     lost = f", {count(unknown)} of them on items that nobody could know" if unknown else ""
-    caption = f"{count(report['n'])} test users with {count(report['targets'])} targets{lost}; {_protocol(report)}"
+    caption = f"{count(report.get('n'))} test {scored_ones(document)} with {count(report.get('targets'))} targets{lost}"
     heads = words("metric", "ranking") + numbers("value", "95 % interval", "bundle leads by", "95 % interval")
-    return Table(caption, heads, rows)
+    return Table(f"{caption}; {_protocol(report)}", heads, rows)
 
 
 def _further(document: Document, report: Document) -> Table:
@@ -172,7 +175,7 @@ def _slice_table(parts: Sequence[Document], metric: str, report: Document) -> Ta
     for part in parts:
         theirs = [part.get("baselines", {}).get(name, {}) for name in baselines]
         lead: Document = next((them["lift"][metric] for them in theirs if metric in them.get("lift", {})), {})
-        hidden = " (hidden, so never found)" if _is_hidden(part, report["protocol"]) else ""
+        hidden = " (hidden)" if _is_hidden(part, report["protocol"]) else ""
         rows.append(
             Row(
                 [

@@ -6,6 +6,7 @@ from offline.report.blocks import Gallery, Row, Section, Table, numbers, words
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, figure, is_number, number, share, signed
 from offline.report.plots import curves, reliability, whiskers
+from offline.report.verdict import NO_VALIDATION
 
 Document = dict[str, Any]
 
@@ -18,21 +19,24 @@ def learning(facts: RunFacts) -> Section:
     drawn = []
     told = []
     for what, history in facts.curves.items():
-        epochs = [epoch for epoch in history.get("epochs") or [] if is_number(epoch.get("value"))]
-        metric = str(history.get("metric", "metric"))
+        epochs: list[Document] = [epoch for epoch in history.get("epochs") or [] if is_number(epoch.get("loss"))]
+        metric = None if history.get("metric") == NO_VALIDATION else str(history.get("metric", "metric"))
+        validated = [epoch for epoch in epochs if metric and is_number(epoch.get("value"))]
         if not epochs:
             told.append(f"The {what} was trained without an epoch to show.")
             continue
-        best = max(epochs, key=lambda epoch: float(epoch["value"]))
+        best = max(validated, key=lambda epoch: float(epoch["value"]), default=None)
         told.append(
-            f"The {what} was best in epoch {best['epoch']} of {len(epochs)}: validation {metric} "
-            f"{number(best['value'])}."
+            f"The {what} was trained without validation (epochs: {len(epochs)})."
+            if best is None
+            else f"The {what} was best in epoch {best['epoch']} of {len(epochs)}: validation {metric} "
+            f"{figure(best['value'])}."
         )
         plot = curves(
             f"curve-{what.replace(' ', '-')}",
             f"Learning curve of the {what}",
             epochs,
-            metric,
+            metric if validated else None,
             f"The {what}. The loss should fall; the validation metric should rise and level off. Still rising at the "
             "end: train longer. Falling while the loss falls: it memorises.",
         )
