@@ -29,7 +29,6 @@ from offline.training.checkpoint import (
 )
 from offline.training.histories import Histories, histories_of
 from offline.training.settings import TrainSettings
-from offline.training.spectral import spectral_items
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_validation, validate
 
@@ -182,8 +181,7 @@ class _Run:
     def start(self, checkpoint: Path, weights: Path | None = None) -> None:
         """Go on from the checkpoint, else begin with the weights.
 
-        Without either, begin anew: id embeddings are random, longer the more an item occurs, and without an order
-        lie beside the spectral factors of the log.
+        Without either, begin anew: id embeddings are random, and longer the more an item occurs.
         """
         if checkpoint.exists():
             self.state = _State(**load_checkpoint(checkpoint, self.network, self.optimizer))
@@ -196,9 +194,6 @@ class _Run:
         lengths = self._frequency.clamp(min=0.5) ** settings.id_length_power
         with torch.no_grad():
             ids.mul_((settings.id_length * lengths / lengths[1:].mean())[:, None])
-            if settings.spectral:
-                spectral = spectral_items(self._histories, len(ids), settings.dim, settings.seed)
-                ids.add_(torch.from_numpy(spectral).to(ids.device))
 
     def goes_on(self) -> bool:
         """Whether there are epochs left, and validation still improves."""

@@ -1,6 +1,5 @@
 """Anonymous sessions from end to end: context is read at test time, trains nothing, and may be answered again."""
 
-
 import numpy as np
 import polars as pl
 import pytest
