@@ -89,6 +89,15 @@ class ItemTower(nn.Module):
         gates |= dict.fromkeys(graph.behaviours, behaviour_gate / max(1, len(graph.behaviours)))
         self.layers = nn.ModuleList(GraphLayer(dim, gates) for _ in range(layers))
 
+    def content(self, graph: ItemGraph) -> Tensor | None:
+        """What text and attributes alone say, `[items, dim]`; None where there are none."""
+        parts = []
+        if self.text is not None and graph.text is not None:
+            parts.append(graph.text @ self.text)
+        if self.attributes is not None and graph.item_attributes is not None:
+            parts.append(self.mean(self.attributes, graph.item_attributes))
+        return torch.stack(parts).sum(dim=0) if parts else None
+
     def forward(self, graph: ItemGraph, known: Tensor) -> Tensor:
         """Item features.
 
@@ -101,10 +110,9 @@ class ItemTower(nn.Module):
         if self.training and self.id_dropout:
             kept = known & (torch.rand(len(known), device=known.device) >= self.id_dropout)
         features = torch.where(kept[:, None], self.ids, self.unseen)
-        if self.text is not None and graph.text is not None:
-            features = features + graph.text @ self.text
-        if self.attributes is not None and graph.item_attributes is not None:
-            features = features + self.mean(self.attributes, graph.item_attributes)
+        content = self.content(graph)
+        if content is not None:
+            features = features + content
         for layer in self.layers:
             messages: dict[str, Tensor] = {}
             if graph.item_items:

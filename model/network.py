@@ -29,6 +29,9 @@ class NetworkShape:
     aggregation: bool = True  # whether the weighted mean over the events takes part
     attention: bool = True  # whether the session encoder does, where there is an order
     typed: bool = True  # whether behaviours differ
+    item_dim: int | None = None  # numbers in a vector outside the network, where it was cut; `dim` otherwise
+    hidden: int | None = None  # units between `inner` and `outer` of the query tower; twice `dim` unless cut
+    feed: int | None = None  # units of the session encoder's feed-forward part; twice `dim` unless cut
 
 
 class Network(nn.Module):
@@ -36,6 +39,7 @@ class Network(nn.Module):
 
     def __init__(self, graph: ItemGraph, shape: NetworkShape) -> None:
         super().__init__()
+        self.shape = shape
         self.items = ItemTower(graph, shape.dim, shape.layers, shape.id_dropout, shape.item_gate, shape.behaviour_gate)
         self.queries = QueryTower(
             shape.dim,
@@ -49,8 +53,12 @@ class Network(nn.Module):
             aggregation=shape.aggregation,
             attention=shape.attention,
             typed=shape.typed,
+            item_dim=shape.item_dim,
+            hidden=shape.hidden,
+            feed=shape.feed,
         )
         self.norm_power = nn.Parameter(torch.tensor(0.2))
+        self.narrow = None if shape.item_dim is None else nn.Linear(shape.dim, shape.item_dim, bias=False)
 
     def item_vectors(self, graph: ItemGraph, known: Tensor) -> tuple[Tensor, Tensor]:
         """Directions and lengths of all items.
@@ -60,11 +68,25 @@ class Network(nn.Module):
             known: `[items]` bool, items seen in training.
 
         Returns:
-            Unit vectors `[items, dim]`, which stand for items in a history, and lengths `[items]`; a score is
-            `query @ (unit * length)`. The length is a learned power of the feature's norm, relative to the mean one:
-            it carries the popularity.
+            Unit vectors `[items, dim]` (`item_dim` of a cut network), which stand for items in a history, and lengths
+            `[items]`; a score is `query @ (unit * length)`. The length is a learned power of the feature's norm,
+            relative to the mean one: it carries the popularity.
         """
+        return self.narrowed(*self.wide_vectors(graph, known))
+
+    def wide_vectors(self, graph: ItemGraph, known: Tensor) -> tuple[Tensor, Tensor]:
+        """The same before any cut: unit vectors `[items, dim]` and lengths `[items]`."""
         features = self.items(graph, known)
         norms = features.norm(dim=1).clamp(min=1e-6)
         lengths = (norms / norms[1:].mean().clamp(min=1e-6)) ** self.norm_power
         return functional.normalize(features, dim=1), lengths
+
+    def narrowed(self, units: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Wide vectors as the outside sees them: unit vectors `[items, item_dim]` and lengths.
+
+        What the cut takes off a vector's length comes off the item's, so that scores are those of the cut vectors.
+        """
+        if self.narrow is None:
+            return units, lengths
+        cut = self.narrow(units)
+        return functional.normalize(cut, dim=1), lengths * cut.norm(dim=1)

@@ -30,6 +30,9 @@ class QueryTower(nn.Module):
     carry the events older than the window; then
     :math:`q = \frac{1}{T} \mathrm{unit}(g_m m + g_s s + V \sigma(W [m, s]))` with the session state `s`.
 
+    Where item vectors are stored with fewer numbers than the tower computes with, what it reads is widened at its
+    entry and the query narrowed at its exit, both by a matrix.
+
     Args:
         dim: numbers in a vector.
         heads: of the session encoder.
@@ -42,6 +45,9 @@ class QueryTower(nn.Module):
         aggregation: whether `m` takes part; without it `s` stands in.
         attention: whether `s` takes part; without it, as without an order, `m` stands in.
         typed: whether behaviours differ; else every event counts as one of the first behaviour.
+        item_dim: numbers in a stored item vector where they are fewer than `dim`.
+        hidden: units between `inner` and `outer`; twice `dim` if left out.
+        feed: units of the session encoder's feed-forward part; twice `dim` if left out.
     """
 
     def __init__(
@@ -58,6 +64,9 @@ class QueryTower(nn.Module):
         aggregation: bool = True,
         attention: bool = True,
         typed: bool = True,
+        item_dim: int | None = None,
+        hidden: int | None = None,
+        feed: int | None = None,
     ) -> None:
         super().__init__()
         self.window = window
@@ -69,15 +78,18 @@ class QueryTower(nn.Module):
         self.distance_weight = nn.Parameter(-0.05 * torch.arange(window).float() if ordered else torch.zeros(window))
         self.session: SessionEncoder | None = None
         if ordered and attention:
-            self.session = SessionEncoder(dim, heads, window, types, ages, dropout)
+            self.session = SessionEncoder(dim, heads, window, types, ages, dropout, feed)
         self.gates = nn.Parameter(torch.tensor([1.0, 1.0]))
-        self.inner = nn.Linear(2 * dim, 2 * dim)
-        self.outer = nn.Linear(2 * dim, dim, bias=False)
+        hidden = 2 * dim if hidden is None else hidden
+        self.inner = nn.Linear(2 * dim, hidden)
+        self.outer = nn.Linear(hidden, dim, bias=False)
         nn.init.zeros_(self.outer.weight)
         self.dropout = nn.Dropout(dropout)
         self.total = RowSum()
         self.unit = RowUnit()
         self.log_temperature = nn.Parameter(torch.tensor(temperature).log())
+        self.widen = None if item_dim is None else nn.Linear(item_dim, dim, bias=False)
+        self.narrow = None if item_dim is None else nn.Linear(dim, item_dim, bias=False)
 
     def merged(self, types: Tensor) -> Tensor:
         """Behaviours as the tower tells them apart."""
@@ -92,16 +104,20 @@ class QueryTower(nn.Module):
         """Query vectors.
 
         Args:
-            events: `[batch, window, dim]` item vectors, newest last, zeros for padding.
+            events: `[batch, window, item_dim]` item vectors, newest last, zeros for padding; `item_dim` is `dim`
+                unless it was cut.
             types: `[batch, window]` behaviours, 0 for padding.
             ages: `[batch, asking, window]` age buckets seen from the asking positions, which are the last ones.
-            long_vector: `[batch, dim]`.
+            long_vector: `[batch, item_dim]`.
             long_weight: `[batch, 1]`.
 
         Returns:
-            `[batch, asking, dim]`.
+            `[batch, asking, item_dim]`.
         """
         types = self.merged(types)
+        if self.widen is not None:  # all rows in one product: the long vector's alone would round otherwise alone
+            wide = self.widen(torch.cat([events, long_vector[:, None, :]], dim=1))
+            events, long_vector = wide[:, :-1], wide[:, -1]
         asking = ages.shape[1]
         length = events.shape[1]
         own = torch.arange(length - asking, length, device=events.device)
@@ -124,8 +140,9 @@ class QueryTower(nn.Module):
             first: `[batch]` where each history begins; none is empty.
 
         Returns:
-            `[batch, dim]`.
+            `[batch, item_dim]`.
         """
+        items = items if self.widen is None else self.widen(items)
         types, unknown = self.merged(types), torch.zeros_like(types)
         weights = self.event_weights(types, unknown, unknown)
         totals = functional.embedding_bag(
@@ -136,8 +153,8 @@ class QueryTower(nn.Module):
         return self.join(mean, mean)
 
     def join(self, mean: Tensor, state: Tensor) -> Tensor:
-        """Mean and session state, `[..., dim]` each -> query vectors of length `1 / temperature`."""
+        """Mean and session state, `[..., dim]` each -> query vectors of length `1 / temperature` before any cut."""
         joined = self.outer(self.dropout(torch.relu(self.inner(torch.cat([mean, state], dim=-1)))))
         query = self.gates[0] * mean + self.gates[1] * state + joined
         result: Tensor = self.unit(query) / self.log_temperature.exp()
-        return result
+        return result if self.narrow is None else self.narrow(result)

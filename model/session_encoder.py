@@ -10,7 +10,9 @@ class SessionEncoder(nn.Module):
     The bias by distance follows Raffel et al., "T5" (JMLR 2020), section 2.1, one bias a head and a distance.
     """
 
-    def __init__(self, dim: int, heads: int, window: int, types: int, ages: int, dropout: float) -> None:
+    def __init__(
+        self, dim: int, heads: int, window: int, types: int, ages: int, dropout: float, feed: int | None = None
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.type_embedding = nn.Embedding(types, dim)
@@ -23,7 +25,8 @@ class SessionEncoder(nn.Module):
         self.distance_bias = nn.Parameter(torch.zeros(window, heads))
         self.age_bias = nn.Parameter(torch.zeros(ages, heads))
         self.before_feed = nn.LayerNorm(dim)
-        self.feed = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim))
+        feed = 2 * dim if feed is None else feed
+        self.feed = nn.Sequential(nn.Linear(dim, feed), nn.GELU(), nn.Dropout(dropout), nn.Linear(feed, dim))
         self.dropout = nn.Dropout(dropout)
         # Both residual branches start silent, so that at first the state is the item looked at.
         for last in (self.joined, self.feed[3]):

@@ -53,6 +53,10 @@ Rate = Annotated[
     float | None, typer.Option("--learning-rate", min=1e-6, max=1.0, help="Largest step of the optimiser.")
 ]
 Bits = Annotated[int, typer.Option("--weight-bits", min=7, max=8, help="7 for x86 processors without VNNI, else 8.")]
+MaxLoss = Annotated[
+    float,
+    typer.Option("--max-loss", min=0.0, max=1.0, help="Share of the validation metric that compression may cost."),
+]
 BadShare = Annotated[
     float, typer.Option("--max-bad-share", min=0.0, max=1.0, help="Share of bad rows past which ingest stops.")
 ]
@@ -109,6 +113,7 @@ def run(
     without: Without = None,
     refit: Refit = True,
     weight_bits: Bits = 8,
+    max_loss: MaxLoss = 0.005,
     max_bad_share: BadShare = 0.05,
     baselines: Baselines = True,
 ) -> None:
@@ -129,6 +134,7 @@ def run(
         without=tuple(without or ()),
         refit=refit,
         weight_bits=weight_bits,
+        max_loss=max_loss,
         max_bad_share=max_bad_share,
         baselines=baselines,
     )
@@ -139,6 +145,8 @@ def run(
         minutes = sum(entry["seconds"] for entry in record.values()) / 60
         peak = max(entry["peak_memory_mb"] for entry in record.values())
         display.console.print(f"{minutes:.1f} minutes in all, peak memory {peak} MB", highlight=False)
+        told = f"{record['report']['results']['verdict']}; the reasons, figures and plots: {out / 'report.html'}"
+        display.console.print(told, highlight=False, markup=False)
         display.console.print(f"serve it: aisle-serve --bundle {out / 'bundle'}", highlight=False)
     _print_json(document)
 
@@ -187,15 +195,27 @@ def train(
 
 
 @app.command()
+def rank(data: Data, out: Out, seed: Seed = 0) -> None:
+    """Train the ranker on validation targets, which the network has not seen."""
+    _one_stage("rank", data, out, seed=seed)
+
+
+@app.command()
 def refit(data: Data, out: Out, device: Device = "auto") -> None:
     """Train once more, on the train and validation events, as validation has chosen."""
     _one_stage("refit", data, out, device=device)
 
 
 @app.command()
-def export(data: Data, out: Out, refit: Refit = True, weight_bits: Bits = 8) -> None:
-    """Quantise the network, write and verify its bundle, and make it the current one."""
-    _one_stage("export", data, out, refit=refit, weight_bits=weight_bits)
+def compress(data: Data, out: Out, weight_bits: Bits = 8, max_loss: MaxLoss = 0.005, device: Device = "auto") -> None:
+    """Measure smaller variants of the network on validation, and choose the smallest within the stated loss."""
+    _one_stage("compress", data, out, weight_bits=weight_bits, max_loss=max_loss, device=device)
+
+
+@app.command()
+def export(data: Data, out: Out, refit: Refit = True) -> None:
+    """Write and verify the bundle of the chosen variant, and make it the current one."""
+    _one_stage("export", data, out, refit=refit)
 
 
 @app.command()
@@ -216,6 +236,20 @@ def evaluate(
         document = evaluate_on(data, bundle, how=split, baselines=baselines, progress=display.work)
         _show_report(display, document)
     _print_json(document)
+
+
+@app.command()
+def report(out: Out) -> None:
+    """Write report.html of a run anew: whether to publish and why, figures, data, plots.
+
+    The last line of the output is the verdict as JSON.
+    """
+    from offline.report.render import remake_report  # noqa: PLC0415 - as above
+    from offline.run_folder import RunFolder  # noqa: PLC0415
+
+    folder = RunFolder(out)
+    verdict = remake_report(folder)
+    _print_json({"page": str(folder.page), "verdict": verdict.decision, "reasons": verdict.sentences()})
 
 
 @app.command()

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as TimeLeftColumn
 
-if TYPE_CHECKING:  # it brings torch, which takes seconds
-    from offline.training.train import TrainProgress
+if TYPE_CHECKING:  # only the type is needed
+    from offline.training.progress import TrainProgress
 
 _LINE_EVERY_S = 15.0  # where there is no terminal
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,25 +15,35 @@ import torch
 
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
-from app.artifact.names import SCHEMA_VERSION
+from app.artifact.names import RANK_GRAPH, SCHEMA_VERSION
+from app.engine.snapshot import load_snapshot
 from app.errors import InputError
+from offline.compress.apply import apply_compression, load_compressed
+from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, read_choice
+from offline.compress.compress import compress
 from offline.dataset.ingest import SUMMARY_FILE, ingest
 from offline.dataset.progress import Progress
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec, load_spec
 from offline.dataset.split import META_FILE, split
 from offline.evaluation.evaluate import evaluate
+from offline.evaluation.protocol import validates
+from offline.evaluation.timings import timings_of
 from offline.export.bundle import export_bundle, record_metrics
 from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph
+from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
+from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
+from offline.report.render import write_report
 from offline.run_folder import RunFolder, key_of
 from offline.training import refit as refitting
+from offline.training.progress import TrainProgress
 from offline.training.refit import refit
 from offline.training.settings import check_switches, choose_settings, has_content
-from offline.training.train import TrainProgress, train
-from offline.training.trained import HISTORY_FILE, load_trained
+from offline.training.train import train
+from offline.training.trained import HISTORY_FILE, Trained, load_trained, save_trained
 
-STAGES = ("ingest", "split", "graph", "train", "refit", "export", "evaluate")
-_VERSION = 2
+STAGES = ("ingest", "split", "graph", "train", "compress", "rank", "refit", "export", "evaluate", "report")
+_VERSION = 3
 """Part of every stage's key: raise it when a stage writes something else than before."""
 
 
@@ -49,6 +59,7 @@ class Options:
     without: tuple[str, ...] = ()  # of `SWITCHES`: pieces to leave out
     refit: bool = True  # whether the bundle's network learns from the validation events too
     weight_bits: int = 8
+    max_loss: float = MAX_LOSS  # share of the validation metric that compression may cost
     max_bad_share: float = 0.05
     baselines: bool = True
 
@@ -108,13 +119,6 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise InputError("expected a CUDA device for --device cuda, found none: use --device cpu or auto")
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def final_network(folder: RunFolder, *, refit: bool) -> tuple[Path, Path]:
-    """The folders of the graph and of the weights that the bundle is made of."""
-    if refit:
-        return folder.refit / refitting.GRAPH, folder.refit / refitting.WEIGHTS
-    return folder.graph, folder.train
 
 
 def _run(
@@ -194,8 +198,48 @@ def _train(work: _Work) -> dict[str, Any]:
     }
 
 
+def _compress(work: _Work) -> dict[str, Any]:
+    folder, options = work.folder, work.options
+    _begin_anew_unless(folder.compress, work.key)
+    choice = compress(
+        load_trained(folder.split, item_graph(read_graph(folder.graph)), folder.train),
+        folder.split,
+        folder.compress,
+        weight_bits=options.weight_bits,
+        max_loss=options.max_loss,
+        device=work.device,
+        progress=work.progress,
+    )
+    return {"variant": choice.variant, "users": choice.users, "variants": len(choice.table)}
+
+
+def _rank(work: _Work) -> dict[str, Any]:
+    """The ranker learns what retrieval was not told: the bundle behind it knows train, and its labels are valid."""
+    folder, options = work.folder, work.options
+    if not validates(folder.split):
+        no_ranker(folder.rank, "nobody is validated")
+        return {"ranker": None}
+    exported = export_bundle(
+        load_compressed(folder.split, item_graph(read_graph(folder.graph)), folder.train, folder.compress),
+        folder.split,
+        folder.rank_bundle,
+        folder.graph,
+        parts=("train",),
+        weight_bits=read_choice(folder.compress).recipe.weight_bits,
+        progress=work.progress,
+    )
+    snapshot = load_snapshot(exported.folder, threads=0)
+    found = train_ranker(snapshot, folder.split, folder.rank, seed=options.seed, progress=work.progress)
+    shutil.rmtree(folder.rank_bundle)
+    return {"ranker": None if found is None else asdict(found)}
+
+
 def _refit(work: _Work) -> dict[str, Any]:
+    """The final network, with the compression that was chosen on the first one."""
     folder = work.folder
+    if not validates(folder.split):  # the first training saw all there is
+        shutil.rmtree(folder.refit, ignore_errors=True)
+        return {"epochs": 0}
     _begin_anew_unless(folder.refit, work.key)
     trained = refit(
         folder.split,
@@ -205,15 +249,34 @@ def _refit(work: _Work) -> dict[str, Any]:
         progress=work.progress,
         training=work.display.training,
     )
+    cut = apply_compression(trained, folder.split, read_choice(folder.compress), refitting.PARTS, device=work.device)
+    save_trained(cut, folder.refit / refitting.FINAL)
     return {"epochs": len(trained.record["epochs"])}
+
+
+def _final_network(folder: RunFolder, *, refit: bool) -> tuple[Path, Trained]:
+    """The folder of the graph, and the network that the bundle is made of."""
+    final = folder.refit / refitting.FINAL
+    if refit and (final / HISTORY_FILE).exists():
+        graph = folder.refit / refitting.GRAPH
+        return graph, load_trained(folder.split, item_graph(read_graph(graph)), final)
+    first = item_graph(read_graph(folder.graph))
+    return folder.graph, load_compressed(folder.split, first, folder.train, folder.compress)
 
 
 def _export(work: _Work) -> dict[str, Any]:
     folder = work.folder
-    graph, weights = final_network(folder, refit=work.options.refit)
-    trained = load_trained(folder.split, item_graph(read_graph(graph)), weights)
+    choice = read_choice(folder.compress)
+    graph, trained = _final_network(folder, refit=work.options.refit)
     exported = export_bundle(
-        trained, folder.split, folder.bundles, weight_bits=work.options.weight_bits, progress=work.progress
+        trained,
+        folder.split,
+        folder.bundles,
+        graph,
+        ranker=folder.rank if (folder.rank / RANK_GRAPH).exists() else None,
+        weight_bits=choice.recipe.weight_bits,
+        compression=choice.table,
+        progress=work.progress,
     )
     return {"version": exported.version, "overlap_at_10": exported.fidelity.overlap_at_10}
 
@@ -228,9 +291,16 @@ def _evaluate(work: _Work) -> dict[str, Any]:
         progress=work.progress,
     )
     bundle = resolve(folder.bundles)
-    record_metrics(bundle, read_manifest(bundle), document)
+    manifest = read_manifest(bundle)
+    document["timings"] = timings_of(folder.record(), manifest)
+    document["feature_groups"] = feature_groups(folder.rank)
+    record_metrics(bundle, manifest, document)
     folder.report.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return document
+
+
+def _report(work: _Work) -> dict[str, Any]:
+    return {"page": work.folder.page.name, "verdict": write_report(work.folder).decision}
 
 
 _STAGES: dict[str, Callable[[_Work], dict[str, Any]]] = {
@@ -238,18 +308,24 @@ _STAGES: dict[str, Callable[[_Work], dict[str, Any]]] = {
     "split": _split,
     "graph": _graph,
     "train": _train,
+    "compress": _compress,
+    "rank": _rank,
     "refit": _refit,
     "export": _export,
     "evaluate": _evaluate,
+    "report": _report,
 }
 _MARKERS: dict[str, Callable[[RunFolder], Path]] = {
     "ingest": lambda folder: folder.ingested / SUMMARY_FILE,
     "split": lambda folder: folder.split / META_FILE,
     "graph": lambda folder: folder.graph / GRAPH_FILE,
     "train": lambda folder: folder.train / HISTORY_FILE,
-    "refit": lambda folder: folder.refit / refitting.WEIGHTS / HISTORY_FILE,
+    "compress": lambda folder: folder.compress / COMPRESS_FILE,
+    "rank": lambda folder: folder.rank / RANKER_HISTORY,
+    "refit": lambda folder: folder.path,
     "export": lambda folder: folder.bundles / "CURRENT",
     "evaluate": lambda folder: folder.report,
+    "report": lambda folder: folder.page,
 }
 
 
@@ -260,9 +336,12 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "split": [options.split, options.seed],
         "graph": [options.without],
         "train": [options.seed, options.overrides, options.budget_s],
+        "compress": [options.weight_bits, options.max_loss],
+        "rank": [],
         "refit": [options.refit],
-        "export": [SCHEMA_VERSION, options.weight_bits],
+        "export": [SCHEMA_VERSION],
         "evaluate": [options.baselines],
+        "report": [],
     }
     keys: dict[str, str] = {}
     before = ""
@@ -277,6 +356,8 @@ def _files(spec: DatasetSpec) -> list[Any]:
     for table in (spec.events, spec.items, spec.users):
         if table is not None:
             found += find_files(spec.root, table.path, "")
+    if spec.evaluation.task == "graded_search":
+        found += find_files(spec.root, (spec.evaluation.queries, spec.evaluation.judgments), "")
     return [[name, *_state(Path(name))] for name in found if "://" not in name]
 
 

@@ -43,9 +43,24 @@ class RunFolder:
         return self.path / "train"
 
     @property
+    def rank(self) -> Path:
+        """The ranker, and how its training went."""
+        return self.path / "rank"
+
+    @property
+    def rank_bundle(self) -> Path:
+        """The store with the bundle that the ranker learned from, which knows train alone."""
+        return self.path / "rank_bundle"
+
+    @property
     def refit(self) -> Path:
         """Graph and weights of the network that learned from the validation events too."""
         return self.path / "refit"
+
+    @property
+    def compress(self) -> Path:
+        """The variants' table, the choice, and the weights of the chosen one."""
+        return self.path / "compress"
 
     @property
     def bundles(self) -> Path:
@@ -56,6 +71,11 @@ class RunFolder:
     def report(self) -> Path:
         """The figures of the current bundle."""
         return self.path / "report.json"
+
+    @property
+    def page(self) -> Path:
+        """The report that people read."""
+        return self.path / "report.html"
 
     def record(self) -> dict[str, Any]:
         """What was done here, by stage: its key, its seconds, its results.

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from made_up_catalogue import write_catalogue
 from redis_process import RedisProcess, find_binary, running_redis
 
 
@@ -71,8 +72,8 @@ def shop_run(shop: Path, quiet: Quiet, tmp_path_factory: pytest.TempPathFactory)
     from offline.run_folder import RunFolder
 
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "shop")
-    options = Options(seed=1, device="cpu", overrides={"epochs": 2, "dim": 32})
-    for stage in STAGES[:-1]:
+    options = Options(seed=1, device="cpu", overrides={"epochs": 2, "dim": 32}, max_loss=0.0)
+    for stage in STAGES[: STAGES.index("evaluate")]:
         run_stage(stage, shop, folder, options, quiet)
     return ShopRun(shop, folder.path)
 
@@ -81,6 +82,19 @@ def shop_run(shop: Path, quiet: Quiet, tmp_path_factory: pytest.TempPathFactory)
 def shop_bundle(shop_run: ShopRun) -> Path:
     """The store with that shop's bundle."""
     return shop_run.bundle
+
+
+@pytest.fixture(scope="session")
+def catalogue_run(quiet: Quiet, tmp_path_factory: pytest.TempPathFactory) -> ShopRun:
+    """The whole job, evaluation included, on a catalogue without events."""
+    from offline.job import Options, run
+    from offline.run_folder import RunFolder
+
+    folder = tmp_path_factory.mktemp("catalogue")
+    data = write_catalogue(folder / "data")
+    options = Options(seed=1, device="cpu", overrides={"epochs": 8, "dim": 32, "batch": 64})
+    run(data, RunFolder(folder / "run"), options, quiet)
+    return ShopRun(data, folder / "run")
 
 
 @pytest.fixture(scope="session")

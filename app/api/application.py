@@ -27,6 +27,7 @@ from app.api.not_yet_routes import not_yet_routes
 from app.api.openapi import document_of
 from app.api.operation_routes import operation_routes
 from app.api.page_routes import demo_routes, docs_routes
+from app.api.predict_routes import predict_routes
 from app.api.problems import PROBLEM_HANDLERS
 from app.api.recommend_call import Limits
 from app.api.recommend_routes import recommend_routes
@@ -63,6 +64,7 @@ def make_application(parts: Parts, options: HttpOptions) -> Starlette:
     service = parts.service
     routes = [  # the first that matches answers, so the busiest call stands first
         *recommend_routes(service, parts.impressions, options.limits),
+        *predict_routes(parts.predictor, service, options.limits),
         *event_routes(parts.intake, parts.store, options.max_event_rows, parts.metrics),
         *item_routes(service),
         *user_routes(parts.people, parts.item_ids_of),

@@ -14,7 +14,6 @@ CALLS_NOT_YET: Final = (
     ("PUT", "/items/{item_id:path}"),
     ("PATCH", "/items/{item_id:path}"),
     ("DELETE", "/items/{item_id:path}"),
-    ("POST", "/predict"),
 )
 
 

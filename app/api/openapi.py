@@ -10,11 +10,18 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.event_schemas import Event, MergeRequest
+from app.api.predict_schemas import PredictRequest
 from app.api.problems import MEDIA_TYPE
 from app.api.schemas import Problem, RecommendRequest
 
 _REF: Final = "#/components/schemas/{model}"
-_BY_HAND: Final = (Problem, RecommendRequest, Event, MergeRequest)  # schemas that no route declares as its answer
+_BY_HAND: Final = (
+    Problem,
+    RecommendRequest,
+    PredictRequest,
+    Event,
+    MergeRequest,
+)  # schemas that no route declares as its answer
 _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     401: (
         "A key is needed",

@@ -10,6 +10,8 @@ from app.api.schemas import NOT_YET, RecentEvent, RecommendRequest
 from app.api.times import unix_of
 from app.artifact.names import BEHAVIOURS
 from app.engine.catalogue import Catalogue
+from app.engine.requests import OBJECTIVES
+from app.engine.snapshot import Snapshot
 from app.errors import InvalidRequest, NotYet
 from app.serving.call import GivenEvents, RecommendCall
 from app.stores.state import Hidden
@@ -60,20 +62,21 @@ def call_of(request: RecommendRequest, limits: Limits) -> RecommendCall:
     """
     refuse_not_yet(request)
     context = request.context.item_ids if request.context is not None else ()
-    _check_length("context.item_ids", len(context), limits.max_item_ids)
-    _check_length("exclude_item_ids", len(request.exclude_item_ids), limits.max_item_ids)
+    check_length("context.item_ids", len(context), limits.max_item_ids)
+    check_length("exclude_item_ids", len(request.exclude_item_ids), limits.max_item_ids)
     events = request.recent_events
     if events is not None:
-        _check_length("recent_events", len(events), limits.max_events)
+        check_length("recent_events", len(events), limits.max_events)
     return RecommendCall(
         k=request.k,
         user_id=request.user_id,
         visitor_id=request.visitor_id,
         context_item_ids=context,
-        recent_events=None if events is None else _given_events(events),
+        recent_events=None if events is None else given_events(events),
         exclude_item_ids=request.exclude_item_ids,
         explain=request.explain,
         hidden=_HIDDEN[request.exclude or "none"],
+        objective=OBJECTIVES.get(request.objective or "", 0),
         timeout_s=None if request.timeout_ms is None else request.timeout_ms / 1e3,
     )
 
@@ -107,16 +110,37 @@ def check_fields(fields: list[str] | None, catalogue: Catalogue) -> None:
             raise InvalidRequest(f"fields: the catalogue has no column {field!r}; it has {known}", "fields")
 
 
+def check_objective(objective: str | None, snapshot: Snapshot) -> None:
+    """Refuse an objective that the bundle cannot follow, since its data lacks the behaviour.
+
+    Raises:
+        InvalidRequest: names the objectives that there are.
+    """
+    known = [] if snapshot.ranker is None else snapshot.ranker.objectives
+    if objective is not None and objective not in known:
+        raise InvalidRequest(
+            f"objective: this bundle knows {', '.join(known) or 'none'}, came {objective!r}: its data has no such "
+            "behaviour",
+            "objective",
+        )
+
+
 def _not_yet(field: str) -> NotYet:
     return NotYet(f"{field} is not served by this version yet: leave it out", field)
 
 
-def _check_length(field: str, length: int, limit: int) -> None:
+def check_length(field: str, length: int, limit: int) -> None:
+    """Refuse a list that is too long.
+
+    Raises:
+        InvalidRequest: names the field and the limit.
+    """
     if length > limit:
         raise InvalidRequest(f"{field}: at most {limit} entries, came {length}: send fewer", field)
 
 
-def _given_events(events: list[RecentEvent]) -> GivenEvents:
+def given_events(events: list[RecentEvent]) -> GivenEvents:
+    """The history that a caller brings, oldest first."""
     times = [unix_of(event.time) for event in events]
     pairs = list(zip(times, events, strict=True))
     if all(event.time is not None for event in events):

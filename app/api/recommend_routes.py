@@ -9,7 +9,15 @@ from starlette.responses import Response
 from app.api.answers import recommend_response
 from app.api.direct_route import DirectRoute
 from app.api.openapi import body_of, parameter
-from app.api.recommend_call import CONTEXT_ITEM_IDS, Limits, call_of, check_fields, read_body, read_flat
+from app.api.recommend_call import (
+    CONTEXT_ITEM_IDS,
+    Limits,
+    call_of,
+    check_fields,
+    check_objective,
+    read_body,
+    read_flat,
+)
 from app.api.schemas import RecommendAnswer, RecommendRequest
 from app.serving.impressions import Impression, ImpressionLog
 from app.serving.service import RecommendService
@@ -51,6 +59,7 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
         release = service.release
         call = call_of(asked, limits)
         check_fields(asked.fields, release.snapshot.catalogue)
+        check_objective(asked.objective, release.snapshot)
         trace = trace_of(request.scope)
         trace.timer.lap("parse")
         answer = await service.recommend(call, release, request.is_disconnected)

@@ -17,7 +17,6 @@ NOT_YET: Final = (
     "boost",
     "pin",
     "diversity",
-    "objective",
     "facets",
 )
 """Fields of the contract that this version does not serve."""
@@ -74,7 +73,11 @@ class RecommendRequest(BaseModel):
     boost: list[dict[str, Any]] | None = Field(default=None, description=_LATER)
     pin: list[dict[str, Any]] | None = Field(default=None, description=_LATER)
     diversity: float | None = Field(default=None, description=_LATER)
-    objective: Literal["view", "cart", "purchase", "revenue"] | None = Field(default=None, description=_LATER)
+    objective: Literal["view", "cart", "purchase", "revenue"] | None = Field(
+        default=None,
+        description="What the order shall bring more of: the likelier that behaviour (for revenue: times the price), "
+        "the higher an item.",
+    )
     facets: list[str] | None = Field(default=None, description=_LATER)
     fields: list[str] | None = Field(default=None, description="Catalogue columns to answer with each item.")
     explain: bool = Field(default=False, description="Whether to say why each item was answered.")

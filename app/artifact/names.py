@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 # Behaviours. 0 pads; the codes are stored in bundles and event records, so they never change meaning.
 PAD: Final = 0
@@ -18,11 +18,23 @@ PADDING_ROW: Final = 0  # item row 0 is no item: it pads event windows and exclu
 MANIFEST: Final = "manifest.json"
 RETRIEVE_GRAPH: Final = "retrieve.onnx"
 RANK_GRAPH: Final = "rank.onnx"
+RANKER: Final = "ranker.json"  # what the ranker reads, predicts and is calibrated by
 ITEM_VECTORS: Final = "items/vectors.npy"  # int8 [rows, dim]
 ITEM_SCALES: Final = "items/scales.npy"  # float32 [rows]
+ITEM_SCORE_SCALES: Final = "items/score_scales.npy"  # float32 [rows], of a score: the vector's scale times its length
+ITEM_CONTENT: Final = "items/content.npy"  # int8 [rows, content dim], placed by text and attributes alone
+ITEM_CONTENT_SCALES: Final = "items/content_scales.npy"  # float32 [rows]
+ITEM_NEIGHBOURS: Final = "items/neighbours.npy"  # int32 [rows, neighbours] items that occur together, 0 pads
+ITEM_NEIGHBOUR_WEIGHTS: Final = "items/neighbour_weights.npy"  # float16 [rows, neighbours], descending
+ITEM_COUNTS: Final = "items/counts.npy"  # float32 [rows, 3] views, carts, purchases
+ITEM_CODES: Final = "items/codes.npy"  # int32 [rows, 2] category and brand, 0 for missing
+ITEM_LOG_PRICE: Final = "items/log_price.npy"  # float32 [rows], NaN for missing
 ITEM_POPULARITY: Final = "items/popularity.npy"  # float32 [rows]
 ITEM_IDS: Final = "items/ids"  # a text column
 CATALOGUE: Final = "catalogue"  # folder of columns
+TEXT_VECTORS: Final = "text/vectors.npy"  # int8 [buckets, dim], absent where no item has text
+TEXT_SCALES: Final = "text/scales.npy"  # float32 [buckets]
+TEXT_IDF: Final = "text/idf.npy"  # float32 [buckets], 0 for buckets that no item has
 USER_HASHES: Final = "users/hashes.npy"  # uint64 [users], ascending
 USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # int8 [users, dim], seven bits of it used
 USER_LONG_SCALES: Final = "users/long_scales.npy"  # float32 [users]
@@ -37,6 +49,8 @@ USER_SEEN_PURCHASED: Final = "users/seen_purchased.npy"  # bool [seen], whether 
 WARMUP: Final = "warmup"  # folder of request arrays
 GOLDEN_ROWS: Final = "golden/rows.npy"  # int32 [requests, 10]
 GOLDEN_SCORES: Final = "golden/scores.npy"  # float32 [requests, 10]
+GOLDEN_TEXTS: Final = "golden/texts"  # a text column
+GOLDEN_TEXT_VECTORS: Final = "golden/text_vectors.npy"  # float32 [texts, dim]
 
 # Tensors of retrieve.onnx.
 IN_EVENT_VECTORS: Final = "event_vectors"  # float32 [batch, window, dim]
@@ -52,3 +66,8 @@ IN_TOP_K: Final = "top_k"  # int64 [1]
 OUT_SCORES: Final = "scores"  # float32 [batch, top_k]
 OUT_ROWS: Final = "rows"  # int64 [batch, top_k]
 OUT_QUERY: Final = "query_vector"  # float32 [batch, dim]
+
+# Tensors of rank.onnx.
+IN_FEATURES: Final = "features"  # float32 [candidates, features]
+OUT_ORDER: Final = "order"  # float32 [candidates], higher is better within one request
+OUT_CHAIN: Final = "chain"  # float32 [candidates, behaviours] log-odds, each given the behaviour before it

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 from zlib import crc32
 
+import numpy as np
+from numpy.typing import NDArray
+
 TEXT_BUCKETS: Final = 16_384  # a power of two
 _GRAM: Final = 4
 _CJK: Final = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
@@ -15,6 +18,8 @@ _IS_CJK: Final = re.compile(rf"[{_CJK}]")
 
 def words(text: str) -> list[str]:
     """Runs of letters and digits, case-folded, width and accents removed; East Asian runs stay whole."""
+    if text.isascii():  # has neither width nor accents
+        return _RUNS.findall(text.lower())
     folded = unicodedata.normalize("NFKD", text).casefold()
     bare = "".join(char for char in folded if not unicodedata.combining(char))
     return _RUNS.findall(unicodedata.normalize("NFC", bare))
@@ -38,6 +43,29 @@ def ngrams(text: str) -> Iterator[str]:
             yield from (marked[place : place + _GRAM] for place in range(len(marked) - _GRAM + 1))
 
 
-def buckets(text: str) -> list[int]:
-    """The hash bucket of every n-gram, repeats included, each in `0..TEXT_BUCKETS - 1`."""
-    return [crc32(gram.encode()) & (TEXT_BUCKETS - 1) for gram in ngrams(text)]
+def buckets(text: str, count: int = TEXT_BUCKETS) -> list[int]:
+    """The hash bucket of every n-gram, repeats included, each in `0..count - 1`; `count` is a power of two."""
+    return [crc32(gram.encode()) & (count - 1) for gram in ngrams(text)]
+
+
+def weighted_buckets(text: str, idf: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The buckets of a text, each once and ascending, and their weights: sublinear counts times idf.
+
+    Args:
+        text: any text.
+        idf: `[buckets]`, a power of two; buckets with 0, which no item of the catalogue has, are left out.
+    """
+    found, counts = np.unique(np.array(buckets(text, len(idf)), dtype=np.int64), return_counts=True)
+    weights = (1 + np.log(counts)).astype(np.float32) * idf[found]
+    known = weights > 0
+    return found[known], weights[known]
+
+
+def has_words(text: str) -> bool:
+    """Whether `words` finds any."""
+    return _RUNS.search(text) is not None or bool(words(text))
+
+
+def is_east_asian(word: str) -> bool:
+    """Whether a word of `words` is a run of East Asian characters, which have no spaces between words."""
+    return _IS_CJK.match(word) is not None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ class Source(IntFlag):
 
     RETRIEVAL = 1
     POPULAR = 2
+    HISTORY = 4
+    CO_OCCURRENCE = 8
+    ASKED = 16  # named by the caller
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,32 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def take(self, lines: NDArray[np.int64]) -> "Candidates":
+        """Those of the chosen requests."""
+        return Candidates(self.rows[lines], self.scores[lines], self.sources[lines], self.query_vectors[lines])
+
+    def with_lines(
+        self,
+        lines: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        sources: NDArray[np.uint8],
+    ) -> "Candidates":
+        """The same with the candidates of some requests replaced, `[lines, width]` each."""
+        width = max(self.rows.shape[1], rows.shape[1])
+        all_rows, all_scores, all_sources = (
+            _widened(values, width, fill)
+            for values, fill in ((self.rows, PADDING_ROW), (self.scores, -np.inf), (self.sources, 0))
+        )
+        for whole, part, fill in (
+            (all_rows, rows, PADDING_ROW),
+            (all_scores, scores, -np.inf),
+            (all_sources, sources, 0),
+        ):
+            whole[lines] = fill
+            whole[lines, : part.shape[1]] = part
+        return Candidates(all_rows, all_scores, all_sources, self.query_vectors)
 
 
 def replace_with_popular(
@@ -58,6 +88,13 @@ def replace_with_popular(
         scores[line, : len(found)] = items.popularity[found]
         sources[line, : len(found)] = Source.POPULAR
     return Candidates(rows, scores, sources, candidates.query_vectors)
+
+
+def _widened(values: NDArray[Any], width: int, fill: float) -> NDArray[Any]:
+    """A copy with `width` columns."""
+    wide = np.full((len(values), width), fill, dtype=values.dtype)
+    wide[:, : values.shape[1]] = values
+    return wide
 
 
 def popular(

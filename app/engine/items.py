@@ -12,6 +12,7 @@ from app.artifact.columns import TextColumn
 from app.artifact.hashing import stable_hash, stable_hashes
 from app.artifact.manifest import Shapes
 from app.artifact.quantise import dequantise_rows
+from app.artifact.rank_tables import RankTables
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,10 @@ class Items:
         return dequantise_rows(self.vectors[rows], self.scales[rows])
 
 
-def read_items(folder: Path, shapes: Shapes) -> Items:
-    """The item table of the bundle in `folder`."""
-    # Frequently gathered arrays live in memory; ids stay mapped.
-    ids = TextColumn.read(folder / names.ITEM_IDS)
-    popularity = np.load(folder / names.ITEM_POPULARITY, allow_pickle=False)
+def read_items(folder: Path, shapes: Shapes, tables: RankTables) -> Items:
+    """The item table of the bundle in `folder`, whose columns in `tables` it shares."""
+    ids = TextColumn.read(folder / names.ITEM_IDS)  # mapped
+    popularity = tables.popularity
     all_ids = [ids[row] or "" for row in range(1, shapes.items + 1)]
     hashes = stable_hashes(all_ids)
     order = np.argsort(hashes)
@@ -80,8 +80,8 @@ def read_items(folder: Path, shapes: Shapes) -> Items:
     selectable[0, 1 : shapes.items + 1] = True
     return Items(
         ids=ids,
-        vectors=np.load(folder / names.ITEM_VECTORS, allow_pickle=False),
-        scales=np.load(folder / names.ITEM_SCALES, allow_pickle=False),
+        vectors=tables.vectors,
+        scales=tables.scales,
         popularity=popularity,
         selectable=selectable,
         popular_rows=1 + np.argsort(-popularity[1 : shapes.items + 1], kind="stable"),

@@ -1,33 +1,170 @@
-"""The ranker's place: it orders the union of candidates by their features. A bundle may have none."""
+"""The ranker: orders the union of candidates by their features, and says how likely each behaviour is."""
 
-from typing import Protocol
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from app.artifact import names
+from app.artifact.rank_features import FEATURES, AskedBy, CandidateList, rank_features
+from app.artifact.rank_tables import RankTables
+from app.artifact.ranker_spec import RankerSpec
+from app.engine.candidate_sources import union_of_sources
 from app.engine.candidates import Candidates
-from app.engine.requests import RequestBatch
+from app.engine.requests import OBJECTIVES, RequestBatch
+from app.engine.runtime import open_session
+from app.errors import BundleCorrupt
+
+_SCORE: Final = FEATURES.index("score")
+_REVENUE: Final = OBJECTIVES["revenue"]
 
 
-class Ranker(Protocol):
-    """Gives every candidate a score from features of request and item."""
+@dataclass(frozen=True)
+class Ranker:
+    """`rank.onnx`, opened, with the tables that its features read."""
 
-    def features(self, batch: RequestBatch, candidates: Candidates) -> NDArray[np.float32]:
-        """Features `[batch, width, features]`."""
-        ...
+    session: Any
+    spec: RankerSpec
+    tables: RankTables
+    popular_rows: NDArray[np.int64]
 
-    def score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores `[batch, width]`."""
-        ...
+    @property
+    def objectives(self) -> list[str]:
+        """What a request may wish for."""
+        revenue = ["revenue"] if "purchase" in self.spec.behaviours else []
+        return [*self.spec.behaviours, *revenue]
+
+    def rank(
+        self, batch: RequestBatch, candidates: Candidates, depth: int, item_mask: NDArray[np.bool_] | None = None
+    ) -> Candidates:
+        """The best `depth` of all sources, where a request has events; elsewhere the candidates as they are.
+
+        Args:
+            batch: the requests.
+            candidates: of retrieval.
+            depth: items a request.
+            item_mask: `[1 or batch, rows]`, false for items that must not be answered.
+        """
+        wants = np.zeros(len(batch), dtype=np.uint8) if batch.objective is None else batch.objective
+        ranks = batch.has_events() & ((wants > 0) | self.spec.orders)
+        lines = np.flatnonzero(ranks)
+        if not len(lines):
+            return candidates
+        chosen = candidates.take(lines)
+        asking = batch.take(lines)
+        mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines]
+        listed = union_of_sources(asking, chosen, self.tables, self.popular_rows, mask)
+        features = self.features(asking, chosen, listed)
+        order, chain = self.run(features)
+        if not self.spec.orders:
+            order = features[:, _SCORE]
+        scores = order + self._wished(listed, chain, wants[lines])
+        return candidates.with_lines(lines, *_best(listed, scores, depth))
+
+    def features(self, batch: RequestBatch, candidates: Candidates, listed: CandidateList) -> NDArray[np.float32]:
+        """Features `[listed, features]`; `candidates` holds the query vectors of the same requests."""
+        return rank_features(self.tables, listed, asked_by(batch, candidates))
+
+    def run(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Order `[listed]` and log-odds of the chain of behaviours `[listed, behaviours]`."""
+        # A companion row of zeros: a product of a single row would round otherwise than one of several.
+        beside = np.concatenate([features, np.zeros((1, features.shape[1]), dtype=np.float32)])
+        order, chain = self.session.run((names.OUT_ORDER, names.OUT_CHAIN), {names.IN_FEATURES: beside})
+        return order[:-1], chain[:-1]
+
+    def probabilities(self, chain: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated probabilities `[listed, behaviours]`; a later behaviour is never likelier than an earlier one."""
+        raw = np.exp(log_chain(chain))
+        found = np.empty_like(raw)
+        for column, curve in enumerate(self.spec.calibrations):
+            found[:, column] = np.interp(raw[:, column], curve.raw, curve.calibrated)
+        return np.minimum.accumulate(found, axis=1)
+
+    def predict(
+        self, batch: RequestBatch, candidates: Candidates, asked: NDArray[np.int64]
+    ) -> list[NDArray[np.float64]]:
+        """Probabilities `[items, behaviours]` of the named items of each request, beside its other candidates.
+
+        Args:
+            batch: the requests.
+            candidates: of retrieval.
+            asked: `[batch, items]` rows, padded with 0; a row may come twice.
+        """
+        listed = union_of_sources(batch, candidates, self.tables, self.popular_rows, asked=asked)
+        _, chain = self.run(self.features(batch, candidates, listed))
+        found = self.probabilities(chain)
+        answers = []
+        for line, rows in enumerate(asked):
+            part = slice(int(listed.offsets[line]), int(listed.offsets[line + 1]))
+            answers.append(found[part][np.searchsorted(listed.rows[part], rows[rows != names.PADDING_ROW])])
+        return answers
+
+    def _wished(
+        self, listed: CandidateList, chain: NDArray[np.float32], wants: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """What a request's objective adds to the order: the log-probability of the behaviour, and of revenue the price.
+
+        Uncalibrated, since calibration flattens what it cannot tell apart.
+        """
+        added = np.zeros(len(listed), dtype=np.float32)
+        if not wants.any():
+            return added
+        logs = log_chain(chain)
+        wish = wants[listed.lines]
+        for column, behaviour in enumerate(self.spec.behaviours):
+            here = wish == OBJECTIVES[behaviour]
+            if behaviour == "purchase":
+                here |= wish == _REVENUE
+            added[here] += logs[here, column].astype(np.float32)
+        price = self.tables.log_price[listed.rows]
+        price = np.where(np.isfinite(price), price, self.spec.mean_log_price)
+        return np.where(wish == _REVENUE, added + price, added).astype(np.float32)
 
 
-def order_by(candidates: Candidates, scores: NDArray[np.float32]) -> Candidates:
-    """The candidates sorted by descending score, empty places last; equal scores keep their order."""
-    kept = np.where(candidates.rows > 0, scores, -np.inf).astype(np.float32)
-    order = np.argsort(-kept, axis=1, kind="stable")
-    return Candidates(
-        rows=np.take_along_axis(candidates.rows, order, axis=1),
-        scores=np.take_along_axis(kept, order, axis=1),
-        sources=np.take_along_axis(candidates.sources, order, axis=1),
-        query_vectors=candidates.query_vectors,
-    )
+def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64], threads: int) -> Ranker | None:
+    """The ranker of the bundle in `folder`, `None` where it has none.
+
+    Raises:
+        BundleCorrupt: it cannot be read, or is of other features than this code's.
+    """
+    path = folder / names.RANKER
+    if not path.exists():
+        return None
+    try:
+        spec = RankerSpec.model_validate(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise BundleCorrupt(f"{path}: not the description of a ranker ({error}); export the bundle again") from error
+    if spec.features != list(FEATURES):
+        raise BundleCorrupt(f"{path}: written for other features than this service computes; export the bundle again")
+    return Ranker(open_session(folder / names.RANK_GRAPH, threads), spec, tables, popular_rows)
+
+
+def asked_by(batch: RequestBatch, candidates: Candidates) -> AskedBy:
+    """What the features are told of who asks."""
+    return AskedBy(batch.event_rows, batch.event_types, batch.event_times, batch.now, candidates.query_vectors)
+
+
+def log_chain(chain: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Logs of P(view), P(cart), .. from the log-odds of each given the one before: P(cart) = P(view) P(cart | view)."""
+    return np.asarray(-np.logaddexp(0.0, -chain.astype(np.float64)).cumsum(axis=1))
+
+
+def _best(
+    listed: CandidateList, scores: NDArray[np.float32], depth: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]:
+    """Rows, scores and sources `[batch, depth]`, best first; ties go by row."""
+    size = len(listed.offsets) - 1
+    rows = np.full((size, depth), names.PADDING_ROW, dtype=np.int64)
+    best = np.full((size, depth), -np.inf, dtype=np.float32)
+    sources = np.zeros((size, depth), dtype=np.uint8)
+    order = np.lexsort((-scores, listed.lines))  # stable: candidates stand by row
+    line = listed.lines[order]
+    place = np.arange(len(order)) - listed.offsets[line]
+    kept = place < depth
+    at = (line[kept], place[kept])
+    rows[at], best[at], sources[at] = listed.rows[order][kept], scores[order][kept], listed.sources[order][kept]
+    return rows, best, sources

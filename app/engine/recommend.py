@@ -1,16 +1,19 @@
 """One batch of requests, from arrays to ranked items. Reads as a table of contents."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.candidates import Candidates, replace_with_popular
-from app.engine.ranking import order_by
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
-from app.engine.snapshot import Snapshot
+
+if TYPE_CHECKING:  # a snapshot answers its golden requests by this function
+    from app.engine.snapshot import Snapshot
 
 
 def recommend(
-    snapshot: Snapshot,
+    snapshot: "Snapshot",
     batch: RequestBatch,
     depth: int,
     stages: Stages = ALL_STAGES,
@@ -27,15 +30,24 @@ def recommend(
         stages: which stages run.
         item_mask: `[1 or batch, rows]`, false for items that must not be answered.
     """
-    candidates = snapshot.retriever.run(batch, depth, item_mask)
-    candidates = replace_with_popular(
-        candidates,
+    candidates = retrieve(snapshot, batch, depth, stages, item_mask)
+    if stages.ranking and snapshot.ranker is not None:
+        candidates = snapshot.ranker.rank(batch, candidates, depth, item_mask)
+    return candidates
+
+
+def retrieve(
+    snapshot: "Snapshot",
+    batch: RequestBatch,
+    depth: int,
+    stages: Stages = ALL_STAGES,
+    item_mask: NDArray[np.bool_] | None = None,
+) -> Candidates:
+    """What the search finds, and what is popular where a request has no signal; arguments as above."""
+    return replace_with_popular(
+        snapshot.retriever.run(batch, depth, item_mask),
         ~batch.has_signal() if stages.retrieval else np.ones(len(batch), dtype=bool),
         snapshot.items,
         batch.exclude_rows,
         item_mask,
     )
-    if stages.ranking and snapshot.ranker is not None:
-        features = snapshot.ranker.features(batch, candidates)
-        candidates = order_by(candidates, snapshot.ranker.score(features))
-    return candidates

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
+
+OBJECTIVES: Final = {"view": 1, "cart": 2, "purchase": 3, "revenue": 4}
+"""What a request may want more of, and the code that stands for it; 0 is the usual order."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class RequestBatch:
     exclude_rows: NDArray[np.int64]  # [batch, excluded] item rows that must not be answered, padded with 0
     given_query: NDArray[np.float32] | None = None  # [batch, dim] used instead of the query tower where `given`
     given: NDArray[np.bool_] | None = None  # [batch]
+    objective: NDArray[np.uint8] | None = None  # [batch] of `OBJECTIVES`, 0 for none
 
     def __len__(self) -> int:
         return len(self.now)
@@ -33,6 +38,11 @@ class RequestBatch:
         """`[batch]`, false where nothing is known that the query tower could use."""
         signal = np.asarray((self.event_rows != PADDING_ROW).any(axis=1) | (self.long_weight > 0), dtype=np.bool_)
         return signal if self.given is None else np.logical_or(signal, self.given)
+
+    def has_events(self) -> NDArray[np.bool_]:
+        """`[batch]`, whether there is an event, and no given query in the place of what events say."""
+        events = np.asarray((self.event_rows != PADDING_ROW).any(axis=1), dtype=np.bool_)
+        return events if self.given is None else events & ~self.given
 
     def take(self, rows: NDArray[np.int64] | slice) -> "RequestBatch":
         """The chosen requests, in that order."""
@@ -46,6 +56,7 @@ class RequestBatch:
             exclude_rows=self.exclude_rows[rows],
             given_query=None if self.given_query is None else self.given_query[rows],
             given=None if self.given is None else self.given[rows],
+            objective=None if self.objective is None else self.objective[rows],
         )
 
 

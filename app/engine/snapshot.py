@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest, verify_files
+from app.artifact.rank_tables import RankTables, read_rank_tables
 from app.engine.candidates import Candidates
 from app.engine.catalogue import Catalogue, read_catalogue
 from app.engine.items import Items, read_items
-from app.engine.ranking import Ranker
+from app.engine.ranking import Ranker, read_ranker
+from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
 from app.engine.retrieve import Retriever
 from app.engine.runtime import open_session
+from app.engine.text_query import TextQuery, check_golden_texts, read_text_query
 from app.errors import BundleCorrupt, GoldenMismatch
 
 GOLDEN_DEPTH = 10
@@ -32,6 +35,8 @@ class Snapshot:
     items: Items
     catalogue: Catalogue
     retriever: Retriever
+    text_query: TextQuery | None  # None where the bundle knows no words
+    tables: RankTables
     ranker: Ranker | None
 
 
@@ -52,18 +57,23 @@ def load_snapshot(path: Path, threads: int = 1) -> Snapshot:
     verify_files(folder, manifest)
     snapshot = open_snapshot(folder, manifest, threads)
     check_golden(snapshot)
+    if snapshot.text_query is not None:
+        check_golden_texts(folder, snapshot.text_query)
     return snapshot
 
 
 def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
     """Load without comparing golden answers, as the exporter does to make them."""
     try:
-        items = read_items(folder, manifest.shapes)
+        tables = read_rank_tables(folder)
+        items = read_items(folder, manifest.shapes, tables)
         catalogue = read_catalogue(folder, manifest.catalogue_columns)
+        text_query = read_text_query(folder)
     except (OSError, ValueError, KeyError) as error:
         raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
     retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
-    return Snapshot(folder, manifest, items, catalogue, retriever, ranker=None)
+    ranker = read_ranker(folder, tables, items.popular_rows, threads)
+    return Snapshot(folder, manifest, items, catalogue, retriever, text_query, tables, ranker)
 
 
 def check_golden(snapshot: Snapshot) -> None:
@@ -97,8 +107,8 @@ def check_golden(snapshot: Snapshot) -> None:
 
 
 def golden_answers(snapshot: Snapshot, batch: RequestBatch) -> Candidates:
-    """What the warm-up requests are answered with by retrieval."""
-    return snapshot.retriever.run(batch, GOLDEN_DEPTH)
+    """What the warm-up requests are answered with, by retrieval and by the ranker where there is one."""
+    return recommend(snapshot, batch, GOLDEN_DEPTH)
 
 
 def golden_overlap(expected: NDArray[np.int64], came: NDArray[np.int64]) -> float:

@@ -67,6 +67,9 @@ def assemble(
         exclude_rows=_excluded(calls, states, contexts, items),
         given_query=items.vectors_of(anchors) if given.any() else None,
         given=given if given.any() else None,
+        objective=np.array([call.objective for call in calls], dtype=np.uint8)
+        if any(call.objective for call in calls)
+        else None,
     )
 
 

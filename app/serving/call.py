@@ -30,6 +30,7 @@ class RecommendCall:
     explain: bool = False
     similar_to: int = PADDING_ROW  # an item row: its neighbours are wanted, whoever asks
     hidden: Hidden = Hidden.NONE  # items of the user's past that must not be answered
+    objective: int = 0  # of `engine.requests.OBJECTIVES`, 0 for the usual order
     timeout_s: float | None = None  # the service's own limit if None
 
     def user_ids(self) -> list[str]:

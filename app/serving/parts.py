@@ -13,6 +13,7 @@ from app.serving.follower import BundleFollower
 from app.serving.impressions import ImpressionLog
 from app.serving.intake import EventIntake
 from app.serving.people import People
+from app.serving.predict import PredictService
 from app.serving.release import Release
 from app.serving.service import RecommendService, ServiceLimits
 from app.stores.protocol import ModelStore, UserStore
@@ -42,6 +43,7 @@ class Parts:
     """One running service."""
 
     service: RecommendService
+    predictor: PredictService
     store: UserStore
     follower: BundleFollower
     intake: EventIntake
@@ -93,6 +95,7 @@ def put_together(
     share = impressions.share if store.name == "redis" else 0.0  # nobody could collect them from the other
     return Parts(
         service=service,
+        predictor=PredictService(service, limits, metrics),
         store=store,
         follower=BundleFollower(
             service, following.models, following.folder, following.load, following.every_s, metrics

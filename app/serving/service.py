@@ -151,7 +151,7 @@ class RecommendService:
 
     async def _answer_by(self, release: Release, calls: Sequence[RecommendCall]) -> list[Answer]:
         timer = StageTimer()
-        states, degraded = await self._fetch(release, calls)
+        states, degraded = await self.states_of(release, calls)
         timer.lap("state")
         snapshot = release.snapshot
         batch = assemble(calls, states, snapshot.items, snapshot.manifest.shapes.window, release.clock())
@@ -171,9 +171,11 @@ class RecommendService:
         Without one nothing is read past the largest `k`. Retrieval is exact and breaks ties by place, so the best `k`
         are the same at any depth, and a call's answer does not depend on the `k` of those beside it.
         """
-        return self._limits.depth if release.snapshot.ranker is not None else max(call.k for call in calls)
+        ranker = release.snapshot.ranker
+        ranks = ranker is not None and (ranker.spec.orders or any(call.objective for call in calls))
+        return self._limits.depth if ranks else max(call.k for call in calls)
 
-    async def _fetch(
+    async def states_of(
         self, release: Release, calls: Sequence[RecommendCall]
     ) -> tuple[list[UserState | None], list[list[str]]]:
         """The state of each call's user, else visitor, and what was missing; one round trip for all.

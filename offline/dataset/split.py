@@ -12,6 +12,7 @@ import polars as pl
 from app.errors import DatasetError, RunFolderError
 from offline.dataset import cuts
 from offline.dataset.folder import whole_folder
+from offline.dataset.graded import copy_graded
 from offline.dataset.ingest import SUMMARY_FILE
 from offline.dataset.progress import Progress, silent
 from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec, EvaluationSpec
@@ -42,7 +43,8 @@ def split(
     event), `random` (a fifth of each user's items), or None for the first of these that the set allows.
 
     `items.parquet` (row, from 1), `users.parquet` (user, from 0), `meta.json`, and a file for each part,
-    sorted by (user, order): user, item (0 outside the vocabulary), type, time, order, query, target (scored).
+    sorted by (user, order): user, item (0 outside the vocabulary), type, time, order, query, target (scored). The
+    queries and judgments of a graded search are copied for the evaluation.
 
     Raises:
         DatasetError: `how` is none of these or not possible with this set, or no test event is left to score.
@@ -69,6 +71,7 @@ def split(
         users.write_parquet(folder / "users.parquet")
         for part in PARTS:
             rows.filter(pl.col("part") == part).drop("part").write_parquet(folder / f"{part}.parquet")
+        copy_graded(ingested, folder)
         (folder / META_FILE).write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     tell(4, 4, "split")
     return meta

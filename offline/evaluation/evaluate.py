@@ -14,11 +14,15 @@ from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages, pad_rows
 from app.engine.snapshot import Snapshot, load_snapshot
 from offline.dataset.progress import Progress, silent
-from offline.evaluation.baselines import baseline_rankings
-from offline.evaluation.intervals import mean_intervals
-from offline.evaluation.metrics import DEPTH, Metric, parse_metric, table_of
-from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
-from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
+from offline.evaluation.baselines import ITEM_KNN, POPULARITY, Rankings, baseline_rankings
+from offline.evaluation.figures import differences, flat, means
+from offline.evaluation.further import further_figures
+from offline.evaluation.graded import evaluate_graded
+from offline.evaluation.metrics import DEPTH, parse_metric, table_of
+from offline.evaluation.protocol import Cases, RowLists, event_counts, load_cases, read_meta
+from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped, split_rows
+from offline.evaluation.slices import slice_figures
+from offline.ranking.outcome import outcome
 
 Document = dict[str, Any]
 
@@ -26,6 +30,9 @@ NOT_CAUSAL = (
     "the cut is not by time: events of other users after a held-out one were counted and learned from, which flatters "
     "whatever links events that lie close in time; split by time:0.8 for figures that only know the past"
 )
+
+BUNDLE = "bundle"
+VECTOR = "vector"
 
 _BATCH = 256
 
@@ -43,9 +50,12 @@ def evaluate(
     """Rank the whole catalogue for every scored user, and compare with what simpler rankings reach.
 
     Returns a JSON document: `dataset`; `bundle`; `reports`, one for each mask of the split, with `metrics`, their
-    `ci95` (bootstrap over users), `n` users, `targets`, and `lift_over_<baseline>`: for each metric the
-    `difference` of the same users and its `ci95`; `baselines` by name and mask; and `notes` on how to read it.
-    Targets outside the vocabulary count as never found. A ranking is `DEPTH` deep, and so is `mrr`.
+    `ci95` (bootstrap over users), `n` users, `targets`, `lift_over_<baseline or variant>`: for each metric the
+    `difference` of the same users and its `ci95`, and `more` (see `further_figures`); `baselines` by name and mask;
+    `variants` likewise, with `vector`, the bundle without its ranker, where it has one; `slices` by mask (see
+    `slice_figures`); `candidates` and `behaviours` (see `outcome`); and `notes` on how to read it.
+    Targets outside the vocabulary count as never found. A ranking is `DEPTH` deep, and so is `mrr`. For the task
+    graded_search the cases are queries (see `evaluate_graded`).
 
     Args:
         bundle: a bundle, or a store of bundles.
@@ -65,42 +75,52 @@ def evaluate(
     meta = read_meta(split)
     metrics = list(dict.fromkeys(map(parse_metric, meta["metrics"])))
     snapshot = load_snapshot(bundle, threads=0)
+    if meta["task"] == "graded_search":
+        graded = evaluate_graded(
+            snapshot, split, metrics, seed=seed, stages=stages, baselines=baselines, progress=progress
+        )
+        return {"dataset": _described(meta, "test"), "bundle": _bundle(snapshot, 0), **graded}
     cases = load_cases(split, part)
     rows = bundle_rows(pl.read_parquet(split / "items.parquet").sort("row")["item_id"].to_list(), snapshot.items)
     requests, stored = batch_of_cases(cases, rows, read_user_states(snapshot.folder), snapshot.manifest.shapes.window)
     targets = mapped(cases.targets, rows)
     masks = list(dict.fromkeys(meta["mask"]))
-    ours = {
-        mask: table_of(metrics, ranked(snapshot, requests, mapped(cases.mask(mask), rows), stages, tell), targets)
-        for mask in masks
-    }
-    rankings = baseline_rankings(split, cases, masks, DEPTH, seed, progress) if baselines else {}
-    theirs = {
-        name: {mask: table_of(metrics, found[mask], cases.targets) for mask in masks}
-        for name, found in rankings.items()
-    }
+    to_split = split_rows(rows, snapshot.items.count)
+
+    def rankings_of(chosen: Stages) -> Rankings:
+        hidden = {mask: mapped(cases.mask(mask), rows) for mask in masks}
+        return {mask: to_split[ranked(snapshot, requests, hidden[mask], chosen, tell)] for mask in masks}
+
+    ours = rankings_of(stages)
+    without_ranker = replace(stages, ranking=False)
+    has_variant = snapshot.ranker is not None and stages.ranking
+    variants = {VECTOR: rankings_of(without_ranker)} if has_variant else {}
+    beside = variants | (baseline_rankings(split, cases, masks, DEPTH, seed, progress) if baselines else {})
     tell(0, 1, "intervals")
-    rng = np.random.default_rng(seed)
-    reports = []
+    rng, further_rng = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    counts = event_counts(split, part, meta["n_items"])
+    reports, slices = [], {}
+    found: dict[str, Document] = {name: {} for name in beside}
     for mask in masks:
-        report = {"protocol": mask, **_means(metrics, ours[mask], rng), **_counts(cases, targets)}
-        for name, values in theirs.items():
-            report[f"lift_over_{name}"] = _differences(metrics, ours[mask], values[mask], rng)
-        reports.append(report)
-    found_baselines = {
-        name: {mask: _with_intervals(metrics, values[mask], rng) for mask in masks} for name, values in theirs.items()
-    }
+        together = {BUNDLE: ours[mask]} | {name: by_mask[mask] for name, by_mask in beside.items()}
+        tables = {name: table_of(metrics, rows_of, cases.targets) for name, rows_of in together.items()}
+        further = further_figures(metrics, together, cases, counts, further_rng)
+        report = {"protocol": mask, **means(metrics, tables[BUNDLE], rng), **_counts(cases, targets)}
+        for name in beside:
+            report[f"lift_over_{name}"] = differences(metrics, tables[BUNDLE], tables[name], rng)
+            found[name][mask] = {**flat(means(metrics, tables[name], rng)), "more": further[name]}
+        reports.append(report | {"more": further[BUNDLE]})
+        sliced = {name: together[name] for name in (BUNDLE, POPULARITY, ITEM_KNN) if name in together}
+        slices[mask] = slice_figures(metrics, sliced, cases, counts, further_rng)
     tell(1, 1, "intervals")
     return {
         "dataset": _described(meta, part),
-        "bundle": {
-            "version": snapshot.manifest.version,
-            "dataset": snapshot.manifest.dataset,
-            "data_fingerprint": snapshot.manifest.data_fingerprint,
-            "users_with_stored_state": int(stored.sum()),
-        },
+        "bundle": _bundle(snapshot, int(stored.sum())),
         "reports": reports,
-        "baselines": found_baselines,
+        "baselines": {name: by_mask for name, by_mask in found.items() if name not in variants},
+        "variants": {name: found[name] for name in variants},
+        "slices": slices,
+        **(outcome(snapshot, split, part, seed, progress) if stages.ranking else {}),
         "notes": [NOT_CAUSAL] if meta["has_time"] and not meta["how"].startswith("time:") else [],
     }
 
@@ -136,31 +156,14 @@ def _described(meta: dict[str, Any], part: str) -> Document:
     return {"name": meta["dataset"], "part": part, **kept, "items": meta["n_items"], "counts": meta["counts"]}
 
 
+def _bundle(snapshot: Snapshot, users_with_stored_state: int) -> Document:
+    kept = {name: getattr(snapshot.manifest, name) for name in ("version", "dataset", "data_fingerprint")}
+    return {**kept, "users_with_stored_state": users_with_stored_state}
+
+
 def _counts(cases: Cases, targets: RowLists) -> Document:
     return {
         "n": len(cases),
         "targets": len(targets.rows),
         "targets_on_unknown_items": int((targets.rows == PADDING_ROW).sum()),
-    }
-
-
-def _means(metrics: list[Metric], values: NDArray[np.float64], rng: np.random.Generator) -> Document:
-    """Mean and interval of each column of `values`, `[n, metrics]`."""
-    means, ends = values.mean(axis=0).tolist(), mean_intervals(values, rng).tolist()
-    names = [metric.name for metric in metrics]
-    return {"metrics": dict(zip(names, means, strict=True)), "ci95": dict(zip(names, ends, strict=True))}
-
-
-def _with_intervals(metrics: list[Metric], values: NDArray[np.float64], rng: np.random.Generator) -> Document:
-    found = _means(metrics, values, rng)
-    return {**found["metrics"], "ci95": found["ci95"]}
-
-
-def _differences(
-    metrics: list[Metric], ours: NDArray[np.float64], theirs: NDArray[np.float64], rng: np.random.Generator
-) -> Document:
-    found = _means(metrics, ours - theirs, rng)
-    return {
-        metric.name: {"difference": found["metrics"][metric.name], "ci95": found["ci95"][metric.name]}
-        for metric in metrics
     }

@@ -88,6 +88,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def validates(folder: Path) -> bool:
+    """Whether the split in `folder` scores anybody in its valid part."""
+    return bool(_read(folder, "valid").get_column("target").any())
+
+
 def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0) -> Cases:
     """The cases of `part`, ordered by user; with `limit`, a draw of at most so many users.
 
@@ -141,6 +146,11 @@ def known_events(folder: Path, part: str) -> pl.DataFrame:
     """The events that may be counted when `part` is scored: user, item, order; sorted, no context, no unknown item."""
     parts = [_read(folder, name) for name in _KNOWN[part]]
     return pl.concat(parts).filter(pl.col("item") != PADDING_ROW).sort("user", "order").select("user", "item", "order")
+
+
+def event_counts(folder: Path, part: str, n_items: int) -> NDArray[np.int64]:
+    """How many of `known_events` each item row has, `[n_items + 1]`; 0 for row 0."""
+    return np.bincount(known_events(folder, part).get_column("item").to_numpy(), minlength=n_items + 1)
 
 
 def _read(folder: Path, part: str) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.hashing import stable_hashes
+from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import UserStates
 from app.engine.items import Items
 from app.engine.requests import RequestBatch
@@ -21,6 +22,14 @@ def bundle_rows(item_ids: Sequence[str], items: Items) -> NDArray[np.int32]:
         items: the item table of the bundle.
     """
     return np.array([0, *map(items.row_of, item_ids)], dtype=np.int32)
+
+
+def split_rows(rows: NDArray[np.int32], items: int) -> NDArray[np.int32]:
+    """The inverse of `bundle_rows` for a bundle of so many `items`, `[items + 1]`; 0 for items the split lacks."""
+    found = np.zeros(items + 1, dtype=np.int32)
+    found[rows] = np.arange(len(rows))
+    found[PADDING_ROW] = PADDING_ROW
+    return found
 
 
 def batch_of_cases(

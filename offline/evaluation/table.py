@@ -23,7 +23,7 @@ def report_table(document: dict[str, Any]) -> Group:
         mask = report["protocol"]
         for metric, value in report["metrics"].items():
             table.add_row(mask, metric, "bundle", f"{value:.4f}", _interval(report["ci95"][metric]), style="bold")
-            for name, by_mask in document["baselines"].items():
+            for name, by_mask in (document["variants"] | document["baselines"]).items():
                 theirs, lift = by_mask[mask], report[f"lift_over_{name}"][metric]
                 ends = theirs["ci95"][metric]
                 cells = (
@@ -39,7 +39,8 @@ def report_table(document: dict[str, Any]) -> Group:
 
 def _lines(document: dict[str, Any]) -> list[str]:
     report = document["reports"][0]
-    counted = f"{report['n']} users, {report['targets']} targets"
+    asking = "queries" if document["dataset"]["task"] == "graded_search" else "users"
+    counted = f"{report['n']} {asking}, {report['targets']} targets"
     if report["targets_on_unknown_items"]:
         counted += f", {report['targets_on_unknown_items']} of them on items that train and catalogue do not have"
     return [counted, *(f"Note: {note}" for note in document["notes"])]

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.bundle_store import point_to
 from app.artifact.columns import TextColumn
 from app.artifact.manifest import Manifest, Shapes, list_files
-from app.artifact.quantise import dequantise_rows, quantise_rows
 from app.artifact.user_state import UserStates
 from app.engine.snapshot import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
 from offline.dataset.folder import whole_folder
@@ -25,9 +25,11 @@ from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity, measure_fidelity
-from offline.export.popularity import popularity
+from offline.export.item_tables import ItemTable, item_table
 from offline.export.provenance import git_revision, package_versions
-from offline.export.retrieve_graph import block_of, padded_rows, write_retrieve_graph
+from offline.export.rank_tables import rank_tables
+from offline.export.retrieve_graph import block_of, write_retrieve_graph
+from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
 from offline.export.warmup import warmup_requests
 from offline.training.histories import Histories, histories_of
@@ -48,33 +50,33 @@ class Exported:
     fidelity: Fidelity
 
 
-@dataclass(frozen=True)
-class _Quantised:
-    """The item table as int8, filler rows included."""
-
-    vectors: NDArray[np.int8]  # [rows, dim]
-    scales: NDArray[np.float32]  # [rows] of the vectors, which have length 1
-    score_scales: NDArray[np.float32]  # [rows] with the items' lengths
-
-
 def export_bundle(
     trained: Trained,
     split: Path,
     store: Path,
+    graph: Path,
     *,
+    parts: Sequence[str] = ("train", "valid"),
+    ranker: Path | None = None,
     weight_bits: int = 8,
+    compression: list[dict[str, Any]] | None = None,
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Write the bundle of a trained network to `store`, and make it the current one.
 
-    Users are known as of the end of train and valid: nothing of test or context is in a bundle.
+    Users are known as of the end of `parts`: nothing of test or context is in a bundle.
 
     Args:
         trained: the network.
         split: the split that it was trained on.
         store: folder of versions.
+        graph: folder of the graph that was built of the same parts.
+        parts: of the split, whose events users and counts are made of.
+        ranker: folder with a trained ranker.
         weight_bits: of the item vectors; 7 for processors whose 8-bit products saturate (x86 without VNNI).
+        compression: what was measured of this network's variants, for the manifest; the export adds its own check
+            to the line of the chosen one.
         now: when it is made.
         progress: told of each step.
 
@@ -85,29 +87,40 @@ def export_bundle(
     tell = progress or silent
     meta = json.loads((split / META_FILE).read_text("utf-8"))
     network = trained.network.cpu().eval()
-    histories = _known_histories(split, int(meta["n_users"]))
+    histories = _known_histories(split, int(meta["n_users"]), parts)
     cut = _newest(histories)
     tell(0, _STEPS, "item vectors")
     items = pl.read_parquet(split / "items.parquet").sort("row")
-    quantised = _quantised(trained, weight_bits)
+    quantised = item_table(trained, weight_bits)
     created = now or datetime.now(UTC)
     version = _version(created, quantised)
     folder = store / version
     with whole_folder(folder, names.MANIFEST) as beside:
         (beside / names.ITEM_IDS).parent.mkdir(parents=True)
-        np.save(beside / names.ITEM_VECTORS, quantised.vectors)
-        np.save(beside / names.ITEM_SCALES, quantised.scales)
-        np.save(beside / names.ITEM_POPULARITY, popularity(histories, len(quantised.scales)))
+        tables = rank_tables(
+            trained,
+            items,
+            histories,
+            graph,
+            quantised.vectors.astype(np.int8, copy=False),
+            quantised.scales,
+            quantised.score_scales,
+        )
+        tables.write(beside)
+        if ranker is not None:
+            for name in (names.RANK_GRAPH, names.RANKER):
+                shutil.copyfile(ranker / name, beside / name)
         TextColumn.of(["", *items["item_id"].to_list()]).write(beside / names.ITEM_IDS)
         tell(1, _STEPS, "catalogue")
         columns = write_catalogue(beside, items)
+        write_text_table(beside, trained, items)
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)
         graph = beside / names.RETRIEVE_GRAPH
         write_retrieve_graph(graph, network.queries, quantised.vectors, quantised.score_scales, block)
         tell(3, _STEPS, "users")
         user_ids = pl.read_parquet(split / "users.parquet").sort("user")["user_id"].to_list()
-        vectors = torch.from_numpy(dequantise_rows(quantised.vectors, quantised.scales))
+        vectors = torch.from_numpy(quantised.real())
         states = user_states(user_ids, histories, network.queries, vectors, cut)
         states.write(beside)
         manifest = Manifest(
@@ -133,7 +146,7 @@ def export_bundle(
         tell(4, _STEPS, "golden answers")
         fidelity = _write_golden(beside, manifest, trained, states)
         manifest = manifest.model_copy(
-            update={"files": list_files(beside), "compression": _compression(quantised, fidelity)}
+            update={"files": list_files(beside), "compression": _compression(beside, quantised, fidelity, compression)}
         )
         _write_manifest(beside, manifest)
         tell(5, _STEPS, "verifying")
@@ -148,9 +161,8 @@ def record_metrics(folder: Path, manifest: Manifest, metrics: dict[str, Any]) ->
     _write_manifest(folder, manifest.model_copy(update={"metrics": metrics}))
 
 
-def _known_histories(split: Path, users: int) -> Histories:
-    parts = [pl.read_parquet(split / f"{part}.parquet") for part in ("train", "valid")]
-    return histories_of(pl.concat(parts), users)
+def _known_histories(split: Path, users: int, parts: Sequence[str]) -> Histories:
+    return histories_of(pl.concat([pl.read_parquet(split / f"{part}.parquet") for part in parts]), users)
 
 
 def _newest(histories: Histories) -> float | None:
@@ -158,25 +170,13 @@ def _newest(histories: Histories) -> float | None:
     return float(known.max()) if len(known) else None
 
 
-@torch.no_grad()
-def _quantised(trained: Trained, bits: int) -> _Quantised:
-    units, lengths = trained.network.item_vectors(trained.graph.to(torch.device("cpu")), trained.known.cpu())
-    rows = padded_rows(len(units) - 1)
-    padded = np.zeros((rows, units.shape[1]), dtype=np.float32)
-    padded[1 : len(units)] = units[1:].numpy()
-    vectors, scales = quantise_rows(padded, bits)
-    score_scales = np.zeros(rows, dtype=np.float32)
-    score_scales[: len(units)] = scales[: len(units)] * lengths.numpy()
-    return _Quantised(vectors, scales, score_scales)
-
-
-def _version(created: datetime, quantised: _Quantised) -> str:
+def _version(created: datetime, quantised: ItemTable) -> str:
     """The time, and four digits of the content, so that two made in one second differ."""
     content = hashlib.sha256(quantised.vectors.tobytes() + quantised.score_scales.tobytes()).hexdigest()
     return f"{created:%Y-%m-%dT%H-%M-%S}-{content[:4]}"
 
 
-def _shapes(items: int, quantised: _Quantised, trained: Trained, states: UserStates) -> Shapes:
+def _shapes(items: int, quantised: ItemTable, trained: Trained, states: UserStates) -> Shapes:
     rows, dim = quantised.vectors.shape
     return Shapes(items=items, rows=rows, dim=dim, window=trained.settings.window, users=len(states.hashes))
 
@@ -200,20 +200,37 @@ def _write_golden(folder: Path, manifest: Manifest, trained: Trained, states: Us
     batch = warmup_requests(states, shapes.items + 1, shapes.window, manifest.cut, GOLDEN_REQUESTS, rng)
     write_warmup(folder, batch)
     answers = golden_answers(snapshot, batch)
-    (folder / names.GOLDEN_ROWS).parent.mkdir(parents=True)
+    (folder / names.GOLDEN_ROWS).parent.mkdir(parents=True, exist_ok=True)
     np.save(folder / names.GOLDEN_ROWS, answers.rows[:, :GOLDEN_DEPTH].astype(np.int32))
     np.save(folder / names.GOLDEN_SCORES, answers.scores[:, :GOLDEN_DEPTH])
     check_golden(snapshot)
     return fidelity
 
 
-def _compression(quantised: _Quantised, fidelity: Fidelity) -> list[dict[str, Any]]:
+def _compression(
+    folder: Path, quantised: ItemTable, fidelity: Fidelity, table: list[dict[str, Any]] | None
+) -> list[dict[str, Any]]:
+    """The table with what the export found; without one, a line of the bundle alone."""
+    note = (
+        f"the bundle beside this network in full precision: overlap@10 {fidelity.overlap_at_10:.3f}, query vectors "
+        f"within {fidelity.query_error:.1%}, {fidelity.requests} requests"
+    )
+    if table:
+        return [
+            line | ({"note": "; ".join(filter(None, [line["note"], note]))} if line["chosen"] else {}) for line in table
+        ]
+    size = quantised.nbytes + (folder / names.RETRIEVE_GRAPH).stat().st_size
     return [
         {
-            "part": "item vectors",
-            "fp32_bytes": quantised.vectors.size * 4,
-            "int8_bytes": quantised.vectors.size + quantised.scales.nbytes,
-            **asdict(fidelity),
+            "variant": f"int8, {quantised.vectors.shape[1]} dimensions",
+            "megabytes": size / 1e6,
+            "p50_ms": None,
+            "p99_ms": None,
+            "metric": None,
+            "value": None,
+            "overlap_at_10": fidelity.overlap_at_10,
+            "chosen": True,
+            "note": note,
         }
     ]
 

@@ -3,6 +3,7 @@
 import logging
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,11 @@ def padded_rows(items: int) -> int:
 
 
 def write_retrieve_graph(
-    path: Path, tower: QueryTower, vectors: NDArray[np.int8], scales: NDArray[np.float32], block: int
+    path: Path,
+    tower: QueryTower,
+    vectors: NDArray[np.int8] | NDArray[np.float32],
+    scales: NDArray[np.float32],
+    block: int,
 ) -> None:
     """Write the graph.
 
@@ -50,7 +55,28 @@ def write_retrieve_graph(
     Raises:
         TrainingError: the graph that came out is not valid.
     """
-    model = _export_tower(tower, vectors.shape[1])
+    write_search(path, export_tower(tower, vectors.shape[1]), vectors, scales, block)
+
+
+def write_search(
+    path: Path,
+    model: onnx.ModelProto,
+    vectors: NDArray[np.int8] | NDArray[np.float32],
+    scales: NDArray[np.float32],
+    block: int,
+) -> None:
+    """Put the search behind an exported tower, which is used up, and write both.
+
+    Args:
+        path: the file.
+        model: from `export_tower`.
+        vectors: `[rows, dim]`; in float32 the search is the reference of compression, not what a bundle holds.
+        scales: `[rows]`.
+        block: of the top-k.
+
+    Raises:
+        TrainingError: the graph that came out is not valid.
+    """
     _append_search(model.graph, vectors, scales, block)
     del model.metadata_props[:]
     for node in model.graph.node:  # the exporter's notes on where a node came from: paths of this machine
@@ -63,7 +89,12 @@ def write_retrieve_graph(
     onnx.save(model, str(path))
 
 
-def _export_tower(tower: QueryTower, dim: int) -> onnx.ModelProto:
+def export_tower(tower: QueryTower, dim: int) -> onnx.ModelProto:
+    """The query tower alone, for item vectors of `dim` numbers.
+
+    Raises:
+        TrainingError: the exporter gave nothing.
+    """
     window = tower.window
     example = {
         names.IN_EVENT_VECTORS: torch.randn(2, window, dim),
@@ -95,7 +126,12 @@ def _export_tower(tower: QueryTower, dim: int) -> onnx.ModelProto:
     return model
 
 
-def _append_search(graph: onnx.GraphProto, vectors: NDArray[np.int8], scales: NDArray[np.float32], block: int) -> None:
+def _append_search(
+    graph: onnx.GraphProto,
+    vectors: NDArray[np.int8] | NDArray[np.float32],
+    scales: NDArray[np.float32],
+    block: int,
+) -> None:
     """The nodes from the query vector to scores and rows."""
     rows, dim = vectors.shape
     blocks = rows // block
@@ -110,16 +146,11 @@ def _append_search(graph: onnx.GraphProto, vectors: NDArray[np.int8], scales: ND
 
     del graph.output[:]
     node("Identity", [_TOWER_OUT], names.OUT_QUERY)
-    # Each row of the query is quantised on its own: one scale for a batch would let requests move each other.
-    largest = node("ReduceMax", [node("Abs", [names.OUT_QUERY], "absolute"), constant("axis_1", _ints(1))], "largest")
-    unit = node("Div", [largest, constant("limit", np.float32(127))], "unit")
-    unit = node("Max", [unit, constant("least", np.float32(1e-12))], "query_scale")
-    steps = node("Round", [node("Div", [names.OUT_QUERY, unit], "in_units")], "steps")
-    shifted = node("Add", [steps, constant("shift", np.float32(_ZERO_POINT))], "shifted")
-    query = node("Cast", [shifted], "quantised_query", to=TensorProto.UINT8)
     matrix = constant("item_matrix", np.ascontiguousarray(vectors.T))
-    products = node("MatMulInteger", [query, matrix, constant("zero_point", np.uint8(_ZERO_POINT))], "products")
-    scaled = node("Mul", [node("Cast", [products], "real", to=TensorProto.FLOAT), unit], "scaled")
+    if vectors.dtype == np.int8:
+        scaled = _int8_products(node, constant, matrix)
+    else:
+        scaled = node("MatMul", [names.OUT_QUERY, matrix], "scaled")
     scores = node("Mul", [scaled, constant("item_scales", scales[None].astype(np.float32))], "all_scores")
     never = constant("never", np.float32(-np.inf))
     scores = node("Where", [names.IN_ITEM_MASK, scores, never], "masked")
@@ -159,6 +190,19 @@ def _append_search(graph: onnx.GraphProto, vectors: NDArray[np.int8], scales: ND
             helper.make_tensor_value_info(names.OUT_QUERY, TensorProto.FLOAT, ["batch", dim]),
         ]
     )
+
+
+def _int8_products(node: Callable[..., str], constant: Callable[..., str], matrix: str) -> str:
+    """The nodes from the query vector to its products with an int8 matrix, in the query's units."""
+    # Each row of the query is quantised on its own: one scale for a batch would let requests move each other.
+    largest = node("ReduceMax", [node("Abs", [names.OUT_QUERY], "absolute"), constant("axis_1", _ints(1))], "largest")
+    unit = node("Div", [largest, constant("limit", np.float32(127))], "unit")
+    unit = node("Max", [unit, constant("least", np.float32(1e-12))], "query_scale")
+    steps = node("Round", [node("Div", [names.OUT_QUERY, unit], "in_units")], "steps")
+    shifted = node("Add", [steps, constant("shift", np.float32(_ZERO_POINT))], "shifted")
+    query = node("Cast", [shifted], "quantised_query", to=TensorProto.UINT8)
+    products = node("MatMulInteger", [query, matrix, constant("zero_point", np.uint8(_ZERO_POINT))], "products")
+    return node("Mul", [node("Cast", [products], "real", to=TensorProto.FLOAT), unit], "scaled")
 
 
 def _ints(*values: int) -> NDArray[np.int64]:

@@ -33,7 +33,7 @@ class ServingTower(nn.Module):
         given_query: Tensor,
         given: Tensor,
     ) -> Tensor:
-        """Query vectors `[batch, dim]`; the shapes of the inputs stand in `app.artifact.names`."""
+        """Query vectors `[batch, item_dim]`; the shapes of the inputs stand in `app.artifact.names`."""
         query = self.tower(event_vectors, event_types, age_buckets[:, None, :], long_vector, long_weight)
         return torch.where(given, given_query, query[:, 0])
 
@@ -73,8 +73,10 @@ class _UnitByProduct(nn.Module):
 
 
 def _single_row_linears(tower: QueryTower) -> list[tuple[nn.Module, str]]:
-    """Every linear layer that reads one row a request: all but the keys and values of the events."""
+    """Every linear layer that reads one row a request: all but those of the events."""
     found: list[tuple[nn.Module, str]] = [(tower, "inner"), (tower, "outer")]
+    if tower.narrow is not None:
+        found.append((tower, "narrow"))
     if tower.session is not None:
         found += [(tower.session, "queries"), (tower.session, "joined")]
         found += [(tower.session.feed, name) for name in ("0", "3")]

@@ -19,7 +19,7 @@ from offline.dataset.folder import whole_folder
 from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.graph.co_occurrence import co_occurrence
-from offline.graph.item_features import item_attributes, item_text
+from offline.graph.item_features import item_attributes, item_text, search_buckets
 
 GRAPH_FILE = "graph.json"
 CO_OCCURS = ("item", "co_occurs", "item")
@@ -66,7 +66,8 @@ def build_graph(
         edges, attributes = item_attributes(items.clear() if "attributes" in without else items)
         tables["__".join(DESCRIBES)] = _table(*(edges[name].to_numpy() for name in ("attribute", "item", "weight")))
         tell(3, 4, "text")
-        text = item_text(items.clear() if "text" in without else items)
+        text_buckets = search_buckets(items.height) if events.is_empty() else TEXT_BUCKETS
+        text = item_text(items.clear() if "text" in without else items, text_buckets)
         tables["__".join(SPELLS)] = _table(*(text[name].to_numpy() for name in ("bucket", "item", "weight")))
         for name, table in tables.items():
             table.write_parquet(folder / f"{name}.parquet")
@@ -74,7 +75,7 @@ def build_graph(
             "item": items.height + 1,
             "user": int(meta["n_users"]),
             "attribute": len(attributes),
-            "bucket": TEXT_BUCKETS,
+            "bucket": text_buckets,
         }
         edges_by_relation = {name: table.height for name, table in tables.items()}
         described = {"nodes": nodes, "edges": edges_by_relation, "without": sorted(without)}
@@ -95,6 +96,11 @@ def read_graph(folder: Path) -> HeteroData:
         edge.edge_index = torch.from_numpy(table.select("source", "target").to_numpy().T.copy())
         edge.edge_weight = torch.from_numpy(table["weight"].to_numpy().copy())
     return data
+
+
+def co_occurrence_table(folder: Path) -> pl.DataFrame:
+    """The pairs of items that occur together, of the graph in `folder`: source, target, weight."""
+    return pl.read_parquet(folder / f"{'__'.join(CO_OCCURS)}.parquet")
 
 
 def check_graph(folder: Path, without: Collection[str]) -> None:

@@ -8,21 +8,27 @@ import polars as pl
 from app.artifact.tokenizer import TEXT_BUCKETS, buckets
 
 _TEXT_COLUMNS = ("title", "brand", "category", "text")
+_FEWEST_SEARCH_BUCKETS, _MOST_SEARCH_BUCKETS = 16_384, 65_536  # powers of two
 MIN_ATTRIBUTE_ITEMS = 2
 """An attribute of a single item connects nothing."""
 
 
-def item_text(items: pl.DataFrame) -> pl.DataFrame:
+def search_buckets(items: int) -> int:
+    """How many text buckets a catalogue is given where text is all that there is to learn from: about one an item."""
+    return int(min(max(1 << (items - 1).bit_length(), _FEWEST_SEARCH_BUCKETS), _MOST_SEARCH_BUCKETS))
+
+
+def item_text(items: pl.DataFrame, text_buckets: int = TEXT_BUCKETS) -> pl.DataFrame:
     """Columns item, bucket, weight: sublinear counts times idf over the catalogue, each item's row of length 1."""
     texts = items.select(
         "row", pl.concat_str([pl.col(name).fill_null("") for name in _TEXT_COLUMNS], separator=" ").alias("text")
     )
-    counts = [Counter(buckets(text)) for text in texts["text"]]
+    counts = [Counter(buckets(text, text_buckets)) for text in texts["text"]]
     sizes = np.array([len(count) for count in counts], dtype=np.int64)
     item = np.repeat(texts["row"].to_numpy().astype(np.int64), sizes)
     bucket = np.fromiter((key for count in counts for key in count), dtype=np.int64, count=int(sizes.sum()))
     number = np.fromiter((value for count in counts for value in count.values()), np.float32, int(sizes.sum()))
-    idf = np.log((1 + len(counts)) / (1 + np.bincount(bucket, minlength=TEXT_BUCKETS))) + 1
+    idf = np.log((1 + len(counts)) / (1 + np.bincount(bucket, minlength=text_buckets))) + 1
     weight = (1 + np.log(np.maximum(number, 1))) * idf[bucket]
     squares = np.bincount(item, weights=weight**2, minlength=int(items.height) + 1)
     weight = weight / np.sqrt(np.maximum(squares[item], 1e-12))

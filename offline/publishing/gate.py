@@ -38,6 +38,18 @@ def refusal_of(comparison: Comparison | None) -> str | None:
     )
 
 
+def warning_of(manifest: Manifest) -> str | None:
+    """What to tell people of a bundle that nothing is known against; `None` when it was compared."""
+    if comparison_of(manifest.metrics) is not None:
+        return None
+    if manifest.metrics.get("baselines"):
+        return (
+            f"warning: {manifest.version} was evaluated without {BASELINE} beside it: look at its figures, since "
+            "publishing does not"
+        )
+    return f"warning: {manifest.version} was never compared with {BASELINE}: evaluate it to know what it is worth"
+
+
 def pass_gate(manifest: Manifest, reason: str | None, by: str, at: datetime) -> Forced | None:
     """Return when the bundle may be published; who took it upon themselves when its figures speak against it.
 

@@ -16,7 +16,7 @@ from offline.publishing import versions
 from offline.publishing.compare import differing_items, differing_users
 from offline.publishing.contents import Contents, read_contents
 from offline.publishing.erasures import forget_vectors
-from offline.publishing.gate import comparison_of, pass_gate
+from offline.publishing.gate import pass_gate, warning_of
 from offline.publishing.item_seeds import ItemSeeds
 from offline.publishing.place import Place, PlaceRecord
 from offline.publishing.user_seeds import UserSeed, UserSeeds, UserWriter
@@ -87,8 +87,9 @@ def publish(
     tell(0, 1, "checking the bundle")
     contents = read_contents(bundle)
     forced = pass_gate(contents.manifest, force, by, at)
-    if comparison_of(contents.manifest.metrics) is None:
-        inform(f"warning: {contents.version} was never compared with popularity: evaluate it to know what it is worth")
+    warning = warning_of(contents.manifest)
+    if warning is not None:
+        inform(warning)
     published = versions.read_published(client, keys)
     versions.refuse_same_tag(contents.version, [*published, *versions.unfinished(client, keys)])
     record = PlaceRecord(client, keys, contents.version, contents.digest(), at)

@@ -12,12 +12,14 @@ from model.network import Network
 from offline.dataset.progress import Progress
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.checkpoint import BEST_FILE, fits
+from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
-from offline.training.train import TrainProgress, train
+from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, Trained
 
 PARTS = ("train", "valid")
 GRAPH, WEIGHTS = "graph", "train"
+FINAL = "final"  # where the network goes once it is compressed
 EPOCHS_SHARE = 0.25
 RATE_SHARE = 0.3
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.errors import TrainingError
 from model.item_tower import ItemGraph
 from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
+from model.query_tower import QueryTower
 from offline.dataset.split import META_FILE
 from offline.graph.build import read_events
 from offline.training.batches import Batch, SetBatch, count_ordered, count_unordered, ordered_batches, unordered_batches
@@ -27,7 +29,9 @@ from offline.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
+from offline.training.contrastive import train_on_catalogue
 from offline.training.histories import Histories, histories_of
+from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_validation, validate
@@ -35,19 +39,6 @@ from offline.training.validation import Validation, load_validation, validate
 WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 _LONGEST_GRADIENT = 5.0
-
-
-@dataclass(frozen=True)
-class TrainProgress:
-    """What a progress bar can show."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    metric: str
-    value: float | None  # of the metric after the last whole epoch
 
 
 def train(
@@ -65,7 +56,8 @@ def train(
 ) -> Trained:
     """Train until the epochs are done, validation stops improving, or the budget is spent.
 
-    A checkpoint is written after every epoch, and an earlier one in `out` is taken up.
+    A checkpoint is written after every epoch, and an earlier one in `out` is taken up. Without any event the catalogue
+    alone is learned from (`train_on_catalogue`).
 
     Args:
         split: folder of the split.
@@ -87,8 +79,11 @@ def train(
     torch.manual_seed(settings.seed)
     meta = json.loads((split / META_FILE).read_text("utf-8"))
     events = read_events(split, parts)
+    if events.is_empty():
+        items = pl.read_parquet(split / "items.parquet")
+        return train_on_catalogue(items, graph, out, settings, device=device, budget_s=budget_s, progress=progress)
     histories = histories_of(events, int(meta["n_users"]))
-    if not _steps(histories, settings):
+    if not count_batches(histories, settings):
         raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
     validation = None if exactly else load_validation(split, settings.validation_users, settings.seed)
     run = _Run(histories, known_items(events, graph.items), graph, settings, device, validation, exactly, progress)
@@ -162,7 +157,7 @@ class _Run:
         self._validation = validation
         self._exactly = exactly
         self._progress = progress
-        self._steps = _steps(histories, settings)
+        self._steps = count_batches(histories, settings)
         self.state = _State()
         self._earlier_s = 0.0
         self.network = Network(graph, settings.shape()).to(device)
@@ -170,7 +165,7 @@ class _Run:
         counts = torch.from_numpy(np.bincount(histories.rows, minlength=graph.items)).to(device)
         self.known = known.to(device)
         self._frequency = counts.float()
-        groups = _groups(self.network, settings.weight_decay)
+        groups = parameter_groups(self.network, settings.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
 
     @property
@@ -206,7 +201,7 @@ class _Run:
         losses: list[float] = []
         self.network.train()
         rng = np.random.default_rng([self._settings.seed, self.state.epoch])
-        batches: Iterator[Batch | SetBatch] = _batches(self._histories, self._settings, rng)
+        batches: Iterator[Batch | SetBatch] = training_batches(self._histories, self._settings, rng)
         for step, batch in enumerate(batches, start=1):
             share = clock.share()
             if share >= 1.0 and self.state.step:
@@ -254,13 +249,17 @@ class _Run:
             self._progress(TrainProgress(epoch, self._settings.epochs, step, self._steps, loss, self.metric, last))
 
 
-def _steps(histories: Histories, settings: TrainSettings) -> int:
+def count_batches(histories: Histories, settings: TrainSettings) -> int:
+    """How many batches an epoch of `training_batches` has."""
     if settings.ordered:
         return count_ordered(histories, settings.window, settings.batch)
     return count_unordered(histories, settings.batch)
 
 
-def _batches(histories: Histories, settings: TrainSettings, rng: np.random.Generator) -> Iterator[Batch | SetBatch]:
+def training_batches(
+    histories: Histories, settings: TrainSettings, rng: np.random.Generator
+) -> Iterator[Batch | SetBatch]:
+    """One epoch, in an order that `rng` draws."""
     if settings.ordered:
         return ordered_batches(
             histories, settings.window, settings.batch, hide_seen=settings.hide_seen, timed=settings.timed, rng=rng
@@ -268,7 +267,7 @@ def _batches(histories: Histories, settings: TrainSettings, rng: np.random.Gener
     return unordered_batches(histories, settings.batch, rng=rng)
 
 
-def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Weight decay for matrices, none for gates, biases, tables of weights and norms."""
     named = list(network.named_parameters())
     decayed = [value for name, value in named if value.dim() > 1 and "bias" not in name]
@@ -284,16 +283,30 @@ def _loss(
     batch: Batch | SetBatch,
     settings: TrainSettings,
 ) -> Tensor:
-    """Mean cross-entropy a target's weight."""
     units, lengths = network.item_vectors(graph, known)
+    return batch_loss(network.queries, units, lengths, frequency, batch, settings)
+
+
+def batch_loss(
+    tower: QueryTower,
+    units: Tensor,
+    lengths: Tensor,
+    frequency: Tensor,
+    batch: Batch | SetBatch,
+    settings: TrainSettings,
+) -> Tensor:
+    """Mean cross-entropy a target's weight, given unit item vectors `[items, item_dim]` and lengths `[items]`.
+
+    `frequency` `[items]` counts train events; sampled negatives are drawn by it.
+    """
     if isinstance(batch, SetBatch):
-        queries = network.queries.of_sets(units, batch.rows, batch.types, batch.first)
+        queries = tower.of_sets(units, batch.rows, batch.types, batch.first)
     else:
         present = batch.types != 0
         zero = units.new_zeros(len(batch.rows), units.shape[1])
-        queries = network.queries(
-            units[batch.rows] * present[:, :, None], batch.types, batch.ages, zero, zero[:, :1]
-        ).reshape(-1, units.shape[1])[batch.asked]
+        queries = tower(units[batch.rows] * present[:, :, None], batch.types, batch.ages, zero, zero[:, :1]).reshape(
+            -1, units.shape[1]
+        )[batch.asked]
     targets, items, bias = batch.targets, units * lengths[:, None], None
     if len(items) > settings.full_softmax_items:
         items, targets, bias = _sampled(items, targets, frequency, settings.sampled_items)

@@ -1,7 +1,7 @@
 """A trained network, and how it is taken up again from the folder that training wrote."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ from torch import Tensor
 
 from app.errors import RunFolderError
 from model.item_tower import ItemGraph
-from model.network import Network
+from model.network import Network, NetworkShape
 from offline.graph.build import read_events
-from offline.training.checkpoint import BEST_FILE, load_weights
+from offline.training.checkpoint import BEST_FILE, load_weights, save_weights
 from offline.training.settings import TrainSettings
 
 HISTORY_FILE = "history.json"
@@ -47,12 +47,21 @@ def load_trained(split: Path, graph: ItemGraph, folder: Path) -> Trained:
     try:
         record = json.loads((folder / HISTORY_FILE).read_text("utf-8"))
         settings = TrainSettings.of_record(record["settings"])
+        shape = NetworkShape(**record["shape"]) if "shape" in record else settings.shape()  # cut after training, or not
         parts = record["parts"]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"{folder}: expected a finished training with {HISTORY_FILE}, found none ({error}): train first"
         ) from error
-    network = Network(graph, settings.shape())
+    network = Network(graph, shape)
     load_weights(folder / BEST_FILE, network)
     known = known_items(read_events(split, parts), graph.items)
     return Trained(network.eval(), graph, known, settings, record)
+
+
+def save_trained(trained: Trained, folder: Path) -> None:
+    """Write a network that may have been cut since its training, so that `load_trained` finds it in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_weights(folder / BEST_FILE, trained.network)
+    record = trained.record | {"settings": trained.settings.as_dict(), "shape": asdict(trained.network.shape)}
+    (folder / HISTORY_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -9,6 +9,8 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
+from app.serving.parts import Parts
+
 
 def requests_of(users: list[str], item_ids: list[str], rng: np.random.Generator, count: int) -> list[dict[str, Any]]:
     """Every kind of request, with lists of all lengths."""
@@ -43,12 +45,12 @@ async def largest_batch(client: httpx.AsyncClient) -> float:
 
 
 def test_answers_are_the_same_alone_and_in_any_batch(
-    application_of: Callable[..., Starlette], users: list[str], item_ids: list[str]
+    application_of: Callable[..., Starlette], parts_of: Callable[..., Parts], users: list[str], item_ids: list[str]
 ) -> None:
     async def compare() -> None:
         rng = np.random.default_rng(5)
         requests = requests_of(users, item_ids, rng, 100)
-        transport = httpx.ASGITransport(application_of())
+        transport = httpx.ASGITransport(application_of(parts=parts_of(timeout_s=60.0)))
         async with httpx.AsyncClient(transport=transport, base_url="http://aisle") as client:
             alone = [await ask(client, request) for request in requests]
             assert await largest_batch(client) == 0.0

@@ -16,7 +16,6 @@ GIVEN: dict[str, Any] = {
     "boost": [{"filter": {"field": "brand", "eq": "Own"}, "factor": 1.2}],
     "pin": [{"item_id": "p3", "position": 1}],
     "diversity": 0.2,
-    "objective": "purchase",
     "facets": ["category", "brand"],
 }
 

@@ -216,7 +216,7 @@ def test_a_spoiled_bundle_is_refused_in_one_line(spoiled: Path) -> None:
 
 
 def test_a_manifest_of_many_faults_is_refused_in_one_line(spoiled: Path) -> None:
-    (spoiled / names.MANIFEST).write_text('{"schema_version": 2}', "utf-8")
+    (spoiled / names.MANIFEST).write_text(f'{{"schema_version": {names.SCHEMA_VERSION}}}', "utf-8")
     assert str(spoiled / names.MANIFEST) in refusal("--bundle", str(spoiled))
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from rich.console import Console
 
 from app.artifact.hashing import stable_hashes
 from app.artifact.user_state import UserStates, read_user_states
+from app.engine.candidates import Candidates
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.snapshot import Snapshot, load_snapshot
 from app.errors import DatasetError
 from offline.dataset.split import PARTS
+from offline.evaluation import evaluate as evaluation
 from offline.evaluation.evaluate import NOT_CAUSAL, evaluate, ranked
 from offline.evaluation.metrics import Metric, table_of
 from offline.evaluation.protocol import Cases, load_cases
@@ -193,7 +196,7 @@ def test_the_document_has_what_the_contract_names(shop_run: object, snapshot: Sn
     document = evaluate(snapshot.folder, split, seed=3, progress=lambda *told: heard.append(told))
     assert document == evaluate(shop_run.bundle, split, seed=3)  # type: ignore[attr-defined]
     assert json.loads(json.dumps(document)) == document
-    assert set(document) == {"dataset", "bundle", "reports", "baselines", "notes"}
+    assert set(document) == {"dataset", "bundle", "reports", "baselines", "variants", "slices", "notes"}
     assert document["bundle"]["version"] == snapshot.manifest.version
     assert document["dataset"]["part"] == "test"
     assert list(document["baselines"]) == ["popularity", "item_knn", "item_knn_window"]
@@ -279,3 +282,43 @@ def copied(split: Path, out: Path, **meta: object) -> Path:
         else:
             (out / path.name).write_bytes(path.read_bytes())
     return out
+
+
+class Backwards:
+    """A ranker that turns every answer round."""
+
+    def features(self, batch: RequestBatch, candidates: Candidates) -> NDArray[np.float32]:
+        return -candidates.scores[:, :, None]
+
+    def score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return features[:, :, 0]
+
+
+def test_a_bundle_with_a_ranker_is_set_beside_itself_without_it(
+    snapshot: Snapshot, split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = evaluate(snapshot.folder, split, baselines=False)
+    monkeypatch.setattr(evaluation, "load_snapshot", lambda *_, **__: replace(snapshot, ranker=Backwards()))
+    document = evaluate(snapshot.folder, split, baselines=False)
+    (report,), vector = document["reports"], document["variants"]["vector"]["seen"]
+    assert {name: vector[name] for name in report["metrics"]} == plain["reports"][0]["metrics"]
+    assert vector["more"]["metrics"] == plain["reports"][0]["more"]["metrics"]
+    assert report["metrics"]["ndcg@10"] < vector["ndcg@10"]
+    for metric, lift in report["lift_over_vector"].items():
+        assert lift["difference"] == pytest.approx(report["metrics"][metric] - vector[metric])
+    assert not document["baselines"]
+    without = evaluate(snapshot.folder, split, baselines=False, stages=Stages(ranking=False))
+    assert not without["variants"]
+
+
+def test_slices_and_further_figures_stand_beside_the_main_ones(snapshot: Snapshot, split: Path) -> None:
+    document = evaluate(snapshot.folder, split)
+    (report,) = document["reports"]
+    histories = [part for part in document["slices"]["seen"] if part["group"] == "history"]
+    assert sum(part["n"] for part in histories) == report["n"]
+    for metric, value in report["metrics"].items():
+        assert sum(part["n"] * part["metrics"][metric] for part in histories) / report["n"] == pytest.approx(value)
+    assert all(list(part["baselines"]) == ["popularity", "item_knn"] for part in document["slices"]["seen"])
+    for entry in (report["more"], *(by_mask["seen"]["more"] for by_mask in document["baselines"].values())):
+        assert set(entry["metrics"]).isdisjoint(report["metrics"])
+        assert {"coverage@10", "coverage@20", "gini@10", "popularity_percentile@10"} <= set(entry)

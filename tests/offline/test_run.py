@@ -19,7 +19,20 @@ def offline(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    arguments = ["run", "--data", shop, "--out", out, "--epochs", "3", "--dim", "32", "--no-baselines"]
+    arguments = [
+        "run",
+        "--data",
+        shop,
+        "--out",
+        out,
+        "--epochs",
+        "3",
+        "--dim",
+        "32",
+        "--no-baselines",
+        "--max-loss",
+        "0",
+    ]
     checkpoint = out / "train" / "checkpoint.safetensors"
     process = subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -35,7 +48,10 @@ def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> N
     assert epochs[: len(before["history"])] == before["history"]
     assert "ingest    done before" in finished.stderr
     document = json.loads(finished.stdout.splitlines()[-1])
-    assert {"dataset", "reports", "baselines", "bundle"} <= document.keys()
+    assert {"dataset", "reports", "baselines", "bundle", "timings"} <= document.keys()
+    assert set(document["timings"]["stages"]) == {"ingest", "split", "graph", "train", "export"}
+    assert str(out / "report.html") in finished.stderr.replace("\n", "")
+    assert "Main figures" in (out / "report.html").read_text("utf-8")
     again = offline("evaluate", "--bundle", out / "bundle", "--data", shop, "--no-baselines")
     assert json.loads(again.stdout.splitlines()[-1])["reports"][0]["metrics"] == document["reports"][0]["metrics"]
 
@@ -49,7 +65,22 @@ def test_wrong_data_is_one_line_and_no_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "ingest", "split", "graph", "train", "refit", "export", "evaluate", "synthesize", "publish", "collect"],
+    [
+        "run",
+        "ingest",
+        "split",
+        "graph",
+        "train",
+        "compress",
+        "rank",
+        "refit",
+        "export",
+        "evaluate",
+        "report",
+        "synthesize",
+        "publish",
+        "collect",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     helped = offline(command, "--help")

@@ -1,0 +1,52 @@
+"""What the ranker's features read of every item: vectors, neighbours, counts, prices, codes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import names
+
+
+@dataclass(frozen=True)
+class RankTables:
+    """Columns by item row; row 0 and filler rows are no items and hold zeros (NaN in prices)."""
+
+    vectors: NDArray[np.int8]  # [rows, dim] of length 1 after scaling
+    scales: NDArray[np.float32]  # [rows]
+    score_scales: NDArray[np.float32]  # [rows] scale times the item's length, as the search multiplies
+    content: NDArray[np.int8]  # [rows, content dim] by text and attributes alone; no columns where there are none
+    content_scales: NDArray[np.float32]  # [rows]
+    neighbours: NDArray[np.int32]  # [rows, neighbours] items that occur together, the closest first, 0 pads
+    neighbour_weights: NDArray[np.float16]  # [rows, neighbours]
+    counts: NDArray[np.float32]  # [rows, 3] views, carts, purchases
+    popularity: NDArray[np.float32]  # [rows] weighted by recency, the most popular one 1
+    codes: NDArray[np.int32]  # [rows, 2] category and brand, 0 for missing
+    log_price: NDArray[np.float32]  # [rows] NaN for missing
+
+    def write(self, folder: Path) -> None:
+        """Write the columns into the bundle in `folder`."""
+        (folder / names.ITEM_VECTORS).parent.mkdir(parents=True, exist_ok=True)
+        for name, field in _FILES.items():
+            np.save(folder / name, getattr(self, field))
+
+
+_FILES = {
+    names.ITEM_VECTORS: "vectors",
+    names.ITEM_SCALES: "scales",
+    names.ITEM_SCORE_SCALES: "score_scales",
+    names.ITEM_CONTENT: "content",
+    names.ITEM_CONTENT_SCALES: "content_scales",
+    names.ITEM_NEIGHBOURS: "neighbours",
+    names.ITEM_NEIGHBOUR_WEIGHTS: "neighbour_weights",
+    names.ITEM_COUNTS: "counts",
+    names.ITEM_POPULARITY: "popularity",
+    names.ITEM_CODES: "codes",
+    names.ITEM_LOG_PRICE: "log_price",
+}
+
+
+def read_rank_tables(folder: Path) -> RankTables:
+    """The columns of the bundle in `folder`, in memory: all of them are gathered from at every request."""
+    return RankTables(**{field: np.load(folder / name, allow_pickle=False) for name, field in _FILES.items()})

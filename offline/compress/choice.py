@@ -1,0 +1,144 @@
+"""Which variant is served: the smallest whose validation metric is within the stated loss of full precision."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import RunFolderError
+from offline.compress.recipe import Recipe
+
+COMPRESS_FILE = "compress.json"
+MAX_LOSS = 0.005
+_BLURRED = 2.0
+"""Times the stated loss that the noise of a difference may be. What cannot be told apart better is not cut."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A variant beside full precision on the same users, in shares of the metric in full precision."""
+
+    loss: float  # how much is lost; negative where more is found
+    noise: float  # standard error of the loss: users differ, the two rankings of one user much less
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One line of the table, and what the choice needs besides."""
+
+    variant: str
+    recipe: Recipe | None  # None for what is measured but never served
+    megabytes: float
+    p50_ms: float
+    p99_ms: float
+    value: float
+    overlap_at_10: float
+    difference: Difference
+    milder: tuple[str, ...] = ()  # variants that this one goes beyond
+    note: str = ""
+
+    def line(self, metric: str, chosen: str) -> dict[str, Any]:
+        """As it stands in the manifest."""
+        told = f"loss {self.difference.loss:+.2%} ± {self.difference.noise:.2%}"
+        return {
+            "variant": self.variant,
+            "megabytes": round(self.megabytes, 6),
+            "p50_ms": round(self.p50_ms, 4),
+            "p99_ms": round(self.p99_ms, 4),
+            "metric": metric,
+            "value": self.value,
+            "overlap_at_10": round(self.overlap_at_10, 4),
+            "chosen": self.variant == chosen,
+            "note": "; ".join(filter(None, [told, self.note])),
+        }
+
+
+@dataclass(frozen=True)
+class CompressionChoice:
+    """The chosen variant's recipe, which another network can be given too, and the table that it was chosen from."""
+
+    variant: str
+    recipe: Recipe
+    max_loss: float
+    metric: str | None  # None where nobody was there to validate on
+    users: int
+    table: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able; the inverse of `from_dict`. The table goes by the name that it has in the manifest."""
+        document = asdict(self)
+        return {"compression": document.pop("table")} | document
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "CompressionChoice":
+        """The inverse of `as_dict`."""
+        given = dict(document)
+        return cls(table=given.pop("compression"), recipe=Recipe(**given.pop("recipe")), **given)
+
+
+def difference(full: NDArray[np.float64], variant: NDArray[np.float64]) -> Difference:
+    """How much of the metric is lost, from both values of every user, `[users]`.
+
+    The standard error is that of the users' paired differences. Where full precision finds nothing, nothing can be
+    told: the noise is infinite.
+    """
+    mean = float(full.mean()) if len(full) else 0.0
+    if mean <= 0 or len(full) < 2:
+        return Difference(0.0, float("inf"))
+    lost = full - variant
+    return Difference(float(lost.mean()) / mean, float(lost.std(ddof=1)) / len(lost) ** 0.5 / mean)
+
+
+def choose(measured: Sequence[Measured], plain: str, max_loss: float) -> Measured:
+    """The smallest variant within `max_loss`; of equally small ones the one with the better metric, then the first.
+
+    The loss is judged by the mean of paired differences. Two guards stand against luck, since among several noisy
+    variants the luckiest looks best: a variant counts only if all that go less far do, and only if its noise is at
+    most twice `max_loss`; with too few users to tell, nothing is cut.
+
+    Args:
+        measured: all variants, those that go less far first.
+        plain: the variant that is served when no other is within the loss.
+        max_loss: share of the metric in full precision.
+    """
+    within = within_loss(measured, max_loss)
+    eligible = [
+        variant
+        for variant in measured
+        if variant.recipe is not None and (variant.variant in within or variant.variant == plain)
+    ]
+    return min(eligible, key=lambda variant: (variant.megabytes, -variant.value))
+
+
+def is_clear(found: Difference, max_loss: float) -> bool:
+    """Whether there are users enough to tell a loss of `max_loss`."""
+    return found.noise <= _BLURRED * max_loss
+
+
+def within_loss(measured: Sequence[Measured], max_loss: float) -> set[str]:
+    """The variants that `choose` may take; `measured` with those that go less far first."""
+    within: set[str] = set()
+    for variant in measured:
+        found = variant.difference
+        milder = all(name in within for name in variant.milder)
+        if milder and found.loss <= max_loss and is_clear(found, max_loss):
+            within.add(variant.variant)
+    return within
+
+
+def read_choice(folder: Path) -> CompressionChoice:
+    """The choice that was made in `folder`.
+
+    Raises:
+        RunFolderError: there is none, or it is unreadable.
+    """
+    try:
+        return CompressionChoice.from_dict(json.loads((folder / COMPRESS_FILE).read_text("utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{folder}: expected a finished compression with {COMPRESS_FILE}, found none ({error}): compress first"
+        ) from error

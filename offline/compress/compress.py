@@ -1,0 +1,89 @@
+"""The stage: search among the variants of a trained network, and write the choice, its table and its network."""
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, CompressionChoice
+from offline.compress.recipe import Recipe
+from offline.compress.search import Search
+from offline.dataset.progress import Progress, silent
+from offline.training.trained import Trained, save_trained
+from offline.training.validation import load_validation
+
+MOST_USERS = 10_000
+"""Validation users that variants are judged by; more than training looks at, since the differences are small."""
+_TRIED = "tried"
+
+
+def compress(
+    trained: Trained,
+    split: Path,
+    out: Path,
+    *,
+    weight_bits: int = 8,
+    max_loss: float = MAX_LOSS,
+    device: torch.device | None = None,
+    progress: Progress | None = None,
+) -> CompressionChoice:
+    """Choose a variant of a trained network, and write it to `out`: `compress.json`, and the weights if it was cut.
+
+    All of it is judged on validation; test is not read. A search that was stopped takes up the networks that were
+    fine-tuned before. Where the split validates nobody, nothing is cut.
+
+    Args:
+        trained: a network that is not cut.
+        split: of its training.
+        out: folder to write.
+        weight_bits: of the item vectors.
+        max_loss: share of the validation metric that compression may cost.
+        device: of the fine-tuning; the CPU if left out.
+        progress: told of each variant.
+    """
+    tell = progress or silent
+    out.mkdir(parents=True, exist_ok=True)
+    (out / COMPRESS_FILE).unlink(missing_ok=True)
+    settings = trained.settings
+    on_cpu = replace(trained, network=trained.network.cpu().eval(), known=trained.known.cpu())
+    validation = load_validation(split, MOST_USERS, settings.seed)
+    if validation is None:
+        name = f"int{weight_bits}"
+        choice = CompressionChoice(name, Recipe(weight_bits=weight_bits), max_loss, None, 0, [])
+    else:
+        tried = out / _TRIED
+        tried.mkdir(exist_ok=True)
+        search = Search(
+            on_cpu,
+            split,
+            validation,
+            weight_bits=weight_bits,
+            max_loss=max_loss,
+            device=device or torch.device("cpu"),
+            tried=tried,
+            progress=tell,
+        )
+        found = search.run()
+        choice = CompressionChoice(
+            variant=found.chosen.variant,
+            recipe=found.recipe,
+            max_loss=max_loss,
+            metric=validation.metric,
+            users=len(validation.cases),
+            table=[line.line(validation.metric, found.chosen.variant) for line in found.measured],
+        )
+        if choice.recipe.cuts:
+            save_trained(found.trained, out)
+        shutil.rmtree(tried)
+    _write(out / COMPRESS_FILE, choice)
+    tell(1, 1, f"chosen: {choice.variant}")
+    return choice
+
+
+def _write(path: Path, choice: CompressionChoice) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(json.dumps(choice.as_dict(), indent=2) + "\n", encoding="utf-8")
+    beside.replace(path)

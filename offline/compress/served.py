@@ -1,0 +1,143 @@
+"""A variant as the service would run it: its graph in ONNX Runtime, its item table, its answers and how fast it is."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.event_features import age_buckets
+from app.engine.runtime import open_session
+from offline.evaluation.protocol import RowLists
+from offline.export.item_tables import ItemTable, item_table
+from offline.export.retrieve_graph import block_of, export_tower, write_search
+from offline.training.histories import Histories
+from offline.training.scoring import long_states
+from offline.training.trained import Trained
+from offline.training.validation import Validation
+
+_SCORES_AT_ONCE = 20_000_000
+_BATCH = 256
+_DEPTH = 200  # candidates that the service asks for
+WARM_UP = 300
+TIMED = 1_000
+
+
+@dataclass(frozen=True)
+class Served:
+    """One variant, opened."""
+
+    session: Any
+    table: ItemTable
+    trained: Trained
+    megabytes: float  # of what the service loads for it: item vectors with scales, and the graph
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of one request, in milliseconds."""
+
+    p50_ms: float
+    p99_ms: float
+
+
+def tower_model(trained: Trained) -> onnx.ModelProto:
+    """The exported query tower; `serve` uses a copy of it, so that one export serves several variants."""
+    shape = trained.network.shape
+    return export_tower(trained.network.queries, shape.dim if shape.item_dim is None else shape.item_dim)
+
+
+def serve(trained: Trained, model: onnx.ModelProto, bits: int, path: Path) -> Served:
+    """Write the variant's graph to `path` and open it with one thread.
+
+    Args:
+        trained: its network.
+        model: from `tower_model`, of this network or of one with the same sizes; left as it is.
+        bits: of the item vectors; 32 leaves them as they are.
+        path: the file.
+    """
+    table = item_table(trained, bits)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    write_search(path, copy, table.vectors, table.score_scales, block_of(trained.graph.items - 1))
+    size = table.nbytes + path.stat().st_size
+    return Served(open_session(path, threads=1), table, trained, size / 1e6)
+
+
+def answers(served: Served, validation: Validation, depth: int) -> NDArray[np.int64]:
+    """The best rows of every validation user, hidden ones left out, `[users, depth]`; 0 where there are no more."""
+    found = []
+    for feeds in _feeds(served, validation, _batch_of(served), depth):
+        scores, rows = served.session.run((names.OUT_SCORES, names.OUT_ROWS), feeds)
+        found.append(np.where(np.isfinite(scores), rows, names.PADDING_ROW))
+    return np.concatenate(found)
+
+
+def latencies(
+    variants: Sequence[Served], validation: Validation, *, warm_up: int = WARM_UP, timed: int = TIMED
+) -> list[Latency]:
+    """The time of one request alone, for each variant on the same requests.
+
+    The variants take turns, and the turn's order moves on with every request, so that neither the machine's drift nor
+    what the one before leaves in the caches favours one.
+    """
+    requests = [list(_feeds(served, validation, 1, _DEPTH)) for served in variants]
+    seconds = np.zeros((warm_up + timed, len(variants)))
+    outputs = (names.OUT_SCORES, names.OUT_ROWS, names.OUT_QUERY)
+    for turn in range(len(seconds)):
+        for step in range(len(variants)):
+            place = (turn + step) % len(variants)
+            feeds = requests[place][turn % len(requests[place])]
+            started = time.perf_counter()
+            variants[place].session.run(outputs, feeds)
+            seconds[turn, place] = time.perf_counter() - started
+    percentiles = np.percentile(seconds[warm_up:] * 1e3, (50, 99), axis=0)
+    return [Latency(float(p50), float(p99)) for p50, p99 in percentiles.T]
+
+
+def _batch_of(served: Served) -> int:
+    return max(1, min(_BATCH, _SCORES_AT_ONCE // len(served.table.vectors)))
+
+
+def _feeds(served: Served, validation: Validation, batch: int, depth: int) -> Iterator[dict[str, Any]]:
+    """The graph's inputs, `batch` validation users at a time."""
+    cases, tower = validation.cases, served.trained.network.queries
+    histories = Histories(cases.history.offsets, cases.history.rows, cases.history_types, cases.history_times)
+    real = served.table.real()
+    rows, types, times = histories.windows(tower.window)
+    ages = age_buckets(times, cases.now[:, None])
+    long = long_states(tower, torch.from_numpy(real), histories, cases.now, tower.window)
+    selectable = np.zeros((1, len(real)), dtype=bool)
+    selectable[0, 1 : served.trained.graph.items] = True
+    top_k = np.array([min(depth, len(real))], dtype=np.int64)
+    for start in range(0, len(cases), batch):
+        part = slice(start, min(start + batch, len(cases)))
+        size = part.stop - start
+        yield {
+            names.IN_EVENT_VECTORS: real[rows[part]] * (rows[part] > 0)[:, :, None],
+            names.IN_EVENT_TYPES: types[part].astype(np.int64),
+            names.IN_AGE_BUCKETS: ages[part],
+            names.IN_LONG_VECTOR: long.vectors[part],
+            names.IN_LONG_WEIGHT: long.weights[part, None],
+            names.IN_GIVEN_QUERY: np.zeros((size, real.shape[1]), dtype=np.float32),
+            names.IN_GIVEN: np.zeros((size, 1), dtype=bool),
+            names.IN_ITEM_MASK: selectable,
+            names.IN_EXCLUDE_ROWS: _padded(validation.hidden, part),
+            names.IN_TOP_K: top_k,
+        }
+
+
+def _padded(lists: RowLists, part: slice) -> NDArray[np.int64]:
+    """Some of the lists side by side, filled up with row 0, which is never answered anyway."""
+    lengths = lists.lengths()[part]
+    padded = np.zeros((len(lengths), int(lengths.max(initial=0))), dtype=np.int64)
+    padded[np.arange(padded.shape[1])[None, :] < lengths[:, None]] = lists.rows[
+        lists.offsets[part.start] : lists.offsets[part.stop]
+    ]
+    return padded

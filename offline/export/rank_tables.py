@@ -1,0 +1,107 @@
+"""The columns of items that the ranker's features read, from the network, the catalogue and what was counted."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from app.artifact.names import BEHAVIOURS, PADDING_ROW
+from app.artifact.quantise import quantise_rows
+from app.artifact.rank_tables import RankTables
+from offline.export.popularity import popularity
+from offline.graph.build import co_occurrence_table
+from offline.training.histories import Histories
+from offline.training.trained import Trained
+
+NEIGHBOURS = 32
+CONTENT_DIM = 64
+
+
+def rank_tables(
+    trained: Trained,
+    items: pl.DataFrame,
+    histories: Histories,
+    graph: Path,
+    vectors: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    score_scales: NDArray[np.float32],
+) -> RankTables:
+    """The tables of a bundle.
+
+    Args:
+        trained: the network.
+        items: the split's item table, by row from 1.
+        histories: what may be counted.
+        graph: folder of the graph that was built of the same events.
+        vectors: `[rows, dim]`, filler rows included.
+        scales: `[rows]`.
+        score_scales: `[rows]`.
+    """
+    rows = len(scales)
+    neighbours, weights = _neighbours(co_occurrence_table(graph), rows)
+    content, content_scales = _content(trained, rows)
+    return RankTables(
+        vectors=vectors,
+        scales=scales,
+        score_scales=score_scales,
+        content=content,
+        content_scales=content_scales,
+        neighbours=neighbours,
+        neighbour_weights=weights,
+        counts=_counts(histories, rows),
+        popularity=popularity(histories, rows),
+        codes=np.stack([_codes(items[name], rows) for name in ("category", "brand")], axis=1),
+        log_price=_log_prices(items["price"], rows),
+    )
+
+
+def _neighbours(pairs: pl.DataFrame, rows: int) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
+    """The strongest `NEIGHBOURS` sources of every target, and their weights, `[rows, NEIGHBOURS]` each."""
+    pairs = pairs.sort(["target", "weight", "source"], descending=[False, True, False])
+    target = pairs["target"].to_numpy()
+    place = np.arange(len(target)) - np.searchsorted(target, target)
+    kept = place < NEIGHBOURS
+    found = np.full((rows, NEIGHBOURS), PADDING_ROW, dtype=np.int32)
+    weights = np.zeros((rows, NEIGHBOURS), dtype=np.float16)
+    found[target[kept], place[kept]] = pairs["source"].to_numpy()[kept]
+    weights[target[kept], place[kept]] = pairs["weight"].to_numpy()[kept]
+    return found, weights
+
+
+@torch.no_grad()
+def _content(trained: Trained, rows: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Where text and attributes alone place each item, by its leading `CONTENT_DIM` principal directions."""
+    placed = trained.network.items.content(trained.graph.to(torch.device("cpu")))
+    if placed is None:
+        return np.zeros((rows, 0), dtype=np.int8), np.zeros(rows, dtype=np.float32)
+    units = torch.nn.functional.normalize(placed, dim=1)
+    if units.shape[1] > CONTENT_DIM:
+        _, directions = torch.linalg.eigh(units.T @ units)
+        units = torch.nn.functional.normalize(units @ directions[:, -CONTENT_DIM:], dim=1)
+    padded = np.zeros((rows, units.shape[1]), dtype=np.float32)
+    padded[1 : len(units)] = units[1:].numpy()
+    return quantise_rows(padded)
+
+
+def _counts(histories: Histories, rows: int) -> NDArray[np.float32]:
+    counted = [
+        np.bincount(histories.rows[histories.types == behaviour], minlength=rows) for behaviour in BEHAVIOURS.values()
+    ]
+    return np.stack(counted, axis=1).astype(np.float32)
+
+
+def _codes(texts: pl.Series, rows: int) -> NDArray[np.int32]:
+    """A number from 1 for every different text, 0 where it is missing."""
+    ranked = texts.cast(pl.String).rank("dense").fill_null(0).to_numpy()
+    found = np.zeros(rows, dtype=np.int32)
+    found[1 : len(ranked) + 1] = ranked
+    return found
+
+
+def _log_prices(prices: pl.Series, rows: int) -> NDArray[np.float32]:
+    """Natural logs of 1 + price, NaN where it is missing."""
+    found = np.full(rows, np.nan, dtype=np.float32)
+    found[1 : len(prices) + 1] = np.log1p(prices.cast(pl.Float64).fill_null(float("nan")).to_numpy())
+    return found

@@ -1,0 +1,38 @@
+"""The table of n-gram vectors that turns a request's text into a query vector."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from app.artifact import names
+from app.artifact.quantise import quantise_rows
+from app.engine.text_query import read_text_query, write_golden_texts
+from offline.training.item_bags import bucket_idf
+from offline.training.trained import Trained
+
+GOLDEN_TEXTS = 16
+
+
+def write_text_table(folder: Path, trained: Trained, items: pl.DataFrame) -> None:
+    """Write table and golden texts (titles) to the bundle in `folder`; nothing for a network that reads no text.
+
+    Args:
+        folder: of the bundle.
+        trained: the network.
+        items: the split's item table.
+    """
+    table = trained.network.items.text
+    if table is None:
+        return
+    idf = bucket_idf(trained.graph)
+    used = np.where(idf[:, None] > 0, table.detach().cpu().numpy(), np.float32(0))
+    vectors, scales = quantise_rows(used)
+    (folder / names.TEXT_VECTORS).parent.mkdir(parents=True, exist_ok=True)
+    np.save(folder / names.TEXT_VECTORS, vectors)
+    np.save(folder / names.TEXT_SCALES, scales)
+    np.save(folder / names.TEXT_IDF, idf)
+    text_query = read_text_query(folder)
+    assert text_query is not None  # noqa: S101 - just written
+    titles = items.sort("row")["title"].drop_nulls().head(GOLDEN_TEXTS).to_list()
+    write_golden_texts(folder, titles, text_query)

@@ -1,0 +1,178 @@
+"""Fit the ranker's weights to examples, and score examples with them."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.artifact.rank_features import FEATURES
+from app.errors import TrainingError
+from model.ranker import Ranker, chain_loss, listwise_loss
+from offline.evaluation.metrics import DEPTH, Metric, table_of
+from offline.ranking.examples import Examples
+
+SCORE = FEATURES.index("score")
+EPOCHS = 15
+HIDDEN = (64, 32)
+_BATCH = (8, 64)  # lists a step, at least and at most
+_LEAST_STEPS = 40  # an epoch, where there are lists enough
+_LEARNING_RATE = 2e-3
+_WEIGHT_DECAY = 1e-2
+_SCORED_AT_ONCE = 200_000
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Weights, and how they came about."""
+
+    ranker: Ranker
+    history: list[dict[str, Any]]  # epoch, loss, value and chain loss on the examples that choose
+    epochs: tuple[int, int]  # of which the order and the chain are; 0 is before any training
+    values: NDArray[np.float64]  # [epochs + 1, lists] the metric of every list that chose, before and after each epoch
+
+
+def fit_ranker(
+    examples: Examples,
+    seed: int,
+    *,
+    metric: Metric,
+    check: Examples | None = None,
+    epochs: tuple[int, int] = (EPOCHS, EPOCHS),
+    tell: Callable[[int, float], None] | None = None,
+) -> Fitted:
+    """Order and chain, each of the epoch that does best on `check`, or without it of the given epochs.
+
+    They share no weights, so that each can stop where it is best.
+
+    Args:
+        examples: to learn from.
+        seed: of draws and first weights.
+        metric: measured on `check`.
+        check: chooses the epochs: of the order by the metric, of the chain by its loss.
+        epochs: of order and chain where nobody chooses.
+        tell: told of the epoch that begins, and of the best value so far.
+
+    Raises:
+        TrainingError: the loss is not a number.
+    """
+    torch.manual_seed(seed)
+    ranker = _begun(examples)
+    optimizer = torch.optim.AdamW(ranker.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    useful = np.flatnonzero(
+        np.add.reduceat(examples.target | examples.happened.any(axis=1), examples.offsets[:-1]).astype(bool)
+        & (np.diff(examples.offsets) > 0)
+    )
+    batch = int(np.clip(len(useful) // _LEAST_STEPS, *_BATCH))
+    steps = max(1, -(-len(useful) // batch))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, _LEARNING_RATE, total_steps=steps * EPOCHS + 1, pct_start=0.1
+    )
+    rng = np.random.default_rng([seed, 12])
+    kept = copy.deepcopy(ranker.state_dict())
+    best_order, best_chain, value, chain_value = 0, 0, -1.0, np.inf
+    values: list[NDArray[np.float64]] = []
+    if check is not None:
+        every, chain_value = _checked(ranker, check, metric)
+        value = float(every.mean())
+        values.append(every)
+    history: list[dict[str, Any]] = []
+    for epoch in range(1, (EPOCHS if check is not None else max(epochs)) + 1):
+        if tell is not None:
+            tell(epoch, value)
+        loss = _epoch(ranker, examples, useful[rng.permutation(len(useful))], batch, optimizer, schedule.step)
+        entry: dict[str, Any] = {"epoch": epoch, "loss": loss}
+        if check is None:
+            better, chain_better = epoch <= epochs[0], epoch <= epochs[1]
+        else:
+            every, chain_now = _checked(ranker, check, metric)
+            values.append(every)
+            now = float(every.mean())
+            better, chain_better = now > value, chain_now < chain_value
+            value, chain_value = max(value, now), min(chain_value, chain_now)
+            entry |= {"value": now, "chain_loss": chain_now}
+        history.append(entry)
+        state = ranker.state_dict()
+        if chain_better:
+            best_chain = epoch
+            kept |= {name: tensor.clone() for name, tensor in state.items() if name.startswith("chain")}
+        if better:
+            best_order = epoch
+            kept |= {name: tensor.clone() for name, tensor in state.items() if not name.startswith("chain")}
+    ranker.load_state_dict(kept)
+    return Fitted(ranker.eval(), history, (best_order, best_chain), np.array(values))
+
+
+def _checked(ranker: Ranker, check: Examples, metric: Metric) -> tuple[NDArray[np.float64], float]:
+    """The metric of the order of each list, and the chain's loss a list."""
+    order, chain = scored(ranker, check.features)
+    loss = chain_loss(torch.from_numpy(chain), torch.from_numpy(check.happened)).item() / len(check)
+    return judged(metric, check, order), loss
+
+
+def judged(metric: Metric, examples: Examples, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The metric of every list ordered by `scores`, `[lists]`; targets that no source found count as missed."""
+    ranked = np.zeros((len(examples), DEPTH), dtype=np.int64)
+    lines = examples.lines()
+    order = np.lexsort((examples.rows, -scores, lines))
+    place = np.arange(len(order)) - examples.offsets[lines[order]]
+    kept = place < DEPTH
+    ranked[lines[order][kept], place[kept]] = examples.rows[order][kept]
+    return table_of([metric], ranked, examples.targets)[:, 0]
+
+
+@torch.no_grad()
+def scored(ranker: Ranker, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Order `[candidates]` and log-odds of the chain `[candidates, links]`."""
+    ranker.eval()
+    parts = [
+        ranker(torch.from_numpy(features[start : start + _SCORED_AT_ONCE]))
+        for start in range(0, len(features), _SCORED_AT_ONCE)
+    ]
+    return torch.cat([order for order, _ in parts]).numpy(), torch.cat([chain for _, chain in parts]).numpy()
+
+
+def _begun(examples: Examples) -> Ranker:
+    """A ranker that orders as retrieval does, and takes every candidate to be as likely as all are on average."""
+    mean = examples.features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    spread = np.maximum(examples.features.std(axis=0, dtype=np.float64), 1e-3).astype(np.float32)
+    counts = examples.happened.sum(axis=0) + 1.0
+    before = np.concatenate([[len(examples.rows) + 2.0], counts[:-1] + 1.0])
+    odds = np.log(counts / np.maximum(before - counts, 0.5))
+    return Ranker(
+        torch.from_numpy(mean),
+        torch.from_numpy(spread),
+        HIDDEN,
+        torch.from_numpy(odds.astype(np.float32)),
+        base=SCORE,
+        base_weight=float(spread[SCORE]),
+    )
+
+
+def _epoch(
+    ranker: Ranker,
+    examples: Examples,
+    lists: NDArray[np.int64],
+    batch: int,
+    optimizer: torch.optim.Optimizer,
+    step_rate: Callable[[], None],
+) -> float:
+    ranker.train()
+    total = 0.0
+    for start in range(0, len(lists), batch):
+        part = examples.take(lists[start : start + batch])
+        order, chain = ranker(torch.from_numpy(part.features))
+        by_order = listwise_loss(order, torch.from_numpy(part.lines()), len(part), torch.from_numpy(part.target))
+        by_chain = chain_loss(chain, torch.from_numpy(part.happened))
+        loss = (by_order + by_chain) / len(part)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"the ranker's loss is {loss.item()}: train with another --seed, and report it")
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        step_rate()
+        total += loss.item() * len(part)
+    return total / max(1, len(lists))

@@ -1,0 +1,207 @@
+"""The ranker stage: learn from validation targets, calibrate, and decide whether the ranker orders."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.rank_features import FEATURES, GROUPS
+from app.artifact.ranker_spec import RankerSpec
+from app.engine.ranking import log_chain
+from app.engine.snapshot import Snapshot
+from model.ranker import Ranker
+from offline.dataset.folder import whole_folder
+from offline.dataset.progress import Progress, silent
+from offline.evaluation.metrics import Metric, parse_metric
+from offline.evaluation.protocol import load_cases, read_meta
+from offline.ranking.calibration import fit_calibration
+from offline.ranking.examples import Examples, examples_of
+from offline.ranking.fit import EPOCHS, SCORE, Fitted, fit_ranker, judged, scored
+from offline.ranking.next_session import chain_of
+from offline.ranking.rank_graph import write_rank_graph
+
+HISTORY_FILE = "history.json"
+LISTS = 15_000  # at most; candidates of so many fit into memory
+FOLDS = 5
+FEW_LISTS = 4_000  # up to so many every fold is held out once, and the ranker then learns from all; above, one fold is
+MIN_LISTS = 30
+
+
+@dataclass(frozen=True)
+class TrainedRanker:
+    """What the stage found out."""
+
+    orders: bool
+    metric: str
+    retrieval_value: float
+    ranked_value: float
+    epochs: int
+    lists: int
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Lists that stood outside training, scored by what was learned from the others."""
+
+    retrieval: NDArray[np.float64]  # [lists] the metric in the order of retrieval
+    ranked: NDArray[np.float64]  # [lists] in the order of the ranker
+    without: dict[str, NDArray[np.float64]]  # [lists] where a group of features says nothing
+    raw: NDArray[np.float64]  # [candidates, links] probabilities
+    happened: NDArray[np.bool_]  # [candidates, links]
+
+
+def train_ranker(
+    snapshot: Snapshot, split: Path, out: Path, *, seed: int, progress: Progress | None = None
+) -> TrainedRanker | None:
+    """Write `rank.onnx`, `ranker.json` and `history.json` to `out`; None where too few are validated.
+
+    A part of the validated users is held out of training: on them training stops, probabilities are calibrated, and the
+    ranker's order is compared with that of retrieval. Where it is not better by more than a standard error of the mean
+    difference, the ranker only predicts.
+
+    Args:
+        snapshot: a bundle that knows train alone, of a network that has not seen validation targets.
+        split: folder of the split.
+        out: folder, which appears whole.
+        seed: of draws.
+        progress: told how far it is.
+
+    Raises:
+        TrainingError: the loss is not a number.
+    """
+    tell = progress or silent
+    meta = read_meta(split)
+    chain = chain_of(meta["behaviours"])
+    cases = load_cases(split, "valid", LISTS, seed)
+    metric = parse_metric(next((name for name in meta["metrics"] if name.startswith("ndcg")), meta["metrics"][0]))
+    if len(cases) < MIN_LISTS:
+        no_ranker(out, f"{len(cases)} validated users, of {MIN_LISTS} that a ranker needs")
+        return None
+    with whole_folder(out, HISTORY_FILE) as folder:
+        examples = examples_of(snapshot, split, cases, meta["mask"][0], chain, progress)
+        fitted, held = _fitted(examples, metric, seed, tell)
+        gain = held.ranked - held.retrieval
+        before, after = float(held.retrieval.mean()), float(held.ranked.mean())
+        prices = snapshot.tables.log_price[np.isfinite(snapshot.tables.log_price)]
+        spec = RankerSpec(
+            features=list(FEATURES),
+            behaviours=chain,
+            calibrations=[fit_calibration(held.raw[:, link], held.happened[:, link]) for link in range(len(chain))],
+            orders=bool(gain.mean() > gain.std() / np.sqrt(len(gain))),
+            metric=metric.name,
+            retrieval_value=before,
+            ranked_value=after,
+            mean_log_price=float(prices.mean()) if len(prices) else 0.0,
+        )
+        write_rank_graph(folder / names.RANK_GRAPH, fitted.ranker)
+        (folder / names.RANKER).write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        document = {
+            "epochs": fitted.history,
+            "metric": metric.name,
+            "lists": len(examples),
+            "held_lists": len(held.ranked),
+            "candidates_a_list": round(len(examples.rows) / len(examples), 1),
+            "retrieval_value": before,
+            "ranked_value": after,
+            "orders": spec.orders,
+            "feature_groups": [
+                {
+                    "group": group,
+                    "metric": metric.name,
+                    "with": after,
+                    "without": float(values.mean()),
+                    "difference": after - float(values.mean()),
+                }
+                for group, values in held.without.items()
+            ],
+        }
+        _write(folder / HISTORY_FILE, document)
+        return TrainedRanker(spec.orders, metric.name, before, after, len(fitted.history), len(examples))
+
+
+def no_ranker(out: Path, note: str) -> None:
+    """Write to `out` why there is no ranker."""
+    with whole_folder(out, HISTORY_FILE) as folder:
+        _write(folder / HISTORY_FILE, {"epochs": [], "metric": "", "note": note})
+
+
+def feature_groups(folder: Path) -> list[dict[str, Any]]:
+    """What each group of features is worth on the users held out of the ranker's training; empty without a ranker."""
+    path = folder / HISTORY_FILE
+    if not path.exists():
+        return []
+    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8")).get("feature_groups", [])
+    return found
+
+
+def _fitted(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tuple[Fitted, _Held]:
+    """The ranker, and what the lists held out of its training, or of that of its like, say of it."""
+    order = np.random.default_rng([seed, 11]).permutation(len(examples))
+    folds = np.array_split(order, FOLDS)
+    few = len(examples) <= FEW_LISTS
+    total = EPOCHS * (FOLDS + 1 if few else 1)
+    held: list[_Held] = []
+    fits: list[Fitted] = []
+    for number, fold in enumerate(folds if few else folds[:1]):
+        rest = np.sort(np.setdiff1d(order, fold))
+        check = examples.take(np.sort(fold))
+        fitted = fit_ranker(
+            examples.take(rest),
+            seed,
+            check=check,
+            metric=metric,
+            tell=partial(_tell_epoch, tell, number * EPOCHS, total, metric.name),
+        )
+        held.append(_held(fitted.ranker, check, metric))
+        fits.append(fitted)
+    if not few:
+        tell(total, total, "ranker")
+        return fits[0], held[0]
+    # One epoch for all folds: each fold's own best would flatter the ranker.
+    values = np.concatenate([each.values for each in fits], axis=1)
+    order_epochs = int(values.mean(axis=1).argmax())
+    chain_epochs = round(float(np.median([each.epochs[1] for each in fits])))
+    last = fit_ranker(examples, seed, metric=metric, epochs=(order_epochs, chain_epochs))
+    tell(total, total, "ranker")
+    joined = replace(_joined(held), ranked=values[order_epochs])
+    return replace(last, history=fits[0].history), joined
+
+
+def _tell_epoch(tell: Progress, before: int, total: int, metric: str, epoch: int, best: float) -> None:
+    tell(before + epoch, total, f"ranker, best {metric} {best:.4f}")
+
+
+def _held(ranker: Ranker, check: Examples, metric: Metric) -> _Held:
+    order, chain = scored(ranker, check.features)
+    without = {}
+    for group, members in GROUPS.items():
+        columns = [FEATURES.index(name) for name in members]
+        mute = check.features.copy()
+        mute[:, columns] = ranker.mean.numpy()[columns]
+        without[group] = judged(metric, check, scored(ranker, mute)[0])
+    return _Held(
+        retrieval=judged(metric, check, check.features[:, SCORE]),
+        ranked=judged(metric, check, order),
+        without=without,
+        raw=np.exp(log_chain(chain)),
+        happened=check.happened,
+    )
+
+
+def _joined(held: list[_Held]) -> _Held:
+    return _Held(
+        retrieval=np.concatenate([each.retrieval for each in held]),
+        ranked=np.concatenate([each.ranked for each in held]),
+        without={group: np.concatenate([each.without[group] for each in held]) for group in GROUPS},
+        raw=np.concatenate([each.raw for each in held]),
+        happened=np.concatenate([each.happened for each in held]),
+    )
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,88 @@
+"""What a run folder says of the run: read here, and nowhere else in the report. Stages that a run lacks are None."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.artifact.bundle_store import resolve
+from app.artifact.manifest import Manifest, read_manifest
+from app.errors import BundleError, RunFolderError
+from offline.dataset.ingest import SUMMARY_FILE
+from offline.dataset.split import META_FILE
+from offline.graph.build import GRAPH_FILE
+from offline.report.distributions import Distributions, distributions_of
+from offline.report.verdict import Evidence
+from offline.run_folder import RunFolder
+from offline.training.trained import HISTORY_FILE
+
+Document = dict[str, Any]
+
+TRAINED = {"train": "network", "refit": "refitted network", "rank": "ranker"}
+"""Folders of a run that may hold a learning curve, and what was trained there."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """All that the report is made of."""
+
+    path: Path
+    document: Document  # of the evaluation
+    record: Document  # by stage
+    summary: Document | None  # of ingest
+    split: Document | None
+    graph: Document | None
+    curves: dict[str, Document]  # by what was trained
+    manifest: Manifest | None  # of the current bundle
+    distributions: Distributions | None
+
+    def evidence(self) -> Evidence:
+        """What the verdict is made of."""
+        manifest = self.manifest
+        return Evidence(
+            document=self.document,
+            summary=self.summary,
+            compression=[] if manifest is None else manifest.compression,
+            curves=list(self.curves.items()),
+            version=None if manifest is None else manifest.version,
+        )
+
+
+def gather(folder: RunFolder) -> RunFacts:
+    """Read the run in `folder`.
+
+    Raises:
+        RunFolderError: nothing was evaluated there, or a file is unreadable.
+    """
+    document = _read(folder.report)
+    if document is None:
+        raise RunFolderError(f"{folder.path}: expected an evaluated run with {folder.report.name}, found none: run it")
+    curves = {what: _read(folder.path / below / HISTORY_FILE) for below, what in TRAINED.items()}
+    return RunFacts(
+        path=folder.path,
+        document=document,
+        record=folder.record(),
+        summary=_read(folder.ingested / SUMMARY_FILE),
+        split=_read(folder.split / META_FILE),
+        graph=_read(folder.graph / GRAPH_FILE),
+        curves={what: history for what, history in curves.items() if history is not None},
+        manifest=_manifest(folder.bundles),
+        distributions=distributions_of(folder.ingested),
+    )
+
+
+def _read(path: Path) -> Document | None:
+    try:
+        found: Document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise RunFolderError(f"{path}: expected JSON, found something else ({error}): run its stage again") from error
+    return found
+
+
+def _manifest(bundles: Path) -> Manifest | None:
+    try:
+        return read_manifest(resolve(bundles))
+    except BundleError:  # a page about what is there is better than none
+        return None

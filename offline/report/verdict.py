@@ -1,0 +1,317 @@
+"""Whether to publish, by rules that each say their reason in a sentence.
+
+`do not publish` is what the gate of `publish` refuses, and nothing else; what else is amiss asks for a closer look.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from offline.evaluation.baselines import POPULARITY
+from offline.evaluation.evaluate import VECTOR
+from offline.evaluation.slices import COLD_USERS
+from offline.publishing.gate import comparison_of, refusal_of
+from offline.report.numbers import count, figure, interval, is_number, share, signed
+
+Document = dict[str, Any]
+
+MAX_BAD_ROWS = 0.01
+MAX_DUPLICATES = 0.2
+MAX_ABSENT_ITEMS = 0.05
+MAX_UNKNOWN_TARGETS = 0.2
+MAX_COMPRESSION_LOSS = 0.01  # relative, of the metric
+MIN_OVERLAP = 0.95
+MIN_USERS = 200
+TOO_GOOD = 0.9
+TOO_GOOD_FACTOR = 5.0  # times the best baseline
+TOO_GOOD_FROM = 0.05  # a metric below it may well be many times a baseline's
+STILL_RISING = 0.01  # relative, in the last epoch
+MAX_ECE = 0.05
+
+
+class Decision(StrEnum):
+    """What to do with the bundle."""
+
+    PUBLISH = "publish"
+    LOOK = "look closer"
+    REFUSE = "do not publish"
+
+
+class Weight(StrEnum):
+    """How much a finding counts."""
+
+    GOOD = "good"
+    NOTE = "note"  # worth knowing; decides nothing
+    LOOK = "look closer"
+    BAD = "do not publish"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one rule."""
+
+    weight: Weight
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision and its reasons, the weightiest first."""
+
+    decision: Decision
+    findings: Sequence[Finding]
+
+    def sentences(self) -> list[str]:
+        """The reasons."""
+        return [found.sentence for found in self.findings]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the rules look at."""
+
+    document: Document  # of the evaluation
+    summary: Document | None = None  # of ingest
+    compression: Sequence[Document] = ()  # of the manifest
+    curves: Sequence[tuple[str, Document]] = ()  # what was trained, and its history
+    version: str | None = None  # of the bundle that would be published
+
+
+def verdict_of(evidence: Evidence) -> Verdict:
+    """Every rule's finding, and what they come to."""
+    findings = [found for rule in _RULES for found in rule(evidence)]
+    weights = {found.weight for found in findings}
+    decision = Decision.REFUSE if Weight.BAD in weights else Decision.LOOK if Weight.LOOK in weights else None
+    order = (Weight.BAD, Weight.LOOK, Weight.GOOD, Weight.NOTE)
+    return Verdict(decision or Decision.PUBLISH, sorted(findings, key=lambda found: order.index(found.weight)))
+
+
+def against_popularity(evidence: Evidence) -> Iterator[Finding]:
+    """The gate's rule; and an interval that includes zero shows nothing."""
+    document = evidence.document
+    comparison = comparison_of(document)
+    if comparison is None:
+        yield Finding(Weight.LOOK, "It was never compared with popularity: evaluate it with baselines.")
+        return
+    refusal = refusal_of(comparison)
+    lift = document["reports"][0][f"lift_over_{POPULARITY}"][comparison.metric]
+    if refusal is not None:
+        yield Finding(Weight.BAD, f"{_capital(refusal)}. Recommending what is popular would serve shoppers better.")
+    elif comparison.low > 0:
+        yield Finding(Weight.GOOD, f"It beats popularity: {_led(document, comparison.metric, lift)}.")
+    else:
+        yield Finding(
+            Weight.LOOK,
+            f"It is not surely better than popularity: {_led(document, comparison.metric, lift)}, which includes zero.",
+        )
+    for report in document["reports"][1:]:
+        lifts = report.get(f"lift_over_{POPULARITY}", {})
+        worse = [name for name, other in lifts.items() if other["ci95"][1] < 0]
+        if worse:
+            names = " and ".join(worse)
+            yield Finding(Weight.LOOK, f"With {_hidden(report['protocol'])} it is below popularity in {names}.")
+
+
+def against_kin(evidence: Evidence) -> Iterator[Finding]:
+    """Item-kNN is what a model has to beat to be worth its upkeep; a ranker has to beat the bundle without it."""
+    document = evidence.document
+    report = _first(document)
+    metric = _metric(report)
+    for name in (*document.get("baselines", {}), *document.get("variants", {})):
+        lift = report.get(f"lift_over_{name}", {}).get(metric)
+        if name == POPULARITY or lift is None:
+            continue
+        who, (low, high) = NAMES.get(name, name), lift["ci95"]
+        if high < 0:
+            yield Finding(Weight.LOOK, f"It is below {who}: {_led(document, metric, lift)}.")
+        elif low > 0:
+            yield Finding(Weight.GOOD, f"It beats {who}: {_led(document, metric, lift)}.")
+        else:
+            weight = Weight.NOTE if name == VECTOR else Weight.LOOK
+            yield Finding(
+                weight, f"It is not surely better than {who}: {_led(document, metric, lift)}, which includes zero."
+            )
+
+
+def scored(evidence: Evidence) -> Iterator[Finding]:
+    """Figures of few users, or of targets that nobody could find, say little."""
+    report = _first(evidence.document)
+    users, targets, unknown = (report.get(name) for name in ("n", "targets", "targets_on_unknown_items"))
+    if users is not None and users < MIN_USERS:
+        yield Finding(Weight.LOOK, f"Only {count(users)} users are scored: the figures may be luck.")
+    if targets and unknown and unknown > MAX_UNKNOWN_TARGETS * targets:
+        yield Finding(
+            Weight.LOOK,
+            f"{share(unknown, targets)} of the targets are on items that neither training nor the catalogue has, so "
+            "that no model could find them: train oftener, or hand over a newer catalogue.",
+        )
+    for note in evidence.document.get("notes", []):
+        yield Finding(Weight.NOTE, f"{_capital(note)}.")
+
+
+def too_good(evidence: Evidence) -> Iterator[Finding]:
+    """Figures out of reach of any model point to a leak."""
+    report = _first(evidence.document)
+    metric = _metric(report)
+    value = report.get("metrics", {}).get(metric)
+    by_name = {name: masks.get(report.get("protocol"), {}) for name, masks in _baselines(evidence.document).items()}
+    best: Any = max((figures.get(metric, 0.0) for figures in by_name.values()), default=None)
+    if value is None:
+        return
+    if value > TOO_GOOD:
+        why = f"{metric} of {figure(value)} is more than shoppers let anybody guess"
+    elif best is not None and value > TOO_GOOD_FROM and value > TOO_GOOD_FACTOR * best:
+        why = f"{metric} of {figure(value)} is more than {TOO_GOOD_FACTOR:.0f} times what any baseline reaches"
+    else:
+        return
+    yield Finding(
+        Weight.LOOK,
+        f"{why}: too good to be true? Look for a leak, such as an attribute written after the purchase, or the same "
+        "event in train and test.",
+    )
+
+
+def cold_users(evidence: Evidence) -> Iterator[Finding]:
+    """Who is hardly known should get at least what is popular."""
+    report = _first(evidence.document)
+    metric = _metric(report)
+    for part in evidence.document.get("slices", {}).get(report.get("protocol"), []):
+        lift = part.get("baselines", {}).get(POPULARITY, {}).get("lift", {}).get(metric)
+        if part["slice"] == COLD_USERS and lift is not None and lift["ci95"][1] < 0:
+            yield Finding(
+                Weight.LOOK,
+                f"{_capital(COLD_USERS)} are served worse than by popularity: {metric} {signed(lift['difference'])} "
+                f"(95 % interval {interval(lift['ci95'], plus=True)}).",
+            )
+
+
+def rows_read(evidence: Evidence) -> Iterator[Finding]:
+    """Bad rows, duplicates, and events on items that the catalogue lacks."""
+    summary = evidence.summary or {}
+    for table in ("events", "items", "users"):
+        counts = summary.get(table, {})
+        read, rejected, duplicates = (counts.get(name, 0) for name in ("read", "rejected", "duplicates"))
+        if rejected > MAX_BAD_ROWS * read:
+            yield Finding(Weight.LOOK, f"{share(rejected, read)} of the rows of {table} were bad and left out.")
+        elif table == "events" and read:
+            yield Finding(Weight.GOOD, f"Of {count(read)} rows of events {count(rejected)} were bad and left out.")
+        if duplicates > MAX_DUPLICATES * read:
+            yield Finding(Weight.NOTE, f"{share(duplicates, read)} of the rows of {table} say what another one says.")
+    events, items = summary.get("events", {}), summary.get("items", {})
+    absent, kept = events.get("on_items_absent_from_catalogue", 0), events.get("kept", 0)
+    if items.get("kept") and absent > MAX_ABSENT_ITEMS * kept:
+        yield Finding(
+            Weight.LOOK,
+            f"{share(absent, kept)} of the events are on items that the catalogue lacks: do both write ids alike?",
+        )
+
+
+def compressed(evidence: Evidence) -> Iterator[Finding]:
+    """What the chosen variant loses against the first in the table, the one in full precision."""
+    variants = [entry for entry in evidence.compression if "variant" in entry]
+    chosen = next((entry for entry in variants if entry.get("chosen")), None)
+    if chosen is not None and is_number(variants[0].get("value")) and is_number(chosen.get("value")):
+        whole, left = variants[0]["value"], chosen["value"]
+        loss = (whole - left) / whole if whole else 0.0
+        said = f"the chosen variant ({chosen['variant']}) has {chosen.get('metric')} {figure(left)}"
+        if loss > MAX_COMPRESSION_LOSS:
+            yield Finding(Weight.LOOK, f"Compression costs {share(loss)}: {said} instead of {figure(whole)}.")
+        else:
+            yield Finding(
+                Weight.GOOD, f"Compression costs {share(max(loss, 0.0))}: {said}, uncompressed {figure(whole)}."
+            )
+    overlap: Any = (chosen or next(iter(evidence.compression), {})).get("overlap_at_10")
+    if is_number(overlap) and overlap < MIN_OVERLAP:
+        yield Finding(
+            Weight.LOOK,
+            f"Only {share(overlap)} of the network's ten best items are among the ten best of the compressed bundle.",
+        )
+
+
+def trained(evidence: Evidence) -> Iterator[Finding]:
+    """Training that learned nothing, and training that was stopped while it still did."""
+    for what, history in evidence.curves:
+        epochs = [epoch for epoch in history.get("epochs", []) if is_number(epoch.get("value"))]
+        if not epochs:
+            continue
+        last, best = epochs[-1]["value"], max(epoch["value"] for epoch in epochs)
+        metric = history.get("metric", "the validation metric")
+        if best <= 0 and "loss" not in metric:
+            yield Finding(Weight.LOOK, f"The {what} learned nothing that validation sees: {metric} stayed at 0.")
+        elif len(epochs) > 1 and last == best and last - epochs[-2]["value"] > STILL_RISING * abs(last):
+            yield Finding(
+                Weight.NOTE,
+                f"Validation of the {what} was still rising in the last of {len(epochs)} epochs ({metric} "
+                f"{figure(epochs[-2]['value'])}, then {figure(last)}): more --epochs or a longer --budget may help.",
+            )
+
+
+def calibrated(evidence: Evidence) -> Iterator[Finding]:
+    """Probabilities that are off."""
+    for behaviour, figures in (evidence.document.get("behaviours") or {}).items():
+        ece = figures.get("ece")
+        if is_number(ece) and ece > MAX_ECE:
+            yield Finding(
+                Weight.NOTE, f"P({behaviour}) is off by {share(ece)} on average (ECE): do not take it at its word."
+            )
+
+
+def current(evidence: Evidence) -> Iterator[Finding]:
+    """Figures of another bundle than the one that would be published."""
+    measured = evidence.document.get("bundle", {}).get("version")
+    if evidence.version is None:
+        yield Finding(Weight.LOOK, "There is no bundle to publish: export it again.")
+    elif measured != evidence.version:
+        yield Finding(
+            Weight.LOOK, f"The figures are of {measured}, but the current bundle is {evidence.version}: evaluate again."
+        )
+
+
+_RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
+    against_popularity,
+    against_kin,
+    current,
+    scored,
+    too_good,
+    cold_users,
+    rows_read,
+    compressed,
+    trained,
+    calibrated,
+)
+NAMES = {
+    POPULARITY: "popularity",
+    "item_knn": "item-kNN",
+    "item_knn_window": "item-kNN of near events",
+    VECTOR: "the bundle without its ranker",
+}
+"""What rankings are called in sentences."""
+
+
+def _first(document: Document) -> Document:
+    return next(iter(document.get("reports") or []), {})
+
+
+def _metric(report: Document) -> str:
+    return next(iter(report.get("metrics", {})), "")
+
+
+def _baselines(document: Document) -> Document:
+    return document.get("baselines") or {}
+
+
+def _hidden(protocol: str) -> str:
+    return {"none": "nothing hidden"}.get(protocol, f"{protocol} items hidden")
+
+
+def _led(document: Document, metric: str, lift: Document) -> str:
+    value = _first(document)["metrics"][metric]
+    return (
+        f"{metric} {figure(value)}, a difference of {signed(lift['difference'])} "
+        f"(95 % interval {interval(lift['ci95'], plus=True)})"
+    )
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

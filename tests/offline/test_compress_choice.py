@@ -1,0 +1,111 @@
+"""Which variant is chosen, by cases; no network."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import RunFolderError
+from offline.compress.choice import (
+    COMPRESS_FILE,
+    CompressionChoice,
+    Difference,
+    Measured,
+    choose,
+    difference,
+    read_choice,
+    within_loss,
+)
+from offline.compress.recipe import Recipe
+
+NOISE = 0.004
+
+
+def measured(
+    name: str,
+    megabytes: float,
+    loss: float,
+    *milder: str,
+    noise: float = NOISE,
+    value: float = 0.1,
+    served: bool = True,
+) -> Measured:
+    recipe = Recipe(item_dim=int(megabytes * 8)) if served else None
+    return Measured(name, recipe, megabytes, 1.0, 2.0, value, 0.9, Difference(loss, noise), milder)
+
+
+FULL = measured("fp32", 40, 0.0, noise=0.0, served=False)
+PLAIN = measured("int8", 10, 0.001)
+
+
+def chosen(*variants: Measured, max_loss: float = 0.005) -> str:
+    return choose([FULL, PLAIN, *variants], "int8", max_loss).variant
+
+
+def test_smallest_within_the_loss_is_chosen() -> None:
+    assert chosen(measured("a", 8, 0.004), measured("b", 6, 0.0049, "a"), measured("c", 4, 0.006, "b")) == "b"
+
+
+def test_a_loss_as_large_as_stated_is_within_it() -> None:
+    assert chosen(measured("a", 8, 0.005)) == "a"
+
+
+def test_full_precision_and_comparisons_are_never_chosen_though_small() -> None:
+    assert chosen(measured("sparse", 1, 0.0, served=False)) == "int8"
+
+
+def test_plain_variant_is_served_even_where_it_loses_too_much() -> None:
+    worse = measured("int8", 10, 0.2)
+    assert choose([FULL, worse, measured("a", 8, 0.1, "int8")], "int8", 0.005).variant == "int8"
+
+
+def test_a_variant_that_goes_beyond_one_that_loses_too_much_was_lucky() -> None:
+    assert chosen(measured("a", 8, 0.01), measured("b", 6, -0.001, "a")) == "int8"
+    assert within_loss([measured("a", 8, 0.01), measured("b", 6, -0.001, "a")], 0.005) == set()
+
+
+def test_both_kinds_of_cut_must_be_within_the_loss_for_their_combination() -> None:
+    assert chosen(measured("d", 8, 0.0), measured("u", 9, 0.02), measured("both", 5, 0.0, "d", "u")) == "d"
+
+
+def test_what_cannot_be_told_is_not_cut() -> None:
+    assert chosen(measured("a", 8, -0.02, noise=0.0101)) == "int8"
+    assert chosen(measured("a", 8, -0.02, noise=0.0099)) == "a"
+
+
+def test_of_equally_small_ones_the_better_is_chosen_then_the_first() -> None:
+    assert chosen(measured("a", 8, 0.0, value=0.1), measured("b", 8, 0.0, value=0.2)) == "b"
+    assert chosen(measured("a", 8, 0.0), measured("b", 8, 0.0)) == "a"
+
+
+def test_difference_is_paired_and_relative() -> None:
+    rng = np.random.default_rng(0)
+    full = rng.random(400)
+    found = difference(full, full - 0.01 - 0.001 * rng.standard_normal(400))
+    assert found.loss == pytest.approx(0.01 / full.mean(), rel=0.02)
+    assert found.noise == pytest.approx(0.001 / 20 / full.mean(), rel=0.15)  # not that of the users
+    same = difference(full, full)
+    assert (same.loss, same.noise) == (0.0, 0.0)
+
+
+def test_where_full_precision_finds_nothing_nothing_can_be_told() -> None:
+    assert difference(np.zeros(9), np.ones(9)).noise == np.inf
+    assert difference(np.ones(1), np.ones(1)).noise == np.inf
+
+
+def test_choice_goes_through_json_and_table_has_its_keys(tmp_path: Path) -> None:
+    table = [line.line("ndcg@10", "a") for line in (FULL, PLAIN, measured("a", 8, 0.004))]
+    choice = CompressionChoice("a", Recipe(item_dim=64, hidden=8), 0.005, "ndcg@10", 17, table)
+    document = json.loads(json.dumps(choice.as_dict()))
+    assert CompressionChoice.from_dict(document) == choice
+    keys = {"variant", "megabytes", "p50_ms", "p99_ms", "metric", "value", "overlap_at_10", "chosen", "note"}
+    assert all(line.keys() == keys for line in document["compression"])
+    assert [line["chosen"] for line in document["compression"]] == [False, False, True]
+    (tmp_path / COMPRESS_FILE).write_text(json.dumps(document))
+    assert read_choice(tmp_path) == choice
+
+
+def test_missing_choice_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="compress first"):
+        read_choice(tmp_path)
