@@ -61,7 +61,6 @@ class TrainSettings:
     temperature: float  # of the softmax, at the start
     item_gate: float  # of the messages between items, at the start
     behaviour_gate: float  # of those through users, at the start
-    spectral: bool  # whether id embeddings begin with the spectral factors of the log
     id_length: float  # mean length of id embeddings at the start; text and attributes have length 1
     id_length_power: float  # how it grows with how often the item occurs
     without: tuple[str, ...]  # of `SWITCHES`
@@ -133,14 +132,14 @@ def choose_settings(
         "dim": 128 if events >= SMALL else 64,
         "window": 50,
         "heads": 2,
-        "layers": 2,
+        "layers": 2 if ordered else 1,
         "dropout": 0.4,
         "id_dropout": 0.1 if content else 0.0,
         "ordered": ordered,
         "timed": bool(meta["has_time"]),
         "hide_seen": "seen" in meta["mask"][:1],
         "batch": 2048 if not ordered else 1024 if users >= MANY_USERS else 256,
-        "epochs": _ordered_epochs(events, users) if ordered else 5,
+        "epochs": _ordered_epochs(events, users) if ordered else 6,
         "patience": 3,
         "learning_rate": 2e-3 if ordered else 5e-3,
         "weight_decay": 1e-3,
@@ -149,11 +148,10 @@ def choose_settings(
         "validation_users": 4_000,
         "seed": seed,
         "temperature": 0.07 if ordered else 0.12,
-        "item_gate": 4.0 if ordered and not content else 0.25,
-        "behaviour_gate": 2.0 if ordered and not content else 0.25,
-        "spectral": not ordered,
-        "id_length": 0.1 if content else 1.0 if ordered else 0.0,
-        "id_length_power": 0.0 if content else 0.25,
+        "item_gate": 0.25 if content else 4.0 if ordered else 16.0,
+        "behaviour_gate": 0.25 if content else 2.0 if ordered else 4.0,
+        "id_length": 0.1 if content else 1.0,
+        "id_length_power": 0.0 if content else 0.25 if ordered else 0.5,
         "without": check_switches(without, ordered=ordered),
     }
     return TrainSettings(**(chosen | (overrides or {})))

@@ -34,7 +34,6 @@ from offline.training.contrastive import train_on_catalogue
 from offline.training.histories import Histories, histories_of
 from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
-from offline.training.spectral import spectral_items
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_validation, validate
 
@@ -179,8 +178,7 @@ class _Run:
     def start(self, checkpoint: Path, begin: Callable[[Network], None] | None) -> None:
         """Go on from the checkpoint, else with the weights that `begin` puts in.
 
-        Without either, begin anew: id embeddings are random, longer the more an item occurs, and without an order
-        lie beside the spectral factors of the log.
+        Without either, begin anew: id embeddings are random, and longer the more an item occurs.
         """
         if checkpoint.exists():
             self.state = _State(**load_checkpoint(checkpoint, self.network, self.optimizer))
@@ -190,11 +188,8 @@ class _Run:
         lengths = self._frequency.clamp(min=0.5) ** settings.id_length_power
         with torch.no_grad():
             ids.mul_((settings.id_length * lengths / lengths[1:].mean())[:, None])
-            if begin is not None:  # spectral factors of this log would be in other axes than the weights
-                begin(self.network)
-            elif settings.spectral:
-                spectral = spectral_items(self._histories, len(ids), settings.dim, settings.seed)
-                ids.add_(torch.from_numpy(spectral).to(ids.device))
+        if begin is not None:
+            begin(self.network)
 
     def goes_on(self) -> bool:
         """Whether there are epochs left, and validation still improves."""

@@ -171,3 +171,15 @@ def test_each_half_of_the_query_can_be_left_out() -> None:
         made.type_weight += torch.randn(4)
         assert torch.allclose(made(vectors, types, ages, *nothing()), before) != aggregation
         assert (made.session is not None) == attention
+
+
+@torch.no_grad()
+def test_ages_reach_the_weights_and_the_session_encoder_each_on_its_own() -> None:
+    vectors, types, ages = events(11)
+    older = (ages + 1) % AGES
+    for parts in ({"attention": False}, {"aggregation": False}):
+        torch.manual_seed(4)
+        made = QueryTower(DIM, 2, WINDOW, TYPES, AGES, 0.1, ordered=True, **parts).eval()
+        for value in made.parameters():
+            value.add_(0.2 * torch.randn(value.shape))
+        assert not torch.allclose(made(vectors, types, ages, *nothing()), made(vectors, types, older, *nothing()))
