@@ -18,11 +18,13 @@ from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.graph.co_occurrence import co_occurrence
 from offline.graph.item_features import item_attributes, item_text
+from offline.graph.user_features import user_attributes
 
 GRAPH_FILE = "graph.json"
 CO_OCCURS = ("item", "co_occurs", "item")
 DESCRIBES = ("attribute", "describes", "item")
 SPELLS = ("bucket", "spells", "item")
+DESCRIBES_USER = ("user_attribute", "describes", "user")
 HALF_LIFE_SHARE = 0.25
 """An event loses half its weight over this share of the time that train spans."""
 
@@ -31,8 +33,9 @@ def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> 
     """Write the graph of the split's train events and catalogue to `out`; returns edge counts by relation."""
     tell = progress or silent
     meta = json.loads((split / META_FILE).read_text("utf-8"))
-    items, train = pl.read_parquet(split / "items.parquet"), pl.read_parquet(split / "train.parquet")
-    train = train.filter(pl.col("item") > 0)
+    items = pl.read_parquet(split / "items.parquet")
+    train = pl.scan_parquet(split / "train.parquet").select("user", "item", "type", "time", "order")
+    train = train.filter(pl.col("item") > 0).collect(engine="streaming")
     with whole_folder(out, GRAPH_FILE) as folder:
         tables: dict[str, pl.DataFrame] = {}
         tell(0, 4, "events")
@@ -43,6 +46,11 @@ def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> 
         tell(2, 4, "attributes")
         edges, attributes = item_attributes(items)
         tables["__".join(DESCRIBES)] = _table(*(edges[name].to_numpy() for name in ("attribute", "item", "weight")))
+        traits, trait_names = user_attributes(pl.read_parquet(split / "users.parquet"), train)
+        if traits.height:
+            tables["__".join(DESCRIBES_USER)] = _table(
+                *(traits[name].to_numpy() for name in ("attribute", "user", "weight"))
+            )
         tell(3, 4, "text")
         text = item_text(items)
         tables["__".join(SPELLS)] = _table(*(text[name].to_numpy() for name in ("bucket", "item", "weight")))
@@ -53,7 +61,7 @@ def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> 
             "user": int(meta["n_users"]),
             "attribute": len(attributes),
             "bucket": TEXT_BUCKETS,
-        }
+        } | ({"user_attribute": len(trait_names)} if trait_names else {})
         edges_by_relation = {name: table.height for name, table in tables.items()}
         (folder / GRAPH_FILE).write_text(json.dumps({"nodes": nodes, "edges": edges_by_relation}, indent=2) + "\n")
         tell(4, 4, "written")
@@ -102,6 +110,7 @@ def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
         item_attributes=matrix(DESCRIBES, mean=True),
         item_items=matrix(CO_OCCURS, mean=True),
         behaviours=relations,
+        user_attributes=matrix(DESCRIBES_USER, mean=True) if relations else None,
     )
 
 
