@@ -134,4 +134,3 @@ def _typed_parts(
         typed.has_time_before_test |= before_test.get_column("time").is_not_null().any()
         typed.has_position_before_test |= before_test.get_column("position").is_not_null().any()
     return typed
-

@@ -3,6 +3,8 @@
 A frame of events here is sorted by (user_id, order). A cut answers with one boolean a row: held out or not.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 
@@ -142,7 +144,7 @@ def _by_users(events: pl.DataFrame) -> list[pl.DataFrame]:
     users = events.get_column("user_id")
     near = users.gather(range(_AT_ONCE, len(users), _AT_ONCE))
     bounds = [0, *dict.fromkeys(users.search_sorted(near, side="left").to_list()), len(users)]
-    return [events[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [events[start:end] for start, end in pairwise(bounds)]
 
 
 def _sample(users: pl.DataFrame, of: int, rng: np.random.Generator, share: float, at_most: int | None) -> pl.DataFrame:

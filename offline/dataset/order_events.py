@@ -1,4 +1,4 @@
-"""Typed events without duplicates and in order, a range of users at a time, so that memory does not grow with the log."""
+"""Typed events without duplicates and in order, a range of users at a time: memory does not grow with the log."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from app.errors import DatasetError
 
 ROW = "source_row"
 FILE = "source_file"
-_FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl")
+FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def find_files(root: Path, paths: Sequence[str], at: str) -> tuple[str, ...]:
             raise DatasetError(f"{at}: expected a file {path!r} below {root}, found none: correct the path")
         files += found
     for file in files:
-        if not file.lower().endswith(_FORMATS):
-            raise DatasetError(f"{at}: expected a file ending in {' '.join(_FORMATS)}, found {file}: convert it")
+        if not file.lower().endswith(FORMATS):
+            raise DatasetError(f"{at}: expected a file ending in {' '.join(FORMATS)}, found {file}: convert it")
     return tuple(files)
 
 

@@ -10,9 +10,8 @@ import numpy as np
 import polars as pl
 
 from app.errors import DatasetError, RunFolderError
-from offline.dataset import cuts
+from offline.dataset import coded_events, cuts
 from offline.dataset.coded_events import PART, CodedEvents, read_coded
-from offline.dataset.coded_events import PARTS as PARTS
 from offline.dataset.folder import whole_folder
 from offline.dataset.ingest import SUMMARY_FILE
 from offline.dataset.parts import PartCounts, write_parts
@@ -20,6 +19,7 @@ from offline.dataset.progress import Progress, silent
 from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec, EvaluationSpec
 
 META_FILE = "meta.json"
+PARTS = coded_events.PARTS
 
 _DEFAULT_TIME = "time:0.8"
 _VALID_SHARE = 1 / 8

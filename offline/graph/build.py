@@ -34,8 +34,8 @@ def build_graph(split: Path, out: Path, *, progress: Progress | None = None) -> 
     tell = progress or silent
     meta = json.loads((split / META_FILE).read_text("utf-8"))
     items = pl.read_parquet(split / "items.parquet")
-    train = pl.scan_parquet(split / "train.parquet").select("user", "item", "type", "time", "order")
-    train = train.filter(pl.col("item") > 0).collect(engine="streaming")
+    columns = pl.scan_parquet(split / "train.parquet").select("user", "item", "type", "time", "order")
+    train = columns.filter(pl.col("item") > 0).collect()
     with whole_folder(out, GRAPH_FILE) as folder:
         tables: dict[str, pl.DataFrame] = {}
         tell(0, 4, "events")

@@ -58,5 +58,3 @@ def _some(shoppers: Shoppers, start: int, end: int) -> Shoppers:
         budget=shoppers.budget[start:end],
         activity=activity / activity.sum(),
     )
-
-
