@@ -63,9 +63,9 @@ def looks_of(sample: pl.DataFrame, column: str) -> Looks:
         times=clocked / count,
         clock=scale,
         numbers=told.count() / count,
-        negative=(told < 0).sum() / count,
-        behaviours=0.0 if meant is None else counts.filter(meant).get_column("count").sum() / count,
-        spaced=values.str.contains(r"\S\s+\S").sum() / count,
+        negative=int((told < 0).sum()) / count,
+        behaviours=0.0 if meant is None else int(counts.filter(meant).get_column("count").sum()) / count,
+        spaced=int(values.str.contains(r"\S\s+\S").sum()) / count,
         length=float(values.str.len_chars().sum()) / count,
         nested=bool(len(values)) and first.is_in(["{", "["]).sum() / count > 0.9,
     )

@@ -142,7 +142,7 @@ def not_bought_before(events: pl.DataFrame) -> pl.Series:
 def _by_users(events: pl.DataFrame) -> list[pl.DataFrame]:
     """`events`, sorted by user_id, in pieces of about `_AT_ONCE` rows that hold users whole; at least one piece."""
     users = events.get_column("user_id")
-    near = users.gather(range(_AT_ONCE, len(users), _AT_ONCE))
+    near = users.gather(np.arange(_AT_ONCE, len(users), _AT_ONCE))
     bounds = [0, *dict.fromkeys(users.search_sorted(near, side="left").to_list()), len(users)]
     return [events[start:end] for start, end in pairwise(bounds)]
 

@@ -59,7 +59,7 @@ def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, ma
         tell(1, 4, "reading the catalogue")
         items = clean_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
         users = clean_users(spec, spec.users, max_bad_share) if spec.users else _no_rows(USERS_SCHEMA)
-        tables = {"items": items.rows, "users": users.rows, **_graded(spec)}
+        tables = {"items": items.rows, "users": users.rows, **read_graded(spec)}
         tell(2, 4, "counting")
         lazy = {"events": events.events} | {name: table.lazy() for name, table in tables.items()}
         summary = _summary(spec, events, items, users) | {"fingerprint": fingerprint(lazy)}
@@ -89,8 +89,12 @@ def _check_columns(spec: DatasetSpec) -> None:
         present(scan(files, at), files, wanted)
 
 
-def _graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
-    """The queries and judgments of a graded search, relevance as f64; nothing for another task."""
+def read_graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
+    """The queries and judgments of a graded search, relevance as f64; nothing for another task.
+
+    Raises:
+        DatasetError: a file, a column or a value is missing.
+    """
     if spec.evaluation.task != "graded_search":
         return {}
     found = {}

@@ -1,6 +1,6 @@
 """Typed events without duplicates and in order, a range of users at a time: memory does not grow with the log."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Ordered:
     duplicates: int
 
 
-def order_events(parts: Sequence[Path], folder: Path, *, by_position: bool, at_once: int = RANGE_EVENTS) -> Ordered:
+def order_events(parts: list[Path], folder: Path, *, by_position: bool, at_once: int = RANGE_EVENTS) -> Ordered:
     """Drop exact duplicates and number each user's events from 0, by position or time, else by place in the files.
 
     Args:
@@ -54,7 +54,7 @@ def order_events(parts: Sequence[Path], folder: Path, *, by_position: bool, at_o
     return Ordered(written, kept, read - kept)
 
 
-def _ranges(parts: Sequence[Path], folder: Path, at_once: int) -> Iterator[pl.DataFrame]:
+def _ranges(parts: list[Path], folder: Path, at_once: int) -> Iterator[pl.DataFrame]:
     """The typed events of one range of users after the other, ascending by user; rows in their first order."""
     if not parts:
         return

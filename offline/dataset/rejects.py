@@ -56,6 +56,6 @@ def count_reasons(reasons: Counter[str]) -> dict[str, int]:
     return dict(sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
-def scan_rejected(parts: Sequence[Path]) -> pl.LazyFrame:
+def scan_rejected(parts: list[Path]) -> pl.LazyFrame:
     """The rejected rows of several files, lazily."""
     return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=REJECTED_SCHEMA)
