@@ -31,7 +31,7 @@ from offline.training.train import TrainProgress, train
 from offline.training.trained import HISTORY_FILE, load_trained
 
 STAGES = ("ingest", "split", "graph", "train", "export", "evaluate")
-_VERSION = 1
+_VERSION = 2
 """Part of every stage's key: raise it when a stage writes something else than before."""
 
 

@@ -23,6 +23,7 @@ ROW_GROUP = 500_000
 """Rows of a row group of `events.parquet`."""
 
 _BATCH = 500_000
+_SORTED_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def clean_events(
     raw = scan_columns(files, wanted_events(spec, table), at)
     typed = _typed_parts(raw, table, files, work, at, progress or silent)
     rejects.refuse_too_many(typed.reasons, typed.first_bad, typed.read, max_bad_share, at)
-    ordered = order_events(typed.parts, work, by_position=typed.has_position)
+    ordered = order_events(typed.parts, work, by_position=typed.has_position, at_once=_SORTED_AT_ONCE)
     parts = pl.scan_parquet(ordered.parts) if ordered.parts else pl.LazyFrame(schema=EVENTS_SCHEMA)
     parts.sink_parquet(out, row_group_size=ROW_GROUP, engine="streaming")
     events = pl.scan_parquet(out)

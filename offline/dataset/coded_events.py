@@ -47,15 +47,8 @@ def read_coded(file: Path) -> CodedEvents:
                 pl.col("split").cast(PART),
             )
         )
-    schema = pl.Schema(
-        {
-            **dict.fromkeys(texts, pl.UInt32),
-            "type": pl.UInt8,
-            "time": pl.Float64,
-            "order": pl.Int32,
-            "split": PART,
-        }
-    )
+    columns = {name: pl.UInt32() for name in texts}
+    schema = pl.Schema(columns | {"type": pl.UInt8(), "time": pl.Float64(), "order": pl.Int32(), "split": PART})
     events = pl.concat(batches) if batches else pl.DataFrame(schema=schema)
     return CodedEvents(events, texts["user_id"], texts["item_id"], texts["query"])
 

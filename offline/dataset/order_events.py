@@ -20,8 +20,6 @@ EVENTS_SCHEMA = pl.Schema(
         "split": pl.String,
     }
 )
-RANGE_EVENTS = 2_000_000
-"""About so many events are sorted at once: a range of users holds no more, unless a single user does."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,14 @@ class Ordered:
     duplicates: int
 
 
-def order_events(parts: list[Path], folder: Path, *, by_position: bool, at_once: int = RANGE_EVENTS) -> Ordered:
+def order_events(parts: list[Path], folder: Path, *, by_position: bool, at_once: int) -> Ordered:
     """Drop exact duplicates and number each user's events from 0, by position or time, else by place in the files.
 
     Args:
         parts: typed events, in the order of their files and rows.
         folder: an empty folder to write to.
         by_position: whether positions order events; else times do.
-        at_once: events to sort at once.
+        at_once: about so many events are sorted at once: all of some users, ascending.
     """
     written = []
     kept = read = 0
