@@ -21,6 +21,7 @@ class ItemGraph:
     item_items: SparseMatrix | None  # [items, items] co-occurrence
     behaviours: dict[str, tuple[SparseMatrix, SparseMatrix]] = field(default_factory=dict)
     """Behaviour -> (`[users, items]`, `[items, users]`)."""
+    user_attributes: SparseMatrix | None = None  # [users, user attributes]
 
     def to(self, device: torch.device) -> "ItemGraph":
         """The same graph on a device."""
@@ -36,6 +37,7 @@ class ItemGraph:
             move(self.item_attributes),
             move(self.item_items),
             {name: (users.to(device), items.to(device)) for name, (users, items) in self.behaviours.items()},
+            move(self.user_attributes),
         )
 
 
@@ -84,6 +86,11 @@ class ItemTower(nn.Module):
         self.attributes = (
             nn.Parameter(torch.randn(graph.attributes, dim) * dim**-0.5) if graph.item_attributes else None
         )
+        self.user_attributes = (
+            nn.Parameter(torch.randn(graph.user_attributes.matrix.shape[1], dim) * dim**-0.5)
+            if graph.user_attributes
+            else None
+        )
         self.mean = WeightedMeanConv()
         gates = {"item": item_gate} if graph.item_items else {}
         gates |= dict.fromkeys(graph.behaviours, behaviour_gate / max(1, len(graph.behaviours)))
@@ -101,6 +108,9 @@ class ItemTower(nn.Module):
     def forward(self, graph: ItemGraph, known: Tensor) -> Tensor:
         """Item features.
 
+        A behaviour's message goes from items to users and back: a user is the mean of the items, and, where the shop
+        says something of its users, the mean of the attributes besides.
+
         Args:
             graph: the graph.
             known: `[items]` bool, false for items never seen in training: their id embedding is noise, so a shared
@@ -116,12 +126,16 @@ class ItemTower(nn.Module):
         content = self.content(graph)
         if content is not None:
             features = features + content
+        traits: Tensor | None = None
+        if self.user_attributes is not None and graph.user_attributes is not None:
+            traits = self.mean(self.user_attributes, graph.user_attributes)
         for layer in self.layers:
             messages: dict[str, Tensor] = {}
             if graph.item_items:
                 messages["item"] = self.mean(features, graph.item_items)
             for behaviour, (to_users, to_items) in graph.behaviours.items():
-                messages[behaviour] = self.mean(self.mean(features, to_users), to_items)
+                users = self.mean(features, to_users)
+                messages[behaviour] = self.mean(users if traits is None else users + traits, to_items)
             if messaged is not None:
                 messages = {name: message * messaged for name, message in messages.items()}
             features = layer(features, messages)

@@ -164,6 +164,34 @@ def run(
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the shop's exports.")], force: Force = False
+) -> None:
+    """Look at the files of a folder and write a commented dataset.toml for them."""
+    from offline.dataset_commands import init_command  # noqa: PLC0415 - as above
+
+    _print_json(init_command(folder, force=force))
+
+
+@app.command()
+def check(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="dataset.toml, or the folder that holds it.")],
+    max_bad_share: BadShare = 0.05,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Bad rows shown of each file and kind of mistake.")] = 10,
+) -> None:
+    """Say everything that is wrong with a data set's files; exit code 1 when ingest would refuse them.
+
+    The last line of the output is the findings as JSON.
+    """
+    from offline.dataset_commands import check_command  # noqa: PLC0415 - as above
+
+    document = check_command(data, max_bad_share=max_bad_share, rows=rows)
+    _print_json(document)
+    if document["errors"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def ingest(data: Data, out: Out, max_bad_share: BadShare = 0.05) -> None:
     """Read, check and clean the logs and the catalogue."""
     _one_stage("ingest", data, out, max_bad_share=max_bad_share)

@@ -1,37 +1,37 @@
-"""Events as a shop exports them, brought to one form: typed, checked, without duplicates, in order."""
+"""Events as a shop exports them, brought to one form: typed, checked, without duplicates, in order.
 
-from dataclasses import dataclass
+They stream: a batch of rows is typed at a time, a range of users ordered at a time, and what lies between is on disk.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from offline.dataset import rejects
-from offline.dataset.reading import FILE, ROW, Wanted, find_files, number, read_columns, text
+from offline.dataset.order_events import EVENTS_SCHEMA, order_events
+from offline.dataset.progress import Progress, silent
+from offline.dataset.reading import Wanted, batches_of, find_files, scan_columns
 from offline.dataset.rejects import REASON
-from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec, EventsSpec
-from offline.dataset.times import unix_seconds
+from offline.dataset.spec import DatasetSpec, EventsSpec
+from offline.dataset.type_events import EVENT_ROLES, UNREADABLE_PRICE, EventFacts, survey, type_events
 
-EVENTS_SCHEMA = pl.Schema(
-    {
-        "user_id": pl.String,
-        "item_id": pl.String,
-        "type": pl.UInt8,
-        "time": pl.Float64,
-        "order": pl.Int64,
-        "query": pl.String,
-        "price": pl.Float64,
-        "split": pl.String,
-    }
-)
-_SPLITS = ("train", "valid", "test", "context")
-_ROLES = tuple(role for role in EventsSpec.model_fields if role not in ("path", "types"))
+ROW_GROUP = 500_000
+"""Rows of a row group of `events.parquet`."""
+
+_BATCH = 500_000
+_SORTED_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
 class CleanEvents:
-    """`events` sorted by (user_id, order), the rows set aside, and what was counted on the way."""
+    """`events` (a file sorted by user_id, order), the rows set aside, and what was counted on the way."""
 
-    events: pl.DataFrame
-    rejected: pl.DataFrame
+    events: pl.LazyFrame
+    rejected: pl.LazyFrame
     counts: dict[str, object]
     has_time: bool
     has_order: bool
@@ -46,103 +46,92 @@ def wanted_events(spec: DatasetSpec, table: EventsSpec) -> list[Wanted]:
             at=spec.toml.at("events", role),
             required=role in ("user", "item") or role in table.model_fields_set,
         )
-        for role in _ROLES
+        for role in EVENT_ROLES
     ]
 
 
-def clean_events(spec: DatasetSpec, table: EventsSpec, max_bad_share: float) -> CleanEvents:
-    """Read and clean `[events]`.
+def clean_events(
+    spec: DatasetSpec,
+    table: EventsSpec,
+    out: Path,
+    work: Path,
+    *,
+    max_bad_share: float,
+    progress: Progress | None = None,
+) -> CleanEvents:
+    """Read and clean `[events]` into the Parquet file `out`; `work` is an empty folder for what lies between.
 
     Raises:
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
     at = spec.toml.at("events", "path")
     files = find_files(spec.root, table.path, at)
-    raw = read_columns(files, wanted_events(spec, table), at)
-    typed = _typed(raw, table)
-    rejected = rejects.set_aside(typed, raw, files)
-    rejects.refuse_too_many(rejected, raw.height, max_bad_share, at)
-    good = typed.filter(pl.col(REASON).is_null()).drop(REASON)
-    unique = good.unique(subset=[c for c in good.columns if c not in (ROW, FILE)], keep="first", maintain_order=True)
-    before_test = unique.filter(pl.col("split").ne_missing("test"))
-    has_time = before_test.get_column("time").is_not_null().any()
-    has_position = before_test.get_column("position").is_not_null().any()
+    raw = scan_columns(files, wanted_events(spec, table), at)
+    typed = _typed_parts(raw, table, files, work, at, progress or silent)
+    rejects.refuse_too_many(typed.reasons, typed.first_bad, typed.read, max_bad_share, at)
+    ordered = order_events(typed.parts, work, by_position=typed.has_position, at_once=_SORTED_AT_ONCE)
+    parts = pl.scan_parquet(ordered.parts) if ordered.parts else pl.LazyFrame(schema=EVENTS_SCHEMA)
+    parts.sink_parquet(out, row_group_size=ROW_GROUP, engine="streaming")
+    events = pl.scan_parquet(out)
+    missing = events.select(pl.col("time").null_count()).collect(engine="streaming").item()
     counts: dict[str, object] = {
-        "read": raw.height,
-        "kept": unique.height,
-        "duplicates": good.height - unique.height,
-        "rejected": rejected.height,
-        "reasons": rejects.count_reasons(rejected),
-        "unreadable_price": typed.get_column("price_unreadable").sum(),
-        "missing_time": unique.get_column("time").null_count(),
+        "read": typed.read,
+        "kept": ordered.kept,
+        "duplicates": ordered.duplicates,
+        "rejected": typed.reasons.total(),
+        "reasons": rejects.count_reasons(typed.reasons),
+        "unreadable_price": typed.unreadable_price,
+        "missing_time": missing,
+        "missing_share": {"time": round(missing / max(1, ordered.kept), 4)},
     }
-    return CleanEvents(_ordered(unique), rejected, counts, has_time, has_time or has_position)
-
-
-def _typed(raw: pl.DataFrame, table: EventsSpec) -> pl.DataFrame:
-    """Every column in its own type, and the `reason` why a row is bad, else null. Rows stay in place."""
-    absent = [pl.lit(None, pl.String).alias(role) for role in _ROLES if role not in raw.columns]
-    has_type = "type" in raw.columns
-    raw = raw.with_columns(absent)
-    schema = raw.schema
-    texts = raw.select(text(role, schema[role]) for role in _ROLES if role not in ("time", "price", "position"))
-    given = texts.get_column("split").is_not_null().any()
-    codes = {word: BEHAVIOUR_CODES[behaviour] for word, behaviour in table.types.items()}
-    rows = texts.with_columns(
-        pl.col("split").str.to_lowercase(),
-        pl.col("type").replace_strict(codes, default=None, return_dtype=pl.UInt8).alias("mapped"),
-        pl.col("type")
-        .str.to_lowercase()
-        .replace_strict(dict(BEHAVIOUR_CODES), default=None, return_dtype=pl.UInt8)
-        .alias("plain"),
-        raw.get_column(ROW),
-        raw.get_column(FILE),
-        raw.select(number("price", schema["price"])).to_series(),
-        raw.select(number("position", schema["position"])).to_series(),
-    ).with_columns(pl.coalesce("mapped", "plain").alias("type") if has_type else pl.lit(1, pl.UInt8).alias("type"))
-    told = {role: _told(raw.get_column(role)) for role in ("time", "position", "price")}
-    rows = rows.with_columns(
-        unix_seconds(raw.get_column("time"), rows.get_column("split").ne_missing("test")).alias("time")
+    return CleanEvents(
+        events,
+        rejects.scan_rejected(typed.rejected),
+        counts,
+        has_time=typed.has_time_before_test,
+        has_order=typed.has_time_before_test or typed.has_position_before_test,
     )
-    unknown_split = ~pl.col("split").is_in(_SPLITS).fill_null(value=False) if given else pl.lit(value=False)
-    return rows.with_columns(
-        (told["price"] & rows.get_column("price").is_null()).alias("price_unreadable"),
-        pl.when(pl.col("user").is_null())
-        .then(pl.lit("empty user id"))
-        .when(pl.col("item").is_null())
-        .then(pl.lit("empty item id"))
-        .when(pl.col("type").is_null())
-        .then(pl.lit("unknown event type"))
-        .when(told["time"] & pl.col("time").is_null())
-        .then(pl.lit("unparsable time"))
-        .when(told["position"] & pl.col("position").is_null())
-        .then(pl.lit("unparsable position"))
-        .when(pl.col("price") < 0)
-        .then(pl.lit("negative price"))
-        .when(unknown_split)
-        .then(pl.lit("unknown split"))
-        .alias(REASON),
-    ).drop("mapped", "plain")
 
 
-def _told(column: pl.Series) -> pl.Series:
-    """Where `column` says anything at all."""
-    if column.dtype == pl.String:
-        return column.str.strip_chars().fill_null("") != ""
-    return column.is_not_null() & (column.is_not_nan() if column.dtype.is_float() else True)
+@dataclass
+class _Typed:
+    """Files of good rows and of bad ones, in their first order, and sums over all batches."""
+
+    parts: list[Path] = field(default_factory=list)
+    rejected: list[Path] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    first_bad: dict[str, Any] | None = None
+    read: int = 0
+    unreadable_price: int = 0
+    has_position: bool = False
+    has_time_before_test: bool = False
+    has_position_before_test: bool = False
 
 
-def _ordered(rows: pl.DataFrame) -> pl.DataFrame:
-    """Sorted by user, then position, else time, else place in the files; `order` counts from 0 in a user."""
-    clock = "position" if rows.get_column("position").is_not_null().any() else "time"
-    rows = rows.sort("user", clock, FILE, ROW, nulls_last=True)
-    return rows.select(
-        pl.col("user").alias("user_id"),
-        pl.col("item").alias("item_id"),
-        "type",
-        "time",
-        pl.int_range(pl.len(), dtype=pl.Int64).over("user").alias("order"),
-        "query",
-        "price",
-        "split",
-    ).cast(EVENTS_SCHEMA)
+def _typed_parts(
+    raw: pl.LazyFrame, table: EventsSpec, files: Sequence[str], work: Path, at: str, tell: Progress
+) -> _Typed:
+    """Type `raw` a batch at a time into files of `work`."""
+    facts: EventFacts = survey(raw)
+    typed = _Typed()
+    for number, batch in enumerate(batches_of(raw, files, at, _BATCH)):
+        tell(typed.read, facts.rows, "reading events")
+        rows = type_events(batch, table, facts)
+        bad = rejects.set_aside(rows, batch, files)
+        if bad.height:
+            typed.rejected.append(work / f"rejected-{number:05d}.parquet")
+            bad.write_parquet(typed.rejected[-1])
+            typed.reasons.update(bad.get_column(REASON).to_list())
+            typed.first_bad = typed.first_bad or bad.row(0, named=True)
+        typed.read += batch.height
+        typed.unreadable_price += int(rows.get_column(UNREADABLE_PRICE).sum())
+        good = rows.filter(pl.col(REASON).is_null()).drop(REASON, UNREADABLE_PRICE)
+        if not good.height:
+            continue
+        typed.parts.append(work / f"typed-{number:05d}.parquet")
+        good.write_parquet(typed.parts[-1], compression="lz4")
+        before_test = good.filter(pl.col("split").ne_missing("test"))
+        typed.has_position |= good.get_column("position").is_not_null().any()
+        typed.has_time_before_test |= before_test.get_column("time").is_not_null().any()
+        typed.has_position_before_test |= before_test.get_column("position").is_not_null().any()
+    return typed

@@ -1,5 +1,6 @@
 """The catalogue as a shop exports it, brought to one form: one row an item, its words gathered."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import polars as pl
@@ -133,7 +134,8 @@ def _finished(
     counted: dict[str, object],
 ) -> CleanRows:
     rejected = rejects.set_aside(rows, raw, files)
-    rejects.refuse_too_many(rejected, raw.height, max_bad_share, at)
+    reasons = Counter(rejected.get_column(REASON).to_list())
+    rejects.refuse_too_many(reasons, next(rejected.iter_rows(named=True), None), raw.height, max_bad_share, at)
     good = rows.filter(pl.col(REASON).is_null())
     unique = good.unique("id", keep="first", maintain_order=True)
     counts: dict[str, object] = {
@@ -141,7 +143,7 @@ def _finished(
         "kept": unique.height,
         "duplicates": good.height - unique.height,
         "rejected": rejected.height,
-        "reasons": rejects.count_reasons(rejected),
+        "reasons": rejects.count_reasons(reasons),
         **counted,
     }
     ids = next(iter(schema))

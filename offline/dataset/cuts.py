@@ -3,6 +3,8 @@
 A frame of events here is sorted by (user_id, order). A cut answers with one boolean a row: held out or not.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 
@@ -17,6 +19,8 @@ ITEMS_SHARE = 0.2
 MIN_EVENTS_NEXT_ITEM = 3
 
 _HELD = "held_out"
+_PAIR = ("user_id", "item_id", "type", "order")
+_AT_ONCE = 2_000_000
 
 
 def time_of_share(times: pl.Series, share: float) -> float:
@@ -125,9 +129,8 @@ def scored(events: pl.DataFrame, task: str, eligible: pl.Expr, held_out: pl.Expr
     the first of each user, query and item.
     """
     keys = {"all_items": ["user_id", "item_id"], "search": ["user_id", "query", "item_id"]}.get(task, ["user_id"])
-    rows = events.with_row_index("at").filter(held_out & eligible)
-    if task == "search":
-        rows = rows.filter(pl.col("query").is_not_null())
+    told = pl.col("query").is_not_null() if task == "search" else pl.lit(value=True)
+    rows = events.lazy().with_row_index("at").filter(held_out & eligible & told).select("at", *keys).collect()
     first = rows.unique(keys, keep="first", maintain_order=True).get_column("at")
     marks = np.zeros(events.height, dtype=np.bool_)
     marks[first.to_numpy()] = True
@@ -137,7 +140,17 @@ def scored(events: pl.DataFrame, task: str, eligible: pl.Expr, held_out: pl.Expr
 def not_bought_before(events: pl.DataFrame) -> pl.Series:
     """Where the user had not purchased the row's item before that row."""
     bought = pl.col("order").filter(pl.col("type") == PURCHASE).min().over("user_id", "item_id")
-    return events.select((bought.is_null() | (bought >= pl.col("order"))).alias("fresh")).to_series()
+    fresh = (bought.is_null() | (bought >= pl.col("order"))).alias("fresh")
+    # Some users at a time: the groups of all pairs of user and item at once take several times the events' memory.
+    return pl.concat([some.select(fresh).to_series() for some in _by_users(events.select(_PAIR))])
+
+
+def _by_users(events: pl.DataFrame) -> list[pl.DataFrame]:
+    """`events`, sorted by user_id, in pieces of about `_AT_ONCE` rows that hold users whole; at least one piece."""
+    users = events.get_column("user_id")
+    near = users.gather(np.arange(_AT_ONCE, len(users), _AT_ONCE))
+    bounds = [0, *dict.fromkeys(users.search_sorted(near, side="left").to_list()), len(users)]
+    return [events[start:end] for start, end in pairwise(bounds)]
 
 
 def _sample(users: pl.DataFrame, rng: np.random.Generator, at_most: int | None) -> pl.DataFrame:

@@ -1,12 +1,13 @@
 """Ingest: the files of a `dataset.toml` become typed tables of one form, every bad row accounted for."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
 
 from app.errors import DatasetError
-from offline.dataset.clean_events import EVENTS_SCHEMA, CleanEvents, clean_events, wanted_events
+from offline.dataset.clean_events import CleanEvents, clean_events, wanted_events
 from offline.dataset.clean_items import (
     ITEMS_SCHEMA,
     USERS_SCHEMA,
@@ -18,6 +19,7 @@ from offline.dataset.clean_items import (
 )
 from offline.dataset.fingerprint import fingerprint
 from offline.dataset.folder import refuse_foreign, whole_folder
+from offline.dataset.order_events import EVENTS_SCHEMA
 from offline.dataset.progress import Progress, silent
 from offline.dataset.reading import Wanted, find_files, number, present, read_columns, scan, text
 from offline.dataset.rejects import REJECTED_SCHEMA
@@ -45,19 +47,28 @@ def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, ma
     refuse_foreign(out, SUMMARY_FILE)
     _check_columns(spec)
     tell(0, 4, "reading events")
-    events = clean_events(spec, spec.events, max_bad_share) if spec.events else _no_events()
-    tell(1, 4, "reading the catalogue")
-    items = clean_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
-    users = clean_users(spec, spec.users, max_bad_share) if spec.users else _no_rows(USERS_SCHEMA)
-    tell(2, 4, "counting")
-    tables = {"events": events.events, "items": items.rows, "users": users.rows, **_graded(spec)}
-    summary = _summary(spec, events, items, users) | {"fingerprint": fingerprint(tables)}
-    tell(3, 4, "writing tables")
     with whole_folder(out, SUMMARY_FILE) as folder:
+        work = folder / "work"
+        work.mkdir()
+        file = folder / "events.parquet"
+        events = (
+            clean_events(spec, spec.events, file, work, max_bad_share=max_bad_share, progress=tell)
+            if spec.events
+            else _no_events(file)
+        )
+        tell(1, 4, "reading the catalogue")
+        items = clean_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
+        users = clean_users(spec, spec.users, max_bad_share) if spec.users else _no_rows(USERS_SCHEMA)
+        tables = {"items": items.rows, "users": users.rows, **read_graded(spec)}
+        tell(2, 4, "counting")
+        lazy = {"events": events.events} | {name: table.lazy() for name, table in tables.items()}
+        summary = _summary(spec, events, items, users) | {"fingerprint": fingerprint(lazy)}
+        tell(3, 4, "writing tables")
         for name, table in tables.items():
             table.write_parquet(folder / f"{name}.parquet")
-        rejected = [part.rejected for part in (events, items, users)]
-        pl.concat(rejected).write_parquet(folder / "rejected.parquet")
+        rejected = pl.concat([events.rejected, items.rejected.lazy(), users.rejected.lazy()])
+        rejected.sink_parquet(folder / "rejected.parquet", engine="streaming")
+        shutil.rmtree(work)
         (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     tell(4, 4, "ingested")
     return summary
@@ -78,8 +89,12 @@ def _check_columns(spec: DatasetSpec) -> None:
         present(scan(files, at), files, wanted)
 
 
-def _graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
-    """The queries and judgments of a graded search, relevance as f64; nothing for another task."""
+def read_graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
+    """The queries and judgments of a graded search, relevance as f64; nothing for another task.
+
+    Raises:
+        DatasetError: a file, a column or a value is missing.
+    """
     if spec.evaluation.task != "graded_search":
         return {}
     found = {}
@@ -101,13 +116,14 @@ def _graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
     return found
 
 
-def _no_events() -> CleanEvents:
+def _no_events(file: Path) -> CleanEvents:
+    pl.DataFrame(schema=EVENTS_SCHEMA).write_parquet(file)
     return CleanEvents(
-        pl.DataFrame(schema=EVENTS_SCHEMA),
-        pl.DataFrame(schema=REJECTED_SCHEMA),
+        pl.scan_parquet(file),
+        pl.LazyFrame(schema=REJECTED_SCHEMA),
         _NONE_READ,
-        False,
-        False,
+        has_time=False,
+        has_order=False,
     )
 
 
@@ -116,22 +132,37 @@ def _no_rows(schema: pl.Schema) -> CleanRows:
 
 
 def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: CleanRows) -> Summary:
-    rows = events.events
-    present_types = set(rows.filter(pl.col("split").ne_missing("test")).get_column("type").unique().to_list())
-    known = items.rows.select("item_id")
+    before_test = pl.col("split").ne_missing("test")
+    told = (
+        events.events.select(
+            users=pl.col("user_id").n_unique(),
+            items=pl.col("item_id").n_unique(),
+            has_split=pl.col("split").is_not_null().any(),
+            types=pl.col("type").filter(before_test).unique().implode(),
+        )
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
+    absent = events.events.join(items.rows.lazy().select("item_id"), on="item_id", how="anti").select(pl.len())
     return {
         "dataset": spec.name,
         "events": events.counts
         | {
-            "users": rows.get_column("user_id").n_unique(),
-            "items": rows.get_column("item_id").n_unique(),
-            "on_items_absent_from_catalogue": rows.join(known, on="item_id", how="anti").height,
+            "users": told["users"],
+            "items": told["items"],
+            "on_items_absent_from_catalogue": int(absent.collect(engine="streaming").item()),
         },
-        "items": items.counts
-        | {f"missing_{name}": items.rows.get_column(name).null_count() for name in ("title", "category", "price")},
+        "items": items.counts | _missing(items.rows),
         "users": users.counts,
         "has_time": events.has_time,
         "has_order": events.has_order,
-        "has_split": rows.get_column("split").is_not_null().any(),
-        "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in present_types],
+        "has_split": told["has_split"],
+        "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in told["types"]],
     }
+
+
+def _missing(items: pl.DataFrame) -> Summary:
+    """How many items lack each thing that is worth knowing of an item, and the share of them."""
+    counts = {name: items.get_column(name).null_count() for name in ("title", "category", "brand", "price")}
+    shares = {name: round(count / max(1, items.height), 4) for name, count in counts.items()}
+    return {f"missing_{name}": count for name, count in counts.items()} | {"missing_share": shares}

@@ -1,7 +1,8 @@
 """Reading the files that a `dataset.toml` names, whatever their format, column by column."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from app.errors import DatasetError
 
 ROW = "source_row"
 FILE = "source_file"
-_FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl")
+FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def find_files(root: Path, paths: Sequence[str], at: str) -> tuple[str, ...]:
             raise DatasetError(f"{at}: expected a file {path!r} below {root}, found none: correct the path")
         files += found
     for file in files:
-        if not file.lower().endswith(_FORMATS):
-            raise DatasetError(f"{at}: expected a file ending in {' '.join(_FORMATS)}, found {file}: convert it")
+        if not file.lower().endswith(FORMATS):
+            raise DatasetError(f"{at}: expected a file ending in {' '.join(FORMATS)}, found {file}: convert it")
     return tuple(files)
 
 
@@ -72,8 +73,8 @@ def scan(files: Sequence[str], at: str) -> pl.LazyFrame:
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
 
 
-def read_columns(files: Sequence[str], wanted: Sequence[Wanted], at: str) -> pl.DataFrame:
-    """The `wanted` columns of `files` under their roles, with `source_file` and `source_row`.
+def scan_columns(files: Sequence[str], wanted: Sequence[Wanted], at: str) -> pl.LazyFrame:
+    """The `wanted` columns of `files` under their roles, with `source_file` and `source_row`, lazily.
 
     A column that is not required and not there is left out.
 
@@ -83,8 +84,39 @@ def read_columns(files: Sequence[str], wanted: Sequence[Wanted], at: str) -> pl.
     """
     frame = scan(files, at)
     there = present(frame, files, wanted)
+    return frame.select(ROW, FILE, *(pl.col(each.column).alias(each.role) for each in there))
+
+
+def read_columns(files: Sequence[str], wanted: Sequence[Wanted], at: str) -> pl.DataFrame:
+    """As `scan_columns`, in memory.
+
+    Raises:
+        DatasetError: as there, and where a file breaks off or holds something else further down.
+    """
+    frame = scan_columns(files, wanted, at)
+    with readable(files, at):
+        return frame.collect()
+
+
+def batches_of(frame: pl.LazyFrame, files: Sequence[str], at: str, size: int) -> Iterator[pl.DataFrame]:
+    """The rows of `frame`, which reads `files`, in order, about `size` at a time.
+
+    Raises:
+        DatasetError: a file breaks off or holds something else further down.
+    """
+    with readable(files, at):
+        yield from frame.collect_batches(chunk_size=size, maintain_order=True, engine="streaming")
+
+
+@contextmanager
+def readable(files: Sequence[str], at: str) -> Iterator[None]:
+    """Say as an error of the data set what goes wrong while its files are read.
+
+    Raises:
+        DatasetError: a file cannot be read.
+    """
     try:
-        return frame.select(ROW, FILE, *(pl.col(each.column).alias(each.role) for each in there)).collect()
+        yield
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(", ".join(files), at, error) from error
 
@@ -93,18 +125,28 @@ def present(frame: pl.LazyFrame, files: Sequence[str], wanted: Sequence[Wanted])
     """Those of `wanted` that `frame`, the rows of `files`, has.
 
     Raises:
-        DatasetError: a required column is missing.
+        DatasetError: a required column is missing; one line for each.
     """
+    lacking = missing(frame, files, wanted)
+    if lacking:
+        raise DatasetError("\n".join(lacking))
+    columns = frame.collect_schema().names()
+    return [each for each in wanted if each.column in columns]
+
+
+def missing(frame: pl.LazyFrame, files: Sequence[str], wanted: Sequence[Wanted]) -> list[str]:
+    """What to say of each required column that `frame`, the rows of `files`, has not."""
     columns = [name for name in frame.collect_schema().names() if name not in (ROW, FILE)]
+    said = []
     for each in wanted:
         if each.required and each.column not in columns:
             near = difflib.get_close_matches(each.column, columns, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"set {each.role!r} to one of them"
-            raise DatasetError(
+            said.append(
                 f"{each.at}: expected a column {each.column!r} in {', '.join(files)}, "
                 f"found {', '.join(columns)}: {hint}"
             )
-    return [each for each in wanted if each.column in columns]
+    return said
 
 
 def text(column: str, dtype: pl.DataType) -> pl.Expr:

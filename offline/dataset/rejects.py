@@ -1,6 +1,9 @@
 """Bad rows: set aside with a reason, and too many of them stop the run."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -30,24 +33,29 @@ def set_aside(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -> pl
     )
 
 
-def refuse_too_many(rejected: pl.DataFrame, read: int, max_bad_share: float, at: str) -> None:
-    """Return when no more than `max_bad_share` of the `read` rows are rejected.
+def refuse_too_many(
+    reasons: Counter[str], first: Mapping[str, Any] | None, read: int, max_bad_share: float, at: str
+) -> None:
+    """Return when no more than `max_bad_share` of the `read` rows are rejected, `reasons` counting them.
 
     Raises:
-        DatasetError: more are; the message counts the reasons and shows the first row.
+        DatasetError: more are; the message counts the reasons and shows the `first` row.
     """
-    if rejected.height <= max_bad_share * read:
+    if first is None or reasons.total() <= max_bad_share * read:
         return
-    first = rejected.row(0, named=True)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in count_reasons(rejected).items())
+    counted = ", ".join(f"{count} {reason}" for reason, count in count_reasons(reasons).items())
     raise DatasetError(
-        f"{at}: expected at most {max_bad_share:.1%} bad rows, found {rejected.height} of {read} "
-        f"({reasons}); the first is row {first['row']} of {first['file']}: {first['record']}. "
+        f"{at}: expected at most {max_bad_share:.1%} bad rows, found {reasons.total()} of {read} "
+        f"({counted}); the first is row {first['row']} of {first['file']}: {first['record']}. "
         "Correct the column mapping or the rows, or allow a larger share"
     )
 
 
-def count_reasons(rejected: pl.DataFrame) -> dict[str, int]:
+def count_reasons(reasons: Counter[str]) -> dict[str, int]:
     """How many rows were rejected for each reason, the most frequent first."""
-    counts = rejected.group_by(REASON).len().sort(["len", REASON], descending=[True, False])
-    return dict(counts.iter_rows())
+    return dict(sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def scan_rejected(parts: list[Path]) -> pl.LazyFrame:
+    """The rejected rows of several files, lazily."""
+    return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=REJECTED_SCHEMA)

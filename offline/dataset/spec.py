@@ -111,6 +111,19 @@ def load_spec(path: Path) -> DatasetSpec:
         DatasetError: no such file, no TOML, an unknown key, a wrong value, or a file it names is
             missing. The message names the file, the line and the key.
     """
+    spec = read_spec(path)
+    if lacking := lacking_tables(spec):
+        raise DatasetError("\n".join(lacking))
+    _require_files(spec)
+    return spec
+
+
+def read_spec(path: Path) -> DatasetSpec:
+    """As `load_spec`, without a look at the files and at which tables the task needs.
+
+    Raises:
+        DatasetError: no such file, no TOML, an unknown key or a wrong value.
+    """
     path = path / SPEC_FILE if path.is_dir() else path
     toml, raw = read_toml(path)
     try:
@@ -120,7 +133,7 @@ def load_spec(path: Path) -> DatasetSpec:
     evaluation = file.evaluation
     if evaluation.task == "graded_search" and "mask" not in evaluation.model_fields_set:
         evaluation = evaluation.model_copy(update={"mask": ("none",)})
-    spec = DatasetSpec.model_construct(
+    return DatasetSpec.model_construct(
         name=file.name,
         root=path.parent,
         events=file.events,
@@ -129,19 +142,18 @@ def load_spec(path: Path) -> DatasetSpec:
         evaluation=evaluation,
         toml=toml,
     )
-    _require_tables(spec)
-    _require_files(spec)
-    return spec
 
 
-def _require_tables(spec: DatasetSpec) -> None:
+def lacking_tables(spec: DatasetSpec) -> list[str]:
+    """What to say of the tables that the task needs and `spec` has not."""
     task = spec.evaluation.task
     needed = "items" if task == "graded_search" else "events"
-    if getattr(spec, needed) is None:
-        raise DatasetError(
-            f"{spec.toml.at()}: expected a table [{needed}], which the task {task} needs, found none: "
-            f"add [{needed}] with a path"
-        )
+    if getattr(spec, needed) is not None:
+        return []
+    return [
+        f"{spec.toml.at()}: expected a table [{needed}], which the task {task} needs, found none: "
+        f"add [{needed}] with a path"
+    ]
 
 
 def _require_files(spec: DatasetSpec) -> None:

@@ -10,17 +10,18 @@ import numpy as np
 import polars as pl
 
 from app.errors import DatasetError, RunFolderError
-from offline.dataset import cuts
+from offline.dataset import coded_events, cuts
+from offline.dataset.coded_events import PART, CodedEvents, read_coded
 from offline.dataset.folder import whole_folder
 from offline.dataset.graded import copy_graded
 from offline.dataset.ingest import SUMMARY_FILE
+from offline.dataset.parts import PartCounts, write_parts
 from offline.dataset.progress import Progress, silent
 from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec, EvaluationSpec
 
 META_FILE = "meta.json"
-PARTS = ("train", "valid", "context", "test")
+PARTS = coded_events.PARTS
 
-_PART = pl.Enum(PARTS)
 _DEFAULT_TIME = "time:0.8"
 _VALID_SHARE = 1 / 8
 """The share of the history before a time cut that validates: of 0.8, train is 0.7 and valid the rest."""
@@ -52,36 +53,36 @@ def split(
     """
     tell = progress or silent
     tell(0, 4, "reading tables")
-    summary, events, catalogue = _read(ingested)
-    how = _way(how, summary, events.height, spec.evaluation.task)
+    summary, coded, catalogue, described = _read(ingested)
+    how = _way(how, summary, coded.events.height, spec.evaluation.task)
     tell(1, 4, f"cutting ({how})")
-    cut = _cut(events, spec.evaluation, how, seed)
+    cut = _cut(coded.events, spec.evaluation, how, seed)
     tell(2, 4, "numbering items and users")
-    items = _numbered_items(cut, catalogue, np.random.default_rng(seed))
+    items = _numbered_items(cut, catalogue, coded.items, np.random.default_rng(seed))
     users = _numbered_users(cut, seed)
-    rows = _numbered_rows(cut, items, users)
-    meta = _meta(spec, seed=seed, how=how, summary=summary, rows=rows) | {
-        "n_items": items.height,
-        "n_users": users.height,
-        "dropped_without_time": events.height - rows.height,
-    }
     tell(3, 4, "writing parts")
     with whole_folder(out, META_FILE) as folder:
+        counts = write_parts(folder, cut, coded, users, items)
+        meta = _meta(spec, seed=seed, how=how, summary=summary, counts=counts) | {
+            "n_items": items.height,
+            "n_users": users.height,
+            "dropped_without_time": coded.events.height - cut.height,
+        }
         items.write_parquet(folder / "items.parquet")
-        users.write_parquet(folder / "users.parquet")
-        for part in PARTS:
-            rows.filter(pl.col("part") == part).drop("part").write_parquet(folder / f"{part}.parquet")
+        _described(users, coded.users, described).write_parquet(folder / "users.parquet")
         copy_graded(ingested, folder)
         (folder / META_FILE).write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     tell(4, 4, "split")
     return meta
 
 
-def _read(ingested: Path) -> tuple[Meta, pl.DataFrame, pl.DataFrame]:
+def _read(ingested: Path) -> tuple[Meta, CodedEvents, pl.DataFrame, pl.DataFrame]:
+    """The summary, the events, the catalogue and the users' attributes."""
     try:
         summary: Meta = json.loads((ingested / SUMMARY_FILE).read_text(encoding="utf-8"))
-        events = pl.read_parquet(ingested / "events.parquet").drop("price")
-        return summary, events, pl.read_parquet(ingested / "items.parquet")
+        events = read_coded(ingested / "events.parquet")
+        items, users = (pl.read_parquet(ingested / f"{name}.parquet") for name in ("items", "users"))
+        return summary, events, items, users
     except FileNotFoundError as error:
         raise RunFolderError(
             f"{ingested}: expected ingested tables, found no {error.filename or 'events.parquet'}: ingest first"
@@ -127,16 +128,17 @@ def _cut(events: pl.DataFrame, evaluation: EvaluationSpec, how: str, seed: int) 
         wanted = pl.col("type") == BEHAVIOUR_CODES[evaluation.target_event]
     eligible = wanted
     if how.startswith("time:"):
-        events = events.filter(pl.col("time").is_not_null())
+        if events.get_column("time").null_count():
+            events = events.filter(pl.col("time").is_not_null())
         test_cut = cuts.time_of_share(events.get_column("time"), _share(how))
         history = events.get_column("time").filter(events.get_column("time") < test_cut)
         train_cut = cuts.time_of_share(history, 1 - _VALID_SHARE)
         part = (
             pl.when(pl.col("time") >= test_cut)
-            .then(pl.lit("test"))
+            .then(pl.lit("test", PART))
             .when(pl.col("time") >= train_cut)
-            .then(pl.lit("valid"))
-            .otherwise(pl.lit("train"))
+            .then(pl.lit("valid", PART))
+            .otherwise(pl.lit("train", PART))
         )
         events = events.with_columns(part.alias("part"), cuts.not_bought_before(events))
         eligible = wanted & pl.col("fresh")
@@ -145,13 +147,13 @@ def _cut(events: pl.DataFrame, evaluation: EvaluationSpec, how: str, seed: int) 
     elif how == "last":
         rng = np.random.default_rng([seed, 1])
         held = cuts.last_item(events, wanted, rng, min_events=2)
-        events = events.with_columns(pl.lit("train").alias("part")).with_columns(_moved(held, "test"))
+        events = events.with_columns(pl.lit("train", PART).alias("part")).with_columns(_moved(held, "test"))
     elif how == "random":
         rng = np.random.default_rng([seed, 1])
         held = cuts.some_items(events, wanted, rng)
-        events = events.with_columns(pl.lit("train").alias("part")).with_columns(_moved(held, "test"))
+        events = events.with_columns(pl.lit("train", PART).alias("part")).with_columns(_moved(held, "test"))
     else:
-        return events.with_columns(pl.lit("train").alias("part"), pl.lit(value=False).alias("target"))
+        return events.with_columns(pl.lit("train", PART).alias("part"), pl.lit(value=False).alias("target"))
     if not (events.get_column("part") == "valid").any():
         events = _carve_valid(events, evaluation, wanted, np.random.default_rng([seed, 2]))
     marks = [cuts.scored(events, evaluation.task, eligible, pl.col("part") == part) for part in ("valid", "test")]
@@ -186,26 +188,28 @@ def _carve_valid(
 
 
 def _moved(held: pl.Series, part: str) -> pl.Expr:
-    return pl.when(held).then(pl.lit(part)).otherwise("part").alias("part")
+    return pl.when(held).then(pl.lit(part, PART)).otherwise("part").alias("part")
 
 
-def _numbered_items(cut: pl.DataFrame, catalogue: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def _numbered_items(
+    cut: pl.DataFrame, catalogue: pl.DataFrame, texts: pl.Series, rng: np.random.Generator
+) -> pl.DataFrame:
     """One row an item of the catalogue or of train; `row` from 1, drawn so that no id order shows in it."""
-    trained = cut.filter(pl.col("part") == "train").select("item_id")
-    ids = pl.concat([catalogue.select("item_id"), trained]).unique().sort("item_id")
+    codes = cut.select("part", "item_id").filter(pl.col("part") == "train").get_column("item_id").unique()
+    ids = pl.concat([catalogue.select("item_id"), texts.gather(codes).to_frame()]).unique().sort("item_id")
     return _shuffled(ids, "row", 1, rng).join(catalogue, on="item_id", how="left", maintain_order="left")
 
 
 def _numbered_users(cut: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """One row a user, `user` from 0: those of train first, then of valid and context, then of test.
+    """One row a user (a code), `user` from 0: those of train first, then of valid and context, then of test.
 
     In that order, a change in a later part leaves the numbers of the earlier ones as they are.
     """
     groups = []
     start = 0
-    known = pl.DataFrame(schema={"user_id": pl.String})
+    known = pl.DataFrame(schema={"user_id": pl.UInt32})
     for index, parts in enumerate((("train",), ("valid", "context"), ("test",))):
-        here = cut.filter(pl.col("part").is_in(parts)).select("user_id").unique()
+        here = cut.select("part", "user_id").filter(pl.col("part").is_in(parts)).select("user_id").unique()
         fresh = here.join(known, on="user_id", how="anti").sort("user_id")
         groups.append(_shuffled(fresh, "user", start, np.random.default_rng([seed, 3, index])))
         known = pl.concat([known, fresh])
@@ -218,33 +222,14 @@ def _shuffled(ids: pl.DataFrame, name: str, start: int, rng: np.random.Generator
     return ids[rng.permutation(ids.height)].with_row_index(name, offset=start)
 
 
-def _numbered_rows(cut: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
-    """Events as the parts hold them, with `part`; an item outside the vocabulary is 0, the padding item."""
-    later = pl.col("part").replace_strict({"train": 0, "valid": 1, "context": 1, "test": 2}, return_dtype=pl.UInt8)
-    return (
-        cut.join(users, on="user_id", how="left")
-        .join(items.select("item_id", pl.col("row").alias("item")), on="item_id", how="left")
-        .sort("user", later, "order")
-        .select(
-            pl.col("part").cast(_PART),
-            "user",
-            pl.col("item").fill_null(0),
-            "type",
-            "time",
-            pl.int_range(pl.len(), dtype=pl.Int32).over("user").alias("order"),
-            "query",
-            "target",
-        )
-    )
+def _described(users: pl.DataFrame, texts: pl.Series, described: pl.DataFrame) -> pl.DataFrame:
+    """`users` with their ids for codes, and the `attributes` of those that `described` knows."""
+    ids = users.with_columns(texts.gather(users.get_column("user_id")).alias("user_id"))
+    return ids.join(described, on="user_id", how="left", maintain_order="left")
 
 
-def _meta(spec: DatasetSpec, *, seed: int, how: str, summary: Meta, rows: pl.DataFrame) -> Meta:
-    times = rows.filter(pl.lit(how.startswith("time:"))).group_by("part").agg(pl.col("time").min())
-    starts = {str(part): time for part, time in times.iter_rows()}
-    train_types = set(rows.filter(pl.col("part") == "train").get_column("type").unique().to_list())
-    place = pl.col("part").to_physical()
-    touched = place.min().over("user", "item") < place
-    rows = rows.with_columns((touched & (pl.col("item") != 0)).alias("seen"))
+def _meta(spec: DatasetSpec, *, seed: int, how: str, summary: Meta, counts: PartCounts) -> Meta:
+    by_time = how.startswith("time:")
     evaluation = spec.evaluation
     return {
         "dataset": spec.name,
@@ -256,24 +241,9 @@ def _meta(spec: DatasetSpec, *, seed: int, how: str, summary: Meta, rows: pl.Dat
         "target_event": evaluation.target_event,
         "has_time": summary["has_time"],
         "has_order": summary["has_order"],
-        "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in train_types],
-        "counts": {part: _count(rows.filter(pl.col("part") == part)) for part in PARTS},
-        "train_cut": starts.get("valid"),
-        "test_cut": starts.get("test"),
+        "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in counts.train_types],
+        "counts": counts.parts,
+        "train_cut": counts.starts.get("valid") if by_time else None,
+        "test_cut": counts.starts.get("test") if by_time else None,
         "fingerprint": summary["fingerprint"],
-    }
-
-
-def _count(rows: pl.DataFrame) -> dict[str, int]:
-    """The size of a part and of its targets.
-
-    Of the targets, also those on an item outside the vocabulary, and on one of the user's history (the earlier parts).
-    """
-    targets = rows.filter("target")
-    return {
-        "events": rows.height,
-        "users": rows.get_column("user").n_unique(),
-        "targets": targets.height,
-        "targets_on_unknown_items": targets.filter(pl.col("item") == 0).height,
-        "targets_on_seen_items": targets.filter("seen").height,
     }

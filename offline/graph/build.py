@@ -20,11 +20,13 @@ from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.graph.co_occurrence import co_occurrence
 from offline.graph.item_features import item_attributes, item_text, search_buckets
+from offline.graph.user_features import user_attributes
 
 GRAPH_FILE = "graph.json"
 CO_OCCURS = ("item", "co_occurs", "item")
 DESCRIBES = ("attribute", "describes", "item")
 SPELLS = ("bucket", "spells", "item")
+DESCRIBES_USER = ("user_attribute", "describes", "user")
 HALF_LIFE_SHARE = 0.25
 """An event loses half its weight over this share of the time that train spans."""
 
@@ -50,7 +52,8 @@ def build_graph(
     tell = progress or silent
     meta = json.loads((split / META_FILE).read_text("utf-8"))
     items = pl.read_parquet(split / "items.parquet")
-    events = read_events(split, parts).filter(pl.col("item") > 0)
+    events = read_events(split, parts, ("user", "item", "type", "time", "order")).filter(pl.col("item") > 0)
+    text_buckets = search_buckets(items.height) if events.is_empty() else TEXT_BUCKETS
     if "behaviours" in without:
         events = events.with_columns(pl.lit(min(BEHAVIOUR_NAMES), events.schema["type"]).alias("type"))
     if "graph" in without:
@@ -65,8 +68,12 @@ def build_graph(
         tell(2, 4, "attributes")
         edges, attributes = item_attributes(items.clear() if "attributes" in without else items)
         tables["__".join(DESCRIBES)] = _table(*(edges[name].to_numpy() for name in ("attribute", "item", "weight")))
+        traits, trait_names = user_attributes(pl.read_parquet(split / "users.parquet"), events)
+        if traits.height:
+            tables["__".join(DESCRIBES_USER)] = _table(
+                *(traits[name].to_numpy() for name in ("attribute", "user", "weight"))
+            )
         tell(3, 4, "text")
-        text_buckets = search_buckets(items.height) if events.is_empty() else TEXT_BUCKETS
         text = item_text(items.clear() if "text" in without else items, text_buckets)
         tables["__".join(SPELLS)] = _table(*(text[name].to_numpy() for name in ("bucket", "item", "weight")))
         for name, table in tables.items():
@@ -76,7 +83,7 @@ def build_graph(
             "user": int(meta["n_users"]),
             "attribute": len(attributes),
             "bucket": text_buckets,
-        }
+        } | ({"user_attribute": len(trait_names)} if trait_names else {})
         edges_by_relation = {name: table.height for name, table in tables.items()}
         described = {"nodes": nodes, "edges": edges_by_relation, "without": sorted(without)}
         (folder / GRAPH_FILE).write_text(json.dumps(described, indent=2) + "\n")
@@ -146,12 +153,15 @@ def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
         item_attributes=matrix(DESCRIBES, mean=True),
         item_items=matrix(CO_OCCURS, mean=True),
         behaviours=relations,
+        user_attributes=matrix(DESCRIBES_USER, mean=True) if relations else None,
     )
 
 
-def read_events(split: Path, parts: Sequence[str]) -> pl.DataFrame:
-    """The rows of some parts of a split, sorted by (user, order)."""
-    return pl.concat([pl.read_parquet(split / f"{part}.parquet") for part in parts]).sort("user", "order")
+def read_events(split: Path, parts: Sequence[str], columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """The rows of some parts of a split, sorted by (user, order); of the named columns, or of all."""
+    kept = None if columns is None else list(columns)
+    found = [pl.read_parquet(split / f"{part}.parquet", columns=kept) for part in parts]
+    return found[0] if len(found) == 1 else pl.concat(found).sort("user", "order")
 
 
 def _mean(target: Tensor, weight: Tensor, targets: int) -> Tensor:

@@ -9,6 +9,7 @@ GAP_DECAY = 0.8
 MAX_GAP = 20  # beyond it a pair counts for less than .8^20, about a hundredth
 NEIGHBOURS = 50
 _BLOCK = 2_000
+_PAIRS = 16_000_000
 
 
 def co_occurrence(train: pl.DataFrame, items: int, ordered: bool) -> sp.csr_matrix:
@@ -25,24 +26,58 @@ def co_occurrence(train: pl.DataFrame, items: int, ordered: bool) -> sp.csr_matr
     return _ordered(train, items) if ordered else _unordered(train, items)
 
 
-def _ordered(train: pl.DataFrame, items: int) -> sp.csr_matrix:
-    user, item = train["user"].to_numpy(), train["item"].to_numpy().astype(np.int64)
-    length = np.bincount(user)[user] if len(user) else np.zeros(0)
-    total = sp.csr_matrix((items, items), dtype=np.float32)
+def _ordered(train: pl.DataFrame, items: int, pairs_at_once: int = _PAIRS) -> sp.csr_matrix:
+    user, item = train["user"].to_numpy(), train["item"].to_numpy()
+    counts = np.bincount(user, minlength=1)
+    each = (1 / np.sqrt(np.maximum(counts, 1)))[user]
+    totals, pairs = np.zeros(items), np.zeros(items, np.int64)
     for gap in range(1, MAX_GAP + 1):
-        same = (user[gap:] == user[:-gap]) & (item[gap:] != item[:-gap])
-        if not same.any():
-            continue
-        weight = (GAP_DECAY ** (gap - 1) / np.sqrt(length[gap:][same])).astype(np.float32)
-        left, right = item[:-gap][same], item[gap:][same]
-        both = (np.concatenate([left, right]), np.concatenate([right, left]))
-        total += sp.coo_matrix((np.concatenate([weight, weight]), both), shape=(items, items)).tocsr()
-    scale = _inverse_root(np.asarray(total.sum(axis=1)).ravel())
-    blocks = [
-        _prune(_scaled(total[start : start + _BLOCK], scale[start : start + _BLOCK], scale))
-        for start in range(0, items, _BLOCK)
-    ]
+        left, right = item[:-gap], item[gap:]
+        same = (user[gap:] == user[:-gap]) & (left != right)
+        weight = GAP_DECAY ** (gap - 1) * each[gap:][same]
+        for end in (left[same], right[same]):
+            totals += np.bincount(end, weight, minlength=items)
+            pairs += np.bincount(end, minlength=items)
+    scale = _inverse_root(totals.astype(np.float32))
+    # Row blocks with a bounded number of pairs: the pairs of all rows at once take many times the events' memory.
+    block = (np.cumsum(pairs) - pairs) // pairs_at_once
+    starts = np.flatnonzero(np.diff(block, prepend=-1)).tolist()
+    blocks = []
+    for start, end in zip(starts, [*starts[1:], items], strict=True):
+        near = _pairs_of(start, end, user, item, each, items)
+        blocks += [
+            _prune(_scaled(near[at : at + _BLOCK], scale[start + at : min(end, start + at + _BLOCK)], scale))
+            for at in range(0, end - start, _BLOCK)
+        ]
     return _rows_to_one(sp.vstack(blocks).tocsr())
+
+
+def _pairs_of(
+    start: int,
+    end: int,
+    user: NDArray[np.uint32],
+    item: NDArray[np.uint32],
+    each: NDArray[np.float64],
+    items: int,
+) -> sp.csr_matrix:
+    """What the items `start` to `end` share with every item, `[end - start, items]`, before any scaling.
+
+    `each` [events] is what a pair of neighbours counts for in that event's history.
+    """
+    here = np.flatnonzero((item >= start) & (item < end))
+    rows, columns, weights = [], [], []
+    for gap in range(1, MAX_GAP + 1):
+        for at, other in ((here, here + gap), (here, here - gap)):
+            inside = (other >= 0) & (other < len(item))
+            at, other = at[inside], other[inside]  # noqa: PLW2901 - narrowed step by step
+            same = (user[at] == user[other]) & (item[at] != item[other])
+            at, other = at[same], other[same]  # noqa: PLW2901 - as above
+            rows.append((item[at] - start).astype(np.int32))
+            columns.append(item[other].astype(np.int32))
+            weights.append(GAP_DECAY ** (gap - 1) * each[at])
+    place = (np.concatenate(rows), np.concatenate(columns))
+    summed = sp.coo_matrix((np.concatenate(weights), place), shape=(end - start, items)).tocsr()
+    return summed.astype(np.float32)
 
 
 def _unordered(train: pl.DataFrame, items: int) -> sp.csr_matrix:

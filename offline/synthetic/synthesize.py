@@ -10,8 +10,9 @@ from offline.dataset.folder import refuse_foreign, whole_folder
 from offline.dataset.progress import Progress, silent
 from offline.dataset.spec import SPEC_FILE
 from offline.synthetic.catalogue import Catalogue, make_catalogue
+from offline.synthetic.cohorts import COHORT_EVENTS, make_cohorts
 from offline.synthetic.sessions import Log, make_log
-from offline.synthetic.shelves import make_shelves
+from offline.synthetic.shelves import Shelves, make_shelves
 from offline.synthetic.shoppers import Shoppers, make_shoppers
 
 TRUTH_FILE = "truth.parquet"
@@ -26,7 +27,7 @@ _TOML = """\
 name = "synthetic"
 
 [events]
-path = "events.parquet"
+path = "{events}"
 user = "user_id"
 item = "item_id"
 type = "event_type"             # view | cart | purchase
@@ -65,6 +66,7 @@ def synthesize(
 ) -> None:
     """Write `events.parquet`, `items.parquet`, `dataset.toml` and `truth.parquet` to `out`, whole or not at all.
 
+    More than a million events are made and written in parts, `events/part-00000.parquet` and so on, in bounded memory.
     About 50 events a user when `events` is None. The same numbers and `seed` give the same files. `truth.parquet` (kind
     user or item, id, categories) is for tests: the favourite categories of each user, the category of each item.
 
@@ -85,16 +87,42 @@ def synthesize(
     catalogue = make_catalogue(items, maker)
     shelves = make_shelves(catalogue, maker)
     shoppers = make_shoppers(users, catalogue, maker)
-    log = make_log(wanted, catalogue, shoppers, shelves, maker, progress=tell)
-    tell(0, 1, "writing the shop")
-    user_ids = pl.Series([f"u{number}" for number in 10_000 + maker.permutation(users)])
     with whole_folder(out, TRUTH_FILE, force=force) as folder:
-        _dirty(_exported(log, catalogue, user_ids), maker).write_parquet(folder / "events.parquet")
+        if wanted <= COHORT_EVENTS:
+            log = make_log(wanted, catalogue, shoppers, shelves, maker, progress=tell)
+            path, ids = "events.parquet", _user_ids(users, maker)
+            _dirty(_exported(log, catalogue, ids), maker).write_parquet(folder / path)
+        else:
+            path, ids = "events/*.parquet", _user_ids(users, maker)
+            _write_parts(folder / "events", wanted, catalogue, shoppers, shelves, ids, maker, tell)
+        tell(0, 1, "writing the shop")
         catalogue.table[maker.permutation(items)].write_parquet(folder / "items.parquet")
-        _truth(catalogue, shoppers, user_ids).write_parquet(folder / TRUTH_FILE)
-        toml = _TOML.format(users=users, items=items, seed=seed)
+        _truth(catalogue, shoppers, ids).write_parquet(folder / TRUTH_FILE)
+        toml = _TOML.format(users=users, items=items, seed=seed, events=path)
         (folder / SPEC_FILE).write_text(toml, encoding="utf-8")
     tell(1, 1, "made a shop")
+
+
+def _user_ids(users: int, rng: np.random.Generator) -> pl.Series:
+    return pl.Series([f"u{number}" for number in 10_000 + rng.permutation(users)])
+
+
+def _write_parts(
+    folder: Path,
+    events: int,
+    catalogue: Catalogue,
+    shoppers: Shoppers,
+    shelves: Shelves,
+    user_ids: pl.Series,
+    rng: np.random.Generator,
+    tell: Progress,
+) -> None:
+    """Write the log to `folder`, a file a cohort of shoppers."""
+    folder.mkdir()
+    cohorts = make_cohorts(events, catalogue, shoppers, shelves, rng, progress=tell)
+    for number, cohort in enumerate(cohorts):
+        rows = _exported(cohort.log, catalogue, user_ids.gather(cohort.users))
+        _dirty(rows, rng).write_parquet(folder / f"part-{number:05d}.parquet")
 
 
 def _exported(log: Log, catalogue: Catalogue, user_ids: pl.Series) -> pl.DataFrame:

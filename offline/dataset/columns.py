@@ -1,0 +1,90 @@
+"""What a column of a shop's file looks like from its first rows: times, words for events, ids, prices, texts."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from offline.dataset.reading import number, text
+from offline.dataset.spec import BEHAVIOUR_CODES
+from offline.dataset.times import clock_of, clock_votes, seconds
+from offline.dataset.vocabulary import behaviour_of
+
+FEW_WORDS = 40
+_EARLIEST, _LATEST = 631_152_000.0, 4_102_444_800.0
+"""1990 and 2100: what lies between passes for a time of an event."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Shares are of the values that are there, from 0 to 1; `filled` of the rows."""
+
+    column: str
+    dtype: pl.DataType
+    rows: int
+    filled: float
+    distinct: int
+    unique: float  # distinct values a value
+    times: float
+    clock: float  # numbers a second, if times are numbers; 0 for dates and ISO 8601
+    numbers: float
+    negative: float
+    behaviours: float
+    spaced: float  # texts of several words
+    length: float  # mean characters
+    nested: bool  # a list, a struct, or JSON of either
+
+    @property
+    def few_words(self) -> bool:
+        """Whether it can be a column of event types."""
+        return 0 < self.distinct <= FEW_WORDS and self.unique < 0.5
+
+
+def looks_of(sample: pl.DataFrame, column: str) -> Looks:
+    """How `column` of `sample`, the first rows of a file, looks."""
+    dtype = sample.schema[column]
+    if dtype.is_nested():
+        filled = 1 - sample.get_column(column).null_count() / max(1, sample.height)
+        return Looks(column, dtype, sample.height, filled, 0, 0, 0, 0, 0, 0, 0, 0, 0, nested=True)
+    values = sample.select(text(column, dtype)).to_series().drop_nulls()
+    count = max(1, len(values))
+    counts = values.value_counts()
+    words = counts.get_column(column)
+    meant = words.map_elements(_means, return_dtype=pl.Boolean) if 0 < len(words) <= FEW_WORDS else None
+    told = sample.select(number(column, dtype)).to_series() if _is_plain(dtype) else pl.Series([], dtype=pl.Float64)
+    clocked, scale = _times(sample, column)
+    first = values.str.slice(0, 1)
+    return Looks(
+        column=column,
+        dtype=dtype,
+        rows=sample.height,
+        filled=len(values) / max(1, sample.height),
+        distinct=len(words),
+        unique=len(words) / count,
+        times=clocked / count,
+        clock=scale,
+        numbers=told.count() / count,
+        negative=int((told < 0).sum()) / count,
+        behaviours=0.0 if meant is None else int(counts.filter(meant).get_column("count").sum()) / count,
+        spaced=int(values.str.contains(r"\S\s+\S").sum()) / count,
+        length=float(values.str.len_chars().sum()) / count,
+        nested=bool(len(values)) and first.is_in(["{", "["]).sum() / count > 0.9,
+    )
+
+
+def _means(word: str) -> bool:
+    return behaviour_of(word) is not None or word.lower() in BEHAVIOUR_CODES
+
+
+def _is_plain(dtype: pl.DataType) -> bool:
+    return dtype == pl.String or dtype.is_numeric()
+
+
+def _times(sample: pl.DataFrame, column: str) -> tuple[int, float]:
+    """How many values pass for the time of an event, and how many numbers a second there are (0: no numbers)."""
+    dtype = sample.schema[column]
+    if not (_is_plain(dtype) or dtype in (pl.Date, pl.Datetime)):
+        return 0, 0.0
+    votes = clock_votes(column, dtype, pl.lit(value=True))
+    clock = clock_of(sample.select(**votes).row(0, named=True) if votes else {})
+    found = sample.select(seconds(column, dtype, clock)).to_series()
+    return int(found.is_between(_EARLIEST, _LATEST).sum()), 0.0 if clock.words or not votes else clock.scale
