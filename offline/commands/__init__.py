@@ -1,0 +1,1 @@
+"""The commands of `aisle-offline`, by whom they are for: data, training, the live service."""

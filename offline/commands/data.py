@@ -1,0 +1,54 @@
+"""Commands on data sets: describe, check, make one up."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offline.commands.options import BadShare, Force, Seed
+from offline.commands.output import print_json, shown
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the shop's exports.")], force: Force = False
+) -> None:
+    """Look at the files of a folder and write a commented dataset.toml for them."""
+    from offline.dataset_commands import init_command  # noqa: PLC0415 - as above
+
+    print_json(init_command(folder, force=force))
+
+
+def check(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="dataset.toml, or the folder that holds it.")],
+    max_bad_share: BadShare = 0.05,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Bad rows shown of each file and kind of mistake.")] = 10,
+) -> None:
+    """Say everything that is wrong with a data set's files; exit code 1 when ingest would refuse them.
+
+    The last line of the output is the findings as JSON.
+    """
+    from offline.dataset_commands import check_command  # noqa: PLC0415 - as above
+
+    document = check_command(data, max_bad_share=max_bad_share, rows=rows)
+    print_json(document)
+    if document["errors"]:
+        raise typer.Exit(1)
+
+
+def synthesize(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the shop to.")],
+    users: Annotated[int, typer.Option("--users", min=1, help="How many shoppers.")] = 1_000,
+    items: Annotated[int, typer.Option("--items", min=20, help="How many items.")] = 10_000,
+    events: Annotated[
+        int | None, typer.Option("--events", min=1, help="How many events; 50 a user if left out.")
+    ] = None,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Make up a shop: catalogue, shoppers and their log, in the layout that the other commands read."""
+    from offline.synthetic.synthesize import synthesize as make_shop  # noqa: PLC0415 - as above
+
+    with shown() as display:
+        display.stage("synthesize")
+        make_shop(users, items, seed, out, events, progress=display.work, force=force)
+        display.console.print(f"wrote {out}; train on it: aisle-offline run --data {out} --out runs/{out.name}")

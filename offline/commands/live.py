@@ -1,0 +1,204 @@
+"""Commands that speak to the live service through Redis: publish, collect, schedule."""
+
+import getpass
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.artifact.redis_keys import PREFIX
+from offline.commands.options import (
+    BadShare,
+    Bits,
+    Budget,
+    Device,
+    Dim,
+    Epochs,
+    KeepEvents,
+    MaxDrop,
+    Rate,
+    Seed,
+    UserDays,
+)
+from offline.commands.output import budget_seconds, overrides_of, print_json, say_on, shown
+from offline.redis_options import (
+    RedisCaFile,
+    RedisDb,
+    RedisPassword,
+    RedisPrefix,
+    RedisUrl,
+    RedisUsername,
+    address_of,
+    connected,
+    keys_of,
+)
+
+
+def publish(
+    bundle: Annotated[Path, typer.Option("--bundle", help="A bundle, or a store such as runs/NAME/bundle.")],
+    redis: RedisUrl,
+    prefix: RedisPrefix = PREFIX,
+    redis_username: RedisUsername = None,
+    redis_password: RedisPassword = None,
+    redis_db: RedisDb = None,
+    redis_ca_file: RedisCaFile = None,
+    keep_events: KeepEvents = 100,
+    user_ttl_days: UserDays = 365.0,
+    max_drop: MaxDrop = 0.05,
+    force: Annotated[
+        str | None,
+        typer.Option("--force", help="Why to publish a bundle although its figures speak against it; written down."),
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who forces it; the name of your account if left out.")] = None,
+) -> None:
+    """Seed Redis with a bundle, read it back, and make it the version to serve.
+
+    Until all is there, the version before it is served; a publication that was stopped goes on where it was when the
+    same command is given again. The last line of the output is what was published, as JSON.
+    """
+    from offline.publishing.publish import DAY_S  # noqa: PLC0415 - as above
+    from offline.publishing.publish import publish as publish_bundle  # noqa: PLC0415
+
+    address = address_of(redis, redis_username, redis_password, redis_db, redis_ca_file)
+    with shown() as display, connected(address) as client:
+        display.stage("publish")
+        published = publish_bundle(
+            bundle,
+            client,
+            keys_of(prefix),
+            keep_events=keep_events,
+            user_ttl_s=int(user_ttl_days * DAY_S),
+            force=force,
+            by=by or _account(),
+            max_drop=max_drop,
+            progress=display.work,
+            say=say_on(display),
+        )
+    print_json(asdict(published) | {"forced": None if published.forced is None else published.forced.model_dump()})
+
+
+def collect(
+    redis: RedisUrl,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the data set that grows.")],
+    prefix: RedisPrefix = PREFIX,
+    redis_username: RedisUsername = None,
+    redis_password: RedisPassword = None,
+    redis_db: RedisDb = None,
+    redis_ca_file: RedisCaFile = None,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", help="dataset.toml, or its folder, of the shop's earlier logs, which come first."),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of the data set; that of --base or of --out.")] = None,
+    items: Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")] = None,
+) -> None:
+    """Move accepted events, and what was shown, from Redis into a data set that `run` reads.
+
+    --base, --name and --items say what goes into its dataset.toml, which is written once. The last line of the output
+    is what was collected, as JSON.
+    """
+    from offline.collecting.collect import collect as collect_streams  # noqa: PLC0415 - as above
+
+    address = address_of(redis, redis_username, redis_password, redis_db, redis_ca_file)
+    with shown() as display, connected(address) as client:
+        display.stage("collect")
+        collected = collect_streams(
+            client,
+            keys_of(prefix),
+            out,
+            base=base,
+            name=name,
+            items=items,
+            progress=display.work,
+            say=say_on(display),
+        )
+    print_json(asdict(collected))
+
+
+def schedule(
+    redis: RedisUrl,
+    logs: Annotated[Path, typer.Option("--logs", help="Folder of the data set that grows, as collect's --out.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the rounds and of the bundles that are served.")],
+    every: Annotated[str, typer.Option("--every", help="From the beginning of a round to the next: 24h, 6h.")] = "24h",
+    once: Annotated[bool, typer.Option("--once", help="Play one round now and end, for cron.")] = False,
+    prefix: RedisPrefix = PREFIX,
+    redis_username: RedisUsername = None,
+    redis_password: RedisPassword = None,
+    redis_db: RedisDb = None,
+    redis_ca_file: RedisCaFile = None,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", help="dataset.toml, or its folder, of the shop's earlier logs, which come first."),
+    ] = None,
+    items: Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            help="As of run. last, the default, trains on all but each user's last event, so that a round learns what "
+            "happened since the one before; time:F is the fairer test and holds the newest events out.",
+        ),
+    ] = "last",
+    keep: Annotated[int, typer.Option("--keep", min=1, help="Rounds' folders to keep.")] = 3,
+    cold_every: Annotated[
+        int | None,
+        typer.Option("--cold-every", min=1, help="Begin afresh after so many rounds; by default never."),
+    ] = None,
+    warm_epochs: Annotated[
+        int | None, typer.Option("--warm-epochs", min=1, help="Of a warm start; a third of a cold one's if left out.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+    weight_bits: Bits = 8,
+    max_bad_share: BadShare = 0.05,
+    max_drop: MaxDrop = 0.05,
+    keep_events: KeepEvents = 100,
+    user_ttl_days: UserDays = 365.0,
+) -> None:
+    """Collect, run and publish again and again, one round at a time, until SIGTERM.
+
+    A round without new events is skipped; one that fails leaves the version before it, and is tried again. Training
+    begins with the weights of the round published last. A line of JSON a round goes to the output; with --once, the
+    exit code is 1 when the round failed. Start the service with --bundle OUT/bundle.
+    """
+    from offline.durations import seconds_of  # noqa: PLC0415 - as above
+    from offline.scheduling.command import schedule as play_rounds  # noqa: PLC0415
+    from offline.scheduling.loop import Timing  # noqa: PLC0415
+    from offline.scheduling.plan import Wishes  # noqa: PLC0415
+
+    keys_of(prefix)
+    wishes = Wishes(
+        address=address_of(redis, redis_username, redis_password, redis_db, redis_ca_file),
+        prefix=prefix,
+        logs=logs,
+        out=out,
+        base=base,
+        items=items,
+        split=split,
+        seed=seed,
+        device=device,
+        budget_s=budget_seconds(budget),
+        overrides=overrides_of(epochs, dim, learning_rate),
+        warm_epochs=warm_epochs,
+        weight_bits=weight_bits,
+        max_bad_share=max_bad_share,
+        max_drop=max_drop,
+        keep=keep,
+        keep_events=keep_events,
+        user_ttl_s=int(user_ttl_days * 86_400),
+    )
+    if not play_rounds(wishes, Timing(seconds_of(every), cold_every, once)) and once:
+        raise typer.Exit(1)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return f"user {os.getuid()}"

@@ -1,0 +1,68 @@
+"""Options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[Path, typer.Option("--data", help="dataset.toml, or the folder that holds it.")]
+Out = Annotated[Path, typer.Option("--out", help="Run folder, such as runs/NAME; what is done there is kept.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of every random draw; recorded in the bundle.")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="How to cut: column, time:F (F the share of events before the test), last or random. "
+        "By default the first that the data allows.",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Budget = Annotated[str | None, typer.Option("--budget", help="Time for training, such as 60s, 10m or 1h.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the data.")]
+Dim = Annotated[int | None, typer.Option("--dim", min=8, max=512, help="Numbers in a vector; a multiple of 8.")]
+Rate = Annotated[
+    float | None, typer.Option("--learning-rate", min=1e-6, max=1.0, help="Largest step of the optimiser.")
+]
+Bits = Annotated[int, typer.Option("--weight-bits", min=7, max=8, help="7 for x86 processors without VNNI, else 8.")]
+MaxLoss = Annotated[
+    float,
+    typer.Option("--max-loss", min=0.0, max=1.0, help="Share of the validation metric that compression may cost."),
+]
+BadShare = Annotated[
+    float, typer.Option("--max-bad-share", min=0.0, max=1.0, help="Share of bad rows past which ingest stops.")
+]
+KeepEvents = Annotated[
+    int, typer.Option("--keep-events", envvar="AISLE_KEEP_EVENTS", min=1, help="Recent events kept, as in the service.")
+]
+UserDays = Annotated[
+    float,
+    typer.Option(
+        "--user-ttl-days",
+        envvar="AISLE_USER_TTL_DAYS",
+        min=0,
+        help="Days that users' keys live without a new event, as in the service; 0 for ever.",
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        help="A piece to leave out, to see what it is worth: graph, aggregation, attention, text, attributes or "
+        "behaviours. May be given several times.",
+    ),
+]
+Refit = Annotated[
+    bool, typer.Option(help="After validation has chosen, train the bundle's network on the validation events too.")
+]
+MaxDrop = Annotated[
+    float,
+    typer.Option(
+        "--max-drop",
+        min=0.0,
+        max=1.0,
+        help="Share by which the first metric may be below that of the version served now; a larger drop is refused "
+        "where the two 95 % intervals do not meet, and both were measured on the same data set, cut and mask.",
+    ),
+]
+Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]

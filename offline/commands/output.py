@@ -1,0 +1,52 @@
+"""What commands share of showing progress and results."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+
+
+def overrides_of(epochs: int | None, dim: int | None, learning_rate: float | None) -> dict[str, Any] | None:
+    """What of the training settings was given."""
+    given = {"epochs": epochs, "dim": dim, "learning_rate": learning_rate}
+    return {name: value for name, value in given.items() if value is not None} or None
+
+
+def budget_seconds(budget: str | None) -> float | None:
+    """The seconds of a budget such as 10m."""
+    from offline.durations import seconds_of  # noqa: PLC0415 - beside its only use
+
+    return None if budget is None else seconds_of(budget)
+
+
+@contextmanager
+def shown() -> Iterator[Any]:
+    """The progress of a command on the terminal."""
+    from offline.display import RichDisplay  # noqa: PLC0415 - as above
+
+    with RichDisplay() as display:
+        yield display
+
+
+def say_on(display: Any) -> Callable[[str], None]:
+    """Says a line beside the progress."""
+
+    def say(line: str) -> None:
+        display.console.print(line, highlight=False, markup=False)
+
+    return say
+
+
+def show_report(display: Any, document: dict[str, Any]) -> None:
+    """The figures of an evaluation as a table."""
+    from offline.evaluation.table import report_table  # noqa: PLC0415 - as above
+
+    display.console.print(report_table(document))
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """The last line of a command's output."""
+    sys.stdout.write(orjson.dumps(document).decode() + "\n")
+    sys.stdout.flush()

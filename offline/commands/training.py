@@ -1,0 +1,212 @@
+"""Commands of a training run: all of it, single stages, figures, the report."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from offline.commands.options import (
+    BadShare,
+    Baselines,
+    Bits,
+    Budget,
+    Data,
+    Device,
+    Dim,
+    Epochs,
+    MaxLoss,
+    Out,
+    Rate,
+    Refit,
+    Seed,
+    Split,
+    Without,
+)
+from offline.commands.output import budget_seconds, overrides_of, print_json, show_report, shown
+
+
+def run(
+    data: Data,
+    out: Out,
+    split: Split = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+    without: Without = None,
+    refit: Refit = True,
+    weight_bits: Bits = 8,
+    max_loss: MaxLoss = 0.005,
+    max_bad_share: BadShare = 0.05,
+    baselines: Baselines = True,
+) -> None:
+    """Every stage, from logs to an evaluated bundle; stages done before are left as they are.
+
+    A run that was stopped goes on where it was when the same command is given again. The last line of the output is
+    the evaluation as JSON.
+    """
+    from offline import job  # noqa: PLC0415 - torch takes seconds, which --help should not
+    from offline.run_folder import RunFolder  # noqa: PLC0415
+
+    options = job.Options(
+        split=split,
+        seed=seed,
+        device=device,
+        budget_s=budget_seconds(budget),
+        overrides=overrides_of(epochs, dim, learning_rate),
+        without=tuple(without or ()),
+        refit=refit,
+        weight_bits=weight_bits,
+        max_loss=max_loss,
+        max_bad_share=max_bad_share,
+        baselines=baselines,
+    )
+    with shown() as display:
+        document = job.run(data, RunFolder(out), options, display)
+        show_report(display, document)
+        record = RunFolder(out).record()
+        minutes = sum(entry["seconds"] for entry in record.values()) / 60
+        peak = max(entry["peak_memory_mb"] for entry in record.values())
+        display.console.print(f"{minutes:.1f} minutes in all, peak memory {peak} MB", highlight=False)
+        told = f"{record['report']['results']['verdict']}; the reasons, figures and plots: {out / 'report.html'}"
+        display.console.print(told, highlight=False, markup=False)
+        display.console.print(f"serve it: aisle-serve --bundle {out / 'bundle'}", highlight=False)
+    print_json(document)
+
+
+def ingest(data: Data, out: Out, max_bad_share: BadShare = 0.05) -> None:
+    """Read, check and clean the logs and the catalogue."""
+    _one_stage("ingest", data, out, max_bad_share=max_bad_share)
+
+
+def split(data: Data, out: Out, split: Split = None, seed: Seed = 0) -> None:
+    """Cut the log into train, valid, context and test. Nothing else cuts."""
+    _one_stage("split", data, out, split=split, seed=seed)
+
+
+def graph(data: Data, out: Out, without: Without = None) -> None:
+    """Build the heterogeneous graph from the train part and the catalogue."""
+    _one_stage("graph", data, out, without=tuple(without or ()))
+
+
+def train(
+    data: Data,
+    out: Out,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+    without: Without = None,
+) -> None:
+    """Train the network; a stopped training goes on from its last epoch."""
+    _one_stage(
+        "train",
+        data,
+        out,
+        seed=seed,
+        device=device,
+        budget_s=budget_seconds(budget),
+        overrides=overrides_of(epochs, dim, learning_rate),
+        without=tuple(without or ()),
+    )
+
+
+def compress(data: Data, out: Out, weight_bits: Bits = 8, max_loss: MaxLoss = 0.005, device: Device = "auto") -> None:
+    """Measure smaller variants of the network on validation, and choose the smallest within the stated loss."""
+    _one_stage("compress", data, out, weight_bits=weight_bits, max_loss=max_loss, device=device)
+
+
+def rank(data: Data, out: Out, seed: Seed = 0) -> None:
+    """Train the ranker on validation targets, which the network has not seen."""
+    _one_stage("rank", data, out, seed=seed)
+
+
+def refit(data: Data, out: Out, device: Device = "auto") -> None:
+    """Train once more, on the train and validation events, as validation has chosen."""
+    _one_stage("refit", data, out, device=device)
+
+
+def export(data: Data, out: Out, refit: Refit = True) -> None:
+    """Write and verify the bundle of the chosen variant, and make it the current one."""
+    _one_stage("export", data, out, refit=refit)
+
+
+def evaluate(
+    data: Data,
+    bundle: Annotated[Path, typer.Option("--bundle", help="A bundle, or a store such as runs/NAME/bundle.")],
+    split: Split = None,
+    baselines: Baselines = True,
+) -> None:
+    """Score a bundle on held-out data, through the engine that serves it.
+
+    The data is cut as it was for the bundle's training. The last line of the output is the evaluation as JSON.
+    """
+    from offline.evaluation.fresh_data import evaluate_on  # noqa: PLC0415 - as above
+
+    with shown() as display:
+        display.stage("evaluate")
+        document = evaluate_on(data, bundle, how=split, baselines=baselines, progress=display.work)
+        show_report(display, document)
+    print_json(document)
+
+
+def report(out: Out) -> None:
+    """Write report.html of a run anew: whether to publish and why, figures, data, plots.
+
+    The last line of the output is the verdict as JSON.
+    """
+    from offline.report.render import remake_report  # noqa: PLC0415 - as above
+    from offline.run_folder import RunFolder  # noqa: PLC0415
+
+    folder = RunFolder(out)
+    verdict = remake_report(folder)
+    print_json({"page": str(folder.page), "verdict": verdict.decision, "reasons": verdict.sentences()})
+
+
+def cold_items(
+    data: Data,
+    out: Out,
+    share: Annotated[float, typer.Option("--share", help="Share of the items to withhold.")] = 0.1,
+    how: Annotated[str, typer.Option("--how", help="random, or newest: whose first event is the latest.")] = "random",
+    beside: Annotated[
+        Path | None,
+        typer.Option("--beside", help="A bundle that `run` made of the same data and split, to compare with."),
+    ] = None,
+    split: Split = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    budget: Budget = None,
+    epochs: Epochs = None,
+    dim: Dim = None,
+    learning_rate: Rate = None,
+) -> None:
+    """Withhold items from training, and score how well text and attributes alone place them.
+
+    Trains without the events of train and valid on those items, then ranks the whole catalogue for the test targets
+    that are among them. The last line of the output is the result as JSON. Use a run folder of its own.
+    """
+    from offline import cold_run, job  # noqa: PLC0415 - as above
+
+    options = job.Options(
+        split=split,
+        seed=seed,
+        device=device,
+        budget_s=budget_seconds(budget),
+        overrides=overrides_of(epochs, dim, learning_rate),
+    )
+    with shown() as display:
+        document = cold_run.run(data, out, options, display, how=how, share=share, beside=beside)
+    print_json(document)
+
+
+def _one_stage(stage: str, data: Path, out: Path, **options: Any) -> None:
+    from offline import job  # noqa: PLC0415 - as above
+    from offline.run_folder import RunFolder  # noqa: PLC0415
+
+    with shown() as display:
+        results = job.run_stage(stage, data, RunFolder(out), job.Options(**options), display)
+    print_json(results)
