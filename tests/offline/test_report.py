@@ -118,13 +118,13 @@ def whole(evaluated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     summary["events"]["reasons"][HOSTILE] = 3
     summary["items"]["missing_title"] = 7
     (path / "ingest" / "summary.json").write_text(json.dumps(summary))
-    (path / "rank").mkdir()
+    (path / "rank").mkdir(exist_ok=True)
     curve = {
         "metric": HOSTILE,
         "epochs": [{"epoch": 1, "loss": 1.0, "value": 0.1}, {"epoch": 2, "loss": 0.9, "value": 0.2}],
     }
     (path / "rank" / "history.json").write_text(json.dumps(curve))
-    (path / "refit" / "train").mkdir(parents=True)
+    (path / "refit" / "train").mkdir(parents=True, exist_ok=True)
     blind = {"metric": "negative loss", "epochs": [{"epoch": 1, "loss": 1.0, "value": -1.0}]}
     (path / "refit" / "train" / "history.json").write_text(json.dumps(blind))
     remake_report(RunFolder(path))
@@ -200,7 +200,15 @@ def test_hostile_names_stay_text(whole: Path) -> None:
 
 
 def test_what_a_run_lacks_is_said_in_one_line(evaluated: Path, tmp_path: Path) -> None:
-    page = (evaluated / "report.html").read_text("utf-8")
+    plain = tmp_path / "plain"
+    shutil.copytree(evaluated, plain)
+    document = json.loads((plain / "report.json").read_text())
+    for key in ("candidates", "feature_groups", "behaviours", "cold_items"):
+        document.pop(key, None)
+    (plain / "report.json").write_text(json.dumps(document))
+    manifest = resolve(plain / "bundle") / names.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"compression": []}))
+    page = page_of(plain)
     for anchor, said in (
         ("candidates", "has no ranker"),
         ("behaviours", "predicts no behaviours"),
