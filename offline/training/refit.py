@@ -21,7 +21,7 @@ from offline.training.trained import HISTORY_FILE, Trained
 PARTS = ("train", "valid")
 GRAPH, WEIGHTS = "graph", "train"
 FINAL = "final"  # where the network goes once it is compressed
-EPOCHS_SHARE = 0.25
+EPOCHS_SHARE = 0.4
 RATE_SHARE = 0.3
 
 
