@@ -84,7 +84,7 @@ def measure(
     graph = item_graph(read_graph(folder / "graph"))
     settings = choose_settings(meta, seed, overrides, content=has_content(graph), without=without)
     trained = train(out / "split", graph, folder / "train", settings, device=choose_device(device), budget_s=budget_s)
-    export_bundle(trained, out / "split", folder / "bundle")
+    export_bundle(trained, out / "split", folder / "bundle", folder / "graph")
     document = evaluate(folder / "bundle", out / "split", seed=seed, baselines=False)
     return {
         "without": name,
