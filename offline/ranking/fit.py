@@ -1,7 +1,8 @@
 """Fit the ranker's weights to examples, and score examples with them."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,29 @@ def fit_ranker(
     Raises:
         TrainingError: the loss is not a number.
     """
+    with _one_thread():
+        return _fit(examples, seed, metric, check, epochs, tell)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Layers this small are done before a second thread has begun, which then burns a core waiting."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit(
+    examples: Examples,
+    seed: int,
+    metric: Metric,
+    check: Examples | None,
+    epochs: tuple[int, int],
+    tell: Callable[[int, float], None] | None,
+) -> Fitted:
     torch.manual_seed(seed)
     ranker = _begun(examples)
     optimizer = torch.optim.AdamW(ranker.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)

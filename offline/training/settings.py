@@ -129,7 +129,7 @@ def choose_settings(
     users = int(meta["counts"]["train"].get("users", 0))
     ordered = bool(meta["has_order"])
     chosen: dict[str, Any] = {
-        "dim": 128 if events >= SMALL else 64,
+        "dim": _dim(events, ordered=ordered),
         "window": 50,
         "heads": 2,
         "layers": 2 if ordered else 1,
@@ -155,6 +155,13 @@ def choose_settings(
         "without": check_switches(without, ordered=ordered),
     }
     return TrainSettings(**(chosen | (overrides or {})))
+
+
+def _dim(events: int, *, ordered: bool) -> int:
+    """Without order a vector holds whole histories: 256 numbers rank better than 128 (validation .140 against .136)."""
+    if events < SMALL:
+        return 64
+    return 128 if ordered else 256
 
 
 def _ordered_epochs(events: int, users: int) -> int:
