@@ -227,7 +227,8 @@ def compressed(evidence: Evidence) -> Iterator[Finding]:
                 Weight.GOOD, f"Compression costs {share(max(loss, 0.0))}: {said}, uncompressed {figure(whole)}."
             )
     overlap: Any = (chosen or next(iter(evidence.compression), {})).get("overlap_at_10")
-    if is_number(overlap) and overlap < MIN_OVERLAP:
+    # A cut network may answer otherwise and as well: only where that was not measured does overlap tell.
+    if not (chosen and is_number(chosen.get("value"))) and is_number(overlap) and overlap < MIN_OVERLAP:
         yield Finding(
             Weight.LOOK,
             f"Only {share(overlap)} of the network's ten best items are among the ten best of the compressed bundle.",

@@ -32,6 +32,8 @@ def learning(facts: RunFacts) -> Section:
             else f"The {what} was best in epoch {best['epoch']} of {len(epochs)}: validation {metric} "
             f"{figure(best['value'])}."
         )
+        if len(epochs) < 2:  # a point is no curve
+            continue
         plot = curves(
             f"curve-{what.replace(' ', '-')}",
             f"Learning curve of the {what}",
@@ -68,7 +70,7 @@ def candidates(facts: RunFacts) -> Section:
         rows = [
             Row(
                 [
-                    entry["group"],
+                    _named(entry["group"]),
                     entry["metric"],
                     figure(entry.get("with")),
                     figure(entry.get("without")),
@@ -79,7 +81,11 @@ def candidates(facts: RunFacts) -> Section:
         ]
         heads = words("feature group", "metric") + numbers("with all", "without it", "difference")
         blocks.append(Table("What the ranker loses without a group of features", heads, rows))
-        lines = [(entry["group"], entry["difference"], None) for entry in groups if is_number(entry.get("difference"))]
+        lines = [
+            (_named(entry["group"]), entry["difference"], None)
+            for entry in groups
+            if is_number(entry.get("difference"))
+        ]
         if lines:
             caption = (
                 "What each group of features gives. Groups at zero can go; one far above all others deserves trust only"
@@ -137,3 +143,7 @@ def behaviours(facts: RunFacts) -> Section:
         "high by itself where positives are rare. ECE is the mean distance between predicted and observed share."
     )
     return Section("behaviours", title, [told], blocks)
+
+
+def _named(group: str) -> str:
+    return group.replace("_", "-")
