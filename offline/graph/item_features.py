@@ -10,7 +10,6 @@ from app.artifact.tokenizer import TEXT_BUCKETS, buckets
 _TEXT_COLUMNS = ("title", "brand", "category", "text")
 _FEWEST_SEARCH_BUCKETS, _MOST_SEARCH_BUCKETS = 16_384, 65_536  # powers of two
 _MISSABLE = ("title", "category", "brand", "price")
-PRICE_BUCKETS = 10
 MIN_ATTRIBUTE_ITEMS = 2
 """An attribute of a single item connects nothing."""
 
@@ -38,11 +37,11 @@ def item_text(items: pl.DataFrame, text_buckets: int = TEXT_BUCKETS) -> pl.DataF
 
 
 def item_attributes(items: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Columns item, attribute, weight, and the names in order: attributes, brand, category and its parents, price.
+    """Columns item, attribute, weight, and the names in order: attributes, brand, category and its parents.
 
-    A price counts by its tenth of the catalogue's prices. What an item lacks and others have is an attribute too,
-    such as `category=?`: it says that the shop did not say.
-    Rare attributes say more: an edge weighs the inverse root of how many items have the attribute; an item's sum to 1.
+    What an item lacks and others have is an attribute too, such as `category=?`: it says that the shop did not say. A
+    price is none: its tenth as an attribute ranked worse on validation. Rare attributes say more: an edge weighs the
+    inverse root of how many items have the attribute; an item's sum to 1.
     """
     parts = [
         items.select("row", name=pl.col("attributes")).explode("name"),
@@ -52,7 +51,7 @@ def item_attributes(items: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     for depth in range(1, 6):
         level = path.list.head(depth).list.join(" > ")
         parts.append(items.filter(path.list.len() >= depth).select("row", name="category=" + level))
-    parts += _prices(items) + _missing(items)
+    parts += _missing(items)
     edges = pl.concat(parts).drop_nulls().unique()
     edges = edges.with_columns(count=pl.len().over("name")).filter(pl.col("count") >= MIN_ATTRIBUTE_ITEMS)
     vocabulary = edges.select("name").unique().sort("name").with_row_index("attribute")
@@ -60,16 +59,6 @@ def item_attributes(items: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     edges = edges.with_columns(weight=(pl.col("weight") / pl.col("weight").sum().over("row")).cast(pl.Float32))
     edges = edges.select(pl.col("row").cast(pl.Int64).alias("item"), pl.col("attribute").cast(pl.Int64), "weight")
     return edges.sort("item", "attribute"), vocabulary["name"].to_list()
-
-
-def _prices(items: pl.DataFrame) -> list[pl.DataFrame]:
-    """`price=q1` (the cheapest tenth) to `price=q10` for items with a price, when prices differ."""
-    if "price" not in items.columns or items["price"].n_unique() - (items["price"].null_count() > 0) < 2:
-        return []
-    priced = items.select("row", "price").drop_nulls()
-    tenths = [priced["price"].quantile(n / PRICE_BUCKETS, "nearest") for n in range(1, PRICE_BUCKETS)]
-    bucket = np.searchsorted(np.unique(np.array(tenths, dtype=np.float64)), priced["price"].to_numpy()) + 1
-    return [priced.select("row", name=pl.Series([f"price=q{number}" for number in bucket], dtype=pl.String))]
 
 
 def _missing(items: pl.DataFrame) -> list[pl.DataFrame]:

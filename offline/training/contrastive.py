@@ -18,6 +18,7 @@ from app.errors import TrainingError
 from model.item_tower import ItemGraph
 from model.network import Network
 from model.text_tower import bag_vectors, text_loss
+from offline.dataset.folder import whole_file
 from offline.training.checkpoint import (
     BEST_FILE,
     CHECKPOINT_FILE,
@@ -95,8 +96,10 @@ def train_on_catalogue(
         "metric": run.metric,
         "best": run.state.best,
         "epochs": run.state.history,
+        "parts": ["train"],
     }
-    (out / HISTORY_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with whole_file(out / HISTORY_FILE) as beside:
+        beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Trained(run.network.eval(), graph.to(device), run.known, settings, record)
 
 

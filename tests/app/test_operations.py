@@ -12,7 +12,7 @@ from fastapi.openapi.models import OpenAPI
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
-from app.api import event_schemas, schemas
+from app.api import event_schemas, predict_schemas, schemas
 from app.engine.snapshot import Snapshot
 
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
@@ -178,6 +178,7 @@ def test_the_openapi_document_is_valid_and_complete(client: httpx.Client) -> Non
         ("post", "/events"),
         ("post", "/models/reload"),
         ("post", "/models/{version}/activate"),
+        ("post", "/predict"),
         ("post", "/recommend"),
         ("post", "/users/{user_id}/merge"),
     ]
@@ -190,7 +191,7 @@ def test_the_openapi_document_is_valid_and_complete(client: httpx.Client) -> Non
 def model_of(reference: str) -> Any:
     """The schema that a reference of the document stands for."""
     name = reference.rsplit("/", maxsplit=1)[-1]
-    return getattr(schemas, name, None) or getattr(event_schemas, name)
+    return next(getattr(module, name) for module in (schemas, event_schemas, predict_schemas) if hasattr(module, name))
 
 
 def test_every_call_has_examples_that_keep_its_schema(client: httpx.Client) -> None:
