@@ -34,7 +34,7 @@ from offline.publishing.publish import publish
 
 MOST_USERS: Final = 1_000
 AT_ONCE: Final = 500  # events in one call
-READ_MS, WRITE_MS = 20, 40  # the service's limits for Redis
+READ_MS, WRITE_MS = 50, 100  # the service's limits for Redis; a batch of ranked answers holds the loop for some 10
 LATE: Final = 0.02  # share of replies that come past them
 ANSWER_WITHIN_S: Final = 30.0
 PROGRESS: Final = 10_000  # requests between two lines
