@@ -81,7 +81,7 @@ def compressed(shop_run: Any, trained: Trained, models: Models, tmp_path_factory
         one_cut(patch, models, (0.8,))
         choice = compress(trained, root / "split", root / "compress", max_loss=1.0)
     small = load_compressed(root / "split", trained.graph, shop_run.train, root / "compress")
-    exported = export_bundle(small, root / "split", root / "bundle", compression=choice.table)
+    exported = export_bundle(small, root / "split", root / "bundle", shop_run.graph, compression=choice.table)
     return Compressed(root / "split", trained, root / "compress", choice, small, exported.folder)
 
 

@@ -41,7 +41,7 @@ def trained(request: pytest.FixtureRequest) -> Trained:
     with torch.no_grad():
         for value in network.parameters():
             value.add_(0.2 * torch.randn(value.shape))
-    return Trained(network.eval(), graph, torch.ones(ITEMS, dtype=torch.bool), settings, {})
+    return Trained(network.eval(), graph, torch.ones(ITEMS, dtype=torch.bool), settings, {"parts": ["train"]})
 
 
 def directions_of(trained: Trained) -> torch.Tensor:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,6 @@ from rich.console import Console
 
 from app.artifact.hashing import stable_hashes
 from app.artifact.user_state import UserStates, read_user_states
-from app.engine.candidates import Candidates
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.snapshot import Snapshot, load_snapshot
 from app.errors import DatasetError
@@ -196,7 +196,8 @@ def test_the_document_has_what_the_contract_names(shop_run: object, snapshot: Sn
     document = evaluate(snapshot.folder, split, seed=3, progress=lambda *told: heard.append(told))
     assert document == evaluate(shop_run.bundle, split, seed=3)  # type: ignore[attr-defined]
     assert json.loads(json.dumps(document)) == document
-    assert set(document) == {"dataset", "bundle", "reports", "baselines", "variants", "slices", "notes"}
+    figures = {"reports", "baselines", "variants", "slices", "candidates", "behaviours"}
+    assert set(document) == {"dataset", "bundle", "notes"} | figures
     assert document["bundle"]["version"] == snapshot.manifest.version
     assert document["dataset"]["part"] == "test"
     assert list(document["baselines"]) == ["popularity", "item_knn", "item_knn_window"]
@@ -222,7 +223,7 @@ def test_every_mask_of_the_split_has_its_report(snapshot: Snapshot, split: Path,
     assert [report["protocol"] for report in document["reports"]] == ["none", "seen"]
     assert all(list(report["metrics"]) == ["recall@20", "mrr@5"] for report in document["reports"])
     assert document["baselines"] == {}
-    assert not any(key.startswith("lift") for report in document["reports"] for key in report)
+    assert {key for report in document["reports"] for key in report if key.startswith("lift")} == {"lift_over_vector"}
     assert document["notes"] == [NOT_CAUSAL]
 
 
@@ -285,20 +286,24 @@ def copied(split: Path, out: Path, **meta: object) -> Path:
 
 
 class Backwards:
-    """A ranker that turns every answer round."""
+    """The graph of a ranker, with its order turned round."""
 
-    def features(self, batch: RequestBatch, candidates: Candidates) -> NDArray[np.float32]:
-        return -candidates.scores[:, :, None]
+    def __init__(self, session: Any) -> None:
+        self._session = session
 
-    def score(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return features[:, :, 0]
+    def run(self, outputs: Any, feeds: Any) -> Any:
+        order, chain = self._session.run(outputs, feeds)
+        return -order, chain
 
 
 def test_a_bundle_with_a_ranker_is_set_beside_itself_without_it(
     snapshot: Snapshot, split: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = evaluate(snapshot.folder, split, baselines=False)
-    monkeypatch.setattr(evaluation, "load_snapshot", lambda *_, **__: replace(snapshot, ranker=Backwards()))
+    ranker = snapshot.ranker
+    assert ranker is not None
+    turned = replace(ranker, session=Backwards(ranker.session), spec=ranker.spec.model_copy(update={"orders": True}))
+    plain = evaluate(snapshot.folder, split, baselines=False, stages=Stages(ranking=False))
+    monkeypatch.setattr(evaluation, "load_snapshot", lambda *_, **__: replace(snapshot, ranker=turned))
     document = evaluate(snapshot.folder, split, baselines=False)
     (report,), vector = document["reports"], document["variants"]["vector"]["seen"]
     assert {name: vector[name] for name in report["metrics"]} == plain["reports"][0]["metrics"]
