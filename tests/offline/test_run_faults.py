@@ -107,7 +107,8 @@ DAMAGED = {
     "split": ("split/train.parquet", "graph", "split"),
     "meta": ("split/meta.json", "train", "split"),
     "graph": ("graph/graph.json", "train", "graph"),
-    "weights": ("train/best.safetensors", "export", "train"),
+    "weights": ("train/best.safetensors", "compress", "train"),
+    "final weights": ("refit/final/best.safetensors", "export", "refit"),
     "checkpoint": ("train/checkpoint.safetensors", "train", "train"),
 }
 
