@@ -34,7 +34,7 @@ def test_a_network_trains_and_loads_without_a_piece(shop_run: Any, tmp_path: Pat
     assert (trained.network.queries.session is None) == (switch == "attention")
     assert bool(len(trained.network.items.layers)) == (switch != "graph")
     if switch in ("aggregation", "attention", "behaviours"):  # the pieces of the graph that is exported
-        exported = export_bundle(trained, shop_run.split, tmp_path / "bundle")
+        exported = export_bundle(trained, shop_run.split, tmp_path / "bundle", tmp_path / "graph")
         assert exported.fidelity.overlap_at_10 > 0.9
 
 
