@@ -224,16 +224,16 @@ def _own_history(tables: RankTables, candidates: CandidateList, asked: AskedBy) 
 
 
 def _popularity(tables: RankTables, rows: NDArray[np.int64]) -> list[NDArray[np.floating]]:
-    counts = tables.counts[rows]
-    views, carts, purchases = counts.T
+    counts, popularity = tables.assumed
+    views, carts, purchases = counts[rows].T
     return [
-        np.log(tables.popularity[rows] + np.float32(1e-5)),
+        np.log(popularity[rows] + np.float32(1e-5)),
         np.log1p(views),
         np.log1p(carts),
         np.log1p(purchases),
         np.minimum((carts + np.float32(0.1)) / (views + np.float32(5.0)), 1.0),
         np.minimum((purchases + np.float32(0.05)) / (views + np.float32(5.0)), 1.0),
-        (views + carts + purchases == 0).astype(np.float32),
+        tables.never_seen[rows].astype(np.float32),
     ]
 
 

@@ -1,6 +1,7 @@
 """What the ranker's features read of every item: vectors, neighbours, counts, prices, codes."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,24 @@ class RankTables:
     popularity: NDArray[np.float32]  # [rows] weighted by recency, the most popular one 1
     codes: NDArray[np.int32]  # [rows, 2] category and brand, 0 for missing
     log_price: NDArray[np.float32]  # [rows] NaN for missing
+
+    @cached_property
+    def never_seen(self) -> NDArray[np.bool_]:
+        """`[rows]`, the items without an event: nothing is known of how they are liked."""
+        return np.asarray(self.counts.sum(axis=1) == 0, dtype=np.bool_)
+
+    @cached_property
+    def assumed(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Counts `[rows, 3]` and popularity `[rows]` with those of a middling item where an item was never seen.
+
+        Unknown is not unpopular: an order learned from counts would else never show a new item.
+        """
+        seen = ~self.never_seen
+        counts, popularity = self.counts.copy(), self.popularity.copy()
+        if seen.any():
+            counts[~seen] = np.median(self.counts[seen], axis=0)
+            popularity[~seen] = np.median(self.popularity[seen])
+        return counts, popularity
 
     def write(self, folder: Path) -> None:
         """Write the columns into the bundle in `folder`."""

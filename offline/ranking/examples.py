@@ -44,6 +44,19 @@ class Examples:
         """The list of each candidate."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
+    def keep(self, kept: NDArray[np.bool_]) -> "Examples":
+        """All lists with those of their candidates that are `kept`, `[candidates]`."""
+        lengths = np.bincount(self.lines()[kept], minlength=len(self))
+        return Examples(
+            self.features[kept],
+            self.rows[kept],
+            self.sources[kept],
+            self.target[kept],
+            self.happened[kept],
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            self.targets,
+        )
+
     def take(self, lists: NDArray[np.int64]) -> "Examples":
         """Those of the chosen lists, in that order."""
         lengths = np.diff(self.offsets)[lists]

@@ -86,10 +86,8 @@ def _fit(
     torch.manual_seed(seed)
     ranker = _begun(examples)
     optimizer = torch.optim.AdamW(ranker.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-    useful = np.flatnonzero(
-        np.add.reduceat(examples.target | examples.happened.any(axis=1), examples.offsets[:-1]).astype(bool)
-        & (np.diff(examples.offsets) > 0)
-    )
+    positive = examples.target | examples.happened.any(axis=1)
+    useful = np.flatnonzero(np.bincount(examples.lines()[positive], minlength=len(examples)))
     batch = int(np.clip(len(useful) // _LEAST_STEPS, *_BATCH))
     steps = max(1, -(-len(useful) // batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -65,7 +65,11 @@ def one_by_one(tables: RankTables, candidates: CandidateList, asked: AskedBy) ->
             near = tables.neighbours[item].tolist()
             together.append(float(tables.neighbour_weights[item][near.index(row)]) if row in near else 0.0)
         touched = [(place, kind, when) for place, (item, kind, when) in enumerate(events) if item == row]
-        views, carts, purchases = (float(count) for count in tables.counts[row])
+        never_seen = float(tables.counts[row].sum() == 0)
+        touched_items = tables.counts.sum(axis=1) > 0
+        typical = np.median(tables.counts[touched_items], axis=0), np.median(tables.popularity[touched_items])
+        own_counts, popularity = typical if never_seen else (tables.counts[row], tables.popularity[row])
+        views, carts, purchases = (float(count) for count in own_counts)
         prices = [float(tables.log_price[item]) for item, _, _ in recent]
         priced = [(weight, price) for weight, price in zip(weights, prices, strict=True) if np.isfinite(price)]
         habit = sum(w * p for w, p in priced) / sum(w for w, _ in priced) if priced else None
@@ -98,13 +102,13 @@ def one_by_one(tables: RankTables, candidates: CandidateList, asked: AskedBy) ->
                 "touched": float(bool(touched)),
                 "log_events_since": np.log1p(touched[0][0] if touched else asked.event_rows.shape[1]),
                 "log_minutes_since": minutes(touched[0][2]) if touched else 0.0,
-                "log_popularity": np.log(tables.popularity[row] + 1e-5),
+                "log_popularity": np.log(popularity + 1e-5),
                 "log_views": np.log1p(views),
                 "log_carts": np.log1p(carts),
                 "log_purchases": np.log1p(purchases),
                 "carts_a_view": min((carts + 0.1) / (views + 5), 1.0),
                 "purchases_a_view": min((purchases + 0.05) / (views + 5), 1.0),
-                "never_seen": float(views + carts + purchases == 0),
+                "never_seen": never_seen,
                 "same_category_last": same[0][0] if recent else 0.0,
                 "same_category_recent": float(weights @ same[0]) if recent else 0.0,
                 "same_brand_last": same[1][0] if recent else 0.0,

@@ -26,6 +26,8 @@ def made_up_tables(rng: np.random.Generator, items: int = 40, dim: int = 8, cont
     price[rng.random(rows) < 0.3] = np.nan
     price[0] = np.nan
     counts = rng.poisson(3, (rows, 3)).astype(np.float32)
+    counts[rng.random(rows) < 0.1] = 0
+    counts[0] = 0
     popularity = (counts.sum(axis=1) / max(counts.sum(axis=1).max(), 1)).astype(np.float32)
     return RankTables(
         vectors=vectors,
