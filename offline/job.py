@@ -364,7 +364,7 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "graph": [options.without],
         "train": [options.seed, options.overrides, options.budget_s, *_warm(options)],
         "compress": [options.weight_bits, options.max_loss],
-        "rank": [2],
+        "rank": [3],
         "refit": [options.refit],
         "export": [SCHEMA_VERSION],
         "evaluate": [options.baselines],

@@ -31,7 +31,6 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "log_purchases",
         "carts_a_view",
         "purchases_a_view",
-        "never_seen",
     ),
     "catalogue": (
         "same_category_last",
@@ -233,7 +232,6 @@ def _popularity(tables: RankTables, rows: NDArray[np.int64]) -> list[NDArray[np.
         np.log1p(purchases),
         np.minimum((carts + np.float32(0.1)) / (views + np.float32(5.0)), 1.0),
         np.minimum((purchases + np.float32(0.05)) / (views + np.float32(5.0)), 1.0),
-        tables.never_seen[rows].astype(np.float32),
     ]
 
 

@@ -84,10 +84,9 @@ def train_ranker(
         return None
     with whole_folder(out, HISTORY_FILE) as folder:
         examples = examples_of(snapshot, split, cases, meta["mask"][0], chain, progress)
-        # Items that nobody has touched yet teach only where they turn out right: as wrong answers they would teach
-        # that what is new is never wanted.
-        new = snapshot.tables.never_seen[examples.rows]
-        examples = examples.keep(~new | examples.target | examples.happened.any(axis=1))
+        # Items that nobody has touched yet teach nothing: nearly all of them are wrong answers, from which the ranker
+        # would learn that what is new is never wanted.
+        examples = examples.keep(~snapshot.tables.never_seen[examples.rows])
         fitted, held = _fitted(examples, metric, seed, tell)
         gain = held.ranked - held.retrieval
         before, after = float(held.retrieval.mean()), float(held.ranked.mean())

@@ -65,7 +65,7 @@ def one_by_one(tables: RankTables, candidates: CandidateList, asked: AskedBy) ->
             near = tables.neighbours[item].tolist()
             together.append(float(tables.neighbour_weights[item][near.index(row)]) if row in near else 0.0)
         touched = [(place, kind, when) for place, (item, kind, when) in enumerate(events) if item == row]
-        never_seen = float(tables.counts[row].sum() == 0)
+        never_seen = tables.counts[row].sum() == 0
         touched_items = tables.counts.sum(axis=1) > 0
         typical = np.median(tables.counts[touched_items], axis=0), np.median(tables.popularity[touched_items])
         own_counts, popularity = typical if never_seen else (tables.counts[row], tables.popularity[row])
@@ -108,7 +108,6 @@ def one_by_one(tables: RankTables, candidates: CandidateList, asked: AskedBy) ->
                 "log_purchases": np.log1p(purchases),
                 "carts_a_view": min((carts + 0.1) / (views + 5), 1.0),
                 "purchases_a_view": min((purchases + 0.05) / (views + 5), 1.0),
-                "never_seen": never_seen,
                 "same_category_last": same[0][0] if recent else 0.0,
                 "same_category_recent": float(weights @ same[0]) if recent else 0.0,
                 "same_brand_last": same[1][0] if recent else 0.0,
