@@ -129,7 +129,8 @@ class RunFolder:
 
         Files in the store of bundles stay: a service may be moving its pointer.
         """
-        for folder in (self.path, self.train, self.bundles):
+        refit = (self.refit, self.refit / "train")
+        for folder in (self.path, self.train, self.compress, self.rank, self.rank_bundle, *refit, self.bundles):
             for entry in folder.glob(".*"):
                 if entry.is_dir():
                     shutil.rmtree(entry, ignore_errors=True)
