@@ -4,9 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -31,6 +29,7 @@ from offline.training.item_bags import RowBags, bucket_idf, text_bags
 from offline.training.progress import TrainProgress
 from offline.training.scoring import rank_items
 from offline.training.settings import TrainSettings
+from offline.training.state import TrainState
 from offline.training.trained import HISTORY_FILE, Trained
 from offline.training.views import ItemFields, draw_views, item_fields
 
@@ -107,21 +106,6 @@ def _share(started: float, budget_s: float | None) -> float:
     return 0.0 if budget_s is None else (time.monotonic() - started) / max(budget_s, 1e-9)
 
 
-@dataclass
-class _State:
-    """What a checkpoint holds besides tensors."""
-
-    epoch: int = 0
-    step: int = 0
-    best: float = -math.inf
-    since_best: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-
 class _Run:
     """Network, optimiser and data of one training."""
 
@@ -159,7 +143,7 @@ class _Run:
         items = self.network.items
         learned = [table for table in (items.text, items.attributes) if table is not None]
         self.optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
-        self.state = _State()
+        self.state = TrainState()
         self._earlier_s = 0.0
         rng = np.random.default_rng([settings.seed, 0])
         views_an_item = max(_VALIDATION_VIEWS, _LEAST_VALIDATION_VIEWS // max(1, len(self._valid)))
@@ -174,7 +158,7 @@ class _Run:
     def start(self, checkpoint: Path) -> None:
         """Go on from the checkpoint, or begin anew."""
         if checkpoint.exists():
-            self.state = _State(**load_checkpoint(checkpoint, self.network, self.optimizer))
+            self.state = TrainState(**load_checkpoint(checkpoint, self.network, self.optimizer))
             self._earlier_s = self.state.seconds
 
     def goes_on(self) -> bool:

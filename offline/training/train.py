@@ -4,7 +4,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from offline.training.contrastive import train_on_catalogue
 from offline.training.histories import Histories, histories_of
 from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
+from offline.training.state import TrainState
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_validation, validate
 
@@ -125,21 +125,6 @@ class _Budget:
         return 0.0 if self._budget_s is None else self.seconds() / max(self._budget_s, 1e-9)
 
 
-@dataclass
-class _State:
-    """What a checkpoint holds besides tensors."""
-
-    epoch: int = 0
-    step: int = 0
-    best: float = -math.inf
-    since_best: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-
 class _Run:
     """One training run: the network, its optimiser, and how far it is."""
 
@@ -160,7 +145,7 @@ class _Run:
         self._exactly = exactly
         self._progress = progress
         self._steps = count_batches(histories, settings)
-        self.state = _State()
+        self.state = TrainState()
         self._earlier_s = 0.0
         self.network = Network(graph, settings.shape()).to(device)
         self.graph = graph.to(device)
@@ -181,7 +166,7 @@ class _Run:
         Without either, begin anew: id embeddings are random, and longer the more an item occurs.
         """
         if checkpoint.exists():
-            self.state = _State(**load_checkpoint(checkpoint, self.network, self.optimizer))
+            self.state = TrainState(**load_checkpoint(checkpoint, self.network, self.optimizer))
             self._earlier_s = self.state.seconds
             return
         settings, ids = self._settings, self.network.items.ids
