@@ -14,6 +14,7 @@ from app.errors import SettingsError
 
 PREFIX: Final = "AISLE_"
 MAX_K: Final = 200  # the contract's largest `k`
+MAX_QUERY: Final = 512  # characters of a query
 
 
 class Settings(BaseSettings):

@@ -53,9 +53,10 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
         "model_version": answer.model_version,
         "items": items,
         "total": answer.total,
-        "next_cursor": None,
-        "facets": None,
-        "corrected_query": None,
+        "next_cursor": answer.next_cursor,
+        "facets": answer.facets,
+        "corrected_query": answer.corrected_query,
+        "matched_by": answer.matched_by,
         "degraded": answer.degraded,
     }
 

@@ -5,20 +5,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.settings import MAX_K
+from app.settings import MAX_K, MAX_QUERY
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
-NOT_YET: Final = (
-    "session_id",
-    "query",
-    "cursor",
-    "filter",
-    "boost",
-    "pin",
-    "diversity",
-    "facets",
-)
+NOT_YET: Final = ("session_id", "cursor", "filter", "boost", "pin", "diversity", "facets", "sort", "group_by")
 """Fields of the contract that this version does not serve."""
 
 _LATER = "Not served yet: answered 422 `not_yet` when given."
@@ -42,6 +33,22 @@ class RecentEvent(BaseModel):
     time: datetime | None = Field(default=None, description="ISO 8601, or Unix time in seconds or milliseconds.")
 
 
+class BoostRule(BaseModel):
+    """Items to bring up, or to bury."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    filter: dict[str, Any] = Field(description="Which items, as in `filter`.")
+    factor: float = Field(gt=0, le=1000, description="How many times as likely they shall count; below 1 buries.")
+
+
+class PinRule(BaseModel):
+    """An item at a fixed place of the list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    item_id: Id
+    position: int = Field(ge=1, le=MAX_K, description="1 is the first place.")
+
+
 class RecommendRequest(BaseModel):
     """Everything is optional. Without user, context and events: what is popular now."""
 
@@ -55,7 +62,11 @@ class RecommendRequest(BaseModel):
         default=None, description="Looked up like a user when there is no user, or nothing is known of it."
     )
     session_id: Id | None = Field(default=None, description=_LATER)
-    query: str | None = Field(default=None, description=_LATER)
+    query: str | None = Field(
+        default=None,
+        max_length=MAX_QUERY,
+        description="What is searched for. Alone it is a search, with a user or a visitor a personalised one.",
+    )
     context: Context | None = None
     recent_events: list[RecentEvent] | None = Field(
         default=None,
@@ -70,15 +81,17 @@ class RecommendRequest(BaseModel):
         description="Items of the user's past that must not be answered: none, those purchased, or those seen "
         "(viewed, put into a cart or purchased), however long ago.",
     )
-    boost: list[dict[str, Any]] | None = Field(default=None, description=_LATER)
-    pin: list[dict[str, Any]] | None = Field(default=None, description=_LATER)
-    diversity: float | None = Field(default=None, description=_LATER)
+    boost: list[BoostRule] | None = Field(default=None, max_length=20, description=_LATER)
+    pin: list[PinRule] | None = Field(default=None, max_length=50, description=_LATER)
+    diversity: float | None = Field(default=None, ge=0, le=1, description=_LATER)
     objective: Literal["view", "cart", "purchase", "revenue"] | None = Field(
         default=None,
         description="What the order shall bring more of: the likelier that behaviour (for revenue: times the price), "
         "the higher an item.",
     )
-    facets: list[str] | None = Field(default=None, description=_LATER)
+    facets: list[str] | None = Field(default=None, max_length=20, description=_LATER)
+    sort: Literal["relevance", "price_asc", "price_desc", "newest"] | None = Field(default=None, description=_LATER)
+    group_by: str | None = Field(default=None, description=_LATER)
     fields: list[str] | None = Field(default=None, description="Catalogue columns to answer with each item.")
     explain: bool = Field(default=False, description="Whether to say why each item was answered.")
     timeout_ms: float | None = Field(
@@ -130,7 +143,10 @@ class RecommendAnswer(BaseModel):
     total: int = Field(description="Items that may be answered, counted up to 200; the best `k` are.")
     next_cursor: str | None
     facets: dict[str, Any] | None
-    corrected_query: str | None
+    corrected_query: str | None = Field(description="What was searched for, where the spelling was corrected.")
+    matched_by: Literal["words", "meaning"] | None = Field(
+        default=None, description="Of a query: whether items hold its words, or only lie nearest to what it means."
+    )
     degraded: list[str] = Field(
         description="What was missing: `user_state` (the store could not be asked, or may lack the newest events) or "
         "`timeout`; empty in a full answer."

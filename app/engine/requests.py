@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
+from app.engine.text_match import TextMatch
 
 OBJECTIVES: Final = {"view": 1, "cart": 2, "purchase": 3, "revenue": 4}
 """What a request may want more of, and the code that stands for it; 0 is the usual order."""
@@ -30,6 +31,7 @@ class RequestBatch:
     given_query: NDArray[np.float32] | None = None  # [batch, dim] used instead of the query tower where `given`
     given: NDArray[np.bool_] | None = None  # [batch]
     objective: NDArray[np.uint8] | None = None  # [batch] of `OBJECTIVES`, 0 for none
+    matches: tuple[TextMatch | None, ...] | None = None  # what each asks for in words, as the catalogue reads it
 
     def __len__(self) -> int:
         return len(self.now)
@@ -57,6 +59,7 @@ class RequestBatch:
             given_query=None if self.given_query is None else self.given_query[rows],
             given=None if self.given is None else self.given[rows],
             objective=None if self.objective is None else self.objective[rows],
+            matches=None if self.matches is None else _chosen(self.matches, rows),
         )
 
 
@@ -69,6 +72,10 @@ class Stages:
 
 
 ALL_STAGES = Stages()
+
+
+def _chosen(matches: tuple[TextMatch | None, ...], rows: NDArray[np.int64] | slice) -> tuple[TextMatch | None, ...]:
+    return matches[rows] if isinstance(rows, slice) else tuple(matches[row] for row in rows.tolist())
 
 
 def pad_rows(lists: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

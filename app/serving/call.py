@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.artifact.names import PADDING_ROW
+from app.engine.filters import Filter
 from app.engine.reasons import Reason
+from app.engine.rules import Boost, Pin
 from app.stores.state import Hidden
 
 
@@ -32,6 +35,15 @@ class RecommendCall:
     hidden: Hidden = Hidden.NONE  # items of the user's past that must not be answered
     objective: int = 0  # of `engine.requests.OBJECTIVES`, 0 for the usual order
     timeout_s: float | None = None  # the service's own limit if None
+    query: str | None = None  # what is searched for
+    filter: Filter | None = None  # what every answered item passes
+    boosts: Sequence[Boost] = ()
+    pins: Sequence[Pin] = ()
+    diversity: float = 0.0  # 0 to 1
+    sort: str = "relevance"  # or price_asc, price_desc, newest
+    group_by: str | None = None  # a column; at most one item of each of its values
+    facets: Sequence[str] = ()  # columns whose values are counted
+    cursor: str | None = None  # where the page before this one ended
 
     def user_ids(self) -> list[str]:
         """The ids under which a state may be stored, the preferred one first."""
@@ -52,6 +64,10 @@ class Answer:
     total: int  # items that were candidates, counted up to the depth
     degraded: list[str]  # what was missing
     stages: list[tuple[str, float]]  # name and seconds, of the batch that it was answered in
+    facets: dict[str, list[dict[str, Any]]] | None = None  # values and counts by column, where asked for
+    next_cursor: str | None = None
+    corrected_query: str | None = None
+    matched_by: str | None = None  # words or meaning, where there was a query
 
 
 class ClientLeft(Exception):
