@@ -1,0 +1,78 @@
+"""The queries of a log: which there are, how often and by how many, and which led to an item."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from app.artifact.tokenizer import words
+
+LEAST_USERS: Final = 2
+"""Who alone has typed something may have typed a secret: nobody else is shown it."""
+MOST_QUERIES: Final = 20_000
+MOST_ITEM_QUERIES: Final = 10
+_LONGEST: Final = 200  # letters; what is longer was pasted, not typed
+
+
+def normalised_query(text: str) -> str:
+    """The words of a query, folded and joined by one space; empty where it holds none."""
+    return " ".join(words(text))
+
+
+def query_events(split: Path, parts: Sequence[str]) -> pl.DataFrame:
+    """The events of some parts that a query led to: user, item (0 outside the vocabulary), query, typed.
+
+    `query` is normalised, `typed` as it was logged. Ordered as in the parts.
+    """
+    found = pl.concat(
+        [pl.read_parquet(split / f"{part}.parquet", columns=["user", "item", "query"]) for part in parts]
+    ).drop_nulls("query")
+    typed = found.get_column("query").unique().sort()
+    read = pl.DataFrame(
+        {"typed": typed, "query": [normalised_query(text) for text in typed]},
+        schema={"typed": pl.String, "query": pl.String},
+    ).filter(pl.col("query") != "")
+    return found.rename({"query": "typed"}).join(read, on="typed", how="inner", maintain_order="left")
+
+
+def popular_queries(split: Path, parts: Sequence[str]) -> pl.DataFrame:
+    """What people search for: query, text, count, users; most users first, then by query, `MOST_QUERIES` at most.
+
+    `text` is the query in the spelling that most of its events have. Queries of fewer than `LEAST_USERS` users are left
+    out, and so are very long ones.
+
+    Args:
+        split: folder of the split.
+        parts: whose events are counted; never test.
+    """
+    events = query_events(split, parts).with_columns(pl.col("typed").str.strip_chars().str.replace_all(r"\s+", " "))
+    events = events.filter(pl.col("typed").str.len_chars() <= _LONGEST)
+    spelled = (
+        events.group_by("query", "typed")
+        .len("times")
+        .sort("query", pl.col("times"), "typed", descending=[False, True, False])
+    )
+    texts = spelled.group_by("query", maintain_order=True).agg(pl.col("typed").first().alias("text"))
+    counted = events.group_by("query").agg(pl.len().alias("count"), pl.col("user").n_unique().alias("users"))
+    kept = counted.filter(pl.col("users") >= LEAST_USERS).join(texts, on="query")
+    ordered = kept.sort("users", "count", "query", descending=[True, True, False]).head(MOST_QUERIES)
+    return ordered.select("query", "text", "count", "users")
+
+
+def logged_query_texts(split: Path, parts: Sequence[str]) -> pl.DataFrame:
+    """The queries that led to each item: item (row), query (normalised), share; ordered by item, largest share first.
+
+    `share` is the query's part of the item's events that a query led to. `MOST_ITEM_QUERIES` an item at most. Items
+    without any are not there.
+
+    Args:
+        split: folder of the split.
+        parts: whose events are counted; never test.
+    """
+    counted = query_events(split, parts).filter(pl.col("item") > 0).group_by("item", "query").len("count")
+    shared = counted.with_columns(
+        (pl.col("count") / pl.col("count").sum().over("item")).cast(pl.Float32).alias("share")
+    )
+    ordered = shared.sort("item", "count", "query", descending=[False, True, False])
+    return ordered.group_by("item", maintain_order=True).head(MOST_ITEM_QUERIES).select("item", "query", "share")
