@@ -9,6 +9,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.simplified import simplify
+
 TEXT_BUCKETS: Final = 16_384  # a power of two
 _GRAM: Final = 4
 _CJK: Final = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
@@ -17,12 +19,16 @@ _IS_CJK: Final = re.compile(rf"[{_CJK}]")
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters and digits, case-folded, width and accents removed; East Asian runs stay whole."""
+    """Runs of letters and digits, case-folded; width, accents and traditional characters taken away.
+
+    East Asian runs stay whole.
+    """
     if text.isascii():  # has neither width nor accents
         return _RUNS.findall(text.lower())
     folded = unicodedata.normalize("NFKD", text).casefold()
     bare = "".join(char for char in folded if not unicodedata.combining(char))
-    return _RUNS.findall(unicodedata.normalize("NFC", bare))
+    composed = unicodedata.normalize("NFC", bare)
+    return _RUNS.findall(simplify(composed) if _IS_CJK.search(composed) else composed)
 
 
 def ngrams(text: str) -> Iterator[str]:
