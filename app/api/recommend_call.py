@@ -76,6 +76,7 @@ def call_of(request: RecommendRequest, limits: Limits) -> RecommendCall:
         exclude_item_ids=request.exclude_item_ids,
         explain=request.explain,
         hidden=_HIDDEN[request.exclude or "none"],
+        query=request.query,
         objective=OBJECTIVES.get(request.objective or "", 0),
         timeout_s=None if request.timeout_ms is None else request.timeout_ms / 1e3,
     )

@@ -40,6 +40,7 @@ EXAMPLE_ANSWER: Final = {
     "next_cursor": None,
     "facets": None,
     "corrected_query": None,
+    "matched_by": None,
     "degraded": [],
 }
 _EXAMPLE: Final = {
@@ -116,6 +117,7 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
             tags=[TAG],
             openapi_extra={
                 "parameters": [
+                    parameter("query", "query", "string", "What is searched for.", "trail shoes"),
                     parameter("query", "user_id", "string", "A user that the shop knows.", "u1"),
                     parameter("query", "visitor_id", "string", "Looked up when there is no such user.", "v1"),
                     parameter("query", CONTEXT_ITEM_IDS, "list", "Items of this page or basket.", ["p9"]),

@@ -140,12 +140,17 @@ class RecommendAnswer(BaseModel):
     request_id: str
     model_version: str
     items: list[AnsweredItem]
-    total: int = Field(description="Items that may be answered, counted up to 200; the best `k` are.")
+    total: int = Field(
+        description="Items that may be answered, counted up to 200; the best `k` are. Of a query: all items with its "
+        "words, and those nearest to its meaning."
+    )
     next_cursor: str | None
     facets: dict[str, Any] | None
     corrected_query: str | None = Field(description="What was searched for, where the spelling was corrected.")
-    matched_by: Literal["words", "meaning"] | None = Field(
-        default=None, description="Of a query: whether items hold its words, or only lie nearest to what it means."
+    matched_by: Literal["words", "meaning", "nothing"] | None = Field(
+        default=None,
+        description="Of a query: whether items hold its `words`, or only lie nearest to its `meaning`; `nothing` where "
+        "the catalogue knows neither, and the answer is what it would be without a query.",
     )
     degraded: list[str] = Field(
         description="What was missing: `user_state` (the store could not be asked, or may lack the newest events) or "

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 # Behaviours. 0 pads; the codes are stored in bundles and event records, so they never change meaning.
 PAD: Final = 0
@@ -35,6 +35,10 @@ CATALOGUE: Final = "catalogue"  # folder of columns
 TEXT_VECTORS: Final = "text/vectors.npy"  # int8 [buckets, dim], absent where no item has text
 TEXT_SCALES: Final = "text/scales.npy"  # float32 [buckets]
 TEXT_IDF: Final = "text/idf.npy"  # float32 [buckets], 0 for buckets that no item has
+LEXICAL: Final = "lexical"  # folder of the lexical index, absent where no item has a word
+LEXICAL_FIELDS: Final = ("main", "title", "attributes")  # folders in it
+LEXICAL_BRANDS: Final = "brands"  # a text column in it: the brand of every code
+SEARCH: Final = "search.json"  # how the results of a search are ordered
 USER_HASHES: Final = "users/hashes.npy"  # uint64 [users], ascending
 USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # int8 [users, dim], seven bits of it used
 USER_LONG_SCALES: Final = "users/long_scales.npy"  # float32 [users]

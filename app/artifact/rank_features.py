@@ -64,6 +64,13 @@ class CandidateList:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def of_lines(self, kept: NDArray[np.bool_]) -> "CandidateList":
+        """The candidates of the requests that are `kept`, `[batch]`, renumbered."""
+        theirs = kept[self.lines]
+        lines = (np.cumsum(kept) - 1)[self.lines[theirs]]
+        offsets = np.searchsorted(lines, np.arange(int(kept.sum()) + 1))
+        return CandidateList(lines, self.rows[theirs], self.sources[theirs], offsets)
+
 
 @dataclass(frozen=True)
 class AskedBy:
@@ -109,7 +116,7 @@ def rank_features(tables: RankTables, candidates: CandidateList, asked: AskedBy)
         (together > _ORDER_OF).sum(axis=0, dtype=np.float32) / np.float32(RECENT),
     )
     put("history", *_own_history(tables, candidates, asked))
-    put("popularity", *_popularity(tables, candidates.rows))
+    put("popularity", *popularity_features(tables, candidates.rows))
     put("catalogue", *_catalogue(tables, candidates, recent, weights, weight_of))
     put("user", *(column[candidates.lines] for column in _user(asked)))
     return np.ascontiguousarray(columns.T)
@@ -222,7 +229,8 @@ def _own_history(tables: RankTables, candidates: CandidateList, asked: AskedBy) 
     ]
 
 
-def _popularity(tables: RankTables, rows: NDArray[np.int64]) -> list[NDArray[np.floating]]:
+def popularity_features(tables: RankTables, rows: NDArray[np.int64]) -> list[NDArray[np.floating]]:
+    """The group `popularity` of item rows `[n]`, a column a feature."""
     counts, popularity = tables.assumed
     views, carts, purchases = counts[rows].T
     return [

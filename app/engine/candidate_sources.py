@@ -1,5 +1,6 @@
 """The union of candidate sources: retrieval, the user's own history, what occurs together with it, what is popular."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -34,20 +35,37 @@ def union_of_sources(
         item_mask: `[1 or batch, rows]`, false for items that must not be answered.
         asked: `[batch, items]` rows that the caller names, padded with 0: they stay whatever is excluded.
     """
-    span, size = len(tables.scales), len(batch)
+    size = len(batch)
     newest = batch.event_rows[:, ::-1][:, :NEIGHBOURS_OF]
     near = tables.neighbours[newest, :NEIGHBOURS_EACH].reshape(size, -1)
     popular = np.broadcast_to(popular_rows[:POPULAR], (size, min(POPULAR, len(popular_rows))))
-    rows, sources = [], []
-    for found, source in (
+    parts = (
         (retrieved.rows, Source.RETRIEVAL),
         (batch.event_rows, Source.HISTORY),
         (near, Source.CO_OCCURRENCE),
         (popular, Source.POPULAR),
         (np.zeros((size, 0), dtype=np.int64) if asked is None else asked, Source.ASKED),
-    ):
-        rows.append(found.astype(np.int64))
-        sources.append(np.full(found.shape, source, dtype=np.uint8))
+    )
+    return union_of(parts, len(tables.scales), batch.exclude_rows, item_mask)
+
+
+def union_of(
+    parts: Sequence[tuple[NDArray[np.integer], Source]],
+    span: int,
+    exclude_rows: NDArray[np.int64],
+    item_mask: NDArray[np.bool_] | None = None,
+) -> CandidateList:
+    """Every item of the parts of a request, once.
+
+    Args:
+        parts: `[batch, items]` rows, padded with 0, and the source that found them.
+        span: rows of the item tables.
+        exclude_rows: `[batch, excluded]`, padded with 0.
+        item_mask: `[1 or batch, rows]`, false for items that must not be answered.
+    """
+    size = len(exclude_rows)
+    rows = [found.astype(np.int64) for found, _ in parts]
+    sources = [np.full(found.shape, source, dtype=np.uint8) for found, source in parts]
     every = np.concatenate(rows, axis=1)
     line = np.broadcast_to(np.arange(size)[:, None], every.shape)
     real = every != PADDING_ROW
@@ -57,7 +75,7 @@ def union_of_sources(
     first = np.flatnonzero(np.diff(keys, prepend=-1))
     keys = keys[first]
     bits = np.bitwise_or.reduceat(bits, first) if len(first) else bits
-    allowed = ~_excluded(keys, batch.exclude_rows, span)
+    allowed = ~_excluded(keys, exclude_rows, span)
     if item_mask is not None:
         lines, items = keys // span, keys % span
         allowed &= item_mask[lines if len(item_mask) > 1 else 0, items]

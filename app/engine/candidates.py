@@ -1,5 +1,6 @@
 """Candidates of a batch: the rows that may be answered, with the score of the source that found them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any
@@ -19,6 +20,7 @@ class Source(IntFlag):
     HISTORY = 4
     CO_OCCURRENCE = 8
     ASKED = 16  # named by the caller
+    LEXICAL = 32  # has the query's words
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class Candidates:
     scores: NDArray[np.float32]  # [batch, width]
     sources: NDArray[np.uint8]  # [batch, width] of `Source`
     query_vectors: NDArray[np.float32]  # [batch, dim]
+    found: tuple[NDArray[np.bool_] | None, ...] | None = None  # of each search, `[rows]` all that it found
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, lines: NDArray[np.int64]) -> "Candidates":
         """Those of the chosen requests."""
-        return Candidates(self.rows[lines], self.scores[lines], self.sources[lines], self.query_vectors[lines])
+        found = None if self.found is None else tuple(self.found[line] for line in lines.tolist())
+        return Candidates(self.rows[lines], self.scores[lines], self.sources[lines], self.query_vectors[lines], found)
 
     def with_lines(
         self,
@@ -57,7 +61,24 @@ class Candidates:
         ):
             whole[lines] = fill
             whole[lines, : part.shape[1]] = part
-        return Candidates(all_rows, all_scores, all_sources, self.query_vectors)
+        return Candidates(all_rows, all_scores, all_sources, self.query_vectors, self.found)
+
+
+def interleaved(size: int, parts: Sequence[tuple[NDArray[np.int64], Candidates]]) -> Candidates:
+    """One batch of `size` requests from the candidates of parts of it, each with the lines that it holds."""
+    width = max(part.rows.shape[1] for _, part in parts)
+    rows = np.full((size, width), PADDING_ROW, dtype=np.int64)
+    scores = np.full((size, width), -np.inf, dtype=np.float32)
+    sources = np.zeros((size, width), dtype=np.uint8)
+    vectors = np.zeros((size, parts[0][1].query_vectors.shape[1]), dtype=np.float32)
+    found: list[NDArray[np.bool_] | None] = [None] * size
+    for lines, part in parts:
+        wide = part.rows.shape[1]
+        rows[lines, :wide], scores[lines, :wide], sources[lines, :wide] = part.rows, part.scores, part.sources
+        vectors[lines] = part.query_vectors
+        for line, each in zip(lines.tolist(), part.found or [None] * len(lines), strict=True):
+            found[line] = each
+    return Candidates(rows, scores, sources, vectors, tuple(found))
 
 
 def replace_with_popular(

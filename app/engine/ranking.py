@@ -63,11 +63,11 @@ class Ranker:
         if not self.spec.orders:
             order = features[:, _SCORE]
         scores = order + self._wished(listed, chain, wants[lines])
-        return candidates.with_lines(lines, *_best(listed, scores, depth))
+        return candidates.with_lines(lines, *best_of(listed, scores, depth))
 
     def features(self, batch: RequestBatch, candidates: Candidates, listed: CandidateList) -> NDArray[np.float32]:
         """Features `[listed, features]`; `candidates` holds the query vectors of the same requests."""
-        return rank_features(self.tables, listed, asked_by(batch, candidates))
+        return rank_features(self.tables, listed, asked_by(batch, candidates.query_vectors))
 
     def run(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Order `[listed]` and log-odds of the chain of behaviours `[listed, behaviours]`."""
@@ -102,6 +102,12 @@ class Ranker:
             part = slice(int(listed.offsets[line]), int(listed.offsets[line + 1]))
             answers.append(found[part][np.searchsorted(listed.rows[part], rows[rows != names.PADDING_ROW])])
         return answers
+
+    def wished(
+        self, listed: CandidateList, features: NDArray[np.float32], wants: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """What the objective of each request adds to scores of the given candidates, `[listed]`."""
+        return self._wished(listed, self.run(features)[1], wants)
 
     def _wished(
         self, listed: CandidateList, chain: NDArray[np.float32], wants: NDArray[np.uint8]
@@ -143,9 +149,9 @@ def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64
     return Ranker(open_session(folder / names.RANK_GRAPH, threads), spec, tables, popular_rows)
 
 
-def asked_by(batch: RequestBatch, candidates: Candidates) -> AskedBy:
+def asked_by(batch: RequestBatch, query_vectors: NDArray[np.float32]) -> AskedBy:
     """What the features are told of who asks."""
-    return AskedBy(batch.event_rows, batch.event_types, batch.event_times, batch.now, candidates.query_vectors)
+    return AskedBy(batch.event_rows, batch.event_types, batch.event_times, batch.now, query_vectors)
 
 
 def log_chain(chain: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -153,7 +159,7 @@ def log_chain(chain: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(-np.logaddexp(0.0, -chain.astype(np.float64)).cumsum(axis=1))
 
 
-def _best(
+def best_of(
     listed: CandidateList, scores: NDArray[np.float32], depth: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]:
     """Rows, scores and sources `[batch, depth]`, best first; ties go by row."""

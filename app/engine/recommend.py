@@ -1,12 +1,14 @@
 """One batch of requests, from arrays to ranked items. Reads as a table of contents."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.candidates import Candidates, replace_with_popular
+from app.engine.candidates import Candidates, interleaved, replace_with_popular
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
+from app.engine.search import searched
 
 if TYPE_CHECKING:  # a snapshot answers its golden requests by this function
     from app.engine.snapshot import Snapshot
@@ -30,6 +32,22 @@ def recommend(
         stages: which stages run.
         item_mask: `[1 or batch, rows]`, false for items that must not be answered.
     """
+    searches = batch.searches()
+    if snapshot.search is None or not searches.any():
+        return _recommended(snapshot, batch, depth, stages, item_mask)
+    parts = []
+    for which, answer in ((~searches, _recommended), (searches, partial(searched, search=snapshot.search))):
+        lines = np.flatnonzero(which)
+        if len(lines):
+            mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines]
+            found = answer(snapshot, batch=batch.take(lines), depth=depth, stages=stages, item_mask=mask)
+            parts.append((lines, found))
+    return interleaved(len(batch), parts)
+
+
+def _recommended(
+    snapshot: "Snapshot", batch: RequestBatch, depth: int, stages: Stages, item_mask: NDArray[np.bool_] | None
+) -> Candidates:
     candidates = retrieve(snapshot, batch, depth, stages, item_mask)
     if stages.ranking and snapshot.ranker is not None:
         candidates = snapshot.ranker.rank(batch, candidates, depth, item_mask)

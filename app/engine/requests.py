@@ -41,6 +41,12 @@ class RequestBatch:
         signal = np.asarray((self.event_rows != PADDING_ROW).any(axis=1) | (self.long_weight > 0), dtype=np.bool_)
         return signal if self.given is None else np.logical_or(signal, self.given)
 
+    def searches(self) -> NDArray[np.bool_]:
+        """`[batch]`, whether a request has a query that says something to the catalogue."""
+        if self.matches is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        return np.array([each is not None and each.says_something for each in self.matches], dtype=np.bool_)
+
     def has_events(self) -> NDArray[np.bool_]:
         """`[batch]`, whether there is an event, and no given query in the place of what events say."""
         events = np.asarray((self.event_rows != PADDING_ROW).any(axis=1), dtype=np.bool_)
@@ -69,6 +75,8 @@ class Stages:
 
     retrieval: bool = True  # off: every request is answered with what is popular
     ranking: bool = True  # off: candidates stay in the order of retrieval
+    lexical: bool = True  # off: a query counts by its meaning alone
+    semantic: bool = True  # off: a query counts by its words alone
 
 
 ALL_STAGES = Stages()

@@ -18,6 +18,7 @@ from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
 from app.engine.retrieve import Retriever
 from app.engine.runtime import open_session
+from app.engine.search import Search, read_search
 from app.engine.text_query import TextQuery, check_golden_texts, read_text_query
 from app.errors import BundleCorrupt, GoldenMismatch
 
@@ -38,6 +39,7 @@ class Snapshot:
     text_query: TextQuery | None  # None where the bundle knows no words
     tables: RankTables
     ranker: Ranker | None
+    search: Search | None  # None where nothing can be searched for
 
 
 def load_snapshot(path: Path, threads: int = 1) -> Snapshot:
@@ -69,11 +71,12 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
         items = read_items(folder, manifest.shapes, tables)
         catalogue = read_catalogue(folder, manifest.catalogue_columns)
         text_query = read_text_query(folder)
+        search = read_search(folder, tables, text_query)
     except (OSError, ValueError, KeyError) as error:
         raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
     retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
     ranker = read_ranker(folder, tables, items.popular_rows, threads)
-    return Snapshot(folder, manifest, items, catalogue, retriever, text_query, tables, ranker)
+    return Snapshot(folder, manifest, items, catalogue, retriever, text_query, tables, ranker, search)
 
 
 def check_golden(snapshot: Snapshot) -> None:

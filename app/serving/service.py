@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -156,6 +156,9 @@ class RecommendService:
         snapshot = release.snapshot
         batch = assemble(calls, states, snapshot.items, snapshot.manifest.shapes.window, release.clock())
         timer.lap("assemble")
+        if snapshot.search is not None and any(call.query is not None for call in calls):
+            batch = replace(batch, matches=snapshot.search.matches([call.query for call in calls]))
+            timer.lap("match")
         candidates = recommend(snapshot, batch, self._depth_for(release, calls))
         timer.lap("engine")
         answers = self._answers(release, calls, batch, candidates, degraded, timer)
@@ -173,7 +176,8 @@ class RecommendService:
         """
         ranker = release.snapshot.ranker
         ranks = ranker is not None and (ranker.spec.orders or any(call.objective for call in calls))
-        return self._limits.depth if ranks else max(call.k for call in calls)
+        searches = any(call.query is not None for call in calls)
+        return self._limits.depth if ranks or searches else max(call.k for call in calls)
 
     async def states_of(
         self, release: Release, calls: Sequence[RecommendCall]
@@ -231,6 +235,8 @@ class RecommendService:
         for line, call in enumerate(calls):
             count = min(call.k, found[line])
             rows = all_rows[line][:count]
+            total = _total_found(candidates, line)
+            match = None if batch.matches is None else batch.matches[line]
             answers.append(
                 Answer(
                     model_version=release.version,
@@ -246,9 +252,11 @@ class RecommendService:
                     )
                     if call.explain
                     else None,
-                    total=self._total(release, batch.exclude_rows[line]),
+                    total=self._total(release, batch.exclude_rows[line]) if total is None else total,
                     degraded=degraded[line],
                     stages=timer.stages,
+                    corrected_query=None if match is None else match.corrected,
+                    matched_by=None if match is None else match.matched_by,
                 )
             )
         return answers
@@ -257,3 +265,9 @@ class RecommendService:
         """Items that may be answered, counted up to the depth; row 0 is none."""
         distinct = len(set(excluded.tolist()) - {PADDING_ROW})
         return min(self._limits.depth, release.snapshot.items.count - distinct)
+
+
+def _total_found(candidates: Candidates, line: int) -> int | None:
+    """How many items a search found; None for a request that searches for nothing."""
+    found = None if candidates.found is None else candidates.found[line]
+    return None if found is None else int(found.sum())

@@ -80,7 +80,7 @@ def evaluate(
             snapshot, split, metrics, seed=seed, stages=stages, baselines=baselines, progress=progress
         )
         described = {"dataset": _described(meta, "test"), "bundle": _bundle(snapshot, 0)}
-        return {**described, **graded, "variants": {}, "slices": {}}
+        return {**described, **graded, "slices": {}}
     cases = load_cases(split, part)
     rows = bundle_rows(pl.read_parquet(split / "items.parquet").sort("row")["item_id"].to_list(), snapshot.items)
     requests, stored = batch_of_cases(cases, rows, read_user_states(snapshot.folder), snapshot.manifest.shapes.window)

@@ -17,6 +17,7 @@ from app.artifact import names
 from app.artifact.bundle_store import point_to
 from app.artifact.columns import TextColumn
 from app.artifact.manifest import Manifest, Shapes, list_files
+from app.artifact.search_spec import PRIOR, SearchSpec
 from app.artifact.user_state import UserStates
 from app.engine.snapshot import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
 from offline.dataset.folder import whole_file, whole_folder
@@ -25,6 +26,7 @@ from offline.dataset.split import META_FILE
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity, measure_fidelity
 from offline.export.item_tables import ItemTable, item_table
+from offline.export.lexical import write_lexical
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, write_retrieve_graph
@@ -113,6 +115,8 @@ def export_bundle(
         tell(1, _STEPS, "catalogue")
         columns = write_catalogue(beside, items)
         write_text_table(beside, trained, items)
+        write_lexical(beside, items)
+        (beside / names.SEARCH).write_text(SearchSpec(weights=PRIOR).model_dump_json(indent=2) + "\n", encoding="utf-8")
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)
         graph = beside / names.RETRIEVE_GRAPH

@@ -110,7 +110,7 @@ def examples_of(
         tell(int(lines[0]), len(cases), "candidates and features")
         retrieved = recommend(snapshot, batch, DEPTH, Stages(ranking=False))
         listed = union_of_sources(batch, retrieved, snapshot.tables, snapshot.items.popular_rows)
-        features = rank_features(snapshot.tables, listed, asked_by(batch, retrieved))
+        features = rank_features(snapshot.tables, listed, asked_by(batch, retrieved.query_vectors))
         lengths[lines] = np.diff(listed.offsets)
         found.append((features, listed.rows, listed.sources, lines[listed.lines] * span + listed.rows))
     tell(len(cases), len(cases), "candidates and features")

@@ -10,21 +10,18 @@ from app.api.schemas import NOT_YET
 
 GIVEN: dict[str, Any] = {
     "session_id": "s1",
-    "query": "waterproof trail shoes",
     "cursor": "abc",
     "filter": {"all": [{"field": "category", "in": ["Shoes"]}, {"not": {"field": "brand", "eq": "Acme"}}]},
     "boost": [{"filter": {"field": "brand", "eq": "Own"}, "factor": 1.2}],
     "pin": [{"item_id": "p3", "position": 1}],
     "diversity": 0.2,
     "facets": ["category", "brand"],
+    "sort": "price_asc",
+    "group_by": "brand",
 }
 
 
-def test_every_field_of_the_contract_is_tried_here() -> None:
-    assert set(GIVEN) == set(NOT_YET)
-
-
-@pytest.mark.parametrize("field", list(GIVEN))
+@pytest.mark.parametrize("field", NOT_YET)
 def test_a_field_that_is_not_served_yet_says_so(client: httpx.Client, field: str) -> None:
     response = client.post("/recommend", json={field: GIVEN[field]})
     assert response.status_code == 422
@@ -34,14 +31,14 @@ def test_a_field_that_is_not_served_yet_says_so(client: httpx.Client, field: str
     assert field in problem["detail"]
 
 
-@pytest.mark.parametrize("field", list(GIVEN))
+@pytest.mark.parametrize("field", NOT_YET)
 def test_a_parameter_that_is_not_served_yet_says_so(client: httpx.Client, field: str) -> None:
     problem = client.get("/recommend", params={field: "purchased"}).json()
     assert (problem["status"], problem["code"]) == (422, "not_yet")
 
 
 def test_a_field_that_asks_for_nothing_is_no_reason_to_refuse(client: httpx.Client) -> None:
-    nothing = dict.fromkeys(GIVEN) | {"exclude": "none"}
+    nothing = dict.fromkeys(NOT_YET) | {"exclude": "none"}
     assert client.post("/recommend", json=nothing).status_code == 200
 
 

@@ -25,6 +25,7 @@ def test_an_answer_has_every_field_of_the_contract(recommend: Recommend, users: 
         "next_cursor",
         "facets",
         "corrected_query",
+        "matched_by",
         "degraded",
     ]
     assert answer["model_version"] == snapshot.manifest.version

@@ -1,0 +1,37 @@
+"""`search.json`: how the results of a search are ordered, as one weighted sum over named features."""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from app.artifact.search_features import SEARCH_FEATURES
+
+PRIOR: Final = {
+    "lexical": 5.0,
+    "coverage": 5.0,
+    "attributes": 0.5,
+    "exact": 1.25,
+    "semantic": 0.5,
+    "semantic_where_words_fail": 5.0,
+    "score": 0.1,
+    "log_popularity": 0.1,
+}
+"""Weights where no logged query teaches better: words decide; meaning, the user's taste and popularity part what they
+leave equal; meaning stands in for words that no item has. In log-odds: an item with all the words of a query beats one
+with half of them by `exp(2.5)` and more."""
+
+
+class SearchSpec(BaseModel):
+    """Weights by feature; features that are not named weigh nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    weights: dict[str, float]
+    learned_from: int = 0  # logged queries; 0 where the weights are the prior ones
+    text_scale: float = 14.0  # of a text's vector beside the query tower's, where both ask together
+
+    @model_validator(mode="after")
+    def _known(self) -> "SearchSpec":
+        unknown = sorted(set(self.weights) - set(SEARCH_FEATURES))
+        if unknown:
+            raise ValueError(f"features that this code does not compute: {', '.join(unknown)}")
+        return self

@@ -1,0 +1,154 @@
+"""Lexical search: dense BM25 scores of every item, so that masks, totals and facets are exact."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from bm25s import BM25
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.columns import TextColumn
+from app.artifact.search_text import Word, read_words
+
+_HALF: Final = np.float32(0.5)
+_LONGEST_BRAND: Final = 4  # words
+
+
+@dataclass(frozen=True)
+class LexicalField:
+    """One text of every item, indexed by terms."""
+
+    index: BM25
+    rows: int  # of the item tables; document `d` of the index is row `d + 1`
+
+    def has(self, term: str) -> bool:
+        """Whether any item has it."""
+        return term in self.index.vocab_dict
+
+    def scores(self, weighted: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
+        """Sums over terms, `[rows]`; terms that no item has say nothing."""
+        found = np.zeros(self.rows, dtype=np.float32)
+        known = [(self.index.vocab_dict[term], weight) for term, weight in weighted if self.has(term)]
+        for weight in dict.fromkeys(weight for _, weight in known):
+            ids = [number for number, of_term in known if of_term == weight]
+            part = self.index.get_scores_from_ids(ids)
+            found[1 : 1 + len(part)] += np.float32(weight) * part
+        return found
+
+    def rows_of(self, term: str) -> NDArray[np.int32]:
+        """The rows of the items that have a term, ascending."""
+        number = self.index.vocab_dict.get(term)
+        if number is None:
+            return np.zeros(0, dtype=np.int32)
+        scores = self.index.scores
+        part = slice(int(scores["indptr"][number]), int(scores["indptr"][number + 1]))
+        return np.asarray(scores["indices"][part] + 1, dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class LexicalIndex:
+    """The fields of a catalogue, and its brands by how they are written."""
+
+    main: LexicalField
+    title: LexicalField
+    attributes: LexicalField
+    brands: dict[tuple[str, ...], int]  # code of the brand by its words
+    brand_codes: NDArray[np.int32]  # [rows]
+
+
+@dataclass(frozen=True)
+class LexicalMatch:
+    """The scores of one query, as `TextMatch` has them."""
+
+    lexical: NDArray[np.float32]
+    title: NDArray[np.float32]
+    attributes: NDArray[np.float32]
+    coverage: NDArray[np.float32]
+    exact: NDArray[np.float32]
+    word_rows: tuple[NDArray[np.int32], ...]
+
+
+def match(index: LexicalIndex, words: Sequence[Word], further: Sequence[tuple[str, float]] = ()) -> LexicalMatch:
+    """Scores of every item for the words of a query.
+
+    Args:
+        index: of the catalogue.
+        words: as the query was read.
+        further: terms that stand beside the words, with weights, such as what the last word may become.
+    """
+    terms = [(term, 1.0) for term in dict.fromkeys(term for word in words for term in word.terms)]
+    weighted = [*terms, *further]
+    rows = index.main.rows
+    word_rows = tuple(_rows_of(index, word.terms) for word in words)
+    coverage = np.zeros(rows, dtype=np.float32)
+    total = np.float32(0.0)
+    for found in word_rows:
+        says = np.float32(np.log1p(rows / (1.0 + len(found))))
+        total += says
+        coverage[found] += says
+    return LexicalMatch(
+        lexical=_relative(index.main.scores(weighted)),
+        title=_relative(index.title.scores(weighted)),
+        attributes=_relative(index.attributes.scores(weighted)),
+        coverage=np.minimum(coverage / max(total, np.float32(1e-9)), np.float32(1.0)),
+        exact=_exact(index, words),
+        word_rows=word_rows,
+    )
+
+
+def _rows_of(index: LexicalIndex, terms: Sequence[str]) -> NDArray[np.int32]:
+    parts = [field.rows_of(term) for term in terms for field in (index.main, index.attributes)]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return np.zeros(0, dtype=np.int32)
+    return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
+
+
+def _relative(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    best = scores.max(initial=0.0)
+    return scores / best if best > 0 else scores
+
+
+def _exact(index: LexicalIndex, words: Sequence[Word]) -> NDArray[np.float32]:
+    found = np.zeros(index.main.rows, dtype=np.float32)
+    texts = [word.text for word in words]
+    for length in range(min(_LONGEST_BRAND, len(texts)), 0, -1):
+        codes = [
+            index.brands[key]
+            for place in range(len(texts) - length + 1)
+            if (key := tuple(texts[place : place + length])) in index.brands
+        ]
+        if codes:
+            found[np.isin(index.brand_codes, codes)] += _HALF
+            break
+    coded = [index.title.rows_of(word.terms[-1]) for word in words if word.kind == "code"]
+    if coded:
+        found[np.unique(np.concatenate(coded))] += _HALF
+    return found
+
+
+def read_lexical(folder: Path, rows: int, brand_codes: NDArray[np.int32]) -> LexicalIndex | None:
+    """The lexical index of the bundle in `folder`; None where no item has a word.
+
+    Raises:
+        OSError: a part of it is missing.
+        ValueError: it is not readable.
+    """
+    below = folder / names.LEXICAL
+    if not below.exists():
+        return None
+    main, title, attributes = (
+        LexicalField(BM25.load(below / name, mmap=True, show_progress=False), rows) for name in names.LEXICAL_FIELDS
+    )
+    brands = TextColumn.read(below / names.LEXICAL_BRANDS)
+    spelled = (tuple(word.text for word in read_words(brands[code] or "")) for code in range(len(brands)))
+    return LexicalIndex(
+        main=main,
+        title=title,
+        attributes=attributes,
+        brands={key: code for code, key in enumerate(spelled) if key},
+        brand_codes=brand_codes,
+    )

@@ -1,0 +1,295 @@
+"""Search: items by their words and by meaning, under one order that knows the user too."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from app.artifact import names
+from app.artifact.rank_features import CandidateList, rank_features
+from app.artifact.rank_tables import RankTables
+from app.artifact.search_features import TextColumns, search_features, weighted_sum
+from app.artifact.search_spec import SearchSpec
+from app.artifact.search_text import read_words
+from app.engine.candidate_sources import union_of
+from app.engine.candidates import Candidates, Source
+from app.engine.lexical import LexicalIndex, match, read_lexical
+from app.engine.ranking import asked_by, best_of
+from app.engine.requests import ALL_STAGES, RequestBatch, Stages
+from app.engine.text_match import TextMatch
+from app.engine.text_query import TextQuery
+from app.errors import BundleCorrupt
+
+if TYPE_CHECKING:  # a snapshot holds a search
+    from app.engine.snapshot import Snapshot
+
+SEMANTIC_DEPTH: Final = 200
+"""Items nearest in meaning that a search finds, besides those with its words."""
+_CACHE_BYTES: Final = 64 * 2**20
+_COLUMNS: Final = 5  # of float32, that a match holds of every row
+
+
+@dataclass(frozen=True)
+class Search:
+    """Words, meanings and weights of a bundle."""
+
+    lexical: LexicalIndex | None
+    text_query: TextQuery | None
+    spec: SearchSpec
+    rows: int
+    dim: int
+    _read: OrderedDict[str, TextMatch] = field(default_factory=OrderedDict, repr=False)
+
+    def matches(self, texts: Sequence[str | None]) -> tuple[TextMatch | None, ...]:
+        """What each text says to the catalogue; None for None. The newest are kept."""
+        return tuple(None if text is None else self._match(text) for text in texts)
+
+    def _match(self, text: str) -> TextMatch:
+        found = self._read.get(text)
+        if found is None:
+            found = self._read[text] = self._read_text(text)
+            while len(self._read) > max(4, _CACHE_BYTES // (4 * _COLUMNS * self.rows)):
+                self._read.popitem(last=False)
+        else:
+            self._read.move_to_end(text)
+        return found
+
+    def _read_text(self, text: str) -> TextMatch:
+        nothing = np.zeros(self.rows, dtype=np.float32)
+        vector = np.zeros(self.dim, dtype=np.float32)
+        if self.text_query is not None:
+            vector = self.text_query.vectors_of([text])[0]
+        if self.lexical is None:
+            return TextMatch(text, None, (), nothing, nothing, nothing, nothing, nothing, vector)
+        words = read_words(text)
+        found = match(self.lexical, words)
+        return TextMatch(
+            text=text,
+            corrected=None,
+            words=tuple(word.text for word in words),
+            lexical=found.lexical,
+            title=found.title,
+            attributes=found.attributes,
+            coverage=found.coverage,
+            exact=found.exact,
+            vector=vector,
+            word_rows=found.word_rows,
+        )
+
+
+def searched(
+    snapshot: "Snapshot",
+    search: Search,
+    batch: RequestBatch,
+    depth: int,
+    stages: Stages = ALL_STAGES,
+    item_mask: NDArray[np.bool_] | None = None,
+) -> Candidates:
+    """The best `depth` items of requests of which each has a match that says something.
+
+    Candidates are the items with the query's words, those nearest to its meaning, and of both those that suit the user
+    besides. Arguments as of `recommend`.
+    """
+    asked = _matches_of(batch)
+    vectors = np.stack([each.vector for each in asked]) if stages.semantic else _silence(batch, search.dim)
+    known = batch.has_signal()
+    says = vectors.any(axis=1)
+    own = _retrieve(snapshot, batch, SEMANTIC_DEPTH, item_mask, vectors, says & ~known)
+    by_meaning = np.where(says & ~known, 1, 0)[:, None] * own.rows
+    blended = np.zeros((len(batch), 0), dtype=np.int64)
+    both = np.flatnonzero(says & known)
+    if len(both):
+        text, mixed = _with_user(
+            snapshot, search, batch.take(both), own.take(both), vectors[both], _rows_of(item_mask, both)
+        )
+        by_meaning = _wider(by_meaning, text.shape[1])
+        by_meaning[both, : text.shape[1]] = text
+        blended = np.zeros((len(batch), mixed.shape[1]), dtype=np.int64)
+        blended[both] = mixed
+    found = tuple(
+        _found(each, by_meaning[line], stages, _mask_of(item_mask, line), batch.exclude_rows[line])
+        for line, each in enumerate(asked)
+    )
+    by_words = _by_words(search, asked, found, depth, stages)
+    inside = np.take_along_axis(np.stack(found), blended, axis=1) if blended.shape[1] else blended.astype(bool)
+    listed = union_of(
+        (
+            (by_words, Source.LEXICAL),
+            (by_meaning, Source.RETRIEVAL),
+            (np.where(inside, blended, names.PADDING_ROW), Source.RETRIEVAL),
+        ),
+        len(snapshot.tables.scales),
+        batch.exclude_rows,
+        item_mask,
+    )
+    tastes = np.where(known[:, None], own.query_vectors, np.float32(0.0))
+    scores = search_scores(snapshot, search, batch, listed, tastes, stages)
+    rows, best, sources = best_of(listed, scores, depth)
+    return Candidates(rows, best, sources, tastes, found)
+
+
+def search_scores(
+    snapshot: "Snapshot",
+    search: Search,
+    batch: RequestBatch,
+    listed: CandidateList,
+    query_vectors: NDArray[np.float32],
+    stages: Stages = ALL_STAGES,
+) -> NDArray[np.float32]:
+    """Scores `[listed]` of given candidates; `query_vectors` `[batch, dim]` are the users', zeros for nobody."""
+    asked = _matches_of(batch)
+    weights = _weights(search.spec, stages)
+    wants = None if batch.objective is None or not batch.objective.any() else batch.objective
+    vectors = np.stack([each.vector for each in asked]) if stages.semantic else _silence(batch, search.dim)
+    known = batch.has_signal()
+    lines = np.flatnonzero(known)
+    theirs = listed if known.all() else listed.of_lines(known)
+    ranked = rank_features(snapshot.tables, theirs, asked_by(batch.take(lines), query_vectors[lines]))
+    features = search_features(snapshot.tables, listed, _columns(asked, listed, vectors), known, ranked)
+    scores = weighted_sum(features, weights)
+    if wants is not None and snapshot.ranker is not None:
+        all_ranked = ranked if known.all() else rank_features(snapshot.tables, listed, asked_by(batch, query_vectors))
+        scores += snapshot.ranker.wished(listed, all_ranked, wants)
+    return scores
+
+
+def _matches_of(batch: RequestBatch) -> list[TextMatch]:
+    found = [each for each in batch.matches or () if each is not None]
+    assert len(found) == len(batch)  # noqa: S101 - only such requests are searched for
+    return found
+
+
+def _weights(spec: SearchSpec, stages: Stages) -> dict[str, float]:
+    silent = set() if stages.lexical else {"lexical", "title", "attributes", "coverage", "exact"}
+    silent |= set() if stages.semantic else {"semantic", "semantic_where_words_fail"}
+    return {name: weight for name, weight in spec.weights.items() if name not in silent}
+
+
+def _columns(asked: list[TextMatch], listed: CandidateList, vectors: NDArray[np.float32]) -> TextColumns:
+    def column(name: str) -> NDArray[np.float32]:
+        parts = [
+            getattr(each, name)[listed.rows[listed.offsets[line] : listed.offsets[line + 1]]]
+            for line, each in enumerate(asked)
+        ]
+        return np.concatenate(parts)
+
+    return TextColumns(
+        lexical=column("lexical"),
+        title=column("title"),
+        attributes=column("attributes"),
+        coverage=column("coverage"),
+        exact=column("exact"),
+        best_coverage=np.array([each.best_coverage for each in asked], dtype=np.float32),
+        vectors=vectors,
+    )
+
+
+def _retrieve(
+    snapshot: "Snapshot",
+    batch: RequestBatch,
+    depth: int,
+    item_mask: NDArray[np.bool_] | None,
+    vectors: NDArray[np.float32],
+    given: NDArray[np.bool_],
+) -> Candidates:
+    return snapshot.retriever.run(replace(batch, given_query=vectors, given=given), depth, item_mask)
+
+
+def _with_user(
+    snapshot: "Snapshot",
+    search: Search,
+    batch: RequestBatch,
+    own: Candidates,
+    vectors: NDArray[np.float32],
+    item_mask: NDArray[np.bool_] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows nearest to the text, and to text and user together, in one run; inner products add up."""
+    size = len(batch)
+    twice = batch.take(np.tile(np.arange(size), 2))
+    mixed = own.query_vectors + np.float32(search.spec.text_scale) * vectors
+    mask = item_mask if item_mask is None or len(item_mask) == 1 else np.concatenate([item_mask, item_mask])
+    found = _retrieve(
+        snapshot, twice, SEMANTIC_DEPTH, mask, np.concatenate([vectors, mixed]), np.ones(2 * size, dtype=np.bool_)
+    )
+    return found.rows[:size], found.rows[size:]
+
+
+def _found(
+    asked: TextMatch,
+    nearest: NDArray[np.int64],
+    stages: Stages,
+    mask: NDArray[np.bool_] | None,
+    excluded: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """`[rows]`, what counts as found: the items with the words, and those nearest in meaning."""
+    found = asked.matched() if stages.lexical else np.zeros(len(asked.lexical), dtype=np.bool_)
+    found = found & mask if mask is not None else found.copy()
+    found[nearest] = True
+    found[excluded] = False
+    found[names.PADDING_ROW] = False
+    return found
+
+
+def _by_words(
+    search: Search, asked: list[TextMatch], found: Sequence[NDArray[np.bool_]], depth: int, stages: Stages
+) -> NDArray[np.int64]:
+    """The best `depth` rows of each match by its words alone, `[batch, depth]`, by row, padded with 0."""
+    if not stages.lexical:
+        return np.zeros((len(asked), 0), dtype=np.int64)
+    lists = []
+    for each, inside in zip(asked, found, strict=True):
+        rows = np.flatnonzero(inside & (each.coverage > 0))
+        if len(rows) > depth:
+            scores = sum(
+                np.float32(search.spec.weights.get(name, 0.0)) * getattr(each, name)[rows]
+                for name in ("lexical", "coverage", "attributes", "exact", "title")
+            )
+            rows = np.sort(rows[np.lexsort((rows, -np.asarray(scores)))[:depth]])
+        lists.append(rows)
+    padded = np.full((len(asked), max(map(len, lists), default=0)), names.PADDING_ROW, dtype=np.int64)
+    for line, rows in zip(padded, lists, strict=True):
+        line[: len(rows)] = rows
+    return padded
+
+
+def _silence(batch: RequestBatch, dim: int) -> NDArray[np.float32]:
+    return np.zeros((len(batch), dim), dtype=np.float32)
+
+
+def _mask_of(item_mask: NDArray[np.bool_] | None, line: int) -> NDArray[np.bool_] | None:
+    return None if item_mask is None else item_mask[line if len(item_mask) > 1 else 0]
+
+
+def _rows_of(item_mask: NDArray[np.bool_] | None, lines: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    return item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines]
+
+
+def _wider(rows: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    found = np.full((len(rows), max(width, rows.shape[1])), names.PADDING_ROW, dtype=np.int64)
+    found[:, : rows.shape[1]] = rows
+    return found
+
+
+def read_search(folder: Path, tables: RankTables, text_query: TextQuery | None) -> Search | None:
+    """The search of the bundle in `folder`; None where no item has a word and no text is understood.
+
+    Raises:
+        BundleCorrupt: its weights cannot be read.
+        OSError: a part of it is missing.
+        ValueError: a part of it is not readable.
+    """
+    rows, dim = tables.vectors.shape
+    lexical = read_lexical(folder, rows, tables.codes[:, 1])
+    if lexical is None and text_query is None:
+        return None
+    path = folder / names.SEARCH
+    try:
+        spec = SearchSpec.model_validate_json(path.read_text("utf-8"))
+    except (OSError, ValidationError) as error:
+        raise BundleCorrupt(f"{path}: not the description of a search ({error}); export the bundle again") from error
+    return Search(lexical, text_query, spec, rows, dim)

@@ -1,0 +1,168 @@
+"""Search through the engine and over HTTP: words first, meaning where words fail, the user in both."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from app.engine.candidates import Candidates
+from app.engine.recommend import recommend
+from app.engine.requests import RequestBatch, Stages
+from app.engine.search import Search
+from app.engine.snapshot import Snapshot, read_warmup
+
+DEPTH = 50
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def search(snapshot: Snapshot) -> Search:
+    assert snapshot.search is not None
+    return snapshot.search
+
+
+def asked(snapshot: Snapshot, texts: list[str | None], *, known: bool = False) -> RequestBatch:
+    """Requests of the bundle's warm-up users, or of nobody, for a text each."""
+    batch = read_warmup(snapshot.folder).take(np.arange(len(texts)))
+    if not known:
+        batch = replace(
+            batch,
+            event_rows=np.zeros_like(batch.event_rows),
+            event_types=np.zeros_like(batch.event_types),
+            long_weight=np.zeros_like(batch.long_weight),
+        )
+    assert snapshot.search is not None
+    return replace(batch, matches=snapshot.search.matches(texts))
+
+
+def title_words(snapshot: Snapshot, row: int) -> list[str]:
+    return (snapshot.catalogue.texts["title"][row] or "").split()
+
+
+def titled(snapshot: Snapshot) -> list[int]:
+    """The rows of the items that have a title."""
+    return [row for row in range(1, snapshot.items.count + 1) if snapshot.catalogue.texts["title"][row]]
+
+
+queries = st.one_of(
+    st.sampled_from(["trail shoes", "black", "rare zzzz", "lipstick red", "", "!!", "耳机", "grey body mist"]),
+    st.text(max_size=40),
+)
+
+
+@SLOW
+@given(texts=st.lists(st.one_of(st.none(), queries), min_size=2, max_size=6), known=st.booleans())
+def test_a_search_is_answered_the_same_alone_and_in_any_batch(
+    snapshot: Snapshot, texts: list[str | None], known: bool
+) -> None:
+    batch = asked(snapshot, texts, known=known)
+    together = recommend(snapshot, batch, DEPTH)
+    for line in range(len(texts)):
+        alone = recommend(snapshot, batch.take(np.array([line])), DEPTH)
+        assert alone.rows[0, :DEPTH].tolist() == together.rows[line, :DEPTH].tolist()
+        assert np.array_equal(alone.scores[0, :DEPTH], together.scores[line, :DEPTH])
+
+
+@SLOW
+@given(share=st.floats(0.02, 0.9), seed=st.integers(0, 99), text=queries, known=st.booleans())
+def test_no_item_outside_the_mask_or_among_the_excluded_is_found(
+    snapshot: Snapshot, share: float, seed: int, text: str, known: bool
+) -> None:
+    mask = np.random.default_rng(seed).random(snapshot.items.selectable.shape) < share
+    mask &= snapshot.items.selectable
+    batch = asked(snapshot, [text], known=known)
+    excluded = np.flatnonzero(mask[0])[:3]
+    found = recommend(snapshot, replace(batch, exclude_rows=excluded[None, :]), DEPTH, item_mask=mask)
+    rows = rows_of(found)
+    assert mask[0, rows].all()
+    assert not set(rows.tolist()) & set(excluded.tolist())
+    assert len(set(rows.tolist())) == len(rows)
+    if batch.matches is not None and batch.matches[0] is not None and batch.matches[0].has_meaning:
+        assert len(rows) == min(DEPTH, int(mask.sum()) - len(excluded))
+
+
+def test_an_item_is_found_by_its_title_and_counted(snapshot: Snapshot, search: Search) -> None:
+    for row in titled(snapshot)[::60]:
+        text = " ".join(title_words(snapshot, row))
+        found = recommend(snapshot, asked(snapshot, [text]), DEPTH)
+        assert row in rows_of(found)[:3]
+        (match,) = search.matches([text])
+        assert match is not None
+        assert match.matched()[row]
+        assert found.found is not None
+        assert found.found[0] is not None
+        assert set(rows_of(found).tolist()) <= set(np.flatnonzero(found.found[0]).tolist())
+
+
+def test_words_of_an_item_are_those_that_it_has(snapshot: Snapshot, search: Search) -> None:
+    row = next(row for row in titled(snapshot) if all(word.isascii() for word in title_words(snapshot, row)))
+    words = title_words(snapshot, row)
+    (match,) = search.matches([f"{words[0]} nosuchwordatall {words[1]}"])
+    assert match is not None
+    assert match.words_of(row) == [words[0].lower(), words[1].lower()]
+    assert match.matched_by == "words"
+
+
+def test_either_source_can_be_left_out(snapshot: Snapshot) -> None:
+    batch = asked(snapshot, ["grey shoes"])
+    by_words = recommend(snapshot, batch, DEPTH, Stages(semantic=False))
+    by_meaning = recommend(snapshot, batch, DEPTH, Stages(lexical=False))
+    assert batch.matches is not None
+    match = batch.matches[0]
+    assert match is not None
+    assert (match.coverage[rows_of(by_words)] > 0).all()
+    assert rows_of(by_meaning).tolist() != rows_of(by_words).tolist()
+
+
+def test_the_user_moves_the_order_of_a_search_but_not_what_it_finds(snapshot: Snapshot) -> None:
+    texts: list[str | None] = ["black"] * 8
+    known, nobody = (recommend(snapshot, asked(snapshot, texts, known=each), DEPTH) for each in (True, False))
+    assert known.found is not None
+    assert nobody.found is not None
+    assert all(np.array_equal(of_user, of_nobody) for of_user, of_nobody in zip(known.found, nobody.found, strict=True))
+    assert (known.rows != nobody.rows).any(axis=1).all()
+
+
+def test_what_the_catalogue_does_not_know_is_answered_as_if_it_were_not_asked(
+    recommend: Callable[..., dict[str, Any]], users: list[str]
+) -> None:
+    answer = recommend(query="☃ \u202e !!", user_id=users[0], k=10)
+    assert answer["matched_by"] == "nothing"
+    assert [item["item_id"] for item in answer["items"]] == [
+        item["item_id"] for item in recommend(user_id=users[0], k=10)["items"]
+    ]
+
+
+def test_a_query_without_a_known_word_is_answered_by_meaning(recommend: Callable[..., dict[str, Any]]) -> None:
+    answer = recommend(query="qshoesq", k=5)
+    assert answer["matched_by"] == "meaning"
+    assert len(answer["items"]) == 5
+
+
+def test_a_query_says_how_it_was_matched_and_how_much_it_found(recommend: Callable[..., dict[str, Any]]) -> None:
+    answer = recommend(query="black shoes", k=5)
+    assert answer["matched_by"] == "words"
+    assert answer["total"] >= 5
+    assert recommend(k=5)["matched_by"] is None
+
+
+def test_a_query_is_served_by_get_too(client: httpx.Client, recommend: Callable[..., dict[str, Any]]) -> None:
+    by_get = client.get("/recommend", params={"query": "black shoes", "k": 7}).json()
+    assert by_get["items"] == recommend(query="black shoes", k=7)["items"]
+
+
+def test_a_query_that_is_too_long_is_refused(client: httpx.Client) -> None:
+    assert client.post("/recommend", json={"query": "a" * 512}).status_code == 200
+    problem = client.post("/recommend", json={"query": "a" * 513}).json()
+    assert (problem["status"], problem["errors"][0]["field"]) == (422, "query")
+
+
+def rows_of(found: Candidates) -> NDArray[np.int64]:
+    """Of the first request, without padding."""
+    return found.rows[0][found.rows[0] > 0]
