@@ -294,6 +294,8 @@ NAMES = {
     "item_knn_window": "item-kNN of near events",
     "tf_idf": "tf-idf",
     VECTOR: "the bundle without its ranker",
+    "lexical": "words alone",
+    "semantic": "meaning alone",
 }
 """What rankings are called in sentences."""
 

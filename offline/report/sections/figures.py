@@ -43,6 +43,8 @@ def main_figures(facts: RunFacts) -> Section:
         )
         blocks.append(Gallery([plot]))
     blocks += [_further(document, report) for report in document["reports"] if "more" in report]
+    if document.get("typos"):
+        blocks.append(_typos(document))
     dataset = document["dataset"]
     return Section(
         "figures",
@@ -122,6 +124,28 @@ def _rankings(document: Document, report: Document) -> Iterator[tuple[str, Docum
         for name, by_mask in (document.get(kind) or {}).items():
             if report["protocol"] in by_mask:
                 yield NAMES.get(name, name), by_mask[report["protocol"]]
+
+
+def _typos(document: Document) -> Table:
+    """What mistakes in typing leave of each metric."""
+    rows = [
+        Row(
+            [
+                metric if place == 0 else "",
+                NAMES.get(name, name),
+                figure(figures["metrics"][metric]),
+                interval(figures["ci95"][metric]),
+                share(figures["share_of_clean"][metric]),
+            ]
+        )
+        for metric in document["reports"][0]["metrics"]
+        for place, (name, figures) in enumerate(document["typos"].items())
+    ]
+    return Table(
+        "The same queries with one typing mistake each",
+        words("metric", "ranking") + numbers("value", "95 % interval", "of that without"),
+        rows,
+    )
 
 
 def _comparison(document: Document, report: Document) -> Table:
