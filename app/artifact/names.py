@@ -39,6 +39,7 @@ LEXICAL: Final = "lexical"  # folder of the lexical index, absent where no item 
 LEXICAL_FIELDS: Final = ("main", "title", "attributes")  # folders in it
 LEXICAL_BRANDS: Final = "brands"  # a text column in it: the brand of every code
 SEARCH: Final = "search.json"  # how the results of a search are ordered
+VOCABULARY: Final = "lexical/vocabulary"  # folder, absent where no item has a word
 USER_HASHES: Final = "users/hashes.npy"  # uint64 [users], ascending
 USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # int8 [users, dim], seven bits of it used
 USER_LONG_SCALES: Final = "users/long_scales.npy"  # float32 [users]

@@ -32,6 +32,7 @@ from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, write_retrieve_graph
 from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
+from offline.export.vocabulary import write_vocabulary
 from offline.export.warmup import warmup_requests
 from offline.training.histories import Histories, histories_of
 from offline.training.trained import Trained
@@ -115,7 +116,8 @@ def export_bundle(
         tell(1, _STEPS, "catalogue")
         columns = write_catalogue(beside, items)
         write_text_table(beside, trained, items)
-        write_lexical(beside, items)
+        if write_lexical(beside, items):
+            write_vocabulary(beside, items)
         (beside / names.SEARCH).write_text(SearchSpec(weights=PRIOR).model_dump_json(indent=2) + "\n", encoding="utf-8")
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)

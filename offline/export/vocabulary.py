@@ -1,0 +1,125 @@
+"""The vocabulary of a bundle: the words of the catalogue and its logged queries, how often, and which are joined."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from app.artifact.search_text import fold, place_words, read_words, stem
+from app.artifact.sorted_texts import SortedTexts
+from app.artifact.vocabulary import Vocabulary, entries_of, letter_mask
+
+_NAMES: Final = ("title", "brand", "category")
+_LEAST_ITEMS: Final = 2  # that write two words apart, and that join them
+_LEAST_SHARE: Final = 0.01  # of the rarer word's items: two words that happen to stand side by side are no compound
+_SHORTEST_PART: Final = 3  # letters
+_KEPT: Final = 100_000  # texts that have been read: attributes repeat
+
+
+def write_vocabulary(folder: Path, items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()) -> Vocabulary | None:
+    """Write the vocabulary to the bundle in `folder`; None, and nothing written, for a catalogue without a word.
+
+    Args:
+        folder: of the bundle.
+        items: the split's item table.
+        queries: logged ones, and how often each was asked.
+    """
+    vocabulary = make_vocabulary(items, queries)
+    if vocabulary is not None:
+        vocabulary.write(folder)
+    return vocabulary
+
+
+def make_vocabulary(items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()) -> Vocabulary | None:
+    """The vocabulary of a catalogue (see `write_vocabulary`)."""
+    documents: Counter[str] = Counter()
+    named: Counter[str] = Counter()
+    searched: Counter[str] = Counter()
+    plain: set[str] = set()
+    for names_of_item, texts_of_item in _texts(items):
+        in_names = _entries(names_of_item, plain)
+        named.update(in_names)
+        documents.update(in_names | _entries(texts_of_item, plain))
+    for text, count in queries:
+        for entry in _entries([text], plain):
+            searched[entry] += count
+    found = sorted(documents.keys() | searched.keys(), key=str.encode)
+    if not found:
+        return None
+    return Vocabulary(
+        words=SortedTexts.of(found),
+        terms=SortedTexts.of(sorted({stem(word) for word in found}, key=str.encode)),
+        documents=np.array([documents[word] for word in found], dtype=np.int32),
+        named=np.array([named[word] for word in found], dtype=np.int32),
+        searched=np.array([min(searched[word], 2**31 - 1) for word in found], dtype=np.int32),
+        codes=np.array([word not in plain for word in found], dtype=np.bool_),
+        lengths=np.array([len(word) for word in found], dtype=np.uint8),
+        letters=np.array([letter_mask(word) for word in found], dtype=np.uint64),
+        compounds=_compounds(items, found, documents),
+    )
+
+
+def _texts(items: pl.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
+    """Names and further texts of each item."""
+    columns = [items[name].to_list() for name in (*_NAMES, "text", "attributes")]
+    for *in_names, text, attributes in zip(*columns, strict=True):
+        yield [each for each in in_names if each], [*filter(None, [text]), *map(attribute_text, attributes or [])]
+
+
+def attribute_text(pair: str) -> str:
+    """What an attribute says in words: its value, or its name where the value is yes or no."""
+    name, _, value = pair.partition("=")
+    if value == "true":
+        return name.replace("_", " ")
+    return "" if value == "false" else value
+
+
+def _entries(texts: Sequence[str], plain: set[str]) -> set[str]:
+    """What the texts have for the vocabulary; those that are no codes go to `plain`, too."""
+    found: set[str] = set()
+    for text in texts:
+        all_of_text, plain_of_text = _entries_of_text(text)
+        found |= all_of_text
+        plain |= plain_of_text
+    return found
+
+
+@lru_cache(maxsize=_KEPT)
+def _entries_of_text(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    entries = [entry for word in read_words(text) for entry in entries_of(word)]
+    return frozenset(entry for entry, _ in entries), frozenset(entry for entry, is_code in entries if not is_code)
+
+
+def _compounds(items: pl.DataFrame, words: Sequence[str], documents: Counter[str]) -> NDArray[np.int32]:
+    """Neighbouring words that are one word elsewhere: `[compounds, 2]` the joined word, letters of the first part."""
+    apart: Counter[tuple[str, str]] = Counter()
+    for names_of_item, texts_of_item in _texts(items):
+        pairs = {pair for text in (*names_of_item, *texts_of_item) for pair in _neighbours(text)}
+        apart.update(pair for pair in pairs if documents[pair[0] + pair[1]] >= _LEAST_ITEMS)
+    place_of = {word: place for place, word in enumerate(words)}
+    found = sorted(
+        (place_of[first + second], len(first))
+        for (first, second), count in apart.items()
+        if count >= max(_LEAST_ITEMS, _LEAST_SHARE * min(documents[first], documents[second]))
+    )
+    return np.array(found, dtype=np.int32).reshape(-1, 2)
+
+
+@lru_cache(maxsize=_KEPT)
+def _neighbours(text: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of words of a text with nothing but a space between them."""
+    folded = fold(text)
+    placed = place_words(folded)
+    return tuple(
+        (left.word.text, right.word.text)
+        for left, right in pairwise(placed)
+        if left.word.kind == right.word.kind == "word"
+        and min(len(left.word.text), len(right.word.text)) >= _SHORTEST_PART
+        and folded[left.end : right.start].isspace()
+    )
