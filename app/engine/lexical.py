@@ -55,8 +55,7 @@ class LexicalIndex:
     main: LexicalField
     title: LexicalField
     attributes: LexicalField
-    brands: dict[tuple[str, ...], int]  # code of the brand by its words
-    brand_codes: NDArray[np.int32]  # [rows]
+    brands: dict[tuple[str, ...], NDArray[np.int32]]  # the rows of each brand, by its words
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,12 @@ def _rows_of(index: LexicalIndex, terms: Sequence[str]) -> NDArray[np.int32]:
     parts = [part for part in parts if len(part)]
     if not parts:
         return np.zeros(0, dtype=np.int32)
-    return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
+    if len(parts) == 1:
+        return parts[0]
+    has = np.zeros(index.main.rows, dtype=np.bool_)  # faster than sorting what may be half of the catalogue
+    for part in parts:
+        has[part] = True
+    return np.flatnonzero(has).astype(np.int32)
 
 
 def _relative(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -116,17 +120,17 @@ def _exact(index: LexicalIndex, words: Sequence[Word]) -> NDArray[np.float32]:
     found = np.zeros(index.main.rows, dtype=np.float32)
     texts = [word.text for word in words]
     for length in range(min(_LONGEST_BRAND, len(texts)), 0, -1):
-        codes = [
-            index.brands[key]
-            for place in range(len(texts) - length + 1)
-            if (key := tuple(texts[place : place + length])) in index.brands
-        ]
-        if codes:
-            found[np.isin(index.brand_codes, codes)] += _HALF
+        keys = {tuple(texts[place : place + length]) for place in range(len(texts) - length + 1)}
+        named = [index.brands[key] for key in keys if key in index.brands]
+        for rows in named:
+            found[rows] = _HALF
+        if named:
             break
-    coded = [index.title.rows_of(word.terms[-1]) for word in words if word.kind == "code"]
-    if coded:
-        found[np.unique(np.concatenate(coded))] += _HALF
+    coded = np.zeros(len(found), dtype=np.bool_)
+    for word in words:
+        if word.kind == "code":
+            coded[index.title.rows_of(word.terms[-1])] = True
+    found[coded] += _HALF
     return found
 
 
@@ -140,15 +144,17 @@ def read_lexical(folder: Path, rows: int, brand_codes: NDArray[np.int32]) -> Lex
     below = folder / names.LEXICAL
     if not below.exists():
         return None
-    main, title, attributes = (
-        LexicalField(BM25.load(below / name, mmap=True, show_progress=False), rows) for name in names.LEXICAL_FIELDS
-    )
+    main, title, attributes = (_read_field(below / name, rows) for name in names.LEXICAL_FIELDS)
     brands = TextColumn.read(below / names.LEXICAL_BRANDS)
+    order = np.argsort(brand_codes, kind="stable").astype(np.int32)
+    ends = np.searchsorted(brand_codes[order], np.arange(len(brands) + 1))
     spelled = (tuple(word.text for word in read_words(brands[code] or "")) for code in range(len(brands)))
-    return LexicalIndex(
-        main=main,
-        title=title,
-        attributes=attributes,
-        brands={key: code for code, key in enumerate(spelled) if key},
-        brand_codes=brand_codes,
-    )
+    by_words = {key: order[ends[code] : ends[code + 1]] for code, key in enumerate(spelled) if key}
+    return LexicalIndex(main=main, title=title, attributes=attributes, brands=by_words)
+
+
+def _read_field(folder: Path, rows: int) -> LexicalField:
+    index = BM25.load(folder, mmap=True, show_progress=False)
+    for name in ("data", "indices", "indptr"):  # plain views: cutting pieces out of a memmap costs ten times as much
+        index.scores[name] = np.asarray(index.scores[name])
+    return LexicalField(index, rows)
