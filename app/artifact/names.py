@@ -35,6 +35,7 @@ CATALOGUE: Final = "catalogue"  # folder of columns
 TEXT_VECTORS: Final = "text/vectors.npy"  # int8 [buckets, dim], absent where no item has text
 TEXT_SCALES: Final = "text/scales.npy"  # float32 [buckets]
 TEXT_IDF: Final = "text/idf.npy"  # float32 [buckets], 0 for buckets that no item has
+FILTERS: Final = "filters"  # folder of the columns that filters, facets and orders read
 LEXICAL: Final = "lexical"  # folder of the lexical index, absent where no item has a word
 LEXICAL_FIELDS: Final = ("main", "title", "attributes")  # folders in it
 LEXICAL_BRANDS: Final = "brands"  # a text column in it: the brand of every code

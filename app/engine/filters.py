@@ -1,15 +1,24 @@
-"""Filters: a condition on catalogue columns, and trees of conditions."""
+"""Filters: conditions on the columns of a catalogue, and trees of conditions."""
 
 from dataclasses import dataclass
+
+Value = str | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A comparison with a value, for `in` with several, of which one has to fit, for `exists` with yes or no."""
+
+    operator: str  # eq, in, lt, lte, gt, gte, exists
+    value: Value | tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One column against one value, or against several of which one must match."""
+    """A value of the column passes every comparison; of an item with several values one value has to pass them all."""
 
-    field: str
-    operator: str  # eq, in, lt, lte, gt, gte, exists
-    value: str | float | bool | tuple[str | float | bool, ...]
+    column: str  # as the catalogue writes it
+    comparisons: tuple[Comparison, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,7 @@ class Some:
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """The part does not hold."""
+    """The part does not hold; so it is for an item without a value, too."""
 
     part: "Filter"
 

@@ -12,6 +12,7 @@ from app.artifact.manifest import Manifest, read_manifest, verify_files
 from app.artifact.rank_tables import RankTables, read_rank_tables
 from app.engine.candidates import Candidates
 from app.engine.catalogue import Catalogue, read_catalogue
+from app.engine.filter_index import FilterIndex, read_filters
 from app.engine.items import Items, read_items
 from app.engine.ranking import Ranker, read_ranker
 from app.engine.recommend import recommend
@@ -39,6 +40,7 @@ class Snapshot:
     text_query: TextQuery | None  # None where the bundle knows no words
     tables: RankTables
     ranker: Ranker | None
+    filters: FilterIndex
     search: Search | None  # None where nothing can be searched for
 
 
@@ -70,13 +72,14 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
         tables = read_rank_tables(folder)
         items = read_items(folder, manifest.shapes, tables)
         catalogue = read_catalogue(folder, manifest.catalogue_columns)
+        filters = read_filters(folder, catalogue, items.selectable[0])
         text_query = read_text_query(folder)
         search = read_search(folder, tables, text_query)
     except (OSError, ValueError, KeyError) as error:
         raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
     retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
     ranker = read_ranker(folder, tables, items.popular_rows, threads)
-    return Snapshot(folder, manifest, items, catalogue, retriever, text_query, tables, ranker, search)
+    return Snapshot(folder, manifest, items, catalogue, retriever, text_query, tables, ranker, filters, search)
 
 
 def check_golden(snapshot: Snapshot) -> None:

@@ -25,6 +25,7 @@ from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity, measure_fidelity
+from offline.export.filter_columns import first_times, write_filters
 from offline.export.item_tables import ItemTable, item_table
 from offline.export.lexical import write_lexical
 from offline.export.provenance import git_revision, package_versions
@@ -115,6 +116,7 @@ def export_bundle(
         TextColumn.of(["", *items["item_id"].to_list()]).write(beside / names.ITEM_IDS)
         tell(1, _STEPS, "catalogue")
         columns = write_catalogue(beside, items)
+        write_filters(beside, items, first_times(histories.rows, histories.times, items.height + 1))
         write_text_table(beside, trained, items)
         if write_lexical(beside, items):
             write_vocabulary(beside, items)

@@ -1,0 +1,126 @@
+"""What filters, facets and orders read of the catalogue: for every value of a column, the items that have it.
+
+A column is kept as lists of rows by value rather than as one value a row, so that thousands of attributes cost no more
+than the values that items have: four bytes each, and eight more for a number. All columns share a few flat arrays,
+which are mapped into memory; nothing is left out, however rare an attribute is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from app.artifact.columns import TextColumn
+from app.artifact.names import FILTERS
+
+Kind = Literal["text", "number", "boolean"]
+
+FALSE_TEXT: Final = "false"
+TRUE_TEXT: Final = "true"
+LEVELS: Final = " > "  # between the levels of a category
+ADDED: Final = "added"  # the column of when an item was added, unix seconds
+
+_ENTRIES: Final = "columns.json"
+_ROWS: Final = "rows.npy"  # int32 [pairs] item rows: by column, by value, ascending within a value
+_NUMBERS: Final = "numbers.npy"  # float64 [pairs of number columns], ascending within a column
+_OFFSETS: Final = "offsets.npy"  # int64 [values + 1 of every other column], from the column's first pair
+_TEXTS: Final = "texts"  # a text column: the values of those columns that keep their own
+
+
+class ColumnEntry(BaseModel):
+    """One column: its name, and how much of the flat arrays is its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    kind: Kind
+    attribute: bool  # of the shop's own making, rather than a column that every catalogue may have
+    nested: bool = False  # an item of `A > B` is listed under `A`, too
+    by_reference: bool = False  # values stand in the catalogue's column of that name, in any of their rows
+    pairs: int  # of a row and a value
+    values: int  # distinct ones; 0 for numbers
+
+
+@dataclass(frozen=True)
+class FilterColumn:
+    """A column with its parts of the arrays. Texts are sorted by `sort_key`, numbers ascend."""
+
+    entry: ColumnEntry
+    rows: NDArray[np.int32]  # [pairs]
+    numbers: NDArray[np.float64] | None  # [pairs] of a number column
+    offsets: NDArray[np.int64] | None  # [values + 1] of any other
+    texts: TextColumn | None  # [values of all columns] those of this one begin at `first_text`
+    first_text: int
+
+
+def sort_key(text: str) -> tuple[str, str]:
+    """Texts are sorted without regard to case, those that differ in case only by code point."""
+    return text.casefold(), text
+
+
+def write_filter_columns(folder: Path, columns: Sequence[FilterColumn]) -> None:
+    """Write the columns into the bundle in `folder`; the texts of each are its own, from `first_text` on."""
+    below = folder / FILTERS
+    below.mkdir(parents=True, exist_ok=True)
+    entries = [column.entry for column in columns]
+    (below / _ENTRIES).write_bytes(_ENTRIES_OF.dump_json(entries, indent=1))
+    np.save(below / _ROWS, _joined([column.rows for column in columns], np.int32))
+    np.save(below / _NUMBERS, _joined([c.numbers for c in columns if c.numbers is not None], np.float64))
+    np.save(below / _OFFSETS, _joined([c.offsets for c in columns if c.offsets is not None], np.int64))
+    owned = [(column.texts, column) for column in columns if column.texts is not None]
+    TextColumn.of([texts[c.first_text + value] for texts, c in owned for value in range(c.entry.values)]).write(
+        below / _TEXTS
+    )
+
+
+def read_filter_columns(folder: Path) -> list[FilterColumn]:
+    """The columns of the bundle in `folder`, mapped into memory.
+
+    Raises:
+        OSError: a file is missing.
+        ValueError: the files do not fit each other.
+    """
+    below = folder / FILTERS
+    entries = _ENTRIES_OF.validate_json((below / _ENTRIES).read_bytes())
+    rows, numbers, offsets = (
+        np.load(below / name, mmap_mode="r", allow_pickle=False) for name in (_ROWS, _NUMBERS, _OFFSETS)
+    )
+    texts = TextColumn.read(below / _TEXTS)
+    columns = []
+    pair = number = offset = text = 0
+    for entry in entries:
+        counts = entry.kind == "number"
+        own_texts = not counts and not entry.by_reference
+        columns.append(
+            FilterColumn(
+                entry=entry,
+                rows=rows[pair : pair + entry.pairs],
+                numbers=numbers[number : number + entry.pairs] if counts else None,
+                offsets=None if counts else offsets[offset : offset + entry.values + 1],
+                texts=texts if own_texts else None,
+                first_text=text,
+            )
+        )
+        pair += entry.pairs
+        number += entry.pairs if counts else 0
+        offset += 0 if counts else entry.values + 1
+        text += entry.values if own_texts else 0
+    if (pair, number, offset, text) != (len(rows), len(numbers), len(offsets), len(texts)):
+        raise ValueError(f"{below}: expected arrays as long as {_ENTRIES} says, came others")
+    return columns
+
+
+def levels_of(path: str) -> list[str]:
+    """A category and those above it, the topmost first: `A`, `A > B` of `A>B`."""
+    parts = [part for part in (part.strip() for part in path.split(LEVELS.strip())) if part]
+    return [LEVELS.join(parts[: depth + 1]) for depth in range(len(parts))]
+
+
+_ENTRIES_OF: Final = TypeAdapter(list[ColumnEntry])
+
+
+def _joined(parts: Sequence[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
+    return np.concatenate([np.zeros(0, dtype=dtype), *parts]).astype(dtype, copy=False)

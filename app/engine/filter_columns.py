@@ -1,0 +1,177 @@
+"""One column as filters, facets and orders ask it: which items have a value, and which value an item has."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact.columns import TextColumn
+from app.artifact.filter_columns import TRUE_TEXT, FilterColumn, Kind, levels_of, sort_key
+from app.engine.filters import Comparison, Value
+
+OPERATORS: Final[dict[Kind, tuple[str, ...]]] = {
+    "text": ("eq", "in", "exists"),
+    "number": ("eq", "in", "lt", "lte", "gt", "gte", "exists"),
+    "boolean": ("eq", "in", "exists"),
+}
+NO_VALUE: Final = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column of the bundle; `span` is how many rows the item tables have."""
+
+    stored: FilterColumn
+    span: int
+    referenced: TextColumn | None = field(repr=False, default=None)  # the catalogue's, where values stand there
+
+    @property
+    def name(self) -> str:
+        """As the catalogue writes it."""
+        return self.stored.entry.name
+
+    @property
+    def kind(self) -> Kind:
+        """Of its values."""
+        return self.stored.entry.kind
+
+    @cached_property
+    def has_one_value(self) -> bool:
+        """Whether no item has several; the levels of one category are one."""
+        return self.stored.entry.nested or len(np.unique(self.stored.rows)) == len(self.stored.rows)
+
+    def passing(self, comparisons: Iterable[Comparison]) -> NDArray[np.bool_]:
+        """`[span]`, the items with a value that passes them all."""
+        found = np.zeros(self.span, dtype=np.bool_)
+        others = [each for each in comparisons if each.operator != "exists"]
+        exists = [each.value for each in comparisons if each.operator == "exists"]
+        if not others or False in exists:
+            found[self.stored.rows] = True
+            if False in exists:
+                found = np.zeros(self.span, dtype=np.bool_) if others or True in exists else ~found
+            return found
+        for start, end in self._parts_of_numbers(others) if self.kind == "number" else self._parts_of_values(others):
+            found[self.stored.rows[start:end]] = True
+        return found
+
+    def value_of(self, code: int) -> Value:
+        """The value with that place in the order of texts; of a boolean column true or false."""
+        text = self._text(code)
+        return text == TRUE_TEXT if self.kind == "boolean" else text
+
+    def counts(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """`[values]`, how many items of the mask `[span]` have each value."""
+        offsets = self._offsets
+        if len(offsets) < 2:
+            return np.zeros(0, dtype=np.int64)
+        hits = np.concatenate([[0], np.cumsum(mask[self.stored.rows], dtype=np.int64)])
+        return np.asarray(np.diff(hits[offsets]), dtype=np.int64)
+
+    def range_of(self, mask: NDArray[np.bool_]) -> tuple[float, float, int] | None:
+        """Least and largest number among the items of the mask `[span]`, and how many of them have one."""
+        hits = np.flatnonzero(mask[self.stored.rows])
+        if not len(hits):
+            return None
+        count = len(hits) if self.has_one_value else len(np.unique(self.stored.rows[hits]))
+        return float(self._numbers[hits[0]]), float(self._numbers[hits[-1]]), count
+
+    @cached_property
+    def codes(self) -> NDArray[np.int32]:
+        """`[span]`, the place of every item's value in the order of texts, -1 for none; of levels the deepest."""
+        found = np.full(self.span, NO_VALUE, dtype=np.int32)
+        sizes = np.diff(self._offsets)
+        found[self.stored.rows] = np.repeat(
+            np.arange(len(sizes), dtype=np.int32), sizes
+        )  # a level stands before its own
+        return found
+
+    @cached_property
+    def least(self) -> NDArray[np.float64]:
+        """`[span]`, the least number of every item, NaN for none."""
+        found = np.full(self.span, np.nan)
+        found[self.stored.rows[::-1]] = self._numbers[::-1]
+        return found
+
+    def _parts_of_numbers(self, comparisons: list[Comparison]) -> list[tuple[int, int]]:
+        """Where the pairs stand that pass."""
+        numbers = self._numbers
+        start, end = 0, len(numbers)
+        equal: set[Value] | None = None
+        for each in comparisons:
+            if each.operator in ("eq", "in"):
+                equal = _values_of(each) if equal is None else equal & _values_of(each)
+                continue
+            bound = float(each.value)  # type: ignore[arg-type] # parsed against the column's kind
+            place = int(np.searchsorted(numbers, bound, side="left" if each.operator in ("lt", "gte") else "right"))
+            start, end = (start, min(end, place)) if each.operator in ("lt", "lte") else (max(start, place), end)
+        if equal is None:
+            return [(start, max(start, end))]
+        wanted = np.sort(np.array(list(equal), dtype=np.float64))
+        firsts, lasts = (np.searchsorted(numbers, wanted, side=side) for side in ("left", "right"))
+        return [
+            (max(start, first), min(end, last))
+            for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
+            if max(start, first) < min(end, last)
+        ]
+
+    def _parts_of_values(self, comparisons: list[Comparison]) -> list[tuple[int, int]]:
+        codes: set[int] | None = None
+        for each in comparisons:
+            here = {code for value in _values_of(each) for code in self._codes_of(value)}
+            codes = here if codes is None else codes & here
+        offsets = self._offsets
+        return [(int(offsets[code]), int(offsets[code + 1])) for code in sorted(codes or ())]
+
+    def _codes_of(self, value: Value) -> list[int]:
+        """The values that are meant: the very text, else those that differ from it in case only."""
+        if isinstance(value, bool):
+            return [int(value)]
+        text = str(value)
+        if self.stored.entry.nested:
+            levels = levels_of(text)
+            text = levels[-1] if levels else ""
+        if not text:
+            return []
+        exact = self._first_from(sort_key(text))
+        if exact < self.stored.entry.values and self._text(exact) == text:
+            return [exact]
+        folded = text.casefold()
+        first = self._first_from((folded, ""))
+        codes = []
+        while first < self.stored.entry.values and self._text(first).casefold() == folded:
+            codes.append(first)
+            first += 1
+        return codes
+
+    def _first_from(self, key: tuple[str, str]) -> int:
+        """The first value that is not sorted before `key`."""
+        low, high = 0, self.stored.entry.values
+        while low < high:
+            middle = (low + high) // 2
+            if sort_key(self._text(middle)) < key:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _text(self, code: int) -> str:
+        if self.stored.texts is not None:
+            return self.stored.texts[self.stored.first_text + code] or ""
+        if self.referenced is None:
+            return ""
+        return self.referenced[int(self.stored.rows[self._offsets[code]])] or ""
+
+    @property
+    def _offsets(self) -> NDArray[np.int64]:
+        return np.zeros(1, dtype=np.int64) if self.stored.offsets is None else self.stored.offsets
+
+    @property
+    def _numbers(self) -> NDArray[np.float64]:
+        return np.zeros(0) if self.stored.numbers is None else self.stored.numbers
+
+
+def _values_of(comparison: Comparison) -> set[Value]:
+    return set(comparison.value) if isinstance(comparison.value, tuple) else {comparison.value}

@@ -1,0 +1,146 @@
+"""From the JSON tree of a filter to its typed form, checked against the columns of a catalogue."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from app.engine.filter_columns import OPERATORS, Column
+from app.engine.filters import Comparison, Condition, Every, Filter, Some, Value, Without
+from app.errors import InvalidRequest
+
+MAX_DEPTH: Final = 16
+MAX_CONDITIONS: Final = 256
+MAX_VALUES: Final = 1_000  # of one `in`
+_SHOWN: Final = 60  # characters of a wrong value
+_FIELD: Final = "field"
+_TREES: Final = ("all", "any", "not")
+_KINDS: Final = {"text": "text", "number": "a number", "boolean": "true or false"}
+_EVERY_OPERATOR: Final = OPERATORS["number"]
+
+FindColumn = Callable[[str, str], Column]
+"""The column of a name; a second argument is the path that an `InvalidRequest` names."""
+
+
+def parse_filter(tree: Any, find: FindColumn, path: str = "filter") -> Filter:
+    """The filter that a JSON document spells; of two that mean the same by order or repetition, the same one.
+
+    Args:
+        tree: `{"all": [..]}`, `{"any": [..]}`, `{"not": {..}}` or `{"field": .., OPERATOR: ..}`.
+        find: gives the column of a field.
+        path: of the document in the request.
+
+    Raises:
+        InvalidRequest: names the path within the request, what was expected and what came.
+    """
+    return _Parser(find).parse(tree, path, 1)
+
+
+class _Parser:
+    def __init__(self, find: FindColumn) -> None:
+        self._find = find
+        self._conditions = 0
+
+    def parse(self, tree: Any, path: str, depth: int) -> Filter:
+        if depth > MAX_DEPTH:
+            raise _wrong(path, f"at most {MAX_DEPTH} levels of all, any and not", "more")
+        if not isinstance(tree, Mapping):
+            raise _wrong(path, "an object with all, any, not or field", _shown(tree))
+        if _FIELD in tree:
+            return self._condition(tree, path)
+        kinds = [kind for kind in _TREES if kind in tree]
+        if len(kinds) != 1 or len(tree) != 1:
+            raise _wrong(path, "an object with one of all, any and not, or with field", _keys(tree))
+        kind, inner = kinds[0], tree[kinds[0]]
+        path = f"{path}.{kind}"
+        if kind == "not":
+            return Without(self.parse(inner, path, depth + 1))
+        if not isinstance(inner, list):
+            raise _wrong(path, "a list of filters", _shown(inner))
+        parts = {self.parse(part, f"{path}.{place}", depth + 1) for place, part in enumerate(inner)}
+        ordered = tuple(sorted(parts, key=repr))
+        return Every(ordered) if kind == "all" else Some(ordered)
+
+    def _condition(self, tree: Mapping[str, Any], path: str) -> Condition:
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise _wrong(path, f"at most {MAX_CONDITIONS} conditions", "more")
+        name = tree[_FIELD]
+        if not isinstance(name, str):
+            raise _wrong(f"{path}.{_FIELD}", "the name of a column", _shown(name))
+        column = self._find(name, f"{path}.{_FIELD}")
+        operators = [key for key in tree if key != _FIELD]
+        for operator in operators:
+            if operator not in _EVERY_OPERATOR:
+                raise _wrong(f"{path}.{operator}", f"one of {', '.join(_EVERY_OPERATOR)}", f"{operator!r}")
+            if operator not in OPERATORS[column.kind]:
+                allowed = ", ".join(OPERATORS[column.kind])
+                raise _wrong(
+                    f"{path}.{operator}",
+                    f"one of {allowed}, as {column.name!r} holds {_KINDS[column.kind]}",
+                    f"{operator!r}",
+                )
+        if not operators:
+            raise _wrong(path, f"one of {', '.join(OPERATORS[column.kind])} beside field", "none")
+        comparisons = {_comparison(column, operator, tree[operator], f"{path}.{operator}") for operator in operators}
+        return Condition(
+            column.name if not column.stored.entry.attribute else f"attributes.{column.name}",
+            tuple(sorted(comparisons, key=repr)),
+        )
+
+
+def _comparison(column: Column, operator: str, given: Any, path: str) -> Comparison:
+    if operator == "exists":
+        if not isinstance(given, bool):
+            raise _wrong(path, "true or false", _shown(given))
+        return Comparison(operator, given)
+    if operator != "in":
+        return Comparison(operator, _value(column, given, path))
+    if not isinstance(given, list):
+        raise _wrong(path, f"a list, of which each is {_KINDS[column.kind]}", _shown(given))
+    if len(given) > MAX_VALUES:
+        raise _wrong(path, f"at most {MAX_VALUES} values", str(len(given)))
+    values = {_value(column, value, f"{path}.{place}") for place, value in enumerate(given)}
+    return Comparison(operator, tuple(sorted(values)))  # all of one kind
+
+
+def _value(column: Column, given: Any, path: str) -> Value:
+    """The value, if it is of the column's kind."""
+    expected = f"{_KINDS[column.kind]}, as {column.name!r} holds"
+    match column.kind:
+        case "boolean" if isinstance(given, bool):
+            return given
+        case "text" if isinstance(given, str):
+            return given
+        case "number" if isinstance(given, int | float) and not isinstance(given, bool):
+            number = float(given) if abs(given) <= _LARGEST else math.inf
+            if math.isfinite(number):
+                return number + 0.0  # of the two zeros the one
+    raise _wrong(path, expected, _shown(given))
+
+
+_LARGEST: Final = 1.7e308
+
+
+def _wrong(path: str, expected: str, came: str) -> InvalidRequest:
+    return InvalidRequest(f"{path}: expected {expected}, came {came}", path)
+
+
+def _keys(tree: Mapping[str, Any]) -> str:
+    return "an empty object" if not tree else f"one with {', '.join(repr(str(key)[:_SHOWN]) for key in list(tree)[:8])}"
+
+
+def _shown(value: Any) -> str:
+    """What came, in short, as JSON names it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"the text {value[:_SHOWN]!r}"
+        case int() | float():
+            return f"the number {value!r}" if abs(value) < _LARGEST else "a number too large"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

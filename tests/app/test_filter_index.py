@@ -1,0 +1,248 @@
+"""Filters as masks: the same as an oracle that looks at one item after the other."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from filter_oracle import PlainItem, passes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine.catalogue import read_catalogue
+from app.engine.filter_index import FilterIndex, read_filters
+from app.engine.filter_parsing import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES
+from app.engine.filters import Condition, Every
+from app.errors import InvalidRequest
+from offline.export.catalogue_columns import write_catalogue
+from offline.export.filter_columns import write_filters
+
+FILLER = 3
+CATEGORIES = ["Shoes > Trail", "Shoes>Trail > Rain", "shoes", "Shoes > Road", "Electronics > Audio", "Elec", None]
+KINDS = {
+    "title": "text",
+    "category": "text",
+    "brand": "text",
+    "description": "text",
+    "price": "number",
+    "in_stock": "boolean",
+    "colour": "text",
+    "attributes.colour": "text",
+    "size": "number",
+    "waterproof": "boolean",
+    "code": "text",
+    "attributes.brand": "text",
+}
+
+
+def made_up_items(rng: np.random.Generator, count: int = 120) -> list[PlainItem]:
+    def maybe(values: list[Any]) -> Any:
+        return values[int(rng.integers(len(values)))]
+
+    def attributes() -> tuple[str, ...]:
+        told = [f"colour={maybe(['red', 'Red', 'blue', 'a=b'])}" for _ in range(int(rng.integers(0, 3)))]
+        told += [f"size={maybe(['40', '41', '42.5', '-1'])}" for _ in range(int(rng.integers(0, 3)))]
+        told += [f"waterproof={maybe(['true', 'false'])}"] * int(rng.integers(0, 2))
+        told += [f"code={maybe(['007', '7'])}", "brand=of another kind"] * int(rng.integers(0, 2))
+        return tuple(dict.fromkeys(told))
+
+    return [
+        PlainItem(
+            title=maybe(["Boot", "boot", f"Boot {number}", None]),
+            category=maybe(CATEGORIES),
+            brand=maybe(["Acme", "ACME", "Straße", "Own", None]),
+            description=maybe(["long", f"text {number % 7}", None]),
+            price=maybe([None, 0.0, 10.0, 10.5, 99.99, float(number)]),
+            in_stock=maybe([None, True, False]),
+            attributes=attributes(),
+        )
+        for number in range(count)
+    ]
+
+
+def table_of(items: list[PlainItem]) -> pl.DataFrame:
+    """The split's item table."""
+    return pl.DataFrame(
+        {
+            "row": range(1, len(items) + 1),
+            "item_id": [f"p{number}" for number in range(len(items))],
+            "title": [each.title for each in items],
+            "category": [each.category for each in items],
+            "brand": [each.brand for each in items],
+            "price": [each.price for each in items],
+            "in_stock": [each.in_stock for each in items],
+            "text": [each.description for each in items],
+            "attributes": [list(each.attributes) for each in items],
+        },
+        schema_overrides={
+            "row": pl.UInt32,
+            **dict.fromkeys(("title", "category", "brand", "text"), pl.String),
+            "price": pl.Float64,
+            "in_stock": pl.Boolean,
+            "attributes": pl.List(pl.String),
+        },
+    )
+
+
+def index_of(items: list[PlainItem], folder: Path, times: np.ndarray | None = None) -> FilterIndex:
+    table = table_of(items)
+    kinds = write_catalogue(folder, table)
+    write_filters(folder, table, np.full(len(items) + 1, np.nan) if times is None else times)
+    selectable = np.zeros(len(items) + 1 + FILLER, dtype=bool)
+    selectable[1 : len(items) + 1] = True
+    return read_filters(folder, read_catalogue(folder, kinds), selectable)
+
+
+@pytest.fixture(scope="module")
+def items() -> list[PlainItem]:
+    return made_up_items(np.random.default_rng(5))
+
+
+@pytest.fixture(scope="module")
+def index(items: list[PlainItem], tmp_path_factory: pytest.TempPathFactory) -> FilterIndex:
+    return index_of(items, tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="module")
+def spellings(items: list[PlainItem]) -> dict[str, set[Any]]:
+    return {
+        name: {value for each in items for value in each.values(name, KINDS)}
+        for name, kind in KINDS.items()
+        if kind == "text"
+    }
+
+
+TEXTS = st.sampled_from(
+    (
+        *("Boot", "BOOT", "boot", "Boot 3", "Shoes", "shoes > trail", "Shoes> Trail", "SHOES", "Electronics", "Elec"),
+        *("Acme", "acme", "STRASSE", "Own", "long", "text 1", "red", "RED", "a=b", "7", "007", "of another kind"),
+        *("", ">", "\ud800"),
+    )
+)
+NUMBERS = st.sampled_from([-1, 0, -0.0, 7, 10, 10.5, 40, 42.5, 99.99, 1e300]) | st.integers(-5, 130)
+
+
+@st.composite
+def conditions(draw: st.DrawFn) -> dict[str, Any]:
+    name = draw(st.sampled_from(sorted(KINDS)))
+    values: st.SearchStrategy[Any] = {"text": TEXTS, "number": NUMBERS, "boolean": st.booleans()}[KINDS[name]]
+    operators: dict[str, st.SearchStrategy[Any]] = {
+        "eq": values,
+        "in": st.lists(values, max_size=4),
+        "exists": st.booleans(),
+    }
+    if KINDS[name] == "number":
+        operators |= dict.fromkeys(("lt", "lte", "gt", "gte"), values)
+    chosen = draw(st.lists(st.sampled_from(sorted(operators)), min_size=1, max_size=3, unique=True))
+    return {"field": name, **{operator: draw(operators[operator]) for operator in chosen}}
+
+
+TREES = st.recursive(
+    conditions(),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda parts: {"all": parts}),
+        st.lists(inner, max_size=3).map(lambda parts: {"any": parts}),
+        inner.map(lambda part: {"not": part}),
+    ),
+    max_leaves=8,
+)
+
+
+@given(tree=TREES)
+def test_a_mask_is_what_the_oracle_says(
+    tree: dict[str, Any], index: FilterIndex, items: list[PlainItem], spellings: dict[str, set[Any]]
+) -> None:
+    mask = index.mask(index.parse(tree))
+    assert mask[1 : len(items) + 1].tolist() == [passes(tree, item, KINDS, spellings) for item in items]
+    assert not mask[0]
+    assert not mask[len(items) + 1 :].any()
+
+
+def test_fields_of_every_kind_are_known(index: FilterIndex) -> None:
+    assert {index.column(name, "filter.field").kind for name in KINDS if KINDS[name] == "number"} == {"number"}
+    assert {name: index.column(name, "").kind for name in KINDS} == KINDS
+    assert index.column("attributes.size", "").name == "size"
+    assert set(index.names) == set(KINDS) - {"attributes.colour"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "path", "said"),
+    [
+        ([], "filter", "an object"),
+        ({}, "filter", "an empty object"),
+        (None, "filter", "null"),
+        ({"all": {}}, "filter.all", "a list of filters"),
+        ({"all": [], "any": []}, "filter", "one of all, any and not"),
+        ({"all": [{"field": "pirce", "lt": 3}]}, "filter.all.0.field", "'price'"),
+        ({"field": "attributes.price", "lt": 3}, "filter.field", "'price'"),
+        ({"field": 3, "lt": 3}, "filter.field", "the number 3"),
+        ({"field": "price"}, "filter", "one of eq, in, lt"),
+        ({"field": "price", "above": 3}, "filter.above", "'above'"),
+        ({"field": "brand", "lt": 3}, "filter.lt", "holds text"),
+        ({"any": [{"field": "price", "lt": "3"}]}, "filter.any.0.lt", "a number, as 'price' holds, came the text '3'"),
+        ({"field": "price", "lt": True}, "filter.lt", "came true"),
+        ({"field": "price", "lt": float("nan")}, "filter.lt", "a number"),
+        ({"field": "price", "lt": 10**400}, "filter.lt", "too large"),
+        ({"field": "price", "in": 3}, "filter.in", "a list"),
+        ({"field": "price", "in": [3, "4"]}, "filter.in.1", "the text '4'"),
+        ({"field": "brand", "eq": 3}, "filter.eq", "text, as 'brand' holds, came the number 3"),
+        ({"field": "in_stock", "eq": "true"}, "filter.eq", "true or false"),
+        ({"field": "brand", "exists": "yes"}, "filter.exists", "true or false"),
+        ({"field": "brand", "in": ["x"] * (MAX_VALUES + 1)}, "filter.in", f"at most {MAX_VALUES}"),
+        ({"all": [{"field": "price", "lt": 1}] * (MAX_CONDITIONS + 1)}, "filter.all.256", f"at most {MAX_CONDITIONS}"),
+    ],
+)
+def test_a_wrong_filter_is_refused_by_its_path(index: FilterIndex, tree: Any, path: str, said: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        index.parse(tree)
+    assert refused.value.args[1] == path
+    assert said in refused.value.message
+
+
+def test_a_tree_that_is_too_deep_is_refused(index: FilterIndex) -> None:
+    tree: dict[str, Any] = {"field": "price", "lt": 3}
+    for _ in range(MAX_DEPTH):
+        tree = {"not": tree}
+    with pytest.raises(InvalidRequest, match=f"at most {MAX_DEPTH} levels"):
+        index.parse(tree)
+    index.parse(tree["not"])
+
+
+def test_two_spellings_of_one_filter_share_a_mask(index: FilterIndex) -> None:
+    price, brand = {"field": "price", "gte": 5, "lte": 50.0}, {"field": "brand", "in": ["Own", "Acme", "Own"]}
+    other = {"field": "price", "lte": 50, "gte": 5.0}
+    first = index.parse({"all": [price, brand, price]})
+    second = index.parse({"all": [{"field": "brand", "in": ["Acme", "Own"]}, other]})
+    assert first == second
+    assert index.mask(first) is index.mask(second)
+    assert isinstance(first, Every)
+    assert all(isinstance(part, Condition) for part in first.parts)
+
+
+def test_no_more_masks_are_kept_than_fit(items: list[PlainItem], tmp_path: Path) -> None:
+    whole = index_of(items, tmp_path)
+    rows = len(items) + 1 + FILLER
+    small = FilterIndex(
+        {whole.column(name, "").name: whole.column(name, "") for name in ("price", "brand")}.values(),
+        np.ones(rows, dtype=bool),
+        cache_bytes=5 * rows,
+    )
+    filters = [small.parse({"field": "price", "lt": bound}) for bound in range(6)]
+    masks = [small.mask(each) for each in filters]
+    assert small.mask(filters[-1]) is masks[-1]
+    assert small.mask(filters[0]) is not masks[0]
+    assert np.array_equal(small.mask(filters[0]), masks[0])
+
+
+def test_a_catalogue_without_anything_has_no_columns(tmp_path: Path) -> None:
+    index = index_of([PlainItem(), PlainItem()], tmp_path)
+    assert index.names == []
+    assert index.mask(index.parse({"not": {"any": []}})).sum() == 2
+    with pytest.raises(InvalidRequest, match="it has none"):
+        index.parse({"field": "price", "lt": 3})
+
+
+def test_time_of_the_first_event_stands_in_where_the_catalogue_does_not_say(tmp_path: Path) -> None:
+    index = index_of([PlainItem(), PlainItem(), PlainItem()], tmp_path, np.array([np.nan, 50.0, np.nan, 70.0]))
+    assert index.mask(index.parse({"field": "added", "gte": 60})).nonzero()[0].tolist() == [3]

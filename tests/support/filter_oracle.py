@@ -1,0 +1,87 @@
+"""Filters worked out the slow way, item by item, in plain Python: what masks, facets and totals are compared with."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Row = dict[str, list[Any]]  # values by field, none where an item has none
+
+
+@dataclass(frozen=True)
+class PlainItem:
+    """One item as a shop describes it."""
+
+    title: str | None = None
+    category: str | None = None
+    brand: str | None = None
+    description: str | None = None
+    price: float | None = None
+    in_stock: bool | None = None
+    attributes: tuple[str, ...] = field(default=())
+
+    def values(self, name: str, kinds: dict[str, str]) -> list[Any]:
+        """The values of a field; the category's levels too."""
+        if name == "category":
+            parts = [part.strip() for part in (self.category or "").split(">") if part.strip()]
+            return [" > ".join(parts[: depth + 1]) for depth in range(len(parts))]
+        if name in ("title", "brand", "description", "price", "in_stock"):
+            value = getattr(self, name)
+            return [] if value is None or value == "" else [value]
+        wanted = name.removeprefix("attributes.")
+        texts = [told.split("=", 1)[1] for told in self.attributes if told.split("=", 1)[0] == wanted]
+        if kinds[name] == "number":
+            return [float(text) for text in texts]
+        return [text == "true" for text in texts] if kinds[name] == "boolean" else texts
+
+
+def passes(tree: dict[str, Any], item: PlainItem, kinds: dict[str, str], spellings: dict[str, set[Any]]) -> bool:
+    """Whether an item passes.
+
+    Args:
+        tree: of the request.
+        item: of the catalogue.
+        kinds: text, number or boolean of every field.
+        spellings: of every text field, the values that any item has.
+    """
+    match tree:
+        case {"all": parts}:
+            return all(passes(part, item, kinds, spellings) for part in parts)
+        case {"any": parts}:
+            return any(passes(part, item, kinds, spellings) for part in parts)
+        case {"not": part}:
+            return not passes(part, item, kinds, spellings)
+    name = tree["field"]
+    values = item.values(name, kinds)
+    others = {key: wanted for key, wanted in tree.items() if key not in ("field", "exists")}
+    if "exists" in tree and bool(values) is not tree["exists"]:
+        return False
+    return not others or any(
+        all(_holds(operator, value, wanted, name, kinds, spellings) for operator, wanted in others.items())
+        for value in values
+    )
+
+
+def _holds(
+    operator: str, value: Any, wanted: Any, name: str, kinds: dict[str, str], spellings: dict[str, set[Any]]
+) -> bool:
+    match operator:
+        case "eq":
+            return _equal(value, wanted, name, kinds, spellings)
+        case "in":
+            return any(_equal(value, each, name, kinds, spellings) for each in wanted)
+        case "lt":
+            return bool(value < wanted)
+        case "lte":
+            return bool(value <= wanted)
+        case "gt":
+            return bool(value > wanted)
+        case _:
+            return bool(value >= wanted)
+
+
+def _equal(value: Any, wanted: Any, name: str, kinds: dict[str, str], spellings: dict[str, set[Any]]) -> bool:
+    if kinds[name] != "text":
+        return bool(value == wanted)
+    if name == "category":
+        wanted = " > ".join(part.strip() for part in wanted.split(">") if part.strip())
+    exact = wanted in spellings[name]
+    return bool(value == wanted if exact else value.casefold() == wanted.casefold())
