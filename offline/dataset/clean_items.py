@@ -10,6 +10,7 @@ from offline.dataset.attributes import attribute_lists
 from offline.dataset.reading import FILE, ROW, Wanted, find_files, number, read_columns, text
 from offline.dataset.rejects import REASON
 from offline.dataset.spec import DatasetSpec, ItemsSpec, UsersSpec
+from offline.dataset.times import unix_seconds
 
 ITEMS_SCHEMA = pl.Schema(
     {
@@ -19,13 +20,14 @@ ITEMS_SCHEMA = pl.Schema(
         "brand": pl.String(),
         "price": pl.Float64(),
         "in_stock": pl.Boolean(),
+        "added": pl.Float64(),
         "text": pl.String(),
         "attributes": pl.List(pl.String),
     }
 )
 USERS_SCHEMA = pl.Schema({"user_id": pl.String(), "attributes": pl.List(pl.String)})
 
-_SINGLE = ("id", "title", "category", "brand", "price", "in_stock")
+_SINGLE = ("id", "title", "category", "brand", "price", "in_stock", "added")
 _YES = ("true", "t", "yes", "y", "in stock", "in_stock", "instock", "available")
 _NO = ("false", "f", "no", "n", "out of stock", "out_of_stock", "outofstock", "unavailable")
 
@@ -88,6 +90,7 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         _in_stock(schema["in_stock"]),
         _joined_text(raw),
     ).with_columns(
+        unix_seconds(raw["added"], pl.repeat(value=True, n=raw.height, eager=True)).alias("added"),
         attribute_lists(raw, _attribute_columns(raw)),
         pl.when(pl.col("id").is_null())
         .then(pl.lit("empty item id"))
@@ -96,6 +99,7 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         .alias(REASON),
     )
     unreadable = text("price", schema["price"]).is_not_null() & number("price", schema["price"]).is_null()
+    undated = raw.select(text("added", schema["added"])).to_series().is_not_null() & rows["added"].is_null()
     return _finished(
         rows,
         raw,
@@ -103,7 +107,10 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         at=at,
         max_bad_share=max_bad_share,
         schema=ITEMS_SCHEMA,
-        counted={"unreadable_price": int(raw.select(unreadable.sum()).item())},
+        counted={
+            "unreadable_price": int(raw.select(unreadable.sum()).item()),
+            "unreadable_added": int(undated.sum()),
+        },
     )
 
 

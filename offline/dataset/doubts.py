@@ -20,7 +20,7 @@ _SMALL_LOG = 1_000
 
 
 def doubts_of_counts(table: str, counts: Mapping[str, object], columns: Mapping[str, str]) -> list[Finding]:
-    """Duplicates, unreadable prices and missing values, from what cleaning counted.
+    """Duplicates, unreadable prices and times, and missing values, from what cleaning counted.
 
     `columns` are those that the files have: what a shop does not export at all is not missing.
     """
@@ -30,6 +30,9 @@ def doubts_of_counts(table: str, counts: Mapping[str, object], columns: Mapping[
         said.append(_doubt(table, same, f"{number} duplicates", "none: the first of them is kept", number))
     if number := _int(counts, "unreadable_price"):
         said.append(_doubt(table, "a number", f"{number} prices that are none", "correct them", number, "price"))
+    if number := _int(counts, "unreadable_added"):
+        found = f"{number} times of items that are none"
+        said.append(_doubt(table, "unix seconds, milliseconds, or ISO 8601", found, "correct them", number, "added"))
     if "time" in columns and (number := _int(counts, "missing_time")):
         advice = "fill them in: a split by time leaves these rows out"
         said.append(_doubt(table, "a time", f"{number} rows without one", advice, number, columns["time"]))

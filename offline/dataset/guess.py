@@ -113,6 +113,7 @@ def item_roles(looks: Sequence[Looks]) -> dict[str, Guess]:
         "title": lambda column: not column.nested and column.length > 1,
         "category": lambda column: not column.nested and column.filled > 0,
         "brand": lambda column: not column.nested,
+        "added": lambda column: column.times >= _SURE,
     }
     roles = _named(looks, ITEM_COLUMNS, fits)
     taken = {guess.columns[0] for guess in roles.values()}

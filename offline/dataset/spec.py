@@ -68,6 +68,7 @@ class ItemsSpec(_Table):
     text: Columns = ("description",)
     attributes: Columns = ("attributes_json",)
     in_stock: Column = "in_stock"
+    added: Column = "added"
 
 
 class UsersSpec(_Table):

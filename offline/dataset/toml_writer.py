@@ -32,6 +32,7 @@ _ITEMS: dict[str, str] = {
     "text": "further text fields, most important first",
     "attributes": "columns that hold a JSON object, a list, or a scalar",
     "in_stock": "a count, true or false",
+    "added": "when it was added: unix seconds, milliseconds, or ISO 8601; the first event counts as it stands",
 }
 _USERS: dict[str, str] = {"id": "the same ids as the events'", "attributes": "what is known of users"}
 _LISTS = ("text", "attributes")

@@ -53,6 +53,10 @@ ITEM_COLUMNS: dict[str, tuple[str, ...]] = {
         "in_stock", "available", "availability", "stock", "inventory", "variant_inventory_qty", "quantity",
         "available_quantity", "inventory_quantity", "is_available",
     ),
+    "added": (
+        "added", "added_at", "date_added", "created_at", "created", "published_at", "date_created", "available_from",
+        "available_time", "available_date", "release_date", "first_available", "date_first_available", "publish_time",
+    ),
 }  # fmt: skip
 """Role of `[items]` -> names of columns."""
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from app.errors import DatasetError, RunFolderError
+from offline.dataset.check import check
 from offline.dataset.ingest import ingest
 from offline.dataset.spec import load_spec
 
@@ -200,6 +201,7 @@ def test_the_catalogue_keeps_words_and_attributes_and_counts_what_is_missing(tmp
             "brand": None,
             "price": None,
             "in_stock": False,
+            "added": None,
             "text": "New",
             "attributes": [],
         },
@@ -210,6 +212,7 @@ def test_the_catalogue_keeps_words_and_attributes_and_counts_what_is_missing(tmp
             "brand": None,
             "price": 9.5,
             "in_stock": True,
+            "added": None,
             "text": "Light",
             "attributes": ["colour=red", "sizes=41", "sizes=42", "fit.toe=wide", "lace=true"],
         },
@@ -229,6 +232,26 @@ def test_a_list_column_and_a_scalar_column_are_attributes_too(tmp_path: Path) ->
     with (tmp_path / "dataset.toml").open("a") as toml:
         toml.write('[items]\npath = "items.parquet"\nattributes = ["tags", "size"]\n')
     assert ingested(tmp_path, "items").get_column("attributes").to_list() == [["tags=new", "tags=sale", "size=42"]]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ["1700000000", "1700003600", "", "some day"],
+        ["1700000000000", "1700003600000", None, "?"],
+        ["2023-11-14T22:13:20Z", "2023-11-15 00:13:20+01:00", " ", "2023-13-45"],
+    ],
+)
+def test_when_an_item_was_added_is_read_like_the_time_of_an_event(tmp_path: Path, written: list[str | None]) -> None:
+    folder = shop(tmp_path, "csv", EVENTS)
+    pl.DataFrame({"item_id": ["a", "b", "c", "d"], "since": written}).write_csv(tmp_path / "items.csv")
+    with (tmp_path / "dataset.toml").open("a") as toml:
+        toml.write('[items]\npath = "items.csv"\nadded = "since"\n')
+    assert ingested(folder, "items").get_column("added").to_list() == [1_700_000_000, 1_700_003_600, None, None]
+    summary = json.loads((folder / "ingested" / "summary.json").read_text())
+    assert summary["items"]["unreadable_added"] == 1
+    said = [finding for finding in check(folder, now=2e9).findings if finding.table == "items"]
+    assert any(finding.column == "added" and finding.count == 1 for finding in said)
 
 
 def test_without_a_catalogue_the_items_are_an_empty_table(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_tables_in_parts_and_folders_are_told_apart(tmp_path: Path) -> None:
             "Vendor": ["Acme", "Bolt"] * 6 + ["Acme"],
             "Body (HTML)": [f"<p>So long a text about {sku}</p>" for sku in skus],
             "Tags": ["new", "sale"] * 6 + ["new"],
+            "Published At": [f"2023-11-{day + 1:02d} 10:00:00" for day in range(13)],
         }
     ).write_csv(tmp_path / "products.csv")
     customers = pl.DataFrame({"customer_id": sorted(set(USERS)), "segment": ["a", "b", "a"] * 3})
@@ -98,6 +99,7 @@ def test_tables_in_parts_and_folders_are_told_apart(tmp_path: Path) -> None:
     assert spec.events.path == ("events/part-*.parquet",)
     assert (spec.items.id, spec.items.title, spec.items.brand) == ("Handle", "Title", "Vendor")
     assert (spec.items.text, spec.items.attributes) == (("Body (HTML)",), ("Tags",))
+    assert spec.items.added == "Published At"
     assert (spec.users.id, spec.users.attributes) == ("customer_id", ("segment",))
     summary = ingest(spec, tmp_path / "out")
     assert isinstance(summary["users"], dict)
