@@ -41,6 +41,12 @@ class Candidates:
         found = None if self.found is None else tuple(self.found[line] for line in lines.tolist())
         return Candidates(self.rows[lines], self.scores[lines], self.sources[lines], self.query_vectors[lines], found)
 
+    def head(self, width: int) -> "Candidates":
+        """The best `width` of each request."""
+        return Candidates(
+            self.rows[:, :width], self.scores[:, :width], self.sources[:, :width], self.query_vectors, self.found
+        )
+
     def with_lines(
         self,
         lines: NDArray[np.int64],

@@ -38,8 +38,19 @@ class Ranker:
         revenue = ["revenue"] if "purchase" in self.spec.behaviours else []
         return [*self.spec.behaviours, *revenue]
 
+    def ranks(self, batch: RequestBatch) -> NDArray[np.bool_]:
+        """`[batch]`, the requests whose order is the ranker's."""
+        wants = batch.objective
+        orders = np.full(len(batch), self.spec.orders, dtype=np.bool_)
+        return batch.has_events() & (orders if wants is None else orders | (wants > 0))
+
     def rank(
-        self, batch: RequestBatch, candidates: Candidates, depth: int, item_mask: NDArray[np.bool_] | None = None
+        self,
+        batch: RequestBatch,
+        candidates: Candidates,
+        depth: int,
+        item_mask: NDArray[np.bool_] | None = None,
+        ranked: int | None = None,
     ) -> Candidates:
         """The best `depth` of all sources, where a request has events; elsewhere the candidates as they are.
 
@@ -48,22 +59,31 @@ class Ranker:
             candidates: of retrieval.
             depth: items a request.
             item_mask: `[1 or batch, rows]`, false for items that must not be answered.
+            ranked: candidates that are read, those of the further sources besides; the others follow as they stand.
         """
-        wants = np.zeros(len(batch), dtype=np.uint8) if batch.objective is None else batch.objective
-        ranks = batch.has_events() & ((wants > 0) | self.spec.orders)
-        lines = np.flatnonzero(ranks)
+        lines = np.flatnonzero(self.ranks(batch))
         if not len(lines):
             return candidates
-        chosen = candidates.take(lines)
+        whole = candidates.take(lines)
+        chosen = whole if ranked is None else whole.head(ranked)
         asking = batch.take(lines)
         mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines]
         listed = union_of_sources(asking, chosen, self.tables, self.popular_rows, mask)
-        features = self.features(asking, chosen, listed)
+        scores = self.scores(asking, listed, self.features(asking, chosen, listed))
+        best = best_of(listed, scores, depth)
+        if chosen.rows.shape[1] < whole.rows.shape[1]:
+            best = _followed_by(listed, best, whole, chosen.rows.shape[1])
+        return candidates.with_lines(lines, *best)
+
+    def scores(
+        self, batch: RequestBatch, listed: CandidateList, features: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """What orders the given candidates, `[listed]`, from their features."""
         order, chain = self.run(features)
         if not self.spec.orders:
             order = features[:, _SCORE]
-        scores = order + self._wished(listed, chain, wants[lines])
-        return candidates.with_lines(lines, *best_of(listed, scores, depth))
+        wants = np.zeros(len(batch), dtype=np.uint8) if batch.objective is None else batch.objective
+        return np.asarray(order + self._wished(listed, chain, wants), dtype=np.float32)
 
     def features(self, batch: RequestBatch, candidates: Candidates, listed: CandidateList) -> NDArray[np.float32]:
         """Features `[listed, features]`; `candidates` holds the query vectors of the same requests."""
@@ -174,3 +194,29 @@ def best_of(
     at = (line[kept], place[kept])
     rows[at], best[at], sources[at] = listed.rows[order][kept], scores[order][kept], listed.sources[order][kept]
     return rows, best, sources
+
+
+def _followed_by(
+    listed: CandidateList,
+    best: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]],
+    whole: Candidates,
+    ranked: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]:
+    """What was ranked, and behind it retrieval's candidates past the first `ranked`, each item once.
+
+    Their scores go on from the last ranked one by the same differences as retrieval's.
+    """
+    rows, scores, sources = best
+    width = rows.shape[1]
+    for line in range(len(rows)):
+        inside = listed.rows[listed.offsets[line] : listed.offsets[line + 1]]
+        start = min(len(inside), width)
+        rest = np.flatnonzero((whole.rows[line] != names.PADDING_ROW) & ~np.isin(whole.rows[line], inside))
+        rest = rest[rest >= ranked][: width - start]
+        if not len(rest):
+            continue
+        place = slice(start, start + len(rest))
+        last = scores[line, start - 1] if start else whole.scores[line, rest[0]]
+        rows[line, place], sources[line, place] = whole.rows[line, rest], whole.sources[line, rest]
+        scores[line, place] = last + (whole.scores[line, rest] - whole.scores[line, rest[0]])
+    return rows, scores, sources

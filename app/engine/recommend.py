@@ -20,6 +20,7 @@ def recommend(
     depth: int,
     stages: Stages = ALL_STAGES,
     item_mask: NDArray[np.bool_] | None = None,
+    ranked: int | None = None,
 ) -> Candidates:
     """The best `depth` items of every request, best first; row 0 fills up where fewer remain.
 
@@ -31,12 +32,15 @@ def recommend(
         depth: items per request.
         stages: which stages run.
         item_mask: `[1 or batch, rows]`, false for items that must not be answered.
+        ranked: how many of the items that retrieval finds the ranker reads; the others follow in retrieval's order.
+            All of them by default.
     """
     searches = batch.searches()
+    recommended = partial(_recommended, ranked=depth if ranked is None else ranked)
     if snapshot.search is None or not searches.any():
-        return _recommended(snapshot, batch, depth, stages, item_mask)
+        return recommended(snapshot, batch=batch, depth=depth, stages=stages, item_mask=item_mask)
     parts = []
-    for which, answer in ((~searches, _recommended), (searches, partial(searched, search=snapshot.search))):
+    for which, answer in ((~searches, recommended), (searches, partial(searched, search=snapshot.search))):
         lines = np.flatnonzero(which)
         if len(lines):
             mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines]
@@ -46,11 +50,16 @@ def recommend(
 
 
 def _recommended(
-    snapshot: "Snapshot", batch: RequestBatch, depth: int, stages: Stages, item_mask: NDArray[np.bool_] | None
+    snapshot: "Snapshot",
+    batch: RequestBatch,
+    depth: int,
+    stages: Stages,
+    item_mask: NDArray[np.bool_] | None,
+    ranked: int,
 ) -> Candidates:
     candidates = retrieve(snapshot, batch, depth, stages, item_mask)
     if stages.ranking and snapshot.ranker is not None:
-        candidates = snapshot.ranker.rank(batch, candidates, depth, item_mask)
+        candidates = snapshot.ranker.rank(batch, candidates, depth, item_mask, ranked)
     return candidates
 
 

@@ -1,0 +1,58 @@
+"""Boosts: items that pass a filter count as if they were several times as likely, or as unlikely."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.filters import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Boost:
+    """Items that pass the filter are answered as if they were `factor` times as likely."""
+
+    filter: Filter
+    factor: float  # above 0; below 1 buries
+
+
+def boost_gains(
+    scores: NDArray[np.float64], passes: Sequence[NDArray[np.bool_]], factors: Sequence[float], *, are_logits: bool
+) -> NDArray[np.float64]:
+    """What each boost adds to each score, `[boosts, n]`; several multiply.
+
+    The network's scores are logits under a softmax: `factor` times the probability is `ln(factor)` more. Popularity is
+    no logit, and is multiplied.
+
+    Args:
+        scores: `[n]`, before any boost.
+        passes: of each boost, `[n]` whether an item passes its filter.
+        factors: of each boost.
+        are_logits: whether the scores are the network's.
+    """
+    added = np.zeros((len(factors), len(scores)))
+    boosted = scores.astype(np.float64)
+    for line, (inside, factor) in enumerate(zip(passes, factors, strict=True)):
+        gain = np.log(factor) if are_logits else boosted * (factor - 1.0)
+        added[line] = np.where(inside, gain, 0.0)
+        boosted = boosted + added[line]
+    return added
+
+
+def boosted_order(
+    scores: NDArray[np.float64], passes: Sequence[NDArray[np.bool_]], factors: Sequence[float]
+) -> NDArray[np.int64]:
+    """The places of a list, best first, by boosted scores.
+
+    Equal scores go by what the boosts say, as those of items that nobody has touched yet; then by place.
+
+    Args:
+        scores: `[n]`, boosted.
+        passes: of each boost, `[n]` whether an item passes its filter.
+        factors: of each boost.
+    """
+    logs = np.zeros(len(scores))
+    for inside, factor in zip(passes, factors, strict=True):
+        logs += np.where(inside, np.log(factor), 0.0)
+    return np.lexsort((-logs, -scores))

@@ -1,0 +1,92 @@
+"""Scores of items that are named, as `recommend` would give them to a candidate."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.rank_features import CandidateList, quantised_queries, rank_features
+from app.engine.candidates import Source
+from app.engine.ranking import asked_by
+from app.engine.requests import RequestBatch
+from app.engine.search import search_scores
+
+if TYPE_CHECKING:
+    from app.engine.snapshot import Snapshot
+
+
+def list_of(rows: Sequence[NDArray[np.integer]]) -> CandidateList:
+    """The given rows of each request, once each, without row 0."""
+    distinct = [np.unique(each[each != names.PADDING_ROW]).astype(np.int64) for each in rows]
+    lengths = [len(each) for each in distinct]
+    return CandidateList(
+        lines=np.repeat(np.arange(len(rows)), lengths),
+        rows=np.concatenate([np.zeros(0, dtype=np.int64), *distinct]),
+        sources=np.full(sum(lengths), Source.ASKED, dtype=np.uint8),
+        offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64),
+    )
+
+
+def score_list(
+    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Scores `[listed]` of the candidates of each request; popularity where nothing is known of who asks.
+
+    Args:
+        snapshot: the loaded bundle.
+        batch: the requests.
+        listed: the items, as a list for each request.
+        query_vectors: `[batch, dim]`, as `Candidates` of these requests holds them.
+    """
+    nobody = ~batch.has_signal()
+    searches = batch.searches() & (snapshot.search is not None)
+    ranks = np.zeros(len(batch), dtype=np.bool_) if snapshot.ranker is None else snapshot.ranker.ranks(batch)
+    scores = np.zeros(len(listed), dtype=np.float32)
+    for which, score in (
+        (searches, _of_searches),
+        (~searches & ranks, _of_ranker),
+        (~searches & ~ranks & ~nobody, _of_retrieval),
+        (~searches & nobody, _of_popularity),
+    ):
+        part = listed.of_lines(which)
+        if len(part):
+            scores[which[listed.lines]] = score(snapshot, batch.take(np.flatnonzero(which)), part, query_vectors[which])
+    return scores
+
+
+def _of_searches(
+    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    assert snapshot.search is not None  # noqa: S101 - else nothing is a search
+    return search_scores(snapshot, snapshot.search, batch, listed, query_vectors)
+
+
+def _of_ranker(
+    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    assert snapshot.ranker is not None  # noqa: S101 - else nothing is ranked
+    features = rank_features(snapshot.tables, listed, asked_by(batch, query_vectors))
+    return snapshot.ranker.scores(batch, listed, features)
+
+
+def _of_retrieval(
+    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The inner products of the int8 search: of whole numbers, so that their order does not matter."""
+    tables = snapshot.tables
+    whole, units = quantised_queries(query_vectors)
+    products = np.empty(len(listed), dtype=np.float32)
+    for line in range(len(batch)):
+        part = slice(int(listed.offsets[line]), int(listed.offsets[line + 1]))
+        products[part] = tables.vectors[listed.rows[part]].astype(np.float32) @ whole[line]
+    found: NDArray[np.float32] = products * units[listed.lines] * tables.score_scales[listed.rows]
+    return found
+
+
+def _of_popularity(
+    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = snapshot.items.popularity[listed.rows]
+    return found
