@@ -73,7 +73,13 @@ def make_app(settings: Settings) -> tuple[Starlette, Parts]:
         release,
         store,
         Following(models, folder, load, settings.follow_s),
-        ServiceLimits(settings.retrieve_depth, settings.max_batch, settings.max_pending, settings.timeout_ms / 1e3),
+        ServiceLimits(
+            depth=settings.retrieve_depth,
+            list_depth=settings.list_depth,
+            max_batch=settings.max_batch,
+            max_pending=settings.max_pending,
+            timeout_s=settings.timeout_ms / 1e3,
+        ),
         Impressions(settings.impression_share),
     )
     log.info(

@@ -18,6 +18,7 @@ from app.api.recommend_call import (
     read_body,
     read_flat,
 )
+from app.api.rules_call import with_rules
 from app.api.schemas import RecommendAnswer, RecommendRequest
 from app.serving.impressions import Impression, ImpressionLog
 from app.serving.service import RecommendService
@@ -58,7 +59,7 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
 
     async def respond(asked: RecommendRequest, request: Request) -> Response:
         release = service.release
-        call = call_of(asked, limits)
+        call = with_rules(call_of(asked, limits), asked, release.snapshot)
         check_fields(asked.fields, release.snapshot.catalogue)
         check_objective(asked.objective, release.snapshot)
         trace = trace_of(request.scope)
@@ -125,6 +126,7 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
                     parameter("query", "exclude", "string", "none, purchased or seen.", "purchased"),
                     parameter("query", "timeout_ms", "number", "Milliseconds that an answer may take.", 50),
                     parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
+                    parameter("query", "diversity", "number", "How different the items are: 0 to 1.", 0.2),
                     parameter("query", "fields", "list", "Catalogue columns to answer.", ["title", "price"]),
                     parameter("query", "explain", "boolean", "Whether to say why each item was answered.", True),
                 ]

@@ -9,7 +9,7 @@ from app.settings import MAX_K, MAX_QUERY
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
-NOT_YET: Final = ("session_id", "cursor", "filter", "boost", "pin", "diversity", "facets", "sort", "group_by")
+NOT_YET: Final = ("session_id", "cursor", "filter", "boost", "facets", "sort", "group_by")
 """Fields of the contract that this version does not serve."""
 
 _LATER = "Not served yet: answered 422 `not_yet` when given."
@@ -82,8 +82,19 @@ class RecommendRequest(BaseModel):
         "(viewed, put into a cart or purchased), however long ago.",
     )
     boost: list[BoostRule] | None = Field(default=None, max_length=20, description=_LATER)
-    pin: list[PinRule] | None = Field(default=None, max_length=50, description=_LATER)
-    diversity: float | None = Field(default=None, ge=0, le=1, description=_LATER)
+    pin: list[PinRule] | None = Field(
+        default=None,
+        max_length=50,
+        description="Items at fixed places, each once. One that is unknown, excluded or does not pass the filter is "
+        "left out; one beyond the end of the list stands at its end.",
+    )
+    diversity: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="How different the answered items shall be from each other, in steps of .05: 0 leaves the order "
+        "as it is. More diversity never brings items that are more alike.",
+    )
     objective: Literal["view", "cart", "purchase", "revenue"] | None = Field(
         default=None,
         description="What the order shall bring more of: the likelier that behaviour (for revenue: times the price), "

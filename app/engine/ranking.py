@@ -75,9 +75,7 @@ class Ranker:
             best = _followed_by(listed, best, whole, chosen.rows.shape[1])
         return candidates.with_lines(lines, *best)
 
-    def scores(
-        self, batch: RequestBatch, listed: CandidateList, features: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def scores(self, batch: RequestBatch, listed: CandidateList, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """What orders the given candidates, `[listed]`, from their features."""
         order, chain = self.run(features)
         if not self.spec.orders:

@@ -43,12 +43,11 @@ def score_list(
     nobody = ~batch.has_signal()
     searches = batch.searches() & (snapshot.search is not None)
     ranks = np.zeros(len(batch), dtype=np.bool_) if snapshot.ranker is None else snapshot.ranker.ranks(batch)
-    scores = np.zeros(len(listed), dtype=np.float32)
+    scores = np.array(snapshot.items.popularity[listed.rows], dtype=np.float32)
     for which, score in (
         (searches, _of_searches),
         (~searches & ranks, _of_ranker),
         (~searches & ~ranks & ~nobody, _of_retrieval),
-        (~searches & nobody, _of_popularity),
     ):
         part = listed.of_lines(which)
         if len(part):
@@ -82,11 +81,4 @@ def _of_retrieval(
         part = slice(int(listed.offsets[line]), int(listed.offsets[line + 1]))
         products[part] = tables.vectors[listed.rows[part]].astype(np.float32) @ whole[line]
     found: NDArray[np.float32] = products * units[listed.lines] * tables.score_scales[listed.rows]
-    return found
-
-
-def _of_popularity(
-    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = snapshot.items.popularity[listed.rows]
     return found

@@ -20,6 +20,7 @@ from app.serving.assemble import assemble, excluded_rows, rows_of
 from app.serving.batcher import Batcher, IsGone
 from app.serving.call import Answer, ClientLeft, RecommendCall
 from app.serving.release import Release
+from app.serving.shape import is_shaped, shaped
 from app.stores.protocol import UserStore
 from app.stores.state import UserState, Wanted, joined
 from app.telemetry.metrics import Metrics
@@ -36,7 +37,8 @@ log = logging.getLogger(__name__)
 class ServiceLimits:
     """What one process takes on."""
 
-    depth: int = 200  # candidates of every call, and the largest `k`
+    depth: int = 200  # candidates of a plain call, those that the ranker reads, and the largest `k`
+    list_depth: int = 1_000  # candidates of a call that searches, filters, sorts or has rules
     max_batch: int = 64  # calls answered in one run
     max_pending: int = 1_024  # calls that wait or are under way
     timeout_s: float = 1.0  # of a call that names none
@@ -132,7 +134,7 @@ class RecommendService:
             item_ids=[release.item_ids[row] for row in rows.tolist()],
             scores=scores,
             reasons=reasons,
-            total=self._total(release, excluded),
+            total=self._total(release, excluded, self._limits.depth),
             degraded=[TIMEOUT],
             stages=timer.stages,
         )
@@ -159,25 +161,24 @@ class RecommendService:
         if snapshot.search is not None and any(call.query is not None for call in calls):
             batch = replace(batch, matches=snapshot.search.matches([call.query for call in calls]))
             timer.lap("match")
-        candidates = recommend(snapshot, batch, self._depth_for(release, calls))
+        depths = [self._depth_of(call) for call in calls]
+        candidates = recommend(snapshot, batch, max(depths), ranked=self._limits.depth)
         timer.lap("engine")
-        answers = self._answers(release, calls, batch, candidates, degraded, timer)
+        answers = self._answers(release, calls, batch, candidates, depths, degraded, timer)
         timer.lap("answer")
         self._metrics.observe_batch(len(calls))
         for stage, seconds in timer.stages:
             self._metrics.observe_stage(stage, seconds)
         return answers
 
-    def _depth_for(self, release: Release, calls: Sequence[RecommendCall]) -> int:
-        """How many candidates a batch needs: a ranker reads all of them.
+    def _depth_of(self, call: RecommendCall) -> int:
+        """How many candidates the list of a call may have.
 
-        Without one nothing is read past the largest `k`. Retrieval is exact and breaks ties by place, so the best `k`
-        are the same at any depth, and a call's answer does not depend on the `k` of those beside it.
+        Retrieval is exact and breaks ties by place, and the ranker reads as many of its candidates for every call: so
+        the best are the same at any depth, and an answer does not depend on the depth of the calls beside it.
         """
-        ranker = release.snapshot.ranker
-        ranks = ranker is not None and (ranker.spec.orders or any(call.objective for call in calls))
-        searches = any(call.query is not None for call in calls)
-        return self._limits.depth if ranks or searches else max(call.k for call in calls)
+        goes_deep = call.query is not None or call.cursor is not None or is_shaped(call)
+        return max(self._limits.list_depth, self._limits.depth) if goes_deep else self._limits.depth
 
     async def states_of(
         self, release: Release, calls: Sequence[RecommendCall]
@@ -224,17 +225,15 @@ class RecommendService:
         calls: Sequence[RecommendCall],
         batch: RequestBatch,
         candidates: Candidates,
+        depths: Sequence[int],
         degraded: Sequence[list[str]],
         timer: StageTimer,
     ) -> list[Answer]:
-        widest = max(call.k for call in calls)
-        found = (candidates.rows[:, :widest] != PADDING_ROW).sum(axis=1).tolist()
-        all_rows = candidates.rows[:, :widest].tolist()
-        all_scores = np.round(candidates.scores[:, :widest].astype(np.float64), _SCORE_DECIMALS).tolist()
+        lists = shaped(release.snapshot, calls, batch, candidates, depths)
+        known = batch.has_signal() | batch.searches()
         answers = []
-        for line, call in enumerate(calls):
-            count = min(call.k, found[line])
-            rows = all_rows[line][:count]
+        for line, (call, whole) in enumerate(zip(calls, lists, strict=True)):
+            rows = whole.rows[: call.k].tolist()
             total = _total_found(candidates, line)
             match = None if batch.matches is None else batch.matches[line]
             answers.append(
@@ -242,17 +241,17 @@ class RecommendService:
                     model_version=release.version,
                     item_rows=rows,
                     item_ids=[release.item_ids[row] for row in rows],
-                    scores=all_scores[line][:count],
+                    scores=np.round(whole.scores[: call.k], _SCORE_DECIMALS).tolist(),
                     reasons=reasons_of(
                         release.snapshot.items,
                         batch.event_rows[line],
                         batch.event_types[line],
-                        candidates.rows[line, :count],
-                        candidates.sources[line, :count],
+                        whole.rows[: call.k],
+                        np.full(len(rows), 0 if known[line] else Source.POPULAR, dtype=np.uint8),
                     )
                     if call.explain
                     else None,
-                    total=self._total(release, batch.exclude_rows[line]) if total is None else total,
+                    total=self._total(release, batch.exclude_rows[line], depths[line]) if total is None else total,
                     degraded=degraded[line],
                     stages=timer.stages,
                     corrected_query=None if match is None else match.corrected,
@@ -261,10 +260,10 @@ class RecommendService:
             )
         return answers
 
-    def _total(self, release: Release, excluded: NDArray[np.int64]) -> int:
-        """Items that may be answered, counted up to the depth; row 0 is none."""
+    def _total(self, release: Release, excluded: NDArray[np.int64], depth: int) -> int:
+        """Items that may be answered, counted up to a depth; row 0 is none."""
         distinct = len(set(excluded.tolist()) - {PADDING_ROW})
-        return min(self._limits.depth, release.snapshot.items.count - distinct)
+        return min(depth, release.snapshot.items.count - distinct)
 
 
 def _total_found(candidates: Candidates, line: int) -> int | None:

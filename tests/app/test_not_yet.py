@@ -13,8 +13,6 @@ GIVEN: dict[str, Any] = {
     "cursor": "abc",
     "filter": {"all": [{"field": "category", "in": ["Shoes"]}, {"not": {"field": "brand", "eq": "Acme"}}]},
     "boost": [{"filter": {"field": "brand", "eq": "Own"}, "factor": 1.2}],
-    "pin": [{"item_id": "p3", "position": 1}],
-    "diversity": 0.2,
     "facets": ["category", "brand"],
     "sort": "price_asc",
     "group_by": "brand",

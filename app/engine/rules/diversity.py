@@ -41,8 +41,9 @@ def diversified(
     cosines = units @ units.T
     spread = scores.max() - scores.min()
     relevance = (scores - scores.min()) / spread if spread > 0 else np.zeros(count)
-    shares = STEP * np.arange(steps + 1)[:, None]
-    choice = _Choice((1.0 - shares) * relevance, shares, np.full((steps + 1, count), -1.0), cosines)
+    shares = np.asarray(STEP * np.arange(steps + 1)[:, None], dtype=np.float64)
+    worth = np.asarray((1.0 - shares) * relevance, dtype=np.float64)
+    choice = _Choice(worth, shares, -np.ones((steps + 1, count)), cosines)
     heads = choice.next(answered)
     best = int(np.argmax(np.round(_mean_distances(units, heads), _DECIMALS)))
     return np.concatenate([heads[best], choice.only(best).next(count - answered)[0]])
