@@ -31,6 +31,7 @@ from app.api.predict_routes import predict_routes
 from app.api.problems import PROBLEM_HANDLERS
 from app.api.recommend_call import Limits
 from app.api.recommend_routes import recommend_routes
+from app.api.suggest_routes import suggest_routes
 from app.api.user_routes import user_routes
 from app.serving.parts import Parts
 from app.serving.rate import RateLimit
@@ -64,6 +65,7 @@ def make_application(parts: Parts, options: HttpOptions) -> Starlette:
     service = parts.service
     routes = [  # the first that matches answers, so the busiest call stands first
         *recommend_routes(service, parts.impressions, options.limits),
+        *suggest_routes(service),
         *predict_routes(parts.predictor, service, options.limits),
         *event_routes(parts.intake, parts.store, options.max_event_rows, parts.metrics),
         *item_routes(service),

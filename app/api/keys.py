@@ -55,6 +55,7 @@ _CALLS: Final[tuple[tuple[str, frozenset[str], Need], ...]] = (
     ("/models*", _ANY, Need.ADMIN_KEY),
     ("/items*", _READING, Need.READING),
     ("/items*", _ANY, Need.ADMIN_KEY),
+    ("/suggest", _READING, Need.READING),
     ("/recommend", frozenset(("GET", "HEAD", "POST")), Need.READING),
     ("/predict", frozenset(("POST",)), Need.READING),
     ("/events", frozenset(("POST",)), Need.ANY_KEY),

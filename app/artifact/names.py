@@ -40,6 +40,7 @@ LEXICAL: Final = "lexical"  # folder of the lexical index, absent where no item 
 LEXICAL_FIELDS: Final = ("main", "title", "attributes")  # folders in it
 LEXICAL_BRANDS: Final = "brands"  # a text column in it: the brand of every code
 SEARCH: Final = "search.json"  # how the results of a search are ordered
+SUGGEST: Final = "suggest"  # folder of what a search box completes to, absent where there is nothing
 VOCABULARY: Final = "lexical/vocabulary"  # folder, absent where no item has a word
 USER_HASHES: Final = "users/hashes.npy"  # uint64 [users], ascending
 USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # int8 [users, dim], seven bits of it used

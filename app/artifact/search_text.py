@@ -16,14 +16,15 @@ import Stemmer
 from app.artifact.search_units import EAST_ASIAN_UNITS, NOT_UNITS, UNITS
 from app.artifact.simplified import simplify
 
-_CJK: Final = (
+EAST_ASIAN: Final = (
     r"\u3005\u3007\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
     r"\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003134f"
 )
-_IS_CJK: Final = re.compile(rf"[{_CJK}]")
-_PART: Final = rf"[^\W_{_CJK}]+"
-_DECIMAL: Final = rf"\d++(?:[.,]\d++)++(?:[^\W\d_{_CJK}]++)?(?![^\W_{_CJK}])"
-_TOKENS: Final = re.compile(rf"[{_CJK}]+|{_DECIMAL}|{_PART}(?:[-'\u2019/.&+]{_PART})*")
+"""Letters of scripts without spaces between words, for the inside of a character class."""
+_IS_EAST_ASIAN: Final = re.compile(rf"[{EAST_ASIAN}]")
+_PART: Final = rf"[^\W_{EAST_ASIAN}]+"
+_DECIMAL: Final = rf"\d++(?:[.,]\d++)++(?:[^\W\d_{EAST_ASIAN}]++)?(?![^\W_{EAST_ASIAN}])"
+_TOKENS: Final = re.compile(rf"[{EAST_ASIAN}]+|{_DECIMAL}|{_PART}(?:[-'\u2019/.&+]{_PART})*")
 _PARTS: Final = re.compile(_PART)
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
 _MEASURE: Final = re.compile(r"(\d+(?:[.,]\d+)*)-?([^\W\d_]+)")
@@ -91,7 +92,7 @@ def fold_letters(text: str) -> str:
         return text.lower()
     plain = unicodedata.normalize("NFKC", _FRACTION.sub(_fraction, text).translate(_plainer()))
     decomposed = unicodedata.normalize(
-        "NFKD", simplify(plain).casefold() if _IS_CJK.search(plain) else plain.casefold()
+        "NFKD", simplify(plain).casefold() if _IS_EAST_ASIAN.search(plain) else plain.casefold()
     )
     bare = "".join(char for char in decomposed if char in _VOICED or not unicodedata.combining(char))
     return unicodedata.normalize("NFC", bare).translate(_LETTERS)
@@ -115,7 +116,7 @@ def place_words(folded: str) -> list[PlacedWord]:
         start, end = tokens[place]
         token = folded[start:end]
         place += 1
-        if _IS_CJK.match(token):
+        if _IS_EAST_ASIAN.match(token):
             word = Word(token, _pairs(token), "east_asian")
         elif _NUMBER.fullmatch(token):
             unit, behind = _unit_behind(folded, end, tokens[place : place + 2])
@@ -146,7 +147,7 @@ def parts_of(word: str) -> list[str]:
 
 def is_east_asian(folded: str) -> bool:
     """Whether a folded text begins with a letter of a script that has no spaces between words."""
-    return _IS_CJK.match(folded) is not None
+    return _IS_EAST_ASIAN.match(folded) is not None
 
 
 def stem(word: str) -> str:
@@ -169,7 +170,7 @@ def _unit_behind(folded: str, end: int, following: Sequence[tuple[int, int]]) ->
     if folded[end:start].strip(" \t\n-"):
         return None, end
     behind = folded[start:stop]
-    if _IS_CJK.match(behind):
+    if _IS_EAST_ASIAN.match(behind):
         ahead = _EAST_ASIAN_UNIT.match(behind)
         if ahead is None or (start > end and ahead.end() < len(behind)):  # `17 米其林`: another word
             return None, end

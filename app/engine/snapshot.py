@@ -10,6 +10,7 @@ from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest, verify_files
 from app.artifact.rank_tables import RankTables, read_rank_tables
+from app.artifact.vocabulary import read_vocabulary
 from app.engine.candidates import Candidates
 from app.engine.catalogue import Catalogue, read_catalogue
 from app.engine.filter_index import FilterIndex, read_filters
@@ -20,6 +21,7 @@ from app.engine.requests import RequestBatch
 from app.engine.retrieve import Retriever
 from app.engine.runtime import open_session
 from app.engine.search import Search, read_search
+from app.engine.suggest import Suggester, read_suggester
 from app.engine.text_query import TextQuery, check_golden_texts, read_text_query
 from app.errors import BundleCorrupt, GoldenMismatch
 
@@ -42,6 +44,7 @@ class Snapshot:
     ranker: Ranker | None
     filters: FilterIndex
     search: Search | None  # None where nothing can be searched for
+    suggester: Suggester | None  # None where nothing can be suggested
 
 
 def load_snapshot(path: Path, threads: int = 1) -> Snapshot:
@@ -75,11 +78,14 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
         filters = read_filters(folder, catalogue, items.selectable[0])
         text_query = read_text_query(folder)
         search = read_search(folder, tables, text_query)
+        suggester = read_suggester(folder, read_vocabulary(folder))
     except (OSError, ValueError, KeyError) as error:
         raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
     retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
     ranker = read_ranker(folder, tables, items.popular_rows, threads)
-    return Snapshot(folder, manifest, items, catalogue, retriever, text_query, tables, ranker, filters, search)
+    return Snapshot(
+        folder, manifest, items, catalogue, retriever, text_query, tables, ranker, filters, search, suggester
+    )
 
 
 def check_golden(snapshot: Snapshot) -> None:

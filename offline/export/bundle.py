@@ -31,6 +31,7 @@ from offline.export.lexical import write_lexical
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, write_retrieve_graph
+from offline.export.suggest import write_suggest
 from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
 from offline.export.vocabulary import write_vocabulary
@@ -120,6 +121,7 @@ def export_bundle(
         write_text_table(beside, trained, items)
         if write_lexical(beside, items):
             write_vocabulary(beside, items)
+        write_suggest(beside, items, tables.popularity)
         (beside / names.SEARCH).write_text(SearchSpec(weights=PRIOR).model_dump_json(indent=2) + "\n", encoding="utf-8")
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)

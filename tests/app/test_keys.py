@@ -35,6 +35,7 @@ CALLS = [
     ("GET", "/recommend", Need.READING),
     ("POST", "/recommend", Need.READING),
     ("POST", "/predict", Need.READING),
+    ("GET", "/suggest", Need.READING),
     ("GET", "/demo/users", Need.READING),
     ("GET", "/items/{item_id:path}/similar", Need.READING),
     ("GET", "/items/{item_id:path}", Need.READING),

@@ -1,0 +1,75 @@
+"""`GET /suggest`: what a search box may offer while somebody types."""
+
+from typing import Any, Final
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.answers import json_response
+from app.api.direct_route import DirectRoute
+from app.api.openapi import parameter
+from app.api.parameters import fields_of
+from app.api.suggest_schemas import SuggestAnswer, SuggestRequest
+from app.engine.suggest import Suggestion
+from app.serving.release import Release
+from app.serving.service import RecommendService
+from app.telemetry.stages import trace_of
+
+TAG: Final = "Recommend"
+_ANSWER: Final = {
+    "suggestions": [
+        {"text": "trail shoes", "kind": "query", "highlight": [[0, 5]]},
+        {"text": "Trail", "kind": "category", "highlight": [[0, 5]]},
+        {"text": "Alderby light trail shoes", "kind": "title", "item_id": "p3", "highlight": [[14, 19]]},
+    ]
+}
+
+
+def suggest_routes(service: RecommendService) -> list[APIRoute]:
+    """The call, answered from the bundle that `service` serves."""
+
+    async def get_suggest(request: Request) -> Response:
+        """Completions of what is typed: logged queries, brands, categories and titles.
+
+        By the beginnings of words, in any order of the words; case, accents, width, and which Chinese characters are
+        used do not matter, and one typo in a word is borne where little else is found. Of nothing typed: what is
+        liked most.
+        """
+        asked = SuggestRequest.model_validate(fields_of(request.query_params, frozenset()))
+        release = service.release
+        trace = trace_of(request.scope)
+        trace.timer.lap("parse")
+        suggester = release.snapshot.suggester
+        found = [] if suggester is None else suggester.suggest(asked.q, asked.limit)
+        trace.timer.lap("suggest")
+        return json_response({"suggestions": [_document(each, release, bool(asked.q)) for each in found]})
+
+    return [
+        DirectRoute(
+            "GET",
+            "/suggest",
+            get_suggest,
+            answer=SuggestAnswer,
+            example=_ANSWER,
+            problems=(401, 422, 429),
+            summary="Complete what is typed into a search box",
+            operation_id="get_suggest",
+            tags=[TAG],
+            openapi_extra={
+                "parameters": [
+                    parameter("query", "q", "string", "What is typed so far, at most 512 characters.", "trail"),
+                    parameter("query", "limit", "integer", "How many completions, at most: 1 to 20.", 8),
+                ]
+            },
+        )
+    ]
+
+
+def _document(suggestion: Suggestion, release: Release, was_typed: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {"text": suggestion.text, "kind": suggestion.kind}
+    if suggestion.row:
+        document["item_id"] = release.item_ids[suggestion.row]
+    if was_typed:
+        document["highlight"] = suggestion.marks
+    return document

@@ -1,0 +1,149 @@
+"""What a search box completes to: titles, brands, categories and logged queries, weighted by how they are liked."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from app.artifact.columns import TextColumn
+from app.artifact.suggest_index import KINDS, SORTED_BYTES, Key, SuggestIndex, key_of
+
+_TITLE, _CATEGORY, _BRAND, _QUERY = range(len(KINDS))
+_FROM: Final = {_TITLE: 0.0, _CATEGORY: 0.35, _BRAND: 0.4, _QUERY: 0.45}
+"""The least weight of each kind: a word that means many items comes before one item, of two that are liked alike."""
+_SPAN: Final = 0.5  # of the weights of one kind
+_WHOLE: Final = 0.3  # more where what is typed begins the text, and not a word inside of it
+_PREFERRED: Final = {_BRAND: 3, _CATEGORY: 2, _QUERY: 1, _TITLE: 0}  # of two that read alike
+_LENGTH: Final = 1e-4  # less for every letter: of what is liked alike, the shorter says more
+_LEVELS: Final = re.compile(r"\s*>\s*")
+_MOST_STARTS: Final = 24  # words of one text
+_LONGEST: Final = 240  # letters of a key
+
+
+@dataclass(frozen=True)
+class _Entry:
+    text: str
+    kind: int
+    row: int
+    liking: float  # of its kind, any unit
+    key: Key
+
+
+def write_suggest(
+    folder: Path, items: pl.DataFrame, popularity: NDArray[np.float32], queries: Iterable[tuple[str, int]] = ()
+) -> SuggestIndex | None:
+    """Write the index to the bundle in `folder`; None, and nothing written, where there is nothing to suggest.
+
+    Args:
+        folder: of the bundle.
+        items: the split's item table.
+        popularity: of every item row, `[rows]`.
+        queries: logged ones, and how often each was asked.
+    """
+    index = make_suggest_index(items, popularity, queries)
+    if index is not None:
+        index.write(folder)
+    return index
+
+
+def make_suggest_index(
+    items: pl.DataFrame, popularity: NDArray[np.float32], queries: Iterable[tuple[str, int]] = ()
+) -> SuggestIndex | None:
+    """The index of a catalogue (see `write_suggest`)."""
+    items = items.sort("row")
+    found: dict[str, tuple[_Entry, float]] = {}
+    kinds = (
+        _titles(items, popularity),
+        _shared(items["brand"], popularity, _BRAND),
+        _shared(_levels(items["category"]), popularity, _CATEGORY),
+        [_entry(text, _QUERY, 0, float(count)) for text, count in queries],
+    )
+    for entry, weight in chain.from_iterable(
+        _weighted([each for each in of_kind if each.key.text]) for of_kind in kinds
+    ):
+        before = found.get(entry.key.text)
+        if before is None:
+            found[entry.key.text] = (entry, weight)
+        else:  # two that read alike are one, with the more telling kind and the better weight
+            best = max(before, (entry, weight), key=lambda each: (_PREFERRED[each[0].kind], each[1], -each[0].row))
+            found[entry.key.text] = (best[0], max(before[1], weight))
+    return _index([found[key] for key in sorted(found)]) if found else None
+
+
+def _titles(items: pl.DataFrame, popularity: NDArray[np.float32]) -> list[_Entry]:
+    return [
+        _entry(title, _TITLE, row, float(popularity[row]))
+        for row, title in enumerate(items["title"].to_list(), start=1)
+        if title
+    ]
+
+
+def _levels(categories: pl.Series) -> pl.Series:
+    """Every level of each item's category, the topmost first."""
+    levels = [[level for level in _LEVELS.split(each or "") if level] for each in categories.to_list()]
+    return pl.Series(levels, dtype=pl.List(pl.String))
+
+
+def _shared(values: pl.Series, popularity: NDArray[np.float32], kind: int) -> list[_Entry]:
+    """Values that items share, liked by how many have them and how popular those are."""
+    table = pl.DataFrame({"value": values, "liking": 1.0 + 99.0 * popularity[1 : len(values) + 1]})
+    table = table.explode("value") if values.dtype == pl.List else table
+    summed = table.drop_nulls("value").group_by("value").agg(pl.col("liking").sum()).sort("value")
+    named = ((value, liking) for value, liking in summed.iter_rows() if any(letter.isalpha() for letter in value))
+    return [_entry(value, kind, 0, liking) for value, liking in named]
+
+
+def _entry(text: str, kind: int, row: int, liking: float) -> _Entry:
+    return _Entry(text, kind, row, liking, key_of(text[:_LONGEST]))
+
+
+def _weighted(entries: list[_Entry]) -> Iterator[tuple[_Entry, float]]:
+    """Weights by the logarithm of the liking, within one kind."""
+    if not entries:
+        return
+    liking = np.array([entry.liking for entry in entries])
+    most = float(liking.max())
+    level = np.log1p(liking / most * 1e3) / np.log1p(1e3) if most > 0 else np.zeros(len(liking))
+    for entry, each in zip(entries, level.tolist(), strict=True):
+        yield entry, _FROM[entry.kind] + _SPAN * each - _LENGTH * len(entry.key.text)
+
+
+def _index(found: list[tuple[_Entry, float]]) -> SuggestIndex:
+    entries = [entry for entry, _ in found]
+    weights = np.array([weight for _, weight in found], dtype=np.float32)
+    keys = TextColumn.of([entry.key.text for entry in entries])
+    positions, owners, whole = [], [], []
+    for place, entry in enumerate(entries):
+        key, at = entry.key.text, int(keys.offsets[place])
+        for start in entry.key.starts[:_MOST_STARTS]:
+            positions.append(at + (start if key.isascii() else len(key[:start].encode())))
+            owners.append(place)
+            whole.append(start == 0)
+    owner = np.array(owners, dtype=np.int32)
+    order = _order(keys, np.array(positions, dtype=np.int64), owner)
+    return SuggestIndex(
+        texts=TextColumn.of([entry.text for entry in entries]),
+        keys=keys,
+        kinds=np.array([entry.kind for entry in entries], dtype=np.uint8),
+        rows=np.array([entry.row for entry in entries], dtype=np.int32),
+        weights=weights,
+        positions=np.array(positions, dtype=np.uint32)[order],
+        entries=owner[order],
+        scores=(weights[owner] + np.float32(_WHOLE) * np.array(whole, dtype=np.float32))[order],
+    )
+
+
+def _order(keys: TextColumn, positions: NDArray[np.int64], owners: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Beginnings by the bytes that follow within their key, `SORTED_BYTES` of them."""
+    ends = keys.offsets[owners + 1]
+    follow = np.zeros((len(positions), SORTED_BYTES), dtype=np.uint8)
+    for place in range(SORTED_BYTES):
+        inside = positions + place < ends
+        follow[inside, place] = keys.values[positions[inside] + place]
+    return np.argsort(follow.view(f"S{SORTED_BYTES}").ravel(), kind="stable")
