@@ -51,6 +51,7 @@ _CALLS: Final[tuple[tuple[str, frozenset[str], Need], ...]] = (
     ("/docs", _READING, Need.NOTHING),
     ("/openapi.json", _READING, Need.NOTHING),
     ("/", _READING, Need.NOTHING),
+    ("/web/*", _READING, Need.NOTHING),
     ("/users*", _ANY, Need.ADMIN_KEY),
     ("/models*", _ANY, Need.ADMIN_KEY),
     ("/items*", _READING, Need.READING),

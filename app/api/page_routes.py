@@ -1,4 +1,4 @@
-"""The pages for people: the demo at `/`, what it starts with, and `/docs`; nothing in them comes from outside."""
+"""The pages for people: the storefront at `/`, what it starts with, and `/docs`; nothing in them comes from outside."""
 
 from pathlib import Path
 from typing import Final
@@ -15,9 +15,14 @@ from app.serving.service import RecommendService
 
 TAG: Final = "Demo"
 _PAGES: Final = Path(__file__).parents[1] / "web"
-# The pages carry their own script and style and speak to this service alone; titles come from a shop's feed, and what
-# such a feed may smuggle in shall find no address to send anything to.
-_POLICY: Final = (
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript"}
+# The pages speak to this service alone; titles come from a shop's feed, and what such a feed may smuggle in shall find
+# no address to send anything to. The storefront runs only what lies in files of its own: no script or style in markup.
+_STOREFRONT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_DOCS_POLICY: Final = (
     "default-src 'none'; connect-src 'self'; img-src data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 )
 _EXAMPLE: Final = {
@@ -25,19 +30,22 @@ _EXAMPLE: Final = {
     "dataset": "shop",
     "users": ["u1", "u2"],
     "fields": ["title", "price"],
+    "facets": ["brand", "price"],
+    "objectives": ["view", "purchase"],
 }
 
 
 def docs_routes() -> list[APIRoute]:
     """`/docs`."""
-    return [DirectRoute("GET", "/docs", _page("docs.html"), response_class=HTMLResponse, include_in_schema=False)]
+    page = _file("docs.html", "text/html", _DOCS_POLICY)
+    return [DirectRoute("GET", "/docs", page, response_class=HTMLResponse, include_in_schema=False)]
 
 
 def demo_routes(service: RecommendService) -> list[APIRoute]:
-    """`/` and `/demo/users`."""
+    """`/`, the files under `/web/` that it is made of, and `/demo/users`."""
 
     async def get_demo_users(_: Request) -> Response:
-        """A few users with a history, and the columns that items can be shown with."""
+        """A few users with a history, the columns that items can be shown with, and what lists can be narrowed by."""
         snapshot = service.release.snapshot
         return json_response(
             {
@@ -45,28 +53,46 @@ def demo_routes(service: RecommendService) -> list[APIRoute]:
                 "dataset": snapshot.manifest.dataset,
                 "users": snapshot.manifest.sample_users,
                 "fields": snapshot.catalogue.fields,
+                "facets": [],
+                "objectives": [] if snapshot.ranker is None else snapshot.ranker.objectives,
             }
         )
 
+    page = _file("index.html", "text/html", _STOREFRONT_POLICY)
+    parts = [path for path in sorted(_PAGES.iterdir()) if path.suffix in _TYPES]
     return [
-        DirectRoute("GET", "/", _page("index.html"), response_class=HTMLResponse, include_in_schema=False),
+        DirectRoute("GET", "/", page, response_class=HTMLResponse, include_in_schema=False),
+        *(
+            DirectRoute(
+                "GET",
+                f"/web/{path.name}",
+                _file(path.name, _TYPES[path.suffix], _STOREFRONT_POLICY),
+                include_in_schema=False,
+            )
+            for path in parts
+        ),
         DirectRoute(
             "GET",
             "/demo/users",
             get_demo_users,
             answer=DemoUsers,
             example=_EXAMPLE,
-            summary="What the demo page starts with",
+            summary="What the storefront starts with",
             operation_id="get_demo_users",
             tags=[TAG],
         ),
     ]
 
 
-def _page(name: str) -> Endpoint:
+def _file(name: str, media_type: str, policy: str) -> Endpoint:
     content = (_PAGES / name).read_bytes()
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",  # else a browser may put an old part beside a new one
+    }
 
-    async def get_page(_: Request) -> Response:
-        return HTMLResponse(content, headers={"Content-Security-Policy": _POLICY})
+    async def get_file(_: Request) -> Response:
+        return Response(content, headers=headers, media_type=media_type)
 
-    return get_page
+    return get_file

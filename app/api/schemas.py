@@ -177,12 +177,14 @@ class ItemAnswer(BaseModel):
 
 
 class DemoUsers(BaseModel):
-    """What the demo page starts with."""
+    """What the storefront starts with."""
 
     model_version: str
     dataset: str
     users: list[str] = Field(description="A few ids with a history.")
     fields: list[str] = Field(description="Columns of the catalogue.")
+    facets: list[str] = Field(description="Of these, the ones worth narrowing a list by.")
+    objectives: list[str] = Field(description="What the order can bring more of.")
 
 
 class Health(BaseModel):

@@ -1,0 +1,56 @@
+// What the page knows of items: how their fields are shown, and the titles it has come across.
+
+import {make} from "./dom.js";
+import {ask} from "./service.js";
+import {formatNumber, say} from "./strings.js";
+
+const SHOWN = ["title", "name", "brand", "category", "price", "in_stock"];
+const titles = new Map(); // item id -> title
+
+/** The columns that a card needs, of those that the catalogue has. */
+export const cardFields = (fields) => SHOWN.filter((field) => fields.includes(field));
+
+export function textOf(value) {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "boolean") return say(value ? "yes" : "no");
+  if (Array.isArray(value)) return value.map(textOf).join(", ");
+  if (typeof value === "object") return Object.entries(value).map(([name, part]) => `${name}: ${textOf(part)}`).join(", ");
+  return String(value);
+}
+
+export const titleOf = (id) => titles.get(id) ?? id;
+export const priceOf = (fields) => typeof fields?.price === "number" ? formatNumber(fields.price, 2) : "";
+export const placeOf = (fields) => [textOf(fields?.brand), textOf(fields?.category)].filter(Boolean).join(" · ");
+
+/** Remember the titles of answered items. */
+export function learn(items) {
+  for (const item of items) {
+    if (item.fields) titles.set(item.item_id, textOf(item.fields.title ?? item.fields.name) || item.item_id);
+  }
+}
+
+/** Ask once for the titles of items that were never shown, such as those that reasons name. */
+export async function learnTitles(ids, signal) {
+  const unknown = [...new Set(ids)].filter((id) => id && !titles.has(id));
+  await Promise.all(unknown.map(async (id) => {
+    try {
+      learn([(await ask(`items/${encodeURIComponent(id)}`, {signal})).answer]);
+    } catch (error) {
+      if (error.kind !== "missing") throw error;
+      titles.set(id, id); // no longer in the catalogue
+    }
+  }));
+}
+
+/** A calm picture for an item without one: the colour tells the category, the letters the last part of its path. */
+export function tile(item) {
+  const kind = textOf(item.fields?.category) || textOf(item.fields?.brand) || item.item_id;
+  const last = kind.split(">").pop().trim();
+  const words = last.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
+  const letters = words.length > 1 ? words.slice(0, 2).map((word) => [...word][0]).join("") : [...last].slice(0, 2).join("");
+  let sum = 0;
+  for (const letter of kind) sum = (sum * 31 + letter.codePointAt(0)) % 360;
+  const picture = make("div", {class: "tile", "aria-hidden": "true", text: letters.toUpperCase()});
+  picture.style.setProperty("--hue", String(sum));
+  return picture;
+}

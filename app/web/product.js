@@ -1,0 +1,108 @@
+// One item: its fields, why it was shown, what goes with it, and what is similar.
+
+import {button, find, make} from "./dom.js";
+import {learn, learnTitles, placeOf, priceOf, textOf, tile, titleOf} from "./items.js";
+import {reasonItems, reasonList} from "./reasons.js";
+import {nameOf} from "./refine.js";
+import {Row} from "./row.js";
+import {ask} from "./service.js";
+import {inBasket, whoAsks} from "./shopper.js";
+import {say} from "./strings.js";
+import {showTiming} from "./timing.js";
+
+const BESIDE = 6; // items in each of the two rows
+const IN_HEAD = new Set(["title", "name", "price"]);
+
+/** The view of one item. `acts`: `opening`, `add`, `buy` (item, shown), and `back()`. */
+export class Product {
+  constructor(place, acts) {
+    this.place = place;
+    this.acts = acts;
+    this.item = null;
+    this.goesWith = new Row(make("ol", {class: "row small"}), acts);
+    this.similar = new Row(make("ol", {class: "row small"}), acts);
+    this.timing = make("section", {class: "timing", hidden: true});
+    this.changed = make("p", {class: "changed", role: "status", "aria-live": "polite"});
+  }
+
+  /** Load an item and show it. `shown` is where it was seen, if it was: `{requestId, position, query, similarTo}`. */
+  async open(itemId, shown, fields, signal) {
+    this.shown = shown;
+    this.fields = fields;
+    this.signal = signal;
+    this.item = null;
+    this.goesWith.wait(BESIDE);
+    this.similar.wait(BESIDE);
+    this.timing.hidden = true;
+    this.changed.textContent = "";
+    this.item = (await ask(`items/${encodeURIComponent(itemId)}`, {signal})).answer;
+    learn([this.item]);
+    if (shown?.item.reasons) await learnTitles(reasonItems([shown.item]), signal);
+    this.translate();
+    find("product-title").focus();
+  }
+
+  /** Load what is similar: the same for everybody. */
+  async loadSimilar() {
+    const {item, signal} = this;
+    const asked = new URLSearchParams({k: String(BESIDE), fields: this.fields.join(",")});
+    const {answer} = await ask(`items/${encodeURIComponent(item.item_id)}/similar?${asked}`, {signal});
+    learn(answer.items);
+    if (!signal.aborted) this.similar.show(answer.items, {requestId: answer.request_id, similarTo: item.item_id});
+  }
+
+  /** Load what goes with it for this shopper; `what` they did just now is said with what changed. */
+  async loadGoesWith(options, what) {
+    const {item, signal} = this;
+    const body = {...whoAsks(), context: {item_ids: [item.item_id]}, k: BESIDE, fields: this.fields, ...options};
+    const {answer, stages, tookMs} = await ask("recommend", {body, signal});
+    learn(answer.items);
+    await learnTitles(reasonItems(answer.items), signal);
+    if (signal.aborted) return;
+    const {fresh, moved} = this.goesWith.show(answer.items, {requestId: answer.request_id}, {marked: Boolean(what)});
+    this.changed.textContent = what ? say(fresh || moved ? "changed" : "unchanged", {what, fresh, moved}) : "";
+    this.took = {stages, tookMs};
+    showTiming(this.timing, this.took);
+  }
+
+  /** Draw everything, in the chosen language. */
+  translate() {
+    if (!this.item) return;
+    const {item, shown, acts} = this;
+    const title = titleOf(item.item_id);
+    const facts = Object.entries(item.fields).filter(([name, value]) => !IN_HEAD.has(name) && textOf(value) !== "");
+    const isIn = inBasket(item.item_id);
+    this.goesWith.translate();
+    this.similar.translate();
+    if (this.took) showTiming(this.timing, this.took);
+    this.timing.setAttribute("aria-label", say("timing"));
+    this.place.replaceChildren(
+      make("p", {}, button(`← ${say("back")}`, acts.back, {class: "plain", id: "back"})),
+      make("div", {class: "one"}, tile(item), make("div", {class: "facts"},
+        make("h2", {id: "product-title", tabindex: "-1", text: title}),
+        make("p", {class: "place", text: placeOf(item.fields)}),
+        make("p", {class: "price", text: priceOf(item.fields)}),
+        make("p", {class: "acts"},
+          button(say(isIn ? "added" : "add"), () => acts.add(item, shown), {class: "chief", id: "add", "aria-label": say("add_of", {title})}),
+          button(say("buy"), () => acts.buy(item, shown), {id: "buy", "aria-label": say("buy_of", {title})})),
+        make("section", {class: "why-panel", "aria-labelledby": "why-title"}, make("h3", {id: "why-title", text: say("why")}), whyOf(shown)))),
+      make("section", {"aria-labelledby": "goes-title"}, make("h3", {id: "goes-title", text: say("goes_with")}), this.timing, this.changed, this.goesWith.list),
+      make("section", {"aria-labelledby": "similar-title"}, make("h3", {id: "similar-title", text: say("similar")}), this.similar.list),
+      make("section", {"aria-labelledby": "details-title"}, make("h3", {id: "details-title", text: say("details")}),
+        make("dl", {class: "details"}, ...detailsOf("item_id", item.item_id), ...facts.flatMap(([name, value]) => detailsOf(name, value)))));
+  }
+}
+
+function whyOf(shown) {
+  if (!shown) return make("p", {text: say("why_unknown")});
+  if (shown.similarTo) return make("p", {text: say("why_similar", {title: titleOf(shown.similarTo)})});
+  return shown.item.reasons ? reasonList(shown.item.reasons) : make("p", {text: say("why_off")});
+}
+
+/** A line for each value; an object's parts each have one of their own. */
+function detailsOf(name, value) {
+  if (value !== null && typeof value === "object" && !Array.isArray(value)) {
+    return Object.entries(value).flatMap(([part, inner]) => detailsOf(part, inner));
+  }
+  return [make("div", {}, make("dt", {text: nameOf(name)}), make("dd", {text: textOf(value)}))];
+}

@@ -1,0 +1,294 @@
+// The storefront: what the address asks for is asked of the service and shown.
+
+import {addressOfItem, addressOfList, readAddress} from "./address.js";
+import {button, find, make, showText} from "./dom.js";
+import {cardFields, learn, learnTitles, titleOf} from "./items.js";
+import {Product} from "./product.js";
+import {reasonItems} from "./reasons.js";
+import {chosenFields, cleared, filterOf, showChips, showFacets} from "./refine.js";
+import {Row} from "./row.js";
+import {watchSearch} from "./search_box.js";
+import {ask} from "./service.js";
+import {isKnown, showShoppers, tell, userId, watchShopper, whoAsks} from "./shopper.js";
+import {chooseLanguage, formatNumber, knows, say, translate} from "./strings.js";
+import {showTiming} from "./timing.js";
+import {clearTrouble, showTrouble, translateTrouble} from "./trouble.js";
+
+const PAGE = 24; // items at a time
+const MOST = 200; // that the service answers at once
+const SORTS = ["relevance", "price_asc", "price_desc", "newest"];
+const WIDE = matchMedia("(min-width: 60rem)");
+
+let demo = {users: [], fields: [], facets: [], objectives: []}; // of /demo/users
+let wanted = readAddress("#/"); // the list that is shown, or lies behind the item that is
+let last = null; // its answer: {answer, facets, stages, tookMs}
+let done = null; // what the shopper did since: {key, itemId}
+let asking = new AbortController(), opening = new AbortController();
+let scrolled = 0; // where the list was left
+
+const seen = new Map(); // item id -> where it was shown when it was opened
+const acts = {
+  opening: (item, shown) => seen.set(item.item_id, {...shown, item}),
+  add: (item, shown) => act("cart", item, shown),
+  buy: (item, shown) => act("purchase", item, shown),
+  back: () => history.state?.from === "list" ? history.back() : go(addressOfList(wanted)),
+};
+const row = new Row(find("row"), acts);
+const product = new Product(find("product"), acts);
+const options = () => ({
+  explain: find("explain").checked,
+  ...Number(find("diversity").value) ? {diversity: Number(find("diversity").value)} : {},
+  ...find("objective").value ? {objective: find("objective").value} : {},
+});
+
+/** Ask for the list anew. With `what` (something that happened), the same items stay and say how they moved. */
+async function load(what) {
+  asking.abort();
+  const {signal} = asking = new AbortController();
+  find("results").setAttribute("aria-busy", "true");
+  try {
+    const {query, sort} = wanted;
+    const fields = cardFields(demo.fields);
+    const body = {...whoAsks(), ...options(), k: what ? Math.min(MOST, Math.max(PAGE, row.length)) : PAGE, fields};
+    if (query) body.query = query;
+    if (sort !== SORTS[0]) body.sort = sort;
+    const filter = filterOf(wanted);
+    if (filter) body.filter = filter;
+    if (demo.facets.length) body.facets = demo.facets;
+    const own = chosenFields(wanted).filter((field) => demo.facets.includes(field));
+    const [whole, ...others] = await Promise.all([
+      ask("recommend", {body, signal}),
+      ...own.map((field) => ask("recommend", {body: facetBody(body, field), signal})),
+    ]);
+    const facets = {...whole.answer.facets};
+    own.forEach((field, place) => { facets[field] = others[place].answer.facets[field]; });
+    learn(whole.answer.items);
+    await learnTitles(reasonItems(whole.answer.items), signal);
+    if (signal.aborted) return;
+    done = null;
+    last = {...whole, facets, query};
+    const {answer} = last;
+    const {fresh, moved} = row.show(answer.items, {requestId: answer.request_id, query}, {marked: Boolean(what)});
+    find("changed").textContent = what ? say(fresh || moved ? "changed" : "unchanged", {what, fresh, moved}) : "";
+    clearTrouble();
+    showList();
+  } catch (error) {
+    if (error.name !== "AbortError") row.length || row.list.replaceChildren();
+    showTrouble(error, () => load(what));
+  } finally {
+    if (!signal.aborted) find("results").setAttribute("aria-busy", "false");
+  }
+}
+
+/** The counts of a field are those of the items that pass all other filters, so that a second value can be chosen. */
+function facetBody(body, field) {
+  const {fields: _, filter: __, ...rest} = body;
+  const filter = filterOf(wanted, field);
+  return {...rest, ...filter ? {filter} : {}, k: 1, facets: [field], explain: false};
+}
+
+/** Further items, behind those that are there. */
+async function loadMore() {
+  const {signal} = asking;
+  const before = last;
+  find("more").disabled = true;
+  try {
+    const body = {...whoAsks(), ...options(), k: PAGE, fields: cardFields(demo.fields), cursor: before.answer.next_cursor};
+    const {answer, stages, tookMs} = await ask("recommend", {body, signal});
+    learn(answer.items);
+    await learnTitles(reasonItems(answer.items), signal);
+    if (signal.aborted || last !== before) return;
+    const first = answer.items.find((item) => !row.has(item.item_id));
+    row.append(answer.items.filter((item) => !row.has(item.item_id)), {requestId: answer.request_id, query: before.query});
+    last = {...before, stages, tookMs, answer: {...before.answer, next_cursor: answer.next_cursor}};
+    clearTrouble();
+    showList();
+    if (first) row.linkOf(first.item_id).focus({preventScroll: true});
+  } catch (error) {
+    showTrouble(error, loadMore);
+  } finally {
+    find("more").disabled = false;
+  }
+}
+
+/** Everything around the row, in the chosen language. */
+function showList() {
+  showChips(wanted, change);
+  showMenus();
+  if (!last) return;
+  const {answer, facets, query} = last;
+  find("heading").textContent = query ? say("results_for", {query}) : !isKnown() ? say("popular")
+    : userId() ? say("for_shopper", {shopper: userId()}) : say("for_you");
+  find("count").textContent = say("total", {shown: formatNumber(row.length), total: formatNumber(Math.max(answer.total, row.length))});
+  showText(find("searched"), [answer.corrected_query && say("corrected", {corrected: answer.corrected_query, query}),
+    answer.matched_by === "meaning" && say("by_meaning")].filter(Boolean).join(" "));
+  const lacks = answer.degraded.map((one) => knows(`lack_${one}`) ? say(`lack_${one}`) : one);
+  showText(find("lacks"), lacks.length ? say("lacks", {what: lacks.join(", ")}) : "");
+  showFacets(facets, demo.facets, wanted, change);
+  find("refine-fold").hidden = !demo.facets.length;
+  showTiming(find("timing"), last);
+  find("none").hidden = row.length > 0;
+  const isFiltered = chosenFields(wanted).length > 0;
+  find("none").replaceChildren(say(isFiltered ? "none" : "none_at_all"),
+    ...isFiltered ? [" ", button(say("clear"), () => change(cleared(wanted)))] : []);
+  find("more").hidden = !answer.next_cursor;
+  find("version").textContent = say("version", {dataset: demo.dataset, version: answer.model_version});
+}
+
+function showMenus() {
+  const option = (chosen) => ([value, text]) => make("option", {value, text, selected: value === chosen});
+  find("sort").replaceChildren(...SORTS.map((sort) => [sort, say(`sort_${sort}`)]).map(option(wanted.sort)));
+  const objectives = [["", say("objective_usual")], ...demo.objectives.map((one) => [one, knows(`objective_${one}`) ? say(`objective_${one}`) : one])];
+  find("objective").replaceChildren(...objectives.map(option(find("objective").value)));
+  find("objective").disabled = !demo.objectives.length;
+  find("diversity-value").textContent = formatNumber(Number(find("diversity").value), 1);
+}
+
+/** Tell what the shopper did, and show what that changes. */
+async function act(type, item, shown) {
+  try {
+    await tell(type, item, shown);
+  } catch (error) {
+    showTrouble(error, () => act(type, item, shown));
+    return;
+  }
+  done = {key: `did_${type}`, itemId: item.item_id};
+  const what = say(done.key, {title: titleOf(item.item_id)});
+  if (find("product").hidden) {
+    await load(what);
+    return;
+  }
+  const focused = document.activeElement?.id;
+  product.translate();
+  if (focused) find(focused)?.focus();
+  await goesWith(type === "view" ? "" : what);
+}
+
+async function goesWith(what) {
+  try {
+    await product.loadGoesWith(options(), what);
+  } catch (error) {
+    showTrouble(error, () => goesWith(what));
+  }
+}
+
+async function openItem(itemId) {
+  opening.abort();
+  const {signal} = opening = new AbortController();
+  const shown = seen.get(itemId);
+  try {
+    await product.open(itemId, shown, cardFields(demo.fields), signal);
+    clearTrouble();
+    document.title = titleOf(itemId);
+    await Promise.all([product.loadSimilar(), act("view", product.item, shown)]);
+  } catch (error) {
+    showTrouble(error, () => openItem(itemId));
+  }
+}
+
+/** Go to an address within the page. */
+function go(address, {replace = false} = {}) {
+  if (replace) history.replaceState(history.state, "", address);
+  else location.hash = address;
+}
+
+/** Show the list with these filters. */
+function change(next) {
+  go(addressOfList(next));
+}
+
+/** Show what the address asks for. */
+async function route() {
+  const next = readAddress(location.hash);
+  const wasItem = !find("product").hidden;
+  if (next.itemId !== undefined) {
+    if (!wasItem) {
+      scrolled = scrollY;
+      if (last) history.replaceState({from: "list"}, "");
+    }
+    show("product");
+    scrollTo(0, 0);
+    await openItem(next.itemId);
+    return;
+  }
+  opening.abort();
+  const isSame = last && addressOfList(next) === addressOfList(wanted);
+  wanted = next;
+  show("shelves");
+  document.title = say("title", {dataset: demo.dataset});
+  if (document.activeElement !== find("query")) find("query").value = wanted.query;
+  if (isSame && wasItem) {
+    scrollTo(0, scrolled);
+    row.linkOf(product.item?.item_id)?.focus({preventScroll: true});
+    if (done) await load(say(done.key, {title: titleOf(done.itemId)}));
+    return;
+  }
+  if (wasItem) scrollTo(0, 0);
+  await load();
+}
+
+function show(view) {
+  find("product").hidden = view !== "product";
+  find("shelves").hidden = view !== "shelves";
+}
+
+function search(text, isFinal) {
+  if (text === wanted.query && find("product").hidden) return;
+  const address = addressOfList({...wanted, query: text});
+  if (isFinal || !find("product").hidden) go(address);
+  else {
+    go(address, {replace: true});
+    route();
+  }
+}
+
+function speak() {
+  translate(document);
+  showShoppers(demo.users);
+  showList();
+  row.translate();
+  product.translate();
+  translateTrouble();
+}
+
+async function start() {
+  try {
+    demo = {...demo, ...(await ask("demo/users")).answer};
+  } catch (error) {
+    row.list.replaceChildren();
+    showTrouble(error, start);
+    return;
+  }
+  speak();
+  watchShopper(demo.users, () => find("product").hidden ? load(say("now_shopper")) : act("view", product.item));
+  addEventListener("hashchange", route);
+  await route();
+}
+
+find("refine-fold").open = WIDE.matches;
+find("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  find(find("product").hidden ? "results" : "product").focus();
+});
+find("home").addEventListener("click", () => { find("query").value = ""; });
+find("sort").addEventListener("change", ({target}) => change({...wanted, sort: target.value}));
+find("more").addEventListener("click", loadMore);
+for (const id of ["diversity", "objective", "explain"]) {
+  find(id).addEventListener("change", () => load(say(id)));
+}
+find("diversity").addEventListener("input", showMenus);
+for (const choice of document.querySelectorAll("[data-language]")) {
+  choice.addEventListener("click", () => {
+    chooseLanguage(choice.dataset.language);
+    speak();
+  });
+}
+watchSearch({
+  typed: (text) => search(text, false),
+  sent: (text) => search(text, true),
+  opened: (itemId) => go(addressOfItem(itemId)),
+  failed: (error) => showTrouble(error, () => find("query").dispatchEvent(new Event("input"))),
+});
+translate(document);
+row.wait(PAGE / 2);
+start();
