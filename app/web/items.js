@@ -20,7 +20,12 @@ export function textOf(value) {
 
 export const titleOf = (id) => titles.get(id) ?? id;
 export const priceOf = (fields) => typeof fields?.price === "number" ? formatNumber(fields.price, 2) : "";
-export const placeOf = (fields) => [textOf(fields?.brand), textOf(fields?.category)].filter(Boolean).join(" · ");
+
+/** Brand and category, of whose path a card has room for the last part only. */
+export function placeOf(fields, {whole = false} = {}) {
+  const category = textOf(fields?.category);
+  return [textOf(fields?.brand), whole ? category : category.split(">").pop().trim()].filter(Boolean).join(" · ");
+}
 
 /** Remember the titles of answered items. */
 export function learn(items) {
@@ -48,9 +53,15 @@ export function tile(item) {
   const last = kind.split(">").pop().trim();
   const words = last.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
   const letters = words.length > 1 ? words.slice(0, 2).map((word) => [...word][0]).join("") : [...last].slice(0, 2).join("");
-  let sum = 0;
-  for (const letter of kind) sum = (sum * 31 + letter.codePointAt(0)) % 360;
   const picture = make("div", {class: "tile", "aria-hidden": "true", text: letters.toUpperCase()});
-  picture.style.setProperty("--hue", String(sum));
+  picture.style.setProperty("--hue", String(spread(kind)));
+  picture.style.setProperty("--turn", `${spread(item.item_id)}deg`);
   return picture;
+}
+
+/** 0 to 359, the same for the same text. */
+function spread(text) {
+  let sum = 0;
+  for (const letter of text) sum = (sum * 31 + letter.codePointAt(0)) % 360;
+  return sum;
 }

@@ -80,7 +80,7 @@ export class Product {
       make("p", {}, button(`← ${say("back")}`, acts.back, {class: "plain", id: "back"})),
       make("div", {class: "one"}, tile(item), make("div", {class: "facts"},
         make("h2", {id: "product-title", tabindex: "-1", text: title}),
-        make("p", {class: "place", text: placeOf(item.fields)}),
+        make("p", {class: "place", text: placeOf(item.fields, {whole: true})}),
         make("p", {class: "price", text: priceOf(item.fields)}),
         make("p", {class: "acts"},
           button(say(isIn ? "added" : "add"), () => acts.add(item, shown), {class: "chief", id: "add", "aria-label": say("add_of", {title})}),

@@ -86,13 +86,14 @@ export class Row {
     const old = this.cards;
     this.cards = new Map();
     let fresh = 0, moved = 0;
+    const isOther = !items.some((item) => before.has(item.item_id)); // then every mark would say "new"
     items.forEach((item, place) => {
       const card = old.get(item.item_id) ?? new Card(item, this.acts);
       card.show(item, {...shown, position: place + 1});
       const places = before.has(item.item_id) ? before.get(item.item_id) - place : null;
       if (places === null) fresh++;
       else if (places) moved++;
-      card.mark(marked ? places : 0);
+      card.mark(marked && !isOther ? places : 0);
       this.cards.set(item.item_id, card);
     });
     this.list.replaceChildren(...[...this.cards.values()].map((card) => card.element));

@@ -66,7 +66,7 @@ export function watchSearch({typed, sent, opened, failed}) {
       const {answer} = await ask(`suggest?${new URLSearchParams({q: text})}`, {signal: asking.signal});
       show(answer.suggestions);
     } catch (error) {
-      if (error.name !== "AbortError") failed(error);
+      if (error.name !== "AbortError" && error.kind !== "missing") failed(error);
     }
   }, PAUSE_MS);
   const search = debounced(() => typed(input.value.trim()), PAUSE_MS);

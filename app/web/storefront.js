@@ -12,7 +12,7 @@ import {ask} from "./service.js";
 import {isKnown, showShoppers, tell, userId, watchShopper, whoAsks} from "./shopper.js";
 import {chooseLanguage, formatNumber, knows, say, translate} from "./strings.js";
 import {showTiming} from "./timing.js";
-import {clearTrouble, showTrouble, translateTrouble} from "./trouble.js";
+import {clearTrouble, hasTrouble, showTrouble, translateTrouble} from "./trouble.js";
 
 const PAGE = 24; // items at a time
 const MOST = 200; // that the service answers at once
@@ -287,7 +287,9 @@ watchSearch({
   typed: (text) => search(text, false),
   sent: (text) => search(text, true),
   opened: (itemId) => go(addressOfItem(itemId)),
-  failed: (error) => showTrouble(error, () => find("query").dispatchEvent(new Event("input"))),
+  failed: (error) => {
+    if (!hasTrouble()) showTrouble(error, () => find("query").dispatchEvent(new Event("input"))); // the search tells the same
+  },
 });
 translate(document);
 row.wait(PAGE / 2);

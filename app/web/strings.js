@@ -210,7 +210,7 @@ const CHINESE = {
   retry: "重试",
 };
 
-const LANGUAGES = {en: {tag: "en", words: ENGLISH}, zh: {tag: "zh-Hans", words: CHINESE}};
+export const LANGUAGES = {en: {tag: "en", words: ENGLISH}, zh: {tag: "zh-Hans", words: CHINESE}};
 const KEPT = "aisle.language";
 let chosen = LANGUAGES[localStorage.getItem(KEPT)] ? localStorage.getItem(KEPT)
   : navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";

@@ -19,6 +19,8 @@ export function showTrouble(error, retry) {
   if (error.kind === "key") find("key-text").focus();
 }
 
+export const hasTrouble = () => current !== null;
+
 export function clearTrouble() {
   current = null;
   find("trouble").hidden = find("key").hidden = true;

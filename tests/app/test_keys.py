@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from app.api import page_routes
 from app.api.direct_route import DirectRoute
 from app.api.keys import KeyCheck, Keyring, Kind, Need, need_of
 from app.api.middleware import Surroundings
@@ -25,8 +27,10 @@ from app.serving.rate import RateLimit
 from app.telemetry.metrics import Metrics
 
 READ, ADMIN, UNKNOWN = "read-key-6f1c", "admin-key-93d0", "another-key-77aa"
+PARTS = Path(page_routes.__file__).parents[1] / "web"  # of the storefront
 CALLS = [
     ("GET", "/", Need.NOTHING),
+    *(("GET", f"/web/{path.name}", Need.NOTHING) for path in sorted(PARTS.iterdir()) if path.suffix != ".html"),
     ("GET", "/livez", Need.NOTHING),
     ("GET", "/readyz", Need.NOTHING),
     ("GET", "/metrics", Need.NOTHING),

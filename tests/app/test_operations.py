@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,10 +13,11 @@ from fastapi.openapi.models import OpenAPI
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
-from app.api import event_schemas, predict_schemas, schemas
+from app.api import event_schemas, page_routes, predict_schemas, schemas
 from app.engine.snapshot import Snapshot
 
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
+PARTS = Path(page_routes.__file__).parents[1] / "web"  # of the storefront
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
@@ -124,17 +126,38 @@ class Resources(HTMLParser):
         ]
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
-def test_a_page_is_one_file_that_loads_nothing_from_outside(client: httpx.Client, path: str) -> None:
-    response = client.get(path)
+def resources_of(text: str) -> list[str]:
+    found = Resources()
+    found.feed(text)
+    return found.found
+
+
+def test_the_docs_are_one_file_that_loads_nothing_from_outside(client: httpx.Client) -> None:
+    response = client.get("/docs")
     assert response.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in response.headers["content-security-policy"]
-    resources = Resources()
-    resources.feed(response.text)
-    assert resources.found == ["data:,"]
-    assert "http://" not in response.text
-    assert "https://" not in response.text
+    assert resources_of(response.text) == ["data:,"]
     assert "innerHTML" not in response.text  # a title from a shop's feed must not become markup
+
+
+def test_the_storefront_loads_its_own_files_only_and_runs_nothing_else(client: httpx.Client) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert "style=" not in page.text
+    own = [path for path in resources_of(page.text) if path != "data:,"]
+    assert own
+    for path in own:
+        part = client.get(f"/{path}")
+        assert part.status_code == 200
+        own += [f"web/{name}" for name in re.findall(r'from "\./([^"]+)"', part.text) if f"web/{name}" not in own]
+        assert part.headers["content-type"].startswith("text/css" if path.endswith(".css") else "text/javascript")
+        for text in (part.text, page.text):
+            assert "http://" not in text
+            assert "https://" not in text
+            assert "innerHTML" not in text  # a title from a shop's feed must not become markup
+    assert set(own) == {f"web/{path.name}" for path in PARTS.iterdir() if path.suffix != ".html"}
 
 
 def test_the_demo_can_be_switched_off(application_of: Callable[..., Starlette], listening: Listening) -> None:
