@@ -70,16 +70,14 @@ class LexicalMatch:
     word_rows: tuple[NDArray[np.int32], ...]
 
 
-def match(index: LexicalIndex, words: Sequence[Word], further: Sequence[tuple[str, float]] = ()) -> LexicalMatch:
+def match(index: LexicalIndex, words: Sequence[Word], weighted: Sequence[tuple[str, float]]) -> LexicalMatch:
     """Scores of every item for the words of a query.
 
     Args:
         index: of the catalogue.
         words: as the query was read.
-        further: terms that stand beside the words, with weights, such as what the last word may become.
+        weighted: the terms of the words, each once, with what it counts.
     """
-    terms = [(term, 1.0) for term in dict.fromkeys(term for word in words for term in word.terms)]
-    weighted = [*terms, *further]
     rows = index.main.rows
     word_rows = tuple(_rows_of(index, word.terms) for word in words)
     coverage = np.zeros(rows, dtype=np.float32)

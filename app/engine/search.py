@@ -15,12 +15,13 @@ from app.artifact.rank_features import CandidateList, rank_features
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_features import TextColumns, search_features, weighted_sum
 from app.artifact.search_spec import SearchSpec
-from app.artifact.search_text import read_words
+from app.artifact.vocabulary import read_vocabulary
 from app.engine.candidate_sources import union_of
 from app.engine.candidates import Candidates, Source
 from app.engine.lexical import LexicalIndex, match, read_lexical
 from app.engine.ranking import asked_by, best_of
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
+from app.engine.spelling import Spelling
 from app.engine.text_match import TextMatch
 from app.engine.text_query import TextQuery
 from app.errors import BundleCorrupt
@@ -39,6 +40,7 @@ class Search:
     """Words, meanings and weights of a bundle."""
 
     lexical: LexicalIndex | None
+    spelling: Spelling | None
     text_query: TextQuery | None
     spec: SearchSpec
     rows: int
@@ -61,25 +63,29 @@ class Search:
 
     def _read_text(self, text: str) -> TextMatch:
         nothing = np.zeros(self.rows, dtype=np.float32)
-        vector = np.zeros(self.dim, dtype=np.float32)
-        if self.text_query is not None:
-            vector = self.text_query.vectors_of([text])[0]
-        if self.lexical is None:
-            return TextMatch(text, None, (), nothing, nothing, nothing, nothing, nothing, vector)
-        words = read_words(text)
-        found = match(self.lexical, words)
+        if self.lexical is None or self.spelling is None:
+            return TextMatch(text, None, (), nothing, nothing, nothing, nothing, nothing, self._vector(text))
+        reading = self.spelling.read(text)
+        found = match(self.lexical, reading.words, reading.terms)
+        meant = text if reading.corrected is None else reading.corrected
         return TextMatch(
-            text=text,
-            corrected=None,
-            words=tuple(word.text for word in words),
+            text=meant,
+            corrected=reading.corrected,
+            words=tuple(word.text for word in reading.words),
             lexical=found.lexical,
             title=found.title,
             attributes=found.attributes,
             coverage=found.coverage,
             exact=found.exact,
-            vector=vector,
+            vector=self._vector(meant),
             word_rows=found.word_rows,
         )
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        if self.text_query is None:
+            return np.zeros(self.dim, dtype=np.float32)
+        (vector,) = self.text_query.vectors_of([text])
+        return np.asarray(vector, dtype=np.float32)
 
 
 def searched(
@@ -292,4 +298,6 @@ def read_search(folder: Path, tables: RankTables, text_query: TextQuery | None) 
         spec = SearchSpec.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValidationError) as error:
         raise BundleCorrupt(f"{path}: not the description of a search ({error}); export the bundle again") from error
-    return Search(lexical, text_query, spec, rows, dim)
+    vocabulary = read_vocabulary(folder)
+    spelling = None if vocabulary is None or lexical is None else Spelling(vocabulary, lexical.main.rows_of)
+    return Search(lexical, spelling, text_query, spec, rows, dim)

@@ -21,13 +21,14 @@ from app.artifact.search_spec import PRIOR, SearchSpec
 from app.artifact.user_state import UserStates
 from app.engine.snapshot import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
 from offline.dataset.folder import whole_file, whole_folder
+from offline.dataset.logged_queries import logged_query_texts, popular_queries
 from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity, measure_fidelity
 from offline.export.filter_columns import first_times, write_filters
 from offline.export.item_tables import ItemTable, item_table
-from offline.export.lexical import write_lexical
+from offline.export.lexical import queries_by_row, write_lexical
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, write_retrieve_graph
@@ -119,9 +120,10 @@ def export_bundle(
         columns = write_catalogue(beside, items)
         write_filters(beside, items, first_times(histories.rows, histories.times, items.height + 1))
         write_text_table(beside, trained, items)
-        if write_lexical(beside, items):
-            write_vocabulary(beside, items)
-        write_suggest(beside, items, tables.popularity)
+        asked = popular_queries(split, parts).select("text", "users").rows()
+        vocabulary = write_vocabulary(beside, items, asked)
+        write_lexical(beside, items, vocabulary, queries_by_row(logged_query_texts(split, parts), items.height))
+        write_suggest(beside, items, tables.popularity, asked)
         (beside / names.SEARCH).write_text(SearchSpec(weights=PRIOR).model_dump_json(indent=2) + "\n", encoding="utf-8")
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)

@@ -1,33 +1,50 @@
 """The lexical index of a bundle: the items' texts by terms, for BM25."""
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 from bm25s import BM25
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
-from app.artifact.search_text import terms_of
+from app.artifact.search_text import read_words
+from app.artifact.vocabulary import Vocabulary
+from app.engine.spelling import Spelling
+from offline.export.vocabulary import attribute_text
 
 K1, B = 1.2, 0.75  # Robertson et al., "Okapi at TREC-3" (1995)
 _MAIN = ("title", "brand", "category", "text")
+_TIMES: Final = 4  # that a query counts which led to all events of an item
+_KEPT: Final = 100_000  # texts that have been read: brands, categories and attributes repeat
 
 
-def write_lexical(folder: Path, items: pl.DataFrame, queries: Sequence[str | None] | None = None) -> bool:
+def write_lexical(
+    folder: Path, items: pl.DataFrame, vocabulary: Vocabulary | None, queries: Sequence[str | None] | None = None
+) -> bool:
     """Write the index to the bundle in `folder`; nothing for a catalogue without a word. Whether it was written.
 
     Args:
         folder: of the bundle.
         items: the split's item table.
+        vocabulary: of the same catalogue, whose compounds are indexed as one word and as two.
         queries: what people searched for who then chose the item, by row from 1.
     """
     items = items.sort("row")
     texts = [[text or "" for text in items[name].to_list()] for name in _MAIN]
     if queries is not None:
         texts.append([text or "" for text in queries])
+    if vocabulary is None:
+        return False
+    terms_of = _Terms(Spelling(vocabulary))
     main = [[term for text in of_item for term in terms_of(text)] for of_item in zip(*texts, strict=True)]
-    attributes = [_attribute_terms(pairs or []) for pairs in items["attributes"].to_list()]
+    attributes = [
+        [term for pair in pairs or [] for term in terms_of(attribute_text(pair))]
+        for pairs in items["attributes"].to_list()
+    ]
     if not any(main) and not any(attributes):
         return False
     title = [terms_of(text) for text in texts[0]]
@@ -39,18 +56,35 @@ def write_lexical(folder: Path, items: pl.DataFrame, queries: Sequence[str | Non
     return True
 
 
+def queries_by_row(logged: pl.DataFrame, items: int) -> list[str]:
+    """The text that queries add to each item, by row from 1: the more of its events a query led to, the more often.
+
+    Args:
+        logged: item (row), query, share.
+        items: how many.
+    """
+    found = [""] * items
+    for row, query, share in logged.select("item", "query", "share").iter_rows():
+        found[row - 1] += f"{query}\n" * math.ceil(_TIMES * share)
+    return found
+
+
 def brands_by_code(brands: pl.Series) -> list[str | None]:
     """The brand of every code, as the codes of the rank tables count them; code 0 is none."""
     return [None, *brands.cast(pl.String).drop_nulls().unique().sort().to_list()]
 
 
-def _attribute_terms(pairs: Sequence[str]) -> list[str]:
-    """The terms of an item's attributes: of a value its words, of `name=true` those of the name."""
-    found: list[str] = []
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        if value == "true":
-            found += terms_of(name.replace("_", " "))
-        elif value != "false":
-            found += terms_of(value)
-    return found
+class _Terms:
+    """The terms of texts, repeats included; what is two words elsewhere is both, and so is what is one word."""
+
+    def __init__(self, spelling: Spelling) -> None:
+        self._spelling = spelling
+        self._of = lru_cache(maxsize=_KEPT)(self._read)
+
+    def __call__(self, text: str) -> tuple[str, ...]:
+        return self._of(text)
+
+    def _read(self, text: str) -> tuple[str, ...]:
+        words = read_words(text)
+        plain = [term for word in words for term in word.terms]
+        return (*plain, *self._spelling.compound_terms(words), *self._spelling.part_terms(words))
