@@ -157,10 +157,12 @@ class Spelling:
         return self._is_rare(word.text) or not self.is_known(word)
 
     def _is_rare(self, text: str) -> bool:
-        """Whether a word is known, and from the small print of an item or two."""
+        """Whether a word is known from the small print of an item or two, or only from searches."""
         known = self._vocabulary
         place = known.words.find(text) if len(text) >= _SHORTEST_RARE else -1
-        if place < 0 or known.named[place] or max(known.documents[place], known.searched[place]) > _RARE:
+        if place < 0 or known.named[place] or known.documents[place] > _RARE:
+            return False
+        if known.documents[place] and known.searched[place] > _RARE:
             return False
         return self._rows_of is None or len(self._rows_of(stem(text))) <= _RARE
 
@@ -189,8 +191,11 @@ class Spelling:
         if self._beside(word.text, hits) > 0:
             return None
         weight = max(1.0, self._weight_of(word.text))
+        is_written = self._vocabulary.documents[self._vocabulary.words.find(word.text)] > 0
         near = [
-            each for each in self.neighbours(word.text) if each.distance == 1 and not _replaces(word.text, each.text)
+            each
+            for each in self.neighbours(word.text)
+            if each.distance == 1 and not (is_written and _replaces(word.text, each.text))
         ]
         best = max(near, key=lambda each: (self._beside(each.text, hits), each.weight), default=None)
         return best.text if best is not None and best.weight >= _FREQUENT * weight else None

@@ -32,7 +32,7 @@ from offline.export.lexical import queries_by_row, write_lexical
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, write_retrieve_graph
-from offline.export.suggest import write_suggest
+from offline.export.suggest import spelled, write_suggest
 from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
 from offline.export.vocabulary import write_vocabulary
@@ -123,7 +123,7 @@ def export_bundle(
         asked = popular_queries(split, parts).select("text", "users").rows()
         vocabulary = write_vocabulary(beside, items, asked)
         write_lexical(beside, items, vocabulary, queries_by_row(logged_query_texts(split, parts), items.height))
-        write_suggest(beside, items, tables.popularity, asked)
+        write_suggest(beside, items, tables.popularity, spelled(asked, vocabulary))
         (beside / names.SEARCH).write_text(SearchSpec(weights=PRIOR).model_dump_json(indent=2) + "\n", encoding="utf-8")
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)

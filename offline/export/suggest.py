@@ -1,6 +1,7 @@
 """What a search box completes to: titles, brands, categories and logged queries, weighted by how they are liked."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from app.artifact.columns import TextColumn
 from app.artifact.suggest_index import KINDS, SORTED_BYTES, Key, SuggestIndex, key_of
+from app.artifact.vocabulary import Vocabulary
+from app.engine.spelling import Spelling
 
 _TITLE, _CATEGORY, _BRAND, _QUERY = range(len(KINDS))
 _FROM: Final = {_TITLE: 0.0, _CATEGORY: 0.35, _BRAND: 0.4, _QUERY: 0.45}
@@ -50,6 +53,16 @@ def write_suggest(
     if index is not None:
         index.write(folder)
     return index
+
+
+def spelled(queries: Iterable[tuple[str, int]], vocabulary: Vocabulary | None) -> list[tuple[str, int]]:
+    """Queries with their slips mended, those that are then alike taken together, in the order of their first."""
+    spelling = None if vocabulary is None else Spelling(vocabulary)
+    found: Counter[str] = Counter()
+    for text, count in queries:
+        corrected = None if spelling is None else spelling.read(f"{text} ").corrected  # the space: no longer typed
+        found[corrected or text] += count
+    return list(found.items())
 
 
 def make_suggest_index(

@@ -50,7 +50,7 @@ def make_vocabulary(items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()
         for entry in _entries([text], plain):
             searched[entry] += count
     found = sorted(documents.keys() | searched.keys(), key=str.encode)
-    if not found:
+    if not documents:
         return None
     return Vocabulary(
         words=SortedTexts.of(found),

@@ -13,7 +13,7 @@ from fastapi.openapi.models import OpenAPI
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
-from app.api import event_schemas, page_routes, predict_schemas, schemas
+from app.api import event_schemas, page_routes, predict_schemas, schemas, suggest_schemas
 from app.engine.snapshot import Snapshot
 
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
@@ -197,6 +197,7 @@ def test_the_openapi_document_is_valid_and_complete(client: httpx.Client) -> Non
         ("get", "/models"),
         ("get", "/readyz"),
         ("get", "/recommend"),
+        ("get", "/suggest"),
         ("get", "/users/{user_id}"),
         ("post", "/events"),
         ("post", "/models/reload"),
@@ -214,7 +215,8 @@ def test_the_openapi_document_is_valid_and_complete(client: httpx.Client) -> Non
 def model_of(reference: str) -> Any:
     """The schema that a reference of the document stands for."""
     name = reference.rsplit("/", maxsplit=1)[-1]
-    return next(getattr(module, name) for module in (schemas, event_schemas, predict_schemas) if hasattr(module, name))
+    modules = (schemas, event_schemas, predict_schemas, suggest_schemas)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))
 
 
 def test_every_call_has_examples_that_keep_its_schema(client: httpx.Client) -> None:

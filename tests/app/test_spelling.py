@@ -138,6 +138,16 @@ def test_a_slip_of_the_catalogue_is_read_as_its_frequent_neighbour(spelling: Spe
     assert Spelling(made).read("cartidge x").corrected == "cartridge x"
 
 
+def test_a_slip_that_many_make_is_read_as_what_far_more_mean(items: pl.DataFrame) -> None:
+    def read(searched: int) -> str | None:
+        made = make_vocabulary(items, [("wirelass", 3), ("wireless mouse", searched)])
+        assert made is not None
+        return Spelling(made).read("wirelass x").corrected
+
+    assert read(1000) == "wireless x"
+    assert read(100) is None
+
+
 def test_compounds_are_found_from_both_sides(spelling: Spelling) -> None:
     assert spelling.compound_terms(read_words("a touch screen phone")) == ["touchscreen"]
     assert spelling.part_terms(read_words("touchscreen phone")) == ["touch", "screen"]
