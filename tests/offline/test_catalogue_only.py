@@ -80,6 +80,21 @@ def test_the_report_has_the_shape_of_every_task_with_tf_idf_beside(catalogue_run
     assert report["metrics"]["ndcg@10"] > 0.8
 
 
+def test_the_report_tells_words_from_meaning_and_what_typing_mistakes_cost(catalogue_run: Any) -> None:
+    document = json.loads((catalogue_run.run / "report.json").read_text())
+    assert document["variants"].keys() == {"lexical", "semantic"}
+    assert document["reports"][0]["lift_over_lexical"]["ndcg@10"].keys() == {"difference", "ci95"}
+    assert document["typos"].keys() == {"bundle", "lexical", "semantic"}
+    for name, typed in document["typos"].items():
+        clean = document["variants"][name]["none"] if name != "bundle" else document["reports"][0]["metrics"]
+        share = typed["metrics"]["ndcg@10"] / clean["ndcg@10"]
+        assert typed["share_of_clean"]["ndcg@10"] == pytest.approx(share)
+    assert document["typos"]["bundle"]["share_of_clean"]["ndcg@10"] > 0.8
+    page = (catalogue_run.run / "report.html").read_text()
+    assert "The same queries with one typing mistake each" in page
+    assert "words alone" in page
+
+
 def test_a_title_finds_its_own_item(snapshot: Snapshot, items: pl.DataFrame) -> None:
     ranked = ranked_by_text(snapshot, items["title"].to_list())
     rows = [snapshot.items.row_of(item_id) for item_id in items["item_id"]]

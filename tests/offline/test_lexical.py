@@ -1,0 +1,94 @@
+"""The lexical index: every field, both spellings of a compound, what people searched for; nothing where no word is."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from app.engine.lexical import LexicalIndex, match, read_lexical
+from app.engine.spelling import Spelling
+from offline.export.lexical import queries_by_row, write_lexical
+from offline.export.vocabulary import write_vocabulary
+
+ROWS = 6
+ITEMS = pl.DataFrame(
+    {
+        "row": [1, 2, 3, 4, 5],
+        "title": ["Smart watch black", "Smartwatch silver", "Sony WH-1000XM3 headset", None, "Smart smartwatch watch"],
+        "brand": ["Northwind", "Acme", "Sony", None, "Acme Works"],
+        "category": ["Wearables > Watches", None, None, None, None],
+        "text": [None, "tells the time", None, None, "a smart watch"],
+        "attributes": [["colour=black", "waterproof=true"], ["waterproof=false"], [], None, ["colour=crimson"]],
+    },
+    schema_overrides={"attributes": pl.List(pl.String)},
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bundle")
+
+
+@pytest.fixture(scope="module")
+def spelling(folder: Path) -> Spelling:
+    vocabulary = write_vocabulary(folder, ITEMS)
+    assert vocabulary is not None
+    write_lexical(folder, ITEMS, vocabulary, ["", "", "noise cancelling\n", "gift card\n", ""])
+    return Spelling(vocabulary)
+
+
+@pytest.fixture(scope="module")
+def index(folder: Path, spelling: Spelling) -> LexicalIndex:
+    found = read_lexical(folder, ROWS, np.array([0, 3, 1, 4, 0, 2], dtype=np.int32))
+    assert found is not None
+    return found
+
+
+def rows_with_words(index: LexicalIndex, spelling: Spelling, text: str) -> list[int]:
+    reading = spelling.read(text)
+    return np.flatnonzero(match(index, reading.words, reading.terms).coverage > 0.99).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("smart watch", [1, 2, 5]),
+        ("smartwatch", [1, 2, 5]),
+        ("sony wh1000xm3", [3]),
+        ("headsets", [3]),
+        ("wearables", [1]),
+        ("crimson", [5]),
+        ("waterproof", [1]),
+        ("noise cancelling", [3]),
+        ("gift cards", [4]),
+        ("nothing", []),
+    ],
+)
+def test_every_field_is_found(index: LexicalIndex, spelling: Spelling, text: str, rows: list[int]) -> None:
+    assert rows_with_words(index, spelling, text) == rows
+
+
+def test_a_brand_is_named_by_all_its_words_and_a_model_by_its_number(index: LexicalIndex, spelling: Spelling) -> None:
+    def exact(text: str) -> list[float]:
+        reading = spelling.read(text)
+        return match(index, reading.words, reading.terms).exact.tolist()
+
+    assert exact("acme works smartwatch") == [0, 0, 0, 0, 0, 0.5]
+    assert exact("acme smartwatch") == [0, 0, 0.5, 0, 0, 0]
+    assert exact("Sony WH-1000XM3") == [0, 0, 0, 1, 0, 0]
+
+
+def test_a_query_counts_by_its_share_of_what_led_to_an_item() -> None:
+    logged = pl.DataFrame({"item": [2, 2], "query": ["common", "rare"], "share": [0.9, 0.1]})
+    assert queries_by_row(logged, 3) == ["", "common\n" * 4 + "rare\n", ""]
+
+
+def test_a_catalogue_without_a_word_has_no_index(tmp_path: Path) -> None:
+    bare = ITEMS.with_columns(
+        *(pl.lit(None, pl.String).alias(name) for name in ("title", "brand", "category", "text")),
+        attributes=pl.lit(None, pl.List(pl.String)),
+    )
+    assert write_vocabulary(tmp_path, bare) is None
+    assert not write_lexical(tmp_path, bare, None)
+    assert read_lexical(tmp_path, ROWS, np.zeros(ROWS, dtype=np.int32)) is None
