@@ -51,7 +51,6 @@ def main(
         before = resident()
         vocabulary = read_vocabulary(folder)
         suggester = read_suggester(folder, vocabulary)
-        assert vocabulary is not None
         assert suggester is not None
         loaded = resident() - before
         typed = typed_texts(table, queries, asks, rng)

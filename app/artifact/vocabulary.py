@@ -49,16 +49,14 @@ class Vocabulary:
             np.save(below / f"{name}.npy", getattr(self, name))
 
 
-def read_vocabulary(folder: Path) -> Vocabulary | None:
-    """The vocabulary of the bundle in `folder`; None where no item has a word.
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The vocabulary of the bundle in `folder`.
 
     Raises:
         OSError: a part of it is missing.
         ValueError: its arrays do not fit each other.
     """
     below = folder / names.VOCABULARY
-    if not below.exists():
-        return None
     arrays = {name: np.load(below / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
     words, terms = SortedTexts.read(below / _WORDS), SortedTexts.read(below / _TERMS)
     for name, array in arrays.items():

@@ -298,6 +298,5 @@ def read_search(folder: Path, tables: RankTables, text_query: TextQuery | None) 
         spec = SearchSpec.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValidationError) as error:
         raise BundleCorrupt(f"{path}: not the description of a search ({error}); export the bundle again") from error
-    vocabulary = read_vocabulary(folder)
-    spelling = None if vocabulary is None or lexical is None else Spelling(vocabulary, lexical.main.rows_of)
+    spelling = None if lexical is None else Spelling(read_vocabulary(folder), lexical.main.rows_of)
     return Search(lexical, spelling, text_query, spec, rows, dim)

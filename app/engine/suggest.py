@@ -37,10 +37,10 @@ class Suggester:
 
     Args:
         index: of the bundle.
-        vocabulary: of its catalogue, to bear typos; None bears none.
+        vocabulary: of its catalogue, to bear typos.
     """
 
-    def __init__(self, index: SuggestIndex, vocabulary: Vocabulary | None) -> None:
+    def __init__(self, index: SuggestIndex, vocabulary: Vocabulary) -> None:
         self._index = index
         self._values = index.keys.values.data
         self._beginnings = range(len(index.positions))
@@ -48,7 +48,7 @@ class Suggester:
         whole = len(index.scores) // _BLOCK * _BLOCK
         self._block_best = index.scores[:whole].reshape(-1, _BLOCK).max(axis=1)
         self._favourites = self._favoured()
-        self._words = None if vocabulary is None else _MistypedBeginnings(vocabulary)
+        self._words = _MistypedBeginnings(vocabulary)
 
     def suggest(self, typed: str, limit: int) -> list[Suggestion]:
         """At most `limit` completions, the likeliest first, each text once; of nothing, what is liked most."""
@@ -62,7 +62,7 @@ class Suggester:
             exact = [self._having([word]) for word in words]
             for entry in self._best(np.logical_and.reduce(exact), limit):
                 marked.setdefault(entry, [[word] for word in words])
-        if len(marked) < min(limit, _FEW) and self._words is not None:
+        if len(marked) < min(limit, _FEW):
             meant = [
                 [word, *self._words.meant_by(word, last=place == len(words) - 1)] for place, word in enumerate(words)
             ]
@@ -248,7 +248,7 @@ def _marks(key: Key, words: Sequence[Sequence[str]]) -> tuple[tuple[int, int], .
     return tuple(merged)
 
 
-def read_suggester(folder: Path, vocabulary: Vocabulary | None) -> Suggester | None:
+def read_suggester(folder: Path, vocabulary: Vocabulary) -> Suggester | None:
     """The suggester of the bundle in `folder`, whose words are `vocabulary`; None where it suggests nothing.
 
     Raises:

@@ -23,7 +23,7 @@ _KEPT: Final = 100_000  # texts that have been read: brands, categories and attr
 
 
 def write_lexical(
-    folder: Path, items: pl.DataFrame, vocabulary: Vocabulary | None, queries: Sequence[str | None] | None = None
+    folder: Path, items: pl.DataFrame, vocabulary: Vocabulary, queries: Sequence[str | None] | None = None
 ) -> bool:
     """Write the index to the bundle in `folder`; nothing for a catalogue without a word. Whether it was written.
 
@@ -37,8 +37,6 @@ def write_lexical(
     texts = [[text or "" for text in items[name].to_list()] for name in _MAIN]
     if queries is not None:
         texts.append([text or "" for text in queries])
-    if vocabulary is None:
-        return False
     terms_of = _Terms(Spelling(vocabulary))
     main = [[term for text in of_item for term in terms_of(text)] for of_item in zip(*texts, strict=True)]
     attributes = [

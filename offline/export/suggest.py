@@ -55,12 +55,12 @@ def write_suggest(
     return index
 
 
-def spelled(queries: Iterable[tuple[str, int]], vocabulary: Vocabulary | None) -> list[tuple[str, int]]:
+def spelled(queries: Iterable[tuple[str, int]], vocabulary: Vocabulary) -> list[tuple[str, int]]:
     """Queries with their slips mended, those that are then alike taken together, in the order of their first."""
-    spelling = None if vocabulary is None else Spelling(vocabulary)
+    spelling = Spelling(vocabulary)
     found: Counter[str] = Counter()
     for text, count in queries:
-        corrected = None if spelling is None else spelling.read(f"{text} ").corrected  # the space: no longer typed
+        corrected = spelling.read(f"{text} ").corrected  # the space: no longer typed
         found[corrected or text] += count
     return list(found.items())
 

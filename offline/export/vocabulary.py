@@ -22,8 +22,8 @@ _SHORTEST_PART: Final = 3  # letters
 _KEPT: Final = 100_000  # texts that have been read: attributes repeat
 
 
-def write_vocabulary(folder: Path, items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()) -> Vocabulary | None:
-    """Write the vocabulary to the bundle in `folder`; None, and nothing written, for a catalogue without a word.
+def write_vocabulary(folder: Path, items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()) -> Vocabulary:
+    """Write the vocabulary to the bundle in `folder`; it may have no word.
 
     Args:
         folder: of the bundle.
@@ -31,12 +31,11 @@ def write_vocabulary(folder: Path, items: pl.DataFrame, queries: Iterable[tuple[
         queries: logged ones, and how often each was asked.
     """
     vocabulary = make_vocabulary(items, queries)
-    if vocabulary is not None:
-        vocabulary.write(folder)
+    vocabulary.write(folder)
     return vocabulary
 
 
-def make_vocabulary(items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()) -> Vocabulary | None:
+def make_vocabulary(items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()) -> Vocabulary:
     """The vocabulary of a catalogue (see `write_vocabulary`)."""
     documents: Counter[str] = Counter()
     named: Counter[str] = Counter()
@@ -50,8 +49,6 @@ def make_vocabulary(items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()
         for entry in _entries([text], plain):
             searched[entry] += count
     found = sorted(documents.keys() | searched.keys(), key=str.encode)
-    if not documents:
-        return None
     return Vocabulary(
         words=SortedTexts.of(found),
         terms=SortedTexts.of(sorted({stem(word) for word in found}, key=str.encode)),
