@@ -50,6 +50,10 @@ class FilterIndex:
         """The shortest name of every column."""
         return [name for name, column in self._by_name.items() if name == column.name or self._is_hidden(column)]
 
+    def has(self, name: str) -> bool:
+        """Whether there is a column of that name."""
+        return name in self._by_name
+
     def column(self, name: str, path: str) -> Column:
         """The column of a name; an attribute may be written with `attributes.` before it.
 

@@ -15,6 +15,7 @@ from app.engine.candidates import Candidates
 from app.engine.catalogue import Catalogue, read_catalogue
 from app.engine.filter_index import FilterIndex, read_filters
 from app.engine.items import Items, read_items
+from app.engine.orders import Orders
 from app.engine.ranking import Ranker, read_ranker
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
@@ -43,6 +44,7 @@ class Snapshot:
     tables: RankTables
     ranker: Ranker | None
     filters: FilterIndex
+    orders: Orders
     search: Search | None  # None where nothing can be searched for
     suggester: Suggester | None  # None where nothing can be suggested
 
@@ -84,7 +86,18 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
     retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
     ranker = read_ranker(folder, tables, items.popular_rows, threads)
     return Snapshot(
-        folder, manifest, items, catalogue, retriever, text_query, tables, ranker, filters, search, suggester
+        folder,
+        manifest,
+        items,
+        catalogue,
+        retriever,
+        text_query,
+        tables,
+        ranker,
+        filters,
+        Orders(filters, items),
+        search,
+        suggester,
     )
 
 

@@ -61,7 +61,7 @@ class Answer:
     item_ids: list[str]
     scores: list[float]
     reasons: list[list[Reason]] | None  # of each item; `None` when not asked for
-    total: int  # items that were candidates, counted up to the depth
+    total: int  # items that may be answered, or groups of them
     degraded: list[str]  # what was missing
     stages: list[tuple[str, float]]  # name and seconds, of the batch that it was answered in
     facets: dict[str, list[dict[str, Any]]] | None = None  # values and counts by column, where asked for

@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.artifact.hashing import stable_hash
-from app.artifact.names import PADDING_ROW
-from app.engine.candidates import Candidates, Source, popular
+from app.engine.candidates import Candidates, Source
 from app.engine.reasons import reasons_of
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
@@ -20,7 +18,8 @@ from app.serving.assemble import assemble, excluded_rows, rows_of
 from app.serving.batcher import Batcher, IsGone
 from app.serving.call import Answer, ClientLeft, RecommendCall
 from app.serving.release import Release
-from app.serving.shape import is_shaped, shaped
+from app.serving.selection import Selection, arranged, is_selective, item_mask_of, select
+from app.serving.shape import Shaped, is_shaped, shaped
 from app.stores.protocol import UserStore
 from app.stores.state import UserState, Wanted, joined
 from app.telemetry.metrics import Metrics
@@ -123,7 +122,8 @@ class RecommendService:
         wanted = [Wanted(stable_hash(user_id), call.hidden) for user_id in call.user_ids()]
         state = next(filter(None, self._from_bundle(release, wanted)), None)
         excluded = excluded_rows(call, state, rows_of(items, call.context_item_ids), items)
-        rows = popular(items, call.k, excluded)
+        selection = select(release.snapshot, call, excluded, call.k)
+        rows = selection.popular_rows(call.k)
         sources = np.full(len(rows), Source.POPULAR, dtype=np.uint8)
         nothing = np.zeros(0, dtype=np.int32)
         reasons = reasons_of(items, nothing, nothing.astype(np.uint8), rows, sources) if call.explain else None
@@ -134,9 +134,10 @@ class RecommendService:
             item_ids=[release.item_ids[row] for row in rows.tolist()],
             scores=scores,
             reasons=reasons,
-            total=self._total(release, excluded, self._limits.depth),
+            total=selection.total(),
             degraded=[TIMEOUT],
             stages=timer.stages,
+            facets=selection.facets(),
         )
 
     async def _answer(self, pending: Sequence[_Pending]) -> list[Answer]:
@@ -162,9 +163,17 @@ class RecommendService:
             batch = replace(batch, matches=snapshot.search.matches([call.query for call in calls]))
             timer.lap("match")
         depths = [self._depth_of(call) for call in calls]
-        candidates = recommend(snapshot, batch, max(depths), ranked=self._limits.depth)
+        selections = [
+            select(snapshot, call, excluded, depth)
+            for call, excluded, depth in zip(calls, batch.exclude_rows, depths, strict=True)
+        ]
+        item_mask = item_mask_of(selections)
+        ranked = self._limits.depth
+        candidates = recommend(snapshot, batch, max(depths), item_mask=item_mask, ranked=ranked)
+        candidates = arranged(snapshot, batch, candidates, selections, max(depths), ranked)
+        lists = shaped(snapshot, calls, batch, candidates, depths, item_mask)
         timer.lap("engine")
-        answers = self._answers(release, calls, batch, candidates, depths, degraded, timer)
+        answers = self._answers(release, selections, batch, candidates, lists, degraded, timer)
         timer.lap("answer")
         self._metrics.observe_batch(len(calls))
         for stage, seconds in timer.stages:
@@ -177,7 +186,7 @@ class RecommendService:
         Retrieval is exact and breaks ties by place, and the ranker reads as many of its candidates for every call: so
         the best are the same at any depth, and an answer does not depend on the depth of the calls beside it.
         """
-        goes_deep = call.query is not None or call.cursor is not None or is_shaped(call)
+        goes_deep = call.query is not None or call.cursor is not None or is_shaped(call) or is_selective(call)
         return max(self._limits.list_depth, self._limits.depth) if goes_deep else self._limits.depth
 
     async def states_of(
@@ -222,19 +231,19 @@ class RecommendService:
     def _answers(
         self,
         release: Release,
-        calls: Sequence[RecommendCall],
+        selections: Sequence[Selection],
         batch: RequestBatch,
         candidates: Candidates,
-        depths: Sequence[int],
+        lists: Sequence[Shaped],
         degraded: Sequence[list[str]],
         timer: StageTimer,
     ) -> list[Answer]:
-        lists = shaped(release.snapshot, calls, batch, candidates, depths)
         known = batch.has_signal() | batch.searches()
         answers = []
-        for line, (call, whole) in enumerate(zip(calls, lists, strict=True)):
+        for line, (selection, whole) in enumerate(zip(selections, lists, strict=True)):
+            call = selection.call
             rows = whole.rows[: call.k].tolist()
-            total = _total_found(candidates, line)
+            searched = None if candidates.found is None else candidates.found[line]
             match = None if batch.matches is None else batch.matches[line]
             answers.append(
                 Answer(
@@ -251,22 +260,12 @@ class RecommendService:
                     )
                     if call.explain
                     else None,
-                    total=self._total(release, batch.exclude_rows[line], depths[line]) if total is None else total,
+                    total=selection.total(searched),
                     degraded=degraded[line],
                     stages=timer.stages,
+                    facets=selection.facets(searched),
                     corrected_query=None if match is None else match.corrected,
                     matched_by=None if match is None else match.matched_by,
                 )
             )
         return answers
-
-    def _total(self, release: Release, excluded: NDArray[np.int64], depth: int) -> int:
-        """Items that may be answered, counted up to a depth; row 0 is none."""
-        distinct = len(set(excluded.tolist()) - {PADDING_ROW})
-        return min(depth, release.snapshot.items.count - distinct)
-
-
-def _total_found(candidates: Candidates, line: int) -> int | None:
-    """How many items a search found; None for a request that searches for nothing."""
-    found = None if candidates.found is None else candidates.found[line]
-    return None if found is None else int(found.sum())

@@ -1,0 +1,89 @@
+"""Orders by a column instead of relevance: price, or when an item was added."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact.filter_columns import ADDED
+from app.engine.candidates import Candidates
+from app.engine.filter_index import FilterIndex
+from app.engine.items import Items
+from app.errors import InvalidRequest
+
+RELEVANCE: Final = "relevance"
+_COLUMN_OF: Final = {"price_asc": "price", "price_desc": "price", "newest": ADDED}
+_DESCENDS: Final = ("price_desc", "newest")
+
+
+class Orders:
+    """All items of a bundle in each order; worked out when first asked for.
+
+    Args:
+        filters: hold the columns.
+        items: the item table, for its popularity.
+    """
+
+    def __init__(self, filters: FilterIndex, items: Items) -> None:
+        self._filters = filters
+        self._items = items
+        self._keys: dict[str, NDArray[np.float64]] = {}
+        self._rows: dict[str, NDArray[np.int64]] = {}
+
+    def check(self, sort: str) -> None:
+        """Refuse an order by what the catalogue does not have.
+
+        Raises:
+            InvalidRequest: no item has a value of that column.
+        """
+        name = _COLUMN_OF.get(sort)
+        if name is not None and not self._filters.has(name):
+            raise InvalidRequest(
+                f"sort: expected an order by what the catalogue has, came {sort!r}, and no item has a value of "
+                f"{name!r}: leave it out",
+                "sort",
+            )
+
+    def rows(self, sort: str) -> NDArray[np.int64]:
+        """`[items]` rows in that order; missing values last, equal ones by popularity, then by row."""
+        if sort not in self._rows:
+            popular = self._items.popular_rows
+            self._rows[sort] = popular[np.argsort(self.keys(sort)[popular], kind="stable")]
+        return self._rows[sort]
+
+    def keys(self, sort: str) -> NDArray[np.float64]:
+        """`[rows]`, by which items are sorted, ascending; infinite for a missing value."""
+        if sort not in self._keys:
+            values = self._filters.column(_COLUMN_OF[sort], "sort").least
+            self._keys[sort] = np.nan_to_num(-values if sort in _DESCENDS else values, nan=np.inf)
+        return self._keys[sort]
+
+
+def sorted_rows(
+    orders: Orders, sort: str, mask: NDArray[np.bool_], relevant: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """The rows of a set in an order, all of them.
+
+    Args:
+        orders: of the bundle.
+        sort: price_asc, price_desc or newest.
+        mask: `[rows]`, the set.
+        relevant: rows, the most relevant first, by which equal values are told apart before popularity does.
+    """
+    rows = orders.rows(sort)
+    rows = rows[mask[rows]]
+    if relevant is None or not len(relevant):
+        return rows
+    place = np.full(len(mask), len(relevant), dtype=np.int64)
+    place[relevant[::-1]] = np.arange(len(relevant))[::-1]
+    return np.asarray(rows[np.lexsort((place[rows], orders.keys(sort)[rows]))], dtype=np.int64)
+
+
+def with_rows(candidates: Candidates, line: int, rows: NDArray[np.int64], items: Items) -> Candidates:
+    """The candidates with those of one request replaced; their scores are the items' popularity."""
+    return candidates.with_lines(
+        np.array([line]),
+        rows[None],
+        items.popularity[rows][None],
+        np.zeros((1, len(rows)), dtype=np.uint8),
+    )
