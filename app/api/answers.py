@@ -6,6 +6,7 @@ import orjson
 from starlette.responses import Response
 
 from app.artifact.names import CART, PADDING_ROW, PURCHASE, VIEW
+from app.engine.fields import values_of
 from app.engine.items import Items
 from app.engine.reasons import Reason
 from app.engine.snapshot import Snapshot
@@ -35,7 +36,7 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
     Args:
         answer: of the service.
         request_id: of the HTTP request.
-        fields: catalogue columns to add to each item; `None` adds no `fields` at all.
+        fields: catalogue columns and attributes to add to each item; `None` adds no `fields` at all.
         snapshot: holds them.
     """
     items: list[dict[str, Any]] = [
@@ -44,7 +45,7 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
     ]
     if fields is not None:
         for item, row in zip(items, answer.item_rows, strict=True):
-            item["fields"] = snapshot.catalogue.values_of(row, fields)
+            item["fields"] = values_of(row, fields, snapshot.catalogue, snapshot.filters)
     if answer.reasons is not None:
         for item, reasons in zip(items, answer.reasons, strict=True):
             item["reasons"] = [_reason(reason, snapshot.items) for reason in reasons]

@@ -10,9 +10,9 @@ from app.api.answers import json_response, recommend_response
 from app.api.direct_route import DirectRoute
 from app.api.openapi import parameter
 from app.api.parameters import fields_of
-from app.api.recommend_call import check_fields
 from app.api.recommend_routes import EXAMPLE_ANSWER
 from app.api.schemas import ItemAnswer, NoParameters, RecommendAnswer, SimilarRequest
+from app.engine.fields import check_fields
 from app.errors import ItemNotFound
 from app.serving.call import RecommendCall
 from app.serving.release import Release
@@ -46,7 +46,7 @@ def item_routes(service: RecommendService) -> list[APIRoute]:
         """The nearest neighbours of an item, the item itself left out. The same for every caller."""
         asked = SimilarRequest.model_validate(fields_of(request.query_params, frozenset({"fields"})))
         release = service.release
-        check_fields(asked.fields, release.snapshot.catalogue)
+        check_fields(asked.fields or (), release.snapshot.catalogue, release.snapshot.filters)
         call = RecommendCall(k=asked.k, similar_to=row_of(request, release))
         trace = trace_of(request.scope)
         trace.timer.lap("parse")

@@ -1,15 +1,15 @@
 """From the wire to a call of the service: parsing, the fields that are not served yet, and the operator's limits."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from starlette.datastructures import QueryParams
 
 from app.api.parameters import fields_of
 from app.api.schemas import NOT_YET, RecentEvent, RecommendRequest
 from app.api.times import unix_of
 from app.artifact.names import BEHAVIOURS
-from app.engine.catalogue import Catalogue
 from app.engine.requests import OBJECTIVES
 from app.engine.snapshot import Snapshot
 from app.errors import InvalidRequest, NotYet
@@ -17,7 +17,7 @@ from app.serving.call import GivenEvents, RecommendCall
 from app.stores.state import Hidden
 
 CONTEXT_ITEM_IDS: Final = "context.item_ids"  # the one field that is flat only as a query parameter
-_LISTS: Final = frozenset((CONTEXT_ITEM_IDS, "exclude_item_ids", "fields"))
+_LISTS: Final = frozenset((CONTEXT_ITEM_IDS, "exclude_item_ids", "fields", "facets"))
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ def read_flat(parameters: QueryParams) -> RecommendRequest:
 
     Raises:
         NotYet: a parameter is a field that this version does not serve, whatever its value.
+        InvalidRequest: the filter is no JSON.
         ValidationError: a parameter is unknown or wrong.
     """
     given = fields_of(parameters, _LISTS)
@@ -50,6 +51,8 @@ def read_flat(parameters: QueryParams) -> RecommendRequest:
             raise _not_yet(field)
     if CONTEXT_ITEM_IDS in given:
         given["context"] = {"item_ids": given.pop(CONTEXT_ITEM_IDS)}
+    if "filter" in given:
+        given["filter"] = _json_of(given["filter"], "filter")
     return RecommendRequest.model_validate(given)
 
 
@@ -99,18 +102,6 @@ _MAY_BE_NOT_YET: Final = frozenset(NOT_YET)
 _HIDDEN: Final = {"none": Hidden.NONE, "purchased": Hidden.PURCHASED, "seen": Hidden.SEEN}
 
 
-def check_fields(fields: list[str] | None, catalogue: Catalogue) -> None:
-    """Refuse columns that the catalogue does not have.
-
-    Raises:
-        InvalidRequest: names the column and those that there are.
-    """
-    for field in fields or ():
-        if field not in catalogue.fields:
-            known = ", ".join(catalogue.fields) or "none"
-            raise InvalidRequest(f"fields: the catalogue has no column {field!r}; it has {known}", "fields")
-
-
 def check_objective(objective: str | None, snapshot: Snapshot) -> None:
     """Refuse an objective that the bundle cannot follow, since its data lacks the behaviour.
 
@@ -124,6 +115,18 @@ def check_objective(objective: str | None, snapshot: Snapshot) -> None:
             "behaviour",
             "objective",
         )
+
+
+def _json_of(text: str, field: str) -> Any:
+    """What a parameter says in JSON.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"{field}: expected a JSON document, came none ({error})", field) from error
 
 
 def _not_yet(field: str) -> NotYet:

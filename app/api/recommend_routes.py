@@ -13,13 +13,14 @@ from app.api.recommend_call import (
     CONTEXT_ITEM_IDS,
     Limits,
     call_of,
-    check_fields,
     check_objective,
     read_body,
     read_flat,
 )
 from app.api.rules_call import with_rules
 from app.api.schemas import RecommendAnswer, RecommendRequest
+from app.api.selection_call import with_selection
+from app.engine.fields import check_fields
 from app.serving.impressions import Impression, ImpressionLog
 from app.serving.service import RecommendService
 from app.telemetry.stages import trace_of
@@ -37,17 +38,27 @@ EXAMPLE_ANSWER: Final = {
             "reasons": [{"kind": "viewed", "item_id": "p9", "weight": 0.6}],
         }
     ],
-    "total": 200,
+    "total": 214,
     "next_cursor": None,
-    "facets": None,
+    "facets": {"category": [{"value": "Shoes", "count": 214}], "brand": [{"value": "Own", "count": 31}]},
     "corrected_query": None,
     "matched_by": None,
     "degraded": [],
 }
+_FILTER: Final = {
+    "all": [
+        {"field": "category", "in": ["Shoes"]},
+        {"field": "price", "lte": 120},
+        {"not": {"field": "brand", "eq": "Acme"}},
+    ]
+}
+_FILTER_TEXT: Final = '{"field": "price", "lte": 120}'
 _EXAMPLE: Final = {
     "user_id": "u1",
     "context": {"item_ids": ["p9"]},
     "exclude_item_ids": ["p7"],
+    "filter": _FILTER,
+    "facets": ["category", "brand"],
     "k": 20,
     "fields": ["title", "price"],
     "explain": True,
@@ -60,7 +71,8 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
     async def respond(asked: RecommendRequest, request: Request) -> Response:
         release = service.release
         call = with_rules(call_of(asked, limits), asked, release.snapshot)
-        check_fields(asked.fields, release.snapshot.catalogue)
+        call = with_selection(call, asked, release.snapshot)
+        check_fields(asked.fields or (), release.snapshot.catalogue, release.snapshot.filters)
         check_objective(asked.objective, release.snapshot)
         trace = trace_of(request.scope)
         trace.timer.lap("parse")
@@ -127,7 +139,11 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
                     parameter("query", "timeout_ms", "number", "Milliseconds that an answer may take.", 50),
                     parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
                     parameter("query", "diversity", "number", "How different the items are: 0 to 1.", 0.2),
-                    parameter("query", "fields", "list", "Catalogue columns to answer.", ["title", "price"]),
+                    parameter("query", "filter", "string", "What every item passes, as JSON.", _FILTER_TEXT),
+                    parameter("query", "facets", "list", "Columns whose values are counted.", ["category", "brand"]),
+                    parameter("query", "sort", "string", "relevance, price_asc, price_desc or newest.", "relevance"),
+                    parameter("query", "group_by", "string", "A column: at most one item of each value.", "brand"),
+                    parameter("query", "fields", "list", "Columns and attributes to answer.", ["title", "price"]),
                     parameter("query", "explain", "boolean", "Whether to say why each item was answered.", True),
                 ]
             },

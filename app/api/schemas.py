@@ -9,7 +9,7 @@ from app.settings import MAX_K, MAX_QUERY
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
-NOT_YET: Final = ("session_id", "cursor", "filter", "boost", "facets", "sort", "group_by")
+NOT_YET: Final = ("session_id", "cursor", "boost")
 """Fields of the contract that this version does not serve."""
 
 _LATER = "Not served yet: answered 422 `not_yet` when given."
@@ -74,7 +74,15 @@ class RecommendRequest(BaseModel):
     )
     k: int = Field(default=20, ge=1, le=MAX_K, description="How many items, at most.")
     cursor: str | None = Field(default=None, description=_LATER)
-    filter: dict[str, Any] | None = Field(default=None, description=_LATER)
+    filter: dict[str, Any] | None = Field(
+        default=None,
+        description='What every answered item passes: `{"all": [..]}`, `{"any": [..]}`, `{"not": {..}}`, or a '
+        'condition `{"field": .., OPERATOR: ..}` with one or several of `eq`, `in`, `lt`, `lte`, `gt`, `gte` and '
+        "`exists`, all of which one value has to pass. A field is a catalogue column (title, category, brand, "
+        "description, price, in_stock, added in Unix seconds) or an attribute, by its name or as `attributes.NAME`. A "
+        "category passes for all above it. Texts are compared exactly, or without regard to case where no item has "
+        "the very text. An item without a value passes no condition but `exists: false` and `not`.",
+    )
     exclude_item_ids: list[Id] = Field(default=[], description="Items that must not be answered.")
     exclude: Literal["none", "purchased", "seen"] | None = Field(
         default=None,
@@ -100,10 +108,25 @@ class RecommendRequest(BaseModel):
         description="What the order shall bring more of: the likelier that behaviour (for revenue: times the price), "
         "the higher an item.",
     )
-    facets: list[str] | None = Field(default=None, max_length=20, description=_LATER)
-    sort: Literal["relevance", "price_asc", "price_desc", "newest"] | None = Field(default=None, description=_LATER)
-    group_by: str | None = Field(default=None, description=_LATER)
-    fields: list[str] | None = Field(default=None, description="Catalogue columns to answer with each item.")
+    facets: list[str] | None = Field(
+        default=None,
+        max_length=20,
+        description="Columns and attributes of which values are counted, over all items that `total` counts: the 100 "
+        "most frequent values, of a category every level, of numbers the range.",
+    )
+    sort: Literal["relevance", "price_asc", "price_desc", "newest"] | None = Field(
+        default=None,
+        description="Anything but relevance orders all items that pass, those without a value last; equal ones by "
+        "relevance to the query, then by popularity.",
+    )
+    group_by: str | None = Field(
+        default=None,
+        description="A column or attribute of texts: at most one item, the best, of each value. Items without one are "
+        "groups of their own; `total` counts groups.",
+    )
+    fields: list[str] | None = Field(
+        default=None, description="Catalogue columns and attributes to answer with each item."
+    )
     explain: bool = Field(default=False, description="Whether to say why each item was answered.")
     timeout_ms: float | None = Field(
         default=None,
@@ -145,6 +168,24 @@ class AnsweredItem(BaseModel):
     reasons: list[AnsweredReason] | None = Field(default=None, description="There when `explain` was given.")
 
 
+class CountedValue(BaseModel):
+    """How many items have a value."""
+
+    value: str | bool
+    count: int
+
+
+class CountedRange(BaseModel):
+    """How many items have a number, and from which to which."""
+
+    least: float = Field(alias="from")
+    largest: float = Field(alias="to")
+    count: int
+
+
+FacetValue = CountedValue | CountedRange
+
+
 class RecommendAnswer(BaseModel):
     """At most `k` items, best first."""
 
@@ -152,11 +193,11 @@ class RecommendAnswer(BaseModel):
     model_version: str
     items: list[AnsweredItem]
     total: int = Field(
-        description="Items that may be answered, counted up to 200; the best `k` are. Of a query: all items with its "
-        "words, and those nearest to its meaning."
+        description="How many items may be answered: all that pass the filter and are not excluded; of a search, those "
+        "with its words and the 200 nearest in meaning. With `group_by`, how many groups."
     )
     next_cursor: str | None
-    facets: dict[str, Any] | None
+    facets: dict[str, list[FacetValue]] | None = Field(description="By column, there when `facets` was given.")
     corrected_query: str | None = Field(description="What was searched for, where the spelling was corrected.")
     matched_by: Literal["words", "meaning", "nothing"] | None = Field(
         default=None,

@@ -25,6 +25,10 @@ class Catalogue:
         """The names of all columns."""
         return [*self.texts, *self.numbers, *self.documents]
 
+    def has(self, name: str) -> bool:
+        """Whether there is a column of that name."""
+        return name in self.texts or name in self.numbers or name in self.documents
+
     def values_of(self, row: int, fields: list[str]) -> dict[str, Any]:
         """The named columns of one item row."""
         return {field: self._value(row, field) for field in fields}

@@ -39,7 +39,7 @@ def test_similar_items_are_the_nearest_and_not_the_item_itself(
 def test_similar_items_come_with_fields_and_have_bounds(client: httpx.Client, item_ids: list[str]) -> None:
     answer = client.get(f"/items/{item_ids[0]}/similar?k=2&fields=title,price").json()
     assert [list(item["fields"]) for item in answer["items"]] == [["title", "price"]] * 2
-    for query in ("k=0", "k=201", "k=x", "fields=colour", "depth=3"):
+    for query in ("k=0", "k=201", "k=x", "fields=flavour", "depth=3"):
         assert client.get(f"/items/{item_ids[0]}/similar?{query}").status_code == 422
 
 
