@@ -21,16 +21,18 @@ _LONGEST_BRAND: Final = 4  # words
 class LexicalField:
     """One text of every item, indexed by terms."""
 
-    index: BM25
+    index: BM25 | None  # None where no item has a word in it
     rows: int  # of the item tables; document `d` of the index is row `d + 1`
 
     def has(self, term: str) -> bool:
         """Whether any item has it."""
-        return term in self.index.vocab_dict
+        return self.index is not None and term in self.index.vocab_dict
 
     def scores(self, weighted: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
         """Sums over terms, `[rows]`; terms that no item has say nothing."""
         found = np.zeros(self.rows, dtype=np.float32)
+        if self.index is None:
+            return found
         known = [(self.index.vocab_dict[term], weight) for term, weight in weighted if self.has(term)]
         for weight in dict.fromkeys(weight for _, weight in known):
             ids = [number for number, of_term in known if of_term == weight]
@@ -40,8 +42,8 @@ class LexicalField:
 
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term, ascending."""
-        number = self.index.vocab_dict.get(term)
-        if number is None:
+        number = None if self.index is None else self.index.vocab_dict.get(term)
+        if self.index is None or number is None:
             return np.zeros(0, dtype=np.int32)
         scores = self.index.scores
         part = slice(int(scores["indptr"][number]), int(scores["indptr"][number + 1]))
@@ -152,6 +154,8 @@ def read_lexical(folder: Path, rows: int, brand_codes: NDArray[np.int32]) -> Lex
 
 
 def _read_field(folder: Path, rows: int) -> LexicalField:
+    if not folder.exists():
+        return LexicalField(None, rows)
     index = BM25.load(folder, mmap=True, show_progress=False)
     for name in ("data", "indices", "indptr"):  # plain views: cutting pieces out of a memmap costs ten times as much
         index.scores[name] = np.asarray(index.scores[name])

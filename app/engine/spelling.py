@@ -173,13 +173,17 @@ class Spelling:
             return f"{first} {second}" if self._together(first, second) else None
         if self._is_rare(word.text):
             return self._instead_of_rare(word, hits)
-        near = self.neighbours(word.text)
+        near = self.neighbours(word.text) or self._of_plural(word.text)
         nearest = [each for each in near if each.distance == near[0].distance]
         parted = self._parted(word.text) if not near or nearest[0].distance > 1 else None
         if parted is not None or not near:
             return parted
         best = max(nearest, key=lambda each: self._likelihood(word.text, each, hits))
         return best.text if len(word.text) > _SHORT or self._beside(best.text, hits) > 0 else None
+
+    def _of_plural(self, text: str) -> tuple[Neighbour, ...]:
+        """Neighbours of the singular, where the catalogue has no plural to take for a mistyped one."""
+        return self.neighbours(text[:-1]) if text.endswith("s") and len(text) > _SHORTEST + 1 else ()
 
     def _likelihood(self, typed: str, each: Neighbour, hits: NDArray[np.float32] | None) -> float:
         """How likely a neighbour was meant, as a logarithm: what goes with the rest of the query, is frequent, begins

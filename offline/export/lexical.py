@@ -45,8 +45,10 @@ def write_lexical(
     ]
     if not any(main) and not any(attributes):
         return False
-    title = [terms_of(text) for text in texts[0]]
+    title = [list(terms_of(text)) for text in texts[0]]
     for name, documents in zip(names.LEXICAL_FIELDS, (main, title, attributes), strict=True):
+        if not any(documents):
+            continue
         index = BM25(k1=K1, b=B, method="lucene")
         index.index(documents, show_progress=False)
         index.save(folder / names.LEXICAL / name, show_progress=False)
