@@ -30,7 +30,8 @@ _RARE: Final = 2  # items, at most, of a known word that may be meant otherwise
 _FREQUENT: Final = 100  # times as frequent is the neighbour that it is then taken for
 _LEAST_TYPED: Final = 3  # letters of a last word that is completed
 _MOST_COMPLETED: Final = 8  # words that a last word is completed to
-_MOST_CORRECTED: Final = 12  # words of one query
+_MOST_READ: Final = 32  # words of one query that may be meant otherwise
+_MOST_CORRECTED: Final = 12  # words of one query that are looked up
 _CLEARLY: Final = 10.0  # times as frequent as all completions is a neighbour that a last word is corrected to
 _MOST_NEIGHBOURS: Final = 12  # that are compared by what they stand beside
 _KEPT: Final = 16_384  # words whose neighbours are remembered
@@ -79,6 +80,7 @@ class Spelling:
             for word, length in ((vocabulary.words[place], length) for place, length in vocabulary.compounds.tolist())
         }
         self._parts = {word: pair for pair, word in self._joined.items()}
+        fold("é手")  # makes the tables that only such letters need, which the first query should not wait for
         self.neighbours = lru_cache(maxsize=_KEPT)(self._neighbours)
 
     def read(self, text: str) -> Reading:
@@ -130,24 +132,23 @@ class Spelling:
     def _changes(self, placed: Sequence[PlacedWord], folded: str, begun: int) -> list[tuple[int, int, str]]:
         """What stands otherwise in the folded text: start, end, what was meant. The word at `begun` stays."""
         changes: list[tuple[int, int, str]] = []
-        words = [each.word for each in placed]
+        words = [each.word for each in placed[:_MOST_READ]]
         taken = set()
-        for place, (left, right) in enumerate(pairwise(placed)):
-            joined = left.word.text + right.word.text
-            if (
-                place not in taken
-                and left.word.kind == right.word.kind == "word"
-                and folded[left.end : right.start].isspace()
-                and not (self.is_known(left.word) and self.is_known(right.word))
-                and self._vocabulary.words.find(joined) >= 0
-            ):
+        for place, (left, right) in enumerate(pairwise(placed[:_MOST_READ])):
+            if place not in taken and folded[left.end : right.start].isspace() and self._is_one(left.word, right.word):
                 taken |= {place, place + 1}
-                changes.append((left.start, right.end, joined))
+                changes.append((left.start, right.end, left.word.text + right.word.text))
         kept = [place for place in range(len(words)) if place not in taken and place != begun]
         for place, meant in zip(kept, self.correct([words[place] for place in kept]), strict=True):
             if meant != words[place].text:
                 changes.append((placed[place].start, placed[place].end, meant))
         return sorted(changes)
+
+    def _is_one(self, left: Word, right: Word) -> bool:
+        """Whether two words, of which one is not known, are a known one parted."""
+        if not left.kind == right.kind == "word" or self._vocabulary.words.find(left.text + right.text) < 0:
+            return False
+        return not (self.is_known(left) and self.is_known(right))
 
     def _may_be_wrong(self, word: Word) -> bool:
         if word.kind == "code":
