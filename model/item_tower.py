@@ -22,6 +22,13 @@ class ItemGraph:
     behaviours: dict[str, tuple[SparseMatrix, SparseMatrix]] = field(default_factory=dict)
     """Behaviour -> (`[users, items]`, `[items, users]`)."""
     user_attributes: SparseMatrix | None = None  # [users, user attributes]
+    query_text: SparseMatrix | None = None  # [queries, text_buckets] idf-weighted, rows of unit length
+    item_queries: SparseMatrix | None = None  # [items, queries] that led to the items
+
+    @property
+    def queries(self) -> int:
+        """Query nodes."""
+        return 0 if self.query_text is None else int(self.query_text.matrix.shape[0])
 
     def to(self, device: torch.device) -> "ItemGraph":
         """The same graph on a device."""
@@ -38,6 +45,8 @@ class ItemGraph:
             move(self.item_items),
             {name: (users.to(device), items.to(device)) for name, (users, items) in self.behaviours.items()},
             move(self.user_attributes),
+            move(self.query_text),
+            move(self.item_queries),
         )
 
 
@@ -77,12 +86,14 @@ class ItemTower(nn.Module):
         id_dropout: float,
         item_gate: float = 0.25,
         behaviour_gate: float = 0.25,
+        query_gate: float = 1.0,
     ) -> None:
         super().__init__()
         self.id_dropout = id_dropout
         self.ids = nn.Parameter(torch.randn(graph.items, dim) * dim**-0.5)
         self.unseen = nn.Parameter(torch.zeros(dim))
-        self.text = nn.Parameter(torch.randn(graph.text_buckets, dim) * dim**-0.5) if graph.text else None
+        has_words = graph.text is not None or graph.query_text is not None
+        self.text = nn.Parameter(torch.randn(graph.text_buckets, dim) * dim**-0.5) if has_words else None
         self.attributes = (
             nn.Parameter(torch.randn(graph.attributes, dim) * dim**-0.5) if graph.item_attributes else None
         )
@@ -95,6 +106,7 @@ class ItemTower(nn.Module):
         gates = {"item": item_gate} if graph.item_items else {}
         gates |= dict.fromkeys(graph.behaviours, behaviour_gate / max(1, len(graph.behaviours)))
         self.layers = nn.ModuleList(GraphLayer(dim, gates) for _ in range(layers))
+        self.query_gate = nn.Parameter(torch.tensor(query_gate)) if graph.item_queries and layers else None
 
     def content(self, graph: ItemGraph) -> Tensor | None:
         """What text and attributes alone say, `[items, dim]`; None where there are none."""
@@ -105,8 +117,26 @@ class ItemTower(nn.Module):
             parts.append(self.mean(self.attributes, graph.item_attributes))
         return torch.stack(parts).sum(dim=0) if parts else None
 
-    def forward(self, graph: ItemGraph, known: Tensor) -> Tensor:
+    def asked_for(self, graph: ItemGraph, heard: Tensor | None = None) -> Tensor | None:
+        """The messages of queries to the items that they led to, `[items, dim]`; None where there are none.
+
+        A query is the bag of its n-grams; `heard` `[queries]` bool are those that send a message, all if left out. An
+        item gets the weighted mean over those.
+        """
+        if self.text is None or graph.query_text is None or graph.item_queries is None:
+            return None
+        queries = graph.query_text @ self.text
+        if heard is None:
+            whole: Tensor = self.mean(queries, graph.item_queries)
+            return whole
+        sums: Tensor = self.mean(queries * heard[:, None], graph.item_queries)
+        share = graph.item_queries @ heard[:, None].to(queries.dtype)
+        return sums / share.clamp(min=1e-6)
+
+    def forward(self, graph: ItemGraph, known: Tensor, heard: Tensor | None = None) -> Tensor:
         """Item features.
+
+        Queries send their messages first, so that the words that find an item reach its neighbours too.
 
         A behaviour's message goes from items to users and back: a user is the mean of the items, and, where the shop
         says something of its users, the mean of the attributes besides.
@@ -116,6 +146,7 @@ class ItemTower(nn.Module):
             known: `[items]` bool, false for items never seen in training: their id embedding is noise, so a shared
                 one stands in. Of the others some are dropped at random in training, and get neither their id nor a
                 message, which is all that an item nobody has touched yet has: so the tower learns to place those.
+            heard: `[queries]` bool, the queries that send a message; all if left out.
         """
         kept = known
         messaged = None
@@ -126,6 +157,9 @@ class ItemTower(nn.Module):
         content = self.content(graph)
         if content is not None:
             features = features + content
+        asked = None if self.query_gate is None else self.asked_for(graph, heard)
+        if asked is not None and self.query_gate is not None:
+            features = features + self.query_gate * (asked if messaged is None else asked * messaged)
         traits: Tensor | None = None
         if self.user_attributes is not None and graph.user_attributes is not None:
             traits = self.mean(self.user_attributes, graph.user_attributes)

@@ -25,6 +25,7 @@ class NetworkShape:
     id_dropout: float
     item_gate: float = 0.25  # of the messages between items, at the start
     behaviour_gate: float = 0.25  # of those through users, all behaviours together
+    query_gate: float = 1.0  # of those of queries
     temperature: float = 0.07  # at the start
     aggregation: bool = True  # whether the weighted mean over the events takes part
     attention: bool = True  # whether the session encoder does, where there is an order
@@ -40,7 +41,15 @@ class Network(nn.Module):
     def __init__(self, graph: ItemGraph, shape: NetworkShape) -> None:
         super().__init__()
         self.shape = shape
-        self.items = ItemTower(graph, shape.dim, shape.layers, shape.id_dropout, shape.item_gate, shape.behaviour_gate)
+        self.items = ItemTower(
+            graph,
+            shape.dim,
+            shape.layers,
+            shape.id_dropout,
+            shape.item_gate,
+            shape.behaviour_gate,
+            shape.query_gate,
+        )
         self.queries = QueryTower(
             shape.dim,
             shape.heads,
@@ -60,12 +69,13 @@ class Network(nn.Module):
         self.norm_power = nn.Parameter(torch.tensor(0.2))
         self.narrow = None if shape.item_dim is None else nn.Linear(shape.dim, shape.item_dim, bias=False)
 
-    def item_vectors(self, graph: ItemGraph, known: Tensor) -> tuple[Tensor, Tensor]:
+    def item_vectors(self, graph: ItemGraph, known: Tensor, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Directions and lengths of all items.
 
         Args:
             graph: the graph.
             known: `[items]` bool, items seen in training.
+            heard: `[queries]` bool, the queries that send a message; all if left out.
 
         Returns:
             Unit vectors `[items, dim]` (`item_dim` of a cut network), which stand for items in a history, and lengths
@@ -73,11 +83,11 @@ class Network(nn.Module):
             relative to the mean one: it carries the popularity. An item never seen in training is as long as the others
             are on average: a feature without messages is short, which would tell of nothing but that.
         """
-        return self.narrowed(*self.wide_vectors(graph, known))
+        return self.narrowed(*self.wide_vectors(graph, known, heard))
 
-    def wide_vectors(self, graph: ItemGraph, known: Tensor) -> tuple[Tensor, Tensor]:
+    def wide_vectors(self, graph: ItemGraph, known: Tensor, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The same before any cut: unit vectors `[items, dim]` and lengths `[items]`."""
-        features = self.items(graph, known)
+        features = self.items(graph, known, heard)
         norms = features.norm(dim=1).clamp(min=1e-6)
         lengths = (norms / norms[1:].mean().clamp(min=1e-6)) ** self.norm_power
         usual = torch.where(known, lengths, 0.0).sum() / known.sum().clamp(min=1)

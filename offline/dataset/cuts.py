@@ -17,6 +17,12 @@ LEAST_USERS, MOST_USERS = 2_000, 5_000
 MOST_USERS_SHARE = 0.5
 ITEMS_SHARE = 0.2
 MIN_EVENTS_NEXT_ITEM = 3
+QUERIES_SHARE = 0.2
+QUERY_EVENTS_SHARE = 0.1
+NEW_PAIRS_SHARE = 0.3
+MOST_NEW_PAIRS = 20_000
+ONE_QUERY_SHARE = 0.02
+"""Of the events; a query that more have is one that everybody knows, never a new one, unless all are like it."""
 
 _HELD = "held_out"
 _PAIR = ("user_id", "item_id", "type", "order")
@@ -120,6 +126,44 @@ def some_items(
         maintain_order="left",
     )
     return held.get_column(_HELD).fill_null(value=False)
+
+
+def new_queries(
+    events: pl.DataFrame,
+    wanted: pl.Expr,
+    keys: pl.Series,
+    rng: np.random.Generator,
+    *,
+    queries_share: float = QUERIES_SHARE,
+    events_share: float = QUERY_EVENTS_SHARE,
+    pairs_share: float = NEW_PAIRS_SHARE,
+) -> tuple[pl.Series, pl.Series]:
+    """Which rows have a query that is to be new, and which are held out to be asked by it.
+
+    New are a random `queries_share` of the queries, none of which has many of the events (see `ONE_QUERY_SHARE`), nor
+    all together more than `events_share`. Held out is a random `pairs_share` of the pairs of user and item that such a
+    query led to, with all the pair's events, since a ranking would find the item in the history. Every item and every
+    user keeps at least one of those pairs. `keys` are the queries of the rows, null without one; equal for equal ones.
+    """
+    rows = events.select("user_id", "item_id", keys.alias("key"), wanted.alias("wanted"))
+    asked = pl.col("wanted") & pl.col("key").is_not_null()
+    sizes = rows.filter(asked).group_by("key").len("size").sort("key")
+    most = max(ONE_QUERY_SHARE, 1 / max(sizes.height, 1)) * events.height
+    drawn = sizes[rng.permutation(sizes.height)].filter(pl.col("size") <= most)
+    drawn = drawn.filter(pl.col("size").cum_sum() <= events_share * events.height)
+    drawn = drawn.head(int(queries_share * sizes.height))
+    new = rows.get_column("key").is_in(drawn.get_column("key").implode()).fill_null(value=False)
+    pairs = rows.filter(new & asked).select("user_id", "item_id").unique().sort("user_id", "item_id")
+    pairs = pairs.with_columns(pl.Series("draw", rng.random(pairs.height), pl.Float64))
+    later = [pl.col("draw") > pl.col("draw").min().over(name) for name in ("user_id", "item_id")]
+    kept = pairs.filter((pl.col("draw") >= 1 - pairs_share) & later[0] & later[1]).tail(MOST_NEW_PAIRS)
+    held = events.select("user_id", "item_id").join(
+        kept.select("user_id", "item_id", pl.lit(value=True).alias(_HELD)),
+        on=["user_id", "item_id"],
+        how="left",
+        maintain_order="left",
+    )
+    return new, held.get_column(_HELD).fill_null(value=False)
 
 
 def scored(events: pl.DataFrame, task: str, eligible: pl.Expr, held_out: pl.Expr) -> pl.Series:

@@ -11,6 +11,7 @@ from app.artifact.tokenizer import words
 LEAST_USERS: Final = 2
 """Who alone has typed something may have typed a secret: nobody else is shown it."""
 MOST_QUERIES: Final = 20_000
+MOST_NODES: Final = 200_000
 MOST_ITEM_QUERIES: Final = 10
 _LONGEST: Final = 200  # letters; what is longer was pasted, not typed
 
@@ -21,19 +22,30 @@ def normalised_query(text: str) -> str:
 
 
 def query_events(split: Path, parts: Sequence[str]) -> pl.DataFrame:
-    """The events of some parts that a query led to: user, item (0 outside the vocabulary), query, typed.
+    """The events of some parts that a query led to: user, item (0 outside the vocabulary), time, order, query, typed.
 
-    `query` is normalised, `typed` as it was logged. Ordered as in the parts.
+    `query` is normalised, `typed` as it was logged. Ordered as in the parts. Without valid among them, queries that are
+    to be new to its users are left out.
     """
-    found = pl.concat(
-        [pl.read_parquet(split / f"{part}.parquet", columns=["user", "item", "query"]) for part in parts]
-    ).drop_nulls("query")
+    columns = ["user", "item", "time", "order", "query", "query_new"]
+    found = pl.concat([pl.read_parquet(split / f"{part}.parquet", columns=columns) for part in parts])
+    found = found.filter(pl.col("query").is_not_null() & (pl.lit("valid" in parts) | ~pl.col("query_new")))
+    found = found.drop("query_new")
     typed = found.get_column("query").unique().sort()
     read = pl.DataFrame(
         {"typed": typed, "query": [normalised_query(text) for text in typed]},
         schema={"typed": pl.String, "query": pl.String},
     ).filter(pl.col("query") != "")
     return found.rename({"query": "typed"}).join(read, on="typed", how="inner", maintain_order="left")
+
+
+def query_nodes(events: pl.DataFrame) -> pl.Series:
+    """The queries of the graph, ascending: all of `events` (from `query_events`), the `MOST_NODES` most frequent ones.
+
+    The place of a query is the number of its node.
+    """
+    counted = events.group_by("query").len("count").sort("count", "query", descending=[True, False])
+    return counted.head(MOST_NODES).get_column("query").sort()
 
 
 def popular_queries(split: Path, parts: Sequence[str]) -> pl.DataFrame:

@@ -29,11 +29,11 @@ def write_parts(
     folder: Path, cut: pl.DataFrame, coded: CodedEvents, users: pl.DataFrame, items: pl.DataFrame
 ) -> PartCounts:
     """Write a file for each part, sorted by (user, order): user, item (0 outside the vocabulary), type, time, order,
-    query, target.
+    query, target, query_new.
 
     Args:
         folder: where to.
-        cut: coded events with `part` and `target`.
+        cut: coded events with `part`, `target` and `query_new`.
         coded: the texts of codes.
         users: `user_id` (codes) and their numbers `user`.
         items: `item_id` (texts) and their rows `row`.
@@ -75,13 +75,14 @@ def _ranges(cut: pl.DataFrame, coded: CodedEvents, users: pl.DataFrame, items: p
             coded.queries.gather(rows.get_column("query")).alias("query"),
         ).sort("user", later, "order")
         order = pl.int_range(pl.len(), dtype=pl.Int32).over("user").alias("order")
-        yield placed.select("part", "user", "item", "type", "time", order, "query", "target")
+        yield placed.select("part", "user", "item", "type", "time", order, "query", "target", "query_new")
 
 
 def _counts(rows: pl.DataFrame) -> pl.DataFrame:
     """A row a part of the sizes that `rows`, all events of some users, add to it, and its first time.
 
-    Of the targets, also those on an item outside the vocabulary, and on one of the user's history (the earlier parts).
+    `searched` have a query that is not to be new. Of the targets, also those on an item outside the vocabulary, and on
+    one of the user's history (the earlier parts).
     """
     place = pl.col("part").to_physical()
     touched = place.min().over("user", "item") < place
@@ -94,6 +95,7 @@ def _counts(rows: pl.DataFrame) -> pl.DataFrame:
             targets=pl.col("target").sum(),
             targets_on_unknown_items=(pl.col("target") & (pl.col("item") == 0)).sum(),
             targets_on_seen_items=(pl.col("target") & pl.col("seen")).sum(),
+            searched=(pl.col("query").is_not_null() & ~pl.col("query_new")).sum(),
             start=pl.col("time").min(),
         )
     )

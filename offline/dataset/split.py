@@ -15,6 +15,7 @@ from offline.dataset.coded_events import PART, CodedEvents, read_coded
 from offline.dataset.folder import whole_folder
 from offline.dataset.graded import copy_graded
 from offline.dataset.ingest import SUMMARY_FILE
+from offline.dataset.logged_queries import normalised_query
 from offline.dataset.parts import PartCounts, write_parts
 from offline.dataset.progress import Progress, silent
 from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec, EvaluationSpec
@@ -43,9 +44,10 @@ def split(
     `how`: `column`, `time:F` (F the share of events before the test cut), `last` (each user's last target
     event), `random` (a fifth of each user's items), or None for the first of these that the set allows.
 
-    `items.parquet` (row, from 1), `users.parquet` (user, from 0), `meta.json`, and a file for each part,
-    sorted by (user, order): user, item (0 outside the vocabulary), type, time, order, query, target (scored). The
-    queries and judgments of a graded search are copied for the evaluation.
+    `items.parquet` (row, from 1), `users.parquet` (user, from 0), `meta.json`, and a file for each part, sorted by
+    (user, order): user, item (0 outside the vocabulary), type, time, order, query, target (scored), query_new (that
+    query is to be new when valid is scored: train is read without it). The queries and judgments of a graded search are
+    copied for the evaluation.
 
     Raises:
         DatasetError: `how` is none of these or not possible with this set, or no test event is left to score.
@@ -56,7 +58,7 @@ def split(
     summary, coded, catalogue, described = _read(ingested)
     how = _way(how, summary, coded.events.height, spec.evaluation.task)
     tell(1, 4, f"cutting ({how})")
-    cut = _cut(coded.events, spec.evaluation, how, seed)
+    cut = _cut(coded, spec.evaluation, how, seed)
     tell(2, 4, "numbering items and users")
     items = _numbered_items(cut, catalogue, coded.items, np.random.default_rng(seed))
     users = _numbered_users(cut, seed)
@@ -121,8 +123,9 @@ def _share(how: str) -> float:
     return share
 
 
-def _cut(events: pl.DataFrame, evaluation: EvaluationSpec, how: str, seed: int) -> pl.DataFrame:
-    """`events` with the `part` and the `target` mark of each row, less what a time split cannot place."""
+def _cut(coded: CodedEvents, evaluation: EvaluationSpec, how: str, seed: int) -> pl.DataFrame:
+    """The events with the `part` and the `target` mark of each row, less what a time split cannot place."""
+    events = coded.events.with_columns(query_new=pl.lit(value=False))
     wanted = pl.lit(value=True)
     if evaluation.target_event is not None:
         wanted = pl.col("type") == BEHAVIOUR_CODES[evaluation.target_event]
@@ -155,7 +158,7 @@ def _cut(events: pl.DataFrame, evaluation: EvaluationSpec, how: str, seed: int) 
     else:
         return events.with_columns(pl.lit("train", PART).alias("part"), pl.lit(value=False).alias("target"))
     if not (events.get_column("part") == "valid").any():
-        events = _carve_valid(events, evaluation, wanted, np.random.default_rng([seed, 2]))
+        events = _carve_valid(events, coded.queries, evaluation, wanted, np.random.default_rng([seed, 2]))
     marks = [cuts.scored(events, evaluation.task, eligible, pl.col("part") == part) for part in ("valid", "test")]
     if not marks[1].any():
         kind = evaluation.target_event or "event"
@@ -167,16 +170,26 @@ def _cut(events: pl.DataFrame, evaluation: EvaluationSpec, how: str, seed: int) 
 
 
 def _carve_valid(
-    events: pl.DataFrame, evaluation: EvaluationSpec, wanted: pl.Expr, rng: np.random.Generator
+    events: pl.DataFrame, queries: pl.Series, evaluation: EvaluationSpec, wanted: pl.Expr, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """`events` with some rows of train moved to valid, as the task asks. Draws depend on train alone."""
+    """`events` with some rows of train moved to valid, as the task asks. Draws depend on train alone.
+
+    A search is validated on queries that train has and on others that it has not, as many of a shop's queries are new.
+    """
     in_train = events.get_column("part") == "train"
     train = events.filter(in_train)
     held = np.zeros(events.height, dtype=np.bool_)
     rows = in_train.arg_true().to_numpy()
     users = cuts.validation_users(train.get_column("user_id").n_unique())
+    if evaluation.task == "search":
+        new, asked = cuts.new_queries(train, wanted, _query_keys(train, queries), rng)
+        unread = np.zeros(events.height, dtype=np.bool_)
+        unread[rows] = new.to_numpy()
+        events = events.with_columns(pl.Series("query_new", unread))
+        held[rows] = asked.to_numpy()
+        rows, train = rows[~asked.to_numpy()], train.filter(~asked)
     if evaluation.task in ("all_items", "search"):
-        held[rows] = cuts.some_items(train, wanted, rng, max_users=users).to_numpy()
+        held[rows] |= cuts.some_items(train, wanted, rng, max_users=users).to_numpy()
         return events.with_columns(_moved(pl.Series(held), "valid"))
     unseen = "seen" in evaluation.mask
     held[rows] = cuts.last_item(train, wanted, rng, unseen=unseen, max_users=users).to_numpy()
@@ -185,6 +198,12 @@ def _carve_valid(
     target = pl.col("order").filter(pl.col("held") & wanted).max().over("user_id")
     behind = pl.col("order") + pl.when(pl.col("held") & (pl.col("order") < target)).then(events.height).otherwise(0)
     return events.with_columns(behind.alias("order")).drop("held").sort("user_id", "order")
+
+
+def _query_keys(events: pl.DataFrame, queries: pl.Series) -> pl.Series:
+    """A number a row, the same for queries that read the same; null where there is no query."""
+    read = pl.Series([normalised_query(text) for text in queries], dtype=pl.String).rank("dense")
+    return read.gather(events.get_column("query"))
 
 
 def _moved(held: pl.Series, part: str) -> pl.Expr:

@@ -15,7 +15,7 @@ from offline.dataset.split import META_FILE
 
 MASKS = ("seen", "purchased", "none")
 
-_KNOWN = {"valid": ("train",), "test": ("train", "valid")}
+KNOWN_PARTS = {"valid": ("train",), "test": ("train", "valid")}
 """What may train or be counted when a part is scored; its histories hold context rows besides."""
 
 
@@ -72,7 +72,7 @@ class Cases:
             lines, rows = lines[kept], rows[kept]
         span = int(rows.max(initial=0)) + 1
         keys = np.unique(lines * span + rows)
-        return RowLists(_offsets(keys // span, len(self)), (keys % span).astype(np.int32))
+        return RowLists(offsets_of(keys // span, len(self)), (keys % span).astype(np.int32))
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
         RunFolderError: `folder` holds no split.
     """
     meta = read_meta(folder)
-    if part not in _KNOWN:
+    if part not in KNOWN_PARTS:
         raise DatasetError(f"expected the part valid or test, found {part!r}: choose one")
     targets = _read(folder, part).filter("target").sort("user", "order")
     users = targets.get_column("user").unique().sort()
@@ -119,7 +119,7 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
         pl.col("order").min().alias("first"), pl.col("time").min().alias("at")
     )
     history = (
-        pl.concat([_read(folder, name).with_columns(from_=pl.lit(name)) for name in (*_KNOWN[part], "context")])
+        pl.concat([_read(folder, name).with_columns(from_=pl.lit(name)) for name in (*KNOWN_PARTS[part], "context")])
         .join(first, on="user", how="inner")
         .filter((pl.col("order") < pl.col("first")) & (pl.col("item") != PADDING_ROW))
         .sort("user", pl.col("from_") == "context", "order")
@@ -129,14 +129,14 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
     times = history.get_column("time").fill_null(float("nan")).to_numpy().astype(np.float64)
     return Cases(
         part=part,
-        user_ids=_user_ids(folder, users),
-        now=_now(first.get_column("at"), meta["test_cut" if part == "test" else "train_cut"], lines, times),
-        history=RowLists(_offsets(lines, len(numbers)), history.get_column("item").to_numpy().astype(np.int32)),
+        user_ids=user_ids_of(folder, users),
+        now=newest_known(first.get_column("at"), meta["test_cut" if part == "test" else "train_cut"], lines, times),
+        history=RowLists(offsets_of(lines, len(numbers)), history.get_column("item").to_numpy().astype(np.int32)),
         history_types=history.get_column("type").to_numpy().astype(np.uint8),
         history_times=times,
         context=np.bincount(lines[(history.get_column("from_") == "context").to_numpy()], minlength=len(numbers)),
         targets=RowLists(
-            _offsets(np.searchsorted(numbers, targets.get_column("user").to_numpy()), len(numbers)),
+            offsets_of(np.searchsorted(numbers, targets.get_column("user").to_numpy()), len(numbers)),
             targets.get_column("item").to_numpy().astype(np.int32),
         ),
     )
@@ -144,7 +144,7 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
 
 def known_events(folder: Path, part: str) -> pl.DataFrame:
     """The events that may be counted when `part` is scored: user, item, order; sorted, no context, no unknown item."""
-    parts = [_read(folder, name) for name in _KNOWN[part]]
+    parts = [_read(folder, name) for name in KNOWN_PARTS[part]]
     return pl.concat(parts).filter(pl.col("item") != PADDING_ROW).sort("user", "order").select("user", "item", "order")
 
 
@@ -160,13 +160,17 @@ def _read(folder: Path, part: str) -> pl.DataFrame:
         raise RunFolderError(f"{folder}: expected a split with {part}.parquet, found none: split again") from None
 
 
-def _user_ids(folder: Path, users: pl.Series) -> list[str]:
+def user_ids_of(folder: Path, users: pl.Series) -> list[str]:
+    """The ids of user numbers."""
     table = pl.read_parquet(folder / "users.parquet")
     ids: list[str] = users.to_frame().join(table, on="user", how="left", maintain_order="left")["user_id"].to_list()
     return ids
 
 
-def _now(at: pl.Series, cut: float | None, lines: NDArray[np.int64], times: NDArray[np.float64]) -> NDArray[np.float64]:
+def newest_known(
+    at: pl.Series, cut: float | None, lines: NDArray[np.int64], times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The time of each case: its own `at`, else the cut, else that of the newest event of its history."""
     told = at.fill_null(float("nan")).to_numpy().astype(np.float64)
     if cut is not None:
         return np.where(np.isnan(told), cut, told)
@@ -176,6 +180,6 @@ def _now(at: pl.Series, cut: float | None, lines: NDArray[np.int64], times: NDAr
     return np.where(np.isnan(told), np.where(np.isinf(newest), np.nan, newest), told)
 
 
-def _offsets(lines: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def offsets_of(lines: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Offsets of `count` lists from the ascending line of every entry."""
     return np.searchsorted(lines, np.arange(count + 1)).astype(np.int64)

@@ -16,16 +16,19 @@ from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
 from offline.dataset.folder import whole_folder
+from offline.dataset.logged_queries import query_events, query_nodes
 from offline.dataset.progress import Progress, silent
 from offline.dataset.split import META_FILE
 from offline.graph.co_occurrence import co_occurrence
-from offline.graph.item_features import item_attributes, item_text, search_buckets
+from offline.graph.item_features import item_and_query_text, item_attributes, search_buckets
 from offline.graph.user_features import user_attributes
 
 GRAPH_FILE = "graph.json"
 CO_OCCURS = ("item", "co_occurs", "item")
 DESCRIBES = ("attribute", "describes", "item")
 SPELLS = ("bucket", "spells", "item")
+SPELLS_QUERY = ("bucket", "spells", "query")
+LED_TO = ("query", "led_to", "item")
 DESCRIBES_USER = ("user_attribute", "describes", "user")
 HALF_LIFE_SHARE = 0.25
 """An event loses half its weight over this share of the time that train spans."""
@@ -74,8 +77,15 @@ def build_graph(
                 *(traits[name].to_numpy() for name in ("attribute", "user", "weight"))
             )
         tell(3, 4, "text")
-        text = item_text(items.clear() if "text" in without else items, text_buckets)
+        queries, led_to = (pl.Series(dtype=pl.String), None) if "text" in without else _queries(split, parts)
+        described = items.clear() if "text" in without else items
+        text, asked = item_and_query_text(described, queries.to_list(), text_buckets)
         tables["__".join(SPELLS)] = _table(*(text[name].to_numpy() for name in ("bucket", "item", "weight")))
+        if led_to is not None:
+            spelled = (asked[name].to_numpy() for name in ("bucket", "query", "weight"))
+            tables["__".join(SPELLS_QUERY)] = _table(*spelled)
+            told = led_to.clear() if "graph" in without else led_to
+            tables["__".join(LED_TO)] = _table(*(told[name].to_numpy() for name in ("query", "item", "weight")))
         for name, table in tables.items():
             table.write_parquet(folder / f"{name}.parquet")
         nodes = {
@@ -83,10 +93,12 @@ def build_graph(
             "user": int(meta["n_users"]),
             "attribute": len(attributes),
             "bucket": text_buckets,
-        } | ({"user_attribute": len(trait_names)} if trait_names else {})
+        }
+        nodes |= {"user_attribute": len(trait_names)} if trait_names else {}
+        nodes |= {"query": len(queries)} if len(queries) else {}
         edges_by_relation = {name: table.height for name, table in tables.items()}
-        described = {"nodes": nodes, "edges": edges_by_relation, "without": sorted(without)}
-        (folder / GRAPH_FILE).write_text(json.dumps(described, indent=2) + "\n")
+        contents = {"nodes": nodes, "edges": edges_by_relation, "without": sorted(without)}
+        (folder / GRAPH_FILE).write_text(json.dumps(contents, indent=2) + "\n")
         tell(4, 4, "written")
     return edges_by_relation
 
@@ -154,6 +166,8 @@ def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
         item_items=matrix(CO_OCCURS, mean=True),
         behaviours=relations,
         user_attributes=matrix(DESCRIBES_USER, mean=True) if relations else None,
+        query_text=matrix(SPELLS_QUERY, mean=False),
+        item_queries=matrix(LED_TO, mean=True),
     )
 
 
@@ -171,14 +185,8 @@ def _mean(target: Tensor, weight: Tensor, targets: int) -> Tensor:
 
 def _behaviours(train: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """One edge a (user, behaviour, item): the sum over its events, each halved with age."""
-    newest, oldest = train["time"].max(), train["time"].min()
-    if isinstance(newest, float) and isinstance(oldest, float) and newest > oldest:
-        half_life = HALF_LIFE_SHARE * (newest - oldest)
-        recency = (0.5 ** ((newest - pl.col("time")) / half_life)).fill_null(0.5)
-    else:
-        recency = pl.lit(1.0)
     summed = (
-        train.with_columns(weight=recency)
+        train.with_columns(weight=_recency(train))
         .group_by("type", "user", "item")
         .agg(pl.col("weight").sum())
         .sort("type", "user", "item")
@@ -189,6 +197,31 @@ def _behaviours(train: pl.DataFrame) -> dict[str, pl.DataFrame]:
         if rows.height:
             found[f"user__{name}__item"] = _table(*(rows[column].to_numpy() for column in ("user", "item", "weight")))
     return found
+
+
+def _recency(events: pl.DataFrame) -> pl.Expr:
+    newest, oldest = events["time"].max(), events["time"].min()
+    if isinstance(newest, float) and isinstance(oldest, float) and newest > oldest:
+        half_life = HALF_LIFE_SHARE * (newest - oldest)
+        return (0.5 ** ((newest - pl.col("time")) / half_life)).fill_null(0.5)
+    return pl.lit(1.0)
+
+
+def _queries(split: Path, parts: Sequence[str]) -> tuple[pl.Series, pl.DataFrame | None]:
+    """The query nodes, and their edges (query, item, weight), as events by users weigh; None where there are none."""
+    events = query_events(split, parts).filter(pl.col("item") > 0)
+    queries = query_nodes(events)
+    if not len(queries):
+        return queries, None
+    nodes = queries.to_frame("query").with_row_index("node")
+    led_to = (
+        events.with_columns(weight=_recency(events))
+        .join(nodes, on="query", how="inner")
+        .group_by("node", "item")
+        .agg(pl.col("weight").sum())
+        .sort("node", "item")
+    )
+    return queries, led_to.rename({"node": "query"})
 
 
 def _table(source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> pl.DataFrame:

@@ -1,9 +1,12 @@
 """What the catalogue says of items, as sparse rows: text n-grams, and attributes as nodes."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from app.artifact.tokenizer import TEXT_BUCKETS, buckets
 
@@ -21,19 +24,58 @@ def search_buckets(items: int) -> int:
 
 def item_text(items: pl.DataFrame, text_buckets: int = TEXT_BUCKETS) -> pl.DataFrame:
     """Columns item, bucket, weight: sublinear counts times idf over the catalogue, each item's row of length 1."""
+    return item_and_query_text(items, [], text_buckets)[0]
+
+
+def item_and_query_text(
+    items: pl.DataFrame, queries: Sequence[str], text_buckets: int = TEXT_BUCKETS
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Columns item, bucket, weight, and query (the place in `queries`), bucket, weight.
+
+    Sublinear counts times the idf over items and queries together; each row of length 1.
+    """
     texts = items.select(
         "row", pl.concat_str([pl.col(name).fill_null("") for name in _TEXT_COLUMNS], separator=" ").alias("text")
     )
-    counts = [Counter(buckets(text, text_buckets)) for text in texts["text"]]
+    of_items = _counted(texts["row"].to_numpy().astype(np.int64), texts["text"].to_list(), text_buckets)
+    of_queries = _counted(np.arange(len(queries), dtype=np.int64), queries, text_buckets)
+    holders = sum(np.bincount(counts.bucket, minlength=text_buckets) for counts in (of_items, of_queries))
+    described = len(np.unique(of_items.owner)) if queries else items.height
+    idf = inverse_frequency(np.asarray(holders), described + len(queries))
+    return _weighted(of_items, idf, "item"), _weighted(of_queries, idf, "query")
+
+
+def inverse_frequency(holders: NDArray[np.int64], documents: int) -> NDArray[np.float64]:
+    """The idf of buckets `[buckets]`, `holders` of which so many of the `documents` have."""
+    found: NDArray[np.float64] = np.log((1 + documents) / (1 + holders)) + 1
+    return found
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """How often a bucket stands in a text; an entry a text and bucket."""
+
+    owner: NDArray[np.int64]
+    bucket: NDArray[np.int64]
+    number: NDArray[np.float32]
+
+
+def _counted(owners: NDArray[np.int64], texts: Sequence[str], text_buckets: int) -> _Counts:
+    counts = [Counter(buckets(text, text_buckets)) for text in texts]
     sizes = np.array([len(count) for count in counts], dtype=np.int64)
-    item = np.repeat(texts["row"].to_numpy().astype(np.int64), sizes)
-    bucket = np.fromiter((key for count in counts for key in count), dtype=np.int64, count=int(sizes.sum()))
-    number = np.fromiter((value for count in counts for value in count.values()), np.float32, int(sizes.sum()))
-    idf = np.log((1 + len(counts)) / (1 + np.bincount(bucket, minlength=text_buckets))) + 1
-    weight = (1 + np.log(np.maximum(number, 1))) * idf[bucket]
-    squares = np.bincount(item, weights=weight**2, minlength=int(items.height) + 1)
-    weight = weight / np.sqrt(np.maximum(squares[item], 1e-12))
-    return pl.DataFrame({"item": item, "bucket": bucket, "weight": weight.astype(np.float32)})
+    total = int(sizes.sum())
+    return _Counts(
+        np.repeat(owners, sizes),
+        np.fromiter((key for count in counts for key in count), np.int64, total),
+        np.fromiter((value for count in counts for value in count.values()), np.float32, total),
+    )
+
+
+def _weighted(counts: _Counts, idf: NDArray[np.float64], owner: str) -> pl.DataFrame:
+    weight = (1 + np.log(np.maximum(counts.number, 1))) * idf[counts.bucket]
+    squares = np.bincount(counts.owner, weights=weight**2, minlength=1)
+    weight = weight / np.sqrt(np.maximum(squares[counts.owner], 1e-12))
+    return pl.DataFrame({owner: counts.owner, "bucket": counts.bucket, "weight": weight.astype(np.float32)})
 
 
 def item_attributes(items: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

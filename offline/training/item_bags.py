@@ -11,6 +11,7 @@ from app.artifact.tokenizer import weighted_buckets
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
 from model.text_tower import Bags
+from offline.graph.item_features import inverse_frequency
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,14 @@ def text_bags(texts: Sequence[str], idf: NDArray[np.float32]) -> RowBags:
 
 
 def bucket_idf(graph: ItemGraph) -> NDArray[np.float32]:
-    """The idf over the catalogue of every text bucket, `[text_buckets]`, as the items' own text is weighted; 0 where
-    no item has the bucket."""
-    if graph.text is None:
-        return np.zeros(graph.text_buckets, dtype=np.float32)
-    items_with = np.bincount(graph.text.matrix.cpu().col_indices().numpy(), minlength=graph.text_buckets)
-    idf = np.log(graph.items / (1 + items_with)) + 1  # graph.items counts the padding row: 1 + items
-    return np.where(items_with > 0, idf, 0.0).astype(np.float32)
+    """The idf of every text bucket over items and queries, `[text_buckets]`, as their own text is weighted; 0 where
+    neither has the bucket."""
+    holders = np.zeros(graph.text_buckets, dtype=np.int64)
+    for text in (graph.text, graph.query_text):
+        if text is not None:
+            holders += np.bincount(text.matrix.cpu().col_indices().numpy(), minlength=graph.text_buckets)
+    documents = graph.items - 1
+    if graph.query_text is not None:
+        described = 0 if graph.text is None else int((graph.text.matrix.cpu().crow_indices().diff() > 0).sum())
+        documents = described + graph.queries
+    return np.where(holders > 0, inverse_frequency(holders, documents), 0.0).astype(np.float32)

@@ -34,6 +34,13 @@ MANY_USERS = 100_000
 TARGETS = 1_000_000
 """Next items learned in all, about; further passes gain little, and a large log needs one."""
 MOST_EPOCHS = 8
+MOSTLY_SEARCHED = 0.5
+"""Share of train events that a query led to."""
+LEAST_HISTORY_WEIGHT = 0.1
+"""Of the loss of unordered histories, each of which holds what it asks for: where searches teach of users without that,
+it overfits (validation of users alone .031 without it, .015 with it; of searches .147 and .160 at a tenth)."""
+VIEW_WEIGHT = 0.1
+"""Small beside the loss of histories, which decides where items are; enough to tie words to them."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,14 @@ class TrainSettings:
     id_length: float  # mean length of id embeddings at the start; text and attributes have length 1
     id_length_power: float  # how it grows with how often the item occurs
     without: tuple[str, ...]  # of `SWITCHES`
+    query_weight: float = 0.0  # of the loss of logged queries, beside that of histories
+    history_weight: float = 1.0  # of the loss of histories where there are queries
+    query_batch: int = 0  # events that a query led to, a step
+    query_power: float = 0.5  # a query is drawn as often as the number of its events to this power
+    query_gate: float = 1.0  # of the messages of queries, at the start
+    view_weight: float = 0.0  # of the loss of views of the catalogue's texts
+    view_batch: int = 0  # views, a step
+    text_scale: float = 14.0  # of a text's vector in the softmax, and beside the user's in a search
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> "TrainSettings":
@@ -85,6 +100,7 @@ class TrainSettings:
             temperature=self.temperature,
             item_gate=self.item_gate,
             behaviour_gate=self.behaviour_gate,
+            query_gate=self.query_gate,
             aggregation="aggregation" not in self.without,
             attention="attention" not in self.without,
             typed="behaviours" not in self.without,
@@ -128,8 +144,14 @@ def choose_settings(
         overrides = CATALOGUE_ALONE | (overrides or {})
     users = int(meta["counts"]["train"].get("users", 0))
     ordered = bool(meta["has_order"])
+    reads = "text" not in without
+    searched = int(meta["counts"]["train"].get("searched", 0)) / max(events, 1) if reads else 0.0
+    # Where most events are searches, the words of queries say of items what a catalogue's text does elsewhere.
+    worded = searched >= MOSTLY_SEARCHED
+    placed = content or worded
+    batch = (512 if worded else 2048) if not ordered else 1024 if users >= MANY_USERS else 256
     chosen: dict[str, Any] = {
-        "dim": _dim(events, ordered=ordered),
+        "dim": _dim(events, ordered=ordered or worded),
         "window": 50,
         "heads": 2,
         "layers": 2 if ordered else 1,
@@ -138,21 +160,26 @@ def choose_settings(
         "ordered": ordered,
         "timed": bool(meta["has_time"]),
         "hide_seen": "seen" in meta["mask"][:1],
-        "batch": 2048 if not ordered else 1024 if users >= MANY_USERS else 256,
-        "epochs": _ordered_epochs(events, users) if ordered else 6,
+        "batch": batch,
+        "epochs": _ordered_epochs(events, users) if ordered else 4 if worded else 6,
         "patience": 3,
-        "learning_rate": 2e-3 if ordered else 5e-3,
+        "learning_rate": 2e-3 if ordered else 4e-3 if worded else 5e-3,
         "weight_decay": 1e-3,
         "full_softmax_items": 60_000,
         "sampled_items": 16_384,
         "validation_users": 4_000,
         "seed": seed,
         "temperature": 0.07 if ordered else 0.12,
-        "item_gate": 0.25 if content else 4.0 if ordered else 16.0,
-        "behaviour_gate": 0.25 if content else 2.0 if ordered else 4.0,
-        "id_length": 0.1 if content else 1.0,
-        "id_length_power": 0.0 if content else 0.25 if ordered else 0.5,
+        "item_gate": 0.25 if placed else 4.0 if ordered else 16.0,
+        "behaviour_gate": 0.25 if placed else 2.0 if ordered else 4.0,
+        "id_length": 0.1 if placed else 1.0,
+        "id_length_power": 0.0 if placed else 0.25 if ordered else 0.5,
         "without": check_switches(without, ordered=ordered),
+        "query_weight": 1.0 if searched else 0.0,
+        "history_weight": 1.0 if ordered else max(LEAST_HISTORY_WEIGHT, 1 - searched),
+        "query_batch": min(2 * batch, 1_024),
+        "view_weight": VIEW_WEIGHT if content and reads else 0.0,
+        "view_batch": 256,
     }
     return TrainSettings(**(chosen | (overrides or {})))
 

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from offline.dataset.folder import whole_file
 from offline.dataset.split import META_FILE
 from offline.graph.build import read_events
 from offline.training.batches import Batch, SetBatch, count_ordered, count_unordered, ordered_batches, unordered_batches
+from offline.training.catalogue_term import Catalogue, ViewBatch, draw_view_batch, load_catalogue, view_vectors
 from offline.training.checkpoint import (
     BEST_FILE,
     CHECKPOINT_FILE,
@@ -32,10 +34,11 @@ from offline.training.checkpoint import (
 from offline.training.contrastive import train_on_catalogue
 from offline.training.histories import Histories, histories_of
 from offline.training.progress import TrainProgress
+from offline.training.query_terms import QueryBatch, QueryEvents, draw_query_batch, load_query_events, query_vectors_of
 from offline.training.settings import TrainSettings
 from offline.training.state import TrainState
 from offline.training.trained import HISTORY_FILE, Trained, known_items
-from offline.training.validation import Validation, load_validation, validate
+from offline.training.validation import Validation, load_search_validation, load_validation, validate
 
 WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
@@ -86,8 +89,17 @@ def train(
     histories = histories_of(events, int(meta["n_users"]))
     if not count_batches(histories, settings):
         raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
-    validation = None if exactly else load_validation(split, settings.validation_users, settings.seed)
-    run = _Run(histories, known_items(events, graph.items), graph, settings, device, validation, exactly, progress)
+    validation = None
+    if not exactly and meta["task"] == "search" and settings.query_weight:
+        validation = load_search_validation(split, graph, settings.validation_users, settings.seed)
+    if not exactly and validation is None:
+        validation = load_validation(split, settings.validation_users, settings.seed)
+    asked = load_query_events(split, parts, graph, settings.query_power) if settings.query_weight else None
+    known = known_items(events, graph.items)
+    catalogue = None
+    if settings.view_weight:
+        catalogue = load_catalogue(pl.read_parquet(split / "items.parquet"), graph)
+    run = _Run(histories, Texts(asked, catalogue), known, graph, settings, device, validation, exactly, progress)
     out.mkdir(parents=True, exist_ok=True)
     run.start(out / CHECKPOINT_FILE, begin)
     while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
@@ -111,6 +123,14 @@ def train(
     return Trained(run.network, run.graph, run.known, settings, record)
 
 
+@dataclass(frozen=True)
+class Texts:
+    """The texts that are learned from beside the histories, if there are any."""
+
+    asked: QueryEvents | None
+    catalogue: Catalogue | None
+
+
 class _Budget:
     """The seconds of this call, and the share of its budget that they are."""
 
@@ -131,6 +151,7 @@ class _Run:
     def __init__(
         self,
         histories: Histories,
+        texts: Texts,
         known: Tensor,
         graph: ItemGraph,
         settings: TrainSettings,
@@ -140,6 +161,7 @@ class _Run:
         progress: Callable[[TrainProgress], None] | None,
     ) -> None:
         self._histories = histories
+        self._texts = texts
         self._settings = settings
         self._validation = validation
         self._exactly = exactly
@@ -186,18 +208,38 @@ class _Run:
         """One pass over the histories, or as far as the budget goes; the mean loss."""
         losses: list[float] = []
         self.network.train()
-        rng = np.random.default_rng([self._settings.seed, self.state.epoch])
+        rng, text_rng = (np.random.default_rng([self._settings.seed, self.state.epoch, *more]) for more in ((), (7,)))
         batches: Iterator[Batch | SetBatch] = training_batches(self._histories, self._settings, rng)
         for step, batch in enumerate(batches, start=1):
             share = clock.share()
             if share >= 1.0 and self.state.step:
                 break
-            losses.append(self._step(batch, share))
+            losses.append(self._step(batch, self._draw_texts(text_rng), share))
             self._tell(self.state.epoch + 1, step, float(np.mean(losses[-20:])))
         self.state.epoch += 1
         return float(np.mean(losses)) if losses else math.nan
 
-    def _step(self, batch: Batch | SetBatch, budget_share: float) -> float:
+    def _draw_texts(self, rng: np.random.Generator) -> tuple[QueryBatch | None, ViewBatch | None]:
+        settings, texts, device = self._settings, self._texts, self.known.device
+        asked = views = None
+        if texts.asked is not None:
+            asked = draw_query_batch(
+                texts.asked,
+                self._histories,
+                self.graph.queries,
+                settings.query_batch,
+                settings.window,
+                ordered=settings.ordered,
+                timed=settings.timed,
+                rng=rng,
+            )
+        if texts.catalogue is not None:
+            views = draw_view_batch(texts.catalogue, settings.view_batch, rng)
+        return None if asked is None else asked.to(device), None if views is None else views.to(device)
+
+    def _step(
+        self, batch: Batch | SetBatch, texts: tuple[QueryBatch | None, ViewBatch | None], budget_share: float
+    ) -> float:
         settings, state = self._settings, self.state
         done = max(budget_share, state.step / (self._steps * settings.epochs))
         warm = min(1.0, (state.step + 1) / min(WARM_UP_STEPS, self._steps))
@@ -205,7 +247,7 @@ class _Run:
         rate = settings.learning_rate * warm * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = _loss(self.network, self.graph, self.known, self._frequency, batch.to(self.known.device), settings)
+        loss = self._loss(batch.to(self.known.device), *texts)
         self._refuse_unless_finite("loss", loss)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -216,6 +258,24 @@ class _Run:
         self.optimizer.step()
         state.step += 1
         return loss.item()
+
+    def _loss(self, batch: Batch | SetBatch, asked: QueryBatch | None, views: ViewBatch | None) -> Tensor:
+        network, settings, frequency = self.network, self._settings, self._frequency
+        units, lengths = network.item_vectors(self.graph, self.known, None if asked is None else asked.heard)
+        loss = units.new_zeros(())
+        if asked is None or settings.history_weight:
+            loss = batch_loss(network.queries, units, lengths, frequency, batch, settings)
+        table = network.items.text
+        if table is not None and asked is not None:
+            queries = query_vectors_of(network.queries, table, units, asked, settings.text_scale)
+            of_queries = cross_entropy(queries, units * lengths[:, None], asked.targets, frequency, settings)
+            loss = settings.history_weight * loss + settings.query_weight * of_queries
+        if table is not None and views is not None:
+            # Views learn where items are; items do not move towards what merely describes them.
+            seen = view_vectors(table, views, settings.text_scale)
+            of_views = cross_entropy(seen, units.detach(), views.targets, frequency, settings)
+            loss = loss + settings.view_weight * of_views
+        return loss
 
     def _refuse_unless_finite(self, what: str, value: Tensor) -> None:
         if torch.isfinite(value):
@@ -231,7 +291,14 @@ class _Run:
         """Measure the epoch, write it into the history; whether it is the best so far."""
         state = self.state
         if self._validation:
-            value = validate(self.network, self.graph, self.known, self._validation, self._settings.window)
+            value = validate(
+                self.network,
+                self.graph,
+                self.known,
+                self._validation,
+                self._settings.window,
+                self._settings.text_scale,
+            )
         else:
             value = -loss
         better = value > state.best or not state.history or bool(self._exactly)
@@ -273,18 +340,6 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
 
 
-def _loss(
-    network: Network,
-    graph: ItemGraph,
-    known: Tensor,
-    frequency: Tensor,
-    batch: Batch | SetBatch,
-    settings: TrainSettings,
-) -> Tensor:
-    units, lengths = network.item_vectors(graph, known)
-    return batch_loss(network.queries, units, lengths, frequency, batch, settings)
-
-
 def batch_loss(
     tower: QueryTower,
     units: Tensor,
@@ -305,10 +360,17 @@ def batch_loss(
         queries = tower(units[batch.rows] * present[:, :, None], batch.types, batch.ages, zero, zero[:, :1]).reshape(
             -1, units.shape[1]
         )[batch.asked]
-    targets, items, bias = batch.targets, units * lengths[:, None], None
+    return cross_entropy(queries, units * lengths[:, None], batch.targets, frequency, settings)
+
+
+def cross_entropy(
+    queries: Tensor, items: Tensor, targets: Targets, frequency: Tensor, settings: TrainSettings
+) -> Tensor:
+    """Mean cross-entropy a target's weight of queries `[queries, dim]` among items `[items, dim]`, all or drawn."""
+    bias = None
     if len(items) > settings.full_softmax_items:
         items, targets, bias = _sampled(items, targets, frequency, settings.sampled_items)
-    total = softmax_cross_entropy(queries, items, targets, bias, low_precision=_fast_bfloat16(units.device))
+    total = softmax_cross_entropy(queries, items, targets, bias, low_precision=_fast_bfloat16(items.device))
     return total / targets.weight.sum().clamp(min=1e-6)
 
 

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from app.errors import DatasetError
 from model.item_tower import ItemGraph
 from model.network import Network
+from model.text_tower import Bags, bag_vectors
 from offline.evaluation.metrics import parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
+from offline.evaluation.search_cases import load_search_cases
 from offline.training.histories import Histories
+from offline.training.item_bags import bucket_idf, text_bags
 from offline.training.scoring import query_vectors, rank_items
 
 DEPTH = 100
@@ -24,6 +28,7 @@ class Validation:
     cases: Cases
     hidden: RowLists
     metric: str
+    words: Bags | None = None  # of the queries that the users ask by, a bag a case
 
 
 def load_validation(split: Path, users: int, seed: int) -> Validation | None:
@@ -37,14 +42,36 @@ def load_validation(split: Path, users: int, seed: int) -> Validation | None:
     return Validation(cases, cases.mask(meta["mask"][0]), ranking[0])
 
 
+def load_search_validation(split: Path, graph: ItemGraph, pairs: int, seed: int) -> Validation | None:
+    """The validation pairs of a user and a query, `pairs` at most; None where there are none."""
+    meta = read_meta(split)
+    try:
+        found = load_search_cases(split, "valid", limit=pairs, seed=seed)
+    except DatasetError:
+        return None
+    ranking = [name for name in meta["metrics"] if name.startswith("ndcg")] or meta["metrics"]
+    words = text_bags(found.queries, bucket_idf(graph)).bags()
+    return Validation(found.cases, found.cases.mask(meta["mask"][0]), ranking[0], words)
+
+
 @torch.no_grad()
-def validate(network: Network, graph: ItemGraph, known: Tensor, validation: Validation, window: int) -> float:
-    """The metric's mean over the validation users."""
+def validate(
+    network: Network,
+    graph: ItemGraph,
+    known: Tensor,
+    validation: Validation,
+    window: int,
+    text_scale: float = 0.0,
+) -> float:
+    """The metric's mean over the validation cases; words count `text_scale` beside what is known of the user."""
     network.eval()
     units, lengths = network.item_vectors(graph, known)
     cases = validation.cases
     histories = Histories(cases.history.offsets, cases.history.rows, cases.history_types, cases.history_times)
     queries = query_vectors(network.queries, units, histories, cases.now, window)
+    if validation.words is not None and network.items.text is not None:
+        words = bag_vectors(network.items.text, validation.words.to(units.device))
+        queries = queries + text_scale * functional.normalize(words, dim=1)
     ranked = rank_items(queries, units * lengths[:, None], validation.hidden.lines(), validation.hidden.rows, DEPTH)
     metric = parse_metric(validation.metric, DEPTH)
     return float(table_of([metric], ranked, cases.targets)[:, 0].mean())

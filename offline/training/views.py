@@ -11,10 +11,13 @@ from app.artifact.tokenizer import has_words, is_east_asian, words
 
 TYPO_SHARE = 0.15
 """Of words; those of fewer than `_SHORTEST` letters stay as they are."""
+DROPPED_SHARE = 0.35
+"""Of the words of a logged query: on validation new queries gain by it."""
 _SHORTEST = 4
 _LONGEST_SPAN = 4  # words, or twice as many East Asian characters
 _TWO_SPANS = 0.3  # share of views
 _DRAWS = 8 + 4 * 4 * _LONGEST_SPAN  # uniform numbers that a view may use up
+_DRAWS_A_WORD = 6  # uniform numbers that a word of a query may use up
 _MAX_LETTERS = 600  # of a field, that are read
 _MAX_ATTRIBUTES = 60  # of an item, that are drawn from
 _YES = ("true", "yes", "y")
@@ -80,6 +83,15 @@ def draw_views(fields: ItemFields, rows: NDArray[np.int64], rng: np.random.Gener
     """A view of each of `rows`: spans of one or two of its fields. Empty where a span holds no word."""
     draws = rng.random((len(rows), _DRAWS))
     return [_view(fields.fields[row - 1], iter(line)) for row, line in zip(rows.tolist(), draws.tolist(), strict=True)]
+
+
+def mistyped_view(query: str, rng: np.random.Generator) -> str:
+    """A query as another might type it: some of its words left out, at least one kept, and some mistyped."""
+    tokens = query.split(" ")
+    draws = iter(rng.random(_DRAWS_A_WORD * len(tokens) + 1).tolist())
+    sure = int(next(draws) * len(tokens))
+    kept = [word for place, word in enumerate(tokens) if (next(draws) >= DROPPED_SHARE) | (place == sure)]
+    return " ".join(_mistyped(word, draws) if next(draws) < TYPO_SHARE else word for word in kept)
 
 
 def _view(fields: Fields, draws: Iterator[float]) -> str:

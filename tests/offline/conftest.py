@@ -26,8 +26,8 @@ from app.artifact.stream_records import FIELD, ImpressionRecord
 from app.artifact.user_state import UserStates, read_user_states
 from offline.collecting.collect import Collected, collect
 
-Event = tuple[int, int, int, float | None]
-"""user, item row, behaviour, time."""
+Event = tuple[int, int, int, float | None] | tuple[int, int, int, float | None, str | None]
+"""user, item row, behaviour, time, and the query that led to it."""
 
 _SCHEMA = {
     "user": pl.UInt32,
@@ -37,6 +37,7 @@ _SCHEMA = {
     "order": pl.Int32,
     "query": pl.String,
     "target": pl.Boolean,
+    "query_new": pl.Boolean,
 }
 
 
@@ -52,6 +53,7 @@ def write_split() -> Callable[..., Path]:
         context: Sequence[Event] = (),
         test: Sequence[Event] = (),
         items: int = 10,
+        new_queries: Sequence[str] = (),
         **meta: Any,
     ) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,8 +61,10 @@ def write_split() -> Callable[..., Path]:
         placed: dict[int, int] = {}
         for name, events in parts.items():
             rows = []
-            for user, item, behaviour, time in events:
-                rows.append((user, item, behaviour, time, placed.get(user, 0), None, name in ("valid", "test")))
+            for user, item, behaviour, time, *query in events:
+                typed, target = query[0] if query else None, name in ("valid", "test")
+                new = name == "train" and typed in new_queries
+                rows.append((user, item, behaviour, time, placed.get(user, 0), typed, target, new))
                 placed[user] = placed.get(user, 0) + 1
             table = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
             table.sort("user", "order").write_parquet(folder / f"{name}.parquet")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from offline.dataset.logged_queries import logged_query_texts, popular_queries, query_events
@@ -16,14 +15,9 @@ Told = tuple[int, int, str | None]
 def told(write_split: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
     """Writes a split whose events carry queries."""
 
-    def write(**parts: Sequence[Told]) -> Path:
-        events = {part: [(user, item, 3, None) for user, item, _ in rows] for part, rows in parts.items()}
-        folder = write_split(tmp_path / "split", **events)
-        for part, rows in parts.items():
-            by_user = [query for _, _, query in sorted(rows, key=lambda row: row[0])]
-            table = pl.read_parquet(folder / f"{part}.parquet")
-            table.with_columns(pl.Series("query", by_user, pl.String)).write_parquet(folder / f"{part}.parquet")
-        return folder
+    def write(new_queries: Sequence[str] = (), **parts: Sequence[Told]) -> Path:
+        events = {part: [(user, item, 3, None, query) for user, item, query in rows] for part, rows in parts.items()}
+        return write_split(tmp_path / "split", new_queries=new_queries, **events)
 
     return write
 
@@ -43,6 +37,13 @@ def test_queries_without_words_and_other_parts_are_not_read(told: Callable[..., 
     split = told(train=[(0, 1, "???"), (1, 1, "???")], valid=[(0, 2, "boots"), (1, 2, "boots")], test=[(0, 3, "hats")])
     assert popular_queries(split, ["train"]).is_empty()
     assert popular_queries(split, ["train", "valid"])["query"].to_list() == ["boots"]
+
+
+def test_a_query_that_is_to_be_new_is_not_read_with_train_alone(told: Callable[..., Path]) -> None:
+    rows = [(user, 1, query) for user in range(2) for query in ("boots", "hats")]
+    split = told(train=rows, new_queries=["hats"])
+    assert popular_queries(split, ["train"])["query"].to_list() == ["boots"]
+    assert popular_queries(split, ["train", "valid"])["query"].to_list() == ["boots", "hats"]
 
 
 def test_most_people_come_first(told: Callable[..., Path]) -> None:

@@ -4,6 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from app.errors import DatasetError, RunFolderError
 from offline.dataset.cuts import validation_users
 from offline.dataset.ingest import ingest
+from offline.dataset.logged_queries import normalised_query, query_events
 from offline.dataset.spec import load_spec
 from offline.dataset.split import PARTS, split
 
@@ -84,6 +86,7 @@ def test_parts_have_the_promised_columns_and_count_each_user_from_zero(tmp_path:
         "order": pl.Int32,
         "query": pl.String,
         "target": pl.Boolean,
+        "query_new": pl.Boolean,
     }
     for part in PARTS:
         assert tables[part].schema == expected
@@ -199,8 +202,7 @@ def test_events_after_the_held_out_one_leave_train_too_and_are_not_scored(tmp_pa
     assert tables["valid"].get_column("type").to_list() == [3, 1, 1]
 
 
-@pytest.mark.parametrize("task", ["all_items", "search"])
-def test_whole_items_of_a_user_are_held_out_for_tasks_with_several_targets(tmp_path: Path, task: str) -> None:
+def test_whole_items_of_a_user_are_held_out_for_a_task_with_several_targets(tmp_path: Path) -> None:
     rows: Rows = [
         (f"u{user}", f"i{(user + n) % 25}", "view", None, f"word {n}", "train")
         for user in range(20)
@@ -208,14 +210,51 @@ def test_whole_items_of_a_user_are_held_out_for_tasks_with_several_targets(tmp_p
     ]
     rows += [(f"u{user}", "i0", "view", None, "word", "test") for user in range(20)]
     rows = [(*row[:4], f"{row[4]} {at}", row[5]) for at, row in enumerate(rows)]
-    tables, _ = cut(tmp_path, rows, None, f'task = "{task}"')
+    tables, _ = cut(tmp_path, rows, None, 'task = "all_items"')
     valid = tables["valid"]
     assert valid.get_column("user").n_unique() == 10
     pairs = valid.select("user", "item").unique()
     assert pairs.height == 20
     assert pairs.join(tables["train"], on=["user", "item"], how="semi").height == 0
-    scored = valid.filter("target")
-    assert scored.height == (pairs.height if task == "all_items" else valid.height)
+    assert valid.filter("target").height == pairs.height
+
+
+def searches(seed: int) -> Rows:
+    """60 users and 40 items, each found by the one of 20 queries that most find it by, or by another."""
+    rng = np.random.default_rng(seed)
+    rows: Rows = []
+    for user in range(60):
+        for item in rng.permutation(40)[:12].tolist():
+            query = item % 20 if rng.random() < 0.7 else int(rng.integers(20))
+            spelled = f"Words {query}" if rng.random() < 0.5 else f"words  {query}"
+            rows.append((f"u{user}", f"i{item}", "view", None, spelled, "train"))
+        rows.append((f"u{user}", "i0", "view", None, "words test", "test"))
+    return rows
+
+
+def test_a_search_is_validated_on_queries_that_train_is_read_without(tmp_path: Path) -> None:
+    tables, _ = cut(tmp_path, searches(0), None, 'task = "search"')
+    train, valid = tables["train"], tables["valid"]
+    assert not valid.join(train, on=["user", "item"], how="semi").height
+    assert set(train["item"]) >= set(valid["item"])
+    assert set(train["user"]) >= set(valid["user"])
+    parts = tmp_path / "parts"
+    learned = set(query_events(parts, ["train"])["query"])
+    asked = query_events(parts, ["valid"])
+    new = asked.filter(~pl.col("query").is_in(learned))
+    assert 0 < new["query"].n_unique() <= 4
+    assert 0 < new.height < asked.height
+    hidden = train.filter("query_new")
+    assert set(map(normalised_query, hidden["query"])) == set(new["query"])
+    assert learned | set(new["query"]) == set(query_events(parts, ["train", "valid"])["query"])
+
+
+def test_which_queries_are_new_depends_on_train_alone(tmp_path: Path) -> None:
+    rows = searches(0)
+    tables, _ = cut(tmp_path / "a", rows, None, 'task = "search"')
+    others, _ = cut(tmp_path / "b", [row for row in rows if row[5] == "train"] + rows[-1:], None, 'task = "search"')
+    assert tables["train"].equals(others["train"])
+    assert tables["valid"].equals(others["valid"])
 
 
 def test_a_search_row_without_a_query_is_not_scored(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""Cases of the task `search`: a user and a query, and the items that followed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from app.artifact.names import PADDING_ROW
+from app.errors import DatasetError
+from offline.dataset.logged_queries import normalised_query, query_events
+from offline.evaluation.protocol import KNOWN_PARTS, Cases, RowLists, newest_known, offsets_of, read_meta, user_ids_of
+
+
+@dataclass(frozen=True)
+class SearchCases:
+    """`n` pairs of a user and a query."""
+
+    cases: Cases  # [n] a line a pair; a user may have several
+    queries: list[str]  # [n] as they were typed
+    number: NDArray[np.int64]  # [n] the same for queries that read the same
+    new: NDArray[np.bool_]  # [n] whether nothing that may be learned from has the query
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+def load_search_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0) -> SearchCases:
+    """The cases of `part`, ordered by user, then query; with `limit`, a draw of at most so many.
+
+    What is known of a user is as in `load_cases`: nothing that comes after the first target of the case.
+
+    Raises:
+        DatasetError: `part` is neither valid nor test, or it has no target that a query led to.
+        RunFolderError: `folder` holds no split.
+    """
+    meta = read_meta(folder)
+    if part not in KNOWN_PARTS:
+        raise DatasetError(f"expected the part valid or test, found {part!r}: choose one")
+    targets = pl.read_parquet(folder / f"{part}.parquet").filter(pl.col("target") & pl.col("query").is_not_null())
+    typed = targets.get_column("query").unique().sort()
+    read = pl.DataFrame({"query": typed, "key": pl.Series([normalised_query(text) for text in typed], dtype=pl.String)})
+    targets = targets.join(read, on="query", how="left").sort("user", "key", "order")
+    if targets.is_empty():
+        raise DatasetError(f"expected targets that a query led to in the part {part} of {folder}, found none")
+    lines = (
+        targets.group_by("user", "key", maintain_order=True)
+        .agg(
+            pl.col("query").first(),
+            pl.col("order").min().alias("first"),
+            pl.col("time").min().alias("at"),
+        )
+        .with_columns(number=pl.col("key").rank("dense").cast(pl.Int64) - 1)
+    )
+    if limit is not None and limit < lines.height:
+        drawn = np.random.default_rng(seed).choice(lines.height, size=limit, replace=False)
+        lines = lines[np.sort(drawn)]
+    lines = lines.with_row_index("line").with_columns(pl.col("line").cast(pl.Int64))
+    wanted = targets.join(lines.select("user", "key", "line"), on=["user", "key"]).unique(["line", "item", "order"])
+    wanted = wanted.sort("line", "order")
+    wanted = wanted.unique(["line", "item"], keep="first", maintain_order=True)
+    known = [
+        pl.read_parquet(folder / f"{name}.parquet").drop("query").with_columns(from_=pl.lit(name))
+        for name in (*KNOWN_PARTS[part], "context")
+    ]
+    history = (
+        pl.concat(known)
+        .filter(pl.col("item") != PADDING_ROW)
+        .join(lines.select("user", "line", "first"), on="user", how="inner")
+        .filter(pl.col("order") < pl.col("first"))
+        .sort("line", pl.col("from_") == "context", "order")
+    )
+    at_line = history.get_column("line").to_numpy()
+    times = history.get_column("time").fill_null(float("nan")).to_numpy().astype(np.float64)
+    cut = meta["test_cut" if part == "test" else "train_cut"]
+    count = lines.height
+    learned = query_events(folder, KNOWN_PARTS[part]).get_column("query").unique()
+    return SearchCases(
+        cases=Cases(
+            part=part,
+            user_ids=user_ids_of(folder, lines.get_column("user")),
+            now=newest_known(lines.get_column("at"), cut, at_line, times),
+            history=RowLists(offsets_of(at_line, count), history.get_column("item").to_numpy().astype(np.int32)),
+            history_types=history.get_column("type").to_numpy().astype(np.uint8),
+            history_times=times,
+            context=np.bincount(at_line[(history.get_column("from_") == "context").to_numpy()], minlength=count),
+            targets=RowLists(
+                offsets_of(wanted.get_column("line").to_numpy(), count),
+                wanted.get_column("item").to_numpy().astype(np.int32),
+            ),
+        ),
+        queries=lines.get_column("query").to_list(),
+        number=lines.get_column("number").to_numpy(),
+        new=~lines.get_column("key").is_in(learned.implode()).to_numpy(),
+    )
