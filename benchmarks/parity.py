@@ -24,8 +24,8 @@ from app.artifact.bundle_store import resolve
 from app.artifact.user_state import read_user_states
 from app.engine.requests import ALL_STAGES
 from app.engine.snapshot import load_snapshot
-from offline.evaluation.evaluate import ranked
 from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
+from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
 
 K = 200

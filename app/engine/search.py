@@ -96,10 +96,27 @@ def searched(
     stages: Stages = ALL_STAGES,
     item_mask: NDArray[np.bool_] | None = None,
 ) -> Candidates:
-    """The best `depth` items of requests of which each has a match that says something.
+    """The best `depth` items of requests of which each has a match that says something. Arguments as of `recommend`."""
+    listed, tastes, found = search_candidates(snapshot, search, batch, depth, stages, item_mask)
+    scores = search_scores(snapshot, search, batch, listed, tastes, stages)
+    rows, best, sources = best_of(listed, scores, depth)
+    return Candidates(rows, best, sources, tastes, found)
 
-    Candidates are the items with the query's words, those nearest to its meaning, and of both those that suit the user
-    besides. Arguments as of `recommend`.
+
+def search_candidates(
+    snapshot: "Snapshot",
+    search: Search,
+    batch: RequestBatch,
+    depth: int,
+    stages: Stages = ALL_STAGES,
+    item_mask: NDArray[np.bool_] | None = None,
+) -> tuple[CandidateList, NDArray[np.float32], tuple[NDArray[np.bool_], ...]]:
+    """What may answer: the items with the query's words, those nearest to its meaning, and of both those that suit the
+    user besides.
+
+    Returns:
+        The candidates; what the query tower says of each user, `[batch, dim]`, zeros for nobody; and what counts as
+        found, `[rows]` a request.
     """
     asked = _matches_of(batch)
     vectors = np.stack([each.vector for each in asked]) if stages.semantic else _silence(batch, search.dim)
@@ -133,10 +150,7 @@ def searched(
         batch.exclude_rows,
         item_mask,
     )
-    tastes = np.where(known[:, None], own.query_vectors, np.float32(0.0))
-    scores = search_scores(snapshot, search, batch, listed, tastes, stages)
-    rows, best, sources = best_of(listed, scores, depth)
-    return Candidates(rows, best, sources, tastes, found)
+    return listed, np.where(known[:, None], own.query_vectors, np.float32(0.0)), found
 
 
 def search_scores(
@@ -148,20 +162,32 @@ def search_scores(
     stages: Stages = ALL_STAGES,
 ) -> NDArray[np.float32]:
     """Scores `[listed]` of given candidates; `query_vectors` `[batch, dim]` are the users', zeros for nobody."""
-    asked = _matches_of(batch)
-    weights = _weights(search.spec, stages)
     wants = None if batch.objective is None or not batch.objective.any() else batch.objective
-    vectors = np.stack([each.vector for each in asked]) if stages.semantic else _silence(batch, search.dim)
+    features, ranked = features_of_search(snapshot.tables, batch, listed, query_vectors, stages)
+    scores = weighted_sum(features, _weights(search.spec, stages))
     known = batch.has_signal()
-    lines = np.flatnonzero(known)
-    theirs = listed if known.all() else listed.of_lines(known)
-    ranked = rank_features(snapshot.tables, theirs, asked_by(batch.take(lines), query_vectors[lines]))
-    features = search_features(snapshot.tables, listed, _columns(asked, listed, vectors), known, ranked)
-    scores = weighted_sum(features, weights)
     if wants is not None and snapshot.ranker is not None:
         all_ranked = ranked if known.all() else rank_features(snapshot.tables, listed, asked_by(batch, query_vectors))
         scores += snapshot.ranker.wished(listed, all_ranked, wants)
     return scores
+
+
+def features_of_search(
+    tables: RankTables,
+    batch: RequestBatch,
+    listed: CandidateList,
+    query_vectors: NDArray[np.float32],
+    stages: Stages = ALL_STAGES,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Features `[SEARCH_FEATURES, listed]`, and the ranker's of the candidates of those who are known."""
+    asked = _matches_of(batch)
+    vectors = np.stack([each.vector for each in asked])
+    vectors = vectors if stages.semantic else np.zeros_like(vectors)
+    known = batch.has_signal()
+    lines = np.flatnonzero(known)
+    theirs = listed if known.all() else listed.of_lines(known)
+    ranked = rank_features(tables, theirs, asked_by(batch.take(lines), query_vectors[lines]))
+    return search_features(tables, listed, _columns(asked, listed, vectors), known, ranked), ranked
 
 
 def _matches_of(batch: RequestBatch) -> list[TextMatch]:

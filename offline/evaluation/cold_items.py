@@ -18,10 +18,10 @@ from app.errors import DatasetError, InputError
 from offline.dataset.progress import Progress, silent
 from offline.dataset.withhold import WITHHELD_FILE
 from offline.evaluation.baselines import popularity
-from offline.evaluation.evaluate import ranked
 from offline.evaluation.intervals import mean_interval
 from offline.evaluation.metrics import DEPTH, Metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
+from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
 
 NOTE = (

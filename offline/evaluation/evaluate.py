@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import read_user_states
-from app.engine.recommend import recommend
-from app.engine.requests import ALL_STAGES, RequestBatch, Stages, pad_rows
+from app.engine.requests import ALL_STAGES, Stages
 from app.engine.snapshot import Snapshot, load_snapshot
 from offline.dataset.progress import Progress, silent
 from offline.evaluation.baselines import ITEM_KNN, POPULARITY, Rankings, baseline_rankings
@@ -20,7 +18,9 @@ from offline.evaluation.further import further_figures
 from offline.evaluation.graded import evaluate_graded
 from offline.evaluation.metrics import DEPTH, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, event_counts, load_cases, read_meta
+from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped, split_rows
+from offline.evaluation.search import evaluate_search
 from offline.evaluation.slices import slice_figures
 from offline.ranking.outcome import outcome
 
@@ -55,7 +55,8 @@ def evaluate(
     `variants` likewise, with `vector`, the bundle without its ranker, where it has one; `slices` by mask (see
     `slice_figures`); `candidates` and `behaviours` (see `outcome`); and `notes` on how to read it.
     Targets outside the vocabulary count as never found. A ranking is `DEPTH` deep, and so is `mrr`. For the task
-    graded_search the cases are queries (see `evaluate_graded`).
+    graded_search the cases are queries (see `evaluate_graded`), for search pairs of a user and a query (see
+    `evaluate_search`).
 
     Args:
         bundle: a bundle, or a store of bundles.
@@ -81,6 +82,26 @@ def evaluate(
         )
         described = {"dataset": _described(meta, "test"), "bundle": _bundle(snapshot, 0)}
         return {**described, **graded, "slices": {}}
+    if meta["task"] == "search":
+        searched, stored_users = evaluate_search(
+            snapshot,
+            split,
+            part,
+            list(dict.fromkeys(meta["mask"])),
+            metrics,
+            seed=seed,
+            stages=stages,
+            baselines=baselines,
+            progress=progress,
+        )
+        described = {"dataset": _described(meta, part), "bundle": _bundle(snapshot, stored_users)}
+        searched["notes"] += _not_causal(meta)
+        return {
+            **described,
+            **searched,
+            "slices": {},
+            **(outcome(snapshot, split, part, seed, progress) if stages.ranking else {}),
+        }
     cases = load_cases(split, part)
     rows = bundle_rows(pl.read_parquet(split / "items.parquet").sort("row")["item_id"].to_list(), snapshot.items)
     requests, stored = batch_of_cases(cases, rows, read_user_states(snapshot.folder), snapshot.manifest.shapes.window)
@@ -122,34 +143,12 @@ def evaluate(
         "variants": {name: found[name] for name in variants},
         "slices": slices,
         **(outcome(snapshot, split, part, seed, progress) if stages.ranking else {}),
-        "notes": [NOT_CAUSAL] if meta["has_time"] and not meta["how"].startswith("time:") else [],
+        "notes": _not_causal(meta),
     }
 
 
-def ranked(
-    snapshot: Snapshot, requests: RequestBatch, hidden: RowLists, stages: Stages, tell: Progress = silent
-) -> NDArray[np.int64]:
-    """The engine's answer to every request, best first, `[n, DEPTH]`, filled up with 0.
-
-    Args:
-        snapshot: the loaded bundle.
-        requests: `n` requests.
-        hidden: item rows of the bundle that each must not be answered with.
-        stages: which stages of the engine run.
-        tell: told of every batch.
-    """
-    found = np.full((len(requests), DEPTH), PADDING_ROW, dtype=np.int64)
-    order = np.argsort(hidden.lengths(), kind="stable")  # so that lists padded together are about as long
-    for start in range(0, len(order), _BATCH):
-        tell(start, len(order), "ranking by the bundle")
-        lines = order[start : start + _BATCH]
-        batch = replace(
-            requests.take(lines), exclude_rows=pad_rows([hidden.of(line).astype(np.int64) for line in lines])
-        )
-        answered = recommend(snapshot, batch, DEPTH, stages).rows
-        found[lines, : answered.shape[1]] = answered
-    tell(len(order), len(order), "ranking by the bundle")
-    return found
+def _not_causal(meta: Document) -> list[str]:
+    return [NOT_CAUSAL] if meta["has_time"] and not meta["how"].startswith("time:") else []
 
 
 def _described(meta: dict[str, Any], part: str) -> Document:

@@ -1,9 +1,11 @@
 """The table of n-gram vectors that turns a request's text into a query vector."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import torch
 
 from app.artifact import names
 from app.artifact.quantise import quantise_rows
@@ -14,19 +16,25 @@ from offline.training.trained import Trained
 GOLDEN_TEXTS = 16
 
 
-def write_text_table(folder: Path, trained: Trained, items: pl.DataFrame) -> None:
-    """Write table and golden texts (titles) to the bundle in `folder`; nothing for a network that reads no text.
+def write_text_table(folder: Path, trained: Trained, items: pl.DataFrame, queries: Sequence[str] = ()) -> None:
+    """Write table and golden texts to the bundle in `folder`; nothing for a network that reads no text.
+
+    Golden texts are titles, or logged queries where there are none.
 
     Args:
         folder: of the bundle.
         trained: the network.
         items: the split's item table.
+        queries: logged ones.
     """
     table = trained.network.items.text
     if table is None:
         return
     idf = bucket_idf(trained.graph)
-    used = np.where(idf[:, None] > 0, table.detach().cpu().numpy(), np.float32(0))
+    narrow = trained.network.narrow
+    with torch.no_grad():  # where item vectors were cut, texts meet them in the same directions
+        placed = (table if narrow is None else narrow(table)).cpu().numpy()
+    used = np.where(idf[:, None] > 0, placed, np.float32(0))
     vectors, scales = quantise_rows(used)
     (folder / names.TEXT_VECTORS).parent.mkdir(parents=True, exist_ok=True)
     np.save(folder / names.TEXT_VECTORS, vectors)
@@ -35,4 +43,4 @@ def write_text_table(folder: Path, trained: Trained, items: pl.DataFrame) -> Non
     text_query = read_text_query(folder)
     assert text_query is not None  # noqa: S101 - just written
     titles = items.sort("row")["title"].drop_nulls().head(GOLDEN_TEXTS).to_list()
-    write_golden_texts(folder, titles, text_query)
+    write_golden_texts(folder, titles or list(queries[:GOLDEN_TEXTS]), text_query)

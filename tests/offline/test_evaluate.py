@@ -20,9 +20,10 @@ from app.engine.snapshot import Snapshot, load_snapshot
 from app.errors import DatasetError
 from offline.dataset.split import PARTS
 from offline.evaluation import evaluate as evaluation
-from offline.evaluation.evaluate import NOT_CAUSAL, evaluate, ranked
+from offline.evaluation.evaluate import NOT_CAUSAL, evaluate
 from offline.evaluation.metrics import Metric, table_of
 from offline.evaluation.protocol import Cases, load_cases
+from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
 from offline.evaluation.table import report_table
 

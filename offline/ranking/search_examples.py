@@ -1,0 +1,98 @@
+"""Candidates of searches and their features, made by the engine, with the items that followed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact.search_features import SEARCH_FEATURES
+from app.engine.search import features_of_search, search_candidates
+from app.engine.snapshot import Snapshot
+from offline.dataset.progress import Progress, silent
+from offline.evaluation.metrics import DEPTH
+from offline.evaluation.protocol import RowLists
+from offline.evaluation.requests import mapped
+from offline.evaluation.search import BUNDLE, QUERY_ALONE, search_requests
+from offline.evaluation.search_cases import SearchCases
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class SearchExamples:
+    """Candidates of `lists` searches one after another."""
+
+    features: NDArray[np.float32]  # [candidates, SEARCH_FEATURES]
+    rows: NDArray[np.int64]  # [candidates] of the bundle
+    target: NDArray[np.bool_]  # [candidates]
+    offsets: NDArray[np.int64]  # [lists + 1]
+    number: NDArray[np.int64]  # [lists] of the query
+    targets: RowLists  # of the lists, found or not, by row of the bundle
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def lines(self) -> NDArray[np.int64]:
+        """The list of each candidate."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def of_lists(self, kept: NDArray[np.bool_]) -> "SearchExamples":
+        """The lists that are `kept`, `[lists]`."""
+        here = kept[self.lines()]
+        wanted = kept[self.targets.lines()]
+        return SearchExamples(
+            self.features[here],
+            self.rows[here],
+            self.target[here],
+            _offsets(np.diff(self.offsets)[kept]),
+            self.number[kept],
+            RowLists(_offsets(self.targets.lengths()[kept]), self.targets.rows[wanted]),
+        )
+
+
+def search_examples(
+    snapshot: Snapshot, split: Path, found: SearchCases, mask: str, progress: Progress | None = None
+) -> SearchExamples:
+    """Every case twice: asked by its user, and by nobody, since one order serves both.
+
+    Args:
+        snapshot: a bundle that can search and knows nothing of what the cases hold out.
+        split: folder of the split.
+        found: the cases.
+        mask: seen, purchased or none: what is hidden.
+        progress: told of every batch.
+    """
+    tell = progress or silent
+    search = snapshot.search
+    assert search is not None  # noqa: S101 - the caller has looked
+    requests, _, rows = search_requests(snapshot, split, found)
+    hidden, targets = mapped(found.cases.mask(mask), rows), mapped(found.cases.targets, rows)
+    span = len(snapshot.tables.scales)
+    wanted = np.unique(targets.lines() * span + targets.rows)
+    features, listed_rows, hits, lengths = [], [], [], []
+    for name in (BUNDLE, QUERY_ALONE):
+        for start in range(0, len(found), _BATCH):
+            tell(start, len(found), "candidates and features of searches")
+            lines = np.arange(start, min(start + _BATCH, len(found)))
+            batch = requests[name].take(lines)
+            listed, users, _ = search_candidates(snapshot, search, batch, DEPTH)
+            of_case = lines[listed.lines]
+            shown = ~np.isin(of_case * span + listed.rows, hidden.lines() * span + hidden.rows)
+            values, _ = features_of_search(snapshot.tables, batch, listed, users)
+            features.append(values.T[shown])
+            listed_rows.append(listed.rows[shown])
+            hits.append(np.isin(of_case * span + listed.rows, wanted)[shown])
+            lengths.append(np.bincount(listed.lines[shown], minlength=len(lines)))
+    return SearchExamples(
+        features=np.concatenate(features).reshape(-1, len(SEARCH_FEATURES)),
+        rows=np.concatenate(listed_rows),
+        target=np.concatenate(hits),
+        offsets=_offsets(np.concatenate(lengths)),
+        number=np.tile(found.number, 2),
+        targets=RowLists(_offsets(np.tile(targets.lengths(), 2)), np.tile(targets.rows, 2)),
+    )
+
+
+def _offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -1,0 +1,153 @@
+"""The order of a search learned from logged queries: one weighted sum over named features, fitted to what followed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.search_features import SEARCH_FEATURES
+from app.artifact.search_spec import PRIOR, SearchSpec
+from app.engine.snapshot import Snapshot
+from model.ranker import listwise_loss
+from offline.dataset.folder import whole_file
+from offline.dataset.progress import Progress
+from offline.evaluation.metrics import DEPTH, Metric, parse_metric, table_of
+from offline.evaluation.protocol import read_meta
+from offline.evaluation.search_cases import load_search_cases
+from offline.ranking.search_examples import SearchExamples, search_examples
+
+CASES = 1_500  # at most, each of them asked twice
+LEAST_LISTS = 200  # that hold what followed
+FOLDS = 5
+PENALTIES = (1e-3, 1e-2, 1e-1)
+"""Of the squared distance from the prior weights, in standard deviations of the features, beside the mean loss."""
+_STEPS = 60
+HISTORY_FILE = "search_history.json"
+
+
+@dataclass(frozen=True)
+class FittedSearch:
+    """What the fit found out, on queries held out of it."""
+
+    learned: bool
+    metric: str
+    prior_value: float
+    fitted_value: float
+    lists: int
+
+
+def fit_search(
+    snapshot: Snapshot, split: Path, out: Path, text_scale: float, *, seed: int, progress: Progress | None = None
+) -> FittedSearch | None:
+    """Write `search.json` and how it came about to the folder `out`; None where nothing is searched for.
+
+    Weights come from validation queries: listwise softmax cross-entropy with an L2 penalty that draws them to `PRIOR`.
+    Its strength is chosen, and the outcome compared with the prior, on queries that each fit has not seen. Where it is
+    not better by more than a standard error over those queries, or too few are logged, the prior weights stay.
+
+    Args:
+        snapshot: a bundle that knows train alone.
+        split: folder of the split.
+        out: folder, which exists.
+        text_scale: of a text's vector beside the user's, as trained.
+        seed: of draws.
+        progress: told how far it is.
+    """
+    meta = read_meta(split)
+    if snapshot.search is None:
+        return None
+    prior = SearchSpec(weights=PRIOR, text_scale=text_scale)
+    if meta["task"] != "search":
+        _write(out, prior, None)
+        return None
+    found = load_search_cases(split, "valid", CASES, seed)
+    examples = search_examples(snapshot, split, found, meta["mask"][0], progress)
+    lists = int((np.bincount(examples.lines()[examples.target], minlength=len(examples)) > 0).sum())
+    metric = parse_metric(next((name for name in meta["metrics"] if name.startswith("ndcg")), meta["metrics"][0]))
+    if lists < LEAST_LISTS or len(np.unique(examples.number)) < FOLDS:
+        _write(out, prior, None)
+        return None
+    fold = np.random.default_rng([seed, 13]).permutation(int(examples.number.max()) + 1)[examples.number] % FOLDS
+    held = np.zeros((len(PENALTIES), len(examples)))
+    losses = np.zeros((len(PENALTIES), FOLDS))
+    for number in range(FOLDS):
+        inside, outside = examples.of_lists(fold != number), examples.of_lists(fold == number)
+        for place, penalty in enumerate(PENALTIES):
+            weights = fit_weights(inside, penalty)
+            held[place, fold == number] = judged(metric, outside, outside.features @ weights)
+            losses[place, number] = _loss(outside, weights)
+    best = int(losses.mean(axis=1).argmin())
+    before = judged(metric, examples, examples.features @ _vector(PRIOR))
+    gains = _by_query(held[best] - before, examples.number)
+    learned = bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
+    outcome = FittedSearch(learned, metric.name, float(before.mean()), float(held[best].mean()), lists)
+    fitted = fit_weights(examples, PENALTIES[best])
+    named = {name: float(weight) for name, weight in zip(SEARCH_FEATURES, fitted, strict=True) if weight}
+    spec = SearchSpec(weights=named, learned_from=len(found), text_scale=text_scale) if learned else prior
+    _write(out, spec, outcome)
+    return outcome
+
+
+def fit_weights(examples: SearchExamples, penalty: float) -> NDArray[np.float32]:
+    """Weights `[SEARCH_FEATURES]` that put what followed above the others; 0 where a feature never differs."""
+    spread = examples.features.std(axis=0, dtype=np.float64)
+    useful = spread > 1e-6
+    prior = _vector(PRIOR).astype(np.float64)
+    scaled = torch.from_numpy((examples.features[:, useful] / spread[useful]).astype(np.float32))
+    start = torch.from_numpy((prior * spread)[useful].astype(np.float32))
+    lines, target = torch.from_numpy(examples.lines()), torch.from_numpy(examples.target)
+    lists = max(1, int(np.unique(examples.lines()[examples.target]).size))
+    weights = torch.nn.Parameter(start.clone())
+    optimizer = torch.optim.LBFGS([weights], max_iter=_STEPS, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = listwise_loss(scaled @ weights, lines, len(examples), target) / lists
+        loss = loss + penalty * (weights - start).square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    found = np.zeros(len(spread), dtype=np.float32)
+    found[useful] = weights.detach().numpy() / spread[useful]
+    return found
+
+
+def judged(metric: Metric, examples: SearchExamples, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The metric of every list ordered by `scores`, `[lists]`; what no source found counts as missed."""
+    lines = examples.lines()
+    ranked = np.zeros((len(examples), DEPTH), dtype=np.int64)
+    order = np.lexsort((examples.rows, -scores, lines))
+    place = np.arange(len(order)) - examples.offsets[lines[order]]
+    kept = place < DEPTH
+    ranked[lines[order][kept], place[kept]] = examples.rows[order][kept]
+    return table_of([metric], ranked, examples.targets)[:, 0]
+
+
+def _loss(examples: SearchExamples, weights: NDArray[np.float32]) -> float:
+    scores, lines = torch.from_numpy(examples.features @ weights), torch.from_numpy(examples.lines())
+    lists = max(1, int(np.unique(examples.lines()[examples.target]).size))
+    return float(listwise_loss(scores, lines, len(examples), torch.from_numpy(examples.target))) / lists
+
+
+def _by_query(values: NDArray[np.float64], number: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Sums by query over the mean number of lists a query, whose mean is the mean of `values`."""
+    _, place = np.unique(number, return_inverse=True)
+    sums = np.bincount(place, weights=values)
+    return sums * len(sums) / len(values)
+
+
+def _vector(weights: dict[str, float]) -> NDArray[np.float32]:
+    return np.array([weights.get(name, 0.0) for name in SEARCH_FEATURES], dtype=np.float32)
+
+
+def _write(out: Path, spec: SearchSpec, outcome: FittedSearch | None) -> None:
+    with whole_file(out / names.SEARCH) as beside:
+        beside.write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if outcome is not None:
+        with whole_file(out / HISTORY_FILE) as beside:
+            beside.write_text(json.dumps(outcome.__dict__, indent=2) + "\n", encoding="utf-8")
