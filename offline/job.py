@@ -34,6 +34,7 @@ from offline.evaluation.protocol import validates
 from offline.evaluation.timings import timings_of
 from offline.export.bundle import export_bundle, record_metrics
 from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph
+from offline.ranking.search_weights import fit_search, read_fitted
 from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
 from offline.report.render import write_report
@@ -49,7 +50,7 @@ from offline.training.trained import HISTORY_FILE, Trained, load_trained, save_t
 from offline.training.warm_start import WarmStart, plan_warm_start
 
 STAGES = ("ingest", "split", "graph", "train", "compress", "rank", "refit", "export", "evaluate", "report")
-_VERSION = 5
+_VERSION = 6
 """Part of every stage's key: raise it when a stage writes something else than before."""
 
 
@@ -251,8 +252,12 @@ def _rank(work: _Work) -> dict[str, Any]:
     )
     snapshot = load_snapshot(exported.folder, threads=0)
     found = train_ranker(snapshot, folder.split, folder.rank, seed=options.seed, progress=work.progress)
+    search = fit_search(snapshot, folder.split, folder.rank, seed=options.seed, progress=work.progress)
     shutil.rmtree(folder.rank_bundle)
-    return {"ranker": None if found is None else asdict(found)}
+    return {
+        "ranker": None if found is None else asdict(found),
+        **({} if search is None else {"search": asdict(search)}),
+    }
 
 
 def _refit(work: _Work) -> dict[str, Any]:
@@ -295,6 +300,7 @@ def _export(work: _Work) -> dict[str, Any]:
         folder.bundles,
         graph,
         ranker=folder.rank if (folder.rank / RANK_GRAPH).exists() else None,
+        search=read_fitted(folder.rank),
         weight_bits=choice.recipe.weight_bits,
         compression=choice.table,
         progress=work.progress,
@@ -364,7 +370,7 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "graph": [options.without],
         "train": [options.seed, options.overrides, options.budget_s, *_warm(options)],
         "compress": [options.weight_bits, options.max_loss],
-        "rank": [3],
+        "rank": [4],
         "refit": [options.refit],
         "export": [SCHEMA_VERSION],
         "evaluate": [options.baselines],

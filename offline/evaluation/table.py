@@ -39,8 +39,11 @@ def report_table(document: dict[str, Any]) -> Group:
 
 def _lines(document: dict[str, Any]) -> list[str]:
     report = document["reports"][0]
-    asking = "queries" if document["dataset"]["task"] == "graded_search" else "users"
-    counted = f"{report['n']} {asking}, {report['targets']} targets"
+    asking = {"graded_search": "queries", "search": "searches"}.get(document["dataset"]["task"], "users")
+    counted = f"{report['n']} {asking}"
+    if "queries" in report:
+        counted += f" by {report['queries']} queries, {report['new_queries']} of them new"
+    counted += f", {report['targets']} targets"
     if report["targets_on_unknown_items"]:
         counted += f", {report['targets_on_unknown_items']} of them on items that train and catalogue do not have"
     return [counted, *(f"Note: {note}" for note in document["notes"])]

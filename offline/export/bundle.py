@@ -63,6 +63,7 @@ def export_bundle(
     *,
     parts: Sequence[str] = ("train", "valid"),
     ranker: Path | None = None,
+    search: SearchSpec | None = None,
     weight_bits: int = 8,
     compression: list[dict[str, Any]] | None = None,
     now: datetime | None = None,
@@ -79,6 +80,7 @@ def export_bundle(
         graph: folder of the graph that was built of the same parts.
         parts: of the split, whose events users and counts are made of.
         ranker: folder with a trained ranker.
+        search: how the results of a search are ordered; by the prior weights if left out.
         weight_bits: of the item vectors; 7 for processors whose 8-bit products saturate (x86 without VNNI).
         compression: what was measured of this network's variants, for the manifest; the export adds its own check
             to the line of the chosen one.
@@ -119,12 +121,13 @@ def export_bundle(
         tell(1, _STEPS, "catalogue")
         columns = write_catalogue(beside, items)
         write_filters(beside, items, first_times(histories.rows, histories.times, items.height + 1))
-        write_text_table(beside, trained, items)
         asked = popular_queries(split, parts).select("text", "users").rows()
+        write_text_table(beside, trained, items, [text for text, _ in asked])
         vocabulary = write_vocabulary(beside, items, asked)
         write_lexical(beside, items, vocabulary, queries_by_row(logged_query_texts(split, parts), items.height))
         write_suggest(beside, items, tables.popularity, spelled(asked, vocabulary))
-        (beside / names.SEARCH).write_text(SearchSpec(weights=PRIOR).model_dump_json(indent=2) + "\n", encoding="utf-8")
+        order = SearchSpec(weights=PRIOR, text_scale=trained.settings.text_scale) if search is None else search
+        (beside / names.SEARCH).write_text(order.model_dump_json(indent=2) + "\n", encoding="utf-8")
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)
         graph = beside / names.RETRIEVE_GRAPH

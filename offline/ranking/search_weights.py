@@ -1,7 +1,7 @@
 """The order of a search learned from logged queries: one weighted sum over named features, fitted to what followed."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,35 +41,32 @@ class FittedSearch:
 
 
 def fit_search(
-    snapshot: Snapshot, split: Path, out: Path, text_scale: float, *, seed: int, progress: Progress | None = None
+    snapshot: Snapshot, split: Path, out: Path, *, seed: int, progress: Progress | None = None
 ) -> FittedSearch | None:
-    """Write `search.json` and how it came about to the folder `out`; None where nothing is searched for.
+    """Write `search.json` and how it came about to the folder `out`; None, and nothing written, for another task or
+    where too little is searched for.
 
     Weights come from validation queries: listwise softmax cross-entropy with an L2 penalty that draws them to `PRIOR`.
     Its strength is chosen, and the outcome compared with the prior, on queries that each fit has not seen. Where it is
-    not better by more than a standard error over those queries, or too few are logged, the prior weights stay.
+    not better by more than a standard error over those queries, the prior weights stay.
 
     Args:
         snapshot: a bundle that knows train alone.
         split: folder of the split.
         out: folder, which exists.
-        text_scale: of a text's vector beside the user's, as trained.
         seed: of draws.
         progress: told how far it is.
     """
     meta = read_meta(split)
-    if snapshot.search is None:
-        return None
-    prior = SearchSpec(weights=PRIOR, text_scale=text_scale)
-    if meta["task"] != "search":
-        _write(out, prior, None)
+    for name in (names.SEARCH, HISTORY_FILE):
+        (out / name).unlink(missing_ok=True)
+    if snapshot.search is None or meta["task"] != "search":
         return None
     found = load_search_cases(split, "valid", CASES, seed)
     examples = search_examples(snapshot, split, found, meta["mask"][0], progress)
     lists = int((np.bincount(examples.lines()[examples.target], minlength=len(examples)) > 0).sum())
     metric = parse_metric(next((name for name in meta["metrics"] if name.startswith("ndcg")), meta["metrics"][0]))
     if lists < LEAST_LISTS or len(np.unique(examples.number)) < FOLDS:
-        _write(out, prior, None)
         return None
     fold = np.random.default_rng([seed, 13]).permutation(int(examples.number.max()) + 1)[examples.number] % FOLDS
     held = np.zeros((len(PENALTIES), len(examples)))
@@ -87,9 +84,17 @@ def fit_search(
     outcome = FittedSearch(learned, metric.name, float(before.mean()), float(held[best].mean()), lists)
     fitted = fit_weights(examples, PENALTIES[best])
     named = {name: float(weight) for name, weight in zip(SEARCH_FEATURES, fitted, strict=True) if weight}
-    spec = SearchSpec(weights=named, learned_from=len(found), text_scale=text_scale) if learned else prior
-    _write(out, spec, outcome)
+    given = snapshot.search.spec
+    spec = given.model_copy(update={"weights": named, "learned_from": len(found)}) if learned else given
+    _write(out / names.SEARCH, spec.model_dump_json(indent=2))
+    _write(out / HISTORY_FILE, json.dumps(asdict(outcome), indent=2))
     return outcome
+
+
+def read_fitted(folder: Path) -> SearchSpec | None:
+    """What `fit_search` wrote to the folder, if anything."""
+    path = folder / names.SEARCH
+    return SearchSpec.model_validate_json(path.read_text("utf-8")) if path.exists() else None
 
 
 def fit_weights(examples: SearchExamples, penalty: float) -> NDArray[np.float32]:
@@ -145,9 +150,6 @@ def _vector(weights: dict[str, float]) -> NDArray[np.float32]:
     return np.array([weights.get(name, 0.0) for name in SEARCH_FEATURES], dtype=np.float32)
 
 
-def _write(out: Path, spec: SearchSpec, outcome: FittedSearch | None) -> None:
-    with whole_file(out / names.SEARCH) as beside:
-        beside.write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    if outcome is not None:
-        with whole_file(out / HISTORY_FILE) as beside:
-            beside.write_text(json.dumps(outcome.__dict__, indent=2) + "\n", encoding="utf-8")
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as beside:
+        beside.write_text(text + "\n", encoding="utf-8")

@@ -296,13 +296,15 @@ NAMES = {
     VECTOR: "the bundle without its ranker",
     "lexical": "words alone",
     "semantic": "meaning alone",
+    "query_alone": "the query alone, whoever asks",
+    "user_alone": "the user alone, whatever is asked",
 }
 """What rankings are called in sentences."""
 
 
 def scored_ones(document: Document) -> str:
     """Who or what is scored."""
-    return "queries" if document["dataset"].get("task") == "graded_search" else "users"
+    return {"graded_search": "queries", "search": "searches"}.get(document["dataset"].get("task", ""), "users")
 
 
 def _first(document: Document) -> Document:

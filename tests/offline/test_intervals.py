@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from offline.evaluation.intervals import difference_interval, mean_interval, mean_intervals
+from offline.evaluation.intervals import cluster_intervals, difference_interval, mean_interval, mean_intervals
 
 
 def test_an_interval_of_a_constant_is_a_point() -> None:
@@ -42,3 +42,20 @@ def test_a_difference_is_of_the_same_users() -> None:
     hard = rng.random(500)  # users differ far more than the rankings do
     low, high = difference_interval(hard + 0.02, hard, rng)
     np.testing.assert_allclose([low, high], [0.02, 0.02])
+
+
+def test_whole_clusters_are_resampled() -> None:
+    rng = np.random.default_rng(6)
+    clusters = np.repeat(np.arange(40), 25)
+    values = (rng.normal(size=40)[clusters] + 0.1 * rng.normal(size=1_000))[:, None]
+    low, high = cluster_intervals(values, clusters, rng)[0]
+    spread = 1.96 * np.array([values[clusters == each].mean() for each in range(40)]).std() / np.sqrt(40)
+    np.testing.assert_allclose([low, high], [values.mean() - spread, values.mean() + spread], atol=0.15 * spread)
+    naive = mean_intervals(values, rng)[0]
+    assert high - low > 3 * (naive[1] - naive[0])
+
+
+def test_clusters_of_one_case_each_are_cases() -> None:
+    values = np.random.default_rng(7).random((60, 2))
+    apart = cluster_intervals(values, np.arange(60), np.random.default_rng(8))
+    np.testing.assert_allclose(apart, mean_intervals(values, np.random.default_rng(8)))
