@@ -74,7 +74,7 @@ def attribute_text(pair: str) -> str:
     name, _, value = pair.partition("=")
     if value == "true":
         return name.replace("_", " ")
-    return "" if value == "false" else value
+    return "" if value == "false" else value.replace("\\n", " ")  # some feeds write line breaks out
 
 
 def _entries(texts: Sequence[str], plain: set[str]) -> set[str]:
