@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import json_response
+from app.api.demo_facets import demo_facets
 from app.api.direct_route import DirectRoute, Endpoint
 from app.api.schemas import DemoUsers
 from app.serving.service import RecommendService
@@ -30,7 +31,7 @@ _EXAMPLE: Final = {
     "dataset": "shop",
     "users": ["u1", "u2"],
     "fields": ["title", "price"],
-    "facets": ["brand", "price"],
+    "facets": [{"field": "brand", "kind": "text"}, {"field": "price", "kind": "number"}],
     "objectives": ["view", "purchase"],
 }
 
@@ -53,7 +54,9 @@ def demo_routes(service: RecommendService) -> list[APIRoute]:
                 "dataset": snapshot.manifest.dataset,
                 "users": snapshot.manifest.sample_users,
                 "fields": snapshot.catalogue.fields,
-                "facets": [],
+                "facets": [
+                    {"field": column, "kind": kind} for column, kind in demo_facets(snapshot.filters, snapshot.items.count)
+                ],
                 "objectives": [] if snapshot.ranker is None else snapshot.ranker.objectives,
             }
         )

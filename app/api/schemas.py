@@ -217,6 +217,13 @@ class ItemAnswer(BaseModel):
     fields: dict[str, Any]
 
 
+class DemoFacet(BaseModel):
+    """A column or an attribute that is worth narrowing a list by."""
+
+    field: str
+    kind: Literal["text", "number", "boolean"] = Field(description="What it holds.")
+
+
 class DemoUsers(BaseModel):
     """What the storefront starts with."""
 
@@ -224,7 +231,7 @@ class DemoUsers(BaseModel):
     dataset: str
     users: list[str] = Field(description="A few ids with a history.")
     fields: list[str] = Field(description="Columns of the catalogue.")
-    facets: list[str] = Field(description="Of these, the ones worth narrowing a list by.")
+    facets: list[DemoFacet] = Field(description="What a list may be narrowed by, in this order.")
     objectives: list[str] = Field(description="What the order can bring more of.")
 
 

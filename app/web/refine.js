@@ -15,13 +15,13 @@ export function nameOf(field) {
 }
 
 /** The filter of a request, or undefined when nothing is chosen; `without` leaves one field out. */
-export function filterOf({values, ranges}, without) {
+export function filterOf({values, ranges}, kinds, without) {
   const parts = [];
-  for (const [field, chosen] of Object.entries(values)) if (field !== without && chosen.length) parts.push({field, in: chosen});
+  for (const [field, chosen] of Object.entries(values)) {
+    if (field !== without) parts.push({field, in: kinds[field] === "boolean" ? chosen.map((value) => value === "true") : chosen});
+  }
   for (const [field, {from, to}] of Object.entries(ranges)) {
-    if (field === without) continue;
-    if (from !== null) parts.push({field, gte: from});
-    if (to !== null) parts.push({field, lte: to});
+    if (field !== without) parts.push({field, ...from === null ? {} : {gte: from}, ...to === null ? {} : {lte: to}});
   }
   return parts.length ? {all: parts} : undefined;
 }
@@ -52,12 +52,16 @@ function rangeText({from, to}) {
   return say(from === null ? "range_to" : to === null ? "range_from" : "range", ends);
 }
 
+/** A chosen or counted value as people read it. */
+const valueText = (value, kind) => kind === "boolean" ? say(String(value) === "true" ? "yes" : "no") : String(value);
+
 /** Show what is chosen. `change(wanted)` is called with what shall be. */
-export function showChips(wanted, change) {
+export function showChips(wanted, kinds, change) {
   const chip = (field, text, rest) => make("li", {}, button(`${nameOf(field)}: ${text} ✕`, () => change(rest),
     {"aria-label": say("remove", {what: `${nameOf(field)}: ${text}`})}));
   const chips = [
-    ...Object.entries(wanted.values).flatMap(([field, chosen]) => chosen.map((value) => chip(field, value, toggled(wanted, field, value)))),
+    ...Object.entries(wanted.values).flatMap(([field, chosen]) =>
+      chosen.map((value) => chip(field, valueText(value, kinds[field]), toggled(wanted, field, value)))),
     ...Object.entries(wanted.ranges).map(([field, range]) => chip(field, rangeText(range), ranged(wanted, field, null, null))),
   ];
   if (chips.length > 1) chips.push(make("li", {}, button(say("clear"), () => change(cleared(wanted)), {class: "plain"})));
@@ -65,60 +69,59 @@ export function showChips(wanted, change) {
   find("chips").hidden = !chips.length;
 }
 
-/** Show the facets of an answer, in the order of `fields`. */
-export function showFacets(facets, fields, wanted, change) {
+/** Show the facets of an answer, in the order of `kinds`: what each field holds, by field. */
+export function showFacets(facets, kinds, wanted, change) {
   const place = find("facets");
   const focused = place.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-  const again = () => showFacets(facets, fields, wanted, change);
-  place.replaceChildren(...fields.filter((field) => facets[field]?.length).map((field) =>
-    "from" in facets[field][0] ? rangeFacet(field, facets[field], wanted, change) : valueFacet(field, facets[field], wanted, change, again)));
+  const again = () => showFacets(facets, kinds, wanted, change);
+  const counted = Object.entries(kinds).filter(([field]) => facets[field]?.length || wanted.values[field] || wanted.ranges[field]);
+  place.replaceChildren(...counted.map(([field, kind]) => make("fieldset", {"data-field": field}, make("legend", {text: nameOf(field)}),
+    ...kind === "number" ? [rangeForm(field, facets[field]?.[0], wanted, change)] : valueLines(field, kind, facets[field] ?? [], wanted, change, again))));
   if (focused) [...place.querySelectorAll("[data-key]")].find((element) => element.dataset.key === focused)?.focus();
 }
 
-function valueFacet(field, counted, wanted, change, again) {
+/** A box for each value. Of paths, a deeper level is shown only below one that is chosen. */
+function valueLines(field, kind, counted, wanted, change, again) {
   const chosen = wanted.values[field] ?? [];
-  const missing = chosen.filter((value) => !counted.some((one) => String(one.value) === value)).map((value) => ({value, count: 0}));
-  const shownPaths = (value) => { // a deeper level only below what is chosen
-    const above = value.split(PATH).slice(0, -1).join(PATH);
-    return !above || chosen.some((path) => path === above || path.startsWith(above + PATH));
-  };
-  const all = [...missing, ...counted].filter(({value}) => shownPaths(String(value)));
-  const isPath = all.some(({value}) => String(value).includes(PATH));
-  if (isPath) all.sort((one, other) => String(one.value).localeCompare(String(other.value)));
-  const shown = isPath || unfolded.has(field) ? all : all.filter(({value}, place) => place < FIRST || chosen.includes(String(value)));
-  const boxes = shown.map(({value, count}) => {
-    const text = String(value), levels = text.split(PATH);
+  const lines = counted.map(({value, count}) => ({text: String(value), count}));
+  lines.push(...chosen.filter((text) => !lines.some((line) => line.text === text)).map((text) => ({text, count: 0})));
+  const isChosenBelow = (path) => chosen.some((one) => one === path || one.startsWith(path + PATH));
+  const open = lines.filter(({text}) => {
+    const above = text.split(PATH).slice(0, -1).join(PATH);
+    return !above || isChosenBelow(above);
+  });
+  const isPath = lines.some(({text}) => text.includes(PATH));
+  if (isPath) open.sort((one, other) => one.text.localeCompare(other.text));
+  const shown = unfolded.has(field) ? open : open.filter(({text}, place) => place < FIRST || chosen.includes(text) || (isPath && isChosenBelow(text.split(PATH)[0])));
+  const boxes = shown.map(({text, count}) => {
+    const levels = text.split(PATH);
     const box = make("input", {type: "checkbox", checked: chosen.includes(text), "data-key": `${field}=${text}`,
       onchange: () => change(toggled(wanted, field, text))});
-    const line = make("label", {class: "check"}, box, make("span", {class: "value", text: levels.at(-1)}),
+    const line = make("label", {class: "check"}, box, make("span", {class: "value", text: valueText(levels.at(-1), kind)}),
       make("span", {class: "figure", text: formatNumber(count)}));
-    if (levels.length > 1) line.style.setProperty("--depth", String(levels.length - 1));
+    line.style.setProperty("--depth", String(levels.length - 1));
     return line;
   });
-  const rest = all.length - shown.length;
-  const fold = !isPath && all.length > FIRST && (rest || unfolded.has(field)) ? button(rest ? say("more_values", {count: rest}) : say("fewer_values"), () => {
+  const rest = open.length - shown.length;
+  if (!rest && !unfolded.has(field)) return boxes;
+  const fold = () => {
     if (!unfolded.delete(field)) unfolded.add(field);
     again();
-  }, {class: "plain", "data-key": `${field} fold`, "aria-expanded": String(!rest)}) : null;
-  return make("fieldset", {"data-field": field}, make("legend", {text: nameOf(field)}), ...boxes, fold);
+  };
+  const words = rest ? say("more_values", {count: rest}) : say("fewer_values");
+  return [...boxes, button(words, fold, {class: "plain", "data-key": `${field} fold`, "aria-expanded": String(!rest)})];
 }
 
-function rangeFacet(field, buckets, wanted, change) {
+/** Two ends; those of what is there now stand in the empty fields. */
+function rangeForm(field, there, wanted, change) {
   const now = wanted.ranges[field] ?? {from: null, to: null};
-  const end = (which) => make("input", {type: "number", min: "0", step: "any", inputmode: "decimal", value: now[which], "data-key": `${field} ${which}`,
-    placeholder: say(which), "aria-label": say(`${which}_of`, {field: nameOf(field)})});
-  const from = end("from"), to = end("to");
+  const [from, to] = ["from", "to"].map((which) => make("input", {
+    type: "number", step: "any", inputmode: "decimal", value: now[which], "data-key": `${field} ${which}`,
+    placeholder: there ? String(Math.round(there[which] * 100) / 100) : say(which), "aria-label": say(`${which}_of`, {field: nameOf(field)}),
+  }));
   const numberOf = (input) => input.value.trim() === "" ? null : Number(input.value);
-  const form = make("form", {class: "range", onsubmit: (event) => {
+  return make("form", {class: "range", onsubmit: (event) => {
     event.preventDefault();
     change(ranged(wanted, field, numberOf(from), numberOf(to)));
-  }}, from, to, make("button", {text: say("apply"), "data-key": `${field} apply`}));
-  const lines = buckets.filter(({count}) => count).map((bucket) => {
-    const isChosen = bucket.from === now.from && bucket.to === now.to;
-    return button("", () => change(isChosen ? ranged(wanted, field, null, null) : ranged(wanted, field, bucket.from, bucket.to)),
-      {class: "bucket", "aria-pressed": String(isChosen), "data-key": `${field} ${bucket.from}..${bucket.to}`});
-  });
-  buckets.filter(({count}) => count).forEach((bucket, place) => lines[place].append(
-    make("span", {class: "value", text: rangeText(bucket)}), make("span", {class: "figure", text: formatNumber(bucket.count)})));
-  return make("fieldset", {"data-field": field}, make("legend", {text: nameOf(field)}), form, ...lines);
+  }}, from, make("span", {"aria-hidden": "true", text: "–"}), to, make("button", {text: say("apply"), "data-key": `${field} apply`}));
 }

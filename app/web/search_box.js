@@ -50,7 +50,7 @@ export function watchSearch({typed, sent, opened, failed}) {
         id: `suggestion-${index}`, role: "option", "aria-selected": "false",
         onmousedown: (event) => event.preventDefault(), // or the field would lose the focus before the click
         onclick: () => take(suggestion),
-      }, make("span", {text: suggestion.text}), make("small", {text: knows(kind) ? say(kind) : suggestion.kind}));
+      }, make("span", {}, ...marked(suggestion)), make("small", {text: knows(kind) ? say(kind) : suggestion.kind}));
     }));
     activate(-1);
     list.hidden = !found.length;
@@ -66,7 +66,7 @@ export function watchSearch({typed, sent, opened, failed}) {
       const {answer} = await ask(`suggest?${new URLSearchParams({q: text})}`, {signal: asking.signal});
       show(answer.suggestions);
     } catch (error) {
-      if (error.name !== "AbortError" && error.kind !== "missing") failed(error);
+      if (error.name !== "AbortError") failed(error);
     }
   }, PAUSE_MS);
   const search = debounced(() => typed(input.value.trim()), PAUSE_MS);
@@ -96,4 +96,15 @@ export function watchSearch({typed, sent, opened, failed}) {
       sent(input.value.trim());
     }
   });
+}
+
+/** The text of a suggestion, what was typed of it in bold. */
+function marked({text, highlight = []}) {
+  const letters = [...text], parts = [];
+  let done = 0;
+  for (const [start, end] of highlight) {
+    parts.push(letters.slice(done, start).join(""), make("b", {text: letters.slice(start, end).join("")}));
+    done = end;
+  }
+  return [...parts, letters.slice(done).join("")];
 }

@@ -19,7 +19,7 @@ const MOST = 200; // that the service answers at once
 const SORTS = ["relevance", "price_asc", "price_desc", "newest"];
 const WIDE = matchMedia("(min-width: 60rem)");
 
-let demo = {users: [], fields: [], facets: [], objectives: []}; // of /demo/users
+let demo = {users: [], fields: [], facets: {}, objectives: []}; // of /demo/users; of facets, what each holds
 let wanted = readAddress("#/"); // the list that is shown, or lies behind the item that is
 let last = null; // its answer: {answer, facets, stages, tookMs}
 let done = null; // what the shopper did since: {key, itemId}
@@ -52,10 +52,10 @@ async function load(what) {
     const body = {...whoAsks(), ...options(), k: what ? Math.min(MOST, Math.max(PAGE, row.length)) : PAGE, fields};
     if (query) body.query = query;
     if (sort !== SORTS[0]) body.sort = sort;
-    const filter = filterOf(wanted);
+    const filter = filterOf(wanted, demo.facets);
     if (filter) body.filter = filter;
-    if (demo.facets.length) body.facets = demo.facets;
-    const own = chosenFields(wanted).filter((field) => demo.facets.includes(field));
+    body.facets = Object.keys(demo.facets);
+    const own = chosenFields(wanted).filter((field) => field in demo.facets);
     const [whole, ...others] = await Promise.all([
       ask("recommend", {body, signal}),
       ...own.map((field) => ask("recommend", {body: facetBody(body, field), signal})),
@@ -83,7 +83,7 @@ async function load(what) {
 /** The counts of a field are those of the items that pass all other filters, so that a second value can be chosen. */
 function facetBody(body, field) {
   const {fields: _, filter: __, ...rest} = body;
-  const filter = filterOf(wanted, field);
+  const filter = filterOf(wanted, demo.facets, field);
   return {...rest, ...filter ? {filter} : {}, k: 1, facets: [field], explain: false};
 }
 
@@ -113,7 +113,7 @@ async function loadMore() {
 
 /** Everything around the row, in the chosen language. */
 function showList() {
-  showChips(wanted, change);
+  showChips(wanted, demo.facets, change);
   showMenus();
   if (!last) return;
   const {answer, facets, query} = last;
@@ -125,7 +125,7 @@ function showList() {
   const lacks = answer.degraded.map((one) => knows(`lack_${one}`) ? say(`lack_${one}`) : one);
   showText(find("lacks"), lacks.length ? say("lacks", {what: lacks.join(", ")}) : "");
   showFacets(facets, demo.facets, wanted, change);
-  find("refine-fold").hidden = !demo.facets.length;
+  find("refine-fold").hidden = !Object.keys(demo.facets).length;
   showTiming(find("timing"), last);
   find("none").hidden = row.length > 0;
   const isFiltered = chosenFields(wanted).length > 0;
@@ -253,7 +253,8 @@ function speak() {
 
 async function start() {
   try {
-    demo = {...demo, ...(await ask("demo/users")).answer};
+    const {answer} = await ask("demo/users");
+    demo = {...answer, facets: Object.fromEntries(answer.facets.map(({field, kind}) => [field, kind]))};
   } catch (error) {
     row.list.replaceChildren();
     showTrouble(error, start);
