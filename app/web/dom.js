@@ -24,13 +24,15 @@ export function showText(element, text) {
   element.hidden = !text;
 }
 
-/** Wait until `pause` ms have passed without a further call; then act once. */
+/** Wait until `pause` ms have passed without a further call; then act once. `cancel` forgets a call that waits. */
 export function debounced(act, pause) {
   let timer = 0;
-  return (...given) => {
+  const later = () => {
     clearTimeout(timer);
-    timer = setTimeout(act, pause, ...given);
+    timer = setTimeout(act, pause);
   };
+  later.cancel = () => clearTimeout(timer);
+  return later;
 }
 
 export const movesLittle = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

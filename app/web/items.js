@@ -47,14 +47,12 @@ export async function learnTitles(ids, signal) {
   }));
 }
 
-/** A calm picture for an item without one: the colour tells the category, the letters the last part of its path. */
+/** A calm picture for an item without one: the colour tells the category, the letters are the title's. */
 export function tile(item) {
-  const kind = textOf(item.fields?.category) || textOf(item.fields?.brand) || item.item_id;
-  const last = kind.split(">").pop().trim();
-  const words = last.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
-  const letters = words.length > 1 ? words.slice(0, 2).map((word) => [...word][0]).join("") : [...last].slice(0, 2).join("");
+  const words = titleOf(item.item_id).split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
+  const letters = words.slice(0, 2).map((word) => [...word][0]).join("");
   const picture = make("div", {class: "tile", "aria-hidden": "true", text: letters.toUpperCase()});
-  picture.style.setProperty("--hue", String(spread(kind)));
+  picture.style.setProperty("--hue", String(spread(textOf(item.fields?.category) || textOf(item.fields?.brand) || item.item_id)));
   picture.style.setProperty("--turn", `${spread(item.item_id)}deg`);
   return picture;
 }

@@ -11,7 +11,7 @@ import {say} from "./strings.js";
 import {showTiming} from "./timing.js";
 
 const BESIDE = 6; // items in each of the two rows
-const IN_HEAD = new Set(["title", "name", "price"]);
+const IN_HEAD = new Set(["title", "name", "price", "description"]);
 
 /** The view of one item. `acts`: `opening`, `add`, `buy` (item, shown), and `back()`. */
 export class Product {
@@ -82,11 +82,12 @@ export class Product {
         make("h2", {id: "product-title", tabindex: "-1", text: title}),
         make("p", {class: "place", text: placeOf(item.fields, {whole: true})}),
         make("p", {class: "price", text: priceOf(item.fields)}),
+        item.fields.description ? make("p", {text: textOf(item.fields.description)}) : null,
         make("p", {class: "acts"},
           button(say(isIn ? "added" : "add"), () => acts.add(item, shown), {class: "chief", id: "add", "aria-label": say("add_of", {title})}),
           button(say("buy"), () => acts.buy(item, shown), {id: "buy", "aria-label": say("buy_of", {title})})),
         make("section", {class: "why-panel", "aria-labelledby": "why-title"}, make("h3", {id: "why-title", text: say("why")}), whyOf(shown)))),
-      make("section", {"aria-labelledby": "goes-title"}, make("h3", {id: "goes-title", text: say("goes_with")}), this.timing, this.changed, this.goesWith.list),
+      make("section", {"aria-labelledby": "goes-title"}, make("h3", {id: "goes-title", text: say("goes_with")}), this.changed, this.goesWith.list, this.timing),
       make("section", {"aria-labelledby": "similar-title"}, make("h3", {id: "similar-title", text: say("similar")}), this.similar.list),
       make("section", {"aria-labelledby": "details-title"}, make("h3", {id: "details-title", text: say("details")}),
         make("dl", {class: "details"}, ...detailsOf("item_id", item.item_id), ...facts.flatMap(([name, value]) => detailsOf(name, value)))));
@@ -99,10 +100,11 @@ function whyOf(shown) {
   return shown.item.reasons ? reasonList(shown.item.reasons) : make("p", {text: say("why_off")});
 }
 
-/** A line for each value; an object's parts each have one of their own. */
+/** A line for each value; an object's parts, and those of a list of `name=value`, each have one of their own. */
 function detailsOf(name, value) {
-  if (value !== null && typeof value === "object" && !Array.isArray(value)) {
-    return Object.entries(value).flatMap(([part, inner]) => detailsOf(part, inner));
-  }
+  const parts = Array.isArray(value) && value.every((part) => /^[^=]+=/.test(part))
+    ? value.map((part) => [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)])
+    : value !== null && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : null;
+  if (parts) return parts.flatMap(([part, inner]) => detailsOf(part, inner));
   return [make("div", {}, make("dt", {text: nameOf(name)}), make("dd", {text: textOf(value)}))];
 }

@@ -91,7 +91,7 @@ function valueLines(field, kind, counted, wanted, change, again) {
     return !above || isChosenBelow(above);
   });
   const isPath = lines.some(({text}) => text.includes(PATH));
-  if (isPath) open.sort((one, other) => one.text.localeCompare(other.text));
+  if (isPath) open.sort(byPath(new Map(lines.map(({text, count}) => [text, count]))));
   const shown = unfolded.has(field) ? open : open.filter(({text}, place) => place < FIRST || chosen.includes(text) || (isPath && isChosenBelow(text.split(PATH)[0])));
   const boxes = shown.map(({text, count}) => {
     const levels = text.split(PATH);
@@ -112,12 +112,22 @@ function valueLines(field, kind, counted, wanted, change, again) {
   return [...boxes, button(words, fold, {class: "plain", "data-key": `${field} fold`, "aria-expanded": String(!rest)})];
 }
 
+/** An order in which each level follows the one that it belongs to, and the most frequent stands first. */
+const byPath = (counts) => (one, other) => {
+  const ones = one.text.split(PATH), others = other.text.split(PATH);
+  for (let depth = 1; depth <= Math.min(ones.length, others.length); depth++) {
+    const [here, there] = [ones, others].map((levels) => levels.slice(0, depth).join(PATH));
+    if (here !== there) return (counts.get(there) ?? 0) - (counts.get(here) ?? 0) || here.localeCompare(there);
+  }
+  return ones.length - others.length;
+};
+
 /** Two ends; those of what is there now stand in the empty fields. */
 function rangeForm(field, there, wanted, change) {
   const now = wanted.ranges[field] ?? {from: null, to: null};
   const [from, to] = ["from", "to"].map((which) => make("input", {
     type: "number", step: "any", inputmode: "decimal", value: now[which], "data-key": `${field} ${which}`,
-    placeholder: there ? String(Math.round(there[which] * 100) / 100) : say(which), "aria-label": say(`${which}_of`, {field: nameOf(field)}),
+    placeholder: there ? String((which === "from" ? Math.floor : Math.ceil)(there[which])) : say(which), "aria-label": say(`${which}_of`, {field: nameOf(field)}),
   }));
   const numberOf = (input) => input.value.trim() === "" ? null : Number(input.value);
   return make("form", {class: "range", onsubmit: (event) => {

@@ -15,6 +15,7 @@ export function watchSearch({typed, sent, opened, failed}) {
   let suggestions = [], active = -1, asking = new AbortController();
 
   function close() {
+    suggest.cancel();
     asking.abort();
     suggestions = [];
     list.hidden = true;
@@ -34,6 +35,7 @@ export function watchSearch({typed, sent, opened, failed}) {
 
   function take(suggestion) {
     close();
+    search.cancel();
     if (suggestion.item_id) {
       opened(suggestion.item_id);
       return;
@@ -93,6 +95,7 @@ export function watchSearch({typed, sent, opened, failed}) {
     if (active >= 0) take(suggestions[active]);
     else {
       close();
+      search.cancel();
       sent(input.value.trim());
     }
   });
