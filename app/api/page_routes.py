@@ -55,7 +55,8 @@ def demo_routes(service: RecommendService) -> list[APIRoute]:
                 "users": snapshot.manifest.sample_users,
                 "fields": snapshot.catalogue.fields,
                 "facets": [
-                    {"field": column, "kind": kind} for column, kind in demo_facets(snapshot.filters, snapshot.items.count)
+                    {"field": column, "kind": kind}
+                    for column, kind in demo_facets(snapshot.filters, snapshot.items.count)
                 ],
                 "objectives": [] if snapshot.ranker is None else snapshot.ranker.objectives,
             }

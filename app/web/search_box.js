@@ -59,10 +59,10 @@ export function watchSearch({typed, sent, opened, failed}) {
     input.setAttribute("aria-expanded", String(Boolean(found.length)));
   }
 
-  const suggest = debounced(async () => {
+  async function suggestNow() {
     const text = input.value.trim();
     asking.abort();
-    if (!text || document.activeElement !== input) return;
+    if (document.activeElement !== input) return;
     asking = new AbortController();
     try {
       const {answer} = await ask(`suggest?${new URLSearchParams({q: text})}`, {signal: asking.signal});
@@ -70,18 +70,22 @@ export function watchSearch({typed, sent, opened, failed}) {
     } catch (error) {
       if (error.name !== "AbortError") failed(error);
     }
-  }, PAUSE_MS);
+  }
+
+  const suggest = debounced(suggestNow, PAUSE_MS);
   const search = debounced(() => typed(input.value.trim()), PAUSE_MS);
 
   input.addEventListener("input", () => {
-    if (!input.value.trim()) close();
     search();
-    suggest();
+    if (input.value.trim()) suggest();
+    else close();
   });
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
     const count = suggestions.length;
-    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && count && !event.isComposing) {
+    if (event.isComposing) return;
+    if (event.key === "ArrowDown" && !count) suggestNow(); // with nothing typed: what is liked most
+    else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && count) {
       event.preventDefault();
       const step = event.key === "ArrowDown" ? 1 : -1;
       activate((active + 1 + step + count + 1) % (count + 1) - 1); // past either end lies the field itself

@@ -46,6 +46,7 @@ async function load(what) {
   asking.abort();
   const {signal} = asking = new AbortController();
   find("results").setAttribute("aria-busy", "true");
+  showChips(wanted, demo.facets, change); // at once, and however the answer turns out
   try {
     const {query, sort} = wanted;
     const fields = cardFields(demo.fields);
@@ -113,7 +114,6 @@ async function loadMore() {
 
 /** Everything around the row, in the chosen language. */
 function showList() {
-  showChips(wanted, demo.facets, change);
   showMenus();
   if (!last) return;
   const {answer, facets, query} = last;
@@ -245,6 +245,7 @@ function search(text, isFinal) {
 function speak() {
   translate(document);
   showShoppers(demo.users);
+  showChips(wanted, demo.facets, change);
   showList();
   row.translate();
   product.translate();

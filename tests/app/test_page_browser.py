@@ -93,7 +93,7 @@ def test_a_stranger_sees_what_is_popular_and_a_shopper_what_suits(visit: Visit, 
 
 
 def test_search_as_you_type_shows_what_was_typed(visit: Visit) -> None:
-    with visit(allowed="404") as page:
+    with visit() as page:
         word = page.evaluate(TITLES)[0].split()[0] if shown(page) else ""
         search(page, word)
         assert shown(page)
@@ -105,18 +105,123 @@ def test_search_as_you_type_shows_what_was_typed(visit: Visit) -> None:
 
 
 def test_words_that_no_item_holds_find_what_is_nearest_and_say_so(visit: Visit) -> None:
-    with visit(allowed="404") as page:
+    with visit() as page:
         search(page, "qqqxyzzy")
         assert shown(page)
         expect(page.locator("#searched")).to_contain_text("nearest in meaning")
 
 
+def test_a_suggestion_is_taken_by_keyboard(visit: Visit) -> None:
+    with visit() as page:
+        word = page.evaluate(TITLES)[0].split()[0].lower() if shown(page) else ""
+        page.locator("#query").press_sequentially(word[:4])
+        options = page.locator("#suggestions [role=option]")
+        expect(options.first).to_be_visible()
+        page.keyboard.press("ArrowUp")  # from the field to the last one
+        page.keyboard.press("ArrowDown")  # back to the field
+        page.keyboard.press("ArrowDown")
+        expect(options.first).to_have_attribute("aria-selected", "true")
+        expect(page.locator("#query")).to_have_attribute("aria-activedescendant", "suggestion-0")
+        page.keyboard.press("Escape")
+        expect(page.locator("#suggestions")).to_be_hidden()
+        expect(page.locator("#query")).to_have_value(word[:4])
+        page.keyboard.press("ArrowDown")
+        expect(options.first).to_be_visible()
+        page.keyboard.press("ArrowDown")
+        text = options.first.locator("span").inner_text()
+        page.keyboard.press("Enter")
+        expect(page.locator("#suggestions")).to_be_hidden()
+        expect(page.locator("#heading, #product-title").filter(visible=True)).to_contain_text(text)
+
+
 def test_what_is_typed_never_becomes_markup(visit: Visit) -> None:
-    with visit(allowed="404") as page:
+    with visit() as page:
         search(page, "<img src=x onerror=document.title='broken'>")
         assert shown(page)
         assert page.locator("img").count() == 0
         assert page.title() != "broken"
+
+
+def test_a_facet_narrows_the_list_and_its_chip_widens_it_again(visit: Visit) -> None:
+    with visit() as page:
+        before = shown(page)
+        brands = page.locator("[data-field=brand] .check")
+        brand, count = brands.first.locator(".value").inner_text(), brands.first.locator(".figure").inner_text()
+        brands.first.locator("input").focus()
+        page.keyboard.press("Space")
+        chip = page.locator("#chips button").first
+        expect(chip).to_have_text(f"Brand: {brand} ✕")
+        expect(page.locator("#count")).to_have_text(re.compile(rf" of {count} items$"))
+        shown(page)
+        assert all(place.startswith(brand) for place in page.locator(f"{CARD} .place").all_inner_texts())
+        expect(brands.first.locator("input")).to_be_focused()  # by keyboard one goes on where one was
+        brands.nth(1).locator("input").check()  # a second value widens: the counts are those without its own choice
+        expect(page.locator("#chips button")).to_have_count(3)
+        page.go_back()
+        expect(page.locator("#chips button")).to_have_count(1)
+        chip.click()
+        expect(page.locator("#chips")).to_be_hidden()
+        assert shown(page) == before
+
+
+def test_a_category_opens_its_levels_and_a_price_has_two_ends(visit: Visit) -> None:
+    with visit() as page:
+        shown(page)
+        page.locator("[data-field=category] .check").first.click()
+        deeper = page.locator("[data-field=category] .check[style*='--depth: 1']")
+        expect(deeper.first).to_be_visible()
+        deeper.first.click()
+        expect(page.locator("#chips button")).to_have_count(3)
+        page.locator("#chips button").last.click()
+        expect(page.locator("#chips")).to_be_hidden()
+        page.get_by_label("Price, from").fill("20")
+        page.get_by_label("Price, to").fill("60")
+        page.keyboard.press("Enter")
+        expect(page.locator("#chips button")).to_have_text("Price: 20 to 60 ✕")
+        page.select_option("#sort", "price_asc")
+        expect(page.locator("#sort")).to_have_value("price_asc")
+        shown(page)
+        page.wait_for_function("() => location.hash.includes('price_asc')")
+        expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+        prices = [float(text) for text in page.locator(f"{CARD} .price").all_inner_texts()]
+        assert prices == sorted(prices)
+        assert all(20 <= price <= 60 for price in prices)
+
+
+def test_what_passes_no_filter_says_so_and_offers_a_way_out(visit: Visit) -> None:
+    with visit("#/?in.price=1000000..") as page:
+        expect(page.locator("#none")).to_contain_text("Nothing passes these filters")
+        page.locator("#none button").click()
+        assert len(shown(page)) == 24
+
+
+def test_load_more_repeats_nothing(visit: Visit, users: list[str]) -> None:
+    with visit() as page:
+        page.select_option("#shopper", f"user:{users[0]}")
+        expect(page.locator("#heading")).to_have_text(f"For {users[0]}")
+        first = shown(page)
+        page.locator("#more").click()
+        expect(page.locator(CARD)).to_have_count(48)
+        page.locator("#more").click()
+        expect(page.locator(CARD)).to_have_count(72)
+        found = shown(page)
+        assert found[:24] == first
+        assert len(set(found)) == 72
+
+
+def test_more_diversity_and_another_objective_order_anew(visit: Visit, users: list[str]) -> None:
+    with visit() as page:
+        page.select_option("#shopper", f"user:{users[0]}")
+        expect(page.locator("#heading")).to_have_text(f"For {users[0]}")
+        before = shown(page)
+        page.locator("#try summary").click()
+        page.locator("#diversity").focus()
+        for _ in range(8):
+            page.keyboard.press("ArrowRight")
+        expect(page.locator("#changed")).to_contain_text("Diversity")
+        assert shown(page) != before
+        page.select_option("#objective", "purchase")
+        expect(page.locator("#changed")).to_contain_text("Order for more")
 
 
 def test_an_item_is_opened_and_left_by_keyboard_and_says_why_in_both_languages(visit: Visit, users: list[str]) -> None:
@@ -263,12 +368,20 @@ def test_an_address_of_no_item_says_so_with_the_request(visit: Visit) -> None:
         expect(trouble).to_contain_text(re.compile("Request 01[0-9A-Z]+"))
 
 
+def test_what_the_service_refuses_is_told_and_can_be_taken_back(visit: Visit) -> None:
+    with visit("#/?in.no-such-column=1..2", allowed="422") as page:
+        expect(page.locator("#trouble")).to_contain_text("no column or attribute 'no-such-column'")
+        page.locator("#chips button").click()
+        assert len(shown(page)) == 24
+        expect(page.locator("#trouble")).to_be_hidden()
+
+
 def test_a_service_that_is_gone_is_told_and_asked_again_on_demand(
     visit: Visit, application_of: Callable[..., Starlette], listening: Listening
 ) -> None:
     with listening(application_of()) as client:
         where = str(client.base_url)
-        with visit(where=where, allowed="ERR_INTERNET_DISCONNECTED|404") as page:
+        with visit(where=where, allowed="ERR_INTERNET_DISCONNECTED") as page:
             before = shown(page)
             page.context.set_offline(True)
             page.locator("#query").fill("boots")
