@@ -113,6 +113,22 @@ def test_the_demo_starts_with_users_that_have_a_history(
         assert [item["item_id"] for item in items] != popular[:20]
 
 
+def test_the_demo_names_what_lists_can_be_narrowed_by_and_ordered_for(
+    client: httpx.Client, recommend: Callable[..., dict[str, Any]]
+) -> None:
+    demo = client.get("/demo/users").json()
+    kinds = {facet["field"]: facet["kind"] for facet in demo["facets"]}
+    assert list(kinds)[:3] == ["category", "brand", "price"]
+    assert {"title", "description"}.isdisjoint(kinds)
+    counted = recommend(facets=list(kinds), k=1)["facets"]
+    for field, kind in kinds.items():
+        first = counted[field][0]
+        assert ("from" in first) == (kind == "number")
+        assert isinstance(first.get("value"), bool) == (kind == "boolean")
+    for objective in demo["objectives"]:
+        assert recommend(objective=objective, k=1)["items"]
+
+
 class Resources(HTMLParser):
     """Addresses that a page loads by itself."""
 
