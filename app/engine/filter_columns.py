@@ -41,7 +41,7 @@ class Column:
     @cached_property
     def has_one_value(self) -> bool:
         """Whether no item has several; the levels of one category are one."""
-        return self.stored.entry.nested or len(np.unique(self.stored.rows)) == len(self.stored.rows)
+        return self.stored.entry.nested or int(self.passing(()).sum()) == len(self.stored.rows)
 
     def passing(self, comparisons: Iterable[Comparison]) -> NDArray[np.bool_]:
         """`[span]`, the items with a value that passes them all."""

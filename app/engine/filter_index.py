@@ -19,7 +19,7 @@ from app.errors import InvalidRequest
 
 MASK_CACHE_BYTES: Final = 64 * 2**20
 _ATTRIBUTES: Final = "attributes."  # may stand before the name of an attribute
-_LIKE: Final = 2_000  # names that a misspelled one is compared with
+_LIKE: Final = 200  # names that a misspelled one is compared with
 
 
 class FilterIndex:
@@ -116,8 +116,9 @@ class FilterIndex:
         known = self.names
         bare = name.removeprefix(_ATTRIBUTES)[:60]
         initial = bare[:1].casefold()
-        like = [each for each in known if each.removeprefix(_ATTRIBUTES)[:1].casefold() == initial][:_LIKE]
-        near = difflib.get_close_matches(bare, like, n=3)
+        like = [each for each in known if each.removeprefix(_ATTRIBUTES)[:1].casefold() == initial]
+        like.sort(key=lambda each: abs(len(each) - len(bare)))
+        near = difflib.get_close_matches(bare, like[:_LIKE], n=3)
         if near:
             return f"did you mean {' or '.join(repr(each) for each in near)}?"
         shown = ", ".join(known[:20]) or "none"

@@ -1,5 +1,6 @@
 """The columns that filters, facets and orders read, from the split's item table."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from app.artifact.filter_columns import (
     TRUE_TEXT,
     ColumnEntry,
     FilterColumn,
+    Kind,
     levels_of,
     sort_key,
     write_filter_columns,
@@ -22,7 +24,7 @@ from app.artifact.filter_columns import (
 
 _BY_REFERENCE: Final = {"title": "title", "text": "description"}
 """Nearly every item has a text of its own: the bundle's catalogue holds them already."""
-_NUMBER: Final = r"^[+-]?(0|[1-9][0-9]*)?(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$"
+_NUMBER: Final = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 """`007` is a code, not a number."""
 _EXACT: Final = 2.0**53  # whole numbers past it are codes that float64 would run together
 _FLAGS: Final = (FALSE_TEXT, TRUE_TEXT)
@@ -54,46 +56,91 @@ def first_times(rows: NDArray[np.int32], times: NDArray[np.float64], count: int)
 
 def _catalogue(items: pl.DataFrame, first_times: NDArray[np.float64]) -> Iterator[FilterColumn]:
     for column, name in _BY_REFERENCE.items():
-        yield _of_values(name, _pairs(items, pl.col(column)), attribute=False, by_reference=True)
+        yield _of_values(name, _pairs(items, pl.col(column)), by_reference=True)
     levels = pl.col("category").map_elements(levels_of, return_dtype=pl.List(pl.String))
     nested = items.select("row", levels).explode("category")
-    yield _of_values("category", _pairs(nested, pl.col("category")), attribute=False, nested=True)
-    yield _of_values("brand", _pairs(items, pl.col("brand")), attribute=False)
-    yield _of_numbers("price", _pairs(items, pl.col("price").cast(pl.Float64)), attribute=False)
+    yield _of_values("category", _pairs(nested, pl.col("category")), nested=True)
+    yield _of_values("brand", _pairs(items, pl.col("brand")))
+    yield _of_numbers("price", _pairs(items, pl.col("price").cast(pl.Float64)))
     flags = pl.when("in_stock").then(pl.lit(TRUE_TEXT)).when(~pl.col("in_stock")).then(pl.lit(FALSE_TEXT))
-    yield _of_values("in_stock", _pairs(items, flags), attribute=False, boolean=True)
+    yield _of_values("in_stock", _pairs(items, flags), boolean=True)
     added = pl.col(ADDED) if ADDED in items.columns else pl.lit(None, pl.Float64)
     first = pl.Series("first", first_times[items["row"].to_numpy()]).fill_nan(None)
-    yield _of_numbers(
-        ADDED, _pairs(items.with_columns(first), pl.coalesce(added.cast(pl.Float64), "first")), attribute=False
-    )
+    yield _of_numbers(ADDED, _pairs(items.with_columns(first), pl.coalesce(added.cast(pl.Float64), "first")))
 
 
 def _attributes(items: pl.DataFrame) -> Iterator[FilterColumn]:
+    """All at once, since there may be tens of thousands of them."""
     told = items.select("row", pl.col("attributes").alias("told")).explode("told").drop_nulls()
+    told = told.filter(pl.col("told").str.contains("=", literal=True))
     pairs = told.select(
         "row",
-        pl.col("told").str.split_exact("=", 1).struct.field("field_0").str.strip_chars().alias("name"),
+        pl.col("told").str.replace(r"(?s)=.*$", "").str.strip_chars().alias("name"),
         pl.col("told").str.replace(r"^[^=]*=", "").str.strip_chars().alias("value"),
     ).filter((pl.col("name") != "") & (pl.col("value") != ""))
-    for (name,), group in sorted(pairs.partition_by("name", as_dict=True, include_key=False).items()):
-        kept = group.unique()
-        values = kept["value"]
-        if values.is_in(list(_FLAGS)).all():
-            yield _of_values(str(name), kept, attribute=True, boolean=True)
-        elif (numbers := _numbers(values)) is not None:
-            yield _of_numbers(str(name), kept.with_columns(numbers).unique(), attribute=True)
+    values: dict[str, list[str]] = {}
+    for name, value in pairs.select("name", "value").unique().iter_rows():
+        values.setdefault(name, []).append(value)
+    vocabularies = [_Vocabulary(name, values[name]) for name in sorted(values)]
+    codes = pl.DataFrame(
+        [
+            (name.name, value, place, code)
+            for place, name in enumerate(vocabularies)
+            for value, code in name.codes.items()
+        ],
+        schema={"name": pl.String, "value": pl.String, "column": pl.Int32, "code": pl.Int32},
+        orient="row",
+    )
+    coded = (
+        pairs.join(codes, on=("name", "value")).select("column", "code", "row").unique().sort("column", "code", "row")
+    )
+    ends = np.searchsorted(coded["column"].to_numpy(), np.arange(len(vocabularies) + 1))
+    for vocabulary, start, end in zip(vocabularies, ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+        yield vocabulary.column(coded["code"][start:end].to_numpy(), coded["row"][start:end].to_numpy())
+
+
+class _Vocabulary:
+    """The values of one attribute, in their order; texts that are the same number share a code."""
+
+    def __init__(self, name: str, texts: list[str]) -> None:
+        self.name = name
+        self._kind: Kind = "text"
+        self._values: list[str] = []
+        self._numbers: list[float] = []
+        if set(texts) <= set(_FLAGS):
+            self._kind = "boolean"
+            self._values = list(_FLAGS)
+            self.codes = {text: _FLAGS.index(text) for text in texts}
+        elif (numbers := _numbers(texts)) is not None:
+            self._kind = "number"
+            self._numbers = sorted(set(numbers))
+            place = {number: code for code, number in enumerate(self._numbers)}
+            self.codes = {text: place[number] for text, number in zip(texts, numbers, strict=True)}
         else:
-            yield _of_values(str(name), kept, attribute=True)
+            self._values = sorted(texts, key=sort_key)
+            self.codes = {text: code for code, text in enumerate(self._values)}
+
+    def column(self, codes: NDArray[np.int32], rows: NDArray[np.int32]) -> FilterColumn:
+        """The column of pairs that are sorted by code and row."""
+        entry = ColumnEntry(name=self.name, kind=self._kind, attribute=True, pairs=len(rows), values=len(self._values))
+        counts = np.bincount(codes, minlength=len(self._values))
+        is_number = self._kind == "number"
+        return FilterColumn(
+            entry=entry,
+            rows=rows,
+            numbers=np.array(self._numbers)[codes] if is_number else None,
+            offsets=None if is_number else np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            texts=None if is_number else TextColumn.of(self._values),
+            first_text=0,
+        )
 
 
-def _numbers(texts: pl.Series) -> pl.Series | None:
+def _numbers(texts: list[str]) -> list[float] | None:
     """The texts as numbers; None where one of them is none."""
-    if not (texts.str.contains(_NUMBER) & texts.str.contains("[0-9]")).all():
+    if not all(_NUMBER.fullmatch(text) for text in texts):
         return None
-    numbers = texts.cast(pl.Float64, strict=False)
-    fits = numbers.is_finite() & (numbers.abs() <= _EXACT)
-    return numbers if fits.fill_null(value=False).all() else None
+    numbers = [float(text) + 0.0 for text in texts]
+    return numbers if all(abs(number) <= _EXACT for number in numbers) else None
 
 
 def _pairs(items: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:
@@ -106,7 +153,6 @@ def _of_values(
     name: str,
     pairs: pl.DataFrame,
     *,
-    attribute: bool,
     nested: bool = False,
     boolean: bool = False,
     by_reference: bool = False,
@@ -119,7 +165,7 @@ def _of_values(
     entry = ColumnEntry(
         name=name,
         kind="boolean" if boolean else "text",
-        attribute=attribute,
+        attribute=False,
         nested=nested,
         by_reference=by_reference,
         pairs=coded.height,
@@ -135,10 +181,10 @@ def _of_values(
     )
 
 
-def _of_numbers(name: str, pairs: pl.DataFrame, *, attribute: bool) -> FilterColumn:
+def _of_numbers(name: str, pairs: pl.DataFrame) -> FilterColumn:
     ordered = pairs.filter(pl.col("value").is_finite()).sort("value", "row")
     return FilterColumn(
-        entry=ColumnEntry(name=name, kind="number", attribute=attribute, pairs=ordered.height, values=0),
+        entry=ColumnEntry(name=name, kind="number", attribute=False, pairs=ordered.height, values=0),
         rows=ordered["row"].to_numpy().astype(np.int32),
         numbers=ordered["value"].to_numpy().astype(np.float64),
         offsets=None,
