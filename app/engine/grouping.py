@@ -16,23 +16,24 @@ from app.errors import InvalidRequest
 class Grouping:
     """What one request wants grouped."""
 
-    codes: NDArray[np.int32]  # [rows] the group of each item, -1 for an item that is one of its own
+    column: Column  # whose values the groups are; an item without one is a group of its own
     wanted: int  # groups
     mask: NDArray[np.bool_]  # [rows] items that may be answered
 
     def count(self) -> int:
         """How many groups the items make that may be answered."""
-        codes = self.codes[self.mask]
-        present = np.zeros(int(codes.max(initial=NO_VALUE)) + 2, dtype=np.bool_)
+        codes = self.column.codes[self.mask]
+        present = np.zeros(self.column.stored.entry.values + 1, dtype=np.bool_)  # the last one is for those without
         present[codes] = True
         return int(present[:-1].sum() + (codes == NO_VALUE).sum())
 
     def without(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """`[rows]`, the items that may be answered, less the groups of the given ones."""
-        taken = np.zeros(int(self.codes.max(initial=NO_VALUE)) + 2, dtype=np.bool_)
-        taken[self.codes[rows]] = True
+        codes = self.column.codes
+        taken = np.zeros(self.column.stored.entry.values + 1, dtype=np.bool_)
+        taken[codes[rows]] = True
         taken[NO_VALUE] = False
-        left = self.mask & ~taken[self.codes]
+        left = self.mask & ~taken[codes]
         left[rows] = False
         return left
 
@@ -54,16 +55,17 @@ def check_groups(column: Column) -> None:
         )
 
 
-def first_of_groups(rows: NDArray[np.int64], codes: NDArray[np.int32], most: int) -> NDArray[np.int64]:
+def first_of_groups(rows: NDArray[np.int64], column: Column, most: int) -> NDArray[np.int64]:
     """The places of the first `most` rows that begin a group, in their order; padding is none.
 
     Args:
         rows: `[n]`, best first.
-        codes: `[rows]`, the group of each item, -1 for one of its own.
+        column: whose values the groups are; an item without one is a group of its own.
         most: of them.
     """
+    codes = column.codes
     found: list[NDArray[np.int64]] = []
-    seen = np.zeros(int(codes.max(initial=NO_VALUE)) + 2, dtype=np.bool_)
+    seen = np.zeros(column.stored.entry.values + 1, dtype=np.bool_)
     count, start, size = 0, 0, max(256, 2 * most)
     while start < len(rows) and count < most:  # a piece at a time: the head of a long list is mostly enough
         piece = rows[start : start + size]
@@ -130,7 +132,7 @@ class _Chosen:
     def add(self, candidates: Candidates, line: int) -> None:
         """Add those of groups that are not there yet; scores go on falling."""
         rows = candidates.rows[line]
-        places = first_of_groups(rows, self._grouping.codes, self._wanted - len(self._rows))
+        places = first_of_groups(rows, self._grouping.column, self._wanted - len(self._rows))
         scores = candidates.scores[line, places]
         if len(self._scores):
             scores = np.minimum(scores, self._scores[-1])

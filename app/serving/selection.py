@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,12 @@ from app.engine.facets import facet_of
 from app.engine.grouping import Grouping, first_of_groups, grouped
 from app.engine.orders import RELEVANCE, sorted_rows, with_rows
 from app.engine.recommend import recommend
-from app.engine.requests import RequestBatch
+from app.engine.requests import RequestBatch, Stages
 from app.engine.snapshot import Snapshot
 from app.serving.call import RecommendCall
+
+BY_RETRIEVAL: Final = Stages(ranking=False)
+"""What lies deeper than the ranker reads stands in retrieval's order, wherever it is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +59,8 @@ class Selection:
 
     def grouping(self, found: NDArray[np.bool_] | None = None) -> Grouping:
         """What the call wants grouped."""
-        codes = self.snapshot.filters.column(self.call.group_by or "", "group_by").codes
-        return Grouping(codes, self.wanted, self.mask(found))
+        column = self.snapshot.filters.column(self.call.group_by or "", "group_by")
+        return Grouping(column, self.wanted, self.mask(found))
 
     def sorted_rows(
         self, depth: int, found: NDArray[np.bool_] | None, relevant: NDArray[np.int64]
@@ -81,8 +84,8 @@ class Selection:
         """The first rows, or of a call that groups: the first of each group."""
         if self.call.group_by is None:
             return rows[:most]
-        codes = self.snapshot.filters.column(self.call.group_by, "group_by").codes
-        return rows[first_of_groups(rows, codes, most)]
+        column = self.snapshot.filters.column(self.call.group_by, "group_by")
+        return rows[first_of_groups(rows, column, most)]
 
 
 def is_selective(call: RecommendCall) -> bool:
@@ -120,7 +123,6 @@ def arranged(
     candidates: Candidates,
     selections: Sequence[Selection],
     depth: int,
-    ranked: int,
 ) -> Candidates:
     """The candidates of those calls sorted and grouped that want it, from all items that may be answered to them.
 
@@ -130,7 +132,6 @@ def arranged(
         candidates: of the requests, by relevance.
         selections: of the requests.
         depth: items a request.
-        ranked: of `recommend`.
     """
     groupings: list[Grouping | None] = [None] * len(selections)
     for line, each in enumerate(selections):
@@ -146,5 +147,5 @@ def arranged(
     return grouped(
         candidates,
         groupings,
-        lambda lines, masks: recommend(snapshot, batch.take(lines), depth, item_mask=masks, ranked=ranked),
+        lambda lines, masks: recommend(snapshot, batch.take(lines), depth, BY_RETRIEVAL, item_mask=masks),
     )

@@ -170,7 +170,7 @@ class RecommendService:
         item_mask = item_mask_of(selections)
         ranked = self._limits.depth
         candidates = recommend(snapshot, batch, max(depths), item_mask=item_mask, ranked=ranked)
-        candidates = arranged(snapshot, batch, candidates, selections, max(depths), ranked)
+        candidates = arranged(snapshot, batch, candidates, selections, max(depths))
         lists = shaped(snapshot, calls, batch, candidates, depths, item_mask)
         timer.lap("engine")
         answers = self._answers(release, selections, batch, candidates, lists, degraded, timer)
