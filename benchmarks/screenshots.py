@@ -8,15 +8,18 @@ Its last line is JSON: the size of each picture in bytes.
 import argparse
 import json
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from chromium import running_chromium
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from serve_process import running_service
 
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+COLOURS = 256  # so that a picture is small enough for a repository
 CARD = "#row .card:not(.skeleton)"
 
 
@@ -69,7 +72,8 @@ def main() -> None:
 
     def take(page: Page, name: str) -> None:
         path = given.out / f"{name}.png"
-        page.screenshot(path=path)
+        picture = Image.open(BytesIO(page.screenshot())).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+        picture.save(path, optimize=True)
         sizes[path.name] = path.stat().st_size
         page.context.close()
 
