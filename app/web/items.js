@@ -53,7 +53,7 @@ export function tile(item) {
   const letters = words.slice(0, 2).map((word) => [...word][0]).join("");
   const picture = make("div", {class: "tile", "aria-hidden": "true", text: letters.toUpperCase()});
   picture.style.setProperty("--hue", String(spread(textOf(item.fields?.category) || textOf(item.fields?.brand) || item.item_id)));
-  picture.style.setProperty("--turn", `${spread(item.item_id)}deg`);
+  picture.style.setProperty("--turn", `${90 * (spread(item.item_id) % 4)}deg`);
   return picture;
 }
 
