@@ -10,8 +10,9 @@ from app.errors import InvalidRequest
 
 MAX_DEPTH: Final = 16
 MAX_CONDITIONS: Final = 256
-MAX_VALUES: Final = 1_000  # of one `in`
+MAX_VALUES: Final = 1_000  # of all `in` together: each is looked up
 _SHOWN: Final = 60  # characters of a wrong value
+_LARGEST: Final = 1.7e308  # of a number
 _FIELD: Final = "field"
 _TREES: Final = ("all", "any", "not")
 _KINDS: Final = {"text": "text", "number": "a number", "boolean": "true or false"}
@@ -39,6 +40,7 @@ class _Parser:
     def __init__(self, find: FindColumn) -> None:
         self._find = find
         self._conditions = 0
+        self._values = 0
 
     def parse(self, tree: Any, path: str, depth: int) -> Filter:
         if depth > MAX_DEPTH:
@@ -71,7 +73,8 @@ class _Parser:
         operators = [key for key in tree if key != _FIELD]
         for operator in operators:
             if operator not in _EVERY_OPERATOR:
-                raise _wrong(f"{path}.{operator}", f"one of {', '.join(_EVERY_OPERATOR)}", f"{operator!r}")
+                shown = operator[:_SHOWN]
+                raise _wrong(f"{path}.{shown}", f"one of {', '.join(_EVERY_OPERATOR)}", repr(shown))
             if operator not in OPERATORS[column.kind]:
                 allowed = ", ".join(OPERATORS[column.kind])
                 raise _wrong(
@@ -81,26 +84,28 @@ class _Parser:
                 )
         if not operators:
             raise _wrong(path, f"one of {', '.join(OPERATORS[column.kind])} beside field", "none")
-        comparisons = {_comparison(column, operator, tree[operator], f"{path}.{operator}") for operator in operators}
+        comparisons = {
+            self._comparison(column, operator, tree[operator], f"{path}.{operator}") for operator in operators
+        }
         return Condition(
             column.name if not column.stored.entry.attribute else f"attributes.{column.name}",
             tuple(sorted(comparisons, key=repr)),
         )
 
-
-def _comparison(column: Column, operator: str, given: Any, path: str) -> Comparison:
-    if operator == "exists":
-        if not isinstance(given, bool):
-            raise _wrong(path, "true or false", _shown(given))
-        return Comparison(operator, given)
-    if operator != "in":
-        return Comparison(operator, _value(column, given, path))
-    if not isinstance(given, list):
-        raise _wrong(path, f"a list, of which each is {_KINDS[column.kind]}", _shown(given))
-    if len(given) > MAX_VALUES:
-        raise _wrong(path, f"at most {MAX_VALUES} values", str(len(given)))
-    values = {_value(column, value, f"{path}.{place}") for place, value in enumerate(given)}
-    return Comparison(operator, tuple(sorted(values)))  # all of one kind
+    def _comparison(self, column: Column, operator: str, given: Any, path: str) -> Comparison:
+        if operator == "exists":
+            if not isinstance(given, bool):
+                raise _wrong(path, "true or false", _shown(given))
+            return Comparison(operator, given)
+        if operator != "in":
+            return Comparison(operator, _value(column, given, path))
+        if not isinstance(given, list):
+            raise _wrong(path, f"a list, of which each is {_KINDS[column.kind]}", _shown(given))
+        self._values += len(given)
+        if self._values > MAX_VALUES:
+            raise _wrong(path, f"at most {MAX_VALUES} values in all lists of a filter", "more")
+        values = {_value(column, value, f"{path}.{place}") for place, value in enumerate(given)}
+        return Comparison(operator, tuple(sorted(values)))  # all of one kind
 
 
 def _value(column: Column, given: Any, path: str) -> Value:
@@ -116,9 +121,6 @@ def _value(column: Column, given: Any, path: str) -> Value:
             if math.isfinite(number):
                 return number + 0.0  # of the two zeros the one
     raise _wrong(path, expected, _shown(given))
-
-
-_LARGEST: Final = 1.7e308
 
 
 def _wrong(path: str, expected: str, came: str) -> InvalidRequest:

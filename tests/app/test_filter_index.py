@@ -190,6 +190,7 @@ def test_fields_of_every_kind_are_known(index: FilterIndex) -> None:
         ({"field": "in_stock", "eq": "true"}, "filter.eq", "true or false"),
         ({"field": "brand", "exists": "yes"}, "filter.exists", "true or false"),
         ({"field": "brand", "in": ["x"] * (MAX_VALUES + 1)}, "filter.in", f"at most {MAX_VALUES}"),
+        ({"any": [{"field": "brand", "in": ["x"] * 600}] * 2}, "filter.any.1.in", f"at most {MAX_VALUES}"),
         ({"all": [{"field": "price", "lt": 1}] * (MAX_CONDITIONS + 1)}, "filter.all.256", f"at most {MAX_CONDITIONS}"),
     ],
 )

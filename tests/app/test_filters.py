@@ -358,6 +358,32 @@ def test_a_filter_parameter_that_is_none_is_refused(client: httpx.Client, text: 
         assert response.json()["errors"][0]["field"] == "filter"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"\\ud800": 1}',
+        '{"field": "\\ud800", "eq": 1}',
+        '{"field": "brand", "\\ud800": 1}',
+        '{"field": "brand", "eq": "\\ud800"}',
+        '{"field": "brand", "eq": "\\u0000"}',
+        '{"field": "\\u202e\\u0000", "eq": 1}',
+        '{"field": "price", "lt": 1e999}',
+        '{"field": "price", "lt": NaN}',
+        '{"field": "price", "lt": -Infinity}',
+        '{"field": "price", "lt": ' + "9" * 5_000 + "}",
+        '{"field": "price", "' + "x" * 100_000 + '": 1}',
+        '{"": {}}',
+    ],
+)
+def test_no_filter_breaks_the_service(client: httpx.Client, text: str) -> None:
+    for response in (
+        client.post("/recommend", content=f'{{"filter":{text}}}'),
+        client.get("/recommend", params={"filter": text[:30_000]}),
+    ):
+        assert response.status_code in (200, 413, 422)
+        assert len(response.content) < 20_000
+
+
 @pytest.mark.parametrize("depth", [17, 190, 5_000])
 def test_a_deep_filter_in_a_body_is_refused(client: httpx.Client, depth: int) -> None:
     tree = '{"not":' * depth + '{"any":[]}' + "}" * depth
