@@ -67,12 +67,13 @@ class Column:
         offsets = self._offsets
         if len(offsets) < 2:
             return np.zeros(0, dtype=np.int64)
-        hits = np.concatenate([[0], np.cumsum(mask[self.stored.rows], dtype=np.int64)])
-        return np.asarray(np.diff(hits[offsets]), dtype=np.int64)
+        before = np.zeros(len(self.stored.rows) + 1, dtype=np.int32)
+        np.cumsum(mask.take(self.stored.rows).view(np.int8), out=before[1:], dtype=np.int32)
+        return np.diff(before[offsets]).astype(np.int64)
 
     def range_of(self, mask: NDArray[np.bool_]) -> tuple[float, float, int] | None:
         """Least and largest number among the items of the mask `[span]`, and how many of them have one."""
-        hits = np.flatnonzero(mask[self.stored.rows])
+        hits = np.flatnonzero(mask.take(self.stored.rows))
         if not len(hits):
             return None
         count = len(hits) if self.has_one_value else len(np.unique(self.stored.rows[hits]))

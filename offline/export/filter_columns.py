@@ -26,7 +26,7 @@ _BY_REFERENCE: Final = {"title": "title", "text": "description"}
 """Nearly every item has a text of its own: the bundle's catalogue holds them already."""
 _NUMBER: Final = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 """`007` is a code, not a number."""
-_EXACT: Final = 2.0**53  # whole numbers past it are codes that float64 would run together
+_EXACT: Final = 2.0**53  # whole numbers from it on are codes that float64 would run together
 _FLAGS: Final = (FALSE_TEXT, TRUE_TEXT)
 
 
@@ -140,7 +140,7 @@ def _numbers(texts: list[str]) -> list[float] | None:
     if not all(_NUMBER.fullmatch(text) for text in texts):
         return None
     numbers = [float(text) + 0.0 for text in texts]
-    return numbers if all(abs(number) <= _EXACT for number in numbers) else None
+    return numbers if all(abs(number) < _EXACT for number in numbers) else None
 
 
 def _pairs(items: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:

@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from filter_oracle import PlainItem, passes
+from filter_oracle import PlainItem, facet_by_hand, passes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.catalogue import read_catalogue
+from app.engine.facets import MOST_VALUES, facet_of
 from app.engine.filter_index import FilterIndex, read_filters
 from app.engine.filter_parsing import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES
 from app.engine.filters import Condition, Every
+from app.engine.grouping import first_of_groups
 from app.errors import InvalidRequest
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.filter_columns import write_filters
@@ -157,6 +159,69 @@ def test_a_mask_is_what_the_oracle_says(
     assert mask[1 : len(items) + 1].tolist() == [passes(tree, item, KINDS, spellings) for item in items]
     assert not mask[0]
     assert not mask[len(items) + 1 :].any()
+
+
+@given(name=st.sampled_from(sorted(KINDS)), chosen=st.sets(st.integers(0, 119)))
+def test_a_facet_counts_what_the_oracle_counts(
+    name: str, chosen: set[int], index: FilterIndex, items: list[PlainItem]
+) -> None:
+    mask = np.zeros(len(items) + 1 + FILLER, dtype=bool)
+    mask[[1 + place for place in chosen]] = True
+    expected = facet_by_hand(name, [items[place] for place in chosen], KINDS)
+    assert facet_of(index.column(name, ""), mask) == expected
+
+
+def test_a_facet_has_at_most_its_most_frequent_values(tmp_path: Path) -> None:
+    items = [PlainItem(brand=f"b{min(number, 130):03d}") for number in range(140)]
+    found = facet_of(index_of(items, tmp_path).column("brand", ""), np.ones(len(items) + 1 + FILLER, dtype=bool))
+    assert len(found) == MOST_VALUES
+    assert found == facet_by_hand("brand", items, KINDS)
+    assert found[0] == {"value": "b130", "count": 10}
+
+
+@given(rows=st.permutations(range(1, 121)), length=st.integers(0, 120), most=st.integers(0, 130))
+def test_the_first_of_each_group_is_kept(
+    rows: list[int], length: int, most: int, index: FilterIndex, items: list[PlainItem]
+) -> None:
+    seen: set[Any] = set()
+    expected = []
+    for place, row in enumerate(rows[:length]):
+        group = items[row - 1].brand or row
+        if group not in seen:
+            expected.append(place)
+        seen.add(group)
+    found = first_of_groups(np.array(rows[:length], dtype=np.int64), index.column("brand", ""), most)
+    assert found.tolist() == expected[:most]
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["1", "1.0", "1e2", "-3", "+.5"], "number"),
+        (["true", "false"], "boolean"),
+        (["true", "true"], "boolean"),
+        (["true", "yes"], "text"),
+        (["1", "x"], "text"),
+        (["007"], "text"),
+        (["9007199254740993"], "text"),
+        (["٣"], "text"),
+        (["nan"], "text"),
+        (["inf"], "text"),
+        (["1_000"], "text"),
+        (["1e999"], "text"),
+        (["1,5"], "text"),
+        (["=", "a=b", "a\nb"], "text"),
+    ],
+)
+def test_the_kind_of_an_attribute_is_told_by_all_its_values(tmp_path: Path, texts: list[str], kind: str) -> None:
+    items = [PlainItem(attributes=(f"odd name={text}",)) for text in texts]
+    index = index_of(items, tmp_path)
+    assert index.column("odd name", "").kind == kind
+    for place, text in enumerate(texts):
+        value = {"number": float, "boolean": "true".__eq__, "text": str}[kind](text)
+        mask = index.mask(index.parse({"field": "odd name", "eq": value}))
+        same = [float(each) == value if kind == "number" else each == text for each in texts]
+        assert mask[1 : len(texts) + 1].tolist() == same, place
 
 
 def test_fields_of_every_kind_are_known(index: FilterIndex) -> None:

@@ -1,7 +1,6 @@
 """Filters, facets, orders and groups of a request: complete and exact, whoever asks, beside an oracle over items."""
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -10,12 +9,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from filter_oracle import PlainItem, passes
+from filter_oracle import PlainItem, facet_by_hand, passes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from app.engine.facets import MOST_VALUES
 from app.engine.snapshot import Snapshot
 from app.serving.parts import Parts
 
@@ -103,16 +101,6 @@ def ids_of(answer: dict[str, Any]) -> list[str]:
     return [item["item_id"] for item in answer["items"]]
 
 
-def facet_by_hand(name: str, shop: Shop, counted: set[str], kinds: dict[str, str]) -> list[dict[str, Any]]:
-    values = [value for item_id in counted for value in set(shop[item_id].values(name, kinds))]
-    if kinds[name] == "number":
-        having = sum(bool(shop[item_id].values(name, kinds)) for item_id in counted)
-        return [{"from": min(values), "to": max(values), "count": having}] if values else []
-    counts = Counter(values).items()
-    ordered = sorted(counts, key=lambda pair: (-pair[1], str(pair[0]).casefold(), str(pair[0])))
-    return [{"value": value, "count": count} for value, count in ordered[:MOST_VALUES]]
-
-
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_every_request_gets_k_items_that_pass_wherever_so_many_do(
@@ -133,7 +121,7 @@ def test_every_request_gets_k_items_that_pass_wherever_so_many_do(
     assert set(ids_of(answer)) <= allowed
     assert answer["total"] == len(allowed)
     assert answer["degraded"] == []
-    expected = {name: facet_by_hand(name, shop_items, allowed, kinds) for name in facets}
+    expected = {name: facet_by_hand(name, [shop_items[item_id] for item_id in allowed], kinds) for name in facets}
     assert answer["facets"] == (expected or None)
 
 
@@ -263,7 +251,7 @@ def test_a_search_is_filtered_counted_sorted_and_grouped_over_what_it_finds(
     assert found <= passing(tree)
     assert answer["total"] == len(found) > 1
     for name in ("brand", "category", "price"):
-        assert answer["facets"][name] == facet_by_hand(name, shop_items, found, kinds)
+        assert answer["facets"][name] == facet_by_hand(name, [shop_items[item_id] for item_id in found], kinds)
     cheapest = recommend(query=query, filter=tree, k=200, sort="price_asc")
     prices = [shop_items[item_id].price for item_id in ids_of(cheapest)]
     assert set(ids_of(cheapest)) == found

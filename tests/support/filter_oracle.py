@@ -1,9 +1,8 @@
 """Filters worked out the slow way, item by item, in plain Python: what masks, facets and totals are compared with."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
-
-Row = dict[str, list[Any]]  # values by field, none where an item has none
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,16 @@ def passes(tree: dict[str, Any], item: PlainItem, kinds: dict[str, str], spellin
         all(_holds(operator, value, wanted, name, kinds, spellings) for operator, wanted in others.items())
         for value in values
     )
+
+
+def facet_by_hand(name: str, counted: list[PlainItem], kinds: dict[str, str], most: int = 100) -> list[dict[str, Any]]:
+    """What a facet says of these items."""
+    of_each = [set(item.values(name, kinds)) for item in counted]
+    values = [value for of_item in of_each for value in of_item]
+    if kinds[name] == "number":
+        return [{"from": min(values), "to": max(values), "count": sum(map(bool, of_each))}] if values else []
+    ordered = sorted(Counter(values).items(), key=lambda pair: (-pair[1], str(pair[0]).casefold(), str(pair[0])))
+    return [{"value": value, "count": count} for value, count in ordered[:most]]
 
 
 def _holds(
