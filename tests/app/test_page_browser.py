@@ -258,6 +258,22 @@ def test_a_card_keeps_the_focus_while_it_moves(visit: Visit) -> None:
         assert page.evaluate("() => document.activeElement.textContent") in {"In the basket", ""}  # "" if the card left
 
 
+@pytest.mark.parametrize(("motion", "moves"), [("no-preference", True), ("reduce", False)])
+def test_cards_move_to_their_new_places_unless_one_prefers_stillness(visit: Visit, motion: str, moves: bool) -> None:
+    with visit(reduced_motion=motion) as page:
+        shown(page)
+        page.evaluate(
+            """() => {
+              const animate = Element.prototype.animate;
+              window.moved = 0;
+              Element.prototype.animate = function (...given) { window.moved++; return animate.apply(this, given); };
+            }"""
+        )
+        page.locator(f"{CARD} button").nth(2).click()
+        expect(page.locator("#changed")).to_contain_text("into the basket")
+        assert (page.evaluate("() => window.moved") > 0) == moves
+
+
 def test_who_comes_by_keyboard_sees_where_they_are_and_can_skip_ahead(visit: Visit) -> None:
     with visit() as page:
         shown(page)
