@@ -83,7 +83,8 @@ def fit_search(
     learned = bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
     outcome = FittedSearch(learned, metric.name, float(before.mean()), float(held[best].mean()), lists)
     fitted = fit_weights(examples, PENALTIES[best])
-    named = {name: float(weight) for name, weight in zip(SEARCH_FEATURES, fitted, strict=True) if weight}
+    named = {name: round(float(weight), 4) for name, weight in zip(SEARCH_FEATURES, fitted, strict=True)}
+    named = {name: weight for name, weight in named.items() if weight}  # what is alike for a whole list is left at 0
     given = snapshot.search.spec
     spec = given.model_copy(update={"weights": named, "learned_from": len(found)}) if learned else given
     _write(out / names.SEARCH, spec.model_dump_json(indent=2))

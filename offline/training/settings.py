@@ -178,7 +178,7 @@ def choose_settings(
         "query_weight": 1.0 if searched else 0.0,
         "history_weight": 1.0 if ordered else max(LEAST_HISTORY_WEIGHT, 1 - searched),
         "query_batch": min(2 * batch, 1_024),
-        "view_weight": VIEW_WEIGHT if content and reads else 0.0,
+        "view_weight": VIEW_WEIGHT if content and reads and events else 0.0,
         "view_batch": 256,
     }
     return TrainSettings(**(chosen | (overrides or {})))
