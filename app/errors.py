@@ -16,6 +16,8 @@
     ├── StoreUnavailable          the store of user states cannot be reached, or refuses
     └── RequestError              a request cannot be answered as it stands
         ├── InvalidRequest        a field is wrong
+        │   └── InvalidCursor     a cursor that is none, or another request's
+        │       └── CursorExpired its list is no longer kept
         ├── NotYet                a field of the contract that this version does not serve
         │   └── CallNotYet        a whole call of the contract that this version does not serve
         ├── ItemNotFound          no such item
@@ -134,6 +136,18 @@ class InvalidRequest(RequestError):
     """A field of the request is wrong."""
 
     code = "invalid_request"
+
+
+class InvalidCursor(InvalidRequest):
+    """A cursor that is none of ours, was changed, or belongs to another request."""
+
+    code = "invalid_cursor"
+
+
+class CursorExpired(InvalidCursor):
+    """The list that a cursor goes on with is no longer kept."""
+
+    code = "cursor_expired"
 
 
 class NotYet(RequestError):

@@ -41,7 +41,9 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
     """
     items: list[dict[str, Any]] = [
         {"item_id": item_id, "rank": rank, "score": score}
-        for rank, (item_id, score) in enumerate(zip(answer.item_ids, answer.scores, strict=True), start=1)
+        for rank, (item_id, score) in enumerate(
+            zip(answer.item_ids, answer.scores, strict=True), start=answer.first_rank
+        )
     ]
     if fields is not None:
         for item, row in zip(items, answer.item_rows, strict=True):

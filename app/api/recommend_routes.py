@@ -1,5 +1,6 @@
 """`/recommend`, by POST and by GET."""
 
+from dataclasses import replace
 from typing import Final
 
 from fastapi.routing import APIRoute
@@ -8,6 +9,7 @@ from starlette.responses import Response
 
 from app.api.answers import recommend_response
 from app.api.direct_route import DirectRoute
+from app.api.fingerprint import fingerprint_of, is_bare
 from app.api.openapi import body_of, parameter
 from app.api.recommend_call import (
     CONTEXT_ITEM_IDS,
@@ -16,12 +18,16 @@ from app.api.recommend_call import (
     check_objective,
     read_body,
     read_flat,
+    refuse_not_yet,
 )
 from app.api.rules_call import with_rules
 from app.api.schemas import RecommendAnswer, RecommendRequest
 from app.api.selection_call import with_selection
 from app.engine.fields import check_fields
+from app.serving.call import Answer
 from app.serving.impressions import Impression, ImpressionLog
+from app.serving.pages import next_cursor_of, read_page
+from app.serving.release import Release
 from app.serving.service import RecommendService
 from app.telemetry.stages import trace_of
 
@@ -68,7 +74,32 @@ _EXAMPLE: Final = {
 def recommend_routes(service: RecommendService, impressions: ImpressionLog, limits: Limits) -> list[APIRoute]:
     """The calls that answer with what `service` recommends; what was shown goes to `impressions`."""
 
+    def note(request_id: str, user_id: str | None, answer: Answer, release: Release) -> None:
+        if impressions.wants():
+            impressions.note(
+                Impression(
+                    request_id=request_id,
+                    user_id=user_id,
+                    model_version=answer.model_version,
+                    time=release.wall_clock(),
+                    item_ids=answer.item_ids,
+                )
+            )
+
+    def respond_page(asked: RecommendRequest, cursor: str, request: Request) -> Response:
+        refuse_not_yet(asked)
+        rest = read_page(cursor, None if is_bare(asked) else fingerprint_of(asked))
+        release = service.release_of(rest)
+        check_fields(asked.fields or (), release.snapshot.catalogue, release.snapshot.filters)
+        trace = trace_of(request.scope)
+        trace.timer.lap("parse")
+        answer = service.page(rest, asked.k, release)
+        note(trace.request_id, asked.user_id or asked.visitor_id, answer, release)
+        return recommend_response(answer, trace, asked.fields, release.snapshot)
+
     async def respond(asked: RecommendRequest, request: Request) -> Response:
+        if asked.cursor is not None:
+            return respond_page(asked, asked.cursor, request)
         release = service.release
         call = with_rules(call_of(asked, limits), asked, release.snapshot)
         call = with_selection(call, asked, release.snapshot)
@@ -78,16 +109,8 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
         trace.timer.lap("parse")
         answer = await service.recommend(call, release, request.is_disconnected)
         trace.timer.include(answer.stages, rest="wait")
-        if impressions.wants():
-            impressions.note(
-                Impression(
-                    request_id=trace.request_id,
-                    user_id=call.user_id or call.visitor_id,
-                    model_version=answer.model_version,
-                    time=release.wall_clock(),
-                    item_ids=answer.item_ids,
-                )
-            )
+        answer = replace(answer, next_cursor=next_cursor_of(answer, fingerprint_of(asked)))
+        note(trace.request_id, call.user_id or call.visitor_id, answer, release)
         return recommend_response(answer, trace, asked.fields, release.snapshot)
 
     async def post_recommend(request: Request) -> Response:

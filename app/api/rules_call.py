@@ -1,11 +1,11 @@
-"""The rules of a request: pins and diversity, checked against the bundle that answers."""
+"""The rules of a request: boosts, pins and diversity, checked against the bundle that answers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from app.api.schemas import PinRule, RecommendRequest
 from app.engine.items import Items
-from app.engine.rules import Pin
+from app.engine.rules import Boost, Pin
 from app.engine.snapshot import Snapshot
 from app.errors import InvalidRequest
 from app.serving.call import RecommendCall
@@ -15,7 +15,8 @@ def with_rules(call: RecommendCall, asked: RecommendRequest, snapshot: Snapshot)
     """The call with the rules that the request gives.
 
     Raises:
-        InvalidRequest: two pins contradict each other, or a sorted list is to be diversified.
+        InvalidRequest: two pins contradict each other, a sorted list is to be diversified or boosted, or the filter of
+            a boost does not fit the catalogue.
     """
     if asked.pin:
         call = replace(call, pins=_pins_of(asked.pin, snapshot.items))
@@ -25,6 +26,14 @@ def with_rules(call: RecommendCall, asked: RecommendRequest, snapshot: Snapshot)
                 f"diversity: reorders by relevance, came with sort {asked.sort!r}: leave one of them out", "diversity"
             )
         call = replace(call, diversity=asked.diversity)
+    if asked.boost:
+        if asked.sort not in (None, "relevance"):
+            raise InvalidRequest(
+                f"boost: moves items by relevance, came with sort {asked.sort!r}: leave one of them out", "boost"
+            )
+        parsed = [snapshot.filters.parse(rule.filter, f"boost.{n}.filter") for n, rule in enumerate(asked.boost)]
+        boosts = (Boost(each, rule.factor) for each, rule in zip(parsed, asked.boost, strict=True))
+        call = replace(call, boosts=tuple(boosts))
     return call
 
 

@@ -9,10 +9,14 @@ from app.settings import MAX_K, MAX_QUERY
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
-NOT_YET: Final = ("session_id", "cursor", "boost")
+NOT_YET: Final = ("session_id",)
 """Fields of the contract that this version does not serve."""
 
 _LATER = "Not served yet: answered 422 `not_yet` when given."
+
+
+MAX_CURSOR: Final = 16_384
+"""Letters of a cursor: some four times as many as the deepest list needs."""
 
 
 class Context(BaseModel):
@@ -73,7 +77,12 @@ class RecommendRequest(BaseModel):
         description="Replaces the stored history. Oldest first; sorted by time when all events have one.",
     )
     k: int = Field(default=20, ge=1, le=MAX_K, description="How many items, at most.")
-    cursor: str | None = Field(default=None, description=_LATER)
+    cursor: str | None = Field(
+        default=None,
+        max_length=MAX_CURSOR,
+        description="`next_cursor` of the page before: the list stays as it was for 30 minutes. Alone with `k` and "
+        "`fields`, or with all else as it was.",
+    )
     filter: dict[str, Any] | None = Field(
         default=None,
         description='What every answered item passes: `{"all": [..]}`, `{"any": [..]}`, `{"not": {..}}`, or a '
@@ -89,7 +98,11 @@ class RecommendRequest(BaseModel):
         description="Items of the user's past that must not be answered: none, those purchased, or those seen "
         "(viewed, put into a cart or purchased), however long ago.",
     )
-    boost: list[BoostRule] | None = Field(default=None, max_length=20, description=_LATER)
+    boost: list[BoostRule] | None = Field(
+        default=None,
+        max_length=20,
+        description="Items to bring up or to bury: as if they were `factor` times as likely; several multiply.",
+    )
     pin: list[PinRule] | None = Field(
         default=None,
         max_length=50,

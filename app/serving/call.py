@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.artifact.names import PADDING_ROW
 from app.engine.filters import Filter
 from app.engine.reasons import Reason
@@ -43,7 +46,6 @@ class RecommendCall:
     sort: str = "relevance"  # or price_asc, price_desc, newest
     group_by: str | None = None  # a column; at most one item of each of its values
     facets: Sequence[str] = ()  # columns whose values are counted
-    cursor: str | None = None  # where the page before this one ended
 
     def user_ids(self) -> list[str]:
         """The ids under which a state may be stored, the preferred one first."""
@@ -67,7 +69,9 @@ class Answer:
     facets: dict[str, list[dict[str, Any]]] | None = None  # values and counts by column, where asked for
     next_cursor: str | None = None
     corrected_query: str | None = None
-    matched_by: str | None = None  # words or meaning, where there was a query
+    matched_by: str | None = None  # words, meaning or nothing, where there was a query
+    first_rank: int = 1  # of its first item in the whole list
+    rest: tuple[NDArray[np.int64], NDArray[np.floating]] | None = None  # rows and scores behind this page
 
 
 class ClientLeft(Exception):

@@ -13,10 +13,13 @@ from app.engine.candidates import Candidates, Source
 from app.engine.reasons import reasons_of
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
-from app.errors import InvalidRequest, Overloaded, StoreUnavailable
+from app.errors import CursorExpired, InvalidRequest, Overloaded, StoreUnavailable
 from app.serving.assemble import assemble, excluded_rows, rows_of
 from app.serving.batcher import Batcher, IsGone
+from app.serving.boosts import boosted
 from app.serving.call import Answer, ClientLeft, RecommendCall
+from app.serving.cursor import Rest
+from app.serving.pages import page_of
 from app.serving.release import Release
 from app.serving.selection import Selection, arranged, is_selective, item_mask_of, select
 from app.serving.shape import Shaped, is_shaped, shaped
@@ -61,6 +64,7 @@ class RecommendService:
 
     def __init__(self, release: Release, store: UserStore, limits: ServiceLimits, metrics: Metrics) -> None:
         self._release = release
+        self._earlier: Release | None = None
         self._store = store
         self._limits = limits
         self._metrics = metrics
@@ -77,8 +81,33 @@ class RecommendService:
     def swap(self, release: Release) -> None:
         """Serve `release` from now on; requests under way end with the one they began with."""
         self._store.seed(release.version, release.states)
+        if release is not self._release:
+            self._earlier = self._release
         self._release = release
         self._metrics.show_bundle(release.version, release.snapshot.manifest.dataset)
+
+    def release_of(self, rest: Rest) -> Release:
+        """The release that a list is of: the current one, or the one before it.
+
+        Raises:
+            CursorExpired: it is of neither.
+        """
+        for release in (self._release, self._earlier):
+            if release is not None and stable_hash(release.version) == rest.version:
+                return release
+        raise CursorExpired(
+            "cursor: its list is of a version that this service no longer has, or not yet: ask again without it",
+            "cursor",
+        )
+
+    def page(self, rest: Rest, k: int, release: Release) -> Answer:
+        """The next `k` items of a list that an earlier answer began.
+
+        Raises:
+            InvalidRequest: `k` is larger than the depth.
+            InvalidCursor: the list is not of that release.
+        """
+        return page_of(rest, k, release, self._limits.depth)
 
     async def recommend(self, call: RecommendCall, release: Release, is_gone: IsGone | None = None) -> Answer:
         """The answer to one call, the same alone and in any company; what is popular when its time runs out.
@@ -170,6 +199,7 @@ class RecommendService:
         item_mask = item_mask_of(selections)
         ranked = self._limits.depth
         candidates = recommend(snapshot, batch, max(depths), item_mask=item_mask, ranked=ranked)
+        candidates = boosted(snapshot, calls, batch, candidates)
         candidates = arranged(snapshot, batch, candidates, selections, max(depths))
         lists = shaped(snapshot, calls, batch, candidates, depths, item_mask)
         timer.lap("engine")
@@ -186,7 +216,7 @@ class RecommendService:
         Retrieval is exact and breaks ties by place, and the ranker reads as many of its candidates for every call: so
         the best are the same at any depth, and an answer does not depend on the depth of the calls beside it.
         """
-        goes_deep = call.query is not None or call.cursor is not None or is_shaped(call) or is_selective(call)
+        goes_deep = call.query is not None or is_shaped(call) or is_selective(call)
         return max(self._limits.list_depth, self._limits.depth) if goes_deep else self._limits.depth
 
     async def states_of(
@@ -266,6 +296,7 @@ class RecommendService:
                     facets=selection.facets(searched),
                     corrected_query=None if match is None else match.corrected,
                     matched_by=None if match is None else match.matched_by,
+                    rest=(whole.rows[call.k :], whole.scores[call.k :]),
                 )
             )
         return answers

@@ -28,7 +28,7 @@ class Shaped:
 
 def is_shaped(call: RecommendCall) -> bool:
     """Whether any rule bears on the list of a call."""
-    return bool(call.pins or call.diversity)
+    return bool(call.pins or call.diversity or call.boosts)
 
 
 def shaped(

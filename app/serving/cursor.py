@@ -1,0 +1,132 @@
+"""Cursors: what is left of a list, as a text that the caller keeps. The service stores nothing of it.
+
+A list is frozen when its first page is answered, so that no page repeats or skips an item, whatever happens meanwhile
+and whichever replica is asked. A cursor holds a header, the rows in as few bytes as they need, a byte a score, and a
+checksum: in URL-safe base64 some 4 to 5 letters an item.
+"""
+
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as BadBase64
+from dataclasses import dataclass, replace
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import InvalidCursor
+
+LASTS_S: Final = 1_800
+"""Seconds that a list stays as it was."""
+_FORMAT: Final = 1  # a cursor of another one is refused
+_HEADER: Final = struct.Struct("<BBBHHHIIQQdd")
+_CHECKSUM: Final = struct.Struct("<I")
+_STEPS: Final = 255  # of a score, between the largest and the smallest
+_ROW_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a list, and what every page of it says."""
+
+    version: int  # stable hash of the bundle's version: rows mean nothing in another one
+    fingerprint: int  # of the request
+    expires: int  # unix seconds
+    offset: int  # items answered so far
+    total: int
+    flags: int  # of the caller's own; one byte
+    corrected_query: str | None
+    rows: NDArray[np.int64]  # [n]
+    codes: NDArray[np.uint8]  # [n] of the scores, 0 the largest
+    largest: float
+    smallest: float
+
+    def scores(self) -> NDArray[np.float64]:
+        """`[n]`, to a 255th of their span."""
+        step = (self.largest - self.smallest) / _STEPS
+        return np.asarray(self.largest - self.codes * step, dtype=np.float64)
+
+    def after(self, count: int) -> "Rest | None":
+        """What is left behind the next `count` items; None where nothing is."""
+        if count >= len(self.rows):
+            return None
+        return replace(self, offset=self.offset + count, rows=self.rows[count:], codes=self.codes[count:])
+
+
+def codes_of(scores: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float, float]:
+    """Scores `[n]` as a byte each, with the largest and the smallest."""
+    largest, smallest = float(scores.max()), float(scores.min())
+    if largest == smallest:
+        return np.zeros(len(scores), dtype=np.uint8), largest, smallest
+    steps = (largest - scores.astype(np.float64)) * (_STEPS / (largest - smallest))
+    return np.rint(steps).astype(np.uint8), largest, smallest
+
+
+def write_cursor(rest: Rest) -> str:
+    """The cursor of a rest."""
+    width = (int(rest.rows.max()).bit_length() + 7) // 8
+    corrected = (rest.corrected_query or "").encode()
+    header = _HEADER.pack(
+        _FORMAT,
+        rest.flags,
+        width,
+        rest.offset,
+        len(rest.rows),
+        len(corrected),
+        rest.expires,
+        rest.total,
+        rest.version,
+        rest.fingerprint,
+        rest.largest,
+        rest.smallest,
+    )
+    rows = rest.rows.astype("<u4").view(np.uint8).reshape(-1, _ROW_BYTES)[:, :width].tobytes()
+    body = header + rows + rest.codes.tobytes() + corrected
+    return urlsafe_b64encode(body + _CHECKSUM.pack(crc32(body))).rstrip(b"=").decode()
+
+
+def read_cursor(text: str) -> Rest:
+    """The inverse of `write_cursor`.
+
+    Raises:
+        InvalidCursor: it is none, or was changed on the way.
+    """
+    try:
+        whole = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except (BadBase64, ValueError):
+        raise _damaged() from None
+    body, end = whole[: -_CHECKSUM.size], whole[-_CHECKSUM.size :]
+    if len(body) < _HEADER.size or _CHECKSUM.pack(crc32(body)) != end or body[0] != _FORMAT:
+        raise _damaged()
+    _, flags, width, offset, count, told, expires, total, version, fingerprint, largest, smallest = _HEADER.unpack(
+        body[: _HEADER.size]
+    )
+    start = _HEADER.size + count * width
+    if not count or not 0 < width <= _ROW_BYTES or len(body) != start + count + told:
+        raise _damaged()
+    rows = np.zeros((count, _ROW_BYTES), dtype=np.uint8)
+    rows[:, :width] = np.frombuffer(body[_HEADER.size : start], dtype=np.uint8).reshape(count, width)
+    try:
+        corrected = body[start + count :].decode()
+    except UnicodeDecodeError:
+        raise _damaged() from None
+    return Rest(
+        version=version,
+        fingerprint=fingerprint,
+        expires=expires,
+        offset=offset,
+        total=total,
+        flags=flags,
+        corrected_query=corrected or None,
+        rows=rows.view("<u4").reshape(-1).astype(np.int64),
+        codes=np.frombuffer(body[start : start + count], dtype=np.uint8),
+        largest=largest,
+        smallest=smallest,
+    )
+
+
+def _damaged() -> InvalidCursor:
+    return InvalidCursor(
+        "cursor: expected the next_cursor of an answer, unchanged, came something else: ask again without it", "cursor"
+    )

@@ -1,0 +1,103 @@
+"""Pages of a list that was frozen when its first page was answered."""
+
+import time
+from typing import Final
+
+import numpy as np
+
+from app.artifact.hashing import stable_hash
+from app.errors import CursorExpired, InvalidCursor, InvalidRequest
+from app.serving.call import Answer
+from app.serving.cursor import LASTS_S, Rest, codes_of, read_cursor, write_cursor
+from app.serving.release import Release
+
+_MATCHED: Final = (None, "words", "meaning", "nothing")
+_SCORE_DECIMALS: Final = 6
+
+
+def next_cursor_of(answer: Answer, fingerprint: int) -> str | None:
+    """Where the page after the first one begins; None where the list ends with the first page.
+
+    Args:
+        answer: to the request.
+        fingerprint: of the request.
+    """
+    if answer.rest is None or not len(answer.rest[0]):
+        return None
+    rows, scores = answer.rest
+    codes, largest, smallest = codes_of(scores)
+    rest = Rest(
+        version=stable_hash(answer.model_version),
+        fingerprint=fingerprint,
+        expires=int(time.time()) + LASTS_S,
+        offset=len(answer.item_rows),
+        total=answer.total,
+        flags=_MATCHED.index(answer.matched_by),
+        corrected_query=answer.corrected_query,
+        rows=rows,
+        codes=codes,
+        largest=largest,
+        smallest=smallest,
+    )
+    return write_cursor(rest)
+
+
+def read_page(cursor: str, fingerprint: int | None) -> Rest:
+    """What a cursor holds.
+
+    Args:
+        cursor: as it came.
+        fingerprint: of the request that came with it; None where it said nothing else.
+
+    Raises:
+        InvalidCursor: it is none, or belongs to another request.
+        CursorExpired: its list has been kept long enough.
+    """
+    rest = read_cursor(cursor)
+    if rest.expires <= time.time():
+        raise CursorExpired(
+            f"cursor: lists are kept for {LASTS_S // 60} minutes, and this one's are over: ask again without it",
+            "cursor",
+        )
+    if fingerprint is not None and fingerprint != rest.fingerprint:
+        raise InvalidCursor(
+            "cursor: belongs to another request: send it alone with k and fields, or with all else as it was", "cursor"
+        )
+    if not 0 <= rest.flags < len(_MATCHED):
+        raise InvalidCursor("cursor: expected the next_cursor of an answer, came another: ask again", "cursor")
+    return rest
+
+
+def page_of(rest: Rest, k: int, release: Release, most: int) -> Answer:
+    """The next `k` items of a list.
+
+    Args:
+        rest: from `read_page`.
+        k: items of this page.
+        release: that the list is of.
+        most: the largest `k`.
+
+    Raises:
+        InvalidRequest: `k` is larger.
+        InvalidCursor: it holds an item that the release has not.
+    """
+    if k > most:
+        raise InvalidRequest(f"k must be at most {most}, came {k}: ask for fewer items", "k")
+    rows = rest.rows[:k].tolist()
+    if min(rows) < 1 or max(rows) >= len(release.item_ids):
+        raise InvalidCursor("cursor: names items that there are not: ask again without it", "cursor")
+    after = rest.after(k)
+    return Answer(
+        model_version=release.version,
+        item_rows=rows,
+        item_ids=[release.item_ids[row] for row in rows],
+        scores=np.round(rest.scores()[:k], _SCORE_DECIMALS).tolist(),
+        reasons=None,
+        total=rest.total,
+        degraded=[],
+        stages=[],
+        next_cursor=None if after is None else write_cursor(after),
+        corrected_query=rest.corrected_query,
+        matched_by=_MATCHED[rest.flags],
+        first_rank=rest.offset + 1,
+    )
