@@ -60,7 +60,7 @@ class Settings(BaseSettings):
             le=10_000,
             description="Items in the list of a request with a query, a filter, rules, a sort or pages: as far as "
             "pages go, and as deep as an item may lie that a boost brings up. Other lists have `retrieve_depth`. Each "
-            "page carries the rest of its list as a cursor, some 3 bytes an item.",
+            "page carries the rest of its list as a cursor, some 5 bytes an item.",
         ),
     ] = 1_000
     max_batch: Annotated[

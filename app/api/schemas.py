@@ -15,8 +15,8 @@ NOT_YET: Final = ("session_id",)
 _LATER = "Not served yet: answered 422 `not_yet` when given."
 
 
-MAX_CURSOR: Final = 16_384
-"""Letters of a cursor: some four times as many as the deepest list needs."""
+MAX_CURSOR: Final = 65_536
+"""Letters of a cursor: more than the deepest list that can be set needs."""
 
 
 class Context(BaseModel):
