@@ -135,7 +135,7 @@ def test_a_loss_that_is_no_number_is_one_line_and_leaves_no_broken_checkpoint(
     folder = RunFolder(tmp_path / "run")
     shutil.copytree(shop_run.run, folder.path)
     options = Options(seed=1, device="cpu", overrides={"epochs": 2, "dim": 32, "learning_rate": 0.004})
-    loss_of, steps = training._loss, 0
+    loss_of, steps = training.batch_loss, 0
 
     def loss(network: Any, *rest: Any) -> torch.Tensor:
         nonlocal steps
@@ -147,7 +147,7 @@ def test_a_loss_that_is_no_number_is_one_line_and_leaves_no_broken_checkpoint(
             return found * float("nan")
         return found + (network.norm_power - network.norm_power.detach()).abs().sqrt()  # 0, and without a slope
 
-    monkeypatch.setattr(training, "_loss", loss)
+    monkeypatch.setattr(training, "batch_loss", loss)
     with pytest.raises(TrainingError, match=rf"number as the {what}, came .* at step \d+ .*--learning-rate 0\.001"):
         run(shop_run.dataset, folder, options, quiet, upto="train")
     for name in folder.train.glob("*.safetensors"):
