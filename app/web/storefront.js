@@ -21,7 +21,7 @@ const WIDE = matchMedia("(min-width: 60rem)");
 
 let demo = {users: [], fields: [], facets: {}, objectives: []}; // of /demo/users; of facets, what each holds
 let wanted = readAddress("#/"); // the list that is shown, or lies behind the item that is
-let last = null; // its answer: {answer, facets, stages, tookMs}
+let last = null; // its answer: {body, query, answer, facets, stages, tookMs}
 let done = null; // what the shopper did since: {key, itemId}
 let asking = new AbortController(), opening = new AbortController();
 let scrolled = 0; // where the list was left
@@ -67,7 +67,7 @@ async function load(what) {
     await learnTitles(reasonItems(whole.answer.items), signal);
     if (signal.aborted) return;
     done = null;
-    last = {...whole, facets, query};
+    last = {...whole, body, facets, query};
     const {answer} = last;
     const {fresh, moved} = row.show(answer.items, {requestId: answer.request_id, query}, {marked: Boolean(what)});
     find("changed").textContent = what ? say(fresh || moved ? "changed" : "unchanged", {what, fresh, moved}) : "";
@@ -94,7 +94,8 @@ async function loadMore() {
   const before = last;
   find("more").disabled = true;
   try {
-    const body = {...whoAsks(), ...options(), k: PAGE, fields: cardFields(demo.fields), cursor: before.answer.next_cursor};
+    const body = {...before.body, k: PAGE, cursor: before.answer.next_cursor};
+    delete body.facets;
     const {answer, stages, tookMs} = await ask("recommend", {body, signal});
     learn(answer.items);
     await learnTitles(reasonItems(answer.items), signal);
@@ -106,7 +107,7 @@ async function loadMore() {
     showList();
     if (first) row.linkOf(first.item_id).focus({preventScroll: true});
   } catch (error) {
-    showTrouble(error, loadMore);
+    showTrouble(error, error.kind === "refused" ? () => load() : loadMore); // the list may be kept no longer
   } finally {
     find("more").disabled = false;
   }
@@ -121,7 +122,7 @@ function showList() {
     : userId() ? say("for_shopper", {shopper: userId()}) : say("for_you");
   find("count").textContent = say("total", {shown: formatNumber(row.length), total: formatNumber(Math.max(answer.total, row.length))});
   showText(find("searched"), [answer.corrected_query && say("corrected", {corrected: answer.corrected_query, query}),
-    answer.matched_by === "meaning" && say("by_meaning")].filter(Boolean).join(" "));
+    ["meaning", "nothing"].includes(answer.matched_by) && say(`by_${answer.matched_by}`)].filter(Boolean).join(" "));
   const lacks = answer.degraded.map((one) => knows(`lack_${one}`) ? say(`lack_${one}`) : one);
   showText(find("lacks"), lacks.length ? say("lacks", {what: lacks.join(", ")}) : "");
   showFacets(facets, demo.facets, wanted, change);

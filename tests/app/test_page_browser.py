@@ -195,6 +195,20 @@ def test_what_passes_no_filter_says_so_and_offers_a_way_out(visit: Visit) -> Non
         assert len(shown(page)) == 24
 
 
+def test_load_more_repeats_nothing(visit: Visit, users: list[str]) -> None:
+    with visit() as page:
+        page.select_option("#shopper", f"user:{users[0]}")
+        expect(page.locator("#heading")).to_have_text(f"For {users[0]}")
+        first = shown(page)
+        page.locator("#more").click()
+        expect(page.locator(CARD)).to_have_count(48)
+        page.locator("#more").click()
+        expect(page.locator(CARD)).to_have_count(72)
+        found = shown(page)
+        assert found[:24] == first
+        assert len(set(found)) == 72
+
+
 def test_more_diversity_and_another_objective_order_anew(visit: Visit, users: list[str]) -> None:
     with visit() as page:
         page.select_option("#shopper", f"user:{users[0]}")
