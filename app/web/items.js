@@ -52,7 +52,8 @@ export function tile(item) {
   const words = titleOf(item.item_id).split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
   const letters = words.slice(0, 2).map((word) => [...word][0]).join("");
   const picture = make("div", {class: "tile", "aria-hidden": "true", text: letters.toUpperCase()});
-  picture.style.setProperty("--hue", String(spread(textOf(item.fields?.category) || textOf(item.fields?.brand) || item.item_id)));
+  const kind = textOf(item.fields?.category) || textOf(item.fields?.brand) || item.item_id;
+  picture.style.setProperty("--hue", String(spread(kind)));
   picture.style.setProperty("--turn", `${90 * (spread(item.item_id) % 4)}deg`);
   return picture;
 }

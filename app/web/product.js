@@ -76,6 +76,10 @@ export class Product {
     this.similar.translate();
     if (this.took) showTiming(this.timing, this.took);
     this.timing.setAttribute("aria-label", say("timing"));
+    const part = (id, key, ...inside) =>
+      make("section", {"aria-labelledby": id}, make("h3", {id, text: say(key)}), ...inside);
+    const why = part("why-title", "why", whyOf(shown));
+    why.className = "why-panel";
     this.place.replaceChildren(
       make("p", {}, button(`← ${say("back")}`, acts.back, {class: "plain", id: "back"})),
       make("div", {class: "one"}, tile(item), make("div", {class: "facts"},
@@ -84,13 +88,14 @@ export class Product {
         make("p", {class: "price", text: priceOf(item.fields)}),
         item.fields.description ? make("p", {text: textOf(item.fields.description)}) : null,
         make("p", {class: "acts"},
-          button(say(isIn ? "added" : "add"), () => acts.add(item, shown), {class: "chief", id: "add", "aria-label": say("add_of", {title})}),
+          button(say(isIn ? "added" : "add"), () => acts.add(item, shown),
+            {class: "chief", id: "add", "aria-label": say("add_of", {title})}),
           button(say("buy"), () => acts.buy(item, shown), {id: "buy", "aria-label": say("buy_of", {title})})),
-        make("section", {class: "why-panel", "aria-labelledby": "why-title"}, make("h3", {id: "why-title", text: say("why")}), whyOf(shown)))),
-      make("section", {"aria-labelledby": "goes-title"}, make("h3", {id: "goes-title", text: say("goes_with")}), this.changed, this.goesWith.list, this.timing),
-      make("section", {"aria-labelledby": "similar-title"}, make("h3", {id: "similar-title", text: say("similar")}), this.similar.list),
-      make("section", {"aria-labelledby": "details-title"}, make("h3", {id: "details-title", text: say("details")}),
-        make("dl", {class: "details"}, ...detailsOf("item_id", item.item_id), ...facts.flatMap(([name, value]) => detailsOf(name, value)))));
+        why)),
+      part("goes-title", "goes_with", this.changed, this.goesWith.list, this.timing),
+      part("similar-title", "similar", this.similar.list),
+      part("details-title", "details", make("dl", {class: "details"},
+        ...detailsOf("item_id", item.item_id), ...facts.flatMap(([name, value]) => detailsOf(name, value)))));
   }
 }
 

@@ -2,7 +2,7 @@
 
 import {make} from "./dom.js";
 import {titleOf} from "./items.js";
-import {formatNumber, knows, say} from "./strings.js";
+import {formatNumber, say, sayName} from "./strings.js";
 
 /** The sentence of one reason. */
 export function sentenceOf(reason) {
@@ -10,12 +10,11 @@ export function sentenceOf(reason) {
     return reason.terms?.length ? say("because_query", {terms: reason.terms}) : say("because_meaning");
   }
   if (reason.kind === "boost" && reason.weight < 0) return say("because_bury");
-  const key = `because_${reason.kind}`;
-  return knows(key) ? say(key, {title: titleOf(reason.item_id)}) : reason.kind;
+  return sayName("because", reason.kind, {title: titleOf(reason.item_id)});
 }
 
 /** The ids of items that reasons name. */
-export const reasonItems = (items) => items.flatMap((item) => (item.reasons ?? []).map((reason) => reason.item_id)).filter(Boolean);
+export const reasonItems = (items) => items.flatMap((item) => item.reasons ?? []).map((reason) => reason.item_id).filter(Boolean);
 
 /** The one reason worth a line on a card: the weightiest that says something of this item. */
 export function chiefReason(reasons) {

@@ -1,7 +1,7 @@
 // Facets, the filters chosen from them, and the chips that take them away again.
 
 import {button, find, make} from "./dom.js";
-import {formatNumber, knows, say} from "./strings.js";
+import {formatNumber, say, sayName} from "./strings.js";
 
 const FIRST = 8; // values shown before one asks for more
 const PATH = " > "; // between the levels of a category
@@ -9,17 +9,14 @@ const unfolded = new Set(); // fields of which all values are shown
 
 /** What people call a field. */
 export function nameOf(field) {
-  const last = field.split(".").pop();
-  const key = `field_${last}`;
-  return knows(key) ? say(key) : last.replaceAll("_", " ");
+  return sayName("field", field.split(".").pop()).replaceAll("_", " ");
 }
 
 /** The filter of a request, or undefined when nothing is chosen; `without` leaves one field out. */
 export function filterOf({values, ranges}, kinds, without) {
   const parts = [];
-  for (const [field, chosen] of Object.entries(values)) {
-    if (field !== without) parts.push({field, in: kinds[field] === "boolean" ? chosen.map((value) => value === "true") : chosen});
-  }
+  const typed = (field, chosen) => kinds[field] === "boolean" ? chosen.map((value) => value === "true") : chosen;
+  for (const [field, chosen] of Object.entries(values)) if (field !== without) parts.push({field, in: typed(field, chosen)});
   for (const [field, {from, to}] of Object.entries(ranges)) {
     if (field !== without) parts.push({field, ...from === null ? {} : {gte: from}, ...to === null ? {} : {lte: to}});
   }
@@ -62,7 +59,8 @@ export function showChips(wanted, kinds, change) {
   const chips = [
     ...Object.entries(wanted.values).flatMap(([field, chosen]) =>
       chosen.map((value) => chip(field, valueText(value, kinds[field]), toggled(wanted, field, value)))),
-    ...Object.entries(wanted.ranges).map(([field, range]) => chip(field, rangeText(range), ranged(wanted, field, null, null))),
+    ...Object.entries(wanted.ranges).map(([field, range]) =>
+      chip(field, rangeText(range), ranged(wanted, field, null, null))),
   ];
   if (chips.length > 1) chips.push(make("li", {}, button(say("clear"), () => change(cleared(wanted)), {class: "plain"})));
   find("chips").replaceChildren(...chips);
@@ -74,9 +72,14 @@ export function showFacets(facets, kinds, wanted, change) {
   const place = find("facets");
   const focused = place.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   const again = () => showFacets(facets, kinds, wanted, change);
-  const counted = Object.entries(kinds).filter(([field]) => facets[field]?.length || wanted.values[field] || wanted.ranges[field]);
-  place.replaceChildren(...counted.map(([field, kind]) => make("fieldset", {"data-field": field}, make("legend", {text: nameOf(field)}),
-    ...kind === "number" ? [rangeForm(field, facets[field]?.[0], wanted, change)] : valueLines(field, kind, facets[field] ?? [], wanted, change, again))));
+  const facetOf = ([field, kind]) => {
+    const counted = facets[field] ?? [];
+    const lines = kind === "number" ? [rangeForm(field, counted[0], wanted, change)]
+      : valueLines(field, kind, counted, wanted, change, again);
+    return make("fieldset", {"data-field": field}, make("legend", {text: nameOf(field)}), ...lines);
+  };
+  const isThere = ([field]) => facets[field]?.length || wanted.values[field] || wanted.ranges[field];
+  place.replaceChildren(...Object.entries(kinds).filter(isThere).map(facetOf));
   if (focused) [...place.querySelectorAll("[data-key]")].find((element) => element.dataset.key === focused)?.focus();
 }
 
@@ -92,7 +95,8 @@ function valueLines(field, kind, counted, wanted, change, again) {
   });
   const isPath = lines.some(({text}) => text.includes(PATH));
   if (isPath) open.sort(byPath(new Map(lines.map(({text, count}) => [text, count]))));
-  const shown = unfolded.has(field) ? open : open.filter(({text}, place) => place < FIRST || chosen.includes(text) || (isPath && isChosenBelow(text.split(PATH)[0])));
+  const isFirst = ({text}, place) => place < FIRST || chosen.includes(text) || (isPath && isChosenBelow(text.split(PATH)[0]));
+  const shown = unfolded.has(field) ? open : open.filter(isFirst);
   const boxes = shown.map(({text, count}) => {
     const levels = text.split(PATH);
     const box = make("input", {type: "checkbox", checked: chosen.includes(text), "data-key": `${field}=${text}`,
@@ -125,13 +129,16 @@ const byPath = (counts) => (one, other) => {
 /** Two ends; those of what is there now stand in the empty fields. */
 function rangeForm(field, there, wanted, change) {
   const now = wanted.ranges[field] ?? {from: null, to: null};
-  const [from, to] = ["from", "to"].map((which) => make("input", {
+  const end = (which, round) => make("input", {
     type: "number", step: "any", inputmode: "decimal", value: now[which], "data-key": `${field} ${which}`,
-    placeholder: there ? String((which === "from" ? Math.floor : Math.ceil)(there[which])) : say(which), "aria-label": say(`${which}_of`, {field: nameOf(field)}),
-  }));
+    placeholder: there ? String(round(there[which])) : say(which), "aria-label": say(`${which}_of`, {field: nameOf(field)}),
+  });
+  const from = end("from", Math.floor), to = end("to", Math.ceil);
   const numberOf = (input) => input.value.trim() === "" ? null : Number(input.value);
-  return make("form", {class: "range", onsubmit: (event) => {
+  const onsubmit = (event) => {
     event.preventDefault();
     change(ranged(wanted, field, numberOf(from), numberOf(to)));
-  }}, from, make("span", {"aria-hidden": "true", text: "–"}), to, make("button", {text: say("apply"), "data-key": `${field} apply`}));
+  };
+  const apply = make("button", {text: say("apply"), "data-key": `${field} apply`});
+  return make("form", {class: "range", onsubmit}, from, make("span", {"aria-hidden": "true", text: "–"}), to, apply);
 }

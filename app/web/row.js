@@ -8,6 +8,7 @@ import {inBasket} from "./shopper.js";
 import {say} from "./strings.js";
 
 const MOVE_MS = 450;
+const EASING = "cubic-bezier(.2, .7, .2, 1)"; // quick at first
 
 /** One card; its elements stay the same while its item is shown, so that the keyboard's focus stays, too. */
 class Card {
@@ -71,8 +72,9 @@ export class Row {
   /** Grey shapes until there is something. */
   wait(count) {
     this.cards.clear();
-    this.list.replaceChildren(...Array.from({length: count}, () => make("li", {class: "card skeleton", "aria-hidden": "true"},
-      make("div", {class: "tile"}), make("div", {class: "about"}, make("span"), make("span"), make("span")))));
+    const shape = () => make("li", {class: "card skeleton", "aria-hidden": "true"},
+      make("div", {class: "tile"}), make("div", {class: "about"}, make("span"), make("span"), make("span")));
+    this.list.replaceChildren(...Array.from({length: count}, shape));
   }
 
   /**
@@ -130,7 +132,7 @@ export class Row {
         card.element.animate([{opacity: 0, transform: "scale(.94)"}, {opacity: 1, transform: "none"}], MOVE_MS);
       } else if (from.left !== to.left || from.top !== to.top) {
         const away = `translate(${from.left - to.left}px, ${from.top - to.top}px)`;
-        card.element.animate([{transform: away}, {transform: "none"}], {duration: MOVE_MS, easing: "cubic-bezier(.2, .7, .2, 1)"});
+        card.element.animate([{transform: away}, {transform: "none"}], {duration: MOVE_MS, easing: EASING});
       }
     }
   }

@@ -2,7 +2,7 @@
 
 import {debounced, find, make} from "./dom.js";
 import {ask} from "./service.js";
-import {knows, say} from "./strings.js";
+import {sayName} from "./strings.js";
 
 const PAUSE_MS = 120; // of typing, before anything is asked
 
@@ -47,12 +47,12 @@ export function watchSearch({typed, sent, opened, failed}) {
   function show(found) {
     suggestions = found;
     list.replaceChildren(...found.map((suggestion, index) => {
-      const kind = `kind_${suggestion.kind}`;
+      const kind = make("small", {text: sayName("kind", suggestion.kind)});
       return make("li", {
         id: `suggestion-${index}`, role: "option", "aria-selected": "false",
         onmousedown: (event) => event.preventDefault(), // or the field would lose the focus before the click
         onclick: () => take(suggestion),
-      }, make("span", {}, ...marked(suggestion)), make("small", {text: knows(kind) ? say(kind) : suggestion.kind}));
+      }, make("span", {}, ...marked(suggestion)), kind);
     }));
     activate(-1);
     list.hidden = !found.length;

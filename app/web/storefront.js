@@ -10,7 +10,7 @@ import {Row} from "./row.js";
 import {watchSearch} from "./search_box.js";
 import {ask} from "./service.js";
 import {isKnown, showShoppers, tell, userId, watchShopper, whoAsks} from "./shopper.js";
-import {chooseLanguage, formatNumber, knows, say, translate} from "./strings.js";
+import {chooseLanguage, formatNumber, say, sayName, translate} from "./strings.js";
 import {showTiming} from "./timing.js";
 import {clearTrouble, hasTrouble, showTrouble, translateTrouble} from "./trouble.js";
 
@@ -120,10 +120,11 @@ function showList() {
   const {answer, facets, query} = last;
   find("heading").textContent = query ? say("results_for", {query}) : !isKnown() ? say("popular")
     : userId() ? say("for_shopper", {shopper: userId()}) : say("for_you");
-  find("count").textContent = say("total", {shown: formatNumber(row.length), total: formatNumber(Math.max(answer.total, row.length))});
+  const total = Math.max(answer.total, row.length);
+  find("count").textContent = say("total", {shown: formatNumber(row.length), total: formatNumber(total)});
   showText(find("searched"), [answer.corrected_query && say("corrected", {corrected: answer.corrected_query, query}),
     ["meaning", "nothing"].includes(answer.matched_by) && say(`by_${answer.matched_by}`)].filter(Boolean).join(" "));
-  const lacks = answer.degraded.map((one) => knows(`lack_${one}`) ? say(`lack_${one}`) : one);
+  const lacks = answer.degraded.map((one) => sayName("lack", one));
   showText(find("lacks"), lacks.length ? say("lacks", {what: lacks.join(", ")}) : "");
   showFacets(facets, demo.facets, wanted, change);
   find("refine-fold").hidden = !Object.keys(demo.facets).length;
@@ -139,7 +140,7 @@ function showList() {
 function showMenus() {
   const option = (chosen) => ([value, text]) => make("option", {value, text, selected: value === chosen});
   find("sort").replaceChildren(...SORTS.map((sort) => [sort, say(`sort_${sort}`)]).map(option(wanted.sort)));
-  const objectives = [["", say("objective_usual")], ...demo.objectives.map((one) => [one, knows(`objective_${one}`) ? say(`objective_${one}`) : one])];
+  const objectives = [["", say("objective_usual")], ...demo.objectives.map((one) => [one, sayName("objective", one)])];
   find("objective").replaceChildren(...objectives.map(option(find("objective").value)));
   find("objective").disabled = !demo.objectives.length;
   find("diversity-value").textContent = formatNumber(Number(find("diversity").value), 1);
@@ -291,7 +292,8 @@ watchSearch({
   sent: (text) => search(text, true),
   opened: (itemId) => go(addressOfItem(itemId)),
   failed: (error) => {
-    if (!hasTrouble()) showTrouble(error, () => find("query").dispatchEvent(new Event("input"))); // the search tells the same
+    if (hasTrouble()) return; // the search tells the same
+    showTrouble(error, () => find("query").dispatchEvent(new Event("input")));
   },
 });
 translate(document);

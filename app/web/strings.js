@@ -1,6 +1,7 @@
 // Everything the page says, in English and Chinese.
 
 const list = (words) => words.map((word) => `“${word}”`);
+const both = (one, other, comma) => [one, other].filter(Boolean).join(comma);
 
 const ENGLISH = {
   title: "Aisle: {dataset}",
@@ -85,7 +86,7 @@ const ENGLISH = {
   did_view: "You viewed “{title}”",
   did_cart: "You put “{title}” into the basket",
   did_purchase: "You bought “{title}”",
-  changed: ({what, moved, fresh}) => `${what}: ${[fresh && `${fresh} new`, moved && `${moved} moved`].filter(Boolean).join(", ")}.`,
+  changed: ({what, moved, fresh}) => `${what}: ${both(fresh && `${fresh} new`, moved && `${moved} moved`, ", ")}.`,
   unchanged: "{what}: the order stays.",
   now_shopper: "For another shopper",
   fresh: "new",
@@ -191,7 +192,7 @@ const CHINESE = {
   did_view: "您浏览了“{title}”",
   did_cart: "您把“{title}”加入了购物车",
   did_purchase: "您购买了“{title}”",
-  changed: ({what, moved, fresh}) => `${what}：${[fresh && `新出现 ${fresh} 件`, moved && `移动 ${moved} 件`].filter(Boolean).join("，")}。`,
+  changed: ({what, moved, fresh}) => `${what}：${both(fresh && `新出现 ${fresh} 件`, moved && `移动 ${moved} 件`, "，")}。`,
   unchanged: "{what}：顺序不变。",
   now_shopper: "已切换顾客",
   fresh: "新",
@@ -229,8 +230,11 @@ export function chooseLanguage(code) {
   localStorage.setItem(KEPT, code);
 }
 
-/** Whether there are words for this key: what the service names may be newer than this page. */
-export const knows = (key) => key in ENGLISH;
+/** The words for what the service names, such as a stage; the name itself where it is newer than this page. */
+export function sayName(kind, name, values) {
+  const key = `${kind}_${name}`;
+  return key in ENGLISH ? say(key, values) : name;
+}
 
 /** The words for a key, with `{name}` replaced by the values given. */
 export function say(key, values = {}) {
@@ -242,12 +246,11 @@ export function say(key, values = {}) {
 /** Put the chosen language into everything below `root` that names its words. */
 export function translate(root) {
   document.documentElement.lang = languageTag();
-  for (const element of root.querySelectorAll("[data-say]")) element.textContent = say(element.dataset.say);
-  for (const element of root.querySelectorAll("[data-say-label]")) element.setAttribute("aria-label", say(element.dataset.sayLabel));
-  for (const element of root.querySelectorAll("[data-say-placeholder]")) element.placeholder = say(element.dataset.sayPlaceholder);
-  for (const element of root.querySelectorAll("[data-language]")) {
-    element.setAttribute("aria-pressed", String(element.dataset.language === chosen));
-  }
+  const each = (selector, act) => root.querySelectorAll(selector).forEach(act);
+  each("[data-say]", (element) => { element.textContent = say(element.dataset.say); });
+  each("[data-say-label]", (element) => element.setAttribute("aria-label", say(element.dataset.sayLabel)));
+  each("[data-say-placeholder]", (element) => { element.placeholder = say(element.dataset.sayPlaceholder); });
+  each("[data-language]", (element) => element.setAttribute("aria-pressed", String(element.dataset.language === chosen)));
 }
 
 export const formatNumber = (value, places = 0) =>

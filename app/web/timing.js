@@ -1,7 +1,7 @@
 // How long an answer took, stage by stage.
 
 import {make} from "./dom.js";
-import {formatNumber, knows, say} from "./strings.js";
+import {formatNumber, say, sayName} from "./strings.js";
 
 /** Fill `panel` with a stacked bar and its figures. */
 export function showTiming(panel, {stages, tookMs}) {
@@ -17,8 +17,8 @@ export function showTiming(panel, {stages, tookMs}) {
     bar.append(part);
     const mark = make("i", {"aria-hidden": "true"});
     mark.style.background = colour;
-    const key = `stage_${name}`;
-    figures.append(make("div", {}, mark, make("dt", {text: knows(key) ? say(key) : name}), make("dd", {text: formatNumber(ms, 2)})));
+    const [term, figure] = [make("dt", {text: sayName("stage", name)}), make("dd", {text: formatNumber(ms, 2)})];
+    figures.append(make("div", {}, mark, term, figure));
   });
   const took = say("took", {service: formatNumber(total, 1), whole: formatNumber(tookMs, 0)});
   panel.replaceChildren(make("p", {text: took}), bar, figures);
