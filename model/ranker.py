@@ -52,7 +52,7 @@ class Ranker(nn.Module):
         return order, chain
 
 
-def listwise_loss(order: Tensor, line: Tensor, lists: int, target: Tensor) -> Tensor:
+def listwise_loss(order: Tensor, line: Tensor, lists: int, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Softmax cross-entropy within lists, summed over the lists that hold a target (Cao et al., "ListNet", ICML 2007).
 
     Args:
@@ -60,14 +60,17 @@ def listwise_loss(order: Tensor, line: Tensor, lists: int, target: Tensor) -> Te
         line: `[candidates]` the list of each, ascending.
         lists: how many lists.
         target: `[candidates]` bool; several in a list share its weight.
+        weight: `[lists]`, 1 each if left out.
     """
     largest = order.new_full((lists,), -torch.inf).scatter_reduce(0, line, order.detach(), "amax")
     shifted = order - largest[line]
     total = order.new_zeros(lists).index_add(0, line, shifted.exp()).clamp(min=1e-12).log()
     wanted = order.new_zeros(lists).index_add(0, line, target.to(order.dtype))
     share = target / wanted.clamp(min=1)[line]
-    has_target = (wanted > 0).to(order.dtype)
-    return (has_target * total).sum() - (share * shifted).sum()
+    each = (wanted > 0).to(order.dtype)
+    if weight is not None:
+        each, share = each * weight, share * weight[line]
+    return (each * total).sum() - (share * shifted).sum()
 
 
 def chain_loss(chain: Tensor, happened: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ class SearchSpec(BaseModel):
     learned_from: int = 0  # logged queries; 0 where the weights are the prior ones
     text_scale: float = 14.0  # of a text's vector beside the query tower's, where both ask together
 
+    items_have_words: bool = True  # of their own; without, all that is known of their words is what led to them
+
     @model_validator(mode="after")
     def _known(self) -> "SearchSpec":
         unknown = sorted(set(self.weights) - set(SEARCH_FEATURES))

@@ -112,7 +112,8 @@ def search_candidates(
     item_mask: NDArray[np.bool_] | None = None,
 ) -> tuple[CandidateList, NDArray[np.float32], tuple[NDArray[np.bool_], ...]]:
     """What may answer: the items with the query's words, those nearest to its meaning, and of both those that suit the
-    user besides. Where no item has all the words, so may others that suit meaning and user together.
+    user besides. Where no item has all the words, or items have none of their own, so may others that suit meaning and
+    user together.
 
     Returns:
         The candidates; what the query tower says of each user, `[batch, dim]`, zeros for nobody; and what counts as
@@ -134,8 +135,9 @@ def search_candidates(
         by_meaning[both, : text.shape[1]] = text
         blended = np.zeros((len(batch), mixed.shape[1]), dtype=np.int64)
         blended[both] = mixed
-    # What somebody finds depends on the words alone, unless no item has them all: then the user says what was meant.
-    unsure = np.array([each.best_coverage < 1.0 for each in asked])
+    # What is found depends on the words alone, unless no item has them all, or items have only words that once led to
+    # them: then the user says what was meant.
+    unsure = np.array([each.best_coverage < 1.0 or not search.spec.items_have_words for each in asked])
     nearest = np.concatenate([by_meaning, blended * unsure[:, None]], axis=1)
     found = tuple(
         _found(each, nearest[line], stages, _mask_of(item_mask, line), batch.exclude_rows[line])

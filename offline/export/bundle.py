@@ -28,7 +28,7 @@ from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity, measure_fidelity
 from offline.export.filter_columns import first_times, write_filters
 from offline.export.item_tables import ItemTable, item_table
-from offline.export.lexical import queries_by_row, write_lexical
+from offline.export.lexical import have_words, queries_by_row, write_lexical
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, write_retrieve_graph
@@ -126,7 +126,10 @@ def export_bundle(
         vocabulary = write_vocabulary(beside, items, asked)
         write_lexical(beside, items, vocabulary, queries_by_row(logged_query_texts(split, parts), items.height))
         write_suggest(beside, items, tables.popularity, spelled(asked, vocabulary))
-        order = SearchSpec(weights=PRIOR, text_scale=trained.settings.text_scale) if search is None else search
+        order = SearchSpec(weights=PRIOR) if search is None else search
+        order = order.model_copy(
+            update={"text_scale": trained.settings.text_scale, "items_have_words": have_words(items)}
+        )
         (beside / names.SEARCH).write_text(order.model_dump_json(indent=2) + "\n", encoding="utf-8")
         tell(2, _STEPS, "retrieve.onnx")
         block = block_of(items.height)

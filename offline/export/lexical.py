@@ -56,6 +56,11 @@ def write_lexical(
     return True
 
 
+def have_words(items: pl.DataFrame) -> bool:
+    """Whether any item of a split's table says anything of itself."""
+    return any(items[name].null_count() < items.height for name in (*_MAIN, "attributes"))
+
+
 def queries_by_row(logged: pl.DataFrame, items: int) -> list[str]:
     """The text that queries add to each item, by row from 1: the more of its events a query led to, the more often.
 

@@ -46,7 +46,8 @@ def fit_search(
     """Write `search.json` and how it came about to the folder `out`; None, and nothing written, for another task or
     where too little is searched for.
 
-    Weights come from validation queries: listwise softmax cross-entropy with an L2 penalty that draws them to `PRIOR`.
+    Weights come from validation queries: listwise softmax cross-entropy with an L2 penalty that draws them to `PRIOR`; a
+    query counts by the root of how many asked it.
     Its strength is chosen, and the outcome compared with the prior, on queries that each fit has not seen. Where it is
     not better by more than a standard error over those queries, the prior weights stay.
 
@@ -104,13 +105,16 @@ def fit_weights(examples: SearchExamples, penalty: float) -> NDArray[np.float32]
     scaled = torch.from_numpy((examples.features[:, useful] / spread[useful]).astype(np.float32))
     start = torch.from_numpy((prior * spread)[useful].astype(np.float32))
     lines, target = torch.from_numpy(examples.lines()), torch.from_numpy(examples.target)
-    lists = max(1, int(np.unique(examples.lines()[examples.target]).size))
+    has_target = np.bincount(examples.lines()[examples.target], minlength=len(examples)) > 0
+    asked = np.bincount(examples.number[has_target], minlength=int(examples.number.max()) + 1)
+    share = has_target / np.sqrt(np.maximum(asked[examples.number], 1))  # many askers of one query are much alike
+    each = torch.from_numpy((share / max(share.sum(), 1e-12)).astype(np.float32))
     weights = torch.nn.Parameter(start.clone())
     optimizer = torch.optim.LBFGS([weights], max_iter=_STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = listwise_loss(scaled @ weights, lines, len(examples), target) / lists
+        loss = listwise_loss(scaled @ weights, lines, len(examples), target, each)
         loss = loss + penalty * (weights - start).square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
