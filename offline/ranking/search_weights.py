@@ -46,10 +46,10 @@ def fit_search(
     """Write `search.json` and how it came about to the folder `out`; None, and nothing written, for another task or
     where too little is searched for.
 
-    Weights come from validation queries: listwise softmax cross-entropy with an L2 penalty that draws them to `PRIOR`; a
-    query counts by the root of how many asked it.
-    Its strength is chosen, and the outcome compared with the prior, on queries that each fit has not seen. Where it is
-    not better by more than a standard error over those queries, the prior weights stay.
+    Weights come from validation queries: listwise softmax cross-entropy, where a query counts by the root of how many
+    asked it, with an L2 penalty that draws them to `PRIOR`. Its strength is chosen, and the outcome compared with the
+    prior, on queries that each fit has not seen. Where it is not better by more than a standard error over those
+    queries, the prior weights stay.
 
     Args:
         snapshot: a bundle that knows train alone.
