@@ -52,7 +52,11 @@ async function load(what) {
     const fields = cardFields(demo.fields);
     const body = {...whoAsks(), ...options(), k: what ? Math.min(MOST, Math.max(PAGE, row.length)) : PAGE, fields};
     if (query) body.query = query;
-    if (sort !== SORTS[0]) body.sort = sort;
+    if (sort !== SORTS[0]) {
+      body.sort = sort;
+      delete body.diversity; // these two are about relevance
+      delete body.objective;
+    }
     const filter = filterOf(wanted, demo.facets);
     if (filter) body.filter = filter;
     body.facets = Object.keys(demo.facets);
@@ -142,7 +146,8 @@ function showMenus() {
   find("sort").replaceChildren(...SORTS.map((sort) => [sort, say(`sort_${sort}`)]).map(option(wanted.sort)));
   const objectives = [["", say("objective_usual")], ...demo.objectives.map((one) => [one, sayName("objective", one)])];
   find("objective").replaceChildren(...objectives.map(option(find("objective").value)));
-  find("objective").disabled = !demo.objectives.length;
+  find("objective").disabled = !demo.objectives.length || wanted.sort !== SORTS[0];
+  find("diversity").disabled = wanted.sort !== SORTS[0];
   find("diversity-value").textContent = formatNumber(Number(find("diversity").value), 1);
 }
 

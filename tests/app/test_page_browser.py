@@ -222,6 +222,11 @@ def test_more_diversity_and_another_objective_order_anew(visit: Visit, users: li
         assert shown(page) != before
         page.select_option("#objective", "purchase")
         expect(page.locator("#changed")).to_contain_text("Order for more")
+        page.select_option("#sort", "newest")  # an order by relevance there is none then, nor anything to bend
+        expect(page.locator("#diversity")).to_be_disabled()
+        expect(page.locator("#objective")).to_be_disabled()
+        assert shown(page)
+        expect(page.locator("#trouble")).to_be_hidden()
 
 
 def test_an_item_is_opened_and_left_by_keyboard_and_says_why_in_both_languages(visit: Visit, users: list[str]) -> None:
