@@ -112,8 +112,8 @@ def search_candidates(
     item_mask: NDArray[np.bool_] | None = None,
 ) -> tuple[CandidateList, NDArray[np.float32], tuple[NDArray[np.bool_], ...]]:
     """What may answer: the items with the query's words, those nearest to its meaning, and of both those that suit the
-    user besides. Where no item has all the words, or items have none of their own, so may others that suit meaning and
-    user together.
+    user besides. Where no item has all the words, or items have none of their own, so may others that suit the user, by
+    meaning or not.
 
     Returns:
         The candidates; what the query tower says of each user, `[batch, dim]`, zeros for nobody; and what counts as
@@ -133,6 +133,7 @@ def search_candidates(
         )
         by_meaning = _wider(by_meaning, text.shape[1])
         by_meaning[both, : text.shape[1]] = text
+        mixed = np.concatenate([mixed, own.rows[both]], axis=1)
         blended = np.zeros((len(batch), mixed.shape[1]), dtype=np.int64)
         blended[both] = mixed
     # What is found depends on the words alone, unless no item has them all, or items have only words that once led to

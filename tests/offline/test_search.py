@@ -11,7 +11,7 @@ from search_shop import write_search_shop
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.engine.recommend import recommend
 from app.engine.snapshot import Snapshot, load_snapshot
-from offline.evaluation.search import BUNDLE, search_requests
+from offline.evaluation.search import BUNDLE, QUERY_ALONE, search_requests
 from offline.evaluation.search_cases import load_search_cases
 from offline.evaluation.table import report_table
 from offline.job import Options, run
@@ -75,7 +75,7 @@ def test_the_order_was_learned_from_validation_queries(folder: RunFolder, snapsh
         assert snapshot.search.spec.learned_from > 0
         assert snapshot.search.spec.weights != PRIOR
     else:
-        assert snapshot.search.spec == SearchSpec(weights=PRIOR)
+        assert snapshot.search.spec == SearchSpec(weights=PRIOR, items_have_words=False)
 
 
 def test_a_search_is_answered_alone_as_among_others(folder: RunFolder, snapshot: Snapshot) -> None:
@@ -86,6 +86,20 @@ def test_a_search_is_answered_alone_as_among_others(folder: RunFolder, snapshot:
         alone = recommend(snapshot, batch.take(np.array([line])), 20)
         np.testing.assert_array_equal(alone.rows[0], together.rows[line])
         np.testing.assert_array_equal(alone.scores[0], together.scores[line])
+
+
+def test_where_items_have_no_words_of_their_own_the_user_says_more(folder: RunFolder, snapshot: Snapshot) -> None:
+    assert snapshot.search is not None
+    assert not snapshot.search.spec.items_have_words
+    found = load_search_cases(folder.split, "test", limit=20)
+    requests = search_requests(snapshot, folder.split, found)[0]
+    together, alone = (recommend(snapshot, requests[name], 20).found for name in (BUNDLE, QUERY_ALONE))
+    assert together is not None
+    assert alone is not None
+    for of_user, of_nobody in zip(together, alone, strict=True):
+        assert of_user is not None
+        assert of_nobody is not None
+        assert (of_user >= of_nobody).all()
 
 
 def test_cases_are_pairs_of_a_user_and_a_query_and_know_only_what_came_before(folder: RunFolder) -> None:
