@@ -72,6 +72,7 @@ def main() -> None:
 
     def take(page: Page, name: str) -> None:
         path = given.out / f"{name}.png"
+        page.mouse.move(0, 0)
         Image.open(BytesIO(page.screenshot())).convert("RGB").save(path, optimize=True)
         sizes[path.name] = path.stat().st_size
         page.context.close()

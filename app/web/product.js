@@ -103,7 +103,7 @@ function whyOf(shown) {
   if (!shown) return make("p", {text: say("why_unknown")});
   if (shown.similarTo) return make("p", {text: say("why_similar", {title: titleOf(shown.similarTo)})});
   const {reasons} = shown.item;
-  return reasons?.length ? reasonList(reasons) : make("p", {text: say(reasons ? "why_none" : "why_off")});
+  return reasons?.length ? reasonList(shown.item) : make("p", {text: say(reasons ? "why_none" : "why_off")});
 }
 
 /** A line for each value; an object's parts, and those of a list of `name=value`, each have one of their own. */

@@ -4,12 +4,13 @@ import {make} from "./dom.js";
 import {titleOf} from "./items.js";
 import {formatNumber, say, sayName} from "./strings.js";
 
-/** The sentence of one reason. */
-export function sentenceOf(reason) {
+/** The sentence of one reason for an item. */
+export function sentenceOf(reason, itemId) {
   if (reason.kind === "query_match") {
     return reason.terms?.length ? say("because_query", {terms: reason.terms}) : say("because_meaning");
   }
   if (reason.kind === "boost" && reason.weight < 0) return say("because_bury");
+  if (reason.item_id === itemId) return sayName("again", reason.kind);
   return sayName("because", reason.kind, {title: titleOf(reason.item_id)});
 }
 
@@ -22,8 +23,8 @@ export function chiefReason(reasons) {
   return telling.sort((one, other) => other.weight - one.weight)[0] ?? null;
 }
 
-/** A list of all reasons, each with its share of the score as a bar. */
-export function reasonList(reasons) {
+/** A list of all reasons for an item, each with its share of the score as a bar. */
+export function reasonList({item_id: itemId, reasons}) {
   const whole = reasons.reduce((sum, reason) => sum + Math.abs(reason.weight), 0) || 1;
   const sorted = [...reasons].sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight));
   return make("ul", {class: "reasons"}, ...sorted.map((reason) => {
@@ -31,7 +32,7 @@ export function reasonList(reasons) {
     const part = make("span", {class: share < 0 ? "part against" : "part"});
     part.style.width = `${Math.max(2, Math.abs(share) * 100)}%`;
     const percent = `${formatNumber(share * 100)} %`;
-    return make("li", {}, make("span", {class: "sentence", text: sentenceOf(reason)}),
+    return make("li", {}, make("span", {class: "sentence", text: sentenceOf(reason, itemId)}),
       make("span", {class: "percent"}, make("span", {"aria-hidden": "true", text: percent}),
         make("span", {class: "unseen", text: say("share", {percent})})),
       make("span", {class: "bar", "aria-hidden": "true"}, part));

@@ -37,7 +37,7 @@ class Card {
     this.link.textContent = title;
     this.place.textContent = placeOf(this.item.fields);
     this.price.textContent = priceOf(this.item.fields);
-    this.why.textContent = reason ? sentenceOf(reason) : "";
+    this.why.textContent = reason ? sentenceOf(reason, this.item.item_id) : "";
     this.add.textContent = say(inBasket(this.item.item_id) ? "added" : "add");
     this.add.setAttribute("aria-label", say("add_of", {title}));
     this.element.classList.toggle("taken", inBasket(this.item.item_id));
