@@ -38,9 +38,10 @@ MOSTLY_SEARCHED = 0.5
 """Share of train events that a query led to."""
 LEAST_HISTORY_WEIGHT = 0.1
 """Of the loss of unordered histories, each of which holds what it asks for: where searches teach of users without that,
-it overfits (validation of users alone .031 without it, .015 with it; of searches .147 and .160 at a tenth)."""
+it overfits at full weight (validation of users alone .018 and falling, at a tenth .027)."""
 VIEW_WEIGHT = 0.1
-"""Small beside the loss of histories, which decides where items are; enough to tie words to them."""
+"""Small beside the loss of histories, which decides where items are, enough to tie words to them: with titles, validation
+was .0719 with it and .0715 without, and of views .57 found their item among the best 10 against .55."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from app.artifact.tokenizer import has_words, is_east_asian, words
 TYPO_SHARE = 0.15
 """Of words; those of fewer than `_SHORTEST` letters stay as they are."""
 DROPPED_SHARE = 0.5
-"""Of the words of a logged query: on validation new queries gain by it."""
+"""Of the words of a logged query: by words alone, validation of new queries was .026 with half, .022 with a third."""
 _SHORTEST = 4
 _LONGEST_SPAN = 4  # words, or twice as many East Asian characters
 _TWO_SPANS = 0.3  # share of views
