@@ -40,8 +40,8 @@ LEAST_HISTORY_WEIGHT = 0.1
 """Of the loss of unordered histories, each of which holds what it asks for: where searches teach of users without that,
 it overfits at full weight (validation of users alone .018 and falling, at a tenth .027)."""
 VIEW_WEIGHT = 0.1
-"""Small beside the loss of histories, which decides where items are, enough to tie words to them: with titles, validation
-was .0719 with it and .0715 without, and of views .57 found their item among the best 10 against .55."""
+"""Small beside the loss of histories, which decides where items are, enough to tie words to them: with titles,
+validation was .0719 with it and .0715 without, and of views .57 found their item among the best 10 against .55."""
 
 
 @dataclass(frozen=True)
