@@ -1,4 +1,4 @@
-"""The service stays light: it imports where nothing of the job is installed, and pulls in no runtime of its own accord."""
+"""The service imports where nothing of the job is installed, and pulls in no runtime of its own accord."""
 
 import subprocess
 import sys
