@@ -170,3 +170,28 @@ def test_without_text_or_queries_nothing_of_the_kind_is_learned(
     bare = item_graph(read_graph(tmp_path / "bare"))
     assert bare.query_text is None
     assert bare.queries == 0
+
+
+def test_timed_histories_learn_from_queries_too(write_split: Write, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    train_rows, valid_rows = [], []
+    for user in range(40):
+        for place in range(6):
+            kind = int(rng.integers(3))
+            query = KINDS[kind] if place % 2 else None
+            train_rows.append((user, 1 + 3 * int(rng.integers(4)) + kind, 1 + place % 3, 1e9 + 60.0 * place, query))
+        valid_rows.append((user, 1 + int(rng.integers(12)), 3, 1e9 + 600.0, KINDS[int(rng.integers(3))]))
+    counts = {"train": {"events": 240, "users": 40, "searched": 120}}
+    split = write_split(tmp_path / "split", train=train_rows, valid=valid_rows, items=12, task="search", counts=counts)
+    build_graph(split, tmp_path / "graph")
+    graph = item_graph(read_graph(tmp_path / "graph"))
+    meta = json.loads((split / "meta.json").read_text())
+    settings = choose_settings(meta, 0, {"dim": 16, "epochs": 2, "batch": 16})
+    assert settings.ordered
+    assert settings.timed
+    assert settings.history_weight == 1.0
+    trained = train(split, graph, tmp_path / "train", settings, device=torch.device("cpu"))
+    assert len(trained.record["epochs"]) == 2
+    assert all(np.isfinite(epoch["loss"]) for epoch in trained.record["epochs"])
+    again = train(split, graph, tmp_path / "again", settings, device=torch.device("cpu"))
+    assert again.record["epochs"][-1]["loss"] == trained.record["epochs"][-1]["loss"]
