@@ -14,6 +14,7 @@ from app.engine.rules.diversity import AMONG, diversified
 from app.engine.rules.pin import with_pins
 from app.engine.scoring import list_of, score_list
 from app.engine.snapshot import Snapshot
+from app.serving.boosts import gains_of
 from app.serving.call import RecommendCall
 
 
@@ -59,7 +60,7 @@ def shaped(
     if not any(map(is_shaped, calls)):
         return lists
     pins = [_allowed(call, batch, line, item_mask) for line, call in enumerate(calls)]
-    missing = _missing(snapshot, batch, candidates, [each.rows for each in lists], pins)
+    missing = _missing(snapshot, calls, batch, candidates, [each.rows for each in lists], pins)
     return [
         _ruled(snapshot, call, whole, added, pinned) if is_shaped(call) else whole
         for call, whole, added, pinned in zip(calls, lists, missing, pins, strict=True)
@@ -79,12 +80,13 @@ def _allowed(
 
 def _missing(
     snapshot: Snapshot,
+    calls: Sequence[RecommendCall],
     batch: RequestBatch,
     candidates: Candidates,
     lists: Sequence[NDArray[np.int64]],
     pins: Sequence[Sequence[Pin]],
 ) -> list[dict[int, float]]:
-    """Of each call, the pinned rows that its list lacks, and their scores among its candidates."""
+    """Of each call, the pinned rows that its list lacks, and their scores among its candidates, boosted as theirs."""
     lacking = [
         np.setdiff1d(np.array([pin.row for pin in of_call], dtype=np.int64), rows) if of_call else rows[:0]
         for rows, of_call in zip(lists, pins, strict=True)
@@ -98,7 +100,9 @@ def _missing(
     for place, line in enumerate(lines.tolist()):
         part = slice(int(listed.offsets[place]), int(listed.offsets[place + 1]))
         at = np.searchsorted(listed.rows[part], lacking[line])
-        found[line] = dict(zip(lacking[line].tolist(), scores[part][at].tolist(), strict=True))
+        own = scores[part][at].astype(np.float64)
+        boosted = own + gains_of(snapshot, calls[line], batch, line, lacking[line], own).sum(axis=0)
+        found[line] = dict(zip(lacking[line].tolist(), boosted.tolist(), strict=True))
     return found
 
 
