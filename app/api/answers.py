@@ -5,7 +5,7 @@ from typing import Any, Final
 import orjson
 from starlette.responses import Response
 
-from app.artifact.names import CART, PADDING_ROW, PURCHASE, VIEW
+from app.artifact.names import PADDING_ROW
 from app.engine.fields import values_of
 from app.engine.items import Items
 from app.engine.reasons import Reason
@@ -14,7 +14,6 @@ from app.serving.call import Answer
 from app.telemetry.stages import Trace
 
 JSON: Final = "application/json"
-_KINDS: Final = {VIEW: "viewed", CART: "carted", PURCHASE: "purchased"}
 
 
 def json_response(document: Any, status: int = 200) -> Response:
@@ -65,6 +64,11 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
 
 
 def _reason(reason: Reason, items: Items) -> dict[str, Any]:
-    if reason.row == PADDING_ROW:
-        return {"kind": "popular", "weight": reason.weight}
-    return {"kind": _KINDS.get(reason.behaviour, "viewed"), "item_id": items.id_of(reason.row), "weight": reason.weight}
+    document: dict[str, Any] = {"kind": reason.kind}
+    if reason.row != PADDING_ROW:
+        document["item_id"] = items.id_of(reason.row)
+    if reason.terms is not None:
+        document["terms"] = reason.terms
+    if reason.position is not None:
+        document["position"] = reason.position
+    return document | {"weight": reason.weight}

@@ -41,7 +41,7 @@ EXAMPLE_ANSWER: Final = {
             "rank": 1,
             "score": 0.81,
             "fields": {"title": "Trail shoe", "price": 99.0},
-            "reasons": [{"kind": "viewed", "item_id": "p9", "weight": 0.6}],
+            "reasons": [{"kind": "viewed", "item_id": "p9", "weight": 0.6}, {"kind": "base", "weight": 0.21}],
         }
     ],
     "total": 214,

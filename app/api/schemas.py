@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from app.engine.reasons import Kind
 from app.settings import MAX_K, MAX_QUERY
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -140,7 +141,7 @@ class RecommendRequest(BaseModel):
     fields: list[str] | None = Field(
         default=None, description="Catalogue columns and attributes to answer with each item."
     )
-    explain: bool = Field(default=False, description="Whether to say why each item was answered.")
+    explain: bool = Field(default=False, description="Whether to say what gave each item its score.")
     timeout_ms: float | None = Field(
         default=None,
         gt=0,
@@ -164,11 +165,17 @@ class NoParameters(BaseModel):
 
 
 class AnsweredReason(BaseModel):
-    """Why an item was answered."""
+    """What one piece of the request gave to an item's score: the score, less the score without that piece."""
 
-    kind: Literal["viewed", "carted", "purchased", "popular"]
-    item_id: str | None = Field(default=None, description="The item of the history that speaks for it, if any.")
-    weight: float = Field(description="Its share among the reasons, 0 to 1.")
+    kind: Kind = Field(
+        description="An item of the history that was `viewed`, `carted` or `purchased`; the words and meaning of the "
+        "query, `query_match`; `popular`: what being more popular than its list gave, or all of the score where "
+        "nothing is known of who asks; a `boost`; a `pin`, which gives a place and no score; and `base`, the rest."
+    )
+    item_id: str | None = Field(default=None, description="The item of the history.")
+    terms: list[str] | None = Field(default=None, description="Of `query_match`: the words of the query that it has.")
+    position: int | None = Field(default=None, description="Of `pin`: the place it was pinned to.")
+    weight: float = Field(description="Signed. The weights of an item sum to its score, to all six decimals.")
 
 
 class AnsweredItem(BaseModel):
@@ -178,7 +185,9 @@ class AnsweredItem(BaseModel):
     rank: int = Field(description="1 is the best.")
     score: float = Field(description="Comparable within one answer only.")
     fields: dict[str, Any] | None = Field(default=None, description="There when `fields` was given.")
-    reasons: list[AnsweredReason] | None = Field(default=None, description="There when `explain` was given.")
+    reasons: list[AnsweredReason] | None = Field(
+        default=None, description="There when `explain` was given; the weightiest first, `base` last."
+    )
 
 
 class CountedValue(BaseModel):

@@ -48,6 +48,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Feature names by what they are about."""
 FEATURES: Final = tuple(name for group in GROUPS.values() for name in group)
+POPULARITY: Final = slice(FEATURES.index(GROUPS["popularity"][0]), FEATURES.index(GROUPS["popularity"][-1]) + 1)
+"""Where the features of that group stand."""
 _START: Final = {group: FEATURES.index(members[0]) for group, members in GROUPS.items()}
 _DECAYS: Final = np.asarray(DECAY ** np.arange(RECENT), dtype=np.float32)
 

@@ -26,6 +26,8 @@ _OTHERS: Final = tuple(name for name in FEATURES if name not in GROUPS["retrieva
 SEARCH_FEATURES: Final = (*TEXT_FEATURES, TASTE, *_OTHERS)
 _FROM_RANKER: Final = [FEATURES.index(name) for name in (TASTE, *_OTHERS)]
 _POPULARITY: Final = SEARCH_FEATURES.index(GROUPS["popularity"][0])
+POPULARITY: Final = slice(_POPULARITY, _POPULARITY + len(GROUPS["popularity"]))
+"""Where the features of popularity stand."""
 
 
 @dataclass(frozen=True)

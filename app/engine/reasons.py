@@ -1,65 +1,50 @@
-"""Why an item was answered: the recent events that lie nearest to it, or that it is popular."""
+"""Reasons for an answered item: what each piece of the request gave to its score, to the last digit shown."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from app.artifact.names import CART, PADDING_ROW, PURCHASE, VIEW
 
-from app.artifact.names import PADDING_ROW
-from app.engine.candidates import Source
-from app.engine.items import Items
+Kind = Literal["viewed", "carted", "purchased", "query_match", "popular", "boost", "pin", "base"]
+
+SCORE_DECIMALS: Final = 6  # past them a score differs between processors
+_UNIT: Final = 10**SCORE_DECIMALS
+_KINDS: Final[dict[int, Kind]] = {VIEW: "viewed", CART: "carted", PURCHASE: "purchased"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reason:
-    """One event of the history that speaks for an item, or `row` 0 for 'popular now'."""
+    """What one piece gave."""
 
-    row: int
-    behaviour: int
-    weight: float  # its share among the events, 0..1; cosine similarity weighted by recency
+    kind: Kind
+    weight: float  # signed, a part of the score
+    row: int = PADDING_ROW  # of the item that was viewed, carted or purchased
+    terms: tuple[str, ...] | None = None  # of a query, the words that the item has
+    position: int | None = None  # of a pin
 
 
-def reasons_of(
-    items: Items,
-    event_rows: NDArray[np.int32],
-    event_types: NDArray[np.uint8],
-    item_rows: NDArray[np.int64],
-    sources: NDArray[np.uint8],
-    most: int = 2,
-) -> list[list[Reason]]:
-    """At most `most` reasons for each answered item of one request, the weightiest first.
+def kind_of(behaviour: int) -> Kind:
+    """What an event of a behaviour is called."""
+    return _KINDS.get(behaviour, "viewed")
+
+
+def settled(score: float, pieces: Sequence[Reason], rest: Literal["base", "popular"] = "base") -> list[Reason]:
+    """The reasons of one item: pieces that gave something and pins, the weightiest first; `base` behind them.
+
+    Weights have six decimals, and their decimal sum is the score to six decimals.
 
     Args:
-        items: the item table.
-        event_rows: `[window]`, newest last, padded with 0.
-        event_types: `[window]`.
-        item_rows: `[k]`.
-        sources: `[k]`.
-        most: reasons an item.
+        score: of the item.
+        pieces: in any order; equally weighty ones stay in it.
+        rest: what the remainder is called. Where that is all that is known of an item, it stands there even if it
+            is nothing.
     """
-    present = event_rows != PADDING_ROW
-    rows, types = event_rows[present][::-1], event_types[present][::-1]
-    rows, first = np.unique(rows, return_index=True)  # an item counts once, by its newest event
-    types, recency = types[first], 0.9**first
-    similarity = _unit(items.vectors_of(item_rows)) @ _unit(items.vectors_of(rows)).T  # [k, events]
-    weights = np.maximum(similarity, 0.0) * recency
-    shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
-    best = np.argsort(-shares, axis=1, kind="stable")[:, :most]
-    found: list[list[Reason]] = []
-    for line, source in enumerate(sources):
-        if source & Source.POPULAR or not len(rows):
-            found.append([Reason(PADDING_ROW, 0, 1.0)] if source & Source.POPULAR else [])
-            continue
-        found.append(
-            [
-                Reason(int(rows[event]), int(types[event]), round(float(shares[line, event]), 4))
-                for event in best[line]
-                if shares[line, event] > 0
-            ]
-        )
-    return found
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(norms, 1e-9), dtype=np.float32)
+    units = [round(piece.weight * _UNIT) for piece in pieces]
+    remainder = round(score * _UNIT) - sum(units)
+    told = [(piece, unit) for piece, unit in zip(pieces, units, strict=True) if unit or piece.kind == "pin"]
+    if rest == "popular":
+        told.append((Reason(rest, 0.0), remainder))
+    told.sort(key=lambda pair: -abs(pair[1]))
+    reasons = [replace(piece, weight=unit / _UNIT) for piece, unit in told]
+    return [*reasons, Reason(rest, remainder / _UNIT)] if remainder and rest == "base" else reasons

@@ -1,20 +1,42 @@
 """Scores of items that are named, as `recommend` would give them to a candidate."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
-from app.artifact.rank_features import CandidateList, quantised_queries, rank_features
+from app.artifact.rank_features import POPULARITY, CandidateList, quantised_queries, rank_features
 from app.engine.candidates import Source
+from app.engine.muting import Muted
 from app.engine.ranking import asked_by
 from app.engine.requests import RequestBatch
 from app.engine.search import search_scores
 
 if TYPE_CHECKING:
     from app.engine.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Paths:
+    """How each request is scored, `[batch]` each; by popularity where it goes none of these ways."""
+
+    search: NDArray[np.bool_]
+    ranker: NDArray[np.bool_]
+    retrieval: NDArray[np.bool_]
+
+    def take(self, lines: NDArray[np.int64]) -> "Paths":
+        """Those of the chosen requests."""
+        return Paths(self.search[lines], self.ranker[lines], self.retrieval[lines])
+
+
+def paths_of(snapshot: "Snapshot", batch: RequestBatch) -> Paths:
+    """How `recommend` scores the requests."""
+    search = batch.searches() & (snapshot.search is not None)
+    ranks = np.zeros(len(batch), dtype=np.bool_) if snapshot.ranker is None else snapshot.ranker.ranks(batch)
+    return Paths(search, ~search & ranks, ~search & ~ranks & batch.has_signal())
 
 
 def list_of(rows: Sequence[NDArray[np.integer]]) -> CandidateList:
@@ -30,7 +52,12 @@ def list_of(rows: Sequence[NDArray[np.integer]]) -> CandidateList:
 
 
 def score_list(
-    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
+    snapshot: "Snapshot",
+    batch: RequestBatch,
+    listed: CandidateList,
+    query_vectors: NDArray[np.float32],
+    paths: Paths | None = None,
+    muted: Muted | None = None,
 ) -> NDArray[np.float32]:
     """Scores `[listed]` of the candidates of each request; popularity where nothing is known of who asks.
 
@@ -39,41 +66,60 @@ def score_list(
         batch: the requests.
         listed: the items, as a list for each request.
         query_vectors: `[batch, dim]`, as `Candidates` of these requests holds them.
+        paths: how they are scored; as `recommend` would by default.
+        muted: what does not count; nothing by default.
     """
-    nobody = ~batch.has_signal()
-    searches = batch.searches() & (snapshot.search is not None)
-    ranks = np.zeros(len(batch), dtype=np.bool_) if snapshot.ranker is None else snapshot.ranker.ranks(batch)
+    paths = paths_of(snapshot, batch) if paths is None else paths
     scores = np.array(snapshot.items.popularity[listed.rows], dtype=np.float32)
     for which, score in (
-        (searches, _of_searches),
-        (~searches & ranks, _of_ranker),
-        (~searches & ~ranks & ~nobody, _of_retrieval),
+        (paths.search, _of_searches),
+        (paths.ranker, _of_ranker),
+        (paths.retrieval, _of_retrieval),
     ):
         part = listed.of_lines(which)
         if len(part):
-            scores[which[listed.lines]] = score(snapshot, batch.take(np.flatnonzero(which)), part, query_vectors[which])
+            lines = np.flatnonzero(which)
+            quiet = None if muted is None else muted.take(lines)
+            scores[which[listed.lines]] = score(snapshot, batch.take(lines), part, query_vectors[lines], quiet)
     return scores
 
 
 def _of_searches(
-    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
+    snapshot: "Snapshot",
+    batch: RequestBatch,
+    listed: CandidateList,
+    query_vectors: NDArray[np.float32],
+    muted: Muted | None,
 ) -> NDArray[np.float32]:
     assert snapshot.search is not None  # noqa: S101 - else nothing is a search
-    return search_scores(snapshot, snapshot.search, batch, listed, query_vectors)
+    return search_scores(snapshot, snapshot.search, batch, listed, query_vectors, muted=muted)
 
 
 def _of_ranker(
-    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
+    snapshot: "Snapshot",
+    batch: RequestBatch,
+    listed: CandidateList,
+    query_vectors: NDArray[np.float32],
+    muted: Muted | None,
 ) -> NDArray[np.float32]:
     assert snapshot.ranker is not None  # noqa: S101 - else nothing is ranked
     features = rank_features(snapshot.tables, listed, asked_by(batch, query_vectors))
+    if muted is not None:
+        muted.level(features[:, POPULARITY].T, listed.lines)
     return snapshot.ranker.scores(batch, listed, features)
 
 
 def _of_retrieval(
-    snapshot: "Snapshot", batch: RequestBatch, listed: CandidateList, query_vectors: NDArray[np.float32]
+    snapshot: "Snapshot",
+    batch: RequestBatch,
+    listed: CandidateList,
+    query_vectors: NDArray[np.float32],
+    muted: Muted | None,  # noqa: ARG001 - of what it knows, nothing can be
 ) -> NDArray[np.float32]:
-    """The inner products of the int8 search: of whole numbers, so that their order does not matter."""
+    """The inner products of the int8 search: of whole numbers, so that their order does not matter.
+
+    They know neither query nor popularity.
+    """
     tables = snapshot.tables
     whole, units = quantised_queries(query_vectors)
     products = np.empty(len(listed), dtype=np.float32)

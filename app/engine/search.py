@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from app.artifact import names
+from app.artifact.rank_features import POPULARITY as RANKED_POPULARITY
 from app.artifact.rank_features import CandidateList, rank_features
 from app.artifact.rank_tables import RankTables
-from app.artifact.search_features import TextColumns, search_features, weighted_sum
+from app.artifact.search_features import POPULARITY, TEXT_FEATURES, TextColumns, search_features, weighted_sum
 from app.artifact.search_spec import SearchSpec
 from app.artifact.vocabulary import read_vocabulary
 from app.engine.candidate_sources import union_of
 from app.engine.candidates import Candidates, Source
 from app.engine.lexical import LexicalIndex, match, read_lexical
+from app.engine.muting import Muted
 from app.engine.ranking import asked_by, best_of
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.spelling import Spelling
@@ -166,14 +168,20 @@ def search_scores(
     listed: CandidateList,
     query_vectors: NDArray[np.float32],
     stages: Stages = ALL_STAGES,
+    muted: Muted | None = None,
 ) -> NDArray[np.float32]:
     """Scores `[listed]` of given candidates; `query_vectors` `[batch, dim]` are the users', zeros for nobody."""
     wants = None if batch.objective is None or not batch.objective.any() else batch.objective
     features, ranked = features_of_search(snapshot.tables, batch, listed, query_vectors, stages)
+    if muted is not None:
+        muted.silence(features[: len(TEXT_FEATURES)], listed.lines)
+        muted.level(features[POPULARITY], listed.lines)
     scores = weighted_sum(features, _weights(search.spec, stages))
     known = batch.has_signal()
     if wants is not None and snapshot.ranker is not None:
         all_ranked = ranked if known.all() else rank_features(snapshot.tables, listed, asked_by(batch, query_vectors))
+        if muted is not None:
+            muted.level(all_ranked[:, RANKED_POPULARITY].T, listed.lines)
         scores += snapshot.ranker.wished(listed, all_ranked, wants)
     return scores
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from app.artifact.hashing import stable_hash
-from app.engine.candidates import Candidates, Source
-from app.engine.reasons import reasons_of
+from app.engine.candidates import Candidates
+from app.engine.reasons import SCORE_DECIMALS, Reason, settled
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
 from app.errors import CursorExpired, InvalidRequest, Overloaded, StoreUnavailable
@@ -19,6 +19,7 @@ from app.serving.batcher import Batcher, IsGone
 from app.serving.boosts import boosted
 from app.serving.call import Answer, ClientLeft, RecommendCall
 from app.serving.cursor import Rest
+from app.serving.explain import explained
 from app.serving.pages import page_of
 from app.serving.release import Release
 from app.serving.selection import Selection, arranged, is_selective, item_mask_of, select
@@ -30,7 +31,6 @@ from app.telemetry.stages import StageTimer
 
 USER_STATE: Final = "user_state"  # in `degraded`: the store could not be asked, or may lack the newest events
 TIMEOUT: Final = "timeout"  # in `degraded`: the answer was not there in time, this is what is popular
-_SCORE_DECIMALS: Final = 6  # past them a score differs between processors
 
 log = logging.getLogger(__name__)
 
@@ -153,16 +153,13 @@ class RecommendService:
         excluded = excluded_rows(call, state, rows_of(items, call.context_item_ids), items)
         selection = select(release.snapshot, call, excluded, call.k)
         rows = selection.popular_rows(call.k)
-        sources = np.full(len(rows), Source.POPULAR, dtype=np.uint8)
-        nothing = np.zeros(0, dtype=np.int32)
-        reasons = reasons_of(items, nothing, nothing.astype(np.uint8), rows, sources) if call.explain else None
-        scores = np.round(items.popularity[rows].astype(np.float64), _SCORE_DECIMALS).tolist()
+        scores = np.round(items.popularity[rows].astype(np.float64), SCORE_DECIMALS).tolist()
         return Answer(
             model_version=release.version,
             item_rows=rows.tolist(),
             item_ids=[release.item_ids[row] for row in rows.tolist()],
             scores=scores,
-            reasons=reasons,
+            reasons=[settled(score, [], "popular") for score in scores] if call.explain else None,
             total=selection.total(),
             degraded=[TIMEOUT],
             stages=timer.stages,
@@ -203,7 +200,11 @@ class RecommendService:
         candidates = arranged(snapshot, batch, candidates, selections, max(depths))
         lists = shaped(snapshot, calls, batch, candidates, depths, item_mask)
         timer.lap("engine")
-        answers = self._answers(release, selections, batch, candidates, lists, degraded, timer)
+        reasons: Sequence[list[list[Reason]] | None] = [None] * len(calls)
+        if any(call.explain for call in calls):
+            reasons = explained(snapshot, calls, batch, lists, max(depths), ranked, item_mask)
+            timer.lap("explain")
+        answers = self._answers(release, selections, batch, candidates, lists, reasons, degraded, timer)
         timer.lap("answer")
         self._metrics.observe_batch(len(calls))
         for stage, seconds in timer.stages:
@@ -265,10 +266,10 @@ class RecommendService:
         batch: RequestBatch,
         candidates: Candidates,
         lists: Sequence[Shaped],
+        reasons: Sequence[list[list[Reason]] | None],
         degraded: Sequence[list[str]],
         timer: StageTimer,
     ) -> list[Answer]:
-        known = batch.has_signal() | batch.searches()
         answers = []
         for line, (selection, whole) in enumerate(zip(selections, lists, strict=True)):
             call = selection.call
@@ -280,16 +281,8 @@ class RecommendService:
                     model_version=release.version,
                     item_rows=rows,
                     item_ids=[release.item_ids[row] for row in rows],
-                    scores=np.round(whole.scores[: call.k], _SCORE_DECIMALS).tolist(),
-                    reasons=reasons_of(
-                        release.snapshot.items,
-                        batch.event_rows[line],
-                        batch.event_types[line],
-                        whole.rows[: call.k],
-                        np.full(len(rows), 0 if known[line] else Source.POPULAR, dtype=np.uint8),
-                    )
-                    if call.explain
-                    else None,
+                    scores=np.round(whole.scores[: call.k].astype(np.float64), SCORE_DECIMALS).tolist(),
+                    reasons=reasons[line],
                     total=selection.total(searched),
                     degraded=degraded[line],
                     stages=timer.stages,

@@ -9,6 +9,7 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
+from app.serving.cursor import read_cursor
 from app.serving.parts import Parts
 
 
@@ -22,6 +23,9 @@ def requests_of(users: list[str], item_ids: list[str], rng: np.random.Generator,
             {"user_id": user},
             {"user_id": user, "context": {"item_ids": items[:3]}, "explain": True},
             {"recent_events": [{"item_id": item} for item in items]},
+            {"recent_events": [{"item_id": item} for item in items], "objective": "purchase", "explain": True},
+            {"user_id": user, "query": "black", "objective": "cart", "explain": True},
+            {"query": "grey", "boost": [{"filter": {"field": "price", "lt": 60}, "factor": 2}], "explain": True},
             {"visitor_id": user, "exclude_item_ids": items},
             {"user_id": "nobody-has-this-id"},
             {"recent_events": [{"item_id": items[0], "time": "2024-01-01T00:00:00Z"}], "fields": ["title"]},
@@ -33,7 +37,10 @@ def requests_of(users: list[str], item_ids: list[str], rng: np.random.Generator,
 async def ask(client: httpx.AsyncClient, request: dict[str, Any]) -> Any:
     response = await client.post("/recommend", json=request, headers={"x-request-id": "same"})
     assert response.status_code == 200, response.text
-    return response.json()
+    answer = response.json()
+    if answer["next_cursor"] is not None:  # it says when it expires, too
+        answer["next_cursor"] = read_cursor(answer["next_cursor"]).rows.tolist()
+    return answer
 
 
 async def largest_batch(client: httpx.AsyncClient) -> float:
