@@ -23,6 +23,7 @@ RowsOf = Callable[[str], NDArray[np.int32]]
 
 _SHORTEST: Final = 3  # letters of a word that is corrected
 _SHORT: Final = 3  # letters of a word that is corrected only to what stands beside the others of its query
+_KEEPS_LENGTH: Final = 4  # letters of a word that is corrected to none shorter: who types so few puts in no more
 _LONG: Final = 8  # letters of a word that may be two edits away
 _SHORTEST_RARE: Final = 6  # letters of a known word that may be meant otherwise
 _SHORTEST_PART: Final = 3  # letters of each part of a word that is parted
@@ -175,6 +176,8 @@ class Spelling:
         if self._is_rare(word.text):
             return self._instead_of_rare(word, hits)
         near = self.neighbours(word.text) or self._of_plural(word.text)
+        if len(word.text) <= _KEEPS_LENGTH:
+            near = tuple(each for each in near if len(each.text) >= len(word.text))
         nearest = [each for each in near if each.distance == near[0].distance]
         parted = self._parted(word.text) if not near or nearest[0].distance > 1 else None
         if parted is not None or not near:
