@@ -58,9 +58,9 @@ class Settings(BaseSettings):
         Field(
             ge=1,
             le=10_000,
-            description="Items in the list of a request with a query, a filter, rules, a sort or pages: as far as "
-            "pages go, and as deep as an item may lie that a boost brings up. Other lists have `retrieve_depth`. Each "
-            "page carries the rest of its list as a cursor, some 5 bytes an item.",
+            description="Items in the list of a request with a query, a filter, rules or a sort: as far as its pages "
+            "go, and as deep as an item may lie that a boost brings up. Other lists have `retrieve_depth`. Each page "
+            "carries the rest of its list as a cursor, some 5 bytes an item.",
         ),
     ] = 1_000
     max_batch: Annotated[

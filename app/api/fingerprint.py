@@ -9,10 +9,9 @@ _OF_A_PAGE: Final = {"k", "cursor", "fields", "facets", "explain", "timeout_ms"}
 
 
 def fingerprint_of(asked: RecommendRequest) -> int:
-    """A 64-bit hash of the fields that make the list."""
+    """A 64-bit hash of the fields that make the list; of a request that gives none, `NO_LIST`."""
     return stable_hash(asked.model_dump_json(exclude=_OF_A_PAGE, exclude_defaults=True))
 
 
-def is_bare(asked: RecommendRequest) -> bool:
-    """Whether a request says nothing but which page it wants, and how."""
-    return asked.model_fields_set <= _OF_A_PAGE
+NO_LIST: Final = stable_hash("{}")
+"""The fingerprint of a request that says nothing but which page it wants, and how."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.answers import recommend_response
 from app.api.direct_route import DirectRoute
-from app.api.fingerprint import fingerprint_of, is_bare
+from app.api.fingerprint import NO_LIST, fingerprint_of
 from app.api.openapi import body_of, parameter
 from app.api.recommend_call import (
     CONTEXT_ITEM_IDS,
@@ -88,7 +88,8 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
 
     def respond_page(asked: RecommendRequest, cursor: str, request: Request) -> Response:
         refuse_not_yet(asked)
-        rest = read_page(cursor, None if is_bare(asked) else fingerprint_of(asked))
+        fingerprint = fingerprint_of(asked)
+        rest = read_page(cursor, None if fingerprint == NO_LIST else fingerprint)
         release = service.release_of(rest)
         check_fields(asked.fields or (), release.snapshot.catalogue, release.snapshot.filters)
         trace = trace_of(request.scope)
@@ -109,7 +110,8 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
         trace.timer.lap("parse")
         answer = await service.recommend(call, release, request.is_disconnected)
         trace.timer.include(answer.stages, rest="wait")
-        answer = replace(answer, next_cursor=next_cursor_of(answer, fingerprint_of(asked)))
+        if answer.has_more:
+            answer = replace(answer, next_cursor=next_cursor_of(answer, fingerprint_of(asked)))
         note(trace.request_id, call.user_id or call.visitor_id, answer, release)
         return recommend_response(answer, trace, asked.fields, release.snapshot)
 

@@ -17,21 +17,21 @@ def boosted(
     snapshot: Snapshot, calls: Sequence[RecommendCall], batch: RequestBatch, candidates: Candidates
 ) -> Candidates:
     """The candidates in the order that the boosts of each call make of it; those without are left as they are."""
-    for line, call in enumerate(calls):
-        if not call.boosts:
-            continue
-        count = int((candidates.rows[line] != PADDING_ROW).sum())
-        rows, scores = candidates.rows[line, :count], candidates.scores[line, :count].astype(np.float64)
-        gains = gains_of(snapshot, call, batch, line, rows, scores)
-        raised = scores + gains.sum(axis=0)
-        order = boosted_order(raised, *_passes(snapshot, call, rows))
-        candidates = candidates.with_lines(
-            np.array([line]),
-            rows[order][None],
-            raised[order][None].astype(np.float32),
-            candidates.sources[line, :count][order][None],
-        )
-    return candidates
+    lines = np.array([line for line, call in enumerate(calls) if call.boosts], dtype=np.int64)
+    if not len(lines):
+        return candidates
+    part = candidates.take(lines)
+    rows, scores, sources = part.rows.copy(), part.scores.copy(), part.sources.copy()
+    for place, line in enumerate(lines.tolist()):
+        call = calls[line]
+        count = int((rows[place] != PADDING_ROW).sum())
+        inside = slice(count)
+        before = scores[place, inside].astype(np.float64)
+        raised = before + gains_of(snapshot, call, batch, line, rows[place, inside], before).sum(axis=0)
+        order = boosted_order(raised, *_passes(snapshot, call, rows[place, inside]))
+        rows[place, inside], scores[place, inside] = rows[place, inside][order], raised[order]
+        sources[place, inside] = sources[place, inside][order]
+    return candidates.with_lines(lines, rows, scores, sources)
 
 
 def gains_of(

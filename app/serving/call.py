@@ -73,6 +73,11 @@ class Answer:
     first_rank: int = 1  # of its first item in the whole list
     rest: tuple[NDArray[np.int64], NDArray[np.floating]] | None = None  # rows and scores behind this page
 
+    @property
+    def has_more(self) -> bool:
+        """Whether its list goes on."""
+        return self.rest is not None and len(self.rest[0]) > 0
+
 
 class ClientLeft(Exception):
     """Whoever asked is gone: nobody waits for the answer, and none was worked out."""

@@ -9,6 +9,7 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Final
 from zlib import crc32
 
@@ -20,10 +21,11 @@ from app.errors import InvalidCursor
 LASTS_S: Final = 1_800
 """Seconds that a list stays as it was."""
 _FORMAT: Final = 1  # a cursor of another one is refused
-_HEADER: Final = struct.Struct("<BBBHHHIIQQdd")
+_HEADER: Final = struct.Struct("<BBBIIHIIQQdd")
 _CHECKSUM: Final = struct.Struct("<I")
 _STEPS: Final = 255  # of a score, between the largest and the smallest
 _ROW_BYTES: Final = 4
+_MOST_ITEMS: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def read_cursor(text: str) -> Rest:
     )
     start = _HEADER.size + count * width
     if not count or not 0 < width <= _ROW_BYTES or len(body) != start + count + told:
+        raise _damaged()
+    if offset + count > _MOST_ITEMS or not (isfinite(largest) and isfinite(smallest)):
         raise _damaged()
     rows = np.zeros((count, _ROW_BYTES), dtype=np.uint8)
     rows[:, :width] = np.frombuffer(body[_HEADER.size : start], dtype=np.uint8).reshape(count, width)

@@ -22,7 +22,7 @@ def next_cursor_of(answer: Answer, fingerprint: int) -> str | None:
         answer: to the request.
         fingerprint: of the request.
     """
-    if answer.rest is None or not len(answer.rest[0]):
+    if answer.rest is None or not answer.has_more:
         return None
     rows, scores = answer.rest
     codes, largest, smallest = codes_of(scores)

@@ -41,6 +41,15 @@ def test_popularity_is_multiplied(recommend: Recommend) -> None:
             assert item["score"] == pytest.approx(factor * plain[item["item_id"]], abs=2e-6)
 
 
+def test_a_pinned_item_is_boosted_like_any_other(recommend: Recommend) -> None:
+    boost = [{"filter": {"field": "price", "gte": 0}, "factor": 7}]
+    last = recommend(query="black shoes", k=200, filter={"field": "price", "gte": 0})["items"][-1]["item_id"]
+    plain = recommend(query="black shoes", k=3, pin=[{"item_id": last, "position": 1}])["items"][0]
+    raised = recommend(query="black shoes", k=3, pin=[{"item_id": last, "position": 1}], boost=boost)["items"][0]
+    assert plain["item_id"] == raised["item_id"] == last
+    assert raised["score"] - plain["score"] == pytest.approx(math.log(7), abs=2e-6)
+
+
 def test_several_boosts_multiply(recommend: Recommend, users: list[str]) -> None:
     twice = recommend(user_id=users[0], k=50, boost=[{"filter": CHEAP, "factor": 2}, {"filter": CHEAP, "factor": 3}])
     assert twice["items"] == recommend(user_id=users[0], k=50, boost=[{"filter": CHEAP, "factor": 6}])["items"]

@@ -1,5 +1,6 @@
 """Pages: one frozen list, whatever happens between them; and cursors that are none are refused."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -154,7 +155,7 @@ def test_a_cursor_goes_with_its_own_request_or_alone(
 ) -> None:
     asked = {"query": "black", "user_id": users[0], "filter": {"field": "price", "gte": 1}}
     cursor = recommend(**asked, k=5, facets=["brand"], explain=True)["next_cursor"]
-    alone = recommend(cursor=cursor, k=7, fields=["title"])
+    alone = recommend(cursor=cursor, k=7, fields=["title"], user_id=None, filter=None)
     repeated = recommend(**asked, cursor=cursor, k=7, fields=["title"])
     by_get = client.get("/recommend", params={"cursor": cursor, "k": 7, "fields": "title"}).json()
     assert alone["items"] == repeated["items"] == by_get["items"]
@@ -172,4 +173,7 @@ def test_damaged_old_and_foreign_cursors_are_refused(client: httpx.Client, relea
     assert problem(client, cursor=foreign) == (422, "cursor_expired", "cursor")
     outside = write_cursor(rest_of([1, 10_000_000], version=version))
     assert problem(client, cursor=outside) == (422, "invalid_cursor", "cursor")
+    for forged in ({"offset": 2**32 - 2}, {"largest": math.inf}, {"smallest": math.nan}):
+        written = write_cursor(replace(rest_of([1, 2, 3], version=version), **forged))
+        assert problem(client, cursor=written, k=1) == (422, "invalid_cursor", "cursor")
     assert problem(client, cursor="A" * 70_000) == (422, "invalid_request", "cursor")
