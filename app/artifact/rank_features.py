@@ -85,8 +85,17 @@ class AskedBy:
     queries: NDArray[np.float32]  # [batch, dim] of the query tower
 
 
-def rank_features(tables: RankTables, candidates: CandidateList, asked: AskedBy) -> NDArray[np.float32]:
-    """Features `[candidates, FEATURES]`; what is unknown is 0, and a feature of its own says so."""
+def rank_features(
+    tables: RankTables, candidates: CandidateList, asked: AskedBy, among: CandidateList | None = None
+) -> NDArray[np.float32]:
+    """Features `[candidates, FEATURES]`; what is unknown is 0, and a feature of its own says so.
+
+    Args:
+        tables: of the items.
+        candidates: of the batch.
+        asked: who asks.
+        among: the whole lists that the candidates are compared with; those of the candidates themselves by default.
+    """
     columns = np.zeros((len(FEATURES), len(candidates)), dtype=np.float32)  # a row a feature: all work goes along them
     if not len(candidates):
         return columns.T
@@ -103,9 +112,7 @@ def rank_features(tables: RankTables, candidates: CandidateList, asked: AskedBy)
             columns[start + place] = column
 
     scores, likeness = _vector_products(tables, candidates, asked.queries, recent)
-    lengths = np.diff(candidates.offsets)
-    best = np.maximum.reduceat(scores, candidates.offsets[:-1][lengths > 0])
-    put("retrieval", scores, scores - np.repeat(best, lengths[lengths > 0]), np.log1p(_ranks(scores, candidates)))
+    put("retrieval", scores, *_compared(tables, candidates, scores, asked.queries, among))
     put("similarity", *_as_seen(likeness, weight_of))
     if tables.content.shape[1]:
         put("content", *_as_seen(_content_products(tables, candidates, recent), weight_of))
@@ -128,6 +135,38 @@ def quantised_queries(queries: NDArray[np.float32]) -> tuple[NDArray[np.float32]
     """Whole numbers `[batch, dim]` (as float32) and units `[batch]`: what the search makes of a query."""
     units = np.maximum(np.abs(queries).max(axis=1) / np.float32(_LIMIT), np.float32(1e-12))
     return np.rint(queries / units[:, None]), units
+
+
+def retrieval_scores(
+    tables: RankTables, candidates: CandidateList, queries: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The inner products of the int8 search `[candidates]`: of whole numbers, so that their order does not matter."""
+    whole, units = quantised_queries(queries)
+    products = np.empty(len(candidates), dtype=np.float32)
+    of_items = tables.vectors[candidates.rows].astype(np.float32)
+    for line in range(len(queries)):
+        part = slice(int(candidates.offsets[line]), int(candidates.offsets[line + 1]))
+        products[part] = of_items[part] @ whole[line]
+    found: NDArray[np.float32] = products * units[candidates.lines] * tables.score_scales[candidates.rows]
+    return found
+
+
+def _compared(
+    tables: RankTables,
+    candidates: CandidateList,
+    scores: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    among: CandidateList | None,
+) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
+    """How far behind the best of its list each candidate is, and the log of its place there."""
+    whole, whole_scores = candidates, scores
+    if among is not None:
+        whole, whole_scores = among, retrieval_scores(tables, among, queries)
+    lengths = np.diff(whole.offsets)
+    best = np.zeros(len(lengths), dtype=np.float32)
+    best[lengths > 0] = np.maximum.reduceat(whole_scores, whole.offsets[:-1][lengths > 0])
+    ranks = _ranks(scores, candidates) if among is None else _ranks_among(scores, candidates, whole_scores, among)
+    return scores - best[candidates.lines], np.log1p(ranks)
 
 
 def _vector_products(
@@ -182,6 +221,20 @@ def _ranks(scores: NDArray[np.float32], candidates: CandidateList) -> NDArray[np
     order = np.lexsort((-scores, candidates.lines))  # stable: candidates stand by row
     ranks = np.empty(len(scores), dtype=np.int64)
     ranks[order] = np.arange(len(scores)) - candidates.offsets[candidates.lines[order]]
+    return ranks
+
+
+def _ranks_among(
+    scores: NDArray[np.float32], candidates: CandidateList, whole_scores: NDArray[np.float32], among: CandidateList
+) -> NDArray[np.int64]:
+    """The place that each candidate has, or would have, in the whole list of its request."""
+    ranks = np.empty(len(scores), dtype=np.int64)
+    for line in range(len(candidates.offsets) - 1):
+        part = slice(int(candidates.offsets[line]), int(candidates.offsets[line + 1]))
+        whole = slice(int(among.offsets[line]), int(among.offsets[line + 1]))
+        own, others = scores[part, None], whole_scores[whole]
+        before = (others == own) & (among.rows[whole] < candidates.rows[part, None])
+        ranks[part] = np.count_nonzero((others > own) | before, axis=1)
     return ranks
 
 

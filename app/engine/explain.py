@@ -86,15 +86,16 @@ def _of_some(
     vectors = snapshot.retriever.run(changed, 1).query_vectors
     vectors = np.where(changed.has_signal()[:, None], vectors, np.float32(0.0))
     levels = np.stack([_level(snapshot.tables, rows) for rows in lists])
-    scored = _scored(snapshot, batch, paths, answered, depth, ranked, item_mask)
-    listed = list_of([scored[line] for line in variants.owner])
-    muted = Muted(variants.query, variants.popularity, levels[variants.owner])
+    compared = _compared(snapshot, batch, paths, answered, depth, ranked, item_mask)
+    listed = list_of([answered[line] for line in variants.owner])
+    among = list_of([compared[line] for line in variants.owner])
+    muted = Muted(variants.query, variants.popularity, levels[variants.owner], among)
     scores = score_list(snapshot, changed, listed, vectors, paths.take(variants.owner), muted).astype(np.float64)
     found = []
     for line, (rows, behaviours) in enumerate(recent):
         lines = np.flatnonzero(variants.owner == line)
         block = scores[listed.offsets[lines[0]] : listed.offsets[lines[-1] + 1]].reshape(len(lines), -1)
-        block = block[:, np.searchsorted(scored[line], answered[line])]
+        block = block[:, np.searchsorted(np.sort(answered[line]), answered[line])]
         gave = block[0] - block  # of the request itself nothing
         found.append(
             Contributions(
@@ -173,7 +174,7 @@ def _level(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.array([column.mean(dtype=np.float64) for column in popularity_features(tables, rows)], dtype=np.float32)
 
 
-def _scored(
+def _compared(
     snapshot: "Snapshot",
     batch: RequestBatch,
     paths: Paths,
@@ -182,13 +183,13 @@ def _scored(
     ranked: int,
     item_mask: NDArray[np.bool_] | None,
 ) -> list[NDArray[np.int64]]:
-    """Of each request, the rows whose scores are worked out, ascending.
+    """Of each request, the rows of the list that an item's score depends on.
 
-    The ranker compares an item with the others of its list: there they are all those that it read for the request, and
-    what is answered besides. Elsewhere an item's score is its own, and the answered ones are enough.
+    The ranker compares an item with the others that it read for the request. Elsewhere an item's score is its own, and
+    the answered ones may stand for their list.
     """
     wishes = np.zeros(len(batch), dtype=np.bool_) if batch.objective is None else batch.objective > 0
-    rows = [np.unique(each) for each in answered]
+    rows = list(answered)
     for which, candidates in (
         (paths.ranker, partial(_read_by_ranker, depth=min(depth, ranked))),
         (paths.search & wishes & (snapshot.ranker is not None), partial(_found_by_search, depth=depth)),
@@ -199,7 +200,8 @@ def _scored(
         mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines]
         listed = candidates(snapshot, batch.take(lines), item_mask=mask)
         for place, line in enumerate(lines.tolist()):
-            rows[line] = np.union1d(rows[line], listed.rows[listed.offsets[place] : listed.offsets[place + 1]])
+            part = slice(int(listed.offsets[place]), int(listed.offsets[place + 1]))
+            rows[line] = listed.rows[part] if len(listed.rows[part]) else rows[line]
     return rows
 
 

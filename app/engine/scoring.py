@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
-from app.artifact.rank_features import POPULARITY, CandidateList, quantised_queries, rank_features
+from app.artifact.rank_features import POPULARITY, CandidateList, rank_features, retrieval_scores
 from app.engine.candidates import Source
 from app.engine.muting import Muted
 from app.engine.ranking import asked_by
@@ -67,7 +67,8 @@ def score_list(
         listed: the items, as a list for each request.
         query_vectors: `[batch, dim]`, as `Candidates` of these requests holds them.
         paths: how they are scored; as `recommend` would by default.
-        muted: what does not count; nothing by default.
+        muted: what does not count, and what the items are compared with; by default all counts, and they are compared
+            with each other.
     """
     paths = paths_of(snapshot, batch) if paths is None else paths
     scores = np.array(snapshot.items.popularity[listed.rows], dtype=np.float32)
@@ -79,7 +80,7 @@ def score_list(
         part = listed.of_lines(which)
         if len(part):
             lines = np.flatnonzero(which)
-            quiet = None if muted is None else muted.take(lines)
+            quiet = None if muted is None else muted.of(which)
             scores[which[listed.lines]] = score(snapshot, batch.take(lines), part, query_vectors[lines], quiet)
     return scores
 
@@ -103,7 +104,8 @@ def _of_ranker(
     muted: Muted | None,
 ) -> NDArray[np.float32]:
     assert snapshot.ranker is not None  # noqa: S101 - else nothing is ranked
-    features = rank_features(snapshot.tables, listed, asked_by(batch, query_vectors))
+    among = None if muted is None else muted.among
+    features = rank_features(snapshot.tables, listed, asked_by(batch, query_vectors), among)
     if muted is not None:
         muted.level(features[:, POPULARITY].T, listed.lines)
     return snapshot.ranker.scores(batch, listed, features)
@@ -111,20 +113,10 @@ def _of_ranker(
 
 def _of_retrieval(
     snapshot: "Snapshot",
-    batch: RequestBatch,
+    batch: RequestBatch,  # noqa: ARG001 - all are scored by one signature
     listed: CandidateList,
     query_vectors: NDArray[np.float32],
-    muted: Muted | None,  # noqa: ARG001 - of what it knows, nothing can be
+    muted: Muted | None,  # noqa: ARG001 - as above
 ) -> NDArray[np.float32]:
-    """The inner products of the int8 search: of whole numbers, so that their order does not matter.
-
-    They know neither query nor popularity.
-    """
-    tables = snapshot.tables
-    whole, units = quantised_queries(query_vectors)
-    products = np.empty(len(listed), dtype=np.float32)
-    for line in range(len(batch)):
-        part = slice(int(listed.offsets[line]), int(listed.offsets[line + 1]))
-        products[part] = tables.vectors[listed.rows[part]].astype(np.float32) @ whole[line]
-    found: NDArray[np.float32] = products * units[listed.lines] * tables.score_scales[listed.rows]
-    return found
+    """Neither query nor popularity is part of it."""
+    return retrieval_scores(snapshot.tables, listed, query_vectors)

@@ -179,9 +179,13 @@ def search_scores(
     scores = weighted_sum(features, _weights(search.spec, stages))
     known = batch.has_signal()
     if wants is not None and snapshot.ranker is not None:
-        all_ranked = ranked if known.all() else rank_features(snapshot.tables, listed, asked_by(batch, query_vectors))
         if muted is not None:
+            all_ranked = rank_features(snapshot.tables, listed, asked_by(batch, query_vectors), muted.among)
             muted.level(all_ranked[:, RANKED_POPULARITY].T, listed.lines)
+        elif known.all():
+            all_ranked = ranked
+        else:
+            all_ranked = rank_features(snapshot.tables, listed, asked_by(batch, query_vectors))
         scores += snapshot.ranker.wished(listed, all_ranked, wants)
     return scores
 

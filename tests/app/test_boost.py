@@ -62,6 +62,18 @@ def test_a_large_boost_brings_up_items_that_lay_deep(recommend: Recommend, item_
     assert [item["item_id"] for item in boosted["items"]] == [item["item_id"] for item in matching[:5]]
 
 
+def test_a_pinned_item_is_boosted_too_if_the_order_would_not_have_brought_it(
+    recommend: Recommend, item_ids: list[str]
+) -> None:
+    plain, everything = recommend(query="black", k=200), {"field": "price", "lt": 1e9}
+    priced = {item["item_id"] for item in recommend(filter=everything, k=200)["items"]}
+    pinned = next(each for each in item_ids if each in priced and each not in scores(plain))
+    asked = {"query": "black", "k": 3, "pin": [{"item_id": pinned, "position": 1}]}
+    before = scores(recommend(**asked))[pinned]
+    after = scores(recommend(**asked, boost=[{"filter": everything, "factor": 2}]))[pinned]
+    assert after - before == pytest.approx(math.log(2), abs=2e-6)
+
+
 def test_a_boost_that_does_not_fit_is_refused(client: httpx.Client) -> None:
     def field(**fields: Any) -> str:
         problem = client.post("/recommend", json=fields).json()

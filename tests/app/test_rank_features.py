@@ -166,3 +166,17 @@ def test_no_candidates_have_no_features() -> None:
     nobody = CandidateList(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(3, np.int64))
     asked = asked_of(replace(batch), np.zeros((2, 8), np.float32))
     assert rank_features(tables, nobody, asked).shape == (0, len(FEATURES))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_some_of_a_list_are_compared_with_all_of_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tables, batch = made_up_tables(rng), made_up_batch(rng, 9)
+    tables.vectors[20:30] = tables.vectors[20]  # equal scores go by row
+    tables.score_scales[20:30] = tables.score_scales[20]
+    asked = asked_of(batch, rng.normal(size=(9, 8)).astype(np.float32))
+    whole = drawn_candidates(rng, 9, 40)
+    kept = rng.random(len(whole)) < 0.4
+    lines = whole.lines[kept]
+    some = CandidateList(lines, whole.rows[kept], whole.sources[kept], np.searchsorted(lines, np.arange(10)))
+    assert np.array_equal(rank_features(tables, some, asked, whole), rank_features(tables, whole, asked)[kept])
