@@ -14,6 +14,11 @@ export function sentenceOf(reason, itemId) {
   return sayName("because", reason.kind, {title: titleOf(reason.item_id)});
 }
 
+function signedSentenceOf(reason, itemId) {
+  const sentence = sentenceOf(reason, itemId);
+  return reason.weight < 0 && reason.kind !== "base" && reason.kind !== "boost" ? say("against", {sentence}) : sentence;
+}
+
 /** The ids of items that reasons name. */
 export const reasonItems = (items) => items.flatMap((item) => item.reasons ?? []).map((reason) => reason.item_id).filter(Boolean);
 
@@ -23,18 +28,27 @@ export function chiefReason(reasons) {
   return telling.sort((one, other) => other.weight - one.weight)[0] ?? null;
 }
 
-/** A list of all reasons for an item, each with its share of the score as a bar. */
+const FEW = 6; // reasons that get a line each
+const LITTLE = 0.005; // share of the score below which a reason gets none
+
+/** The weightiest reasons for an item, each with its share of the score as a bar; the others in one line. */
 export function reasonList({item_id: itemId, reasons}) {
   const whole = reasons.reduce((sum, reason) => sum + Math.abs(reason.weight), 0) || 1;
   const sorted = [...reasons].sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight));
-  return make("ul", {class: "reasons"}, ...sorted.map((reason) => {
-    const share = reason.weight / whole;
-    const part = make("span", {class: share < 0 ? "part against" : "part"});
-    part.style.width = `${Math.max(2, Math.abs(share) * 100)}%`;
-    const percent = `${formatNumber(share * 100)} %`;
-    return make("li", {}, make("span", {class: "sentence", text: sentenceOf(reason, itemId)}),
-      make("span", {class: "percent"}, make("span", {"aria-hidden": "true", text: percent}),
-        make("span", {class: "unseen", text: say("share", {percent})})),
-      make("span", {class: "bar", "aria-hidden": "true"}, part));
-  }));
+  const told = sorted.filter((reason, place) => place < FEW && Math.abs(reason.weight) / whole >= LITTLE);
+  const others = sorted.slice(told.length);
+  const together = others.reduce((sum, reason) => sum + reason.weight, 0);
+  return make("ul", {class: "reasons"},
+    ...told.map((reason) => lineOf(signedSentenceOf(reason, itemId), reason.weight / whole)),
+    others.length ? lineOf(say("because_others", {count: others.length}), together / whole) : null);
+}
+
+function lineOf(sentence, share) {
+  const part = make("span", {class: share < 0 ? "part against" : "part"});
+  part.style.width = `${Math.max(1, Math.abs(share) * 100)}%`;
+  const percent = `${formatNumber(Math.round(share * 100) || 0)} %`;
+  return make("li", {}, make("span", {class: "sentence", text: sentence}),
+    make("span", {class: "percent"}, make("span", {"aria-hidden": "true", text: percent}),
+      make("span", {class: "unseen", text: say("share", {percent})})),
+    make("span", {class: "bar", "aria-hidden": "true"}, part));
 }
