@@ -34,13 +34,16 @@ const LITTLE = 0.005; // share of the score below which a reason gets none
 /** The weightiest reasons for an item, each with its share of the score as a bar; the others in one line. */
 export function reasonList({item_id: itemId, reasons}) {
   const whole = reasons.reduce((sum, reason) => sum + Math.abs(reason.weight), 0) || 1;
-  const sorted = [...reasons].sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight));
+  const base = reasons.filter((reason) => reason.kind === "base");
+  const sorted = reasons.filter((reason) => reason.kind !== "base")
+    .sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight));
   const told = sorted.filter((reason, place) => place < FEW && Math.abs(reason.weight) / whole >= LITTLE);
   const others = sorted.slice(told.length);
   const together = others.reduce((sum, reason) => sum + reason.weight, 0);
   return make("ul", {class: "reasons"},
     ...told.map((reason) => lineOf(signedSentenceOf(reason, itemId), reason.weight / whole)),
-    others.length ? lineOf(say("because_others", {count: others.length}), together / whole) : null);
+    others.length ? lineOf(say("because_others", {count: others.length}), together / whole) : null,
+    ...base.map((reason) => lineOf(sentenceOf(reason, itemId), reason.weight / whole)));
 }
 
 function lineOf(sentence, share) {
