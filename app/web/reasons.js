@@ -35,12 +35,14 @@ const LITTLE = 0.005; // share of the score below which a reason gets none
 export function reasonList({item_id: itemId, reasons}) {
   const whole = reasons.reduce((sum, reason) => sum + Math.abs(reason.weight), 0) || 1;
   const base = reasons.filter((reason) => reason.kind === "base");
-  const sorted = reasons.filter((reason) => reason.kind !== "base")
+  const pins = reasons.filter((reason) => reason.kind === "pin"); // they give a place and no score
+  const sorted = reasons.filter((reason) => reason.kind !== "base" && reason.kind !== "pin")
     .sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight));
   const told = sorted.filter((reason, place) => place < FEW && Math.abs(reason.weight) / whole >= LITTLE);
   const others = sorted.slice(told.length);
   const together = others.reduce((sum, reason) => sum + reason.weight, 0);
   return make("ul", {class: "reasons"},
+    ...pins.map((reason) => lineOf(sentenceOf(reason, itemId), reason.weight / whole)),
     ...told.map((reason) => lineOf(signedSentenceOf(reason, itemId), reason.weight / whole)),
     others.length ? lineOf(say("because_others", {count: others.length}), together / whole) : null,
     ...base.map((reason) => lineOf(sentenceOf(reason, itemId), reason.weight / whole)));

@@ -10,7 +10,7 @@ export function showTiming(panel, {stages, tookMs}) {
   const bar = make("div", {class: "stack", "aria-hidden": "true"});
   const figures = make("dl");
   parts.forEach(([name, ms], index) => {
-    const colour = `var(--stage-${index % 8})`;
+    const colour = `var(--stage-${index % 9})`;
     const part = make("span");
     part.style.width = `${100 * ms / Math.max(total, 1e-6)}%`;
     part.style.background = colour;

@@ -382,6 +382,28 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_gaps(visit: Vis
         assert [one for one in english if one[0] not in made] == [one for one in chinese if one[0] not in made]
 
 
+def test_what_the_shop_decided_is_told_beside_what_the_model_found(visit: Visit) -> None:
+    with visit() as page:
+        sentences = page.evaluate(
+            """async () => {
+              const {reasonList} = await import('./web/reasons.js');
+              const reasons = [
+                {kind: 'base', weight: .1}, {kind: 'viewed', item_id: 'p1', weight: 1e-4}, {kind: 'boost', weight: -.2},
+                {kind: 'query_match', terms: ['trail', 'shoe'], weight: .7}, {kind: 'pin', position: 1, weight: 0},
+              ];
+              const list = reasonList({item_id: 'p9', reasons});
+              return [...list.querySelectorAll('.sentence')].map((sentence) => sentence.textContent);
+            }"""
+        )
+        assert sentences == [
+            "Placed here by the shop",
+            "Matches “trail”, “shoe”",
+            "Held back by the shop",
+            "Smaller reasons together: 1",
+            "All else the model knows",
+        ]
+
+
 def test_an_address_of_no_item_says_so_with_the_request(visit: Visit) -> None:
     with visit("#/item/no-such-item", allowed="404") as page:
         trouble = page.locator("#trouble")
