@@ -20,8 +20,8 @@ import polars as pl
 import typer
 
 from app.artifact.search_text import read_words, stem
-from app.engine.lexical import read_lexical
-from app.engine.spelling import Spelling
+from app.engine.text.lexical import read_lexical
+from app.engine.text.spelling import Spelling
 from offline.evaluation.typos import mistyped
 from offline.export.lexical import write_lexical
 from offline.export.vocabulary import write_vocabulary

@@ -20,7 +20,7 @@ import typer
 
 from app.artifact.names import SUGGEST, VOCABULARY
 from app.artifact.vocabulary import read_vocabulary
-from app.engine.suggest import Suggester, read_suggester
+from app.engine.text.suggest import Suggester, read_suggester
 from offline.evaluation.typos import mistyped
 from offline.export.suggest import write_suggest
 from offline.export.vocabulary import write_vocabulary

@@ -3,8 +3,8 @@
 from typing import Final
 
 from app.artifact.filter_columns import ADDED, Kind
-from app.engine.filter_columns import Column
-from app.engine.filter_index import FilterIndex
+from app.engine.selection.filter_columns import Column
+from app.engine.selection.filter_index import FilterIndex
 
 _FIRST: Final = ("category", "brand", "price")  # where the catalogue has them, however many values they have
 _MOST: Final = 6  # further ones

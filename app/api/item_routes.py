@@ -12,7 +12,7 @@ from app.api.openapi import parameter
 from app.api.parameters import fields_of
 from app.api.recommend_routes import EXAMPLE_ANSWER
 from app.api.schemas import ItemAnswer, NoParameters, RecommendAnswer, SimilarRequest
-from app.engine.fields import check_fields
+from app.engine.selection.fields import check_fields
 from app.errors import ItemNotFound
 from app.serving.call import RecommendCall
 from app.serving.release import Release

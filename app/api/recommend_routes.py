@@ -23,7 +23,7 @@ from app.api.recommend_call import (
 from app.api.rules_call import with_rules
 from app.api.schemas import RecommendAnswer, RecommendRequest
 from app.api.selection_call import with_selection
-from app.engine.fields import check_fields
+from app.engine.selection.fields import check_fields
 from app.serving.call import Answer
 from app.serving.impressions import Impression, ImpressionLog
 from app.serving.pages import next_cursor_of, read_page

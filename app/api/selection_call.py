@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from app.api.schemas import RecommendRequest
-from app.engine.grouping import check_groups
-from app.engine.orders import RELEVANCE
+from app.engine.selection.grouping import check_groups
+from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
 from app.errors import InvalidRequest
 from app.serving.call import RecommendCall

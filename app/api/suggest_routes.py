@@ -11,7 +11,7 @@ from app.api.direct_route import DirectRoute
 from app.api.openapi import parameter
 from app.api.parameters import fields_of
 from app.api.suggest_schemas import SuggestAnswer, SuggestRequest
-from app.engine.suggest import Suggestion
+from app.engine.text.suggest import Suggestion
 from app.serving.release import Release
 from app.serving.service import RecommendService
 from app.telemetry.stages import trace_of

@@ -19,13 +19,13 @@ from app.artifact.search_spec import SearchSpec
 from app.artifact.vocabulary import read_vocabulary
 from app.engine.candidate_sources import union_of
 from app.engine.candidates import Candidates, Source
-from app.engine.lexical import LexicalIndex, match, read_lexical
 from app.engine.muting import Muted
 from app.engine.ranking import asked_by, best_of
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
-from app.engine.spelling import Spelling
-from app.engine.text_match import TextMatch
-from app.engine.text_query import TextQuery
+from app.engine.text.lexical import LexicalIndex, match, read_lexical
+from app.engine.text.spelling import Spelling
+from app.engine.text.text_match import TextMatch
+from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
 if TYPE_CHECKING:  # a snapshot holds a search

@@ -13,17 +13,17 @@ from app.artifact.rank_tables import RankTables, read_rank_tables
 from app.artifact.vocabulary import read_vocabulary
 from app.engine.candidates import Candidates
 from app.engine.catalogue import Catalogue, read_catalogue
-from app.engine.filter_index import FilterIndex, read_filters
 from app.engine.items import Items, read_items
-from app.engine.orders import Orders
 from app.engine.ranking import Ranker, read_ranker
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
 from app.engine.retrieve import Retriever
 from app.engine.runtime import open_session
 from app.engine.search import Search, read_search
-from app.engine.suggest import Suggester, read_suggester
-from app.engine.text_query import TextQuery, check_golden_texts, read_text_query
+from app.engine.selection.filter_index import FilterIndex, read_filters
+from app.engine.selection.orders import Orders
+from app.engine.text.suggest import Suggester, read_suggester
+from app.engine.text.text_query import TextQuery, check_golden_texts, read_text_query
 from app.errors import BundleCorrupt, GoldenMismatch
 
 GOLDEN_DEPTH = 10

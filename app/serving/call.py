@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
-from app.engine.filters import Filter
 from app.engine.reasons import Reason
 from app.engine.rules import Boost, Pin
+from app.engine.selection.filters import Filter
 from app.stores.state import Hidden
 
 

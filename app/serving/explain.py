@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.explain import Contributions, contributions
-from app.engine.orders import RELEVANCE
 from app.engine.reasons import Reason, kind_of, settled
 from app.engine.requests import RequestBatch
+from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
-from app.engine.text_match import TextMatch
+from app.engine.text.text_match import TextMatch
 from app.serving.boosts import gains_of
 from app.serving.call import RecommendCall
 from app.serving.shape import Shaped

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from app.engine.candidates import Candidates, popular
-from app.engine.facets import facet_of
-from app.engine.grouping import Grouping, first_of_groups, grouped
-from app.engine.orders import RELEVANCE, sorted_rows, with_rows
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch, Stages
+from app.engine.selection.facets import facet_of
+from app.engine.selection.grouping import Grouping, first_of_groups, grouped
+from app.engine.selection.orders import RELEVANCE, sorted_rows, with_rows
 from app.engine.snapshot import Snapshot
 from app.serving.call import RecommendCall
 

@@ -13,7 +13,7 @@ from app.artifact import names
 from app.artifact.columns import TextColumn
 from app.artifact.search_text import read_words
 from app.artifact.vocabulary import Vocabulary
-from app.engine.spelling import Spelling
+from app.engine.text.spelling import Spelling
 from offline.export.vocabulary import attribute_text
 
 K1, B = 1.2, 0.75  # Robertson et al., "Okapi at TREC-3" (1995)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.artifact.columns import TextColumn
 from app.artifact.suggest_index import KINDS, SORTED_BYTES, Key, SuggestIndex, key_of
 from app.artifact.vocabulary import Vocabulary
-from app.engine.spelling import Spelling
+from app.engine.text.spelling import Spelling
 
 _TITLE, _CATEGORY, _BRAND, _QUERY = range(len(KINDS))
 _FROM: Final = {_TITLE: 0.0, _CATEGORY: 0.35, _BRAND: 0.4, _QUERY: 0.45}

@@ -9,7 +9,7 @@ import torch
 
 from app.artifact import names
 from app.artifact.quantise import quantise_rows
-from app.engine.text_query import read_text_query, write_golden_texts
+from app.engine.text.text_query import read_text_query, write_golden_texts
 from offline.training.item_bags import bucket_idf
 from offline.training.trained import Trained
 

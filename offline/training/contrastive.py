@@ -61,9 +61,10 @@ def train_on_catalogue(
 ) -> Trained:
     """Train until the epochs are done, validation stops improving, or the budget is spent.
 
-    The query side and the item side share the table of n-grams, so that a text finds items as `app.engine.text_query`
-    reads it. A twentieth of the items validates: they are never trained on, and their views must find them in the
-    whole catalogue. A checkpoint is written after every epoch, and an earlier one in `out` is taken up.
+    The query side and the item side share the table of n-grams, so that a text finds items as
+    `app.engine.text.text_query` reads it. A twentieth of the items validates: they are never trained on, and their
+    views must find them in the whole catalogue. A checkpoint is written after every epoch, and an earlier one in `out`
+    is taken up.
 
     Args:
         items: the item table of a split.

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.catalogue import read_catalogue
-from app.engine.facets import MOST_VALUES, facet_of
-from app.engine.filter_index import FilterIndex, read_filters
-from app.engine.filter_parsing import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES
-from app.engine.filters import Condition, Every
-from app.engine.grouping import first_of_groups
+from app.engine.selection.facets import MOST_VALUES, facet_of
+from app.engine.selection.filter_index import FilterIndex, read_filters
+from app.engine.selection.filter_parsing import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES
+from app.engine.selection.filters import Condition, Every
+from app.engine.selection.grouping import first_of_groups
 from app.errors import InvalidRequest
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.filter_columns import write_filters

@@ -12,7 +12,7 @@ from rapidfuzz.distance import OSA
 
 from app.artifact.search_text import read_words, stem, terms_of
 from app.artifact.vocabulary import Vocabulary, letter_mask, read_vocabulary
-from app.engine.spelling import Spelling
+from app.engine.text.spelling import Spelling
 from offline.export.vocabulary import make_vocabulary, write_vocabulary
 
 TITLES = [

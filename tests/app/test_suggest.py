@@ -14,7 +14,7 @@ from strange_texts import strange_texts
 
 from app.artifact.suggest_index import SORTED_BYTES, SuggestIndex, key_of, read_suggest_index
 from app.engine.snapshot import Snapshot
-from app.engine.suggest import Suggester, Suggestion, begins_but_for_one
+from app.engine.text.suggest import Suggester, Suggestion, begins_but_for_one
 from offline.export.suggest import make_suggest_index, spelled, write_suggest
 from offline.export.vocabulary import make_vocabulary
 

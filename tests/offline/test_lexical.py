@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from app.engine.lexical import LexicalIndex, match, read_lexical
-from app.engine.spelling import Spelling
+from app.engine.text.lexical import LexicalIndex, match, read_lexical
+from app.engine.text.spelling import Spelling
 from offline.export.lexical import queries_by_row, write_lexical
 from offline.export.vocabulary import write_vocabulary
 

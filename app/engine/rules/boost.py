@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.filters import Filter
+from app.engine.selection.filters import Filter
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from app.engine.candidates import Candidates
-from app.engine.filter_columns import NO_VALUE, Column
+from app.engine.selection.filter_columns import NO_VALUE, Column
 from app.errors import InvalidRequest
 
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from app.engine.filter_columns import OPERATORS, Column
-from app.engine.filters import Comparison, Condition, Every, Filter, Some, Value, Without
+from app.engine.selection.filter_columns import OPERATORS, Column
+from app.engine.selection.filters import Comparison, Condition, Every, Filter, Some, Value, Without
 from app.errors import InvalidRequest
 
 MAX_DEPTH: Final = 16

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from app.artifact.filter_columns import ADDED
 from app.engine.candidates import Candidates
-from app.engine.filter_index import FilterIndex
 from app.engine.items import Items
+from app.engine.selection.filter_index import FilterIndex
 from app.errors import InvalidRequest
 
 RELEVANCE: Final = "relevance"

@@ -7,8 +7,8 @@ import numpy as np
 
 from app.artifact.filter_columns import TRUE_TEXT
 from app.engine.catalogue import Catalogue
-from app.engine.filter_columns import Column
-from app.engine.filter_index import FilterIndex
+from app.engine.selection.filter_columns import Column
+from app.engine.selection.filter_index import FilterIndex
 
 _ATTRIBUTES: Final = "attributes"  # the column of all of them
 

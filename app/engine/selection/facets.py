@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.filter_columns import Column
+from app.engine.selection.filter_columns import Column
 
 MOST_VALUES: Final = 100
 """Values answered of one column, the most frequent first."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.artifact.columns import TextColumn
 from app.artifact.filter_columns import TRUE_TEXT, FilterColumn, Kind, levels_of, sort_key
-from app.engine.filters import Comparison, Value
+from app.engine.selection.filters import Comparison, Value
 
 OPERATORS: Final[dict[Kind, tuple[str, ...]]] = {
     "text": ("eq", "in", "exists"),

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from app.artifact.filter_columns import read_filter_columns
 from app.engine.catalogue import Catalogue
-from app.engine.filter_columns import Column
-from app.engine.filter_parsing import parse_filter
-from app.engine.filters import Condition, Every, Filter, Some, Without
+from app.engine.selection.filter_columns import Column
+from app.engine.selection.filter_parsing import parse_filter
+from app.engine.selection.filters import Condition, Every, Filter, Some, Without
 from app.errors import InvalidRequest
 
 MASK_CACHE_BYTES: Final = 64 * 2**20
