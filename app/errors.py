@@ -10,10 +10,12 @@
     ├── TrainingError             training cannot go on (no signal, a loss that is not a number)
     ├── BundleError               a bundle must not be served
     │   ├── BundleCorrupt         a file is missing or its checksum differs
+    │   │   └── BundleMissing     there is none at all, or not yet
     │   ├── BundleSchema          written for another version of this code
     │   └── GoldenMismatch        it answers otherwise than when it was made
     ├── PublishRefused            a bundle's figures speak against publishing it
     ├── StoreUnavailable          the store of user states cannot be reached, or refuses
+    ├── NotReady                  the service waits for its first bundle
     └── RequestError              a request cannot be answered as it stands
         ├── InvalidRequest        a field is wrong
         │   └── InvalidCursor     a cursor that is none, or another request's
@@ -99,6 +101,12 @@ class BundleCorrupt(BundleError):
     code = "bundle_corrupt"
 
 
+class BundleMissing(BundleCorrupt):
+    """There is no bundle in the folder, or not yet."""
+
+    code = "bundle_missing"
+
+
 class BundleSchema(BundleError):
     """The bundle was written for another version of this code."""
 
@@ -124,6 +132,12 @@ class StoreUnavailable(AisleError):
     """
 
     code = "store_unavailable"
+
+
+class NotReady(AisleError):
+    """The service has no bundle to answer from yet."""
+
+    code = "not_ready"
 
 
 class RequestError(AisleError):

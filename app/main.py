@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
@@ -17,12 +18,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from app.api.application import HttpOptions, make_application
+from app.api.keys import Keyring
+from app.api.late_application import LateApplication
 from app.api.recommend_call import Limits
 from app.artifact.names import MANIFEST
 from app.artifact.redis_keys import Keys
 from app.errors import AisleError, SettingsError
 from app.serving.drain import Drain
-from app.serving.parts import Following, Impressions, Parts, put_together
+from app.serving.parts import Following, Impressions, put_together
 from app.serving.release import Release, load_release
 from app.serving.service import ServiceLimits
 from app.settings import PREFIX, Settings, keys_in, read_settings
@@ -33,17 +36,19 @@ from app.stores.redis_gate import RedisGate, kind_of
 from app.stores.redis_link import RedisAddress, open_async, open_sync, shown
 from app.stores.redis_store import RedisUserStore, Retention
 from app.telemetry.logs import configure_logs
+from app.telemetry.metrics import Metrics
 
 DAY_S = 86_400
 FIRST_LOOK_S = 2.0  # for the pointer, before the service listens
 KEEP_ALIVE_S = 75  # longer than the 60 s of common proxies, so that it is they who close an idle connection
+LOOK_S = 1.0  # between looks for the first bundle
 BACKLOG = 2048
 
 log = logging.getLogger(__name__)
 
 
-def make_app(settings: Settings) -> tuple[Starlette, Parts]:
-    """The application, with its bundle loaded, verified and warm, and what it is made of.
+def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | None = None) -> Starlette:
+    """The application, with its bundle loaded, verified and warm.
 
     Raises:
         SettingsError: no bundle is named, or settings contradict each other.
@@ -52,6 +57,17 @@ def make_app(settings: Settings) -> tuple[Starlette, Parts]:
     """
     if settings.bundle is None:
         raise SettingsError("no bundle to serve: give --bundle runs/NAME/bundle, or set AISLE_BUNDLE")
+
+    options = HttpOptions(
+        limits=Limits(max_events=settings.max_events, max_item_ids=settings.max_item_ids),
+        max_body_bytes=settings.max_body_bytes,
+        max_event_rows=settings.max_event_rows,
+        page=settings.page,
+        read_keys=keys_in(settings.read_keys),
+        admin_keys=keys_in(settings.admin_keys),
+        rate_per_key=settings.rate_per_key,
+    )
+    Keyring(options.read_keys, options.admin_keys)  # those that cannot be are refused before anything is loaded
 
     def load(folder: Path) -> Release:
         return load_release(folder, settings.threads, settings.clock)
@@ -81,6 +97,8 @@ def make_app(settings: Settings) -> tuple[Starlette, Parts]:
             timeout_s=settings.timeout_ms / 1e3,
         ),
         Impressions(settings.impression_share),
+        metrics,
+        drain,
     )
     log.info(
         "bundle loaded",
@@ -92,16 +110,12 @@ def make_app(settings: Settings) -> tuple[Starlette, Parts]:
             "store": "in this process" if address is None else shown(address.url),
         },
     )
-    options = HttpOptions(
-        limits=Limits(max_events=settings.max_events, max_item_ids=settings.max_item_ids),
-        max_body_bytes=settings.max_body_bytes,
-        max_event_rows=settings.max_event_rows,
-        page=settings.page,
-        read_keys=keys_in(settings.read_keys),
-        admin_keys=keys_in(settings.admin_keys),
-        rate_per_key=settings.rate_per_key,
-    )
-    return make_application(parts, options), parts
+    application = make_application(parts, options)
+    # What is loaded stays: without this every full collection walks through all ids of the catalogue again, while
+    # requests wait.
+    gc.collect()
+    gc.freeze()
+    return application
 
 
 def _redis_address(settings: Settings) -> RedisAddress | None:
@@ -175,13 +189,15 @@ def serve(settings: Settings) -> None:
     """
     _refuse_open_door(settings)
     with _bind(settings.host, settings.port) as listener:  # before loading: a taken port shows at once
-        app, parts = make_app(settings)
-        # What is loaded stays: without this every full collection walks through all ids of the catalogue again, while
-        # requests wait.
-        gc.collect()
-        gc.freeze()
+        drain, metrics = Drain(), Metrics()
+        make = partial(make_app, settings, metrics, drain)
+
+        def give_up() -> None:
+            server.should_exit = True
+
+        late = LateApplication(make, LOOK_S, metrics, give_up) if settings.wait else None
         config = uvicorn.Config(
-            app,
+            late or make(),
             loop="uvloop",
             http="httptools",
             lifespan="on",
@@ -192,18 +208,21 @@ def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=settings.shutdown_grace_s,
             backlog=BACKLOG,
         )
-        server = _Server(config, parts.drain, settings.drain_s)
+        server = _Server(config, drain, settings.drain_s)
         for each in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens to them, and after it raises them again
             signal.signal(each, server.stop_at_once)
         listener.listen(BACKLOG)
         typer.echo(_announcement(listener, settings))
         server.run([listener])
+        if late is not None and late.failure is not None:
+            raise late.failure
 
 
 def _refuse_open_door(settings: Settings) -> None:
-    if not (keys_in(settings.read_keys) or keys_in(settings.admin_keys)) and not _is_loopback(settings.host):
+    reached_at = settings.reached_at or settings.host
+    if not (keys_in(settings.read_keys) or keys_in(settings.admin_keys)) and not _is_loopback(reached_at):
         raise SettingsError(
-            f"without keys this service listens on 127.0.0.1 only, came host {settings.host}: set AISLE_ADMIN_KEYS "
+            f"without keys this service listens on 127.0.0.1 only, came host {reached_at}: set AISLE_ADMIN_KEYS "
             "(operators) and AISLE_READ_KEYS (storefronts), or leave --host out"
         )
 

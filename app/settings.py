@@ -28,6 +28,20 @@ class Settings(BaseSettings):
     host: Annotated[
         str, Field(description="Address to listen on; without keys only this machine's own are accepted.")
     ] = "127.0.0.1"
+    reached_at: Annotated[
+        str | None,
+        Field(
+            description="Address at which callers reach this service where something else listens for it, such as a "
+            "container engine: without keys it must be this machine's own. `host` if left out."
+        ),
+    ] = None
+    wait: Annotated[
+        bool,
+        Field(
+            description="Whether to listen at once and answer 503 until there is a bundle, rather than to end: for "
+            "containers that start before the first one is published."
+        ),
+    ] = False
     port: Annotated[int, Field(ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")] = 8000
     threads: Annotated[
         int,

@@ -34,8 +34,9 @@ def operation_routes(
     async def get_readyz(_: Request) -> Response:
         """A bundle is loaded, verified and warm: send traffic.
 
-        Until then the connection is refused, since the service listens only once it is ready; after SIGTERM the answer
-        is 503. A store that is not available is no reason to send no traffic: answers are given without it.
+        Until then the connection is refused, since the service listens only once it is ready, or (with AISLE_WAIT) the
+        answer is 503 with the reason; after SIGTERM it is 503. A store that is not available is no reason to send no
+        traffic: answers are given without it.
         """
         document = {
             "status": "draining" if drain.begun else "ready",

@@ -19,6 +19,7 @@ from app.errors import (
     KeyForbidden,
     KeyMissing,
     ModelNotFound,
+    NotReady,
     NotYet,
     Overloaded,
     RequestError,
@@ -39,6 +40,7 @@ STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
     Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     BundleError: HTTPStatus.CONFLICT,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     AisleError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -260,13 +260,14 @@ class DemoUsers(BaseModel):
 class Health(BaseModel):
     """The state of the process."""
 
-    status: Literal["alive", "ready", "draining"]
+    status: Literal["alive", "waiting", "ready", "draining"]
     model_version: str | None = None
     store: Literal["redis", "memory"] | None = Field(default=None, description="Where user states are kept.")
     store_available: bool | None = Field(default=None, description="Whether it takes reads and writes.")
     refused: dict[str, str] = Field(
         default={}, description="Versions that were to be served and were refused, and why."
     )
+    reason: str | None = Field(default=None, description="What is waited for.")
 
 
 class Model(BaseModel):

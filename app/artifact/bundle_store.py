@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from app.artifact.names import MANIFEST
-from app.errors import BundleCorrupt
+from app.errors import BundleCorrupt, BundleMissing
 
 POINTER = "CURRENT"
 
@@ -13,14 +13,15 @@ def resolve(path: Path) -> Path:
     """The bundle folder meant by `path`: a bundle itself, or a store whose pointer names one.
 
     Raises:
-        BundleCorrupt: it is neither.
+        BundleMissing: there is neither.
+        BundleCorrupt: the pointer names no bundle.
     """
     if (path / MANIFEST).is_file():
         return path
     try:
         version = (path / POINTER).read_text("utf-8").strip()
     except OSError as error:
-        raise BundleCorrupt(
+        raise BundleMissing(
             f"no bundle at {path}: expected a {MANIFEST}, or a {POINTER} file naming a version; "
             "make one with `aisle-offline run`"
         ) from error

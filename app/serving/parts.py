@@ -78,6 +78,8 @@ def put_together(
     following: Following,
     limits: ServiceLimits,
     impressions: Impressions,
+    metrics: Metrics | None = None,
+    drain: Drain | None = None,
 ) -> Parts:
     """A service that answers from `release` and `store`.
 
@@ -87,8 +89,10 @@ def put_together(
         following: where further versions come from.
         limits: what this process takes on.
         impressions: how much of what was shown is noted.
+        metrics: where some were counted before.
+        drain: where the end may have been told of before.
     """
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     service = RecommendService(release, store, limits, metrics)
     now = _current_clock(service)
     metrics.watch_store(lambda: float(not store.lagging), lambda: float(store.waiting_events))
@@ -104,6 +108,7 @@ def put_together(
         people=People(store, now),
         impressions=ImpressionLog(store, share, impressions.waiting, random, metrics),
         metrics=metrics,
+        drain=drain or Drain(),
     )
 
 

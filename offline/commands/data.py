@@ -1,5 +1,6 @@
 """Commands on data sets: describe, check, make one up."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,12 @@ def synthesize(
     events: Annotated[
         int | None, typer.Option("--events", min=1, help="How many events; 50 a user if left out.")
     ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until", formats=["%Y-%m-%d"], help="Day before which its log ends, such as today; in 2025 if left out."
+        ),
+    ] = None,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
@@ -50,5 +57,6 @@ def synthesize(
 
     with shown() as display:
         display.stage("synthesize")
-        make_shop(users, items, seed, out, events, progress=display.work, force=force)
+        last_day = None if until is None else until.date()
+        make_shop(users, items, seed, out, events, until=last_day, progress=display.work, force=force)
         display.console.print(f"wrote {out}; train on it: aisle-offline run --data {out} --out runs/{out.name}")

@@ -13,6 +13,8 @@ from offline.synthetic.shoppers import Shoppers, draw_taste
 DAYS = 60
 START = 1_735_689_600
 """The first second of the log, unix time: 2025-01-01 UTC."""
+END = START + DAYS * 86_400
+"""The second after the last in which a session begins."""
 
 EVENTS_PER_SESSION = 7.0
 

@@ -1,5 +1,6 @@
 """Synthesize: a made-up shop as a folder that the rest of Aisle reads like a real one."""
 
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from offline.dataset.progress import Progress, silent
 from offline.dataset.spec import SPEC_FILE
 from offline.synthetic.catalogue import Catalogue, make_catalogue
 from offline.synthetic.cohorts import COHORT_EVENTS, make_cohorts
-from offline.synthetic.sessions import Log, make_log
+from offline.synthetic.sessions import END, Log, make_log
 from offline.synthetic.shelves import Shelves, make_shelves
 from offline.synthetic.shoppers import Shoppers, make_shoppers
 
@@ -61,14 +62,16 @@ def synthesize(
     out: Path,
     events: int | None = None,
     *,
+    until: date | None = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> None:
     """Write `events.parquet`, `items.parquet`, `dataset.toml` and `truth.parquet` to `out`, whole or not at all.
 
     More than a million events are made and written in parts, `events/part-00000.parquet` and so on, in bounded memory.
-    About 50 events a user when `events` is None. The same numbers and `seed` give the same files. `truth.parquet` (kind
-    user or item, id, categories) is for tests: the favourite categories of each user, the category of each item.
+    About 50 events a user when `events` is None. The log ends as the day `until` begins (UTC), or in spring 2025. The
+    same numbers, day and `seed` give the same files. `truth.parquet` (kind user or item, id, categories) is for tests:
+    the favourite categories of each user, the category of each item.
 
     Raises:
         InputError: fewer than 1 user, 20 items or 1 event.
@@ -81,6 +84,7 @@ def synthesize(
             "ask for a larger shop"
         )
     tell = progress or silent
+    later_s = 0 if until is None else round(datetime.combine(until, time(), UTC).timestamp()) - END
     refuse_foreign(out, TRUTH_FILE, force=force)
     tell(0, 1, "filling shelves")
     maker = np.random.default_rng(seed)
@@ -91,10 +95,10 @@ def synthesize(
         if wanted <= COHORT_EVENTS:
             log = make_log(wanted, catalogue, shoppers, shelves, maker, progress=tell)
             path, ids = "events.parquet", _user_ids(users, maker)
-            _dirty(_exported(log, catalogue, ids), maker).write_parquet(folder / path)
+            _dirty(_exported(log, catalogue, ids, later_s), maker).write_parquet(folder / path)
         else:
             path, ids = "events/*.parquet", _user_ids(users, maker)
-            _write_parts(folder / "events", wanted, catalogue, shoppers, shelves, ids, maker, tell)
+            _write_parts(folder / "events", wanted, catalogue, shoppers, shelves, ids, later_s, maker, tell)
         tell(0, 1, "writing the shop")
         catalogue.table[maker.permutation(items)].write_parquet(folder / "items.parquet")
         _truth(catalogue, shoppers, ids).write_parquet(folder / TRUTH_FILE)
@@ -114,6 +118,7 @@ def _write_parts(
     shoppers: Shoppers,
     shelves: Shelves,
     user_ids: pl.Series,
+    later_s: int,
     rng: np.random.Generator,
     tell: Progress,
 ) -> None:
@@ -121,11 +126,11 @@ def _write_parts(
     folder.mkdir()
     cohorts = make_cohorts(events, catalogue, shoppers, shelves, rng, progress=tell)
     for number, cohort in enumerate(cohorts):
-        rows = _exported(cohort.log, catalogue, user_ids.gather(cohort.users))
+        rows = _exported(cohort.log, catalogue, user_ids.gather(cohort.users), later_s)
         _dirty(rows, rng).write_parquet(folder / f"part-{number:05d}.parquet")
 
 
-def _exported(log: Log, catalogue: Catalogue, user_ids: pl.Series) -> pl.DataFrame:
+def _exported(log: Log, catalogue: Catalogue, user_ids: pl.Series, later_s: int) -> pl.DataFrame:
     """The log as the shop's own software would write it."""
     items = pl.Series(log.item)
     return pl.DataFrame(
@@ -133,7 +138,7 @@ def _exported(log: Log, catalogue: Catalogue, user_ids: pl.Series) -> pl.DataFra
             "user_id": user_ids.gather(log.user),
             "item_id": catalogue.table.get_column("item_id").gather(items),
             "event_type": pl.Series(_WORDS).gather(log.type - 1),
-            "timestamp": pl.Series(log.time),
+            "timestamp": pl.Series(log.time + later_s),
             "session_id": pl.Series(log.session).cast(pl.String),
             "query": catalogue.queries.gather(np.maximum(log.query, 0)),
             "price": pl.Series(catalogue.price).gather(items),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from app.artifact import names
+from app.artifact.bundle_store import point_to, resolve
 from app.settings import Settings
 
 COMMAND = str(Path(sys.executable).with_name("aisle-serve"))
@@ -162,6 +164,55 @@ def test_told_to_stop_while_it_starts_it_stops(shop_bundle: Path) -> None:
     with served("--bundle", str(shop_bundle)) as (process, _):
         process.send_signal(signal.SIGTERM)
         assert process.wait(WITHIN_S) == 0
+
+
+def test_told_to_wait_it_listens_without_a_bundle_and_serves_the_first_that_comes(
+    shop_bundle: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    with (
+        served("--bundle", str(store), AISLE_WAIT="true") as (process, address),
+        httpx.Client(base_url=address, timeout=WITHIN_S) as client,
+    ):
+        waiting = client.get("/readyz")
+        assert (waiting.status_code, waiting.json()["status"]) == (503, "waiting")
+        assert client.post("/recommend", json={}).headers["retry-after"] == "1"
+        bundle = resolve(shop_bundle)
+        shutil.copytree(bundle, store / bundle.name)
+        point_to(store, bundle.name)
+        deadline = time.monotonic() + WITHIN_S
+        while (ready := client.get("/readyz")).status_code == 503:
+            assert time.monotonic() < deadline, ready.text
+            time.sleep(0.01)
+        assert ready.json()["model_version"] == bundle.name
+        assert client.post("/recommend", json={}).status_code == 200
+        assert 'route="/recommend",status="200"' in client.get("/metrics").text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == 0
+
+
+def test_told_to_stop_while_it_waits_it_stops(tmp_path: Path) -> None:
+    with served("--bundle", str(tmp_path), AISLE_WAIT="true") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == 0
+
+
+def test_told_to_wait_it_still_refuses_settings_that_are_wrong(tmp_path: Path) -> None:
+    with served("--bundle", str(tmp_path), AISLE_WAIT="true", AISLE_READ_KEYS="a", AISLE_ADMIN_KEYS="a") as (
+        process,
+        _,
+    ):
+        errors = process.communicate(timeout=WITHIN_S)[1]
+    assert process.returncode == 1
+    assert errors.splitlines()[-1].startswith("aisle-serve: AISLE_READ_KEYS and AISLE_ADMIN_KEYS")
+
+
+def test_behind_what_listens_for_it_the_address_of_that_counts(shop_bundle: Path) -> None:
+    host = ("--bundle", str(shop_bundle), "--host", "0.0.0.0")
+    assert "came host 0.0.0.0" in refusal(*host, AISLE_REACHED_AT="0.0.0.0")
+    with served(*host, AISLE_REACHED_AT="127.0.0.1") as (_, address):
+        port = address.rsplit(":", 1)[1]
+        assert httpx.post(f"http://127.0.0.1:{port}/recommend", json={}).status_code == 200
 
 
 def test_it_starts_and_answers_though_redis_is_not_there_and_says_so(shop_bundle: Path, users: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The made-up shop: the same for a seed, dirty like a real one, and with something in it to learn."""
 
 import json
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -47,6 +48,16 @@ def test_a_seed_gives_the_same_shop_and_another_seed_another(tmp_path: Path) -> 
         first, again, other = (pl.read_parquet(tmp_path / name / f"{file}.parquet") for name in "abc")
         assert first.equals(again)
         assert not first.equals(other)
+
+
+def test_the_log_ends_on_the_day_that_is_asked_for_and_is_the_same_otherwise(tmp_path: Path) -> None:
+    synthesize(40, 60, 3, tmp_path / "usual")
+    synthesize(40, 60, 3, tmp_path / "later", until=date(2026, 2, 1))
+    usual, later = (pl.read_parquet(tmp_path / name / "events.parquet") for name in ("usual", "later"))
+    last = datetime.fromtimestamp(later["timestamp"].max(), UTC)
+    assert timedelta() < datetime(2026, 2, 1, tzinfo=UTC) - last < timedelta(days=3)
+    assert later.drop("timestamp").equals(usual.drop("timestamp"))
+    assert (later["timestamp"] - usual["timestamp"]).n_unique() == 1
 
 
 def test_about_as_many_events_come_out_as_were_asked_for(events: pl.DataFrame, tmp_path: Path) -> None:
