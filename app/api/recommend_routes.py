@@ -26,6 +26,7 @@ from app.api.selection_call import with_selection
 from app.engine.fields import check_fields
 from app.serving.call import Answer
 from app.serving.impressions import Impression, ImpressionLog
+from app.serving.online import OnlineTracker
 from app.serving.pages import next_cursor_of, read_page
 from app.serving.release import Release
 from app.serving.service import RecommendService
@@ -71,18 +72,23 @@ _EXAMPLE: Final = {
 }
 
 
-def recommend_routes(service: RecommendService, impressions: ImpressionLog, limits: Limits) -> list[APIRoute]:
-    """The calls that answer with what `service` recommends; what was shown goes to `impressions`."""
+def recommend_routes(
+    service: RecommendService, impressions: ImpressionLog, online: OnlineTracker, limits: Limits
+) -> list[APIRoute]:
+    """The calls that answer with what `service` recommends; what was shown goes to `impressions` and `online`."""
 
     def note(request_id: str, user_id: str | None, answer: Answer, release: Release) -> None:
+        now = release.wall_clock()
+        online.show(request_id, answer.model_version, answer.item_ids, answer.first_rank, now)
         if impressions.wants():
             impressions.note(
                 Impression(
                     request_id=request_id,
                     user_id=user_id,
                     model_version=answer.model_version,
-                    time=release.wall_clock(),
+                    time=now,
                     item_ids=answer.item_ids,
+                    first_position=answer.first_rank,
                 )
             )
 
