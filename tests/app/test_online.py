@@ -3,16 +3,25 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from redis_process import RedisProcess
 from starlette.applications import Starlette
 
 from app.artifact.names import CART, PURCHASE, VIEW
+from app.artifact.redis_keys import Keys
 from app.serving.online import OnlineTracker
+from app.serving.parts import Parts
+from app.stores.redis_gate import RedisGate
+from app.stores.redis_link import RedisAddress, open_async
+from app.stores.redis_store import RedisUserStore, Retention
 from app.telemetry.online import OnlineMetrics
+from offline.collecting.collect import collect
+from offline.online.figures import evaluate_online
 
 WINDOW_S = 100.0
 ONE_ANSWER = 1_000.0  # bytes; no answer here takes more
@@ -201,3 +210,44 @@ def test_over_http_clicks_and_purchases_of_answers_show_in_the_metrics(
         assert value(f'reciprocal_rank_total{{version="{version}"}}') == pytest.approx(1 / 3)
         assert value('events_total{outcome="attributed"}') == 1
         assert value('events_total{outcome="unknown_request"}') == 1
+
+
+def test_the_metrics_and_what_is_collected_give_the_same_figures(
+    redis_server: RedisProcess,
+    redis_prefix: str,
+    parts_of: Callable[..., Parts],
+    application_of: Callable[..., Starlette],
+    listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
+    tmp_path: Path,
+) -> None:
+    keys = Keys(redis_prefix.encode())
+    gate = RedisGate(open_async(RedisAddress(redis_server.url, timeout_s=None)), 5.0, 5.0)
+    parts = parts_of(RedisUserStore(gate, keys, Retention()))
+    with listening(application_of(parts=parts)) as client:
+        for number in range(12):
+            who = {"user_id": f"o{number % 4}"}
+            answer = client.post("/recommend", json=who | {"k": 6}).json()
+            if number % 3:
+                continue
+            item = answer["items"][number % 5]["item_id"]
+            client.post("/events", json=who | {"type": "view", "item_id": item, "request_id": answer["request_id"]})
+            client.post("/events", json=who | {"type": "purchase" if number % 2 else "cart", "item_id": item})
+        page = client.post("/recommend", json={"query": "shoes", "k": 2}).json()
+        if page["next_cursor"]:
+            page = client.post("/recommend", json={"cursor": page["next_cursor"], "k": 2}).json()
+        item = page["items"][1]["item_id"]
+        client.post(
+            "/events", json={"type": "cart", "user_id": "o9", "item_id": item, "request_id": page["request_id"]}
+        )
+        value = metrics_of(client)
+    with redis_server.client() as store:  # what was shown is in it now: the service sends it before it ends
+        collect(store, keys, tmp_path / "logs")
+    (found,) = evaluate_online(tmp_path / "logs", 1_800.0)["versions"]
+    assert found["answers"] == value("followed_answers_total") == value("answers_total")
+    assert found["shown_items"] == value("shown_items_total")
+    version, metrics = found["version"], found["metrics"]
+    for kind, metric in {"click": "ctr", "cart": "cart_rate", "purchase": "conversion"}.items():
+        counted = value(f'answers_with_total{{type="{kind}",version="{version}"}}')
+        assert counted > 0
+        assert metrics[metric] == pytest.approx(counted / found["answers"], abs=1e-6)
+    assert metrics["mrr"] == pytest.approx(value("reciprocal_rank_total") / found["answers"], abs=1e-6)
