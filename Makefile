@@ -7,8 +7,13 @@ TORCH_INDEX_URL ?=
 SHOP ?= shops/demo
 RUN ?= runs/demo
 BUNDLE ?= $(RUN)/bundle
+BASE ?=
+SHOPPERS ?= 100
+SECONDS ?= 60
+LOAD ?=
+AUDIT := $(VENV)/audit
 
-.PHONY: help install demo serve bench check test lock clean
+.PHONY: help install demo serve bench load check test audit lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -16,7 +21,7 @@ help: ## list the commands
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX_URL),$(BIN)/pip install -q --index-url $(TORCH_INDEX_URL) torch==2.13.0)
-	$(BIN)/pip install -q -c requirements.lock -e '.[cpu,offline,dev]'
+	$(BIN)/pip install -q -c requirements.lock -e '.[cpu,offline,dev,load]'
 	touch $(STAMP)
 
 install: $(STAMP) ## make the environment in .venv from the lock
@@ -37,6 +42,10 @@ serve: $(STAMP) ## serve BUNDLE=runs/NAME/bundle
 bench: $(BUNDLE)/CURRENT ## requests a second and latency, beside an empty endpoint
 	$(BIN)/python benchmarks/serve_ceiling.py --bundle $(BUNDLE)
 
+load: $(STAMP) $(if $(BASE),,$(BUNDLE)/CURRENT) ## shoppers in a storefront, at BASE=http://... or at a service of its own
+	$(BIN)/python benchmarks/storefront_load.py $(if $(BASE),--base $(BASE),--bundle $(BUNDLE)) \
+	  --shoppers $(SHOPPERS) --seconds $(SECONDS) --html runs/load.html $(LOAD)
+
 check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -45,6 +54,14 @@ check: $(STAMP) ## format, lint, types, import contracts
 
 test: $(STAMP) ## the tests
 	$(BIN)/pytest -q
+
+# Not in `check`: it asks a service on the internet, and tomorrow's answer is another one. The tool has an environment of
+# its own, since what it needs is nothing of ours. What cannot be looked up fails (--strict). There are no exceptions; one
+# is added as --ignore-vuln ID, with the reason here.
+audit: ## known weaknesses of what requirements.lock names (needs the network)
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/pip install -q pip-audit==2.10.1
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock
 
 lock: ## resolve requirements.lock anew (needs uv)
 	@echo "# Exact versions of every extra, used as pip constraints (-c). Made by 'make lock'; do not edit." > requirements.lock

@@ -96,7 +96,11 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
             max_pending=settings.max_pending,
             timeout_s=settings.timeout_ms / 1e3,
         ),
-        Impressions(settings.impression_share),
+        Impressions(
+            settings.impression_share,
+            follow_s=settings.online_window_s,
+            follow_bytes=settings.online_memory_mb * 1e6,
+        ),
         metrics,
         drain,
     )

@@ -161,6 +161,22 @@ class Settings(BaseSettings):
     impression_cap: Annotated[
         int, Field(ge=0, description="Notes waiting for `aisle-offline collect`; more are dropped and counted.")
     ] = 1_000_000
+    online_window_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds in which what a shopper does counts for the answer that it came from, in the metrics "
+            "`aisle_online_*`.",
+        ),
+    ] = 1_800.0
+    online_memory_mb: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Megabytes for the answers that are followed meanwhile: enough for some 12 a second; of more, "
+            "a share is followed. 0 follows none.",
+        ),
+    ] = 24.0
     follow_s: Annotated[
         float, Field(ge=0, description="Seconds between looks at the pointer to the version to serve; 0 never looks.")
     ] = 1.0

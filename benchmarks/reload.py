@@ -11,11 +11,8 @@ The last line of the output is JSON; `failed` must be 0.
 
 import asyncio
 import json
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -26,14 +23,11 @@ import numpy as np
 import typer
 import uvloop
 from http_connection import HttpConnection, request_of
-from redis_process import running_redis
+from published_copies import published_copies
 from serve_process import running_service
 
-from app.artifact import names
-from app.artifact.bundle_store import point_to, resolve
+from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest
-from app.artifact.redis_keys import Keys
-from offline.publishing.publish import publish
 
 VERSIONS: Final = 3  # served, kept for a rollback, and one that must be loaded
 EVERY_S: Final = 1.0  # from swap to swap; one that takes longer is followed by the next at once
@@ -69,36 +63,15 @@ def main(
 ) -> None:
     """Swap versions of a real `aisle-serve` under load."""
     manifest = read_manifest(resolve(bundle))
-    with _published(bundle) as (store, url, versions), running_service(store, url, clock="bundle") as service:
+    with (
+        published_copies(bundle, VERSIONS) as (store, url, versions),
+        running_service(store, url, clock="bundle") as service,
+    ):
         report = uvloop.run(_measure(service.address, versions, manifest, seconds, connections))
     about = {"items": manifest.shapes.items, "users": manifest.shapes.users, "dim": manifest.shapes.dim}
     print(json.dumps(report | about | {"connections": connections, "command": " ".join(sys.argv)}))
     if report["failed"]:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _published(bundle: Path) -> Iterator[tuple[Path, str, list[str]]]:
-    """A store of copies of the bundle, the address of a Redis in which all of them are published, and their names."""
-    with tempfile.TemporaryDirectory(prefix="aisle-reload-") as folder, running_redis() as server:
-        store, keys = Path(folder), Keys()
-        entries: dict[Any, Any] = {}
-        versions = [f"2026-01-0{number}T00-00-00-copy" for number in range(1, VERSIONS + 1)]
-        with server.client() as client:
-            for version in versions:
-                _copy(resolve(bundle), store / version)
-                client.delete(keys.models)  # it keeps two versions, and would remove the keys of those before
-                publish(store / version, client, keys, force="for a benchmark")
-                entries |= client.hgetall(keys.models)
-            client.hset(keys.models, mapping=entries)
-        point_to(store, versions[-1])
-        yield store, server.url, versions
-
-
-def _copy(bundle: Path, version: Path) -> None:
-    shutil.copytree(bundle, version)
-    manifest = read_manifest(bundle).model_copy(update={"version": version.name})
-    (version / names.MANIFEST).write_text(manifest.model_dump_json(), "utf-8")
 
 
 async def _measure(

@@ -32,6 +32,7 @@ app.command("evaluate")(training.evaluate)
 app.command("cold-items")(training.cold_items)
 app.command("publish")(live.publish)
 app.command("collect")(live.collect)
+app.command("online")(live.online)
 app.command("schedule")(live.schedule)
 
 

@@ -64,7 +64,7 @@ def make_application(parts: Parts, options: HttpOptions) -> Starlette:
     """
     service = parts.service
     routes = [  # the first that matches answers, so the busiest call stands first
-        *recommend_routes(service, parts.impressions, options.limits),
+        *recommend_routes(service, parts.impressions, parts.online, options.limits),
         *suggest_routes(service),
         *predict_routes(parts.predictor, service, options.limits),
         *event_routes(parts.intake, parts.store, options.max_event_rows, parts.metrics),

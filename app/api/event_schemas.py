@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.api.schemas import Id
+from app.api.schemas import Id, Time
 
 MAX_QUERY: Final = 512  # characters
 _LARGEST: Final = 2**31 - 1  # what the job keeps of a position
@@ -37,7 +37,7 @@ class Event(BaseModel):
     currency: Annotated[str, StringConstraints(pattern="^[A-Za-z]{3,8}$")] | None = Field(
         default=None, description="ISO 4217, such as EUR."
     )
-    time: datetime | None = Field(
+    time: Time | None = Field(
         default=None, description="ISO 8601, or Unix time in seconds or milliseconds; now when left out."
     )
 

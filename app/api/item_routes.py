@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.api.answers import json_response, recommend_response
 from app.api.direct_route import DirectRoute
-from app.api.openapi import parameter
+from app.api.openapi import bounded, parameter
 from app.api.parameters import fields_of
 from app.api.recommend_routes import EXAMPLE_ANSWER
 from app.api.schemas import ItemAnswer, NoParameters, RecommendAnswer, SimilarRequest
@@ -66,11 +66,14 @@ def item_routes(service: RecommendService) -> list[APIRoute]:
             operation_id="get_similar_items",
             tags=[TAG],
             openapi_extra={
-                "parameters": [
-                    _ITEM_ID,
-                    parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
-                    parameter("query", "fields", "list", "Catalogue columns to answer.", ["title", "price"]),
-                ]
+                "parameters": bounded(
+                    SimilarRequest,
+                    [
+                        _ITEM_ID,
+                        parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
+                        parameter("query", "fields", "list", "Catalogue columns to answer.", ["title", "price"]),
+                    ],
+                )
             },
         ),
         DirectRoute(

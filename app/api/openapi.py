@@ -15,6 +15,16 @@ from app.api.problems import MEDIA_TYPE
 from app.api.schemas import Problem, RecommendRequest
 
 _REF: Final = "#/components/schemas/{model}"
+_BOUNDS: Final = (
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "minLength",
+    "maxLength",
+    "maxItems",
+    "enum",
+)
 _BY_HAND: Final = (
     Problem,
     RecommendRequest,
@@ -57,20 +67,21 @@ _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
 }
 
 
-def body_of(model: type[BaseModel], example: Any) -> dict[str, Any]:
+def body_of(model: type[BaseModel], example: Any, *, required: bool = True) -> dict[str, Any]:
     """`openapi_extra` of a call with a JSON body."""
     schema = {"$ref": _REF.format(model=model.__name__)}
-    return _body(schema, example)
+    return _body(schema, example, required)
 
 
 def bodies_of(model: type[BaseModel], example: Any) -> dict[str, Any]:
     """`openapi_extra` of a call with one JSON object, or a list of them, as its body."""
     one = {"$ref": _REF.format(model=model.__name__)}
-    return _body({"anyOf": [one, {"type": "array", "items": one}]}, example)
+    return _body({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}, example, required=True)
 
 
-def _body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    return {"requestBody": {"content": {"application/json": {"schema": schema, "example": example}}}}
+def _body(schema: dict[str, Any], example: Any, required: bool) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"content": content, "required": required}}
 
 
 def parameter(where: str, name: str, kind: str, description: str, example: Any) -> dict[str, Any]:
@@ -84,6 +95,24 @@ def parameter(where: str, name: str, kind: str, description: str, example: Any) 
         "schema": schema,
         "example": example,
     }
+
+
+def bounded(model: type[BaseModel], parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parameters with the bounds that the model sets to its fields of these names."""
+    fields = model.model_json_schema(ref_template=_REF)["properties"]
+    return [
+        described | {"schema": described["schema"] | _bounds(fields[described["name"]])}
+        if described["in"] == "query" and described["name"] in fields
+        else described
+        for described in parameters
+    ]
+
+
+def _bounds(field: dict[str, Any]) -> dict[str, Any]:
+    """What a field's schema, or its alternative to null, allows."""
+    chosen = next((each for each in field.get("anyOf", []) if each.get("type") != "null"), field)
+    found = {name: chosen[name] for name in _BOUNDS if name in chosen}
+    return found | ({"items": chosen["items"]} if chosen.get("type") == "array" else {})
 
 
 def answers_of(example: Any, problems: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:

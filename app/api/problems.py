@@ -5,10 +5,12 @@ from http import HTTPStatus
 from typing import Final
 
 import orjson
+from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app.errors import (
     AisleError,
@@ -130,13 +132,28 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
     status = error.status_code
+    headers = dict(error.headers) if error.headers else {}
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers |= _allow(request)
     return problem_response(
         status,
         _CODE_OF_STATUS.get(status, "http_error"),
         _DETAIL_OF_STATUS.get(status, HTTPStatus(status).phrase),
         trace_of(request.scope).request_id,
-        headers=dict(error.headers) if error.headers else None,
+        headers=headers,
     )
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """All methods of an address: each is a route of its own, of which the router names but the first."""
+    routes = [route for route in request.app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    methods = {
+        method
+        for route in routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
 PROBLEM_HANDLERS: Final = {AisleError: _refused, ValidationError: _invalid, HTTPException: _http}

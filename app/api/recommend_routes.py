@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.api.answers import recommend_response
 from app.api.direct_route import DirectRoute
 from app.api.fingerprint import NO_LIST, fingerprint_of
-from app.api.openapi import body_of, parameter
+from app.api.openapi import body_of, bounded, parameter
 from app.api.recommend_call import (
     CONTEXT_ITEM_IDS,
     Limits,
@@ -26,6 +26,7 @@ from app.api.selection_call import with_selection
 from app.engine.selection.fields import check_fields
 from app.serving.call import Answer
 from app.serving.impressions import Impression, ImpressionLog
+from app.serving.online import OnlineTracker
 from app.serving.pages import next_cursor_of, read_page
 from app.serving.release import Release
 from app.serving.service import RecommendService
@@ -71,18 +72,23 @@ _EXAMPLE: Final = {
 }
 
 
-def recommend_routes(service: RecommendService, impressions: ImpressionLog, limits: Limits) -> list[APIRoute]:
-    """The calls that answer with what `service` recommends; what was shown goes to `impressions`."""
+def recommend_routes(
+    service: RecommendService, impressions: ImpressionLog, online: OnlineTracker, limits: Limits
+) -> list[APIRoute]:
+    """The calls that answer with what `service` recommends; what was shown goes to `impressions` and `online`."""
 
     def note(request_id: str, user_id: str | None, answer: Answer, release: Release) -> None:
+        now = release.wall_clock()
+        online.show(request_id, answer.model_version, answer.item_ids, answer.first_rank, now)
         if impressions.wants():
             impressions.note(
                 Impression(
                     request_id=request_id,
                     user_id=user_id,
                     model_version=answer.model_version,
-                    time=release.wall_clock(),
+                    time=now,
                     item_ids=answer.item_ids,
+                    first_position=answer.first_rank,
                 )
             )
 
@@ -141,7 +147,7 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
             summary="Recommend items",
             operation_id="post_recommend",
             tags=[TAG],
-            openapi_extra=body_of(RecommendRequest, _EXAMPLE),
+            openapi_extra=body_of(RecommendRequest, _EXAMPLE, required=False),
         ),
         DirectRoute(
             "GET",
@@ -154,23 +160,30 @@ def recommend_routes(service: RecommendService, impressions: ImpressionLog, limi
             operation_id="get_recommend",
             tags=[TAG],
             openapi_extra={
-                "parameters": [
-                    parameter("query", "query", "string", "What is searched for.", "trail shoes"),
-                    parameter("query", "user_id", "string", "A user that the shop knows.", "u1"),
-                    parameter("query", "visitor_id", "string", "Looked up when there is no such user.", "v1"),
-                    parameter("query", CONTEXT_ITEM_IDS, "list", "Items of this page or basket.", ["p9"]),
-                    parameter("query", "exclude_item_ids", "list", "Items that must not be answered.", ["p7"]),
-                    parameter("query", "exclude", "string", "none, purchased or seen.", "purchased"),
-                    parameter("query", "timeout_ms", "number", "Milliseconds that an answer may take.", 50),
-                    parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
-                    parameter("query", "diversity", "number", "How different the items are: 0 to 1.", 0.2),
-                    parameter("query", "filter", "string", "What every item passes, as JSON.", _FILTER_TEXT),
-                    parameter("query", "facets", "list", "Columns whose values are counted.", ["category", "brand"]),
-                    parameter("query", "sort", "string", "relevance, price_asc, price_desc or newest.", "relevance"),
-                    parameter("query", "group_by", "string", "A column: at most one item of each value.", "brand"),
-                    parameter("query", "fields", "list", "Columns and attributes to answer.", ["title", "price"]),
-                    parameter("query", "explain", "boolean", "Whether to say why each item was answered.", True),
-                ]
+                "parameters": bounded(
+                    RecommendRequest,
+                    [
+                        parameter("query", "query", "string", "What is searched for.", "trail shoes"),
+                        parameter("query", "user_id", "string", "A user that the shop knows.", "u1"),
+                        parameter("query", "visitor_id", "string", "Looked up when there is no such user.", "v1"),
+                        parameter("query", CONTEXT_ITEM_IDS, "list", "Items of this page or basket.", ["p9"]),
+                        parameter("query", "exclude_item_ids", "list", "Items that must not be answered.", ["p7"]),
+                        parameter("query", "exclude", "string", "none, purchased or seen.", "purchased"),
+                        parameter("query", "timeout_ms", "number", "Milliseconds that an answer may take.", 50),
+                        parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
+                        parameter("query", "diversity", "number", "How different the items are: 0 to 1.", 0.2),
+                        parameter("query", "filter", "string", "What every item passes, as JSON.", _FILTER_TEXT),
+                        parameter(
+                            "query", "facets", "list", "Columns whose values are counted.", ["category", "brand"]
+                        ),
+                        parameter(
+                            "query", "sort", "string", "relevance, price_asc, price_desc or newest.", "relevance"
+                        ),
+                        parameter("query", "group_by", "string", "A column: at most one item of each value.", "brand"),
+                        parameter("query", "fields", "list", "Columns and attributes to answer.", ["title", "price"]),
+                        parameter("query", "explain", "boolean", "Whether to say why each item was answered.", True),
+                    ],
+                )
             },
         ),
     ]

@@ -3,12 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from app.engine.reasons import Kind
 from app.settings import MAX_K, MAX_QUERY
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Time = Annotated[
+    datetime, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}, "validation")
+]
+"""ISO 8601, or Unix time in seconds or milliseconds."""
 
 NOT_YET: Final = ("session_id",)
 """Fields of the contract that this version does not serve."""
@@ -35,7 +39,7 @@ class RecentEvent(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     item_id: Id
     type: Literal["view", "cart", "purchase"] = "view"
-    time: datetime | None = Field(default=None, description="ISO 8601, or Unix time in seconds or milliseconds.")
+    time: Time | None = Field(default=None, description="ISO 8601, or Unix time in seconds or milliseconds.")
 
 
 class BoostRule(BaseModel):

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
-from app.api.openapi import parameter
+from app.api.openapi import bounded, parameter
 from app.api.parameters import fields_of
 from app.api.suggest_schemas import SuggestAnswer, SuggestRequest
 from app.engine.text.suggest import Suggestion
@@ -57,10 +57,13 @@ def suggest_routes(service: RecommendService) -> list[APIRoute]:
             operation_id="get_suggest",
             tags=[TAG],
             openapi_extra={
-                "parameters": [
-                    parameter("query", "q", "string", "What is typed so far, at most 512 characters.", "trail"),
-                    parameter("query", "limit", "integer", "How many completions, at most: 1 to 20.", 8),
-                ]
+                "parameters": bounded(
+                    SuggestRequest,
+                    [
+                        parameter("query", "q", "string", "What is typed so far, at most 512 characters.", "trail"),
+                        parameter("query", "limit", "integer", "How many completions, at most: 1 to 20.", 8),
+                    ],
+                )
             },
         )
     ]

@@ -26,6 +26,7 @@ class Impression:
     model_version: str
     time: float  # unix seconds
     item_ids: Sequence[str]  # in the order shown
+    first_position: int = 1  # of the first of them in the whole list
 
 
 class ImpressionLog:
@@ -105,5 +106,6 @@ def _record(impression: Impression) -> bytes:
         model_version=impression.model_version,
         time=impression.time,
         item_ids=list(impression.item_ids),
+        first_position=impression.first_position,
     )
     return record.model_dump_json().encode()

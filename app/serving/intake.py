@@ -9,6 +9,7 @@ from uuid import uuid4
 from app.artifact.hashing import stable_hash
 from app.artifact.names import CART, PURCHASE, VIEW
 from app.artifact.stream_records import EventRecord
+from app.serving.online import OnlineTracker
 from app.serving.turns import in_turns
 from app.serving.unbroken import Unbroken
 from app.stores.protocol import UserStore
@@ -49,11 +50,13 @@ class EventIntake:
     Args:
         store: of user states.
         now: tells unix seconds: the time of an event that has none.
+        online: told of what was stored.
     """
 
-    def __init__(self, store: UserStore, now: Callable[[], float]) -> None:
+    def __init__(self, store: UserStore, now: Callable[[], float], online: OnlineTracker | None = None) -> None:
         self.now = now
         self._store = store
+        self._online = online
         self._unbroken = Unbroken()
 
     async def accept(self, events: Sequence[EventCall]) -> Accepted:
@@ -65,7 +68,12 @@ class EventIntake:
         if not events:
             return Accepted([])
         new = await in_turns(partial(_new_event, now=self.now()), events)
-        return Accepted(await self._unbroken.run(self._store.append(new)))
+        stored = await self._unbroken.run(self._store.append(new))
+        if self._online is not None:
+            for event, kept, is_stored in zip(events, new, stored, strict=True):
+                if is_stored:
+                    self._online.happened(event, kept.user_hash, kept.time)
+        return Accepted(stored)
 
 
 def _new_event(event: EventCall, now: float) -> NewEvent:

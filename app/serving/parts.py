@@ -12,12 +12,14 @@ from app.serving.drain import Drain
 from app.serving.follower import BundleFollower
 from app.serving.impressions import ImpressionLog
 from app.serving.intake import EventIntake
+from app.serving.online import OnlineTracker
 from app.serving.people import People
 from app.serving.predict import PredictService
 from app.serving.release import Release
 from app.serving.service import RecommendService, ServiceLimits
 from app.stores.protocol import ModelStore, UserStore
 from app.telemetry.metrics import Metrics
+from app.telemetry.online import OnlineMetrics
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,12 @@ class Following:
 
 @dataclass(frozen=True)
 class Impressions:
-    """How much of what was shown is noted."""
+    """How much of what was shown is noted, and followed."""
 
     share: float = 1.0
     waiting: int = 10_000  # notes that may wait to be sent
+    follow_s: float = 1_800.0  # how long an answer is followed
+    follow_bytes: float = 24e6  # what that may take; 0 follows none
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Parts:
     intake: EventIntake
     people: People
     impressions: ImpressionLog
+    online: OnlineTracker
     metrics: Metrics
     drain: Drain = field(default_factory=Drain)
 
@@ -88,11 +93,12 @@ def put_together(
         store: of user states.
         following: where further versions come from.
         limits: what this process takes on.
-        impressions: how much of what was shown is noted.
+        impressions: how much of what was shown is noted, and followed.
         metrics: where some were counted before.
         drain: where the end may have been told of before.
     """
     metrics = metrics or Metrics()
+    online = OnlineTracker(OnlineMetrics(metrics.registry), impressions.follow_s, impressions.follow_bytes)
     service = RecommendService(release, store, limits, metrics)
     now = _current_clock(service)
     metrics.watch_store(lambda: float(not store.lagging), lambda: float(store.waiting_events))
@@ -104,9 +110,10 @@ def put_together(
         follower=BundleFollower(
             service, following.models, following.folder, following.load, following.every_s, metrics
         ),
-        intake=EventIntake(store, now),
-        people=People(store, now),
+        intake=EventIntake(store, now, online),
+        people=People(store, now, online),
         impressions=ImpressionLog(store, share, impressions.waiting, random, metrics),
+        online=online,
         metrics=metrics,
         drain=drain or Drain(),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.artifact.hashing import stable_hash
 from app.artifact.stream_records import EraseRecord, MergeRecord
 from app.errors import InvalidRequest, UserNotFound
+from app.serving.online import OnlineTracker
 from app.serving.unbroken import Unbroken
 from app.stores.protocol import UserStore
 from app.stores.state import Counts, StoredUser
@@ -26,10 +27,12 @@ class People:
     Args:
         store: of user states.
         now: tells unix seconds.
+        online: told of erasures and merges.
     """
 
-    def __init__(self, store: UserStore, now: Callable[[], float]) -> None:
+    def __init__(self, store: UserStore, now: Callable[[], float], online: OnlineTracker | None = None) -> None:
         self._store = store
+        self._online = online
         self._now = now
         self._unbroken = Unbroken()
 
@@ -54,6 +57,8 @@ class People:
         user_hash, at = stable_hash(user_id), self._now()
         record = EraseRecord(user_hash=f"{user_hash:016x}", time=at)
         removed = await self._unbroken.run(self._store.erase(user_hash, at, record.model_dump_json().encode()))
+        if self._online is not None:
+            self._online.forget(user_hash)
         return Erasure(record.user_hash, at, removed)
 
     async def merge(self, visitor_id: str, user_id: str) -> Counts:
@@ -66,5 +71,8 @@ class People:
         if visitor_id == user_id:
             raise InvalidRequest("visitor_id: expected another id than that of the user, came the same", "visitor_id")
         record = MergeRecord(visitor_id=visitor_id, user_id=user_id, time=self._now())
-        merging = self._store.merge(stable_hash(visitor_id), stable_hash(user_id), record.model_dump_json().encode())
-        return await self._unbroken.run(merging)
+        visitor, user = stable_hash(visitor_id), stable_hash(user_id)
+        counts = await self._unbroken.run(self._store.merge(visitor, user, record.model_dump_json().encode()))
+        if self._online is not None:
+            self._online.join(visitor, user)
+        return counts

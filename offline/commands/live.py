@@ -1,4 +1,4 @@
-"""Commands that speak to the live service through Redis: publish, collect, schedule."""
+"""Commands about the live service: publish, collect, schedule speak to it through Redis; online counts its answers."""
 
 import getpass
 import os
@@ -115,6 +115,31 @@ def collect(
             say=say_on(display),
         )
     print_json(asdict(collected))
+
+
+def online(
+    logs: Annotated[Path, typer.Option("--logs", help="Folder that collect writes into.")],
+    window: Annotated[
+        str, typer.Option("--window", help="How long after an answer something counts for it: 30m, 24h.")
+    ] = "30m",
+    last: Annotated[
+        str | None, typer.Option("--last", help="Count only answers of so long before the newest one: 24h, 168h.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Say what shoppers did with answers: CTR, conversion and MRR by version, with 95 % intervals.
+
+    Events count for an answer by their request_id and item. The last line of the output is the figures, as JSON.
+    """
+    from offline.durations import seconds_of  # noqa: PLC0415 - as above
+    from offline.online.figures import evaluate_online  # noqa: PLC0415
+    from offline.online.table import online_table  # noqa: PLC0415
+
+    window_s, last_s = seconds_of(window), None if last is None else seconds_of(last)
+    with shown() as display:
+        document = evaluate_online(logs, window_s, last_s, seed)
+        display.console.print(online_table(document))
+    print_json(document)
 
 
 def schedule(

@@ -1,0 +1,54 @@
+"""What `collect` wrote, as two tables: the answers that were shown, and the events."""
+
+from pathlib import Path
+
+import polars as pl
+
+from app.errors import RunFolderError
+from offline.collecting.collect import IMPRESSIONS_FOLDER
+from offline.collecting.dataset_file import EVENTS_FOLDER, read_dataset_file
+from offline.collecting.parts import Parts
+from offline.dataset.spec import SPEC_FILE
+
+
+def read_shown(logs: Path) -> pl.DataFrame:
+    """A row for each answer: `answer` (its number, in order), `request_id`, `person` (hash, null for nobody),
+    `version`, `at` (unix seconds), `items` (list), `first_rank`.
+
+    Raises:
+        RunFolderError: nothing that was shown is there.
+    """
+    parts = Parts(logs / IMPRESSIONS_FOLDER).all
+    if not parts:
+        raise RunFolderError(
+            f"{logs}: expected a folder that `aisle-offline collect` wrote what was shown into, found no "
+            f"{IMPRESSIONS_FOLDER}/*.parquet: collect first; a service keeps what it shows in Redis only"
+        )
+    shown = pl.concat([pl.read_parquet(part.path, glob=False) for part in parts])
+    named = shown.select(
+        "request_id",
+        person="user_hash",
+        version="model_version",
+        at="timestamp",
+        items="item_ids",
+        first_rank="first_position",
+    )
+    return named.filter(pl.col("items").list.len() > 0).sort("at", maintain_order=True).with_row_index("answer")
+
+
+def read_events(logs: Path) -> pl.DataFrame:
+    """A row for each event: `user`, `item`, `type`, `at` (unix seconds), `request_id`; in the order of the stream.
+
+    Raises:
+        DatasetError: `dataset.toml` cannot be read.
+    """
+    parts = Parts(logs / EVENTS_FOLDER).all
+    if not parts or not (logs / SPEC_FILE).is_file():
+        schema = {"user": pl.String, "item": pl.String, "type": pl.String, "at": pl.Float64, "request_id": pl.String}
+        return pl.DataFrame(schema=schema)
+    columns = read_dataset_file(logs).columns
+    events = pl.concat([pl.read_parquet(part.path, glob=False) for part in parts])
+    of = columns.of
+    return events.select(
+        user=of["user"], item=of["item"], type=of["type"], at=columns.seconds(), request_id=of["request_id"]
+    )
