@@ -171,6 +171,7 @@ def recommend_routes(
                         parameter("query", "exclude", "string", "none, purchased or seen.", "purchased"),
                         parameter("query", "timeout_ms", "number", "Milliseconds that an answer may take.", 50),
                         parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
+                        parameter("query", "cursor", "string", "next_cursor of the page before.", "AQEAAgAAAAAA"),
                         parameter("query", "diversity", "number", "How different the items are: 0 to 1.", 0.2),
                         parameter("query", "filter", "string", "What every item passes, as JSON.", _FILTER_TEXT),
                         parameter(

@@ -7,7 +7,6 @@ Asian runs never are.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -82,7 +81,7 @@ class Spelling:
         }
         self._parts = {word: pair for pair, word in self._joined.items()}
         fold("é手")  # makes the tables that only such letters need, which the first query should not wait for
-        self.neighbours = lru_cache(maxsize=_KEPT)(self._neighbours)
+        self._near: dict[str, tuple[Neighbour, ...]] = {}
 
     def read(self, text: str) -> Reading:
         """The words of a query as they are meant, whether that is another text, and the terms to look for.
@@ -208,8 +207,21 @@ class Spelling:
         best = max(near, key=lambda each: (self._beside(each.text, hits), each.weight), default=None)
         return best.text if best is not None and best.weight >= _FREQUENT * weight else None
 
-    def _neighbours(self, word: str) -> tuple[Neighbour, ...]:
-        """Words within one edit, of long words two; the nearest first, then the most frequent."""
+    def neighbours(self, word: str) -> tuple[Neighbour, ...]:
+        """Words within one edit, of long words two; the nearest first, then the most frequent. The newest are kept.
+
+        In a dictionary of its own: a cache around a bound method would hold its owner in a circle, which outlives every
+        release that is swapped out.
+        """
+        found = self._near.pop(word, None)
+        if found is None:
+            found = self._read_neighbours(word)
+            while len(self._near) >= _KEPT:
+                del self._near[next(iter(self._near))]
+        self._near[word] = found
+        return found
+
+    def _read_neighbours(self, word: str) -> tuple[Neighbour, ...]:
         most = 2 if len(word) >= _LONG else 1
         mask = np.uint64(letter_mask(word))
         found = []

@@ -1,0 +1,58 @@
+"""A release that is no longer served goes by reference counts alone: after a swap nothing is left to the collector."""
+
+import gc
+import weakref
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.engine.recommend import recommend
+from app.engine.snapshot import Snapshot, load_snapshot, read_warmup
+from app.serving.release import release_of
+
+
+def parts_of(whole: Any, path: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Everything of ours that hangs on a snapshot, by where."""
+    if type(whole).__module__.startswith("app.") and path not in found:
+        found[path] = whole
+        inner = (
+            {field.name: getattr(whole, field.name) for field in fields(whole)}
+            if is_dataclass(whole) and not isinstance(whole, type)
+            else getattr(whole, "__dict__", {})
+        )
+        for name, value in inner.items():
+            parts_of(value, f"{path}.{name}", found)
+    return found
+
+
+def use(snapshot: Snapshot) -> None:
+    """Ask in every way, so that caches fill."""
+    batch = read_warmup(snapshot.folder).take(np.arange(4))
+    assert snapshot.search is not None
+    matches = snapshot.search.matches(["blck shoes", "shoes", "red shirt x", None])
+    mask = snapshot.filters.mask(snapshot.filters.parse({"field": "price", "gte": 20}))
+    recommend(snapshot, replace(batch, matches=matches), 20, item_mask=mask[None])
+    assert snapshot.suggester is not None
+    snapshot.suggester.suggest("shos", 5)
+
+
+def test_what_a_release_holds_goes_with_it(shop_bundle: Path) -> None:
+    release = release_of(load_snapshot(shop_bundle), lambda: 0.0)
+    use(release.snapshot)
+    held = {}
+    for path, part in parts_of(release.snapshot, "snapshot", {}).items():
+        try:
+            held[path] = weakref.ref(part)
+        except TypeError:  # slots without a place for it
+            continue
+    assert len(held) > 15
+    gc.collect()
+    gc.disable()
+    try:
+        del release, part
+        left = sorted(path for path, of_part in held.items() if of_part() is not None)
+    finally:
+        gc.enable()
+    assert left == []
