@@ -132,7 +132,7 @@ def recommend_routes(
     async def get_recommend(request: Request) -> Response:
         """The same as by POST, for the fields that are flat: a link, a cache, a quick look.
 
-        `recent_events` needs a body.
+        `recent_events`, boosts and pins need a body. A `cursor` may be too long for an address: send it in a body.
         """
         return await respond(read_flat(request.query_params), request)
 
@@ -171,7 +171,6 @@ def recommend_routes(
                         parameter("query", "exclude", "string", "none, purchased or seen.", "purchased"),
                         parameter("query", "timeout_ms", "number", "Milliseconds that an answer may take.", 50),
                         parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
-                        parameter("query", "cursor", "string", "next_cursor of the page before.", "AQEAAgAAAAAA"),
                         parameter("query", "diversity", "number", "How different the items are: 0 to 1.", 0.2),
                         parameter("query", "filter", "string", "What every item passes, as JSON.", _FILTER_TEXT),
                         parameter(
