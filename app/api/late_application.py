@@ -84,7 +84,7 @@ class LateApplication:
             async with application.router.lifespan_context(application):
                 self._serving = application
                 await ending.wait()
-        except Exception as error:
+        except Exception as error:  # of a task that nobody awaits yet: kept for whoever started the service to raise
             self.failure = error
             self._give_up()
 
