@@ -6,13 +6,13 @@ from typing import Final
 import numpy as np
 
 from app.artifact.hashing import stable_hash
+from app.engine.reasons import SCORE_DECIMALS
 from app.errors import CursorExpired, InvalidCursor, InvalidRequest
 from app.serving.call import Answer
 from app.serving.cursor import LASTS_S, Rest, codes_of, read_cursor, write_cursor
 from app.serving.release import Release
 
 _MATCHED: Final = (None, "words", "meaning", "nothing")
-_SCORE_DECIMALS: Final = 6
 
 
 def next_cursor_of(answer: Answer, fingerprint: int) -> str | None:
@@ -91,7 +91,7 @@ def page_of(rest: Rest, k: int, release: Release, most: int) -> Answer:
         model_version=release.version,
         item_rows=rows,
         item_ids=[release.item_ids[row] for row in rows],
-        scores=np.round(rest.scores()[:k], _SCORE_DECIMALS).tolist(),
+        scores=np.round(rest.scores()[:k], SCORE_DECIMALS).tolist(),
         reasons=None,
         total=rest.total,
         degraded=[],
