@@ -7,12 +7,14 @@
     ├── StorageError              a file cannot be written or read: no room, no permission, a broken disk
     ├── SettingsError             a setting of the service is unknown, mistyped or contradictory
     ├── RuntimeMissing            an optional dependency is not installed
+    ├── DeviceUnavailable         there is no GPU that ONNX Runtime can use
     ├── TrainingError             training cannot go on (no signal, a loss that is not a number)
     ├── BundleError               a bundle must not be served
     │   ├── BundleCorrupt         a file is missing or its checksum differs
     │   │   └── BundleMissing     there is none at all, or not yet
     │   ├── BundleSchema          written for another version of this code
-    │   └── GoldenMismatch        it answers otherwise than when it was made
+    │   ├── GoldenMismatch        it answers otherwise than when it was made
+    │   └── BundleUnfit           it would not run on the device that it shall be served from
     ├── PublishRefused            a bundle's figures speak against publishing it
     ├── StoreUnavailable          the store of user states cannot be reached, or refuses
     ├── NotReady                  the service waits for its first bundle
@@ -83,6 +85,12 @@ class RuntimeMissing(AisleError):
     code = "runtime_missing"
 
 
+class DeviceUnavailable(AisleError):
+    """There is no GPU that ONNX Runtime can use."""
+
+    code = "device_unavailable"
+
+
 class TrainingError(AisleError):
     """Training cannot go on."""
 
@@ -117,6 +125,12 @@ class GoldenMismatch(BundleError):
     """The bundle answers otherwise than when it was made."""
 
     code = "bundle_golden_mismatch"
+
+
+class BundleUnfit(BundleError):
+    """The bundle would not run on the device that it shall be served from."""
+
+    code = "bundle_unfit"
 
 
 class PublishRefused(AisleError):

@@ -26,7 +26,7 @@ from app.artifact.redis_keys import Keys
 from app.errors import AisleError, SettingsError
 from app.serving.drain import Drain
 from app.serving.parts import Following, Impressions, put_together
-from app.serving.release import Release, load_release
+from app.serving.release import DeviceWish, Release, load_release
 from app.serving.service import ServiceLimits
 from app.settings import PREFIX, Settings, keys_in, read_settings
 from app.stores.memory import MemoryUserStore
@@ -70,7 +70,8 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
     Keyring(options.read_keys, options.admin_keys)  # those that cannot be are refused before anything is loaded
 
     def load(folder: Path) -> Release:
-        return load_release(folder, settings.threads, settings.clock)
+        wish = DeviceWish(settings.device, settings.gpu_memory_mb)
+        return load_release(folder, settings.threads, settings.clock, wish)
 
     address = _redis_address(settings)
     keys = Keys(settings.redis_prefix.encode())
@@ -111,6 +112,7 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
             "dataset": manifest.dataset,
             "items": manifest.shapes.items,
             "users": manifest.shapes.users,
+            "device": release.snapshot.retriever.device,
             "store": "in this process" if address is None else shown(address.url),
         },
     )
@@ -293,6 +295,13 @@ def _command(
         int | None,
         typer.Option(help="Threads inside one run of a graph; 1 if left out, 0 takes all cores [AISLE_THREADS]."),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Where retrieval runs: cpu, cuda (an NVIDIA GPU, with 'aisle[gpu]'), or auto, a GPU where one can be "
+            "used; auto if left out [AISLE_DEVICE]."
+        ),
+    ] = None,
     clock: Annotated[
         str | None,
         typer.Option(
@@ -320,6 +329,7 @@ def _command(
         "host": host,
         "port": port,
         "threads": threads,
+        "device": device,
         "clock": clock,
         "log_level": log_level,
     }

@@ -51,6 +51,21 @@ class Settings(BaseSettings):
             "run takes less than handing it over to other threads.",
         ),
     ] = 1
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Field(
+            description="Where retrieval runs: on the CPU in int8, or on an NVIDIA GPU (cuda) in half precision; auto "
+            "takes a GPU where there is one that can be used. Below some 100,000 items a CPU is fast enough."
+        ),
+    ] = "auto"
+    gpu_memory_mb: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Megabytes of the GPU that runs may take, beside the item matrix of 2 bytes a number; 0 for as "
+            "many as they need.",
+        ),
+    ] = 0
     clock: Annotated[
         Literal["wall", "bundle"],
         Field(

@@ -17,6 +17,7 @@ PADDING_ROW: Final = 0  # item row 0 is no item: it pads event windows and exclu
 # Files of a bundle, relative to its folder.
 MANIFEST: Final = "manifest.json"
 RETRIEVE_GRAPH: Final = "retrieve.onnx"
+HALF_GRAPH: Final = "retrieve.fp16.onnx"  # the same for a GPU, the item matrix an input
 RANK_GRAPH: Final = "rank.onnx"
 RANKER: Final = "ranker.json"  # what the ranker reads, predicts and is calibrated by
 ITEM_VECTORS: Final = "items/vectors.npy"  # int8 [rows, dim]
@@ -73,6 +74,14 @@ IN_TOP_K: Final = "top_k"  # int64 [1]
 OUT_SCORES: Final = "scores"  # float32 [batch, top_k]
 OUT_ROWS: Final = "rows"  # int64 [batch, top_k]
 OUT_QUERY: Final = "query_vector"  # float32 [batch, dim]
+
+# Further tensors of retrieve.fp16.onnx, whose outputs are those of retrieve.onnx.
+IN_ITEM_MATRIX: Final = "item_matrix"  # float16 [rows, dim], see `quantise.half_matrix`
+IN_MATRIX_UNIT: Final = "matrix_unit"  # float32 [1]
+IN_NEVER: Final = "never"  # float16 [batch, excluded], -inf
+IN_WIDE_K: Final = "wide_k"  # int64 [1] how many are scored again in full precision
+IN_BLOCK_COUNT: Final = "block_count"  # int64 [1] how many blocks are kept; only where the search goes by blocks
+HALF_BLOCKS: Final = "blocks"  # in the metadata of the graph: how many blocks there are
 
 # Tensors of rank.onnx.
 IN_FEATURES: Final = "features"  # float32 [candidates, features]

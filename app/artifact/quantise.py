@@ -1,7 +1,11 @@
 """Item vectors as int8 with one scale a row: what is stored, gathered for events, and multiplied in the graph."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
+
+_ROWS_AT_ONCE: Final = 65_536
 
 
 def quantise_rows(vectors: NDArray[np.float32], bits: int = 8) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -18,6 +22,27 @@ def quantise_rows(vectors: NDArray[np.float32], bits: int = 8) -> tuple[NDArray[
     scales = np.abs(vectors).max(axis=1, initial=0.0).astype(np.float32) / limit
     safe = np.where(scales > 0, scales, 1.0)
     return np.rint(vectors / safe[:, None]).astype(np.int8), scales
+
+
+def half_matrix(
+    vectors: NDArray[np.int8], scales: NDArray[np.float32]
+) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    """Scaled vectors in half precision, in units of the largest number, so that none is out of range.
+
+    Args:
+        vectors: `[rows, dim]`.
+        scales: `[rows]`, of a score.
+
+    Returns:
+        `[rows, dim]` with numbers up to 1, and the unit `[1]`. Numbers under some 6e-5 of it lose precision.
+    """
+    largest = float((np.abs(vectors).max(axis=1, initial=0).astype(np.float32) * scales).max(initial=0.0))
+    unit = np.array([largest if largest > 0 else 1.0], dtype=np.float32)
+    matrix = np.empty(vectors.shape, dtype=np.float16)
+    for start in range(0, len(vectors), _ROWS_AT_ONCE):  # a million rows at once would take gigabytes for a moment
+        part = slice(start, start + _ROWS_AT_ONCE)
+        matrix[part] = vectors[part] * (scales[part, None] / unit)
+    return matrix, unit
 
 
 def dequantise_rows(vectors: NDArray[np.int8], scales: NDArray[np.float32]) -> NDArray[np.float32]:

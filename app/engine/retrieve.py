@@ -19,6 +19,7 @@ class Retriever:
 
     session: Any
     items: Items
+    device: str = "cpu"
 
     def run(self, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None = None) -> Candidates:
         """The best `depth` items of every request, best first.

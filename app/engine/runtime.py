@@ -1,10 +1,14 @@
 """ONNX Runtime sessions, opened in the one way that suits a request path."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from app.errors import BundleCorrupt, RuntimeMissing
+from app.errors import BundleCorrupt, DeviceUnavailable, RuntimeMissing
+
+CPU: Final = "CPUExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
 
 
 def runtime() -> Any:
@@ -20,6 +24,22 @@ def runtime() -> Any:
             "no ONNX Runtime is installed: `pip install 'aisle[cpu]'` (or 'aisle[gpu]' on an NVIDIA machine)"
         ) from error
     return onnxruntime
+
+
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises where a graph cannot be opened or run, or a device has no room for a tensor."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - the plain install has none
+
+    return (
+        RuntimeError,
+        state.Fail,
+        state.RuntimeException,
+        state.EPFail,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NotImplemented,
+        state.NoSuchFile,
+    )
 
 
 def available_cores() -> int:
@@ -42,17 +62,66 @@ def open_session(path: Path, threads: int) -> Any:
     Raises:
         BundleCorrupt: the runtime cannot load the graph.
     """
-    ort = runtime()
-    options = ort.SessionOptions()
+    options = _options()
     options.intra_op_num_threads = threads or available_cores()
+    return _opened(path, options, [CPU])
+
+
+def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path) -> Any:
+    """An `InferenceSession` that runs by `provider`, and notes what runs where until `end_profiling` is called.
+
+    Args:
+        path: the graph.
+        provider: of ONNX Runtime.
+        memory_mb: of the device, that runs may take; 0 for no limit.
+        profile: what the file with the notes begins with.
+
+    Raises:
+        DeviceUnavailable: this runtime has no such provider, or the provider finds no device.
+        BundleCorrupt: the runtime cannot load the graph.
+    """
+    ort = runtime()
+    if provider not in ort.get_available_providers():
+        raise DeviceUnavailable(
+            f"this ONNX Runtime has no {provider}: install 'aisle[gpu]' into an environment without the package "
+            "onnxruntime, or serve with --device cpu"
+        )
+    told: dict[str, str] = {}
+    if provider == CUDA:
+        ort.preload_dlls()  # CUDA's libraries, where pip has put them
+        # Sums in whole float32, as on the CPU; and no doubling of what is taken from the device.
+        told = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
+        if memory_mb:
+            told["gpu_mem_limit"] = str(memory_mb * 2**20)
+    options = _options()
+    options.intra_op_num_threads = 1
+    options.enable_profiling = True
+    options.profile_file_prefix = str(profile)
+    try:
+        session = _opened(path, options, [(provider, told)])
+    except BundleCorrupt as error:
+        open_session(path, 1)  # refused here, too, where it is the graph that is at fault
+        raise DeviceUnavailable(f"{error.message}, but runs on the CPU: it is {provider} that is at fault") from error
+    if provider not in session.get_providers():
+        raise DeviceUnavailable(
+            f"ONNX Runtime {ort.__version__} could not start its {provider}: see that `nvidia-smi` shows a device and "
+            "that its driver is as new as the CUDA of the package, or serve with --device cpu"
+        )
+    return session
+
+
+def _options() -> Any:
+    options = runtime().SessionOptions()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would burn cores
     options.log_severity_level = 3
-    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - as above
+    return options
 
-    refusals = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented, state.NoSuchFile)
+
+def _opened(path: Path, options: Any, providers: Sequence[str | tuple[str, dict[str, str]]]) -> Any:
+    ort = runtime()
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except refusals as error:
+        return ort.InferenceSession(str(path), options, providers=list(providers))
+    except runtime_errors() as error:
         first_line = str(error).splitlines()[0]
         raise BundleCorrupt(f"{path}: ONNX Runtime {ort.__version__} refuses it ({first_line})") from error

@@ -13,6 +13,7 @@ from app.artifact.rank_tables import RankTables, read_rank_tables
 from app.artifact.vocabulary import read_vocabulary
 from app.engine.candidates import Candidates
 from app.engine.catalogue import Catalogue, read_catalogue
+from app.engine.half_retrieve import Device, HalfRetriever, open_half_retriever
 from app.engine.items import Items, read_items
 from app.engine.ranking import Ranker, read_ranker
 from app.engine.recommend import recommend
@@ -39,7 +40,7 @@ class Snapshot:
     manifest: Manifest
     items: Items
     catalogue: Catalogue
-    retriever: Retriever
+    retriever: Retriever | HalfRetriever
     text_query: TextQuery | None  # None where the bundle knows no words
     tables: RankTables
     ranker: Ranker | None
@@ -49,14 +50,17 @@ class Snapshot:
     suggester: Suggester | None  # None where nothing can be suggested
 
 
-def load_snapshot(path: Path, threads: int = 1) -> Snapshot:
+def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) -> Snapshot:
     """Load the bundle at `path` (a bundle, or a store of bundles), verify it, and warm it up.
 
     Args:
         path: the folder.
         threads: threads inside one run of a graph; 0 takes all cores.
+        device: where retrieval runs in half precision; on the CPU, in int8, if left out.
 
     Raises:
+        DeviceUnavailable: the device is not there.
+        BundleUnfit: the device would not run all of the graph.
         BundleCorrupt: a file is missing, different from its checksum, or unreadable.
         BundleSchema: it was written for another version of this code.
         GoldenMismatch: it answers its own warm-up requests otherwise than when it was made.
@@ -64,14 +68,14 @@ def load_snapshot(path: Path, threads: int = 1) -> Snapshot:
     folder = resolve(path)
     manifest = read_manifest(folder)
     verify_files(folder, manifest)
-    snapshot = open_snapshot(folder, manifest, threads)
+    snapshot = open_snapshot(folder, manifest, threads, device)
     check_golden(snapshot)
     if snapshot.text_query is not None:
         check_golden_texts(folder, snapshot.text_query)
     return snapshot
 
 
-def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
+def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device | None = None) -> Snapshot:
     """Load without comparing golden answers, as the exporter does to make them."""
     try:
         tables = read_rank_tables(folder)
@@ -83,7 +87,11 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int) -> Snapshot:
         suggester = read_suggester(folder, read_vocabulary(folder))
     except (OSError, ValueError, KeyError) as error:
         raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
-    retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
+    retriever: Retriever | HalfRetriever
+    if device is None:
+        retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
+    else:
+        retriever = open_half_retriever(folder, items, tables.score_scales, device, manifest.shapes.window)
     ranker = read_ranker(folder, tables, items.popular_rows, threads)
     return Snapshot(
         folder,

@@ -12,13 +12,14 @@ from typing import Final
 
 from app.artifact.models import PublishedModel
 from app.artifact.names import MANIFEST
-from app.errors import BundleError, ModelNotFound, StoreUnavailable
+from app.errors import BundleError, DeviceUnavailable, ModelNotFound, StoreUnavailable
 from app.serving.release import Release
 from app.serving.service import RecommendService
 from app.stores.protocol import ModelStore
 from app.telemetry.metrics import Metrics
 
 NOT_HERE: Final = "its folder is not in this machine's store of bundles yet"
+_REFUSALS: Final = (BundleError, DeviceUnavailable)
 _SWITCH_S: Final = 0.0005  # while a bundle is loaded in a thread, requests get the interpreter back this soon
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class BundleFollower:
         async with self._busy:
             try:
                 self._swap(await self._loaded(version))
-            except BundleError:
+            except _REFUSALS:
                 return  # noted and logged; tried again when asked to, or when the pointer has moved on and back
 
     async def _loaded(self, version: str) -> Release:
@@ -168,7 +169,7 @@ class BundleFollower:
         sys.setswitchinterval(_SWITCH_S)
         try:
             release = await asyncio.to_thread(self._load, self._folder / version)
-        except BundleError as error:
+        except _REFUSALS as error:
             self._refused[version] = error.message
             self._metrics.count_load("refused")
             log.error("a bundle is refused; the old one stays", extra={"version": version, "reason": error.message})

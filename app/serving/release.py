@@ -1,5 +1,6 @@
 """One version as it is served: what a request holds from start to end."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -8,10 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from app.artifact.user_state import read_user_states
+from app.engine.half_retrieve import Device
+from app.engine.runtime import CUDA, runtime
 from app.engine.snapshot import Snapshot, load_snapshot
-from app.errors import BundleCorrupt
+from app.errors import BundleCorrupt, BundleUnfit, DeviceUnavailable
 from app.serving.clock import clock_of
 from app.stores.bundled import BundledStates
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,19 +39,43 @@ class Release:
         return time.time() if math.isnan(now) else now
 
 
-def load_release(path: Path, threads: int, clock: Literal["wall", "bundle"]) -> Release:
+@dataclass(frozen=True)
+class DeviceWish:
+    """Where retrieval shall run."""
+
+    kind: Literal["auto", "cpu", "cuda"] = "cpu"  # auto: a GPU where one can be used
+    memory_mb: int = 0  # of the GPU; 0 for no limit
+
+
+def load_release(
+    path: Path, threads: int, clock: Literal["wall", "bundle"], wish: DeviceWish = DeviceWish()
+) -> Release:
     """Load the bundle at `path`, verify it, and answer its own warm-up requests.
 
     Args:
         path: a bundle, or a store of bundles.
         threads: threads inside one run of a graph; 0 takes all cores.
         clock: what 'now' is.
+        wish: where retrieval shall run.
 
     Raises:
         BundleError: it must not be served.
+        DeviceUnavailable: a GPU was wished for, and there is none.
     """
-    snapshot = load_snapshot(path, threads)
+    snapshot = _load(path, threads, wish)
     return release_of(snapshot, clock_of(clock, snapshot.manifest.cut))
+
+
+def _load(path: Path, threads: int, wish: DeviceWish) -> Snapshot:
+    if wish.kind == "cpu" or (wish.kind == "auto" and CUDA not in runtime().get_available_providers()):
+        return load_snapshot(path, threads)
+    try:
+        return load_snapshot(path, threads, Device("cuda", wish.memory_mb))
+    except (DeviceUnavailable, BundleUnfit) as error:
+        if wish.kind == "cuda":
+            raise
+        log.warning("the GPU is not used", extra={"reason": error.message})
+        return load_snapshot(path, threads)
 
 
 def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:

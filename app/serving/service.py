@@ -70,7 +70,7 @@ class RecommendService:
         self._metrics = metrics
         self._batcher: Batcher[_Pending, Answer] = Batcher(self._answer, limits.max_batch, limits.max_pending)
         store.seed(release.version, release.states)
-        metrics.show_bundle(release.version, release.snapshot.manifest.dataset)
+        metrics.show_bundle(release.version, release.snapshot.manifest.dataset, release.snapshot.retriever.device)
         metrics.watch_pending(lambda: self._batcher.pending)
 
     @property
@@ -84,7 +84,7 @@ class RecommendService:
         if release is not self._release:
             self._earlier = self._release
         self._release = release
-        self._metrics.show_bundle(release.version, release.snapshot.manifest.dataset)
+        self._metrics.show_bundle(release.version, release.snapshot.manifest.dataset, release.snapshot.retriever.device)
 
     def release_of(self, rest: Rest) -> Release:
         """The release that a list is of: the current one, or the one before it.

@@ -31,7 +31,7 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self._bundle = Gauge(
-            "aisle_bundle", "1 for the bundle that is served.", ("version", "dataset"), registry=self.registry
+            "aisle_bundle", "1 for the bundle that is served.", ("version", "dataset", "device"), registry=self.registry
         )
         self._dropped = Counter(
             "aisle_dropped_requests", "Requests not worked for.", ("reason",), registry=self.registry
@@ -104,10 +104,10 @@ class Metrics:
         self._store_available.set_function(available)
         self._waiting_events.set_function(waiting_events)
 
-    def show_bundle(self, version: str, dataset: str) -> None:
-        """Name the bundle that is served from now on."""
+    def show_bundle(self, version: str, dataset: str, device: str) -> None:
+        """Name the bundle that is served from now on, and where retrieval runs."""
         self._bundle.clear()
-        self._bundle.labels(version, dataset).set(1)
+        self._bundle.labels(version, dataset, device).set(1)
 
     def exposition(self) -> bytes:
         """The metrics in the Prometheus text format."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import polars as pl
 import torch
 
@@ -19,7 +20,9 @@ from app.artifact.columns import TextColumn
 from app.artifact.manifest import Manifest, Shapes, list_files
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.artifact.user_state import UserStates
+from app.engine.half_retrieve import Device
 from app.engine.snapshot import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
+from model.query_tower import QueryTower
 from offline.dataset.folder import whole_file, whole_folder
 from offline.dataset.logged_queries import logged_query_texts, popular_queries
 from offline.dataset.progress import Progress, silent
@@ -27,11 +30,12 @@ from offline.dataset.split import META_FILE
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity, measure_fidelity
 from offline.export.filter_columns import first_times, write_filters
+from offline.export.half_graph import write_half_search
 from offline.export.item_tables import ItemTable, item_table
 from offline.export.lexical import have_words, queries_by_row, write_lexical
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
-from offline.export.retrieve_graph import block_of, write_retrieve_graph
+from offline.export.retrieve_graph import block_of, export_tower, write_search
 from offline.export.suggest import spelled, write_suggest
 from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
@@ -132,9 +136,7 @@ def export_bundle(
         )
         (beside / names.SEARCH).write_text(order.model_dump_json(indent=2) + "\n", encoding="utf-8")
         tell(2, _STEPS, "retrieve.onnx")
-        block = block_of(items.height)
-        graph = beside / names.RETRIEVE_GRAPH
-        write_retrieve_graph(graph, network.queries, quantised.vectors, quantised.score_scales, block)
+        _write_graphs(beside, network.queries, quantised, block_of(items.height))
         tell(3, _STEPS, "users")
         user_ids = pl.read_parquet(split / "users.parquet").sort("user")["user_id"].to_list()
         vectors = torch.from_numpy(quantised.real())
@@ -168,6 +170,7 @@ def export_bundle(
         _write_manifest(beside, manifest)
         tell(5, _STEPS, "verifying")
         load_snapshot(beside)
+        load_snapshot(beside, device=Device("cpu"))  # the graph for a GPU must give the golden answers, too
     point_to(store, version)
     tell(_STEPS, _STEPS, "exported")
     return Exported(folder, version, fidelity)
@@ -176,6 +179,15 @@ def export_bundle(
 def record_metrics(folder: Path, manifest: Manifest, metrics: dict[str, Any]) -> None:
     """Put the figures of an evaluation into the manifest of the bundle in `folder`."""
     _write_manifest(folder, manifest.model_copy(update={"metrics": metrics}))
+
+
+def _write_graphs(folder: Path, queries: QueryTower, table: ItemTable, block: int) -> None:
+    """Retrieval twice behind the same tower: in int8 for a CPU, in half precision for a GPU."""
+    rows, dim = table.vectors.shape
+    tower, for_gpu = export_tower(queries, dim), onnx.ModelProto()
+    for_gpu.CopyFrom(tower)
+    write_search(folder / names.RETRIEVE_GRAPH, tower, table.vectors, table.score_scales, block)
+    write_half_search(folder / names.HALF_GRAPH, for_gpu, rows, dim, block)
 
 
 def _known_histories(split: Path, users: int, parts: Sequence[str]) -> Histories:

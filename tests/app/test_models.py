@@ -104,7 +104,7 @@ def test_the_pointer_of_the_folder_is_followed(serve: Serve, store: Path) -> Non
         until(lambda: version_of(client) == SECOND)
         assert client.get("/readyz").json()["model_version"] == SECOND
         assert client.get("/demo/users").json()["model_version"] == SECOND
-        assert f'aisle_bundle{{dataset="synthetic",version="{SECOND}"}} 1.0' in client.get("/metrics").text
+        assert f'aisle_bundle{{dataset="synthetic",device="cpu",version="{SECOND}"}} 1.0' in client.get("/metrics").text
         assert 'aisle_bundle_loads_total{outcome="loaded"} 1.0' in client.get("/metrics").text
 
 

@@ -89,7 +89,9 @@ def test_metrics_count_requests_batches_and_stages(
     for stage in ("state", "assemble", "engine", "answer"):
         assert value("aisle_stage_seconds_count", stage=stage) == 3
     assert value("aisle_stage_seconds_count", stage="total") == 6
-    assert value("aisle_bundle", version=snapshot.manifest.version, dataset=snapshot.manifest.dataset) == 1
+    assert (
+        value("aisle_bundle", version=snapshot.manifest.version, dataset=snapshot.manifest.dataset, device="cpu") == 1
+    )
 
 
 def test_health_is_answered(client: httpx.Client, snapshot: Snapshot) -> None:

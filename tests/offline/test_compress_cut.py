@@ -19,7 +19,7 @@ from offline.compress.importance import UnitImportance, strongest, unit_importan
 from offline.compress.recipe import Recipe
 from offline.compress.rotation import principal_directions
 from offline.export.item_tables import item_table
-from offline.export.retrieve_graph import write_retrieve_graph
+from offline.export.retrieve_graph import export_tower, write_search
 from offline.training.histories import Histories
 from offline.training.settings import choose_settings
 from offline.training.trained import Trained, load_trained, save_trained
@@ -135,7 +135,8 @@ def test_of_equally_important_units_the_first_stay() -> None:
 def test_exported_graph_answers_like_the_cut_network_alone_and_in_any_batch(trained: Trained, tmp_path: Path) -> None:
     cut = cut_by(trained, Recipe(item_dim=8, hidden=8, feed=8 if trained.settings.ordered else None))
     table = item_table(cut, 8)
-    write_retrieve_graph(tmp_path / "g.onnx", cut.network.queries, table.vectors, table.score_scales, 1)
+    tower = export_tower(cut.network.queries, table.vectors.shape[1])
+    write_search(tmp_path / "g.onnx", tower, table.vectors, table.score_scales, 1)
     session = open_session(tmp_path / "g.onnx", 1)
     rng = np.random.default_rng(4)
     rows = rng.integers(0, ITEMS, (33, WINDOW))
