@@ -192,9 +192,9 @@ def test_shapes_may_be_worked_out_on_the_host_and_copies_may_not() -> None:
 
 
 CUDA_KERNELS = """
-    Abs Add And Cast Clip Concat Div Equal Erf Exp Expand Gather GatherElements GatherND Gemm Identity LayerNormalization
-    Less MatMul Max Mul Not ReduceMax Relu Reshape ScatterElements Shape Slice Softmax Sqrt Squeeze TopK Transpose Unsqueeze
-    Where
+    Abs Add And Cast Clip Concat Div Equal Erf Exp Expand Gather GatherElements GatherND Gemm Identity
+    LayerNormalization Less MatMul Max Mul Not ReduceMax Relu Reshape ScatterElements Shape Slice Softmax Sqrt Squeeze
+    TopK Transpose Unsqueeze Where
 """
 """Kinds of node that the CUDA provider of onnxruntime-gpu 1.31.1 took, of the types that they have in this graph."""
 
