@@ -188,7 +188,7 @@ class Settings(BaseSettings):
         float,
         Field(
             ge=0,
-            description="Megabytes for the answers that are followed meanwhile: enough for some 12 a second; of more, "
+            description="Megabytes for the answers that are followed meanwhile: enough for some 16 a second; of more, "
             "a share is followed. 0 follows none.",
         ),
     ] = 24.0

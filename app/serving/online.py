@@ -10,23 +10,35 @@ The rules of attribution, which `aisle-offline online` follows, too:
 3. The first event of an answer on an item makes the item clicked, whatever its type; a cart makes it carted, a purchase
    purchased. Each counts once for an item of an answer. Duplicates and rejected events count nowhere.
 4. Every page of a list is an answer. Ranks are those of the whole list.
+
+Ids are kept as the 64 bits of Python's own hash, which a string carries with it: the strings of a catalogue go with its
+release, and every id takes the same memory, however long a caller makes it.
 """
 
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Final, Protocol
 
 from app.artifact.names import CART, PURCHASE
 from app.telemetry.online import OnlineMetrics
 
-_ANSWER_BYTES: Final = 900  # of a followed answer with a few clicks, without its list of items
-_ITEM_BYTES: Final = 8
+# What is kept, as `tracemalloc` has it; a test compares:
+_ANSWER_BYTES: Final = 450  # a followed answer, without its list of items
+_ITEM_BYTES: Final = 8  # each of these
+_CLICKED_BYTES: Final = 460  # the first click on an answer: what notes its clicks is made then
+_CLICKED_ITEM_BYTES: Final = 60  # each item that is clicked
+_PERSON_BYTES: Final = 400  # each person who comes from it
+_PAIR_BYTES: Final = 80  # each of their items
 _BURST: Final = 0.05  # of the memory that may be taken at once
 _MOST_OF_ONE_NAME: Final = 8  # answers; a caller may name all its answers alike
 _MOST_PEOPLE: Final = 8  # who came from one answer, and may come back to it
-_TYPES: Final = {CART: ("click", "cart"), PURCHASE: ("click", "purchase")}
-_CLICK: Final = ("click",)
+_CLICKED: Final = 1
+_BITS: Final = {"click": _CLICKED, "cart": 2, "purchase": 4}
+_BITS_OF: Final = {CART: _CLICKED | _BITS["cart"], PURCHASE: _CLICKED | _BITS["purchase"]}
 
 
 class Happened(Protocol):
@@ -48,18 +60,26 @@ class Happened(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
+class _Clicks:
+    """What became of one answer."""
+
+    types: dict[int, int] = field(default_factory=dict)  # by item, the bits of what it was so far
+    people: set[int] = field(default_factory=set)  # who may come back to it
+    reciprocal: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
 class _Followed:
     """One answer."""
 
-    name: str
+    name: int
     version: str
     until: float
-    item_ids: Sequence[str]
+    items: "array[int]"
     first_rank: int
-    types: dict[str, set[str]] = field(default_factory=dict)  # by item, what it was so far
-    people: set[int] = field(default_factory=set)  # who clicked
-    reciprocal: float = 0.0
+    cost: float  # bytes
+    clicks: _Clicks | None = None
 
 
 class OnlineTracker:
@@ -68,7 +88,7 @@ class OnlineTracker:
     Args:
         metrics: told what became of them.
         window_s: how long an answer is followed.
-        memory_bytes: what that may take, roughly; 0 follows none.
+        memory_bytes: what that may take; 0 follows none. Where clicks need more, the oldest answers are let go.
     """
 
     def __init__(self, metrics: OnlineMetrics, window_s: float, memory_bytes: float) -> None:
@@ -79,13 +99,18 @@ class OnlineTracker:
         self._allowed = memory_bytes * _BURST
         self._allowed_at: float | None = None
         self._answers: deque[_Followed] = deque()  # oldest first
-        self._by_name: dict[str, list[_Followed]] = {}  # newest last
-        self._came_from: dict[int, dict[str, _Followed]] = {}  # by person and item
+        self._by_name: dict[int, list[_Followed]] = {}  # newest last
+        self._came_from: dict[int, dict[int, _Followed]] = {}  # by person and item
 
     @property
     def people(self) -> int:
         """Who may still come back to what they came from."""
         return len(self._came_from)
+
+    @property
+    def used_bytes(self) -> float:
+        """What is followed takes as much, roughly."""
+        return self._used
 
     def show(self, name: str, version: str, item_ids: Sequence[str], first_rank: int, now: float) -> None:
         """An answer is given.
@@ -100,14 +125,17 @@ class OnlineTracker:
         if not item_ids or not self._capacity:
             return
         self._forget_old(now)
-        is_followed = self._has_room(_cost(item_ids), now) and len(self._by_name.get(name, ())) < _MOST_OF_ONE_NAME
+        cost = _ANSWER_BYTES + _ITEM_BYTES * len(item_ids)
+        key = hash(name)
+        is_followed = self._has_room(cost, now) and len(self._by_name.get(key, ())) < _MOST_OF_ONE_NAME
         self._metrics.count_answer(version, len(item_ids), is_followed=is_followed)
         if is_followed:
-            answer = _Followed(name, version, now + self._window_s, item_ids, first_rank)
+            items = array("q", map(hash, item_ids))
+            answer = _Followed(key, version, now + self._window_s, items, first_rank, cost)
             self._answers.append(answer)
-            self._by_name.setdefault(name, []).append(answer)
-            self._used += _cost(item_ids)
-            self._allowed -= _cost(item_ids)
+            self._by_name.setdefault(key, []).append(answer)
+            self._used += cost
+            self._allowed -= cost
 
     def happened(self, event: Happened, person: int, time: float) -> None:
         """An event was accepted.
@@ -117,51 +145,73 @@ class OnlineTracker:
             person: stable hash of the user or visitor.
             time: of the event, unix seconds.
         """
-        answer = self._shown_by(event, time) if event.request_id is not None else self._left_by(event, person, time)
+        item = hash(event.item_id)
+        if event.request_id is not None:
+            answer = self._shown_by(event.request_id, item, time)
+        else:
+            answer = self._left_by(item, person, time)
         if answer is None:
             return
-        before = answer.types.setdefault(event.item_id, set())
-        fresh = [kind for kind in _TYPES.get(event.behaviour, _CLICK) if kind not in before]
-        first = [kind for kind in fresh if not any(kind in types for types in answer.types.values())]
-        before.update(fresh)
-        reciprocal = 1.0 / (answer.first_rank + answer.item_ids.index(event.item_id))
-        grown = max(0.0, reciprocal - answer.reciprocal)
-        answer.reciprocal += grown
-        self._metrics.count_item(answer.version, fresh, first, grown)
+        clicks = answer.clicks = answer.clicks or self._first_clicks(answer)
+        fresh = self._mark(answer, clicks, item, _BITS_OF.get(event.behaviour, _CLICKED))
         if event.request_id is not None:
             self._metrics.count_event("attributed" if fresh else "repeated")
-            if person in answer.people or len(answer.people) < _MOST_PEOPLE:
-                self._comes_from(person, event.item_id, answer)
+            if person in clicks.people or len(clicks.people) < _MOST_PEOPLE:
+                self._comes_from(person, item, answer, clicks)
+        while self._used > self._capacity:
+            self._drop_oldest()
 
     def forget(self, person: int) -> None:
         """Nothing is to be known of a user or visitor any more."""
         for answer in self._came_from.pop(person, {}).values():
-            answer.people.discard(person)
+            if answer.clicks is not None:
+                answer.clicks.people.discard(person)
 
     def join(self, visitor: int, user: int) -> None:
         """What a visitor came from is the user's."""
-        for item_id, answer in self._came_from.get(visitor, {}).items():
-            self._comes_from(user, item_id, answer)
+        for item, answer in self._came_from.get(visitor, {}).items():
+            if answer.clicks is not None:
+                self._comes_from(user, item, answer, answer.clicks)
         self.forget(visitor)
 
-    def _comes_from(self, person: int, item_id: str, answer: _Followed) -> None:
-        answer.people.add(person)
-        self._came_from.setdefault(person, {})[item_id] = answer
+    def _first_clicks(self, answer: _Followed) -> _Clicks:
+        self._charge(answer, _CLICKED_BYTES)
+        return _Clicks()
 
-    def _shown_by(self, event: Happened, time: float) -> _Followed | None:
-        named = self._by_name.get(event.request_id or "", [])
-        living = [answer for answer in named if time <= answer.until]
+    def _mark(self, answer: _Followed, clicks: _Clicks, item: int, bits: int) -> int:
+        """Count what an item of an answer is now for the first time; gives its bits."""
+        if item not in clicks.types:
+            self._charge(answer, _CLICKED_ITEM_BYTES)
+        before = clicks.types.get(item, 0)
+        fresh = bits & ~before
+        first = fresh & ~reduce(or_, clicks.types.values(), 0)
+        clicks.types[item] = before | bits
+        reciprocal = 1.0 / (answer.first_rank + answer.items.index(item))
+        grown = max(0.0, reciprocal - clicks.reciprocal)
+        clicks.reciprocal += grown
+        self._metrics.count_item(answer.version, _kinds(fresh), _kinds(first), grown)
+        return fresh
+
+    def _comes_from(self, person: int, item: int, answer: _Followed, clicks: _Clicks) -> None:
+        came_from = self._came_from.setdefault(person, {})
+        if came_from.get(item) is not answer:
+            self._charge(answer, _PAIR_BYTES if person in clicks.people else _PERSON_BYTES + _PAIR_BYTES)
+            came_from[item] = answer
+            clicks.people.add(person)
+
+    def _shown_by(self, name: str, item: int, time: float) -> _Followed | None:
+        living = [answer for answer in self._by_name.get(hash(name), ()) if time <= answer.until]
         if not living:
             self._metrics.count_event("unknown_request")
             return None
         for answer in reversed(living):
-            if event.item_id in answer.item_ids:
+            if item in answer.items:
                 return answer
         self._metrics.count_event("other_item")
         return None
 
-    def _left_by(self, event: Happened, person: int, time: float) -> _Followed | None:
-        answer = self._came_from.get(person, {}).get(event.item_id)
+    def _left_by(self, item: int, person: int, time: float) -> _Followed | None:
+        answer = self._came_from.get(person, {}).get(item)
         return answer if answer is not None and time <= answer.until else None
 
     def _has_room(self, cost: float, now: float) -> bool:
@@ -172,25 +222,33 @@ class OnlineTracker:
         self._allowed = min(most, self._allowed + since * self._capacity / self._window_s)
         return cost <= self._allowed and self._used + cost <= self._capacity
 
+    def _charge(self, answer: _Followed, cost: float) -> None:
+        answer.cost += cost
+        self._used += cost
+
     def _forget_old(self, now: float) -> None:
         while self._answers and self._answers[0].until < now:
-            answer = self._answers.popleft()
-            self._used -= _cost(answer.item_ids)
-            named = self._by_name[answer.name]
-            named.remove(answer)
-            if not named:
-                del self._by_name[answer.name]
-            for person in answer.people:
-                self._leave(person, answer)
+            self._drop_oldest()
 
-    def _leave(self, person: int, answer: _Followed) -> None:
+    def _drop_oldest(self) -> None:
+        answer = self._answers.popleft()
+        self._used -= answer.cost
+        named = self._by_name[answer.name]
+        named.pop(0)
+        if not named:
+            del self._by_name[answer.name]
+        if answer.clicks is not None:
+            for person in answer.clicks.people:
+                self._leave(person, answer, answer.clicks)
+
+    def _leave(self, person: int, answer: _Followed, clicks: _Clicks) -> None:
         came_from = self._came_from.get(person, {})
-        for item_id in answer.types:
-            if came_from.get(item_id) is answer:
-                del came_from[item_id]
+        for item in clicks.types:
+            if came_from.get(item) is answer:
+                del came_from[item]
         if not came_from:
             self._came_from.pop(person, None)
 
 
-def _cost(item_ids: Sequence[str]) -> float:
-    return _ANSWER_BYTES + _ITEM_BYTES * len(item_ids)
+def _kinds(bits: int) -> list[str]:
+    return [kind for kind, bit in _BITS.items() if bits & bit]

@@ -1,5 +1,7 @@
 """What becomes of answers is counted by version: what belongs to which answer, for how long, and in how much memory."""
 
+import tracemalloc
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from offline.collecting.collect import collect
 from offline.online.figures import evaluate_online
 
 WINDOW_S = 100.0
-ONE_ANSWER = 1_000.0  # bytes; no answer here takes more
+ONE_ANSWER = 466.0  # bytes of one with two items
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,59 @@ def test_nobody_can_fill_the_memory_with_one_name_or_many_people(followed: Follo
     assert followed.of("purchase") == (0, 0)
     followed.show("r2", "ab", at=WINDOW_S + 1)
     assert followed.tracker.people == 0
+
+
+def clicked_answers(followed: Followed, answers: int, items: int, clicked: int, people: int) -> None:
+    """Answers with as many items, of which each person clicks the first ones."""
+    for number in range(answers):
+        name = f"{number:026}"
+        followed.tracker.show(name, "m1", [f"item {number} {place}" for place in range(items)], 1, float(number))
+        for person in range(people):
+            for place in range(clicked):
+                event = Event(f"item {number} {place}", name)
+                followed.tracker.happened(event, number * 100_003 + person + 2**40, float(number))
+
+
+@pytest.mark.parametrize(("items", "clicked", "people"), [(20, 0, 0), (200, 0, 0), (20, 1, 1), (20, 4, 8), (90, 80, 8)])
+def test_what_is_followed_takes_no_more_than_is_reckoned(items: int, clicked: int, people: int) -> None:
+    followed = Followed(memory=1e12)
+    tracemalloc.start()
+    try:
+        clicked_answers(followed, 60, items, clicked, people)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0 < followed.tracker.used_bytes <= 2 * taken
+    assert taken <= followed.tracker.used_bytes + 40_000  # of tables that double, and of the metrics themselves
+
+
+def test_clicks_take_no_more_than_the_memory_either() -> None:
+    followed = Followed(memory=200_000)
+    clicked_answers(followed, 90, 20, 20, 8)
+    assert followed.value("followed_answers", version="m1") == 90
+    assert followed.of("click") == (90 * 20, 90)
+    assert followed.tracker.used_bytes <= 200_000
+    late = WINDOW_S + 100
+    followed.show("last", "ab", at=late)
+    assert (followed.tracker.people, followed.tracker.used_bytes) == (0, ONE_ANSWER)
+
+
+class Text(str):
+    """A text of which can be told whether it is still kept."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_no_text_of_a_release_or_of_a_caller_is_kept(followed: Followed) -> None:
+    items, name = [Text("item a"), Text("item b")], Text("r1")
+    followed.tracker.show(name, "m1", items, 1, 0.0)
+    followed.tracker.happened(Event(items[1], name), 7, 1.0)
+    kept = [weakref.ref(text) for text in (*items, name)]
+    items.clear()
+    del name
+    assert [text() for text in kept] == [None, None, None]
+    followed.tell("item b", None, PURCHASE)
+    assert followed.of("purchase") == (1, 1)
 
 
 def test_no_memory_follows_nothing() -> None:
