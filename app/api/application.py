@@ -35,6 +35,7 @@ from app.api.suggest_routes import suggest_routes
 from app.api.user_routes import user_routes
 from app.serving.parts import Parts
 from app.serving.rate import RateLimit
+from app.serving.shown import Shown
 
 _DESCRIPTION: Final = """Recommendations for a storefront, in milliseconds.
 
@@ -63,12 +64,13 @@ def make_application(parts: Parts, options: HttpOptions) -> Starlette:
         SettingsError: a key cannot be one.
     """
     service = parts.service
+    shown = Shown(parts.impressions, parts.online)
     routes = [  # the first that matches answers, so the busiest call stands first
-        *recommend_routes(service, parts.impressions, parts.online, options.limits),
+        *recommend_routes(service, shown, options.limits),
         *suggest_routes(service),
         *predict_routes(parts.predictor, service, options.limits),
         *event_routes(parts.intake, parts.store, options.max_event_rows, parts.metrics),
-        *item_routes(service),
+        *item_routes(service, shown),
         *user_routes(parts.people, parts.item_ids_of),
         *model_routes(service, parts.follower),
         *operation_routes(service, parts.follower, parts.store, parts.drain, parts.metrics),

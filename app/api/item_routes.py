@@ -17,6 +17,7 @@ from app.errors import ItemNotFound
 from app.serving.call import RecommendCall
 from app.serving.release import Release
 from app.serving.service import RecommendService
+from app.serving.shown import Shown
 from app.telemetry.stages import trace_of
 
 TAG: Final = "Items"
@@ -24,8 +25,8 @@ _ITEM_ID: Final = parameter("path", "item_id", "string", "An id of the catalogue
 _SIMILAR: Final = EXAMPLE_ANSWER | {"items": [{"item_id": "p3", "rank": 1, "score": 0.81}]}
 
 
-def item_routes(service: RecommendService) -> list[APIRoute]:
-    """The calls on items of the catalogue of `service`."""
+def item_routes(service: RecommendService, shown: Shown) -> list[APIRoute]:
+    """The calls on items of the catalogue of `service`; `shown` is told of those that are answered as similar."""
 
     def row_of(request: Request, release: Release) -> int:
         item_id = request.path_params["item_id"]
@@ -52,6 +53,7 @@ def item_routes(service: RecommendService) -> list[APIRoute]:
         trace.timer.lap("parse")
         answer = await service.recommend(call, release, request.is_disconnected)
         trace.timer.include(answer.stages, rest="wait")
+        shown.note(trace.request_id, None, answer, release)
         return recommend_response(answer, trace, asked.fields, release.snapshot)
 
     return [

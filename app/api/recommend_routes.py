@@ -24,12 +24,9 @@ from app.api.rules_call import with_rules
 from app.api.schemas import RecommendAnswer, RecommendRequest
 from app.api.selection_call import with_selection
 from app.engine.selection.fields import check_fields
-from app.serving.call import Answer
-from app.serving.impressions import Impression, ImpressionLog
-from app.serving.online import OnlineTracker
 from app.serving.pages import next_cursor_of, read_page
-from app.serving.release import Release
 from app.serving.service import RecommendService
+from app.serving.shown import Shown
 from app.telemetry.stages import trace_of
 
 TAG: Final = "Recommend"
@@ -72,25 +69,8 @@ _EXAMPLE: Final = {
 }
 
 
-def recommend_routes(
-    service: RecommendService, impressions: ImpressionLog, online: OnlineTracker, limits: Limits
-) -> list[APIRoute]:
-    """The calls that answer with what `service` recommends; what was shown goes to `impressions` and `online`."""
-
-    def note(request_id: str, user_id: str | None, answer: Answer, release: Release) -> None:
-        now = release.wall_clock()
-        online.show(request_id, answer.model_version, answer.item_ids, answer.first_rank, now)
-        if impressions.wants():
-            impressions.note(
-                Impression(
-                    request_id=request_id,
-                    user_id=user_id,
-                    model_version=answer.model_version,
-                    time=now,
-                    item_ids=answer.item_ids,
-                    first_position=answer.first_rank,
-                )
-            )
+def recommend_routes(service: RecommendService, shown: Shown, limits: Limits) -> list[APIRoute]:
+    """The calls that answer with what `service` recommends; `shown` is told of it."""
 
     def respond_page(asked: RecommendRequest, cursor: str, request: Request) -> Response:
         refuse_not_yet(asked)
@@ -101,7 +81,7 @@ def recommend_routes(
         trace = trace_of(request.scope)
         trace.timer.lap("parse")
         answer = service.page(rest, asked.k, release)
-        note(trace.request_id, asked.user_id or asked.visitor_id, answer, release)
+        shown.note(trace.request_id, asked.user_id or asked.visitor_id, answer, release)
         return recommend_response(answer, trace, asked.fields, release.snapshot)
 
     async def respond(asked: RecommendRequest, request: Request) -> Response:
@@ -118,7 +98,7 @@ def recommend_routes(
         trace.timer.include(answer.stages, rest="wait")
         if answer.has_more:
             answer = replace(answer, next_cursor=next_cursor_of(answer, fingerprint_of(asked)))
-        note(trace.request_id, call.user_id or call.visitor_id, answer, release)
+        shown.note(trace.request_id, call.user_id or call.visitor_id, answer, release)
         return recommend_response(answer, trace, asked.fields, release.snapshot)
 
     async def post_recommend(request: Request) -> Response:

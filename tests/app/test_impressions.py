@@ -92,6 +92,17 @@ def test_an_answer_is_noted_with_its_items_in_order_and_nobodys_id(
     assert (second.request_id, second.user_hash, len(second.item_ids)) == ("r-2", None, 3)
 
 
+def test_similar_items_are_noted_like_any_others_of_nobody(
+    serve: Serve, redis_server: RedisProcess, keys: Keys, item_ids: list[str]
+) -> None:
+    with serve() as client:
+        answer = client.get(f"/items/{item_ids[0]}/similar?k=4", headers={"x-request-id": "r-1"}).json()
+        (only,) = noted(redis_server, keys, 1)
+    assert (only.request_id, only.user_hash, only.first_position) == ("r-1", None, 1)
+    assert only.item_ids == [item["item_id"] for item in answer["items"]]
+    assert only.model_version == answer["model_version"]
+
+
 def test_what_waits_when_the_service_ends_is_sent_first(serve: Serve, redis_server: RedisProcess, keys: Keys) -> None:
     with serve() as client:
         for _ in range(20):

@@ -267,6 +267,21 @@ def test_over_http_clicks_and_purchases_of_answers_show_in_the_metrics(
         assert value('events_total{outcome="unknown_request"}') == 1
 
 
+def test_clicks_on_similar_items_count(
+    application_of: Callable[..., Starlette],
+    listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
+    item_ids: list[str],
+) -> None:
+    with listening(application_of()) as client:
+        answer = client.get(f"/items/{item_ids[0]}/similar?k=5").json()
+        clicked = {"item_id": answer["items"][1]["item_id"], "request_id": answer["request_id"]}
+        client.post("/events", json={"type": "view", "user_id": "o1"} | clicked)
+        value, version = metrics_of(client), answer["model_version"]
+    assert value(f'followed_answers_total{{version="{version}"}}') == 1
+    assert value(f'answers_with_total{{type="click",version="{version}"}}') == 1
+    assert value(f'reciprocal_rank_total{{version="{version}"}}') == pytest.approx(1 / 2)
+
+
 def test_the_metrics_and_what_is_collected_give_the_same_figures(
     redis_server: RedisProcess,
     redis_prefix: str,
