@@ -42,12 +42,16 @@ def main(
     reload_every: Annotated[float, typer.Option(min=0.5, help="Seconds between changes of version.")] = 10.0,
     max_growth: Annotated[float, typer.Option(min=0.0, help="Of memory, as a share of the second fifth's.")] = 0.05,
     seed: Annotated[int, typer.Option(help="Of requests and arrivals.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the service, such as online_memory_mb=0.")
+    ] = None,
 ) -> None:
     """Keep a real `aisle-serve` busy, and watch it."""
+    given: dict[str, Any] = dict(_named(setting) for setting in settings or ())
     shapes = read_manifest(resolve(bundle)).shapes
     with (
         published_copies(bundle, VERSIONS) as (store, url, versions),
-        running_service(store, url, clock="bundle", follow_s=0.5) as service,
+        running_service(store, url, **{"clock": "bundle", "follow_s": 0.5} | given) as service,
     ):
         calls = storefront_calls(shop_at(service.address), CALLS, seed)
         arrivals = poisson_arrivals(rate, minutes * 60, np.random.default_rng(seed))
@@ -57,6 +61,13 @@ def main(
     print(json.dumps(report | about | {"command": " ".join(sys.argv)}))
     if report["failed"] or report["failed_changes"] or grown > max_growth:
         raise typer.Exit(1)
+
+
+def _named(setting: str) -> tuple[str, str]:
+    name, is_there, value = setting.partition("=")
+    if not is_there:
+        raise typer.BadParameter(f"--set: expected NAME=VALUE, came {setting!r}")
+    return name, value
 
 
 async def _soak(
