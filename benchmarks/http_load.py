@@ -14,9 +14,9 @@ from time import perf_counter
 from typing import Any, cast
 
 import uvloop
+from http_head import header_of, length_of
 
-_LENGTH = b"content-length: "
-_TIMING = b"server-timing: "
+_TIMING = b"server-timing"
 _TIMED_EVERY = 16
 
 
@@ -47,16 +47,14 @@ class _Connection(asyncio.Protocol):
         head = received.find(b"\r\n\r\n")
         if head < 0:
             return
-        place = received.find(_LENGTH) + len(_LENGTH)
-        length = int(received[place : received.find(b"\r\n", place)])
-        if len(received) < head + 4 + length:
+        if len(received) < head + 4 + length_of(received[:head]):
             return
         now = perf_counter()
         self._latencies.append(now - self._asked)
         if len(self._latencies) % _TIMED_EVERY == 0:
-            place = received.find(_TIMING)
-            if 0 <= place < head:
-                self._timings.append(received[place + len(_TIMING) : received.find(b"\r\n", place)])
+            timing = header_of(received[:head], _TIMING)
+            if timing is not None:
+                self._timings.append(timing)
         if not received.startswith(b"HTTP/1.1 200"):
             self.done.set_exception(RuntimeError(f"expected 200, came {received[:500]!r}"))
         elif now < self._until:

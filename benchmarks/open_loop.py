@@ -13,9 +13,9 @@ from typing import Final, cast
 from urllib.parse import urlsplit
 
 import numpy as np
+from http_head import length_of
 from numpy.typing import NDArray
 
-_LENGTH: Final = b"content-length: "
 _FAR_S: Final = 0.002  # before a request's time the loop sleeps; nearer it only lets others go on
 
 
@@ -70,8 +70,7 @@ class _Connection(asyncio.Protocol):
         head, separator, body = self._received.partition(b"\r\n\r\n")
         if not separator:
             return
-        lines = [line for line in head.lower().split(b"\r\n") if line.startswith(_LENGTH)]
-        if len(body) < int(lines[0].removeprefix(_LENGTH)):
+        if len(body) < length_of(head):
             return
         status, answer, self._received = int(head[9:12]), self._received, b""
         assert self._call is not None
