@@ -13,7 +13,7 @@ SECONDS ?= 60
 LOAD ?=
 AUDIT := $(VENV)/audit
 
-.PHONY: help install demo serve bench load check test audit lock clean
+.PHONY: help install demo serve bench load check test docs audit lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ check: $(STAMP) ## format, lint, types, import contracts
 
 test: $(STAMP) ## the tests
 	$(BIN)/pytest -q
+
+docs: $(STAMP) ## write app/SETTINGS.md from the code
+	$(BIN)/python -m app.settings_table > app/SETTINGS.md
 
 # Not in `check`: it asks a service on the internet, and tomorrow's answer is another one. The tool has an environment of
 # its own, since what it needs is nothing of ours. What cannot be looked up fails (--strict). There are no exceptions; one

@@ -1,9 +1,15 @@
 """Settings: from variables, checked, and wrong ones named."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from app.errors import SettingsError
 from app.settings import PREFIX, Settings, read_settings
+from app.settings_table import COMMAND, settings_page
+
+PAGE = Path(__file__).parents[2] / "app" / "SETTINGS.md"
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +46,22 @@ def test_a_wrong_value_is_refused_with_name_and_value(monkeypatch: pytest.Monkey
     monkeypatch.setenv(f"AISLE_{name.upper()}", value)
     with pytest.raises(SettingsError, match=f"AISLE_{name.upper()}.*'{value}'"):
         read_settings({})
+
+
+def test_the_page_of_the_settings_is_what_the_code_says() -> None:
+    assert PAGE.read_text("utf-8") == settings_page(), f"{PAGE} is not what app/settings.py says: {COMMAND}"
+
+
+def test_the_page_has_every_setting_once_with_its_limits() -> None:
+    page = settings_page()
+    assert sorted(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == sorted(
+        PREFIX + name.upper() for name in Settings.model_fields
+    )
+    assert "## Others" not in page
+    for row in (
+        "| `AISLE_PORT` | `8000` | whole number, at least 0, at most 65,535 |",
+        "| `AISLE_CLOCK` | `wall` | `wall` or `bundle` |",
+        "| `AISLE_REDIS_PASSWORD` |  | text, kept secret |",
+        "| `AISLE_TIMEOUT_MS` | `1000` | number, more than 0 |",
+    ):
+        assert row in page

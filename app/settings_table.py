@@ -1,0 +1,109 @@
+"""The settings as a page of Markdown, made from the code: `python -m app.settings_table > app/SETTINGS.md`."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+from app.settings import PREFIX, Settings
+
+COMMAND: Final = "make docs"
+"""What renews the page."""
+_GROUPS: Final = (
+    ("What is served", ("bundle", "wait", "follow_s", "clock", "threads")),
+    ("Where it listens", ("host", "reached_at", "port", "page", "log_level", "drain_s", "shutdown_grace_s")),
+    ("Who may call", ("read_keys", "admin_keys", "rate_per_key")),
+    ("Depth of lists", ("retrieve_depth", "list_depth")),
+    (
+        "Limits",
+        (
+            "timeout_ms",
+            "max_batch",
+            "max_pending",
+            "max_body_bytes",
+            "max_events",
+            "max_item_ids",
+            "max_event_rows",
+        ),
+    ),
+    (
+        "Redis",
+        (
+            "redis",
+            "redis_username",
+            "redis_password",
+            "redis_db",
+            "redis_ca_file",
+            "redis_prefix",
+            "redis_timeout_ms",
+            "redis_write_timeout_ms",
+            "redis_pool",
+        ),
+    ),
+    ("What is kept", ("keep_events", "user_ttl_days", "event_stream_warning", "impression_share", "impression_cap")),
+    ("Online figures", ("online_window_s", "online_memory_mb")),
+)
+_INTRODUCTION: Final = f"""# Settings
+
+Every setting of `aisle-serve` is a variable of its environment, read once, at the start. A variable that begins with
+`{PREFIX}` and is none of these is refused, and so is a wrong value, by a line that names it. An option of the command
+(`aisle-serve --help`) goes before its variable. `aisle-serve --settings` lists the same.
+
+This page is made from `app/settings.py` by `{COMMAND}`; a test fails where it says something else.
+"""
+_KINDS: Final = {
+    "boolean": "`true` or `false`",
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "path": "path",
+    "password": "text, kept secret",
+}
+_LIMITS: Final = {
+    "minimum": "at least {:,}",
+    "exclusiveMinimum": "more than {:,}",
+    "maximum": "at most {:,}",
+    "minLength": "at least {:,} character",
+}
+
+
+def settings_page() -> str:
+    """The page, with a table a group; what is in no group comes last."""
+    grouped = {name for _, names in _GROUPS for name in names}
+    others = tuple(name for name in Settings.model_fields if name not in grouped)
+    groups = [*_GROUPS, *([("Others", others)] if others else [])]
+    return "\n".join([_INTRODUCTION, *(line for title, names in groups for line in _group(title, names))])
+
+
+def _group(title: str, names: tuple[str, ...]) -> Iterator[str]:
+    schemas = Settings.model_json_schema()["properties"]
+    yield f"## {title}\n"
+    yield "| variable | default | what it takes | meaning |"
+    yield "|---|---|---|---|"
+    for name in names:
+        schema = schemas[name]
+        cells = (f"`{PREFIX}{name.upper()}`", _default(schema["default"]), _allowed(schema), schema["description"])
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    yield ""
+
+
+def _default(default: object) -> str:
+    if default is None:
+        return ""
+    text = str(default).lower() if isinstance(default, bool) else str(default)
+    return f"`{text.removesuffix('.0')}`"
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    """Kind and limits of a value, by its JSON schema."""
+    for either in schema.get("anyOf", ()):  # of a setting that may be left out
+        if either["type"] != "null":
+            schema = either
+    if "enum" in schema:
+        *others, last = (f"`{word}`" for word in schema["enum"])
+        return f"{', '.join(others)} or {last}"
+    kind = _KINDS[schema.get("format", schema["type"])]
+    return ", ".join([kind, *(words.format(schema[key]) for key, words in _LIMITS.items() if key in schema)])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_page())
