@@ -388,8 +388,8 @@ def _warm(options: Options) -> list[Any]:
 
 
 def data_key(spec: DatasetSpec) -> str:
-    """Changes with the files that a data set names, and with its description."""
-    return key_of(spec.toml.text, _files(spec))
+    """Changes with the files that a data set names, its description, and the schema of bundles."""
+    return key_of(SCHEMA_VERSION, spec.toml.text, _files(spec))
 
 
 def _files(spec: DatasetSpec) -> list[Any]:

@@ -16,6 +16,7 @@ from redis_process import RedisProcess
 
 from app.artifact.bundle_store import current, versions
 from app.artifact.models import Figures, PublishedModel
+from app.artifact.names import SCHEMA_VERSION
 from app.artifact.redis_keys import Keys
 from app.stores.redis_link import RedisAddress
 from offline.dataset.spec import load_spec
@@ -108,6 +109,16 @@ def test_nothing_to_train_on_is_skipped(wishes: Wishes, quiet: Any) -> None:
     skipped = play(Plan(1, False, None, None), replace(wishes, base=None), quiet)
     assert skipped.status == "skipped"
     assert "no --base" in skipped.reason
+
+
+def test_what_was_trained_on_is_new_data_to_a_job_that_writes_another_schema(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = load_spec(shop)
+    before = data_key(spec)
+    assert data_key(spec) == before
+    monkeypatch.setattr("offline.job.SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    assert data_key(spec) != before
 
 
 def test_a_round_stops_at_the_next_stage(wishes: Wishes, quiet: Any) -> None:
