@@ -20,7 +20,7 @@ FAILURES_IN_A_ROW: Final = 3
 PROBE_S: Final = 0.5
 _RECONNECT_S: Final = 1.0  # a probe that takes longer is a failure
 
-# The first that fits; what a word stands for is in the README's runbook.
+# The first that fits; what a word stands for is in the runbook of OPERATING.md.
 _KINDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (redis.AuthenticationError, "wrong_password"),
     (redis.exceptions.NoPermissionError, "no_permission"),
