@@ -56,7 +56,7 @@ def run_schedule(
     _refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
     with only_one(out / LOCK_FILE, f"{out}: another schedule is at work here; stop it, or name another folder"):
-        state = read_state(out)
+        state = due_by(timing, read_state(out))
         is_well = True
         while timing.is_once or not wait(max(0.0, state.due_at - clock())):
             if not timing.is_once and clock() < state.due_at:
@@ -92,6 +92,18 @@ def plan_of(state: State, timing: Timing) -> Plan:
     )
 
 
+def due_by(timing: Timing, state: State) -> State:
+    """The state with the next round due by this schedule's interval, which need not be that of the last round.
+
+    What failed or goes on is not put off.
+    """
+    if state.began_at is None:
+        return state
+    due_at = state.began_at + timing.every_s
+    is_waited_for = state.failed_in_row == 0 and state.open is None
+    return replace(state, due_at=due_at if is_waited_for else min(state.due_at, due_at))
+
+
 def after(state: State, plan: Plan, outcome: Outcome, timing: Timing, began: float, ended: float) -> State:
     """The state after a round.
 
@@ -106,6 +118,7 @@ def after(state: State, plan: Plan, outcome: Outcome, timing: Timing, began: flo
                 state,
                 next_number=plan.number + 1,
                 due_at=due_at,
+                began_at=began,
                 published=state.published + 1,
                 failed_in_row=0,
                 since_cold=state.since_cold + 1 if began_warm else 1,
@@ -116,13 +129,13 @@ def after(state: State, plan: Plan, outcome: Outcome, timing: Timing, began: flo
                 last_data=outcome.data,
             )
         case "skipped":
-            return replace(state, due_at=due_at, skipped=state.skipped + 1, failed_in_row=0, open=None)
+            return replace(state, due_at=due_at, began_at=began, skipped=state.skipped + 1, failed_in_row=0, open=None)
         case "failed":
             in_row = state.failed_in_row + 1
             again_at = min(due_at, ended + FIRST_RETRY_S * 2 ** min(in_row - 1, 30))
             if outcome.is_afresh and plan.warm_from is None:
                 again_at = due_at  # a cold start on the same events would end the same
-            failed = replace(state, due_at=again_at, failed=state.failed + 1, failed_in_row=in_row)
+            failed = replace(state, due_at=again_at, began_at=began, failed=state.failed + 1, failed_in_row=in_row)
             if not outcome.is_afresh and in_row % _AFRESH_AFTER:
                 return failed
             return replace(failed, next_number=plan.number + 1, is_cold_next=True, open=None)

@@ -24,6 +24,7 @@ class State:
 
     next_number: int = 1
     due_at: float = 0.0  # unix seconds
+    began_at: float | None = None  # of the last round that was played to its end
     published: int = 0  # rounds, in all
     skipped: int = 0
     failed: int = 0

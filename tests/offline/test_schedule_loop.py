@@ -127,6 +127,25 @@ def test_a_restart_knows_when_the_next_round_is_due(tmp_path: Path) -> None:
     assert later.began == [START + DAY]
 
 
+@pytest.mark.parametrize("every_s", [600.0, 7 * DAY])
+def test_an_interval_that_is_changed_counts_from_the_last_round(tmp_path: Path, every_s: float) -> None:
+    out = tmp_path / "runs"
+    Days(PUBLISHED).run(out, is_once=True)
+    later = Days(PUBLISHED, takes_s=0.0)
+    later.now = START + 60
+    later.run(out, every_s)
+    assert later.began == [START + every_s]
+
+
+def test_a_failed_round_is_not_put_off_by_a_longer_interval(tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    Days(UNREACHABLE).run(out, is_once=True)
+    later = Days(PUBLISHED)
+    later.now = START + 600
+    later.run(out, 7 * DAY)
+    assert later.began == [START + 600 + FIRST_RETRY_S]
+
+
 def test_a_stopped_round_goes_on_at_the_next_start(tmp_path: Path) -> None:
     out = tmp_path / "runs"
     stopped = Days(STOPPED, PUBLISHED)
