@@ -3,7 +3,8 @@
     AisleError
     ├── InputError                what somebody gave the offline job cannot be used
     │   ├── DatasetError          dataset.toml, or the files and columns that it names
-    │   └── RunFolderError        a run folder is locked, incomplete or of another data set
+    │   └── RunFolderError        a run folder is incomplete or of another data set
+    │       └── FolderInUse       somebody else is at work in it
     ├── StorageError              a file cannot be written or read: no room, no permission, a broken disk
     ├── SettingsError             a setting of the service is unknown, mistyped or contradictory
     ├── RuntimeMissing            an optional dependency is not installed
@@ -62,6 +63,12 @@ class RunFolderError(InputError):
     """A run folder is in use, incomplete, or belongs to another data set."""
 
     code = "invalid_run_folder"
+
+
+class FolderInUse(RunFolderError):
+    """Somebody else is at work in the folder."""
+
+    code = "folder_in_use"
 
 
 class StorageError(AisleError):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import RunFolderError
+from app.errors import FolderInUse
 
 
 @contextmanager
@@ -17,11 +17,11 @@ def only_one(path: Path, refusal: str) -> Iterator[None]:
         refusal: what is said to whoever comes second.
 
     Raises:
-        RunFolderError: somebody else holds the lock.
+        FolderInUse: somebody else holds the lock.
     """
     with path.open("a", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunFolderError(refusal) from None
+            raise FolderInUse(refusal) from None
         yield

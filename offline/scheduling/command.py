@@ -15,7 +15,8 @@ def schedule(wishes: Wishes, timing: Timing) -> bool:
     """Play rounds until SIGTERM or SIGINT; whether none failed.
 
     Raises:
-        RunFolderError: another schedule is at work in the folder, or it holds something else.
+        FolderInUse: another schedule is at work in the folder.
+        RunFolderError: the folder holds something else.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

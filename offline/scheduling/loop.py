@@ -3,12 +3,13 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from app.errors import RunFolderError
+from app.errors import FolderInUse, RunFolderError
 from offline.file_lock import only_one
 from offline.scheduling.plan import Outcome, Plan, Wishes
 from offline.scheduling.state import STATE_FILE, OpenRound, State, read_state, write_state
@@ -41,6 +42,8 @@ def run_schedule(
 ) -> bool:
     """Play rounds until told to stop, or one of them; whether none failed of those played.
 
+    One round alone is skipped while another schedule is at work in the folder: it plays them.
+
     Args:
         wishes: what each does.
         timing: when.
@@ -50,12 +53,22 @@ def run_schedule(
         write: told a line of JSON a round.
 
     Raises:
-        RunFolderError: another schedule is at work in the folder, or it holds something else.
+        FolderInUse: another schedule is at work in the folder.
+        RunFolderError: the folder holds something else.
     """
     out = wishes.out
     _refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
-    with only_one(out / LOCK_FILE, f"{out}: another schedule is at work here; stop it, or name another folder"):
+    with ExitStack() as held:
+        try:
+            held.enter_context(
+                only_one(out / LOCK_FILE, f"{out}: another schedule is at work here; stop it, or name another folder")
+            )
+        except FolderInUse as error:
+            if not timing.is_once:
+                raise
+            write(json.dumps({"round": None, "status": "skipped", "reason": error.message}))  # it plays its own
+            return True
         state = due_by(timing, read_state(out))
         is_well = True
         while timing.is_once or not wait(max(0.0, state.due_at - clock())):

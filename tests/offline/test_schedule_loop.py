@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import RunFolderError
+from app.errors import FolderInUse, RunFolderError
 from app.stores.redis_link import RedisAddress
 from offline.scheduling.loop import FIRST_RETRY_S, LOCK_FILE, Timing, run_schedule
 from offline.scheduling.plan import Outcome, Plan, Wishes
@@ -179,8 +179,12 @@ def test_a_second_schedule_and_a_folder_of_something_else_are_refused(tmp_path: 
     out.mkdir()
     with (out / LOCK_FILE).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(RunFolderError, match="another schedule is at work"):
+        with pytest.raises(FolderInUse, match="another schedule is at work"):
             Days(PUBLISHED).run(out)
+        one = Days(PUBLISHED)
+        assert one.run(out, is_once=True)
+        assert (one.began, one.lines[0]["status"]) == ([], "skipped")
+        assert "another schedule is at work" in one.lines[0]["reason"]
     other = tmp_path / "other"
     other.mkdir()
     (other / "letters.txt").touch()
