@@ -141,7 +141,9 @@ def test_sigterm_ends_the_schedule_cleanly_and_a_second_one_is_refused(wishes: W
     for line in process.lines():
         lines.append(line)
         if line.startswith("train"):
-            code, refused = job(*command(wishes), "--once")
+            code, skipped = job(*command(wishes), "--once")
+            assert (code, json.loads(skipped[-1])["status"]) == (0, "skipped")
+            code, refused = job(*command(wishes), "--every", "24h")
             assert code == 1
             assert refused[-1].startswith(f"aisle-offline: {wishes.out}: another schedule is at work here")
             process.send(signal.SIGTERM)
