@@ -50,7 +50,7 @@ from offline.training.trained import HISTORY_FILE, Trained, load_trained, save_t
 from offline.training.warm_start import WarmStart, plan_warm_start
 
 STAGES = ("ingest", "split", "graph", "train", "compress", "rank", "refit", "export", "evaluate", "report")
-_VERSION = 6
+_VERSION = 7
 """Part of every stage's key: raise it when a stage writes something else than before."""
 
 

@@ -1,8 +1,10 @@
 """What other systems call views, carts and purchases, so that a shop's tracking can be pointed here as it is."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
-from app.artifact.names import CART, PURCHASE, VIEW
+from app.artifact.names import BEHAVIOURS, CART, PURCHASE, VIEW
 
 _NAMES: Final = {
     VIEW: (
@@ -48,9 +50,14 @@ def _plain(name: str) -> str:
 _BEHAVIOURS: Final = {_plain(name): behaviour for behaviour, names in _NAMES.items() for name in names}
 
 
-def behaviour_of(name: str) -> int | None:
+def behaviour_of(name: str, own: Mapping[str, str] = MappingProxyType({})) -> int | None:
     """The behaviour code of an event type by any of its names, `None` for an unknown one.
 
     Case counts for nothing, and neither does what is no letter and no digit: `Add To Cart` is `add_to_cart`.
+
+    Args:
+        name: of the type.
+        own: the shop's own words, as they are written in its logs, which go first.
     """
-    return _BEHAVIOURS.get(_plain(name))
+    word = own.get(name)
+    return _BEHAVIOURS.get(_plain(name)) if word is None else BEHAVIOURS[word]

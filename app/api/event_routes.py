@@ -1,5 +1,6 @@
 """`/events`: each event of a list is accepted or rejected by itself."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -65,7 +66,13 @@ class _Rejection:
         return f"{self.field}: {self.reason}" if self.field else self.reason
 
 
-def event_routes(intake: EventIntake, store: UserStore, max_events: int, metrics: Metrics) -> list[APIRoute]:
+def event_routes(
+    intake: EventIntake,
+    store: UserStore,
+    max_events: int,
+    metrics: Metrics,
+    own_types: Callable[[], Mapping[str, str]] = dict,
+) -> list[APIRoute]:
     """The call that takes events.
 
     Args:
@@ -73,6 +80,7 @@ def event_routes(intake: EventIntake, store: UserStore, max_events: int, metrics
         store: where it stores them.
         max_events: of one call.
         metrics: told what became of them.
+        own_types: tells the shop's own words for events, each with its behaviour.
     """
 
     async def post_events(request: Request) -> Response:
@@ -86,7 +94,7 @@ def event_routes(intake: EventIntake, store: UserStore, max_events: int, metrics
         rows = body if isinstance(body, list) else [body]
         _check_length(len(rows), max_events)
         now = intake.now()
-        read = await in_turns(partial(_read, now=now), rows)
+        read = await in_turns(partial(_read, now=now, own_types=own_types()), rows)
         if isinstance(body, dict) and isinstance(wrong := read[0], _Rejection):
             raise InvalidRequest(wrong.message, wrong.field)
         accepted = await intake.accept([event for event in read if isinstance(event, EventCall)])
@@ -137,16 +145,17 @@ def _check_length(length: int, most: int) -> None:
         raise InvalidRequest(f"the body: at most {most} events in one call, came {length}: send several calls")
 
 
-def _read(row: Any, now: float) -> EventCall | _Rejection:
+def _read(row: Any, now: float, own_types: Mapping[str, str]) -> EventCall | _Rejection:
     if not isinstance(row, dict):
         return _Rejection("invalid_event", "", f"expected an object, came {_came(row, is_shown=False)}")
     try:
         event = Event.model_validate(row)
     except ValidationError as error:
         return _invalid(error)
-    behaviour = behaviour_of(event.type)
+    behaviour = behaviour_of(event.type, own_types)
     if behaviour is None:
-        return _Rejection("unknown_type", "type", f"expected {_TYPES}, came {_came(event.type)}")
+        expected = ", ".join([*(repr(word) for word in own_types), _TYPES])
+        return _Rejection("unknown_type", "type", f"expected {expected}, came {_came(event.type)}")
     if event.user_id is None and event.visitor_id is None:
         return _Rejection("no_user", "user_id", "expected a user_id or a visitor_id, came neither")
     time = unix_of(event.time)

@@ -16,7 +16,8 @@ class Event(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     type: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        description="`view`, `cart` or `purchase`, or what Google Retail, GA4, Algolia or Recombee call it."
+        description="`view`, `cart` or `purchase`, what Google Retail, GA4, Algolia or Recombee call it, or the shop's "
+        "own word for it, of `[events.types]` in its `dataset.toml`."
     )
     item_id: Id = Field(description="One that the catalogue lacks is stored too: it may come later.")
     user_id: Id | None = Field(default=None, description="Without it a `visitor_id` is needed.")

@@ -39,6 +39,7 @@ class Manifest(BaseModel):
     created_at: str  # ISO 8601, UTC
     cut: float | None  # unix seconds of the newest event that the bundle knows; None without a clock
     behaviours: list[str]
+    event_types: dict[str, str] = {}  # the shop's own word for an event -> view, cart or purchase
     shapes: Shapes
     weight_bits: int
     data_fingerprint: str

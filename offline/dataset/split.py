@@ -260,6 +260,7 @@ def _meta(spec: DatasetSpec, *, seed: int, how: str, summary: Meta, counts: Part
         "target_event": evaluation.target_event,
         "has_time": summary["has_time"],
         "has_order": summary["has_order"],
+        "event_types": {} if spec.events is None else dict(spec.events.types),
         "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in counts.train_types],
         "counts": counts.parts,
         "train_cut": counts.starts.get("valid") if by_time else None,

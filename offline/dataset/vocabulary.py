@@ -8,12 +8,13 @@ EVENT_COLUMNS: dict[str, tuple[str, ...]] = {
     "user": (
         "user_id", "user", "visitor_id", "visitor", "customer_id", "customer", "user_pseudo_id", "client_id", "uid",
         "reviewer_id", "member_id", "account_id", "shopper_id", "profile_id", "anonymous_id", "full_visitor_id",
-        "person_id", "buyer_id", "email", "customer_email",
+        "person_id", "buyer_id", "email", "customer_email", "reader_id", "reader", "subscriber_id",
     ),
     "item": (
         "item_id", "item", "product_id", "product", "sku", "lineitem_sku", "variant_id", "variant_sku", "asin", "iid",
         "parent_asin", "article_id", "movie_id", "product_sku", "lineitem_name", "content_id", "video_id", "track_id",
         "book_id", "poi_id", "location_id", "item_sku", "product_handle",
+        "article", "post_id", "post", "story_id",
     ),
     "type": (
         "event_type", "event", "event_name", "type", "action", "behavior", "behaviour", "action_type", "behavior_type",
@@ -38,14 +39,17 @@ ITEM_COLUMNS: dict[str, tuple[str, ...]] = {
     "id": (*EVENT_COLUMNS["item"], "id", "handle", "g_id"),
     "title": (
         "title", "name", "item_name", "product_name", "product_title", "item_title", "display_name", "prod_name",
-        "movie_title",
+        "movie_title", "headline",
     ),
     "category": (
         "category", "categories", "product_category", "product_type", "item_category", "category_path", "type",
         "google_product_category", "category_name", "genres", "category_code", "category_id", "department",
-        "main_category",
+        "main_category", "topic", "section",
     ),
-    "brand": ("brand", "brands", "vendor", "manufacturer", "item_brand", "brand_name", "store", "maker"),
+    "brand": (
+        "brand", "brands", "vendor", "manufacturer", "item_brand", "brand_name", "store", "maker", "author",
+        "authors", "publisher",
+    ),
     "price": (
         "price", "variant_price", "item_price", "sale_price", "unit_price", "list_price", "price_amount", "price_info",
     ),
@@ -56,6 +60,7 @@ ITEM_COLUMNS: dict[str, tuple[str, ...]] = {
     "added": (
         "added", "added_at", "date_added", "created_at", "created", "published_at", "date_created", "available_from",
         "available_time", "available_date", "release_date", "first_available", "date_first_available", "publish_time",
+        "published", "published_on", "publication_date", "pub_date",
     ),
 }  # fmt: skip
 """Role of `[items]` -> names of columns."""
@@ -71,7 +76,7 @@ _WORDS: dict[Behaviour, tuple[str, ...]] = {
     "view": (
         "view", "views", "viewed", "detail_page_view", "view_item", "page_view", "pageview", "product_view",
         "product_viewed", "item_view", "detail_view", "click", "clicked", "click_item", "select_item", "detail", "pv",
-        "product_click", "visit", "open", "view_product", "product_detail_view", "item_viewed", "play", "watch",
+        "product_click", "visit", "open", "view_product", "product_detail_view", "item_viewed", "play", "watch", "read",
     ),
     "cart": (
         "cart", "add_to_cart", "addtocart", "add_cart", "cart_add", "cart_addition", "basket", "add_to_basket",

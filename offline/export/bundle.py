@@ -149,6 +149,7 @@ def export_bundle(
             created_at=created.isoformat(timespec="seconds"),
             cut=cut,
             behaviours=meta["behaviours"],
+            event_types=meta["event_types"],
             shapes=_shapes(items.height, quantised, trained, states),
             weight_bits=weight_bits,
             data_fingerprint=meta["fingerprint"],

@@ -48,6 +48,19 @@ def test_a_name_of_another_system_is_known_however_it_is_written(name: str, beha
     assert [behaviour_of(spelling) for spelling in spellings] == [behaviour] * len(spellings)
 
 
+def test_words_of_the_shop_itself_go_first_as_they_are_written() -> None:
+    own = {"like": "cart", "share": "purchase", "click": "cart"}
+    assert [behaviour_of(word, own) for word in ("like", "share", "click", "view", "Add To Cart")] == [
+        CART,
+        PURCHASE,
+        CART,
+        VIEW,
+        CART,
+    ]
+    assert behaviour_of("Like", own) is None
+    assert behaviour_of("like") is None
+
+
 @pytest.mark.parametrize(
     "name",
     [
