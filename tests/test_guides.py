@@ -4,19 +4,23 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import redis
+import typer.main
 import yaml
 from redis_process import HOST, RedisProcess
 from serve_process import running_service
 
 from app.artifact.redis_keys import Keys
+from app.main import _app as serve_app
 from app.settings import PREFIX, Settings
 from app.stores import redis_gate
 from app.telemetry.metrics import Metrics
 from app.telemetry.online import OnlineMetrics
+from offline.cli import app as offline_app
 from offline.collecting.collect import collect
 from offline.publishing.publish import publish
 
@@ -138,3 +142,36 @@ def test_the_acl_of_the_guide_lets_service_and_job_do_all_they_do_and_nobody_flu
         client.flushall()
     with pytest.raises(redis.exceptions.NoPermissionError):
         client.get("another")
+
+
+def commands_of(path: Path) -> list[str]:
+    """What a guide has as code: spans, and lines of blocks, without the comments behind them."""
+    text = path.read_text("utf-8")
+    fenced = [line for block in re.findall(r"^```.*?^```$", text, re.M | re.S) for line in block.splitlines()[1:-1]]
+    indented = re.findall(r"^ {4,}(\S.*)$", text, re.MULTILINE)
+    return [line.split(" # ", 1)[0] for line in (*fenced, *indented, *re.findall(r"`([^`\n]+)`", text))]
+
+
+def options_of(command: Any) -> set[str]:
+    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: str(guide.relative_to(ROOT)))
+def test_every_command_option_target_and_program_that_is_named_is_there(guide: Path) -> None:
+    offline: Any = typer.main.get_command(offline_app)
+    serve: Any = typer.main.get_command(serve_app)
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for line in commands_of(guide):
+        if found := re.search(r"\baisle-(offline|serve)\b(?: ([a-z][a-z-]*))?(.*)", line):
+            command = serve
+            if found[1] == "offline" and found[2]:
+                assert found[2] in offline.commands, line
+                command = offline.commands[found[2]]
+            elif found[1] == "offline":
+                command = offline
+            named = re.findall(r"(?<![\w-])--[a-z-]+", found[3])
+            assert set(named) <= options_of(command), line
+        if found := re.match(r"make ([a-z]+)", line):
+            assert found[1] in targets, line
+        for program in re.findall(r"\b(?:benchmarks|tests)/\w+(?:/\w+)*\.py\b", line):
+            assert (ROOT / program).is_file(), line
