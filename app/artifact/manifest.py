@@ -106,8 +106,9 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
             raise BundleCorrupt(f"{path}: checksum differs from the manifest's; copy or export the bundle again")
 
 
-def _schema_version(text: str) -> int:
-    class Head(BaseModel):
-        schema_version: int
+class _Head(BaseModel):
+    schema_version: int
 
-    return Head.model_validate_json(text).schema_version
+
+def _schema_version(text: str) -> int:
+    return _Head.model_validate_json(text).schema_version

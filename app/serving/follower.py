@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Final
 from app.artifact.models import PublishedModel
 from app.artifact.names import MANIFEST
 from app.errors import BundleError, DeviceUnavailable, ModelNotFound, StoreUnavailable
+from app.serving.freed_memory import give_back
 from app.serving.release import Release
 from app.serving.service import RecommendService
 from app.stores.protocol import ModelStore
@@ -121,7 +121,7 @@ class BundleFollower:
                 raise ModelNotFound(f"no version {version!r} to serve; GET /models lists those there are")
             release = await self._loaded(version)
             await self._models.point_to(version)
-            self._swap(release)
+            await self._swap(release)
             return release
 
     async def reload(self) -> Release:
@@ -134,7 +134,7 @@ class BundleFollower:
         async with self._busy:
             version = await self._models.current()
             if version is not None and version != self._service.release.version:
-                self._swap(await self._loaded(version))
+                await self._swap(await self._loaded(version))
             return self._service.release
 
     async def _look(self) -> None:
@@ -153,7 +153,7 @@ class BundleFollower:
             return
         async with self._busy:
             try:
-                self._swap(await self._loaded(version))
+                await self._swap(await self._loaded(version))
             except _REFUSALS:
                 return  # noted and logged; tried again when asked to, or when the pointer has moved on and back
 
@@ -179,15 +179,15 @@ class BundleFollower:
         self._metrics.count_load("loaded")
         return release
 
-    def _swap(self, release: Release) -> None:
+    async def _swap(self, release: Release) -> None:
         served = self._service.release
         self._refused.clear()
         if release is served:
             return
         self._previous = served
         self._service.swap(release)
-        gc.freeze()  # else every full collection walks through the new ids again, while requests wait
         log.info("bundle served", extra={"version": release.version, "previous": served.version})
+        await asyncio.to_thread(give_back)
 
     async def _look_for_ever(self) -> None:
         while True:

@@ -25,7 +25,7 @@ class Release:
 
     snapshot: Snapshot
     states: BundledStates  # of users as of the cut
-    item_ids: list[str]  # `[items + 1]`; a text column is slow to read item by item
+    item_ids: tuple[str, ...]  # `[items + 1]`; a text column is slow to read item by item, a list slow to collect past
     clock: Callable[[], float]  # 'now' in unix seconds, NaN without a clock
 
     @property
@@ -92,6 +92,6 @@ def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
     return Release(
         snapshot=snapshot,
         states=BundledStates(states, items.hashes_by_row()),
-        item_ids=[items.id_of(row) for row in range(items.count + 1)],
+        item_ids=tuple(items.id_of(row) for row in range(items.count + 1)),
         clock=clock,
     )

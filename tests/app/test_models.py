@@ -1,9 +1,11 @@
 """Versions: followed, activated, rolled back and refused, while requests are answered."""
 
+import gc
 import json
 import shutil
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -131,6 +133,23 @@ def test_a_version_is_activated_and_rolled_back_and_the_pointer_says_so(serve: S
         assert version_of(client) == FIRST
         assert resolve(store).name == FIRST
         assert client.post(f"/models/{FIRST}/activate").json()["previous_version"] == FIRST
+
+
+class Circle:
+    """Holds itself, as what a request in flight made may: only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_was_in_flight_at_a_change_of_version_is_freed_later(serve: Serve) -> None:
+    with serve() as client:
+        circle = Circle()
+        kept = weakref.ref(circle)
+        assert client.post(f"/models/{SECOND}/activate").status_code == 200
+        del circle
+        gc.collect()
+        assert kept() is None
 
 
 def test_a_version_that_is_not_there_is_a_404(serve: Serve) -> None:
