@@ -1,10 +1,11 @@
 """The manifest of a bundle: what it is, what made it, and the checksum of every file."""
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from app.artifact.names import MANIFEST, SCHEMA_VERSION
 from app.errors import BundleCorrupt, BundleSchema
@@ -29,6 +30,16 @@ class Shapes(BaseModel):
     users: int
 
 
+def _seconds(time: str) -> float:
+    read = datetime.fromisoformat(time)
+    return (read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp()
+
+
+def _checked_time(time: str) -> str:
+    _seconds(time)
+    return time
+
+
 class Manifest(BaseModel):
     """`manifest.json`."""
 
@@ -36,7 +47,7 @@ class Manifest(BaseModel):
     schema_version: int
     version: str
     dataset: str
-    created_at: str  # ISO 8601, UTC
+    created_at: Annotated[str, AfterValidator(_checked_time)]  # ISO 8601, UTC
     cut: float | None  # unix seconds of the newest event that the bundle knows; None without a clock
     behaviours: list[str]
     event_types: dict[str, str] = {}  # the shop's own word for an event -> view, cart or purchase
@@ -52,6 +63,11 @@ class Manifest(BaseModel):
     metrics: dict[str, Any]
     compression: list[dict[str, Any]]
     files: dict[str, FileEntry]
+
+    @property
+    def created_s(self) -> float:
+        """When it was made, in unix seconds."""
+        return _seconds(self.created_at)
 
 
 def sha256_of(path: Path) -> str:

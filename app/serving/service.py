@@ -70,7 +70,7 @@ class RecommendService:
         self._metrics = metrics
         self._batcher: Batcher[_Pending, Answer] = Batcher(self._answer, limits.max_batch, limits.max_pending)
         store.seed(release.version, release.states)
-        metrics.show_bundle(release.version, release.snapshot.manifest.dataset, release.snapshot.retriever.device)
+        self._show(release)
         metrics.watch_pending(lambda: self._batcher.pending)
 
     @property
@@ -84,7 +84,12 @@ class RecommendService:
         if release is not self._release:
             self._earlier = self._release
         self._release = release
-        self._metrics.show_bundle(release.version, release.snapshot.manifest.dataset, release.snapshot.retriever.device)
+        self._show(release)
+
+    def _show(self, release: Release) -> None:
+        manifest = release.snapshot.manifest
+        device = release.snapshot.retriever.device
+        self._metrics.show_bundle(manifest.version, manifest.dataset, device, manifest.created_s, manifest.cut)
 
     def release_of(self, rest: Rest) -> Release:
         """The release that a list is of: the current one, or the one before it.

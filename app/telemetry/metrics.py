@@ -1,11 +1,17 @@
 """Prometheus metrics, each name written once."""
 
 from collections.abc import Callable
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+MISSING: Final = ("user_state", "timeout")  # values of labels, with which counters begin
+DROPPED: Final = ("overloaded", "client_left")
+NOTES: Final = ("kept", "dropped_here", "dropped_store", "dropped_full")
+LOADS: Final = ("loaded", "refused")
+EVENTS: Final = ("accepted", "duplicate", "rejected")
 
 
 class Metrics:
@@ -13,6 +19,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, processor time, open files, as `process_*`
         self._requests = Counter(
             "aisle_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
         )
@@ -33,6 +40,16 @@ class Metrics:
         self._bundle = Gauge(
             "aisle_bundle", "1 for the bundle that is served.", ("version", "dataset", "device"), registry=self.registry
         )
+        self._bundle_created = Gauge(
+            "aisle_bundle_created_timestamp_seconds", "When the bundle that is served was made.", ("version",),
+            registry=self.registry,
+        )  # fmt: skip
+        self._newest_event = Gauge(
+            "aisle_bundle_newest_event_timestamp_seconds",
+            "The newest event that the bundle that is served has learned from, where its data has times.",
+            ("version",),
+            registry=self.registry,
+        )
         self._dropped = Counter(
             "aisle_dropped_requests", "Requests not worked for.", ("reason",), registry=self.registry
         )
@@ -51,9 +68,22 @@ class Metrics:
             "aisle_waiting_events", "Events that wait to be collected.", registry=self.registry
         )
         self._events = Counter("aisle_events", "Events sent to this service.", ("outcome",), registry=self.registry)
+        self._begin()
         # `labels()` takes a lock; the request path finds its children here.
         self._request_children: dict[tuple[str, str, int], Counter] = {}
         self._stage_children: dict[str, Histogram] = {}
+
+    def _begin(self) -> None:
+        """Let counters begin with 0: of one that begins with 1 no rate tells of the first time."""
+        for counter, values in (
+            (self._degraded, MISSING),
+            (self._dropped, DROPPED),
+            (self._impressions, NOTES),
+            (self._loads, LOADS),
+            (self._events, EVENTS),
+        ):
+            for value in values:
+                counter.labels(value)
 
     def count_request(self, method: str, route: str, status: int) -> None:
         """One answered request."""
@@ -104,10 +134,16 @@ class Metrics:
         self._store_available.set_function(available)
         self._waiting_events.set_function(waiting_events)
 
-    def show_bundle(self, version: str, dataset: str, device: str) -> None:
-        """Name the bundle that is served from now on, and where retrieval runs."""
-        self._bundle.clear()
+    def show_bundle(
+        self, version: str, dataset: str, device: str, created_s: float, newest_event_s: float | None
+    ) -> None:
+        """Name the bundle that is served from now on, where retrieval runs, and how old it is (unix seconds)."""
+        for gauge in (self._bundle, self._bundle_created, self._newest_event):
+            gauge.clear()
         self._bundle.labels(version, dataset, device).set(1)
+        self._bundle_created.labels(version).set(created_s)
+        if newest_event_s is not None:
+            self._newest_event.labels(version).set(newest_event_s)
 
     def exposition(self) -> bytes:
         """The metrics in the Prometheus text format."""

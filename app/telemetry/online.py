@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter
 
 TYPES: Final = ("click", "cart", "purchase")
+OUTCOMES: Final = ("attributed", "repeated", "other_item", "unknown_request")
 
 
 class OnlineMetrics:
@@ -34,6 +35,8 @@ class OnlineMetrics:
             "reciprocal_rank", "Sum over followed answers of 1 / rank of the highest clicked item.", "version"
         )
         self._events = counter("events", "Events that name an answer, by what was known of it.", "outcome")
+        for outcome in OUTCOMES:
+            self._events.labels(outcome)
         self._of_version: dict[str, tuple[Counter, Counter, Counter]] = {}  # `labels()` takes a lock
 
     def count_answer(self, version: str, items: int, *, is_followed: bool) -> None:

@@ -168,7 +168,7 @@ def test_they_are_sent_in_groups_and_dropped_where_too_many_wait_or_the_store_is
         sink.is_there = False
         log.note(impression(0))
         await log.send()
-        assert counted(metrics) == {"kept": GROUP + 10, "dropped_here": 3, "dropped_store": 1}
+        assert counted(metrics) == {"kept": GROUP + 10, "dropped_here": 3, "dropped_store": 1, "dropped_full": 0}
 
     asyncio.run(run())
 
