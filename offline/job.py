@@ -34,6 +34,8 @@ from offline.evaluation.protocol import validates
 from offline.evaluation.timings import timings_of
 from offline.export.bundle import export_bundle, record_metrics
 from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph
+from offline.online.figures import ONLINE_WINDOW_S, evaluate_online
+from offline.online.logs import was_collected
 from offline.ranking.search_weights import fit_search, read_fitted
 from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
@@ -328,6 +330,12 @@ def _evaluate(work: _Work) -> dict[str, Any]:
 
 
 def _report(work: _Work) -> dict[str, Any]:
+    if was_collected(work.spec.root):
+        document = evaluate_online(work.spec.root, ONLINE_WINDOW_S, seed=work.options.seed)
+        with whole_file(work.folder.live) as beside:
+            beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    else:
+        work.folder.live.unlink(missing_ok=True)
     return {"page": work.folder.page.name, "verdict": write_report(work.folder).decision}
 
 

@@ -79,6 +79,11 @@ class RunFolder:
         return self.path / "report.json"
 
     @property
+    def live(self) -> Path:
+        """How the versions did that served while the data was collected, where it was."""
+        return self.path / "live.json"
+
+    @property
     def page(self) -> Path:
         """The report that people read."""
         return self.path / "report.html"

@@ -125,20 +125,28 @@ def online(
     last: Annotated[
         str | None, typer.Option("--last", help="Count only answers of so long before the newest one: 24h, 168h.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Page to write; online.html in that folder if left out.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Say what shoppers did with answers: CTR, conversion and MRR by version, with 95 % intervals.
 
-    Events count for an answer by their request_id and item. The last line of the output is the figures, as JSON.
+    Events count for an answer by their request_id and item. The last version is compared with those before it. A page
+    says the same with plots. The last line of the output is the figures, as JSON.
     """
     from offline.durations import seconds_of  # noqa: PLC0415 - as above
     from offline.online.figures import evaluate_online  # noqa: PLC0415
+    from offline.online.page import PAGE_FILE, write_online_page  # noqa: PLC0415
     from offline.online.table import online_table  # noqa: PLC0415
 
     window_s, last_s = seconds_of(window), None if last is None else seconds_of(last)
     with shown() as display:
         document = evaluate_online(logs, window_s, last_s, seed)
         display.console.print(online_table(document))
+        page = report or logs / PAGE_FILE
+        write_online_page(document, logs, page)
+        say_on(display)(f"the page: {page}")
     print_json(document)
 
 

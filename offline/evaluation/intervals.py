@@ -1,5 +1,7 @@
 """How sure a mean over users is: bootstrap intervals."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,14 +24,8 @@ def mean_intervals(values: NDArray[np.float64], rng: np.random.Generator, rounds
         Lower and upper ends, `[columns, 2]`.
     """
     n = len(values)
-    step = max(1, _DRAWS_AT_ONCE // n)
-    means = np.empty((rounds, values.shape[1]))
-    for start in range(0, rounds, step):
-        lines = min(step, rounds - start)
-        drawn = rng.integers(0, n, size=(lines, n)) + np.arange(lines)[:, None] * n
-        times = np.bincount(drawn.ravel(), minlength=lines * n).reshape(lines, n)
-        means[start : start + lines] = times @ values / n
-    return np.percentile(means, (2.5, 97.5), axis=0).T
+    means = np.concatenate([times @ values / n for times in _draws(n, rng, rounds)])
+    return _ends(means)
 
 
 def cluster_intervals(
@@ -47,18 +43,72 @@ def cluster_intervals(
         Lower and upper ends, `[columns, 2]`.
     """
     _, place = np.unique(clusters, return_inverse=True)
+    sums, sizes = _by_cluster(values, place, int(place.max()) + 1)
+    means = np.concatenate([(times @ sums) / (times @ sizes)[:, None] for times in _draws(len(sizes), rng, rounds)])
+    return _ends(means)
+
+
+def cluster_difference_intervals(
+    ours: NDArray[np.float64],
+    our_clusters: NDArray[np.int64],
+    theirs: NDArray[np.float64],
+    their_clusters: NDArray[np.int64],
+    rng: np.random.Generator,
+    rounds: int = ROUNDS,
+) -> NDArray[np.float64]:
+    """95 % percentile bootstrap intervals of the difference of two means, ours - theirs, of different cases.
+
+    Whole clusters are resampled, each with its cases on both sides.
+
+    Args:
+        ours: `[n, columns]`.
+        our_clusters: `[n]` the cluster of each case; the same number is the same cluster on both sides.
+        theirs: `[m, columns]`.
+        their_clusters: `[m]`.
+        rng: source of the resamples.
+        rounds: resamples; those without a case on one side do not count.
+
+    Returns:
+        Lower and upper ends, `[columns, 2]`; NaN where no resample has cases on both sides.
+    """
+    _, place = np.unique(np.concatenate([our_clusters, their_clusters]), return_inverse=True)
     count = int(place.max()) + 1
+    sides = [_by_cluster(ours, place[: len(ours)], count), _by_cluster(theirs, place[len(ours) :], count)]
+    differences = []
+    for times in _draws(count, rng, rounds):
+        cases = [times @ sizes for _, sizes in sides]
+        whole = (cases[0] > 0) & (cases[1] > 0)
+        our_mean, their_mean = (
+            (times[whole] @ sums) / cases[side][whole, None] for side, (sums, _) in enumerate(sides)
+        )
+        differences.append(our_mean - their_mean)
+    found = np.concatenate(differences)
+    if not len(found):
+        return np.full((ours.shape[1], 2), np.nan)
+    return _ends(found)
+
+
+def _ends(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    ends: NDArray[np.float64] = np.percentile(means, (2.5, 97.5), axis=0).T
+    return ends
+
+
+def _by_cluster(
+    values: NDArray[np.float64], place: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums `[count, columns]` and cases `[count]` of each cluster."""
     sums = np.zeros((count, values.shape[1]))
     np.add.at(sums, place, values)
-    sizes = np.bincount(place, minlength=count).astype(np.float64)
-    means = np.empty((rounds, values.shape[1]))
+    return sums, np.bincount(place, minlength=count).astype(np.float64)
+
+
+def _draws(count: int, rng: np.random.Generator, rounds: int) -> Iterator[NDArray[np.int64]]:
+    """How often each of so many was drawn, `[lines, count]`, a line a resample, as many at once as fit."""
     step = max(1, _DRAWS_AT_ONCE // count)
     for start in range(0, rounds, step):
         lines = min(step, rounds - start)
         drawn = rng.integers(0, count, size=(lines, count)) + np.arange(lines)[:, None] * count
-        times = np.bincount(drawn.ravel(), minlength=lines * count).reshape(lines, count)
-        means[start : start + lines] = (times @ sums) / (times @ sizes)[:, None]
-    return np.percentile(means, (2.5, 97.5), axis=0).T
+        yield np.bincount(drawn.ravel(), minlength=lines * count).reshape(lines, count)
 
 
 def mean_interval(values: NDArray[np.float64], rng: np.random.Generator, rounds: int = ROUNDS) -> tuple[float, float]:

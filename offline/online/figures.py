@@ -8,6 +8,7 @@ import polars as pl
 
 from offline.evaluation.intervals import cluster_intervals
 from offline.online.attribution import attribute
+from offline.online.compare import comparisons_of, warnings_of
 from offline.online.logs import read_events, read_shown
 
 MEANINGS = {
@@ -17,6 +18,9 @@ MEANINGS = {
     "mrr": "1 / rank of the highest clicked item, 0 without a click",
 }
 """Means over answers, in the order of tables. The first event of an answer on an item is a click on it."""
+
+ONLINE_WINDOW_S = 1_800.0
+"""How long after an answer something counts for it, where nothing else is said; that of the service, too."""
 
 _DECIMALS = 6
 _RANKS = 20  # of the curve by rank
@@ -40,12 +44,15 @@ def evaluate_online(logs: Path, window_s: float, last_s: float | None = None, se
         shown = shown.filter(pl.col("at") > pl.col("at").max() - last_s)
     attributed = attribute(shown, read_events(logs), window_s)
     answers = _answers(shown, attributed.of_answers)
-    versions = answers.group_by("version").agg(pl.col("at").max()).sort("at", "version").get_column("version")
+    names = answers.group_by("version").agg(pl.col("at").max()).sort("at", "version").get_column("version")
+    versions = [_version(answers.filter(version=name), name, seed) for name in names]
     return {
         "window_s": window_s,
         "answers": answers.height,
         "events": attributed.counts,
-        "versions": [_version(answers.filter(version=name), name, seed) for name in versions],
+        "versions": versions,
+        "comparisons": comparisons_of(answers, versions, list(MEANINGS), seed),
+        "warnings": warnings_of(versions),
         "by_rank": _by_rank(shown, attributed.of_answers),
     }
 
@@ -65,14 +72,14 @@ def _answers(shown: pl.DataFrame, of_answers: pl.DataFrame) -> pl.DataFrame:
         pl.col("clicked").fill_null(0),
         ctr=pl.col("clicked").is_not_null().cast(pl.Float64),
         shown_items=pl.col("items").list.len(),
+        # Answers to one person hang together; those to nobody in particular are by themselves.
+        cluster=pl.coalesce("person", pl.concat_str(pl.lit("nobody "), "answer")).rank("dense").cast(pl.Int64),
     )
 
 
 def _version(answers: pl.DataFrame, name: str, seed: int) -> dict[str, Any]:
     values = answers.select(*MEANINGS).to_numpy()
-    # Answers to one person hang together; those to nobody in particular are by themselves.
-    person = pl.coalesce("person", pl.concat_str(pl.lit("nobody "), "answer"))
-    clusters = answers.select(person.rank("dense").cast(pl.Int64)).to_series().to_numpy()
+    clusters = answers.get_column("cluster").to_numpy()
     ends = cluster_intervals(values, clusters, np.random.default_rng(seed))
     times = answers.get_column("at").to_numpy()
     return {
@@ -80,6 +87,8 @@ def _version(answers: pl.DataFrame, name: str, seed: int) -> dict[str, Any]:
         "from": float(times.min()),
         "to": float(times.max()),
         "answers": answers.height,
+        "clusters": len(np.unique(clusters)),  # people, and answers to nobody in particular
+        "answers_with_click": int(answers.get_column("ctr").sum()),
         "people": answers.get_column("person").n_unique() - int(answers.get_column("person").has_nulls()),
         "shown_items": int(answers.get_column("shown_items").sum()),
         "clicks": int(answers.get_column("clicked").sum()),

@@ -6,9 +6,14 @@ import polars as pl
 
 from app.errors import RunFolderError
 from offline.collecting.collect import IMPRESSIONS_FOLDER
-from offline.collecting.dataset_file import EVENTS_FOLDER, read_dataset_file
+from offline.collecting.dataset_file import EVENTS_FOLDER, TIMES_FILE, read_dataset_file
 from offline.collecting.parts import Parts
 from offline.dataset.spec import SPEC_FILE
+
+
+def was_collected(folder: Path) -> bool:
+    """Whether a data set is what `collect` wrote, with answers that were shown."""
+    return (folder / TIMES_FILE).is_file() and bool(Parts(folder / IMPRESSIONS_FOLDER).all)
 
 
 def read_shown(logs: Path) -> pl.DataFrame:

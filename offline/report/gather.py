@@ -35,6 +35,7 @@ class RunFacts:
     curves: dict[str, Document]  # by what was trained
     manifest: Manifest | None  # of the current bundle
     distributions: Distributions | None
+    live: Document | None = None  # how versions that served did, where the data was collected from them
 
     def evidence(self) -> Evidence:
         """What the verdict is made of."""
@@ -68,6 +69,7 @@ def gather(folder: RunFolder) -> RunFacts:
         curves={what: history for what, history in curves if history is not None},
         manifest=_manifest(folder.bundles),
         distributions=distributions_of(folder.ingested),
+        live=_read(folder.live),
     )
 
 

@@ -259,6 +259,18 @@ def trade_off(
         return Plot(svg_of(figure, name, title, said), caption)
 
 
+def by_rank(name: str, title: str, ranks: Sequence[Mapping[str, int]], caption: str) -> Plot:
+    """The share of what was shown at each rank that was clicked."""
+    shares = [100 * each["clicked"] / each["shown"] for each in ranks]
+    with drawing(2.9) as (figure, (axes,)):
+        axes.plot([each["rank"] for each in ranks], shares, marker="o", markersize=4, color=SERIES[0])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_ylim(0, 1.1 * max(shares) or 1.0)
+        axes.set(xlabel="rank", ylabel="% of items clicked")
+        said = "; ".join(f"rank {each['rank']}: {found:.2f} %" for each, found in zip(ranks, shares, strict=True))
+        return Plot(svg_of(figure, name, title, said), caption)
+
+
 def _plain(*logarithmic: Axis) -> None:
     """Whole numbers, rather than powers, at the decades of an axis."""
     for axis in logarithmic:

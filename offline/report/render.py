@@ -1,25 +1,22 @@
-"""The page: sections in order, through a template that escapes whatever it is given."""
+"""The page of a run: its verdict and its sections, in order."""
 
 import os
-import re
-from importlib.resources import files
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 
 from app.errors import RunFolderError
 from offline.report.gather import RunFacts, gather
 from offline.report.numbers import count
+from offline.report.page import Head, html_of
 from offline.report.sections.bundle import cold_items, compression, making
 from offline.report.sections.data import data_quality, graph
 from offline.report.sections.figures import exposure, main_figures, slices
 from offline.report.sections.learning import behaviours, candidates, learning
-from offline.report.verdict import Decision, Verdict, Weight, scored_ones, verdict_of
+from offline.report.sections.live import live
+from offline.report.verdict import Decision, Verdict, scored_ones, verdict_of
 from offline.run_folder import RunFolder
 
 SECTIONS = (
     main_figures,
+    live,
     data_quality,
     graph,
     learning,
@@ -31,13 +28,11 @@ SECTIONS = (
     exposure,
     making,
 )
-_MARKS = {Weight.GOOD: "✓ good", Weight.NOTE: "· note", Weight.LOOK: "! look closer", Weight.BAD: "✗ against it"}
 _MEANINGS = {
     Decision.PUBLISH: "No rule speaks against it.",
     Decision.LOOK: "The gate of publish lets it through, but look first at what is marked below.",
     Decision.REFUSE: "The gate of publish refuses it, unless it is told why with --force.",
 }
-_TEMPLATE, _STYLE = "template.html.j2", "style.css"
 
 
 def write_report(folder: RunFolder) -> Verdict:
@@ -68,24 +63,18 @@ def remake_report(folder: RunFolder) -> Verdict:
 
 def page_of(facts: RunFacts, verdict: Verdict) -> str:
     """The page as one text that needs nothing else."""
-    environment = Environment(
-        finalize=_with_firm_percent,
-        loader=PackageLoader("offline.report", "."),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = files("offline.report").joinpath(_STYLE).read_text("utf-8")
-    return environment.get_template(_TEMPLATE).render(
-        dataset=facts.document["dataset"],
+    name = facts.document["dataset"]["name"]
+    head = Head(
+        title=f"{verdict.decision}: {name}",
+        name=name,
         told=_told(facts),
-        verdict=verdict,
-        marks=_MARKS,
+        said="Verdict",
+        heading=verdict.decision.capitalize(),
         meaning=_MEANINGS[verdict.decision],
-        sections=[section(facts) for section in SECTIONS],
-        style=Markup(style),  # noqa: S704 - our own file
+        findings=verdict.findings,
+        look=verdict.decision.replace(" ", "-"),
     )
+    return html_of(head, [section(facts) for section in SECTIONS])
 
 
 def _told(facts: RunFacts) -> str:
@@ -96,8 +85,3 @@ def _told(facts: RunFacts) -> str:
         f"Bundle {document['bundle']['version']}, measured on {count(report.get('n'))} {scored_ones(document)} of the "
         f"{document['dataset'].get('part')} part, cut by {document['dataset'].get('how')}."
     )
-
-
-def _with_firm_percent(value: Any) -> Any:
-    """No line breaks before a percent sign."""
-    return re.sub(r"(?<=\d) %", "\u00a0%", value) if type(value) is str else value

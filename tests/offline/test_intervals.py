@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from offline.evaluation.intervals import cluster_intervals, difference_interval, mean_interval, mean_intervals
+from offline.evaluation.intervals import (
+    cluster_difference_intervals,
+    cluster_intervals,
+    difference_interval,
+    mean_interval,
+    mean_intervals,
+)
 
 
 def test_an_interval_of_a_constant_is_a_point() -> None:
@@ -59,3 +65,27 @@ def test_clusters_of_one_case_each_are_cases() -> None:
     values = np.random.default_rng(7).random((60, 2))
     apart = cluster_intervals(values, np.arange(60), np.random.default_rng(8))
     np.testing.assert_allclose(apart, mean_intervals(values, np.random.default_rng(8)))
+
+
+def test_a_difference_of_other_cases_has_the_width_that_the_normal_approximation_gives() -> None:
+    rng = np.random.default_rng(8)
+    ours, theirs = rng.normal(1.0, 1.0, (900, 1)), rng.normal(0.5, 2.0, (400, 1))
+    alone = np.arange(900), np.arange(900, 1_300)
+    low, high = cluster_difference_intervals(ours, alone[0], theirs, alone[1], rng, rounds=4_000)[0]
+    spread = 1.96 * np.sqrt(ours.var() / 900 + theirs.var() / 400)
+    difference = ours.mean() - theirs.mean()
+    np.testing.assert_allclose([low, high], [difference - spread, difference + spread], atol=0.15 * spread)
+
+
+def test_people_on_both_sides_are_drawn_together() -> None:
+    rng = np.random.default_rng(9)
+    hard = rng.random((300, 1))  # people differ far more than the sides do
+    people = np.arange(300)
+    low, high = cluster_difference_intervals(hard + 0.02, people, hard, people, rng)[0]
+    np.testing.assert_allclose([low, high], [0.02, 0.02])
+
+
+def test_a_difference_is_told_however_few_cases_there_are() -> None:
+    rng = np.random.default_rng(10)
+    low, high = cluster_difference_intervals(np.ones((1, 1)), np.array([1]), np.zeros((1, 1)), np.array([2]), rng)[0]
+    assert (low, high) == (1.0, 1.0)

@@ -1,6 +1,7 @@
 """Online figures: from files to CTR, conversion and MRR by version, by the same rules as the service's metrics."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from prometheus_client import CollectorRegistry
 
 from app.artifact.names import BEHAVIOURS
 from app.artifact.stream_records import ImpressionRecord
-from app.errors import InputError, RunFolderError
+from app.errors import InputError, RunFolderError, StorageError
 from app.serving.intake import EventCall
 from app.serving.online import OnlineTracker
 from app.telemetry.online import OnlineMetrics
 from offline.collecting.collect import Collected
 from offline.online.attribution import attribute
 from offline.online.figures import evaluate_online
+from offline.online.page import online_page, write_online_page
 
 HALF_HOUR_S = 1_800.0
 VERSIONS = ("m1", "m2")
@@ -64,17 +66,88 @@ def test_figures_of_each_version_from_what_was_collected(logs: Path) -> None:
     assert (longer["events"]["too_late"], longer["versions"][0]["clicks"]) == (0, 2)
 
 
+def many_answers(number: int, clicked: Callable[[int], bool]) -> list[Any]:
+    """Answers of two versions by turns to 121 people who see both, and who clicked."""
+    records: list[Any] = []
+    for place in range(number):
+        user, name = f"u{place % 121}", f"r{place}"
+        at = 1_000.0 + place
+        records.append(answer(name, "abcd", at, version=VERSIONS[place % 2], user=user))
+        if clicked(place):
+            records.append(event(f"e{place}", user, at + 1, item_id="a", request_id=name))
+    return records
+
+
+def test_the_last_version_is_compared_with_those_before_it(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    send(*many_answers(600, lambda place: place % 2 == 1 and place % 3 > 0))
+    run(tmp_path / "logs")
+    document = evaluate_online(tmp_path / "logs", HALF_HOUR_S)
+    (comparison,) = document["comparisons"]
+    assert (comparison["version"], comparison["than"], comparison["together_s"]) == ("m2", "m1", 597.0)
+    found = comparison["differences"]["ctr"]
+    assert found["difference"] == pytest.approx(2 / 3, abs=1e-6)
+    low, high = found["ci95"]
+    assert 0.5 < low < found["difference"] < high < 0.8
+    assert found["said"] == "ahead"
+    assert comparison["differences"]["conversion"] == {"difference": 0.0, "ci95": [0.0, 0.0], "said": "open"}
+    (warning,) = document["warnings"]
+    assert warning.startswith("m1: 300 answers to 121 people, 0 with a click: too few to tell; wait for 100 people")
+
+
+def test_enough_people_and_clicks_are_no_warning(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    records = [
+        each
+        for place in range(120)
+        for each in (
+            answer(f"r{place}", "ab", 100.0 + place, user=f"u{place}"),
+            event(f"e{place}", f"u{place}", 101.0 + place, item_id="b", request_id=f"r{place}"),
+        )
+    ]
+    send(*records)
+    run(tmp_path / "logs")
+    document = evaluate_online(tmp_path / "logs", HALF_HOUR_S)
+    assert (document["warnings"], document["comparisons"]) == ([], [])
+
+
+def test_the_page_says_it_with_plots_and_escapes_names(logs: Path, tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    document = evaluate_online(logs, HALF_HOUR_S)
+    document["versions"][-1]["version"] = document["comparisons"][0]["version"] = hostile
+    write_online_page(document, logs, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "100.0\u00a0% of the answers of &lt;script&gt;" in page
+    assert page.count("<svg") == 2
+    assert "too few to tell" in page
+    assert "ctr of &lt;script&gt;" in page
+    assert not re.search(r"https?:|@import|url\(", page)
+    empty = document | {"answers": 0, "versions": [], "comparisons": [], "warnings": [], "by_rank": []}
+    assert "No answer with items was shown." in online_page(empty, "shop")
+    with pytest.raises(StorageError, match="somewhere"):
+        write_online_page(document, logs, tmp_path / "somewhere" / "page.html")
+
+
 def test_only_the_newest_answers_count_when_asked(logs: Path) -> None:
     assert [each["version"] for each in evaluate_online(logs, HALF_HOUR_S, last_s=60.0)["versions"]] == ["m2"]
 
 
-def test_the_command_ends_with_the_figures_as_json(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_ends_with_the_figures_as_json(
+    logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from offline.commands.live import online
 
     online(logs, window="30m")
     output = capsys.readouterr()
     assert json.loads(output.out.splitlines()[-1]) == evaluate_online(logs, HALF_HOUR_S)
     assert "conversion" in output.err
+    assert "m2 less each one before it" in output.err
+    assert "m2" in (logs / "online.html").read_text("utf-8")
+    online(logs, window="30m", report=tmp_path / "elsewhere.html")
+    assert (tmp_path / "elsewhere.html").read_text("utf-8") == (logs / "online.html").read_text("utf-8")
     with pytest.raises(InputError, match="expected a duration"):
         online(logs, window="soon")
 

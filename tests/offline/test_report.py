@@ -22,6 +22,7 @@ from offline.run_folder import RunFolder
 
 ANCHORS = [
     "figures",
+    "live",
     "data",
     "graph",
     "learning",
@@ -127,8 +128,34 @@ def whole(evaluated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "refit" / "train").mkdir(parents=True, exist_ok=True)
     blind = {"metric": "negative loss", "epochs": [{"epoch": 1, "loss": 1.0, "value": -1.0}]}
     (path / "refit" / "train" / "history.json").write_text(json.dumps(blind))
+    (path / "live.json").write_text(json.dumps(live_document()))
     remake_report(RunFolder(path))
     return path
+
+
+def live_document() -> dict[str, Any]:
+    """Two versions of hostile names, of which the second did better."""
+    rates = {"ctr": 0.1234, "cart_rate": 0.05, "conversion": 0.01, "mrr": 0.0765}
+    version = {"answers": 1_234, "clusters": 321, "answers_with_click": 152, "people": 320, "shown_items": 9_999}
+    version |= {
+        "from": 1e9,
+        "to": 2e9,
+        "clicks": 200,
+        "metrics": rates,
+        "ci95": {metric: [0.001, 0.2] for metric in rates},
+    }
+    lead = {"difference": 0.0321, "ci95": [0.01, 0.05], "said": "ahead"}
+    return {
+        "window_s": 1_800.0,
+        "answers": 2_468,
+        "events": {"attributed": 400, "too_late": 3, "other_item": 2, "unknown_request": 1},
+        "versions": [version | {"version": HOSTILE}, version | {"version": "m2"}],
+        "comparisons": [
+            {"version": "m2", "than": HOSTILE, "together_s": 0.0, "differences": dict.fromkeys(rates, lead)}
+        ],
+        "warnings": [f"{HOSTILE}: too few to tell"],
+        "by_rank": [{"rank": 1, "shown": 100, "clicked": 9}, {"rank": 2, "shown": 100, "clicked": 0}],
+    }
 
 
 def page_of(path: Path) -> str:
@@ -168,6 +195,10 @@ def test_every_section_shows_its_figures(whole: Path) -> None:
         f"{value:.4f}" in figures for value in (*report["metrics"].values(), *report["more"]["metrics"].values())
     )
     assert "the bundle without its ranker" in figures
+    live = section(page, "live")
+    for said in ("1,234", "0.1234", "+0.0321", "+0.0100 to +0.0500", "leads", "too few to tell", "same time", "98.5"):
+        assert said in live
+    assert live.count("<svg") == 2
     summary, meta = (json.loads((whole / name).read_text()) for name in ("ingest/summary.json", "split/meta.json"))
     data = section(page, "data")
     assert all(f"{counts['events']:,}" in data for counts in meta["counts"].values())
@@ -194,7 +225,7 @@ def test_hostile_names_stay_text(whole: Path) -> None:
     page = (whole / "report.html").read_text("utf-8")
     assert "<script" not in page
     assert "<img" not in page
-    for anchor in ("data", "learning", "candidates", "compression", "cold-items"):
+    for anchor in ("live", "data", "learning", "candidates", "compression", "cold-items"):
         assert "&lt;script&gt;" in section(page, anchor), anchor
     assert "$\\frac$" in section(page, "candidates")
 
@@ -210,6 +241,7 @@ def test_what_a_run_lacks_is_said_in_one_line(evaluated: Path, tmp_path: Path) -
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"compression": []}))
     page = page_of(plain)
     for anchor, said in (
+        ("live", "was not collected from answers"),
         ("candidates", "has no ranker"),
         ("behaviours", "predicts no behaviours"),
         ("compression", "no other variant was tried"),

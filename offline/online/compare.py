@@ -1,0 +1,93 @@
+"""The version that answered last beside each one before it, and where there is too little to tell."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from offline.evaluation.intervals import cluster_difference_intervals
+
+MIN_PEOPLE = 100  # below it, a bootstrap of people is none to trust
+MIN_CLICKED = 30  # answers with a click; fewer make no rate
+
+AHEAD, BEHIND, OPEN = "ahead", "behind", "open"
+"""Where the interval of a difference lies; `open` includes zero."""
+
+_DECIMALS = 6
+_WARNINGS = 3  # that are shown
+
+
+def comparisons_of(
+    answers: pl.DataFrame, versions: Sequence[dict[str, Any]], metrics: Sequence[str], seed: int
+) -> list[dict[str, Any]]:
+    """Differences of the last version's means and those of each one before it, the latest of them first.
+
+    Args:
+        answers: a row for each: `version`, `cluster`, and a column a metric.
+        versions: from the first to the last, each with its name and times.
+        metrics: names of columns.
+        seed: of the intervals.
+    """
+    if len(versions) < 2:
+        return []
+    *before, last = versions
+    return [_comparison(answers, last, other, metrics, seed) for other in reversed(before)]
+
+
+def warnings_of(versions: Sequence[dict[str, Any]]) -> list[str]:
+    """What figures rest on too little."""
+    found = []
+    for version in versions:
+        if version["clusters"] < MIN_PEOPLE or version["answers_with_click"] < MIN_CLICKED:
+            people, clicked = version["clusters"], version["answers_with_click"]
+            found.append(
+                f"{version['version']}: {version['answers']} answers to {people} people, {clicked} with a click: too "
+                f"few to tell; wait for {MIN_PEOPLE} people and {MIN_CLICKED} answers with a click."
+            )
+    return found
+
+
+def notes_of(document: dict[str, Any]) -> list[str]:
+    """What keeps the figures of `evaluate_online` from saying what they seem to, in sentences."""
+    warnings, left = document["warnings"][-_WARNINGS:], len(document["warnings"]) - _WARNINGS
+    notes: list[str] = [*warnings, *([f"The same holds for {left} versions before them."] if left > 0 else [])]
+    if any(not each["together_s"] for each in document["comparisons"]):
+        notes.append(
+            "Versions that did not serve at the same time differ by season and visitors, too; only such that serve "
+            "together, to visitors by chance, can be compared."
+        )
+    if not sum(document["events"].values()):
+        notes.append("No event has a request_id: send the one of the answer that showed the item.")
+    return notes
+
+
+def _comparison(
+    answers: pl.DataFrame, last: dict[str, Any], other: dict[str, Any], metrics: Sequence[str], seed: int
+) -> dict[str, Any]:
+    ours, theirs = (answers.filter(version=each["version"]) for each in (last, other))
+    our_values, their_values = (each.select(metrics).to_numpy() for each in (ours, theirs))
+    ends = cluster_difference_intervals(
+        our_values,
+        ours.get_column("cluster").to_numpy(),
+        their_values,
+        theirs.get_column("cluster").to_numpy(),
+        np.random.default_rng(seed),
+    )
+    differences = our_values.mean(0) - their_values.mean(0)
+    return {
+        "version": last["version"],
+        "than": other["version"],
+        "together_s": round(max(0.0, min(last["to"], other["to"]) - max(last["from"], other["from"])), 3),
+        "differences": {
+            metric: _difference(float(difference), *map(float, bounds))
+            for metric, difference, bounds in zip(metrics, differences, ends, strict=True)
+        },
+    }
+
+
+def _difference(difference: float, low: float, high: float) -> dict[str, Any]:
+    is_known = not np.isnan(low)
+    said = AHEAD if is_known and low > 0 else BEHIND if is_known and high < 0 else OPEN
+    ci95 = [round(low, _DECIMALS), round(high, _DECIMALS)] if is_known else None
+    return {"difference": round(difference, _DECIMALS), "ci95": ci95, "said": said}

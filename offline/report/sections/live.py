@@ -1,0 +1,124 @@
+"""What shoppers did with the answers of the versions that served."""
+
+from typing import Any
+
+from offline.online.compare import AHEAD, BEHIND, OPEN, notes_of
+from offline.online.figures import MEANINGS
+from offline.report.blocks import Gallery, Row, Section, Table, numbers, words
+from offline.report.gather import RunFacts
+from offline.report.numbers import count, duration, figure, interval, moment, share, signed
+from offline.report.plots import by_rank, whiskers
+
+Document = dict[str, Any]
+
+SHOWN_VERSIONS = 8  # the last ones; all are in the JSON
+_SAID = {AHEAD: "leads", BEHIND: "lies behind", OPEN: "cannot be told"}
+_TITLE = "Live answers"
+
+
+def live(facts: RunFacts) -> Section:
+    """How the versions did that served while the data of a run was collected."""
+    if facts.live is None:
+        return Section("live", _TITLE, ["The data of this run was not collected from answers that were shown."])
+    return live_section(facts.live)
+
+
+def live_section(document: Document) -> Section:
+    """The figures of `evaluate_online`."""
+    versions = document["versions"][-SHOWN_VERSIONS:]
+    if not versions:
+        return Section("live", _TITLE, ["No answer with items was shown."])
+    sentences = [
+        f"What shoppers did with {count(document['answers'])} answers, each followed for "
+        f"{duration(document['window_s'])}. "
+        + " ".join(f"{metric}: {meaning}." for metric, meaning in MEANINGS.items())
+        + " Intervals are 95 % bootstraps over people.",
+        *([f"The last {len(versions)} of {len(document['versions'])} versions."] if _left_out(document) else []),
+        *notes_of(document),
+    ]
+    latest_first = versions[::-1]
+    panels = {
+        metric: [(each["version"], each["metrics"][metric], each["ci95"][metric]) for each in latest_first]
+        for metric in MEANINGS
+    }
+    plots = [
+        whiskers(
+            "live-versions",
+            "What answers led to, by version",
+            panels,
+            "The version that answered last stands on top. Dots are means, lines 95 % intervals. Where lines overlap "
+            "widely, the difference may be chance.",
+        )
+    ]
+    if document["by_rank"]:
+        plots.append(
+            by_rank(
+                "live-ranks",
+                "Clicks by rank",
+                document["by_rank"],
+                "How many of the items shown at a rank were clicked. It falls also where all items are equally good, "
+                "since people read from the top: compare versions, not ranks.",
+            )
+        )
+    blocks: list[Table | Gallery] = [_versions(latest_first), _metrics(document, latest_first), _events(document)]
+    return Section("live", _TITLE, sentences, [*blocks, Gallery(plots)])
+
+
+def _left_out(document: Document) -> bool:
+    return len(document["versions"]) > SHOWN_VERSIONS
+
+
+def _versions(versions: list[Document]) -> Table:
+    rows = [
+        Row(
+            [
+                each["version"],
+                moment(each["from"]),
+                moment(each["to"]),
+                *(count(each[name]) for name in ("answers", "people", "shown_items", "clicks")),
+                share(each["clicks"], each["shown_items"]),
+            ],
+            strong=place == 0,
+        )
+        for place, each in enumerate(versions)
+    ]
+    heads = words("version", "first answer", "last answer")
+    return Table(
+        "Versions that answered, the last first",
+        heads + numbers("answers", "people", "items shown", "items clicked", "% of shown"),
+        rows,
+    )
+
+
+def _metrics(document: Document, versions: list[Document]) -> Table:
+    leads = {each["than"]: each["differences"] for each in document["comparisons"]}
+    rows = []
+    for metric in MEANINGS:
+        for place, each in enumerate(versions):
+            lead = leads.get(each["version"], {}).get(metric)
+            rows.append(
+                Row(
+                    [
+                        metric if place == 0 else "",
+                        each["version"],
+                        figure(each["metrics"][metric]),
+                        interval(each["ci95"][metric]),
+                        "" if lead is None else signed(lead["difference"]),
+                        "" if lead is None else interval(lead["ci95"], plus=True),
+                        "" if lead is None else _SAID[lead["said"]],
+                    ],
+                    strong=place == 0,
+                )
+            )
+    last = versions[0]["version"]
+    heads = words("metric", "version") + numbers("value", "95 % interval", f"{last} leads by", "95 % interval")
+    return Table("What answers led to", [*heads, *words(f"{last} …")], rows)
+
+
+def _events(document: Document) -> Table:
+    total = sum(document["events"].values())
+    rows = [
+        Row([outcome.replace("_", " "), count(number), share(number, total)])
+        for outcome, number in document["events"].items()
+    ]
+    return Table("Events that name an answer", words("outcome") + numbers("events", "% of them"), rows)
