@@ -96,6 +96,12 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def kept_impressions(client: httpx.Client) -> float:
+    """Notes of what was shown that Redis took."""
+    found = re.search(r'^aisle_impressions_total\{outcome="kept"\} (\S+)$', client.get("/metrics").text, re.MULTILINE)
+    return 0.0 if found is None else float(found[1])
+
+
 def test_what_shoppers_do_trains_the_next_model(
     client: httpx.Client, run_folder: Path, shop: Path, redis_options: list[str], tmp_path: Path
 ) -> None:
@@ -125,7 +131,7 @@ def test_what_shoppers_do_trains_the_next_model(
     # What they did is collected beside the earlier logs, trained on and published. A cut by time would hold the newest
     # events out, which are these.
     logs = tmp_path / "logs"
-    until(lambda: 'aisle_impressions_total{outcome="kept"}' in client.get("/metrics").text)
+    until(lambda: kept_impressions(client) > SHOPPERS)
     collected = offline("collect", "--out", logs, "--base", shop, *redis_options)
     assert (collected["events"], collected["duplicates"], collected["rejected"]) == (told, 0, 0)
     assert collected["impressions"] > SHOPPERS
@@ -133,6 +139,9 @@ def test_what_shoppers_do_trains_the_next_model(
     offline(
         "run", "--data", logs, "--out", run_folder, "--split", "last", "--epochs", "3", "--dim", "32", "--seed", "1"
     )
+    live = json.loads((run_folder / "live.json").read_text("utf-8"))
+    assert [(each["version"], each["people"]) for each in live["versions"]] == [(first_version, SHOPPERS + 1)]
+    assert first_version in (run_folder / "report.html").read_text("utf-8").partition('id="live"')[2]
     published = offline("publish", "--bundle", run_folder / "bundle", *redis_options)
     assert published["previous"] == first_version
 

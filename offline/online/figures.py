@@ -19,6 +19,9 @@ MEANINGS = {
 }
 """Means over answers, in the order of tables. The first event of an answer on an item is a click on it."""
 
+LABELS = {"ctr": "CTR", "cart_rate": "cart rate", "conversion": "conversion", "mrr": "MRR"}
+"""Their names for people."""
+
 ONLINE_WINDOW_S = 1_800.0
 """How long after an answer something counts for it, where nothing else is said; that of the service, too."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from offline.dataset.folder import whole_file
 from offline.online.compare import AHEAD, BEHIND, OPEN, notes_of
+from offline.online.figures import LABELS
 from offline.report.numbers import count, interval, moment, share, signed
 from offline.report.page import Head, html_of
 from offline.report.sections.live import live_section
@@ -38,8 +39,9 @@ def online_page(document: dict[str, Any], name: str) -> str:
     versions = document["versions"]
     if versions:
         last = versions[-1]
-        heading = f"{share(last['metrics']['ctr'])} of the answers of {last['version']} were clicked"
-        told = f"{count(document['answers'])} answers, {moment(versions[0]['from'])} to {moment(last['to'])}."
+        heading = f"CTR {share(last['metrics']['ctr'])}"
+        since = min(version["from"] for version in versions)
+        told = f"{count(document['answers'])} answers, {moment(since)} to {moment(last['to'])}."
     else:
         heading, told = "Nothing was shown", ""
     head = Head(
@@ -48,7 +50,7 @@ def online_page(document: dict[str, Any], name: str) -> str:
         told=told,
         said="Live answers",
         heading=heading,
-        meaning=_MEANING,
+        meaning=_MEANING + (f" The figure is of {versions[-1]['version']}, the last one." if versions else ""),
         findings=[*_findings(document), *(Finding(Weight.LOOK, note) for note in notes_of(document))],
     )
     return html_of(head, [live_section(document)])
@@ -59,7 +61,7 @@ def _findings(document: dict[str, Any]) -> list[Finding]:
     return [
         Finding(
             _WEIGHTS.get(found["said"], Weight.NOTE),
-            f"{metric} of {comparison['version']} {_WORDS[found['said']]} that of {comparison['than']}: "
+            f"{LABELS[metric]} of {comparison['version']} {_WORDS[found['said']]} that of {comparison['than']}: "
             f"{signed(found['difference'])} ({interval(found['ci95'], plus=True)}).",
         )
         for comparison in document["comparisons"][:1]

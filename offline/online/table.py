@@ -1,4 +1,4 @@
-"""The online figures as a table for people."""
+"""The online figures as tables for people, narrow enough for a terminal."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,55 +8,57 @@ from rich.table import Table
 from rich.text import Text
 
 from offline.online.compare import notes_of
-from offline.online.figures import MEANINGS
+from offline.online.figures import LABELS, MEANINGS
 
 
 def online_table(document: dict[str, Any]) -> Group:
-    """A line for each version with intervals of 95 %, the last version less each before it, and what it all means."""
-    table = Table(title=f"What {document['answers']} answers led to", title_justify="left")
-    for heading in ("version", "answers", "people", "from", "to"):
-        table.add_column(heading)
-    for heading in MEANINGS:
-        table.add_column(heading, justify="right")
-    for version in document["versions"]:
-        times = [_day(version[end]) for end in ("from", "to")]
-        cells = [_cell(version["metrics"][metric], version["ci95"][metric]) for metric in MEANINGS]
-        table.add_row(version["version"], str(version["answers"]), str(version["people"]), *times, *cells)
+    """Each version's metrics with intervals of 95 %, the last version less each before it, and what it all means."""
     beside = [_comparisons(document)] if document["comparisons"] else []
-    return Group(table, *beside, *map(Text, _lines(document)))
+    return Group(_versions(document), *beside, *map(Text, _lines(document)))
+
+
+def _versions(document: dict[str, Any]) -> Table:
+    table = _table(f"What {document['answers']} answers led to", "version", "metric", "value", "95 % interval")
+    for version in document["versions"]:
+        told = [
+            version["version"],
+            f"{version['answers']} answers, {version['people']} people",
+            f"from {_minute(version['from'])}",
+            f"to {_minute(version['to'])}",
+        ]
+        values = [f"{version['metrics'][metric]:.4f}" for metric in MEANINGS]
+        ends = ["{:.4f} .. {:.4f}".format(*version["ci95"][metric]) for metric in MEANINGS]
+        table.add_row(*map("\n".join, (told, LABELS.values(), values, ends)))
+    return table
 
 
 def _comparisons(document: dict[str, Any]) -> Table:
     last = document["versions"][-1]["version"]
-    table = Table(title=f"{last} less each one before it", title_justify="left")
-    table.add_column("version")
-    for heading in MEANINGS:
-        table.add_column(heading, justify="right")
+    table = _table(f"{last} less each one before it", "version", "metric", "difference", "95 % interval")
     for comparison in document["comparisons"]:
-        cells = [_difference(comparison["differences"][metric]) for metric in MEANINGS]
-        table.add_row(comparison["than"], *cells)
+        found = [comparison["differences"][metric] for metric in MEANINGS]
+        differences = [f"{each['difference']:+.4f} {each['said']:5}" for each in found]
+        ends = ["-" if each["ci95"] is None else "{:+.4f} .. {:+.4f}".format(*each["ci95"]) for each in found]
+        table.add_row(*map("\n".join, ([comparison["than"]], LABELS.values(), differences, ends)))
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", show_lines=True)
+    table.add_column(first, overflow="fold")
+    for heading in others:
+        table.add_column(heading, no_wrap=True, justify="left" if heading == "metric" else "right")
     return table
 
 
 def _lines(document: dict[str, Any]) -> list[str]:
     events = document["events"]
     counted = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in events.items())
-    lines = [f"{metric}: {meaning}." for metric, meaning in MEANINGS.items()]
+    lines = [f"{LABELS[metric]}: {meaning}." for metric, meaning in MEANINGS.items()]
     lines.append(f"Within {document['window_s']:.0f} s of the answer. Events that name an answer: {counted}.")
     lines += [f"Note: {note}" for note in notes_of(document)]
     return lines
 
 
-def _difference(found: dict[str, Any]) -> str:
-    if found["ci95"] is None:
-        return f"{found['difference']:+.4f}\n-"
-    low, high = found["ci95"]
-    return f"{found['difference']:+.4f} {found['said']}\n{low:+.4f} .. {high:+.4f}"
-
-
-def _cell(value: float, ends: list[float]) -> str:
-    return f"{value:.4f}\n{ends[0]:.4f} .. {ends[1]:.4f}"
-
-
-def _day(time: float) -> str:
+def _minute(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M")

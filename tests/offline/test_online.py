@@ -120,10 +120,10 @@ def test_the_page_says_it_with_plots_and_escapes_names(logs: Path, tmp_path: Pat
     write_online_page(document, logs, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "<script" not in page
-    assert "100.0\u00a0% of the answers of &lt;script&gt;" in page
+    assert "CTR 100.0\u00a0%" in page
     assert page.count("<svg") == 2
     assert "too few to tell" in page
-    assert "ctr of &lt;script&gt;" in page
+    assert "CTR of &lt;script&gt;" in page
     assert not re.search(r"https?:|@import|url\(", page)
     empty = document | {"answers": 0, "versions": [], "comparisons": [], "warnings": [], "by_rank": []}
     assert "No answer with items was shown." in online_page(empty, "shop")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from offline.online.compare import AHEAD, BEHIND, OPEN, notes_of
-from offline.online.figures import MEANINGS
+from offline.online.figures import LABELS, MEANINGS
 from offline.report.blocks import Gallery, Row, Section, Table, numbers, words
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, duration, figure, interval, moment, share, signed
@@ -31,14 +31,14 @@ def live_section(document: Document) -> Section:
     sentences = [
         f"What shoppers did with {count(document['answers'])} answers, each followed for "
         f"{duration(document['window_s'])}. "
-        + " ".join(f"{metric}: {meaning}." for metric, meaning in MEANINGS.items())
+        + " ".join(f"{LABELS[metric]}: {meaning}." for metric, meaning in MEANINGS.items())
         + " Intervals are 95 % bootstraps over people.",
         *([f"The last {len(versions)} of {len(document['versions'])} versions."] if _left_out(document) else []),
         *notes_of(document),
     ]
     latest_first = versions[::-1]
     panels = {
-        metric: [(each["version"], each["metrics"][metric], each["ci95"][metric]) for each in latest_first]
+        LABELS[metric]: [(each["version"], each["metrics"][metric], each["ci95"][metric]) for each in latest_first]
         for metric in MEANINGS
     }
     plots = [
@@ -99,7 +99,7 @@ def _metrics(document: Document, versions: list[Document]) -> Table:
             rows.append(
                 Row(
                     [
-                        metric if place == 0 else "",
+                        LABELS[metric] if place == 0 else "",
                         each["version"],
                         figure(each["metrics"][metric]),
                         interval(each["ci95"][metric]),
@@ -110,9 +110,8 @@ def _metrics(document: Document, versions: list[Document]) -> Table:
                     strong=place == 0,
                 )
             )
-    last = versions[0]["version"]
-    heads = words("metric", "version") + numbers("value", "95 % interval", f"{last} leads by", "95 % interval")
-    return Table("What answers led to", [*heads, *words(f"{last} …")], rows)
+    heads = words("metric", "version") + numbers("value", "95 % interval", "the last leads by", "95 % interval")
+    return Table("What answers led to", [*heads, *words("the last one")], rows)
 
 
 def _events(document: Document) -> Table:
