@@ -28,7 +28,7 @@ from serve_process import running_service
 ROOT = Path(__file__).parents[2]
 BLOCKS = blocks_of(ROOT / "app" / "INTEGRATING.md")
 LOCAL = "localhost:8000"
-CALLS = curl_calls_of(ROOT / "README.md", LOCAL)
+CALLS = [call for page in ("README.md", "app/SEARCHING.md") for call in curl_calls_of(ROOT / page, LOCAL)]
 KEY = "shop-key"
 LANGUAGES = {"sh": "sh", "js": "js", "node": "js", "python": "python"}
 """What a block's language is by what runs it."""
@@ -276,7 +276,7 @@ def test_an_event_that_the_store_does_not_take_is_sent_again_and_then_reported(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_the_calls_of_the_readme_are_answered(call: str, keyless: str, with_ids: Callable[[str], str]) -> None:
+def test_the_calls_of_readme_and_reference_are_answered(call: str, keyless: str, with_ids: Callable[[str], str]) -> None:
     if shutil.which("curl") is None:
         missing("curl")
     called = with_ids(call).replace("http://" + LOCAL, keyless).replace(LOCAL, keyless)
