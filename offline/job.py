@@ -15,7 +15,7 @@ import torch
 
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
-from app.artifact.names import HALF_GRAPH, RANK_GRAPH, SCHEMA_VERSION
+from app.artifact.names import RANK_GRAPH, SCHEMA_VERSION
 from app.engine.snapshot import load_snapshot
 from app.errors import InputError
 from offline.compress.apply import apply_compression, load_compressed
@@ -380,7 +380,7 @@ def _keys(spec: DatasetSpec, options: Options) -> dict[str, str]:
         "compress": [options.weight_bits, options.max_loss],
         "rank": [4],
         "refit": [options.refit],
-        "export": [SCHEMA_VERSION, HALF_GRAPH],
+        "export": [SCHEMA_VERSION],
         "evaluate": [options.baselines],
         "report": [],
     }

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 # Behaviours. 0 pads; the codes are stored in bundles and event records, so they never change meaning.
 PAD: Final = 0

@@ -168,10 +168,7 @@ def open_half_retriever(
     """
     path = folder / names.HALF_GRAPH
     if not path.exists():
-        raise BundleUnfit(
-            f"{folder}: has no {names.HALF_GRAPH}, since it was made before there was one: export the bundle again, or "
-            "serve with --device cpu"
-        )
+        raise BundleUnfit(f"{folder}: has no {names.HALF_GRAPH}: export the bundle again, or serve with --device cpu")
     with tempfile.TemporaryDirectory(prefix="aisle-placement-") as beside:
         session = open_device_session(path, device.provider, device.memory_mb, Path(beside) / "run")
         try:

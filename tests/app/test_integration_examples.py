@@ -276,7 +276,9 @@ def test_an_event_that_the_store_does_not_take_is_sent_again_and_then_reported(
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_the_calls_of_readme_and_reference_are_answered(call: str, keyless: str, with_ids: Callable[[str], str]) -> None:
+def test_the_calls_of_readme_and_reference_are_answered(
+    call: str, keyless: str, with_ids: Callable[[str], str]
+) -> None:
     if shutil.which("curl") is None:
         missing("curl")
     called = with_ids(call).replace("http://" + LOCAL, keyless).replace(LOCAL, keyless)
