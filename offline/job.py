@@ -5,7 +5,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.names import RANK_GRAPH, SCHEMA_VERSION
 from app.engine.snapshot import load_snapshot
-from app.errors import InputError
+from app.errors import InputError, RunFolderError
 from offline.compress.apply import apply_compression, load_compressed
 from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, read_choice
 from offline.compress.compress import compress
@@ -118,7 +118,23 @@ def run_stage(stage: str, data: Path, folder: RunFolder, options: Options, displ
         AisleError: the stage cannot go on.
     """
     with storage_errors(folder.path), folder.locked():
+        _refuse_other_versions(folder, STAGES[: STAGES.index(stage)])
         return _run(data, folder, options, display, (stage,), again=True)
+
+
+def _refuse_other_versions(folder: RunFolder, stages: Sequence[str]) -> None:
+    """Refuse what a stage could not read.
+
+    Raises:
+        RunFolderError: one of the stages was done by code that writes something else.
+    """
+    record = folder.record()
+    for name in stages:
+        if name in record and record[name].get("version") != _VERSION:
+            raise RunFolderError(
+                f"{folder.path}: expected the stage {name} of this version of Aisle ({_VERSION}), found one of version "
+                f"{record[name].get('version')}: `aisle-offline run` does it anew, and all that follows"
+            )
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -430,7 +446,8 @@ def _timed(folder: RunFolder, stage: str, key: str) -> Any:
     started = time.monotonic()
     results: dict[str, Any] = {}
     yield results
-    entry = {"key": key, "seconds": round(time.monotonic() - started, 2), "peak_memory_mb": _peak_memory_mb()}
+    entry: dict[str, Any] = {"key": key, "version": _VERSION}
+    entry |= {"seconds": round(time.monotonic() - started, 2), "peak_memory_mb": _peak_memory_mb()}
     folder.note(stage, entry | {"results": results})
 
 

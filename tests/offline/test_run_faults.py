@@ -163,3 +163,21 @@ def test_a_loss_that_is_no_number_is_one_line_and_leaves_no_broken_checkpoint(
 def test_a_folder_that_cannot_be_made_says_why(shop: Path, quiet: Any, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="name a folder with a shorter path"):
         run(shop, RunFolder(tmp_path / ("x" * 300)), Options(), quiet)
+
+
+def test_a_stage_on_what_another_version_left_says_so_and_a_run_does_it_anew(shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for stage in ("ingest", "split"):
+        code, lines = job(stage, "--data", shop, "--out", out)
+        assert code == 0, lines
+    record = json.loads((out / "run.json").read_text("utf-8"))
+    record["split"]["version"] -= 1
+    (out / "run.json").write_text(json.dumps(record), "utf-8")
+    code, lines = job("graph", "--data", shop, "--out", out)
+    assert code == 1
+    assert "expected the stage split of this version of Aisle" in complaint(lines)
+    assert not (out / "graph").exists()
+    code, lines = job("split", "--data", shop, "--out", out)  # the stages before it are of this version
+    assert code == 0, lines
+    code, lines = job("graph", "--data", shop, "--out", out)
+    assert code == 0, lines
