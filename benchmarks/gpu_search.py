@@ -103,19 +103,19 @@ def _measured(
         "items": size,
         "megabytes": round(2 * table.vectors.size / 1e6, 1),
         "floor_ms": None if reference is None else reference.floor_ms(),
-        "overlap": {"fp16": _overlap(best.rows, half.run(asked, depth).rows)},
+        "overlap": {"fp16": _overlap(best.rows, half.run_on_device(asked, depth).rows)},
         "batches": [],
     }
     if nbits is not None:
-        told["overlap"]["nbits"] = _overlap(best.rows, nbits.run(asked, depth).rows)
+        told["overlap"]["nbits"] = _overlap(best.rows, nbits.run_on_device(asked, depth).rows)
     for batch in batches:
         part = asked.take(slice(0, batch))
         runs: dict[str, Callable[[], object]] = {
-            "fp16": lambda part=part: half.run(part, depth),
+            "fp16": lambda part=part: half.run_on_device(part, depth),
             "int8": lambda part=part: int8.run(part, depth),
         }
         if nbits is not None:
-            runs["nbits"] = lambda part=part: nbits.run(part, depth)
+            runs["nbits"] = lambda part=part: nbits.run_on_device(part, depth)
         if reference is not None:
             queries = best.query_vectors[:batch]
             runs["torch"] = reference.search(queries, depth)

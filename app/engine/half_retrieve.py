@@ -1,8 +1,10 @@
 """Retrieval on a GPU: the item matrix stays there in half precision, and requests go in by buckets of few shapes."""
 
+import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
@@ -18,8 +20,11 @@ from app.engine.candidates import Candidates, Source
 from app.engine.items import Items
 from app.engine.placement import nodes_in, require_on_device
 from app.engine.requests import RequestBatch
-from app.engine.runtime import CPU, CUDA, open_device_session, runtime, runtime_errors
+from app.engine.retrieve import Retriever
+from app.engine.runtime import CPU, CUDA, open_device_session, open_session, runtime, runtime_errors
 from app.errors import BundleUnfit
+
+log = logging.getLogger(__name__)
 
 SLACK: Final = 64
 """Candidates beyond those asked for that are scored again, since halves may put neighbours in another order."""
@@ -42,27 +47,52 @@ class Device:
 class HalfRetriever:
     """`retrieve.fp16.onnx`, opened on a device. One run at a time: its inputs lie in buffers that are used again.
 
+    A device that fails is not asked again: from then on `instead` answers, and the log says so.
+
     Args:
         session: of ONNX Runtime.
         items: the item table.
         score_scales: `[rows]`, of a score.
         device: where the session runs.
+        instead: opens what answers where the device fails.
     """
 
-    def __init__(self, session: Any, items: Items, score_scales: NDArray[np.float32], device: Device) -> None:
+    def __init__(
+        self,
+        session: Any,
+        items: Items,
+        score_scales: NDArray[np.float32],
+        device: Device,
+        instead: Callable[[], Retriever],
+    ) -> None:
         self._session = session
         self._items = items
-        self.device = device.kind
+        self.device: str = device.kind
+        self._place = device.kind
         self._rows = items.selectable.shape[1]
         self._by_blocks = any(each.name == names.IN_BLOCK_COUNT for each in session.get_inputs())
         self._blocks = int(session.get_modelmeta().custom_metadata_map.get(names.HALF_BLOCKS, 0))
         self._buffers: dict[tuple[str, tuple[int, ...]], Any] = {}
         self._lock = Lock()
+        self._open_instead = instead
+        self._instead: Retriever | None = None
         matrix, unit = half_matrix(items.vectors, score_scales)
         self._matrix, self._unit, self._all_items = (self._placed(each) for each in (matrix, unit, items.selectable))
 
     def run(self, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None = None) -> Candidates:
         """As `Retriever.run`; equal to it but for rounding, and so are answers alone and in a batch."""
+        if self._instead is None:
+            try:
+                return self.run_on_device(batch, depth, item_mask)
+            except runtime_errors() as error:
+                reason = str(error).splitlines()[0]
+                log.exception("the GPU fails; retrieval goes on on the CPU", extra={"reason": reason})
+                self._instead = self._open_instead()
+                self.device = self._instead.device
+        return self._instead.run(batch, depth, item_mask)
+
+    def run_on_device(self, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None = None) -> Candidates:
+        """The same, failing where the device does."""
         parts = []
         with self._lock:
             for start in range(0, len(batch), LARGEST_BATCH):
@@ -142,7 +172,7 @@ class HalfRetriever:
         return self._buffers[key]
 
     def _placed(self, value: NDArray[Any]) -> Any:
-        return runtime().OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value), self.device, 0)
+        return runtime().OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value), self._place, 0)
 
     def _on_host(self, count: int) -> Any:
         """A number that kernels read on the host."""
@@ -172,8 +202,8 @@ def open_half_retriever(
     with tempfile.TemporaryDirectory(prefix="aisle-placement-") as beside:
         session = open_device_session(path, device.provider, device.memory_mb, Path(beside) / "run")
         try:
-            retriever = HalfRetriever(session, items, score_scales, device)
-            retriever.run(_blank(window, items.vectors.shape[1]), 1)
+            retriever = HalfRetriever(session, items, score_scales, device, partial(_on_cpu, folder, items))
+            retriever.run_on_device(_blank(window, items.vectors.shape[1]), 1)
         except runtime_errors() as error:
             raise BundleUnfit(
                 f"{path}: {device.provider} cannot run it ({str(error).splitlines()[0]}); the item matrix alone takes "
@@ -181,6 +211,10 @@ def open_half_retriever(
             ) from error
         require_on_device(nodes_in(Path(session.end_profiling())), device.provider)
     return retriever
+
+
+def _on_cpu(folder: Path, items: Items) -> Retriever:
+    return Retriever(open_session(folder / names.RETRIEVE_GRAPH, 1), items)
 
 
 def _blank(window: int, dim: int) -> RequestBatch:

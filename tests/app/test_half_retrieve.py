@@ -18,7 +18,7 @@ from app.artifact.bundle_store import resolve
 from app.artifact.manifest import list_files
 from app.artifact.quantise import half_matrix
 from app.engine.buckets import LARGEST_BATCH, batch_bucket, excluded_bucket, padded
-from app.engine.half_retrieve import Device, open_half_retriever
+from app.engine.half_retrieve import Device, HalfRetriever, open_half_retriever
 from app.engine.placement import RunNode, nodes_in, require_on_device
 from app.engine.requests import RequestBatch
 from app.engine.runtime import CPU, CUDA, open_session
@@ -117,6 +117,39 @@ def test_a_bucket_holds_what_goes_in_and_there_are_few(size: int, width: int) ->
     assert width <= excluded_bucket(width) <= max(16, 4 * width)
     assert len({batch_bucket(each) for each in range(1, LARGEST_BATCH + 1)}) == 7
     assert len({excluded_bucket(each) for each in range(10_000)}) == 6
+
+
+def test_where_the_device_fails_the_cpu_answers_from_then_on(
+    shop_bundle: Path, snapshot: Snapshot, asked: RequestBatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    retriever = load_snapshot(shop_bundle, device=Device("cpu")).retriever
+    assert isinstance(retriever, HalfRetriever)
+    runs: list[object] = []
+
+    class Failing:
+        """The real session until its third run, when its memory is gone."""
+
+        def __init__(self, session: Any) -> None:
+            self.io_binding = session.io_binding
+            self._session = session
+
+        def run_with_iobinding(self, binding: Any) -> None:
+            runs.append(binding)
+            if len(runs) > 2:
+                raise RuntimeError("CUDA failure 2: out of memory\nand much more")
+            self._session.run_with_iobinding(binding)
+
+    retriever._session = Failing(retriever._session)
+    part = asked.take(slice(0, 3))
+    for _ in range(5):
+        found = retriever.run(part, DEPTH)
+        expected = snapshot.retriever.run(part, DEPTH)
+        assert (
+            np.mean([len(np.intersect1d(*pair)) for pair in zip(found.rows, expected.rows, strict=True)]) > 0.95 * DEPTH
+        )
+    assert len(runs) == 3
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    assert [record.__dict__["reason"] for record in caplog.records] == ["CUDA failure 2: out of memory"]
 
 
 @pytest.mark.parametrize("size", [0, -1, LARGEST_BATCH + 1])
