@@ -128,8 +128,7 @@ def check_golden(snapshot: Snapshot) -> None:
         raise BundleCorrupt(f"{snapshot.folder}: golden answers cannot be read ({error})") from error
     answers = golden_answers(snapshot, batch)
     overlap = golden_overlap(rows, answers.rows)
-    shown = np.isfinite(scores) & np.isfinite(answers.scores)
-    error_ = np.abs(np.where(shown, scores - answers.scores, 0.0)).max(initial=0.0)
+    error_ = golden_error(rows, scores, answers)
     largest = np.abs(scores[np.isfinite(scores)]).max(initial=1e-6)
     if overlap < MIN_GOLDEN_OVERLAP or error_ > MAX_GOLDEN_ERROR * largest:
         raise GoldenMismatch(
@@ -142,6 +141,16 @@ def check_golden(snapshot: Snapshot) -> None:
 def golden_answers(snapshot: Snapshot, batch: RequestBatch) -> Candidates:
     """What the warm-up requests are answered with, by retrieval and by the ranker where there is one."""
     return recommend(snapshot, batch, GOLDEN_DEPTH)
+
+
+def golden_error(expected: NDArray[np.int64], scores: NDArray[np.float32], came: Candidates) -> float:
+    """The largest difference of an item's score, of the items that are expected and came.
+
+    By item rather than by place: where one item at the end of a list gives way to another, all behind it move up.
+    """
+    same = (expected[:, :, None] == came.rows[:, None, :]) & (expected[:, :, None] != names.PADDING_ROW)
+    line, place, came_at = np.nonzero(same)
+    return float(np.abs(scores[line, place] - came.scores[line, came_at]).max(initial=0.0))
 
 
 def golden_overlap(expected: NDArray[np.int64], came: NDArray[np.int64]) -> float:

@@ -18,11 +18,12 @@ from app.artifact.bundle_store import resolve
 from app.artifact.manifest import list_files
 from app.artifact.quantise import half_matrix
 from app.engine.buckets import LARGEST_BATCH, batch_bucket, excluded_bucket, padded
+from app.engine.candidates import Candidates
 from app.engine.half_retrieve import Device, HalfRetriever, open_half_retriever
 from app.engine.placement import RunNode, nodes_in, require_on_device
 from app.engine.requests import RequestBatch
 from app.engine.runtime import CPU, CUDA, open_session
-from app.engine.snapshot import Snapshot, load_snapshot, read_warmup
+from app.engine.snapshot import Snapshot, golden_error, load_snapshot, read_warmup
 from app.errors import BundleCorrupt, BundleUnfit, DeviceUnavailable
 from app.serving.release import DeviceWish, load_release
 
@@ -280,3 +281,20 @@ def test_without_a_gpu_cuda_is_refused_and_auto_takes_the_cpu(shop_bundle: Path,
             Device("cuda"),
             snapshot.manifest.shapes.window,
         )
+
+
+def test_golden_scores_are_compared_by_item_and_not_by_place() -> None:
+    expected = np.array([[7, 3, 5, 2], [4, 0, 0, 0]])
+    scores = np.array([[9.0, 8.0, 3.0, 1.0], [6.0, -np.inf, -np.inf, -np.inf]], dtype=np.float32)
+
+    def came(rows: list[list[int]], scores: list[list[float]]) -> Candidates:
+        sources, queries = np.ones(np.shape(rows), np.uint8), np.zeros((2, 1), np.float32)
+        return Candidates(np.array(rows), np.array(scores, np.float32), sources, queries)
+
+    nothing = [-np.inf] * 3
+    one_gone = came([[7, 5, 2, 8], [4, 0, 0, 0]], [[9.0, 3.0, 1.0, 0.5], [6.0, *nothing]])
+    assert golden_error(expected, scores, one_gone) == 0.0
+    another_score = came([[7, 3, 5, 2], [4, 0, 0, 0]], [[9.0, 8.0, 2.5, 1.0], [6.25, *nothing]])
+    assert golden_error(expected, scores, another_score) == 0.5
+    nothing_shared = came([[1, 8, 9, 6], [0, 0, 0, 0]], [[9.0, 8.0, 3.0, 1.0], [-np.inf, *nothing]])
+    assert golden_error(expected, scores, nothing_shared) == 0.0  # the overlap refuses that
