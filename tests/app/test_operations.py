@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,12 @@ def test_metrics_count_requests_batches_and_stages(
     assert (
         value("aisle_bundle", version=snapshot.manifest.version, dataset=snapshot.manifest.dataset, device="cpu") == 1
     )
+    made = value("aisle_bundle_created_timestamp_seconds", version=snapshot.manifest.version)
+    assert datetime.fromtimestamp(made, UTC) == datetime.fromisoformat(snapshot.manifest.created_at)
+    newest = value("aisle_bundle_newest_event_timestamp_seconds", version=snapshot.manifest.version)
+    assert newest == snapshot.manifest.cut
+    assert value("aisle_bundle_loads_total", outcome="refused") == 0
+    assert value("process_resident_memory_bytes") > 1e7
 
 
 def test_health_is_answered(client: httpx.Client, snapshot: Snapshot) -> None:
