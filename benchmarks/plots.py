@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 HERE = Path(__file__).parent
 OUT = HERE / "plots"
@@ -37,7 +38,7 @@ def main() -> None:
 def quality(measured: dict[str, Any]) -> Figure:
     """A panel a set: Aisle with its 95 % interval, and what it is compared with on the same users or queries."""
     sets = measured["sets"]
-    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.0, 4.6), layout="constrained")
     for place, each in enumerate(sets):
         axes: Axes = figure.add_subplot(2, 3, place + 1)
         names = ["Aisle", *each["others"]]
@@ -50,7 +51,7 @@ def quality(measured: dict[str, Any]) -> Figure:
             axes.text(at + 0.015 * max(high, *values), line, f"{value:.3f}", va="center")
         axes.invert_yaxis()
         axes.set_xlim(0, 1.2 * max(high, *values))
-        axes.set_title(f"{each['name']}: {each['metric']}, n {each['n']:,}", loc="left", size=9)
+        axes.set_title(f"{each['name']}\n{each['metric']}, n {each['n']:,}", loc="left", size=9)
     return figure
 
 
@@ -66,6 +67,7 @@ def latency(measured: dict[str, Any]) -> Figure:
             axes.plot(rates, times, color=colour, marker="o", markersize=4, label=name)
             axes.annotate(f"{times[-1]:.1f}", (rates[-1], times[-1]), (4, 3), textcoords="offset points", color=colour)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.set_xlim(0, 1.15 * max(rates))
         axes.set_xlabel("requests a second, open loop")
         axes.set_ylabel("ms")
