@@ -70,6 +70,17 @@ class Candidates:
         return Candidates(all_rows, all_scores, all_sources, self.query_vectors, self.found)
 
 
+def retrieved(scores: NDArray[np.float32], rows: NDArray[np.int64], query_vectors: NDArray[np.float32]) -> Candidates:
+    """What a search found, as its graph tells it: scores and rows `[batch, width]`, -inf where there is nothing."""
+    found = np.isfinite(scores)
+    return Candidates(
+        rows=np.where(found, rows, PADDING_ROW),
+        scores=scores,
+        sources=np.where(found, Source.RETRIEVAL, 0).astype(np.uint8),
+        query_vectors=query_vectors,
+    )
+
+
 def interleaved(size: int, parts: Sequence[tuple[NDArray[np.int64], Candidates]]) -> Candidates:
     """One batch of `size` requests from the candidates of parts of it, each with the lines that it holds."""
     width = max(part.rows.shape[1] for _, part in parts)

@@ -16,7 +16,7 @@ from app.artifact import names
 from app.artifact.event_features import age_buckets
 from app.artifact.quantise import half_matrix
 from app.engine.buckets import LARGEST_BATCH, batch_bucket, excluded_bucket, padded
-from app.engine.candidates import Candidates, Source
+from app.engine.candidates import Candidates, retrieved
 from app.engine.items import Items
 from app.engine.placement import nodes_in, require_on_device
 from app.engine.requests import RequestBatch
@@ -100,13 +100,7 @@ class HalfRetriever:
                 mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[part]
                 parts.append(self._run(batch.take(part), min(depth, self._rows), mask))
         scores, rows, queries = (np.concatenate(each) for each in zip(*parts, strict=True))
-        found = np.isfinite(scores)
-        return Candidates(
-            rows=np.where(found, rows, names.PADDING_ROW),
-            scores=scores,
-            sources=np.where(found, Source.RETRIEVAL, 0).astype(np.uint8),
-            query_vectors=queries,
-        )
+        return retrieved(scores, rows, queries)
 
     def _run(
         self, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.event_features import age_buckets
-from app.engine.candidates import Candidates, Source
+from app.engine.candidates import Candidates, retrieved
 from app.engine.items import Items
 from app.engine.requests import RequestBatch
 
@@ -46,10 +46,4 @@ class Retriever:
                 names.IN_TOP_K: np.array([min(depth, self.items.selectable.shape[1])], dtype=np.int64),
             },
         )
-        found = np.isfinite(scores)
-        return Candidates(
-            rows=np.where(found, rows, names.PADDING_ROW),
-            scores=scores,
-            sources=np.where(found, Source.RETRIEVAL, 0).astype(np.uint8),
-            query_vectors=queries,
-        )
+        return retrieved(scores, rows, queries)
