@@ -32,12 +32,16 @@ class Guess:
 
 @dataclass(frozen=True)
 class GuessedTable:
-    """What a group of files is taken for: `roles` by name; `words` are the shop's words for events, None unknown."""
+    """What a group of files is taken for: `roles` by name; `words` are the shop's words for events, None unknown.
+
+    `unread` are the columns that have no role, and why.
+    """
 
     group: FileGroup
     why: str
     roles: dict[str, Guess]
     words: dict[str, Behaviour | None] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -245,12 +249,28 @@ def _events(group: FileGroup, looks: Sequence[Looks]) -> GuessedTable:
         told = rows.select(text(column, rows.collect_schema()[column])).drop_nulls().group_by(column).len("count")
         counts = told.collect(engine="streaming").sort(["count", column], descending=[True, False])
         words = {word: behaviour_of(word) for word in counts.get_column(column)}
-    return GuessedTable(group, "each row tells of a user and an item", roles, words)
+    unread = _unread(looks, roles, EVENT_COLUMNS)
+    return GuessedTable(group, "each row tells of a user and an item", roles, words, unread)
 
 
 def _items(group: FileGroup, looks: Sequence[Looks]) -> GuessedTable:
-    return GuessedTable(group, "one row an item", item_roles(looks))
+    roles = item_roles(looks)
+    return GuessedTable(group, "one row an item", roles, unread=_unread(looks, roles, ITEM_COLUMNS))
 
 
 def _users(group: FileGroup, looks: Sequence[Looks]) -> GuessedTable:
     return GuessedTable(group, "one row a user", user_roles(looks))
+
+
+def _unread(looks: Sequence[Looks], roles: dict[str, Guess], names: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """The columns without a role; of those whose name is one's, that their values are not."""
+    taken = {name for guess in roles.values() for name in guess.columns}
+    found = {}
+    for column in looks:
+        if column.column in taken:
+            continue
+        likely = [
+            role for role, known in names.items() if role not in roles and name_rank(column.column, known) is not None
+        ]
+        found[column.column] = f"by its name {likely[0]}, by its values not: mend them in the export" if likely else ""
+    return found

@@ -69,6 +69,8 @@ def _table(name: str, table: GuessedTable | None, roles: Mapping[str, str], path
         else:
             nothing = "[]" if role in _LISTS else '""'
             lines.append(_line(f"# {role} = {nothing}", f"not found: {meaning}"))
+    for column, why in table.unread.items():
+        lines.append(f"# not read: the column {_text(column)}{'; ' if why else ''}{why}")
     return [*lines, ""]
 
 

@@ -120,6 +120,24 @@ def test_what_was_not_found_is_a_comment_and_every_line_says_why(tmp_path: Path)
     assert set(tomllib.loads(uncommented)) == {"name", "events", "items", "users", "evaluation"}
 
 
+def test_columns_without_a_role_are_named_and_why(tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": USERS, "item_id": ITEMS, "note": [f"n{n}" for n in range(N)]}).write_csv(
+        tmp_path / "events.csv"
+    )
+    ids = sorted(set(ITEMS))
+    catalogue = {
+        "item_id": ids,
+        "title": [f"thing {name}" for name in ids],
+        "price": [f"{n}.50 EUR" for n in range(len(ids))],
+    }
+    pl.DataFrame(catalogue).write_csv(tmp_path / "items.csv")
+    init(tmp_path)
+    written = (tmp_path / "dataset.toml").read_text("utf-8")
+    assert '# not read: the column "note"\n' in written
+    assert '# not read: the column "price"; by its name price, by its values not: mend them in the export\n' in written
+    assert "# price" in written
+
+
 def test_a_word_that_nobody_knows_is_left_to_the_reader(tmp_path: Path) -> None:
     words = ["view_item"] * (N - 1) + ["Wish list"]
     pl.DataFrame(EXPORTS["ga4"] | {"event_name": words}).write_csv(tmp_path / "log.csv")
