@@ -79,13 +79,18 @@ class HalfRetriever:
         matrix, unit = half_matrix(items.vectors, score_scales)
         self._matrix, self._unit, self._all_items = (self._placed(each) for each in (matrix, unit, items.selectable))
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the CPU answers in the place of the device."""
+        return self._instead is not None
+
     def run(self, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None = None) -> Candidates:
         """As `Retriever.run`; equal to it but for rounding, and so are answers alone and in a batch."""
         if self._instead is None:
             try:
                 return self.run_on_device(batch, depth, item_mask)
             except runtime_errors() as error:
-                reason = str(error).splitlines()[0]
+                reason = str(error).partition("\n")[0]
                 log.exception("the GPU fails; retrieval goes on on the CPU", extra={"reason": reason})
                 self._instead = self._open_instead()
                 self.device = self._instead.device
@@ -199,8 +204,9 @@ def open_half_retriever(
             retriever = HalfRetriever(session, items, score_scales, device, partial(_on_cpu, folder, items))
             retriever.run_on_device(_blank(window, items.vectors.shape[1]), 1)
         except runtime_errors() as error:
+            reason = str(error).partition("\n")[0]
             raise BundleUnfit(
-                f"{path}: {device.provider} cannot run it ({str(error).splitlines()[0]}); the item matrix alone takes "
+                f"{path}: {device.provider} cannot run it ({reason}); the item matrix alone takes "
                 f"{2 * items.vectors.size / 1e6:,.0f} MB of the device"
             ) from error
         require_on_device(nodes_in(Path(session.end_profiling())), device.provider)

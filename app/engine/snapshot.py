@@ -25,7 +25,7 @@ from app.engine.selection.filter_index import FilterIndex, read_filters
 from app.engine.selection.orders import Orders
 from app.engine.text.suggest import Suggester, read_suggester
 from app.engine.text.text_query import TextQuery, check_golden_texts, read_text_query
-from app.errors import BundleCorrupt, GoldenMismatch
+from app.errors import BundleCorrupt, BundleUnfit, GoldenMismatch
 
 GOLDEN_DEPTH = 10
 MIN_GOLDEN_OVERLAP = 0.9
@@ -70,6 +70,8 @@ def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) ->
     verify_files(folder, manifest)
     snapshot = open_snapshot(folder, manifest, threads, device)
     check_golden(snapshot)
+    if device is not None and isinstance(snapshot.retriever, HalfRetriever) and snapshot.retriever.has_failed:
+        raise BundleUnfit(f"{folder}: {device.provider} failed while it answered the golden requests; see the log")
     if snapshot.text_query is not None:
         check_golden_texts(folder, snapshot.text_query)
     return snapshot

@@ -153,6 +153,23 @@ def test_where_the_device_fails_the_cpu_answers_from_then_on(
     assert [record.__dict__["reason"] for record in caplog.records] == ["CUDA failure 2: out of memory"]
 
 
+def test_a_device_that_fails_while_a_bundle_is_verified_is_not_passed_over(
+    shop_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = HalfRetriever._run
+    runs: list[object] = []
+
+    def first_only(*arguments: Any) -> Any:
+        runs.append(arguments)
+        if len(runs) > 1:
+            raise RuntimeError
+        return run(*arguments)
+
+    monkeypatch.setattr(HalfRetriever, "_run", first_only)
+    with pytest.raises(BundleUnfit, match="failed while it answered the golden requests"):
+        load_snapshot(shop_bundle, device=Device("cpu"))
+
+
 @pytest.mark.parametrize("size", [0, -1, LARGEST_BATCH + 1])
 def test_no_bucket_of_nothing_or_of_too_much(size: int) -> None:
     with pytest.raises(ValueError, match=f"1 to {LARGEST_BATCH}"):
