@@ -57,7 +57,7 @@ test: $(STAMP) ## the tests
 
 docs: $(STAMP) ## write app/SETTINGS.md and offline/COMMANDS.md from the code
 	$(BIN)/python -m app.settings_table > app/SETTINGS.md
-	$(BIN)/python -m offline.command_table > offline/COMMANDS.md
+	$(BIN)/python -m offline.commands.docs > offline/COMMANDS.md
 
 # Not in `check`: it asks a service on the internet, and tomorrow's answer is another one. The tool has an environment of
 # its own, since what it needs is nothing of ours. What cannot be looked up fails (--strict). There are no exceptions; one

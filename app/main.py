@@ -19,19 +19,18 @@ from starlette.applications import Starlette
 
 from app.api.application import HttpOptions, make_application
 from app.api.keys import Keyring
-from app.api.late_application import LateApplication
-from app.api.recommend_call import Limits
+from app.api.recommend_parsing import Limits
+from app.api.startup import LateApplication
 from app.artifact.names import MANIFEST
 from app.artifact.redis_keys import Keys
 from app.errors import AisleError, SettingsError
-from app.serving.drain import Drain
-from app.serving.parts import Following, Impressions, put_together
 from app.serving.release import DeviceWish, Release, load_release
 from app.serving.service import ServiceLimits
+from app.serving.services import Drain, Following, Impressions, put_together
 from app.settings import PREFIX, Settings, keys_in, read_settings
 from app.stores.memory import MemoryUserStore
-from app.stores.models import FixedModels, FolderModels, RedisModels, model_of
 from app.stores.protocol import ModelStore, UserStore
+from app.stores.published import FixedModels, FolderModels, RedisModels, model_of
 from app.stores.redis_gate import RedisGate, kind_of
 from app.stores.redis_link import RedisAddress, open_async, open_sync, shown
 from app.stores.redis_store import RedisUserStore, Retention

@@ -15,14 +15,14 @@ from typing import Annotated, Any
 
 import typer
 
-from offline.dataset.ingest import ingest
+from offline.commands.durations import seconds_of
 from offline.dataset.spec import load_spec
-from offline.dataset.split import split as cut
-from offline.durations import seconds_of
 from offline.evaluation.evaluate import evaluate
 from offline.export.bundle import export_bundle
 from offline.graph.build import build_graph, item_graph, read_graph
+from offline.ingest.ingest import ingest
 from offline.job import choose_device
+from offline.split.split import split as cut
 from offline.training.settings import SWITCHES, choose_settings, has_content
 from offline.training.train import train
 

@@ -34,10 +34,10 @@ from onnx import helper, numpy_helper
 from app.artifact import names
 from app.artifact.columns import TextColumn
 from app.artifact.quantise import half_matrix, quantise_rows
-from app.engine.half_retrieve import Device, HalfRetriever, open_half_retriever
-from app.engine.items import Items
+from app.engine.catalogue import Items
+from app.engine.gpu_retriever import Device, HalfRetriever, open_half_retriever
 from app.engine.requests import RequestBatch
-from app.engine.retrieve import Retriever
+from app.engine.retriever import Retriever
 from app.engine.runtime import open_session
 from app.errors import AisleError
 from model.query_tower import QueryTower

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 import typer
 
-from app.artifact.search_text import read_words, stem
+from app.artifact.text.words import read_words, stem
 from app.engine.text.lexical import read_lexical
 from app.engine.text.spelling import Spelling
 from offline.evaluation.typos import mistyped

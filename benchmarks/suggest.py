@@ -19,7 +19,7 @@ import polars as pl
 import typer
 
 from app.artifact.names import SUGGEST, VOCABULARY
-from app.artifact.vocabulary import read_vocabulary
+from app.artifact.text.vocabulary import read_vocabulary
 from app.engine.text.suggest import Suggester, read_suggester
 from offline.evaluation.typos import mistyped
 from offline.export.suggest import write_suggest

@@ -6,7 +6,7 @@ import typer
 
 from app.errors import AisleError
 from offline.commands import data, live, training
-from offline.storage_errors import storage_errors
+from offline.workspace.storage_errors import storage_errors
 
 app = typer.Typer(
     name="aisle-offline",

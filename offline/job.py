@@ -21,28 +21,23 @@ from app.errors import InputError, RunFolderError
 from offline.compress.apply import apply_compression, load_compressed
 from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, read_choice
 from offline.compress.compress import compress
-from offline.dataset.folder import whole_file
-from offline.dataset.fresh_valid import keep_fresh_valid
-from offline.dataset.ingest import SUMMARY_FILE, ingest
-from offline.dataset.progress import Progress
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec, load_spec
-from offline.dataset.split import META_FILE, split
-from offline.dataset.withhold import Withhold, withhold
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
 from offline.evaluation.timings import timings_of
 from offline.export.bundle import export_bundle, record_metrics
 from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph
-from offline.online.figures import ONLINE_WINDOW_S, evaluate_online
-from offline.online.logs import was_collected
+from offline.ingest.ingest import SUMMARY_FILE, ingest
+from offline.online_metrics.figures import ONLINE_WINDOW_S, evaluate_online
+from offline.online_metrics.logs import was_collected
 from offline.ranking.search_weights import fit_search, read_fitted
 from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
 from offline.report.render import write_report
-from offline.run_folder import RunFolder, key_of
-from offline.run_folder_errors import run_folder_errors
-from offline.storage_errors import storage_errors
+from offline.split.fresh_valid import keep_fresh_valid
+from offline.split.split import META_FILE, split
+from offline.split.withhold import Withhold, withhold
 from offline.training import refit as refitting
 from offline.training.progress import TrainProgress
 from offline.training.refit import refit
@@ -50,6 +45,11 @@ from offline.training.settings import check_switches, choose_settings, has_conte
 from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, Trained, load_trained, save_trained
 from offline.training.warm_start import WarmStart, plan_warm_start
+from offline.workspace.atomic import whole_file
+from offline.workspace.progress import Progress
+from offline.workspace.run_folder import RunFolder, key_of
+from offline.workspace.run_folder_errors import run_folder_errors
+from offline.workspace.storage_errors import storage_errors
 
 STAGES = ("ingest", "split", "graph", "train", "compress", "rank", "refit", "export", "evaluate", "report")
 _VERSION = 7

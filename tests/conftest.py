@@ -71,7 +71,7 @@ def shop_run(shop: Path, quiet: Quiet, tmp_path_factory: pytest.TempPathFactory)
     """The whole job on that shop, two epochs long, with a ranker that predicts and leaves the order to retrieval."""
     from app.artifact.names import RANKER
     from offline.job import STAGES, Options, run_stage
-    from offline.run_folder import RunFolder
+    from offline.workspace.run_folder import RunFolder
 
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "shop")
     options = Options(seed=1, device="cpu", overrides={"epochs": 2, "dim": 32}, max_loss=0.0)
@@ -93,7 +93,7 @@ def shop_bundle(shop_run: ShopRun) -> Path:
 def catalogue_run(quiet: Quiet, tmp_path_factory: pytest.TempPathFactory) -> ShopRun:
     """The whole job, evaluation included, on a catalogue without events."""
     from offline.job import Options, run
-    from offline.run_folder import RunFolder
+    from offline.workspace.run_folder import RunFolder
 
     folder = tmp_path_factory.mktemp("catalogue")
     data = write_catalogue(folder / "data")

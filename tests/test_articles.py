@@ -16,8 +16,8 @@ from fenced_blocks import blocks_of, curl_calls_of
 from job_process import job
 from serve_process import running_service
 
-from offline.dataset.init import init
 from offline.dataset.spec import EvaluationSpec, EventsSpec, ItemsSpec, UsersSpec, load_spec
+from offline.onboarding.init import init
 
 GUIDE = Path(__file__).parents[1] / "offline" / "YOUR_DATA.md"
 LOCAL = "localhost:8000"

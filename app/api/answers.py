@@ -6,7 +6,7 @@ import orjson
 from starlette.responses import Response
 
 from app.artifact.names import PADDING_ROW
-from app.engine.items import Items
+from app.engine.catalogue import Items
 from app.engine.reasons import Reason
 from app.engine.selection.fields import values_of
 from app.engine.snapshot import Snapshot

@@ -17,25 +17,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import json_response
+from app.api.demo_routes import demo_routes, docs_routes
 from app.api.direct_route import DirectRoute
 from app.api.event_routes import event_routes
-from app.api.item_routes import item_routes
+from app.api.item_routes import item_routes, not_yet_routes
 from app.api.keys import KeyCheck, Keyring
 from app.api.middleware import BodyLimit, Surroundings
 from app.api.model_routes import model_routes
-from app.api.not_yet_routes import not_yet_routes
 from app.api.openapi import document_of
 from app.api.operation_routes import operation_routes
-from app.api.page_routes import demo_routes, docs_routes
 from app.api.predict_routes import predict_routes
 from app.api.problems import PROBLEM_HANDLERS
-from app.api.recommend_call import Limits
+from app.api.rate_limit import RateLimit
+from app.api.recommend_parsing import Limits
 from app.api.recommend_routes import recommend_routes
 from app.api.suggest_routes import suggest_routes
 from app.api.user_routes import user_routes
-from app.serving.parts import Parts
-from app.serving.rate import RateLimit
-from app.serving.shown import Shown
+from app.serving.impressions import Shown
+from app.serving.services import Parts
 
 _DESCRIPTION: Final = """Recommendations for a storefront, in milliseconds.
 

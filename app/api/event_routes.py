@@ -18,10 +18,10 @@ from app.api.direct_route import DirectRoute
 from app.api.event_names import behaviour_of
 from app.api.event_schemas import Event, EventsAnswer
 from app.api.openapi import answered_with, bodies_of
-from app.api.times import iso_of, unix_of
+from app.api.wire_values import iso_of, unix_of
 from app.errors import InvalidRequest
-from app.serving.intake import EventCall, EventIntake
-from app.serving.turns import in_turns
+from app.serving.cooperative import in_turns
+from app.serving.events import EventCall, EventIntake
 from app.stores.protocol import UserStore
 from app.telemetry.metrics import Metrics
 

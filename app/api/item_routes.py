@@ -9,16 +9,34 @@ from starlette.responses import Response
 from app.api.answers import json_response, recommend_response
 from app.api.direct_route import DirectRoute
 from app.api.openapi import bounded, parameter
-from app.api.parameters import fields_of
 from app.api.recommend_routes import EXAMPLE_ANSWER
 from app.api.schemas import ItemAnswer, NoParameters, RecommendAnswer, SimilarRequest
+from app.api.wire_values import fields_of
 from app.engine.selection.fields import check_fields
-from app.errors import ItemNotFound
+from app.errors import CallNotYet, ItemNotFound
 from app.serving.call import RecommendCall
+from app.serving.impressions import Shown
 from app.serving.release import Release
 from app.serving.service import RecommendService
-from app.serving.shown import Shown
 from app.telemetry.stages import trace_of
+
+CALLS_NOT_YET: Final = (
+    ("POST", "/items/batch"),
+    ("PUT", "/items/{item_id:path}"),
+    ("PATCH", "/items/{item_id:path}"),
+    ("DELETE", "/items/{item_id:path}"),
+)
+
+
+def not_yet_routes() -> list[APIRoute]:
+    """Routes that refuse; they are no part of the OpenAPI document."""
+    return [DirectRoute(method, path, _refuse, include_in_schema=False) for method, path in CALLS_NOT_YET]
+
+
+async def _refuse(request: Request) -> Response:
+    call = f"{request.method} {request.scope['route'].path_format}"
+    raise CallNotYet(f"{call} is not served by this version yet; /docs lists the calls that are")
+
 
 TAG: Final = "Items"
 _ITEM_ID: Final = parameter("path", "item_id", "string", "An id of the catalogue; it may contain slashes.", "p9")

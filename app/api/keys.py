@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import problem_of
+from app.api.rate_limit import RateLimit
 from app.errors import KeyForbidden, KeyMissing, Overloaded, SettingsError
-from app.serving.rate import RateLimit
 from app.telemetry.stages import trace_of
 
 HOW: Final = "send it as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'"

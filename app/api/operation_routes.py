@@ -12,9 +12,9 @@ from starlette.responses import Response
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
 from app.api.schemas import Health
-from app.serving.drain import Drain
 from app.serving.follower import BundleFollower
 from app.serving.service import RecommendService
+from app.serving.services import Drain
 from app.stores.protocol import UserStore
 from app.telemetry.metrics import Metrics
 

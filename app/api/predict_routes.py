@@ -10,7 +10,7 @@ from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
 from app.api.openapi import body_of
 from app.api.predict_schemas import PredictAnswer, PredictRequest
-from app.api.recommend_call import Limits, check_length, given_events
+from app.api.recommend_parsing import Limits, check_length, given_events
 from app.serving.call import RecommendCall
 from app.serving.predict import PredictCall, PredictService
 from app.serving.service import RecommendService

@@ -9,24 +9,25 @@ from starlette.responses import Response
 
 from app.api.answers import recommend_response
 from app.api.direct_route import DirectRoute
-from app.api.fingerprint import NO_LIST, fingerprint_of
 from app.api.openapi import body_of, bounded, parameter
-from app.api.recommend_call import (
+from app.api.recommend_parsing import (
     CONTEXT_ITEM_IDS,
+    NO_LIST,
     Limits,
     call_of,
     check_objective,
+    fingerprint_of,
     read_body,
     read_flat,
     refuse_not_yet,
+    with_rules,
+    with_selection,
 )
-from app.api.rules_call import with_rules
 from app.api.schemas import RecommendAnswer, RecommendRequest
-from app.api.selection_call import with_selection
 from app.engine.selection.fields import check_fields
+from app.serving.impressions import Shown
 from app.serving.pages import next_cursor_of, read_page
 from app.serving.service import RecommendService
-from app.serving.shown import Shown
 from app.telemetry.stages import trace_of
 
 TAG: Final = "Recommend"

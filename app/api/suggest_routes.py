@@ -9,8 +9,8 @@ from starlette.responses import Response
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
 from app.api.openapi import bounded, parameter
-from app.api.parameters import fields_of
 from app.api.suggest_schemas import SuggestAnswer, SuggestRequest
+from app.api.wire_values import fields_of
 from app.engine.text.suggest import Suggestion
 from app.serving.release import Release
 from app.serving.service import RecommendService

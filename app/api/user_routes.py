@@ -14,10 +14,10 @@ from app.api.direct_route import DirectRoute
 from app.api.event_schemas import ErasureReceipt, MergeAnswer, MergeRequest, UserAnswer
 from app.api.openapi import body_of, parameter, problem_with
 from app.api.schemas import Id, NoParameters
-from app.api.times import iso_of
+from app.api.wire_values import iso_of
 from app.artifact.names import BEHAVIOUR_NAMES
 from app.errors import InvalidRequest, UserNotFound
-from app.serving.people import People
+from app.serving.users import People
 
 TAG: Final = "Users"
 NOTE: Final = (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
-from app.engine.items import Items
+from app.engine.catalogue import Items
 
 
 class Source(IntFlag):

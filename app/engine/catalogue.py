@@ -1,6 +1,7 @@
-"""The catalogue's columns, read by item row."""
+"""The item table of a bundle: ids, vectors, popularity."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,89 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact import names
 from app.artifact.columns import TextColumn
+from app.artifact.hashing import stable_hash, stable_hashes
+from app.artifact.manifest import Shapes
 from app.artifact.names import CATALOGUE
+from app.artifact.quantise import dequantise_rows
+from app.artifact.rank_tables import RankTables
+
+
+@dataclass(frozen=True)
+class Items:
+    """Items by row `1..n`; row 0 and the filler rows past `n` are no items."""
+
+    ids: TextColumn  # [n + 1]
+    vectors: NDArray[np.int8]  # [rows, dim]
+    scales: NDArray[np.float32]  # [rows]
+    popularity: NDArray[np.float32]  # [rows]
+    selectable: NDArray[np.bool_]  # [1, rows] true for real items
+    popular_rows: NDArray[np.int64]  # [n] rows, most popular first
+    _hashes: NDArray[np.uint64]  # [n] ascending
+    _hash_rows: NDArray[np.int32]  # [n] the row of each hash
+    _row_of_id: dict[str, int]
+
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return len(self.ids) - 1
+
+    def row_of(self, item_id: str) -> int:
+        """The row of an id, 0 when there is no such item."""
+        return self._row_of_id.get(item_id, names.PADDING_ROW)
+
+    def rows_of(self, item_ids: Iterable[str]) -> NDArray[np.int64]:
+        """The rows of those ids that are items; unknown ids are left out."""
+        found = (self.row_of(item_id) for item_id in item_ids)
+        return np.array([row for row in found if row], dtype=np.int64)
+
+    def rows_of_hashes(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """The row of each item hash, 0 where there is no such item; any shape."""
+        if not len(self._hashes):
+            return np.zeros(hashes.shape, dtype=np.int32)
+        place = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
+        return np.where(self._hashes[place] == hashes, self._hash_rows[place], 0).astype(np.int32)
+
+    def hashes_by_row(self) -> NDArray[np.uint64]:
+        """The stable hash of the item in each row, `[n + 1]`; 0 for row 0."""
+        hashes = np.zeros(len(self._hashes) + 1, dtype=np.uint64)
+        hashes[self._hash_rows] = self._hashes
+        return hashes
+
+    def hash_of_row(self, row: int) -> int:
+        """The stable hash of the item in a row."""
+        return stable_hash(self.id_of(row))
+
+    def id_of(self, row: int) -> str:
+        """The id of the item in a row."""
+        return self.ids[row] or ""
+
+    def vectors_of(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Vectors of item rows, any shape: `[..., dim]`; zeros for row 0."""
+        return dequantise_rows(self.vectors[rows], self.scales[rows])
+
+
+def read_items(folder: Path, shapes: Shapes, tables: RankTables) -> Items:
+    """The item table of the bundle in `folder`, whose columns in `tables` it shares."""
+    ids = TextColumn.read(folder / names.ITEM_IDS)  # mapped
+    popularity = tables.popularity
+    all_ids = [ids[row] or "" for row in range(1, shapes.items + 1)]
+    hashes = stable_hashes(all_ids)
+    order = np.argsort(hashes)
+    selectable = np.zeros((1, shapes.rows), dtype=bool)
+    selectable[0, 1 : shapes.items + 1] = True
+    return Items(
+        ids=ids,
+        vectors=tables.vectors,
+        scales=tables.scales,
+        popularity=popularity,
+        selectable=selectable,
+        popular_rows=1 + np.argsort(-popularity[1 : shapes.items + 1], kind="stable"),
+        _hashes=hashes[order],
+        _hash_rows=(order + 1).astype(np.int32),
+        _row_of_id={item_id: row for row, item_id in enumerate(all_ids, start=1)},
+    )
 
 
 @dataclass(frozen=True)

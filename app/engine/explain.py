@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_features import CandidateList, popularity_features
 from app.artifact.rank_tables import RankTables
+from app.engine.ablation import Muted
 from app.engine.candidate_sources import union_of_sources
-from app.engine.muting import Muted
 from app.engine.recommend import retrieve
 from app.engine.requests import RequestBatch
 from app.engine.scoring import Paths, list_of, paths_of, score_list

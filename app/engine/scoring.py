@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.rank_features import POPULARITY, CandidateList, rank_features, retrieval_scores
+from app.engine.ablation import Muted
 from app.engine.candidates import Source
-from app.engine.muting import Muted
 from app.engine.ranking import asked_by
 from app.engine.requests import RequestBatch
 from app.engine.search import search_scores

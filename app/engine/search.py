@@ -16,10 +16,10 @@ from app.artifact.rank_features import CandidateList, rank_features
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_features import POPULARITY, TEXT_FEATURES, TextColumns, search_features, weighted_sum
 from app.artifact.search_spec import SearchSpec
-from app.artifact.vocabulary import read_vocabulary
+from app.artifact.text.vocabulary import read_vocabulary
+from app.engine.ablation import Muted
 from app.engine.candidate_sources import union_of
 from app.engine.candidates import Candidates, Source
-from app.engine.muting import Muted
 from app.engine.ranking import asked_by, best_of
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.text.lexical import LexicalIndex, match, read_lexical

@@ -10,15 +10,14 @@ from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest, verify_files
 from app.artifact.rank_tables import RankTables, read_rank_tables
-from app.artifact.vocabulary import read_vocabulary
+from app.artifact.text.vocabulary import read_vocabulary
 from app.engine.candidates import Candidates
-from app.engine.catalogue import Catalogue, read_catalogue
-from app.engine.half_retrieve import Device, HalfRetriever, open_half_retriever
-from app.engine.items import Items, read_items
+from app.engine.catalogue import Catalogue, Items, read_catalogue, read_items
+from app.engine.gpu_retriever import Device, HalfRetriever, open_half_retriever
 from app.engine.ranking import Ranker, read_ranker
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
-from app.engine.retrieve import Retriever
+from app.engine.retriever import Retriever
 from app.engine.runtime import open_session
 from app.engine.search import Search, read_search
 from app.engine.selection.filter_index import FilterIndex, read_filters

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW, PURCHASE, VIEW
-from app.engine.items import Items
+from app.engine.catalogue import Items
 from app.engine.requests import RequestBatch, pad_rows
 from app.serving.call import RecommendCall
 from app.stores.state import Hidden, UserState

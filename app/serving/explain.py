@@ -12,9 +12,8 @@ from app.engine.requests import RequestBatch
 from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
 from app.engine.text.text_match import TextMatch
-from app.serving.boosts import gains_of
 from app.serving.call import RecommendCall
-from app.serving.shape import Shaped
+from app.serving.rules import Shaped, gains_of
 
 
 def explained(

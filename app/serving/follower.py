@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import sys
 from collections.abc import Callable
@@ -9,14 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.artifact.models import PublishedModel
 from app.artifact.names import MANIFEST
+from app.artifact.published_model import PublishedModel
 from app.errors import BundleError, DeviceUnavailable, ModelNotFound, StoreUnavailable
-from app.serving.freed_memory import give_back
 from app.serving.release import Release
 from app.serving.service import RecommendService
 from app.stores.protocol import ModelStore
 from app.telemetry.metrics import Metrics
+
+_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc; other allocators give back by themselves
+
+
+def give_back() -> None:
+    """Return all whole pages that nothing is in; takes milliseconds, in which others go on.
+
+    glibc by itself returns only the top of its heap, and of other threads' heaps next to nothing: a bundle is loaded in
+    a thread, so that each one would leave holes of its size.
+    """
+    if _TRIM is not None:
+        _TRIM(0)
+
 
 NOT_HERE: Final = "its folder is not in this machine's store of bundles yet"
 _REFUSALS: Final = (BundleError, DeviceUnavailable)

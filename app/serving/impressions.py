@@ -10,6 +10,9 @@ from typing import Final
 from app.artifact.hashing import stable_hash
 from app.artifact.stream_records import ImpressionRecord
 from app.errors import StoreUnavailable
+from app.serving.attribution import OnlineTracker
+from app.serving.call import Answer
+from app.serving.release import Release
 from app.stores.protocol import UserStore
 from app.telemetry.metrics import Metrics
 
@@ -109,3 +112,34 @@ def _record(impression: Impression) -> bytes:
         first_position=impression.first_position,
     )
     return record.model_dump_json().encode()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Takes answers that are given."""
+
+    impressions: ImpressionLog
+    online: OnlineTracker
+
+    def note(self, request_id: str, user_id: str | None, answer: Answer, release: Release) -> None:
+        """One answer is given.
+
+        Args:
+            request_id: by which events name it.
+            user_id: the user's, else the visitor's; `None` for nobody in particular.
+            answer: with its items.
+            release: that it was answered from.
+        """
+        now = release.wall_clock()
+        self.online.show(request_id, answer.model_version, answer.item_ids, answer.first_rank, now)
+        if self.impressions.wants():
+            self.impressions.note(
+                Impression(
+                    request_id=request_id,
+                    user_id=user_id,
+                    model_version=answer.model_version,
+                    time=now,
+                    item_ids=answer.item_ids,
+                    first_position=answer.first_rank,
+                )
+            )

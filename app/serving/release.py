@@ -9,12 +9,27 @@ from pathlib import Path
 from typing import Literal
 
 from app.artifact.user_state import read_user_states
-from app.engine.half_retrieve import Device
+from app.engine.gpu_retriever import Device
 from app.engine.runtime import CUDA, runtime
 from app.engine.snapshot import Snapshot, load_snapshot
 from app.errors import BundleCorrupt, BundleUnfit, DeviceUnavailable
-from app.serving.clock import clock_of
 from app.stores.bundled import BundledStates
+
+
+def clock_of(kind: Literal["wall", "bundle"], cut: float | None) -> Callable[[], float]:
+    """A function that tells 'now' in unix seconds.
+
+    Args:
+        kind: `wall` reads the machine's clock; `bundle` stands at `cut` when made and goes on from there.
+        cut: the newest event that the bundle knows; `None` for a bundle without times, whose 'now' is NaN.
+    """
+    if cut is None:
+        return lambda: math.nan
+    if kind == "wall":
+        return time.time
+    offset = cut - time.monotonic()
+    return lambda: offset + time.monotonic()
+
 
 log = logging.getLogger(__name__)
 

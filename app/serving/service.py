@@ -16,14 +16,13 @@ from app.engine.requests import RequestBatch
 from app.errors import CursorExpired, InvalidRequest, Overloaded, StoreUnavailable
 from app.serving.assemble import assemble, excluded_rows, rows_of
 from app.serving.batcher import Batcher, IsGone
-from app.serving.boosts import boosted
 from app.serving.call import Answer, ClientLeft, RecommendCall
 from app.serving.cursor import Rest
 from app.serving.explain import explained
 from app.serving.pages import page_of
 from app.serving.release import Release
+from app.serving.rules import Shaped, boosted, is_shaped, shaped
 from app.serving.selection import Selection, arranged, is_selective, item_mask_of, select
-from app.serving.shape import Shaped, is_shaped, shaped
 from app.stores.protocol import UserStore
 from app.stores.state import UserState, Wanted, joined
 from app.telemetry.metrics import Metrics

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.artifact.models import PublishedModel
+from app.artifact.published_model import PublishedModel
 from app.stores.bundled import BundledStates
 from app.stores.state import Counts, Fetched, NewEvent, StoredUser, Wanted
 

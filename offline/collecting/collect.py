@@ -29,8 +29,8 @@ from offline.collecting.parts import Parts
 from offline.collecting.records import Unreadable, read_event, read_impression
 from offline.collecting.remembered import Remembered, erase_from_part, without_erased
 from offline.collecting.streams import Stream, StreamId
-from offline.dataset.progress import Progress, silent
 from offline.dataset.spec import SPEC_FILE
+from offline.workspace.progress import Progress, silent
 
 IMPRESSIONS_FOLDER = "impressions"
 PART_ENTRIES = 100_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.errors import RunFolderError
 from offline.collecting.durable import make_folder
-from offline.file_lock import only_one
+from offline.workspace.lock import only_one
 
 LOCK_FILE = ".collecting"
 

@@ -14,7 +14,7 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the shop's exports.")], force: Force = False
 ) -> None:
     """Look at the files of a folder and write a commented dataset.toml for them."""
-    from offline.dataset_commands import init_command  # noqa: PLC0415 - as above
+    from offline.commands.data_sets import init_command  # noqa: PLC0415 - as above
 
     print_json(init_command(folder, force=force))
 
@@ -28,7 +28,7 @@ def check(
 
     The last line of the output is the findings as JSON.
     """
-    from offline.dataset_commands import check_command  # noqa: PLC0415 - as above
+    from offline.commands.data_sets import check_command  # noqa: PLC0415 - as above
 
     document = check_command(data, max_bad_share=max_bad_share, rows=rows)
     print_json(document)

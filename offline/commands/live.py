@@ -23,7 +23,7 @@ from offline.commands.options import (
     UserDays,
 )
 from offline.commands.output import budget_seconds, overrides_of, print_json, say_on, shown
-from offline.redis_options import (
+from offline.workspace.redis_client import (
     RedisCaFile,
     RedisDb,
     RedisPassword,
@@ -135,10 +135,10 @@ def online(
     Events count for an answer by their request_id and item. The last version is compared with those before it. A page
     says the same with plots. The last line of the output is the figures, as JSON.
     """
-    from offline.durations import seconds_of  # noqa: PLC0415 - as above
-    from offline.online.figures import evaluate_online  # noqa: PLC0415
-    from offline.online.page import PAGE_FILE, write_online_page  # noqa: PLC0415
-    from offline.online.table import online_table  # noqa: PLC0415
+    from offline.commands.durations import seconds_of  # noqa: PLC0415 - as above
+    from offline.online_metrics.figures import evaluate_online  # noqa: PLC0415
+    from offline.online_metrics.page import PAGE_FILE, write_online_page  # noqa: PLC0415
+    from offline.online_metrics.table import online_table  # noqa: PLC0415
 
     window_s, last_s = seconds_of(window), None if last is None else seconds_of(last)
     with shown() as display:
@@ -200,7 +200,7 @@ def schedule(
     begins with the weights of the round published last. A line of JSON a round goes to the output; with --once, the
     exit code is 1 when the round failed. Start the service with --bundle OUT/bundle.
     """
-    from offline.durations import seconds_of  # noqa: PLC0415 - as above
+    from offline.commands.durations import seconds_of  # noqa: PLC0415 - as above
     from offline.scheduling.command import schedule as play_rounds  # noqa: PLC0415
     from offline.scheduling.loop import Timing  # noqa: PLC0415
     from offline.scheduling.plan import Wishes  # noqa: PLC0415

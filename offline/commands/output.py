@@ -16,7 +16,7 @@ def overrides_of(epochs: int | None, dim: int | None, learning_rate: float | Non
 
 def budget_seconds(budget: str | None) -> float | None:
     """The seconds of a budget such as 10m."""
-    from offline.durations import seconds_of  # noqa: PLC0415 - beside its only use
+    from offline.commands.durations import seconds_of  # noqa: PLC0415 - beside its only use
 
     return None if budget is None else seconds_of(budget)
 
@@ -24,7 +24,7 @@ def budget_seconds(budget: str | None) -> float | None:
 @contextmanager
 def shown() -> Iterator[Any]:
     """The progress of a command on the terminal."""
-    from offline.display import RichDisplay  # noqa: PLC0415 - as above
+    from offline.workspace.display import RichDisplay  # noqa: PLC0415 - as above
 
     with RichDisplay() as display:
         yield display

@@ -48,7 +48,7 @@ def run(
     the evaluation as JSON.
     """
     from offline import job  # noqa: PLC0415 - torch takes seconds, which --help should not
-    from offline.run_folder import RunFolder  # noqa: PLC0415
+    from offline.workspace.run_folder import RunFolder  # noqa: PLC0415
 
     options = job.Options(
         split=split,
@@ -160,7 +160,7 @@ def report(out: Out) -> None:
     The last line of the output is the verdict as JSON.
     """
     from offline.report.render import remake_report  # noqa: PLC0415 - as above
-    from offline.run_folder import RunFolder  # noqa: PLC0415
+    from offline.workspace.run_folder import RunFolder  # noqa: PLC0415
 
     folder = RunFolder(out)
     verdict = remake_report(folder)
@@ -189,7 +189,8 @@ def cold_items(
     Trains without the events of train and valid on those items, then ranks the whole catalogue for the test targets
     that are among them. The last line of the output is the result as JSON. Use a run folder of its own.
     """
-    from offline import cold_run, job  # noqa: PLC0415 - as above
+    from offline import job  # noqa: PLC0415 - as above
+    from offline.commands import cold_items_run  # noqa: PLC0415 - as above
 
     options = job.Options(
         split=split,
@@ -199,13 +200,13 @@ def cold_items(
         overrides=overrides_of(epochs, dim, learning_rate),
     )
     with shown() as display:
-        document = cold_run.run(data, out, options, display, how=how, share=share, beside=beside)
+        document = cold_items_run.run(data, out, options, display, how=how, share=share, beside=beside)
     print_json(document)
 
 
 def _one_stage(stage: str, data: Path, out: Path, **options: Any) -> None:
     from offline import job  # noqa: PLC0415 - as above
-    from offline.run_folder import RunFolder  # noqa: PLC0415
+    from offline.workspace.run_folder import RunFolder  # noqa: PLC0415
 
     with shown() as display:
         results = job.run_stage(stage, data, RunFolder(out), job.Options(**options), display)

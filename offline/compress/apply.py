@@ -14,8 +14,8 @@ from offline.compress.fine_tune import Step, event_counts, fine_tune
 from offline.compress.importance import UnitImportance, unit_importance, weight_importance
 from offline.compress.recipe import Recipe
 from offline.compress.rotation import principal_directions
-from offline.dataset.split import META_FILE
-from offline.training.histories import Histories, histories_of
+from offline.dataset.histories import Histories, histories_of
+from offline.split.split import META_FILE
 from offline.training.trained import Trained, load_trained
 from offline.training.validation import load_validation
 

@@ -10,10 +10,10 @@ import torch
 
 from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, CompressionChoice
 from offline.compress.recipe import Recipe
-from offline.compress.search import Search
-from offline.dataset.progress import Progress, silent
+from offline.compress.sweep import Search
 from offline.training.trained import Trained, save_trained
 from offline.training.validation import load_validation
+from offline.workspace.progress import Progress, silent
 
 MOST_USERS = 10_000
 """Validation users that variants are judged by; more than training looks at, since the differences are small."""

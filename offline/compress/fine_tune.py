@@ -11,8 +11,8 @@ from torch import Tensor
 
 from app.errors import TrainingError
 from model.query_tower import QueryTower
+from offline.dataset.histories import Histories
 from offline.training.batches import Batch, SetBatch
-from offline.training.histories import Histories
 from offline.training.train import count_batches, training_batches
 from offline.training.trained import Trained
 

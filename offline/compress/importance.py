@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.query_tower import QueryTower
-from offline.training.histories import Histories
+from offline.dataset.histories import Histories
 from offline.training.scoring import query_vectors
 
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.event_features import age_buckets
 from app.engine.runtime import open_session
+from offline.dataset.histories import Histories
 from offline.evaluation.protocol import RowLists
 from offline.export.item_tables import ItemTable, item_table
 from offline.export.retrieve_graph import block_of, export_tower, write_search
-from offline.training.histories import Histories
 from offline.training.scoring import long_states
 from offline.training.trained import Trained
 from offline.training.validation import Validation

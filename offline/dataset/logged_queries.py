@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from app.artifact.tokenizer import words
+from app.artifact.text.ngrams import words
 
 LEAST_USERS: Final = 2
 """Who alone has typed something may have typed a secret: nobody else is shown it."""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from app.errors import DatasetError
-from offline.dataset.progress import Progress, silent
 from offline.evaluation.metrics import DEPTH, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, known_events, load_cases, read_meta
+from offline.workspace.progress import Progress, silent
 
 Rankings = dict[str, NDArray[np.int32]]
 """Item rows `[n, depth]`, best first, filled up with 0, for every protocol."""

@@ -15,14 +15,14 @@ from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, pad_rows
 from app.engine.snapshot import Snapshot, load_snapshot
 from app.errors import DatasetError, InputError
-from offline.dataset.progress import Progress, silent
-from offline.dataset.withhold import WITHHELD_FILE
 from offline.evaluation.baselines import popularity
 from offline.evaluation.intervals import mean_interval
 from offline.evaluation.metrics import DEPTH, Metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
 from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
+from offline.split.withhold import WITHHELD_FILE
+from offline.workspace.progress import Progress, silent
 
 NOTE = (
     "histories keep the events on withheld items, as the service would: it knows such an event at once, and reads the "

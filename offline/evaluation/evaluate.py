@@ -11,18 +11,18 @@ from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import read_user_states
 from app.engine.requests import ALL_STAGES, Stages
 from app.engine.snapshot import Snapshot, load_snapshot
-from offline.dataset.progress import Progress, silent
 from offline.evaluation.baselines import ITEM_KNN, POPULARITY, Rankings, baseline_rankings
+from offline.evaluation.candidate_recall import outcome
 from offline.evaluation.figures import differences, flat, means
-from offline.evaluation.further import further_figures
 from offline.evaluation.graded import evaluate_graded
 from offline.evaluation.metrics import DEPTH, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, event_counts, load_cases, read_meta
 from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped, split_rows
 from offline.evaluation.search import evaluate_search
+from offline.evaluation.secondary_metrics import further_figures
 from offline.evaluation.slices import slice_figures
-from offline.ranking.outcome import outcome
+from offline.workspace.progress import Progress, silent
 
 Document = dict[str, Any]
 

@@ -7,11 +7,11 @@ from typing import Any
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest
 from app.errors import InputError
-from offline.dataset.ingest import ingest
-from offline.dataset.progress import Progress
 from offline.dataset.spec import load_spec
-from offline.dataset.split import split
 from offline.evaluation.evaluate import evaluate
+from offline.ingest.ingest import ingest
+from offline.split.split import split
+from offline.workspace.progress import Progress
 
 
 def evaluate_on(

@@ -12,13 +12,13 @@ from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.snapshot import Snapshot
 from app.errors import DatasetError
-from offline.dataset.progress import Progress, silent
 from offline.evaluation.graded_cases import GradedCases, break_ties, graded_table, load_graded_cases
 from offline.evaluation.intervals import mean_intervals
 from offline.evaluation.metrics import DEPTH, Metric
 from offline.evaluation.requests import bundle_rows, mapped
 from offline.evaluation.tf_idf import TF_IDF, tf_idf_ranking
 from offline.evaluation.typos import mistyped
+from offline.workspace.progress import Progress, silent
 
 NOT_MASKED = "none"
 LEXICAL, SEMANTIC = "lexical", "semantic"

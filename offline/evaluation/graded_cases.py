@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from app.errors import DatasetError, RunFolderError
-from offline.dataset.graded import GRADED_FILES
 from offline.evaluation.metrics import Metric, hits, values
 from offline.evaluation.protocol import RowLists
+from offline.split.graded import GRADED_FILES
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW, PURCHASE
 from app.errors import DatasetError, RunFolderError
-from offline.dataset.split import META_FILE
+from offline.split.split import META_FILE
 
 MASKS = ("seen", "purchased", "none")
 

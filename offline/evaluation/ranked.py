@@ -9,9 +9,9 @@ from app.artifact.names import PADDING_ROW
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch, Stages, pad_rows
 from app.engine.snapshot import Snapshot
-from offline.dataset.progress import Progress, silent
 from offline.evaluation.metrics import DEPTH
 from offline.evaluation.protocol import RowLists
+from offline.workspace.progress import Progress, silent
 
 _BATCH = 256
 

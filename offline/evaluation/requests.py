@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from app.artifact.hashing import stable_hashes
 from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import UserStates
-from app.engine.items import Items
+from app.engine.catalogue import Items
 from app.engine.requests import RequestBatch
+from offline.dataset.histories import Histories
 from offline.evaluation.protocol import Cases, RowLists
-from offline.training.histories import Histories
 
 
 def bundle_rows(item_ids: Sequence[str], items: Items) -> NDArray[np.int32]:

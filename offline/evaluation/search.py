@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from app.artifact.user_state import read_user_states
 from app.engine.requests import RequestBatch, Stages
 from app.engine.snapshot import Snapshot
-from offline.dataset.progress import Progress, silent
 from offline.evaluation.baselines import baseline_rankings
 from offline.evaluation.graded import text_requests
 from offline.evaluation.intervals import cluster_intervals
@@ -20,6 +19,7 @@ from offline.evaluation.protocol import RowLists
 from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped, split_rows
 from offline.evaluation.search_cases import SearchCases, load_search_cases
+from offline.workspace.progress import Progress, silent
 
 BUNDLE, QUERY_ALONE, USER_ALONE = "bundle", "query_alone", "user_alone"
 WHOLE_QUERIES = (

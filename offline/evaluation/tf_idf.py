@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from app.artifact.hashing import stable_hashes
-from app.artifact.tokenizer import buckets
+from app.artifact.text.ngrams import buckets
 
 TF_IDF = "tf_idf"
 BUCKETS = 2**20

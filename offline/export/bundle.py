@@ -20,13 +20,11 @@ from app.artifact.columns import TextColumn
 from app.artifact.manifest import Manifest, Shapes, list_files
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.artifact.user_state import UserStates
-from app.engine.half_retrieve import Device
+from app.engine.gpu_retriever import Device
 from app.engine.snapshot import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
 from model.query_tower import QueryTower
-from offline.dataset.folder import whole_file, whole_folder
+from offline.dataset.histories import Histories, histories_of
 from offline.dataset.logged_queries import logged_query_texts, popular_queries
-from offline.dataset.progress import Progress, silent
-from offline.dataset.split import META_FILE
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity, measure_fidelity
 from offline.export.filter_columns import first_times, write_filters
@@ -41,8 +39,10 @@ from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
 from offline.export.vocabulary import write_vocabulary
 from offline.export.warmup import warmup_requests
-from offline.training.histories import Histories, histories_of
+from offline.split.split import META_FILE
 from offline.training.trained import Trained
+from offline.workspace.atomic import whole_file, whole_folder
+from offline.workspace.progress import Progress, silent
 
 SAMPLE_USERS = 12
 FIDELITY_REQUESTS = 1_000

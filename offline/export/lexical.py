@@ -11,8 +11,8 @@ from bm25s import BM25
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
-from app.artifact.search_text import read_words
-from app.artifact.vocabulary import Vocabulary
+from app.artifact.text.vocabulary import Vocabulary
+from app.artifact.text.words import read_words
 from app.engine.text.spelling import Spelling
 from offline.export.vocabulary import attribute_text
 

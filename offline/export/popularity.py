@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import CART, PURCHASE, VIEW
-from offline.training.histories import Histories
+from offline.dataset.histories import Histories
 
 _WORTH = {VIEW: 1.0, CART: 2.0, PURCHASE: 4.0}
 """A cart says more than a view, and a purchase more than a cart; the order is what matters."""

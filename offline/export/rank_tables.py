@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from app.artifact.names import BEHAVIOURS, PADDING_ROW
 from app.artifact.quantise import quantise_rows
 from app.artifact.rank_tables import RankTables
+from offline.dataset.histories import Histories
 from offline.export.popularity import popularity
 from offline.graph.build import co_occurrence_table
-from offline.training.histories import Histories
 from offline.training.trained import Trained
 
 NEIGHBOURS = 32

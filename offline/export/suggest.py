@@ -13,8 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.artifact.columns import TextColumn
-from app.artifact.suggest_index import KINDS, SORTED_BYTES, Key, SuggestIndex, key_of
-from app.artifact.vocabulary import Vocabulary
+from app.artifact.text.suggest_index import KINDS, SORTED_BYTES, Key, SuggestIndex, key_of
+from app.artifact.text.vocabulary import Vocabulary
 from app.engine.text.spelling import Spelling
 
 _TITLE, _CATEGORY, _BRAND, _QUERY = range(len(KINDS))

@@ -12,7 +12,7 @@ from app.artifact.quantise import quantise_rows
 from app.artifact.user_records import LONG_BITS
 from app.artifact.user_state import UserStates
 from model.query_tower import QueryTower
-from offline.training.histories import Histories
+from offline.dataset.histories import Histories
 from offline.training.scoring import long_states
 
 

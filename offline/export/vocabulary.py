@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.search_text import fold, place_words, read_words, stem
-from app.artifact.sorted_texts import SortedTexts
-from app.artifact.vocabulary import Vocabulary, entries_of, letter_mask
+from app.artifact.text.sorted_texts import SortedTexts
+from app.artifact.text.vocabulary import Vocabulary, entries_of, letter_mask
+from app.artifact.text.words import fold, place_words, read_words, stem
 
 _NAMES: Final = ("title", "brand", "category")
 _LEAST_ITEMS: Final = 2  # that write two words apart, and that join them

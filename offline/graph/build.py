@@ -11,17 +11,17 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from app.artifact.names import BEHAVIOUR_NAMES
-from app.artifact.tokenizer import TEXT_BUCKETS
+from app.artifact.text.ngrams import TEXT_BUCKETS
 from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
-from offline.dataset.folder import whole_folder
 from offline.dataset.logged_queries import query_events, query_nodes
-from offline.dataset.progress import Progress, silent
-from offline.dataset.split import META_FILE
 from offline.graph.co_occurrence import co_occurrence
 from offline.graph.item_features import item_and_query_text, item_attributes, search_buckets
 from offline.graph.user_features import user_attributes
+from offline.split.split import META_FILE
+from offline.workspace.atomic import whole_folder
+from offline.workspace.progress import Progress, silent
 
 GRAPH_FILE = "graph.json"
 CO_OCCURS = ("item", "co_occurs", "item")

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.tokenizer import TEXT_BUCKETS, buckets
+from app.artifact.text.ngrams import TEXT_BUCKETS, buckets
 
 _TEXT_COLUMNS = ("title", "brand", "category", "text")
 _FEWEST_SEARCH_BUCKETS, _MOST_SEARCH_BUCKETS = 16_384, 65_536  # powers of two

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from app.artifact.manifest import Manifest
-from app.artifact.models import Figures, Forced
+from app.artifact.published_model import Figures, Forced
 from app.errors import PublishRefused
 
 BASELINE = "popularity"

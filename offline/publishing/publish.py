@@ -8,18 +8,18 @@ from pathlib import Path
 
 import redis
 
-from app.artifact.models import Figures, Forced, PublishedModel
+from app.artifact.published_model import Figures, Forced, PublishedModel
 from app.artifact.redis_keys import Keys
 from app.errors import PublishRefused
-from offline.dataset.progress import Progress, silent
 from offline.publishing import versions
+from offline.publishing.checkpoint import Place, PlaceRecord
 from offline.publishing.compare import differing_items, differing_users
 from offline.publishing.contents import Contents, read_contents
 from offline.publishing.erasures import forget_vectors
 from offline.publishing.gate import MAX_DROP, figures_of, pass_gate, warning_of
 from offline.publishing.item_seeds import ItemSeeds
-from offline.publishing.place import Place, PlaceRecord
 from offline.publishing.user_seeds import UserSeed, UserSeeds, UserWriter
+from offline.workspace.progress import Progress, silent
 
 AT_ONCE = 500  # users or items in one exchange
 DAY_S = 86_400

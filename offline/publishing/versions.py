@@ -8,7 +8,7 @@ from typing import Any, Final
 import redis
 from pydantic import ValidationError
 
-from app.artifact.models import PublishedModel
+from app.artifact.published_model import PublishedModel
 from app.artifact.redis_keys import Keys, version_tag
 from app.errors import PublishRefused
 

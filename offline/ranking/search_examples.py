@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from app.artifact.search_features import SEARCH_FEATURES
 from app.engine.search import features_of_search, search_candidates
 from app.engine.snapshot import Snapshot
-from offline.dataset.progress import Progress, silent
 from offline.evaluation.metrics import DEPTH
 from offline.evaluation.protocol import RowLists
 from offline.evaluation.requests import mapped
 from offline.evaluation.search import BUNDLE, QUERY_ALONE, search_requests
 from offline.evaluation.search_cases import SearchCases
+from offline.workspace.progress import Progress, silent
 
 _BATCH = 64
 

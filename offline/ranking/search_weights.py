@@ -13,12 +13,12 @@ from app.artifact.search_features import SEARCH_FEATURES
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.engine.snapshot import Snapshot
 from model.ranker import listwise_loss
-from offline.dataset.folder import whole_file
-from offline.dataset.progress import Progress
 from offline.evaluation.metrics import DEPTH, Metric, parse_metric, table_of
 from offline.evaluation.protocol import read_meta
 from offline.evaluation.search_cases import load_search_cases
 from offline.ranking.search_examples import SearchExamples, search_examples
+from offline.workspace.atomic import whole_file
+from offline.workspace.progress import Progress
 
 CASES = 3_000  # at most, each of them asked twice
 LEAST_LISTS = 200  # that hold what followed

@@ -15,15 +15,15 @@ from app.artifact.ranker_spec import RankerSpec
 from app.engine.ranking import log_chain
 from app.engine.snapshot import Snapshot
 from model.ranker import Ranker
-from offline.dataset.folder import whole_folder
-from offline.dataset.progress import Progress, silent
+from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.metrics import Metric, parse_metric
+from offline.evaluation.next_session import chain_of
 from offline.evaluation.protocol import load_cases, read_meta
 from offline.ranking.calibration import fit_calibration
-from offline.ranking.examples import Examples, examples_of
 from offline.ranking.fit import EPOCHS, SCORE, Fitted, fit_ranker, judged, scored
-from offline.ranking.next_session import chain_of
 from offline.ranking.rank_graph import write_rank_graph
+from offline.workspace.atomic import whole_folder
+from offline.workspace.progress import Progress, silent
 
 HISTORY_FILE = "history.json"
 LISTS = 15_000  # at most; candidates of so many fit into memory

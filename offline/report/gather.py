@@ -8,13 +8,13 @@ from typing import Any
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest
 from app.errors import BundleError, RunFolderError
-from offline.dataset.ingest import SUMMARY_FILE
-from offline.dataset.split import META_FILE
 from offline.graph.build import GRAPH_FILE
+from offline.ingest.ingest import SUMMARY_FILE
 from offline.report.distributions import Distributions, distributions_of
 from offline.report.verdict import Evidence
-from offline.run_folder import RunFolder
+from offline.split.split import META_FILE
 from offline.training.trained import HISTORY_FILE
+from offline.workspace.run_folder import RunFolder
 
 Document = dict[str, Any]
 

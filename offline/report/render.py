@@ -12,7 +12,7 @@ from offline.report.sections.figures import exposure, main_figures, slices
 from offline.report.sections.learning import behaviours, candidates, learning
 from offline.report.sections.live import live
 from offline.report.verdict import Decision, Verdict, scored_ones, verdict_of
-from offline.run_folder import RunFolder
+from offline.workspace.run_folder import RunFolder
 
 SECTIONS = (
     main_figures,

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.errors import FolderInUse, RunFolderError
-from offline.file_lock import only_one
 from offline.scheduling.plan import Outcome, Plan, Wishes
 from offline.scheduling.state import STATE_FILE, OpenRound, State, read_state, write_state
+from offline.workspace.lock import only_one
 
 LOCK_FILE = ".scheduling"
 FIRST_RETRY_S: Final = 60.0  # doubled with every further failure, up to the interval

@@ -11,14 +11,14 @@ from app.artifact.redis_keys import Keys
 from app.errors import AisleError, PublishRefused, TrainingError
 from offline import job
 from offline.collecting.collect import collect
-from offline.dataset.folder import whole_folder
 from offline.dataset.spec import SPEC_FILE, load_spec
 from offline.publishing.gate import figures_of
 from offline.publishing.publish import publish
-from offline.redis_options import connected
-from offline.run_folder import RunFolder
 from offline.scheduling.plan import STOPPED, Outcome, Plan, Wishes
-from offline.storage_errors import storage_errors
+from offline.workspace.atomic import whole_folder
+from offline.workspace.redis_client import connected
+from offline.workspace.run_folder import RunFolder
+from offline.workspace.storage_errors import storage_errors
 
 NEXT_TO_NOTHING = "no events were collected yet, and there is no --base to train on"
 

@@ -53,8 +53,8 @@ def _play(plan: Plan, wishes: Wishes, writer: Connection) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    from offline.display import RichDisplay  # noqa: PLC0415 - the schedule itself never imports torch
     from offline.scheduling.round import StoppingDisplay, play_round  # noqa: PLC0415
+    from offline.workspace.display import RichDisplay  # noqa: PLC0415 - the schedule itself never imports torch
 
     with RichDisplay() as display:
         outcome = play_round(plan, wishes, StoppingDisplay(display, stop.is_set), lambda: writer.send(_COLLECTED))

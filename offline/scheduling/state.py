@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.errors import RunFolderError
-from offline.dataset.folder import whole_file
+from offline.workspace.atomic import whole_file
 
 STATE_FILE = "schedule.json"
 

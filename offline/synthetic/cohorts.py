@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from offline.dataset.progress import Progress, silent
 from offline.synthetic.catalogue import Catalogue, Ints
 from offline.synthetic.sessions import Log, make_log
 from offline.synthetic.shelves import Shelves
 from offline.synthetic.shoppers import Shoppers
+from offline.workspace.progress import Progress, silent
 
 COHORT_EVENTS = 1_000_000
 """About so many events are made at once; a shop with no more is made whole."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from offline.dataset.progress import Progress
 from offline.synthetic.catalogue import QUERIES_PER_ITEM, Catalogue, Floats, Ints
 from offline.synthetic.shelves import NEIGHBOURS, PERIODS, Shelves, draw_popular
 from offline.synthetic.shoppers import Shoppers, draw_taste
+from offline.workspace.progress import Progress
 
 DAYS = 60
 START = 1_735_689_600

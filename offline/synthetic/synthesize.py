@@ -7,14 +7,14 @@ import numpy as np
 import polars as pl
 
 from app.errors import InputError
-from offline.dataset.folder import refuse_foreign, whole_folder
-from offline.dataset.progress import Progress, silent
 from offline.dataset.spec import SPEC_FILE
 from offline.synthetic.catalogue import Catalogue, make_catalogue
 from offline.synthetic.cohorts import COHORT_EVENTS, make_cohorts
 from offline.synthetic.sessions import END, Log, make_log
 from offline.synthetic.shelves import Shelves, make_shelves
 from offline.synthetic.shoppers import Shoppers, make_shoppers
+from offline.workspace.atomic import refuse_foreign, whole_folder
+from offline.workspace.progress import Progress, silent
 
 TRUTH_FILE = "truth.parquet"
 EVENTS_PER_USER = 50

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from app.artifact.event_features import age_buckets
 from model.losses import Targets
-from offline.training.histories import Histories
+from offline.dataset.histories import Histories
 
 _SORTED_BATCHES = 8
 """Batches whose windows are sorted by length together, so that little of a batch is padding."""

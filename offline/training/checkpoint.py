@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from app.errors import RunFolderError
-from offline.dataset.folder import whole_file
+from offline.workspace.atomic import whole_file
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 BEST_FILE = "best.safetensors"

@@ -16,7 +16,6 @@ from app.errors import TrainingError
 from model.item_tower import ItemGraph
 from model.network import Network
 from model.text_tower import bag_vectors, text_loss
-from offline.dataset.folder import whole_file
 from offline.training.checkpoint import (
     BEST_FILE,
     CHECKPOINT_FILE,
@@ -30,8 +29,9 @@ from offline.training.progress import TrainProgress
 from offline.training.scoring import rank_items
 from offline.training.settings import TrainSettings
 from offline.training.state import TrainState
+from offline.training.text_augmentation import ItemFields, draw_views, item_fields
 from offline.training.trained import HISTORY_FILE, Trained
-from offline.training.views import ItemFields, draw_views, item_fields
+from offline.workspace.atomic import whole_file
 
 TEMPERATURE = 0.07
 VALIDATION_METRIC = "ndcg@10 of held-out items by their views"

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from app.artifact.tokenizer import weighted_buckets
+from app.artifact.text.ngrams import weighted_buckets
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
 from model.text_tower import Bags

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from app.artifact.event_features import age_buckets
 from model.query_tower import QueryTower
-from offline.training.histories import Histories
+from offline.dataset.histories import Histories
 
 _BATCH = 512
 

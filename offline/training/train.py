@@ -18,11 +18,10 @@ from model.item_tower import ItemGraph
 from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
 from model.query_tower import QueryTower
-from offline.dataset.folder import whole_file
-from offline.dataset.split import META_FILE
+from offline.dataset.histories import Histories, histories_of
 from offline.graph.build import read_events
+from offline.split.split import META_FILE
 from offline.training.batches import Batch, SetBatch, count_ordered, count_unordered, ordered_batches, unordered_batches
-from offline.training.catalogue_term import Catalogue, ViewBatch, draw_view_batch, load_catalogue, view_vectors
 from offline.training.checkpoint import (
     BEST_FILE,
     CHECKPOINT_FILE,
@@ -32,13 +31,14 @@ from offline.training.checkpoint import (
     save_weights,
 )
 from offline.training.contrastive import train_on_catalogue
-from offline.training.histories import Histories, histories_of
 from offline.training.progress import TrainProgress
-from offline.training.query_terms import QueryBatch, QueryEvents, draw_query_batch, load_query_events, query_vectors_of
+from offline.training.query_loss import QueryBatch, QueryEvents, draw_query_batch, load_query_events, query_vectors_of
 from offline.training.settings import TrainSettings
 from offline.training.state import TrainState
+from offline.training.text_loss import Catalogue, ViewBatch, draw_view_batch, load_catalogue, view_vectors
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_search_validation, load_validation, validate
+from offline.workspace.atomic import whole_file
 
 WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine

@@ -11,10 +11,10 @@ from app.errors import DatasetError
 from model.item_tower import ItemGraph
 from model.network import Network
 from model.text_tower import Bags, bag_vectors
+from offline.dataset.histories import Histories
 from offline.evaluation.metrics import parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
 from offline.evaluation.search_cases import load_search_cases
-from offline.training.histories import Histories
 from offline.training.item_bags import bucket_idf, text_bags
 from offline.training.scoring import query_vectors, rank_items
 

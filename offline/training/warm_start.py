@@ -14,13 +14,13 @@ from torch import Tensor
 from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.network import Network
-from offline.dataset.fresh_valid import ENOUGH, FRESH
-from offline.dataset.split import META_FILE
 from offline.graph.build import GRAPH_FILE
 from offline.graph.item_features import item_attributes
-from offline.run_folder import RunFolder
+from offline.split.fresh_valid import ENOUGH, FRESH
+from offline.split.split import META_FILE
 from offline.training.settings import TrainSettings
 from offline.training.trained import known_items, load_best_weights
+from offline.workspace.run_folder import RunFolder
 
 WARM_SHARE = 1 / 3
 """Of the epochs of a cold start: most of what there is to learn was learned."""

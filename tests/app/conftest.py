@@ -15,15 +15,15 @@ import uvicorn
 from starlette.applications import Starlette
 
 from app.api.application import HttpOptions, make_application
-from app.api.recommend_call import Limits
+from app.api.recommend_parsing import Limits
 from app.artifact.bundle_store import resolve
 from app.engine.snapshot import Snapshot, load_snapshot
-from app.serving.parts import Following, Impressions, Parts, put_together
 from app.serving.release import Release, release_of
 from app.serving.service import ServiceLimits
+from app.serving.services import Following, Impressions, Parts, put_together
 from app.stores.memory import MemoryUserStore
-from app.stores.models import FixedModels, model_of
 from app.stores.protocol import UserStore
+from app.stores.published import FixedModels, model_of
 
 
 @pytest.fixture(scope="session")

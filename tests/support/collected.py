@@ -7,8 +7,8 @@ import polars as pl
 
 from app.artifact.hashing import stable_hash
 from app.artifact.stream_records import EraseRecord, EventRecord, ImpressionRecord, MergeRecord
-from offline.dataset.ingest import ingest
 from offline.dataset.spec import load_spec
+from offline.ingest.ingest import ingest
 
 
 def event(event_id: str, user: str = "u", at: float = 100.0, **fields: Any) -> EventRecord:

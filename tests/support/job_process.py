@@ -14,7 +14,7 @@ from typing import Any
 WITHIN_S = 120
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["offline.job", "offline.display", "offline.cli", "torch.onnx", "onnxscript"])
+_context.set_forkserver_preload(["offline.job", "offline.workspace.display", "offline.cli", "torch.onnx", "onnxscript"])
 
 
 class JobProcess:

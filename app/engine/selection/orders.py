@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.artifact.filter_columns import ADDED
 from app.engine.candidates import Candidates
-from app.engine.items import Items
+from app.engine.catalogue import Items
 from app.engine.selection.filter_index import FilterIndex
 from app.errors import InvalidRequest
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
-from app.artifact.search_text import Word, read_words
+from app.artifact.text.words import Word, read_words
 
 _HALF: Final = np.float32(0.5)
 _LONGEST_BRAND: Final = 4  # words

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import OSA
 
-from app.artifact.search_text import PlacedWord, Word, fold, parts_of, place_words, stem
-from app.artifact.vocabulary import LONGEST, Vocabulary, letter_mask
+from app.artifact.text.vocabulary import LONGEST, Vocabulary, letter_mask
+from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, stem
 
 RowsOf = Callable[[str], NDArray[np.int32]]
 """The rows of the items that have a term, ascending."""

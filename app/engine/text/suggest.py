@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.suggest_index import KINDS, SORTED_BYTES, Key, SuggestIndex, key_of, read_suggest_index
-from app.artifact.vocabulary import Vocabulary
+from app.artifact.text.suggest_index import KINDS, SORTED_BYTES, Key, SuggestIndex, key_of, read_suggest_index
+from app.artifact.text.vocabulary import Vocabulary
 
 _BLOCK: Final = 256  # beginnings of which the best score is kept
 _FEW: Final = 3  # suggestions, below which what is typed may hold a typo

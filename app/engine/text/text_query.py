@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.columns import TextColumn
 from app.artifact.quantise import dequantise_rows
-from app.artifact.tokenizer import weighted_buckets
+from app.artifact.text.ngrams import weighted_buckets
 from app.errors import BundleCorrupt, GoldenMismatch
 
 MAX_GOLDEN_ERROR = 1e-3  # of any number of a vector of length 1

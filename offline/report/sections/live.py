@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from offline.online.compare import AHEAD, BEHIND, OPEN, notes_of
-from offline.online.figures import LABELS, MEANINGS
+from offline.online_metrics.compare import AHEAD, BEHIND, OPEN, notes_of
+from offline.online_metrics.figures import LABELS, MEANINGS
 from offline.report.blocks import Gallery, Row, Section, Table, numbers, words
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, duration, figure, interval, moment, share, signed

@@ -1,0 +1,129 @@
+"""The pages for people: the storefront at `/`, what it starts with, and `/docs`; nothing in them comes from outside."""
+
+from pathlib import Path
+from typing import Final
+
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.answers import json_response
+from app.api.direct_route import DirectRoute, Endpoint
+from app.api.schemas import DemoUsers
+from app.artifact.filter_columns import ADDED, Kind
+from app.engine.selection.filter_columns import Column
+from app.engine.selection.filter_index import FilterIndex
+from app.serving.service import RecommendService
+
+_FIRST: Final = ("category", "brand", "price")  # where the catalogue has them, however many values they have
+_MOST: Final = 6  # further ones
+_MOST_NUMBERS: Final = 2  # of these: a range takes more thought than a value
+_LEAST_SHARE: Final = 0.1  # of the items that have a value
+_MOST_VALUES: Final = 60  # of a text: more are titles, ids or descriptions
+
+
+def demo_facets(filters: FilterIndex, items: int) -> list[tuple[str, Kind]]:
+    """Names and kinds: category, brand and price, then what most of the `items` have."""
+    columns = {name: filters.column(name, name) for name in filters.names}
+    first = [name for name in _FIRST if name in columns and columns[name].stored.entry.pairs]
+    others = [name for name, column in columns.items() if name not in _FIRST and _is_telling(column, items)]
+    others.sort(key=lambda name: -columns[name].stored.entry.pairs)  # stable: of two alike, as the catalogue has them
+    numbers = [name for name in others if columns[name].kind == "number"]
+    others = [name for name in others if name not in numbers[_MOST_NUMBERS:]]
+    return [(name, columns[name].kind) for name in (*first, *others[:_MOST])]
+
+
+def _is_telling(column: Column, items: int) -> bool:
+    entry = column.stored.entry
+    if entry.name == ADDED or entry.pairs < _LEAST_SHARE * items:
+        return False
+    return entry.kind == "number" or 2 <= entry.values <= _MOST_VALUES
+
+
+TAG: Final = "Demo"
+_PAGES: Final = Path(__file__).parents[1] / "web"
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript"}
+# The pages speak to this service alone; titles come from a shop's feed, and what such a feed may smuggle in shall find
+# no address to send anything to. The storefront runs only what lies in files of its own: no script or style in markup.
+_STOREFRONT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_DOCS_POLICY: Final = (
+    "default-src 'none'; connect-src 'self'; img-src data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+)
+_EXAMPLE: Final = {
+    "model_version": "2026-11-23T10-15-00-3f2a",
+    "dataset": "shop",
+    "users": ["u1", "u2"],
+    "fields": ["title", "price"],
+    "facets": [{"field": "brand", "kind": "text"}, {"field": "price", "kind": "number"}],
+    "objectives": ["view", "purchase"],
+}
+
+
+def docs_routes() -> list[APIRoute]:
+    """`/docs`."""
+    page = _file("docs.html", "text/html", _DOCS_POLICY)
+    return [DirectRoute("GET", "/docs", page, response_class=HTMLResponse, include_in_schema=False)]
+
+
+def demo_routes(service: RecommendService) -> list[APIRoute]:
+    """`/`, the files under `/web/` that it is made of, and `/demo/users`."""
+
+    async def get_demo_users(_: Request) -> Response:
+        """A few users with a history, the columns that items can be shown with, and what lists can be narrowed by."""
+        snapshot = service.release.snapshot
+        return json_response(
+            {
+                "model_version": snapshot.manifest.version,
+                "dataset": snapshot.manifest.dataset,
+                "users": snapshot.manifest.sample_users,
+                "fields": snapshot.catalogue.fields,
+                "facets": [
+                    {"field": column, "kind": kind}
+                    for column, kind in demo_facets(snapshot.filters, snapshot.items.count)
+                ],
+                "objectives": [] if snapshot.ranker is None else snapshot.ranker.objectives,
+            }
+        )
+
+    page = _file("index.html", "text/html", _STOREFRONT_POLICY)
+    parts = [path for path in sorted(_PAGES.iterdir()) if path.suffix in _TYPES]
+    return [
+        DirectRoute("GET", "/", page, response_class=HTMLResponse, include_in_schema=False),
+        *(
+            DirectRoute(
+                "GET",
+                f"/web/{path.name}",
+                _file(path.name, _TYPES[path.suffix], _STOREFRONT_POLICY),
+                include_in_schema=False,
+            )
+            for path in parts
+        ),
+        DirectRoute(
+            "GET",
+            "/demo/users",
+            get_demo_users,
+            answer=DemoUsers,
+            example=_EXAMPLE,
+            summary="What the storefront starts with",
+            operation_id="get_demo_users",
+            tags=[TAG],
+        ),
+    ]
+
+
+def _file(name: str, media_type: str, policy: str) -> Endpoint:
+    content = (_PAGES / name).read_bytes()
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",  # else a browser may put an old part beside a new one
+    }
+
+    async def get_file(_: Request) -> Response:
+        return Response(content, headers=headers, media_type=media_type)
+
+    return get_file

@@ -1,0 +1,77 @@
+"""Text to n-grams to hash buckets: any word of any script falls somewhere, so that unseen words work."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact.text.simplified import simplify
+
+TEXT_BUCKETS: Final = 16_384  # a power of two
+_GRAM: Final = 4
+_CJK: Final = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
+_RUNS: Final = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+_IS_CJK: Final = re.compile(rf"[{_CJK}]")
+
+
+def words(text: str) -> list[str]:
+    """Runs of letters and digits, case-folded; width, accents and traditional characters taken away.
+
+    East Asian runs stay whole.
+    """
+    if text.isascii():  # has neither width nor accents
+        return _RUNS.findall(text.lower())
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    bare = "".join(char for char in folded if not unicodedata.combining(char))
+    composed = unicodedata.normalize("NFC", bare)
+    return _RUNS.findall(simplify(composed) if _IS_CJK.search(composed) else composed)
+
+
+def ngrams(text: str) -> Iterator[str]:
+    """Words, neighbouring pairs, and characters in fours inside word marks; East Asian text in ones and twos."""
+    previous = ""
+    for word in words(text):
+        if _IS_CJK.match(word):
+            yield from word
+            yield from (word[place : place + 2] for place in range(len(word) - 1))
+            previous = ""
+            continue
+        yield word
+        if previous:
+            yield f"{previous} {word}"
+        previous = word
+        marked = f"<{word}>"
+        if len(marked) > _GRAM:
+            yield from (marked[place : place + _GRAM] for place in range(len(marked) - _GRAM + 1))
+
+
+def buckets(text: str, count: int = TEXT_BUCKETS) -> list[int]:
+    """The hash bucket of every n-gram, repeats included, each in `0..count - 1`; `count` is a power of two."""
+    return [crc32(gram.encode()) & (count - 1) for gram in ngrams(text)]
+
+
+def weighted_buckets(text: str, idf: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The buckets of a text, each once and ascending, and their weights: sublinear counts times idf.
+
+    Args:
+        text: any text.
+        idf: `[buckets]`, a power of two; buckets with 0, which no item of the catalogue has, are left out.
+    """
+    found, counts = np.unique(np.array(buckets(text, len(idf)), dtype=np.int64), return_counts=True)
+    weights = (1 + np.log(counts)).astype(np.float32) * idf[found]
+    known = weights > 0
+    return found[known], weights[known]
+
+
+def has_words(text: str) -> bool:
+    """Whether `words` finds any."""
+    return _RUNS.search(text) is not None or bool(words(text))
+
+
+def is_east_asian(word: str) -> bool:
+    """Whether a word of `words` is a run of East Asian characters, which have no spaces between words."""
+    return _IS_CJK.match(word) is not None

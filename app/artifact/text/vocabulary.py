@@ -1,0 +1,91 @@
+"""The words of a catalogue and of its logged queries: how often each occurs, and which are two words joined."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.text.sorted_texts import SortedTexts
+from app.artifact.text.words import Word, parts_of
+
+LONGEST: Final = 32  # letters of a word that is spelled right or wrong; what is longer is no word
+_LETTERS: Final = 32  # bits of a letter mask for letters there, and as many for letters there twice
+_WORDS: Final = "words"
+_TERMS: Final = "terms"
+_ARRAYS: Final = {
+    "documents": np.int32,
+    "named": np.int32,
+    "searched": np.int32,
+    "codes": np.bool_,
+    "lengths": np.uint8,
+    "letters": np.uint64,
+    "compounds": np.int32,
+}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words folded and not stemmed, ascending; codes without what joins their parts."""
+
+    words: SortedTexts  # [words]
+    terms: SortedTexts  # what they are in the index
+    documents: NDArray[np.int32]  # [words] items that have the word
+    named: NDArray[np.int32]  # [words] of these, the ones that have it in title, brand or category
+    searched: NDArray[np.int32]  # [words] how often it was searched for
+    codes: NDArray[np.bool_]  # [words] whether it is a code: letters and digits, or parts with something between
+    lengths: NDArray[np.uint8]  # [words] letters
+    letters: NDArray[np.uint64]  # [words] of `letter_mask`
+    compounds: NDArray[np.int32]  # [compounds, 2] a word that is two words joined, ascending; letters of the first
+
+    def write(self, folder: Path) -> None:
+        """Write it into the bundle in `folder`."""
+        below = folder / names.VOCABULARY
+        self.words.write(below / _WORDS)
+        self.terms.write(below / _TERMS)
+        for name in _ARRAYS:
+            np.save(below / f"{name}.npy", getattr(self, name))
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The vocabulary of the bundle in `folder`.
+
+    Raises:
+        OSError: a part of it is missing.
+        ValueError: its arrays do not fit each other.
+    """
+    below = folder / names.VOCABULARY
+    arrays = {name: np.load(below / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+    words, terms = SortedTexts.read(below / _WORDS), SortedTexts.read(below / _TERMS)
+    for name, array in arrays.items():
+        shape = (len(array), 2) if name == "compounds" else (len(words),)
+        if array.shape != shape or array.dtype != _ARRAYS[name]:
+            raise ValueError(
+                f"{below / name}: expected {shape} of {_ARRAYS[name].__name__}, came {array.shape} of {array.dtype}"
+            )
+    return Vocabulary(words=words, terms=terms, **arrays)
+
+
+def entries_of(word: Word) -> list[tuple[str, bool]]:
+    """What a word of a text is in the vocabulary, and whether that is a code; nothing for numbers and East Asian."""
+    if word.kind == "word":
+        found = [(word.text, False)]
+    elif word.kind == "code":
+        parts = parts_of(word.text)
+        found = [("".join(parts), True), *((part, False) for part in parts if len(part) > 1 and part.isalpha())]
+    else:
+        found = []
+    return [(text, is_code) for text, is_code in found if len(text) <= LONGEST]
+
+
+def letter_mask(word: str) -> int:
+    """Which letters a word has, and which twice: an edit turns at most two of the 64 bits, one when lengths differ."""
+    once = twice = 0
+    for letter in word:
+        code = ord(letter)
+        bit = 1 << (code - 97 if 97 <= code < 123 else 26 + code % (_LETTERS - 26))
+        twice |= once & bit
+        once |= bit
+    return once | twice << _LETTERS

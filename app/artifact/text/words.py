@@ -1,0 +1,231 @@
+"""Text as a search sees it: folded, split into words, units joined to their numbers, stemmed; East Asian in pairs.
+
+Job and service must agree on it byte for byte: the job indexes items by these terms, the service asks by them.
+"""
+
+import re
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+import Stemmer
+
+from app.artifact.text.simplified import simplify
+from app.artifact.text.units import EAST_ASIAN_UNITS, NOT_UNITS, UNITS
+
+EAST_ASIAN: Final = (
+    r"\u3005\u3007\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    r"\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003134f"
+)
+"""Letters of scripts without spaces between words, for the inside of a character class."""
+_IS_EAST_ASIAN: Final = re.compile(rf"[{EAST_ASIAN}]")
+_PART: Final = rf"[^\W_{EAST_ASIAN}]+"
+_DECIMAL: Final = rf"\d++(?:[.,]\d++)++(?:[^\W\d_{EAST_ASIAN}]++)?(?![^\W_{EAST_ASIAN}])"
+_TOKENS: Final = re.compile(rf"[{EAST_ASIAN}]+|{_DECIMAL}|{_PART}(?:[-'\u2019/.&+]{_PART})*")
+_PARTS: Final = re.compile(_PART)
+_NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
+_MEASURE: Final = re.compile(r"(\d+(?:[.,]\d+)*)-?([^\W\d_]+)")
+_THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_QUOTES: Final = re.compile("[\"'\u2032\u201c\u201d]")
+_QUOTED: Final = re.compile(r"(?:^|(?<=[^\W\d] )|(?<=\())\"([^\"]*)\"(?!\w)")
+_INCHES: Final = re.compile(r"(?<![^\W_])(?<![.,])(\d++(?:[.,]\d++)*+)\s*+(?:\u2032\u2032|''|[\"\u201d\u201c])")
+_EAST_ASIAN_UNIT: Final = re.compile(
+    f"(?!{'|'.join(NOT_UNITS)})({'|'.join(sorted(EAST_ASIAN_UNITS, key=len, reverse=True))})"
+)
+_FRACTION: Final = re.compile(r"(\d?)([\u00bc-\u00be\u215b-\u215e])")
+_VOICED: Final = "\u3099\u309a"  # marks that make another sound of a Japanese letter, no accents
+_LONGEST_KEPT: Final = 40  # letters of a word that a cache holds
+_IRREGULAR: Final = {
+    "knives": "knife", "shelves": "shelf", "scarves": "scarf", "leaves": "leaf", "loaves": "loaf", "halves": "half",
+    "calves": "calf", "wolves": "wolf", "men": "man", "women": "woman", "children": "child", "feet": "foot",
+    "teeth": "tooth", "mice": "mouse", "geese": "goose",
+}  # fmt: skip
+_LETTERS: Final = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "\u2044": "/"}
+)
+_HYPHENS: Final = "\u2010\u2011\u2012\u2013\u2212"
+_SPACES: Final = "\u2122\u2120\u200b"  # trade mark signs, which would be read as letters, and the space of no width
+_UNSEEN: Final = (
+    0xAD,
+    0x61C,
+    0x640,
+    0x180E,
+    0xFEFF,
+    *range(0x200C, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a text, and the terms that it stands for in the index."""
+
+    text: str  # folded, not stemmed
+    terms: tuple[str, ...]  # all of them; an item that has one of them has the word
+    kind: str = "word"  # word, number, code (letters and digits, or parts joined by a hyphen), or east_asian
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedWord:
+    """A word, and where it stands in the folded text."""
+
+    word: Word
+    start: int
+    end: int
+
+
+def fold(text: str) -> str:
+    """Case, width, accents and traditional characters taken away; a quotation mark behind a number is an inch."""
+    folded = fold_letters(text)
+    if not _QUOTES.search(folded):
+        return folded
+    return _INCHES.sub(r"\1 inch ", _QUOTED.sub(r" \1 ", folded))
+
+
+def fold_letters(text: str) -> str:
+    """Case, width, accents and traditional characters taken away, and no more."""
+    if text.isascii():
+        return text.lower()
+    plain = unicodedata.normalize("NFKC", _FRACTION.sub(_fraction, text).translate(_plainer()))
+    decomposed = unicodedata.normalize(
+        "NFKD", simplify(plain).casefold() if _IS_EAST_ASIAN.search(plain) else plain.casefold()
+    )
+    bare = "".join(char for char in decomposed if char in _VOICED or not unicodedata.combining(char))
+    return unicodedata.normalize("NFC", bare).translate(_LETTERS)
+
+
+def read_words(text: str) -> list[Word]:
+    """The words of a text in order.
+
+    A number and the unit behind it are one word. East Asian runs are read in overlapping pairs of characters, which
+    needs no dictionary. Nothing else counts: operators, control characters and punctuation part words, no more.
+    """
+    return [placed.word for placed in place_words(fold(text))]
+
+
+def place_words(folded: str) -> list[PlacedWord]:
+    """The words of a folded text in order, with their places."""
+    found: list[PlacedWord] = []
+    tokens = [(match.start(), match.end()) for match in _TOKENS.finditer(folded)]
+    place = 0
+    while place < len(tokens):
+        start, end = tokens[place]
+        token = folded[start:end]
+        place += 1
+        if _IS_EAST_ASIAN.match(token):
+            word = Word(token, _pairs(token), "east_asian")
+        elif _NUMBER.fullmatch(token):
+            unit, behind = _unit_behind(folded, end, tokens[place : place + 2])
+            if unit is not None:
+                end = behind
+                if end == tokens[place][1]:
+                    place += 1
+                else:
+                    tokens[place] = (end, tokens[place][1])
+            word = _number(folded[start:end], token, unit)
+        elif (measure := _MEASURE.fullmatch(token)) and measure[2] in UNITS:
+            word = _number(token, measure[1], UNITS[measure[2]])
+        else:
+            word = _latin(token)
+        found.append(PlacedWord(word, start, end))
+    return found
+
+
+def terms_of(text: str) -> list[str]:
+    """The terms of a text, repeats included, as an item is indexed by them."""
+    return [term for word in read_words(text) for term in word.terms]
+
+
+def parts_of(word: str) -> list[str]:
+    """The runs of letters and digits of a folded word: `wh` and `1000xm3` of `wh-1000xm3`."""
+    return _PARTS.findall(word)
+
+
+def is_east_asian(folded: str) -> bool:
+    """Whether a folded text begins with a letter of a script that has no spaces between words."""
+    return _IS_EAST_ASIAN.match(folded) is not None
+
+
+def stem(word: str) -> str:
+    """A word without its ending: Porter's second English algorithm, which leaves most words of other tongues alone."""
+    return _kept_stem(word) if len(word) <= _LONGEST_KEPT else _stem(word)
+
+
+def _stem(word: str) -> str:
+    return str(_stemmer().stemWord(_IRREGULAR.get(word, word)))
+
+
+_kept_stem = lru_cache(maxsize=65_536)(_stem)
+
+
+def _unit_behind(folded: str, end: int, following: Sequence[tuple[int, int]]) -> tuple[str | None, int]:
+    """The unit that follows a number which ends at `end`, and where it ends."""
+    if not following:
+        return None, end
+    start, stop = following[0]
+    if folded[end:start].strip(" \t\n-"):
+        return None, end
+    behind = folded[start:stop]
+    if _IS_EAST_ASIAN.match(behind):
+        ahead = _EAST_ASIAN_UNIT.match(behind)
+        if ahead is None or (start > end and ahead.end() < len(behind)):  # `17 米其林`: another word
+            return None, end
+        return EAST_ASIAN_UNITS[ahead[1]], start + ahead.end()
+    if behind == "in" and len(following) > 1 and _NUMBER.fullmatch(folded[slice(*following[1])]):
+        return None, end  # `3 in 1`
+    return UNITS.get(behind), stop
+
+
+def _number(text: str, number: str, unit: str | None) -> Word:
+    plain = number.replace(",", "") if _THOUSANDS.fullmatch(number) else number.replace(",", ".")
+    if unit is None:
+        return Word(text, (plain,), "number")
+    if plain.count(".") == 1:
+        plain = plain.rstrip("0").rstrip(".")
+    return Word(text, (plain + unit, plain), "number")
+
+
+def _latin(token: str) -> Word:
+    return _kept_latin(token) if len(token) <= _LONGEST_KEPT else _read_latin(token)
+
+
+def _read_latin(token: str) -> Word:
+    bare = token[:-2] if token.endswith(("'s", "\u2019s")) else token
+    parts = parts_of(bare)
+    terms = [stem(part) for part in parts]
+    if len(parts) > 1:
+        terms.append(stem("".join(parts)))
+    coded = len(parts) > 1 or any(char.isdigit() for char in bare)
+    return Word(bare, tuple(dict.fromkeys(terms)), "code" if coded else "word")
+
+
+_kept_latin = lru_cache(maxsize=65_536)(_read_latin)
+
+
+def _pairs(run: str) -> tuple[str, ...]:
+    return (run,) if len(run) == 1 else tuple(run[place : place + 2] for place in range(len(run) - 1))
+
+
+def _fraction(found: re.Match[str]) -> str:
+    """`5½` as 5.5, `½` alone as 1/2."""
+    if found[1]:
+        return f"{found[1]}{unicodedata.numeric(found[2])}".replace("0.", ".", 1)
+    return f" {unicodedata.normalize('NFKC', found[2])}"
+
+
+@cache
+def _plainer() -> dict[int, str | None]:
+    table: dict[int, str | None] = dict.fromkeys(_UNSEEN)
+    table |= dict.fromkeys(map(ord, _HYPHENS), "-") | dict.fromkeys(map(ord, _SPACES), " ")
+    table |= dict.fromkeys(range(0xD800, 0xE000), " ")  # halves of a pair, which no text may hold alone
+    digits = ((code, unicodedata.decimal(chr(code), None)) for code in range(0x80, sys.maxunicode + 1))
+    return table | {code: str(digit) for code, digit in digits if digit is not None}
+
+
+@cache
+def _stemmer() -> Stemmer.Stemmer:
+    return Stemmer.Stemmer("english")

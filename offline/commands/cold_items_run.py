@@ -1,0 +1,50 @@
+"""A run of the job that withholds items, and how well they are found."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from offline import job
+from offline.evaluation.cold_items import cold_items
+from offline.split.withhold import Withhold
+from offline.workspace.run_folder import RunFolder
+
+
+def run(
+    data: Path,
+    out: Path,
+    options: job.Options,
+    display: job.Display,
+    *,
+    how: str,
+    share: float,
+    beside: Path | None = None,
+) -> dict[str, Any]:
+    """Train without the withheld items, and score them on test, beside a bundle that was trained with them.
+
+    Stages that were done before are left as they are.
+
+    Args:
+        data: `dataset.toml` or its folder.
+        out: run folder.
+        options: of the run.
+        display: told how far it is.
+        how: which items, see `Withhold`.
+        share: how many.
+        beside: a bundle that was trained on the same split with all items.
+
+    Returns:
+        The document of `cold_items`, with the `minutes` that this call took.
+
+    Raises:
+        AisleError: of the stage that cannot go on.
+    """
+    began = time.monotonic()
+    folder = RunFolder(out)
+    job.run(data, folder, replace(options, withhold=Withhold(how, share)), display, upto="export")
+    display.stage("cold items")
+    document = cold_items(
+        folder.bundles, folder.whole, folder.split, beside=beside, seed=options.seed, progress=display.work
+    )
+    return document | {"minutes": round((time.monotonic() - began) / 60, 1)}

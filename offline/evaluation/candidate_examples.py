@@ -1,0 +1,134 @@
+"""Candidates and features of scored users, made by the engine, with what came true of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from app.artifact.names import PADDING_ROW
+from app.artifact.rank_features import FEATURES, rank_features
+from app.artifact.user_state import read_user_states
+from app.engine.candidate_sources import union_of_sources
+from app.engine.ranking import asked_by
+from app.engine.recommend import recommend
+from app.engine.requests import RequestBatch, Stages, pad_rows
+from app.engine.snapshot import Snapshot
+from offline.evaluation.metrics import DEPTH
+from offline.evaluation.next_session import happened, next_session
+from offline.evaluation.protocol import Cases, RowLists
+from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
+from offline.workspace.progress import Progress, silent
+
+_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Candidates of `lists` users one after another."""
+
+    features: NDArray[np.float32]  # [candidates, FEATURES]
+    rows: NDArray[np.int64]  # [candidates] of the bundle
+    sources: NDArray[np.uint8]  # [candidates]
+    target: NDArray[np.bool_]  # [candidates]
+    happened: NDArray[np.bool_]  # [candidates, links of the chain]
+    offsets: NDArray[np.int64]  # [lists + 1]
+    targets: RowLists  # of the lists, found or not, by row of the bundle
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def lines(self) -> NDArray[np.int64]:
+        """The list of each candidate."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def keep(self, kept: NDArray[np.bool_]) -> "Examples":
+        """All lists with those of their candidates that are `kept`, `[candidates]`."""
+        lengths = np.bincount(self.lines()[kept], minlength=len(self))
+        return Examples(
+            self.features[kept],
+            self.rows[kept],
+            self.sources[kept],
+            self.target[kept],
+            self.happened[kept],
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            self.targets,
+        )
+
+    def take(self, lists: NDArray[np.int64]) -> "Examples":
+        """Those of the chosen lists, in that order."""
+        lengths = np.diff(self.offsets)[lists]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        place = np.arange(offsets[-1]) + np.repeat(self.offsets[lists] - offsets[:-1], lengths)
+        counts = self.targets.lengths()[lists]
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        at = np.arange(ends[-1]) + np.repeat(self.targets.offsets[lists] - ends[:-1], counts)
+        return Examples(
+            self.features[place],
+            self.rows[place],
+            self.sources[place],
+            self.target[place],
+            self.happened[place],
+            offsets,
+            RowLists(ends, self.targets.rows[at]),
+        )
+
+
+def examples_of(
+    snapshot: Snapshot,
+    split: Path,
+    cases: Cases,
+    mask: str,
+    chain: list[str],
+    progress: Progress | None = None,
+) -> Examples:
+    """The candidates of every case, as a request of the service would have them.
+
+    Args:
+        snapshot: a bundle that knows nothing of what the cases hold out.
+        split: folder of the split.
+        cases: who is scored.
+        mask: seen, purchased or none: what is hidden.
+        chain: behaviours, from the first step to the last.
+        progress: told of every batch.
+    """
+    tell = progress or silent
+    item_ids = pl.read_parquet(split / "items.parquet", columns=["row", "item_id"]).sort("row")["item_id"].to_list()
+    rows = bundle_rows(item_ids, snapshot.items)
+    states = read_user_states(snapshot.folder)
+    requests, _ = batch_of_cases(cases, rows, states, snapshot.manifest.shapes.window)
+    hidden, targets = mapped(cases.mask(mask), rows), mapped(cases.targets, rows)
+    span = len(snapshot.tables.scales)
+    wanted = np.unique(targets.lines() * span + targets.rows)
+    case, item, types = next_session(split, cases)
+    links = [np.unique((case * span + rows[item])[which]) for which in happened(types, chain).T]
+    found: list[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]] = []
+    lengths = np.zeros(len(cases), dtype=np.int64)
+    for lines, batch in _batches(requests, hidden):
+        tell(int(lines[0]), len(cases), "candidates and features")
+        retrieved = recommend(snapshot, batch, DEPTH, Stages(ranking=False))
+        listed = union_of_sources(batch, retrieved, snapshot.tables, snapshot.items.popular_rows)
+        features = rank_features(snapshot.tables, listed, asked_by(batch, retrieved.query_vectors))
+        lengths[lines] = np.diff(listed.offsets)
+        found.append((features, listed.rows, listed.sources, lines[listed.lines] * span + listed.rows))
+    tell(len(cases), len(cases), "candidates and features")
+    parts = tuple(zip(*found, strict=True))
+    features, listed_rows, sources, keys = (np.concatenate(part) for part in parts)
+    return Examples(
+        features=features.reshape(-1, len(FEATURES)),
+        rows=listed_rows,
+        sources=sources,
+        target=np.isin(keys, wanted) & (listed_rows != PADDING_ROW),
+        happened=np.stack([np.isin(keys, link) for link in links], axis=1),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        targets=targets,
+    )
+
+
+def _batches(requests: RequestBatch, hidden: RowLists) -> Iterator[tuple[NDArray[np.int64], RequestBatch]]:
+    for start in range(0, len(requests), _BATCH):
+        lines = np.arange(start, min(start + _BATCH, len(requests)))
+        exclude = pad_rows([hidden.of(int(line)).astype(np.int64) for line in lines])
+        yield lines, replace(requests.take(lines), exclude_rows=exclude)

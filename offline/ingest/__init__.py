@@ -1,0 +1,1 @@
+"""From files to clean, typed, ordered events and items."""

@@ -1,0 +1,137 @@
+"""Events as a shop exports them, brought to one form: typed, checked, without duplicates, in order.
+
+They stream: a batch of rows is typed at a time, a range of users ordered at a time, and what lies between is on disk.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from offline.dataset.reading import Wanted, batches_of, find_files, scan_columns
+from offline.dataset.spec import DatasetSpec, EventsSpec
+from offline.ingest import rejects
+from offline.ingest.order_events import EVENTS_SCHEMA, order_events
+from offline.ingest.rejects import REASON
+from offline.ingest.type_events import EVENT_ROLES, UNREADABLE_PRICE, EventFacts, survey, type_events
+from offline.workspace.progress import Progress, silent
+
+ROW_GROUP = 500_000
+"""Rows of a row group of `events.parquet`."""
+
+_BATCH = 500_000
+_SORTED_AT_ONCE = 2_000_000
+
+
+@dataclass(frozen=True)
+class CleanEvents:
+    """`events` (a file sorted by user_id, order), the rows set aside, and what was counted on the way."""
+
+    events: pl.LazyFrame
+    rejected: pl.LazyFrame
+    counts: dict[str, object]
+    has_time: bool
+    has_order: bool
+
+
+def wanted_events(spec: DatasetSpec, table: EventsSpec) -> list[Wanted]:
+    """The columns of `[events]`: user and item, and each column that the TOML names itself, must be there."""
+    return [
+        Wanted(
+            role=role,
+            column=getattr(table, role),
+            at=spec.toml.at("events", role),
+            required=role in ("user", "item") or role in table.model_fields_set,
+        )
+        for role in EVENT_ROLES
+    ]
+
+
+def clean_events(
+    spec: DatasetSpec,
+    table: EventsSpec,
+    out: Path,
+    work: Path,
+    *,
+    max_bad_share: float,
+    progress: Progress | None = None,
+) -> CleanEvents:
+    """Read and clean `[events]` into the Parquet file `out`; `work` is an empty folder for what lies between.
+
+    Raises:
+        DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
+    """
+    at = spec.toml.at("events", "path")
+    files = find_files(spec.root, table.path, at)
+    raw = scan_columns(files, wanted_events(spec, table), at)
+    typed = _typed_parts(raw, table, files, work, at, progress or silent)
+    rejects.refuse_too_many(typed.reasons, typed.first_bad, typed.read, max_bad_share, at)
+    ordered = order_events(typed.parts, work, by_position=typed.has_position, at_once=_SORTED_AT_ONCE)
+    parts = pl.scan_parquet(ordered.parts) if ordered.parts else pl.LazyFrame(schema=EVENTS_SCHEMA)
+    parts.sink_parquet(out, row_group_size=ROW_GROUP, engine="streaming")
+    events = pl.scan_parquet(out)
+    missing = events.select(pl.col("time").null_count()).collect(engine="streaming").item()
+    counts: dict[str, object] = {
+        "read": typed.read,
+        "kept": ordered.kept,
+        "duplicates": ordered.duplicates,
+        "rejected": typed.reasons.total(),
+        "reasons": rejects.count_reasons(typed.reasons),
+        "unreadable_price": typed.unreadable_price,
+        "missing_time": missing,
+        "missing_share": {"time": round(missing / max(1, ordered.kept), 4)},
+    }
+    return CleanEvents(
+        events,
+        rejects.scan_rejected(typed.rejected),
+        counts,
+        has_time=typed.has_time_before_test,
+        has_order=typed.has_time_before_test or typed.has_position_before_test,
+    )
+
+
+@dataclass
+class _Typed:
+    """Files of good rows and of bad ones, in their first order, and sums over all batches."""
+
+    parts: list[Path] = field(default_factory=list)
+    rejected: list[Path] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    first_bad: dict[str, Any] | None = None
+    read: int = 0
+    unreadable_price: int = 0
+    has_position: bool = False
+    has_time_before_test: bool = False
+    has_position_before_test: bool = False
+
+
+def _typed_parts(
+    raw: pl.LazyFrame, table: EventsSpec, files: Sequence[str], work: Path, at: str, tell: Progress
+) -> _Typed:
+    """Type `raw` a batch at a time into files of `work`."""
+    facts: EventFacts = survey(raw)
+    typed = _Typed()
+    for number, batch in enumerate(batches_of(raw, files, at, _BATCH)):
+        tell(typed.read, facts.rows, "reading events")
+        rows = type_events(batch, table, facts)
+        bad = rejects.set_aside(rows, batch, files)
+        if bad.height:
+            typed.rejected.append(work / f"rejected-{number:05d}.parquet")
+            bad.write_parquet(typed.rejected[-1])
+            typed.reasons.update(bad.get_column(REASON).to_list())
+            typed.first_bad = typed.first_bad or bad.row(0, named=True)
+        typed.read += batch.height
+        typed.unreadable_price += int(rows.get_column(UNREADABLE_PRICE).sum())
+        good = rows.filter(pl.col(REASON).is_null()).drop(REASON, UNREADABLE_PRICE)
+        if not good.height:
+            continue
+        typed.parts.append(work / f"typed-{number:05d}.parquet")
+        good.write_parquet(typed.parts[-1], compression="lz4")
+        before_test = good.filter(pl.col("split").ne_missing("test"))
+        typed.has_position |= good.get_column("position").is_not_null().any()
+        typed.has_time_before_test |= before_test.get_column("time").is_not_null().any()
+        typed.has_position_before_test |= before_test.get_column("position").is_not_null().any()
+    return typed

@@ -1,0 +1,168 @@
+"""Ingest: the files of a `dataset.toml` become typed tables of one form, every bad row accounted for."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from app.errors import DatasetError
+from offline.dataset.fingerprint import fingerprint
+from offline.dataset.reading import Wanted, find_files, number, present, read_columns, scan, text
+from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec
+from offline.ingest.clean_events import CleanEvents, clean_events, wanted_events
+from offline.ingest.clean_items import (
+    ITEMS_SCHEMA,
+    USERS_SCHEMA,
+    CleanRows,
+    clean_items,
+    clean_users,
+    wanted_items,
+    wanted_users,
+)
+from offline.ingest.order_events import EVENTS_SCHEMA
+from offline.ingest.rejects import REJECTED_SCHEMA
+from offline.workspace.atomic import refuse_foreign, whole_folder
+from offline.workspace.progress import Progress, silent
+
+SUMMARY_FILE = "summary.json"
+
+Summary = dict[str, object]
+
+_NONE_READ: Summary = {"read": 0, "kept": 0, "duplicates": 0, "rejected": 0, "reasons": {}}
+
+
+def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, max_bad_share: float = 0.05) -> Summary:
+    """Write what `spec` describes to the folder `out`, whole or not at all, and return its summary.
+
+    `events.parquet` (sorted by user_id, order), `items.parquet` (sorted by item_id), `users.parquet`,
+    `rejected.parquet` and `summary.json`; for graded_search `queries.parquet` (query_id, query) and
+    `judgments.parquet` (query_id, item_id, relevance) too. Tables that the set lacks are empty.
+
+    Raises:
+        DatasetError: a file or column is missing, or more than `max_bad_share` of a table is bad.
+        RunFolderError: `out` holds something else.
+    """
+    tell = progress or silent
+    refuse_foreign(out, SUMMARY_FILE)
+    _check_columns(spec)
+    tell(0, 4, "reading events")
+    with whole_folder(out, SUMMARY_FILE) as folder:
+        work = folder / "work"
+        work.mkdir()
+        file = folder / "events.parquet"
+        events = (
+            clean_events(spec, spec.events, file, work, max_bad_share=max_bad_share, progress=tell)
+            if spec.events
+            else _no_events(file)
+        )
+        tell(1, 4, "reading the catalogue")
+        items = clean_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
+        users = clean_users(spec, spec.users, max_bad_share) if spec.users else _no_rows(USERS_SCHEMA)
+        tables = {"items": items.rows, "users": users.rows, **read_graded(spec)}
+        tell(2, 4, "counting")
+        lazy = {"events": events.events} | {name: table.lazy() for name, table in tables.items()}
+        summary = _summary(spec, events, items, users) | {"fingerprint": fingerprint(lazy)}
+        tell(3, 4, "writing tables")
+        for name, table in tables.items():
+            table.write_parquet(folder / f"{name}.parquet")
+        rejected = pl.concat([events.rejected, items.rejected.lazy(), users.rejected.lazy()])
+        rejected.sink_parquet(folder / "rejected.parquet", engine="streaming")
+        shutil.rmtree(work)
+        (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    tell(4, 4, "ingested")
+    return summary
+
+
+def _check_columns(spec: DatasetSpec) -> None:
+    """Every column of every table is there, before the first is read."""
+    tables: list[tuple[str, tuple[str, ...], list[Wanted]]] = []
+    if spec.events:
+        tables.append(("events", spec.events.path, wanted_events(spec, spec.events)))
+    if spec.items:
+        tables.append(("items", spec.items.path, wanted_items(spec, spec.items)))
+    if spec.users:
+        tables.append(("users", spec.users.path, wanted_users(spec, spec.users)))
+    for name, paths, wanted in tables:
+        at = spec.toml.at(name, "path")
+        files = find_files(spec.root, paths, at)
+        present(scan(files, at), files, wanted)
+
+
+def read_graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
+    """The queries and judgments of a graded search, relevance as f64; nothing for another task.
+
+    Raises:
+        DatasetError: a file, a column or a value is missing.
+    """
+    if spec.evaluation.task != "graded_search":
+        return {}
+    found = {}
+    for key, path, columns in (
+        ("queries", spec.evaluation.queries, ("query_id", "query")),
+        ("judgments", spec.evaluation.judgments, ("query_id", "item_id", "relevance")),
+    ):
+        at = spec.toml.at("evaluation", key)
+        files = find_files(spec.root, (path,), at)
+        raw = read_columns(files, [Wanted(column, column, at, required=True) for column in columns], at)
+        read = {"relevance": number}
+        rows = raw.select(read.get(column, text)(column, raw.schema[column]) for column in columns)
+        if sum(rows.null_count().row(0)):
+            raise DatasetError(
+                f"{at}: expected {', '.join(columns)} in every row of {path}, found an empty or unreadable "
+                "one: fill it in or remove the row"
+            )
+        found[key] = rows.unique(maintain_order=True)
+    return found
+
+
+def _no_events(file: Path) -> CleanEvents:
+    pl.DataFrame(schema=EVENTS_SCHEMA).write_parquet(file)
+    return CleanEvents(
+        pl.scan_parquet(file),
+        pl.LazyFrame(schema=REJECTED_SCHEMA),
+        _NONE_READ,
+        has_time=False,
+        has_order=False,
+    )
+
+
+def _no_rows(schema: pl.Schema) -> CleanRows:
+    return CleanRows(pl.DataFrame(schema=schema), pl.DataFrame(schema=REJECTED_SCHEMA), _NONE_READ)
+
+
+def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: CleanRows) -> Summary:
+    before_test = pl.col("split").ne_missing("test")
+    told = (
+        events.events.select(
+            users=pl.col("user_id").n_unique(),
+            items=pl.col("item_id").n_unique(),
+            has_split=pl.col("split").is_not_null().any(),
+            types=pl.col("type").filter(before_test).unique().implode(),
+        )
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
+    absent = events.events.join(items.rows.lazy().select("item_id"), on="item_id", how="anti").select(pl.len())
+    return {
+        "dataset": spec.name,
+        "events": events.counts
+        | {
+            "users": told["users"],
+            "items": told["items"],
+            "on_items_absent_from_catalogue": int(absent.collect(engine="streaming").item()),
+        },
+        "items": items.counts | _missing(items.rows),
+        "users": users.counts,
+        "has_time": events.has_time,
+        "has_order": events.has_order,
+        "has_split": told["has_split"],
+        "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in told["types"]],
+    }
+
+
+def _missing(items: pl.DataFrame) -> Summary:
+    """How many items lack each thing that is worth knowing of an item, and the share of them."""
+    counts = {name: items.get_column(name).null_count() for name in ("title", "category", "brand", "price")}
+    shares = {name: round(count / max(1, items.height), 4) for name, count in counts.items()}
+    return {f"missing_{name}": count for name, count in counts.items()} | {"missing_share": shares}

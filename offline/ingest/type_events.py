@@ -1,0 +1,98 @@
+"""Events as a shop exports them, each column in its own type, each bad row with its reason; nothing is dropped."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from offline.dataset.reading import FILE, ROW, number, text
+from offline.dataset.spec import BEHAVIOUR_CODES, EventsSpec
+from offline.dataset.times import Clock, clock_of, clock_votes, seconds
+from offline.ingest.rejects import REASON
+
+SPLITS = ("train", "valid", "test", "context")
+EVENT_ROLES = tuple(role for role in EventsSpec.model_fields if role not in ("path", "types"))
+UNREADABLE_PRICE = "price_unreadable"
+
+
+@dataclass(frozen=True)
+class EventFacts:
+    """What has to be known of all rows before the first can be typed."""
+
+    rows: int
+    clock: Clock
+    has_split: bool
+
+
+def survey(raw: pl.LazyFrame) -> EventFacts:
+    """The facts of `raw` (columns by role), from one pass over its times and splits."""
+    schema = raw.collect_schema()
+    asked = {"rows": pl.len()}
+    typical = pl.lit(value=True)
+    if "split" in schema:
+        told = text("split", schema["split"])
+        asked["splits"] = told.count()
+        typical = told.str.to_lowercase().ne_missing("test")
+    if "time" in schema:
+        asked |= clock_votes("time", schema["time"], typical)
+    found = raw.select(**asked).collect(engine="streaming").row(0, named=True)
+    return EventFacts(int(found["rows"]), clock_of(found), bool(found.get("splits")))
+
+
+def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.DataFrame:
+    """Every role in its own type, and the `reason` why a row is bad, else null. Rows stay in place."""
+    absent = [pl.lit(None, pl.String).alias(role) for role in EVENT_ROLES if role not in raw.columns]
+    has_type = "type" in raw.columns
+    raw = raw.with_columns(absent)
+    schema = raw.schema
+    codes = {word: BEHAVIOUR_CODES[behaviour] for word, behaviour in table.types.items()}
+    texts = [text(role, schema[role]) for role in EVENT_ROLES if role not in ("time", "price", "position")]
+    told = [_told(role, schema[role]).alias(f"told_{role}") for role in ("time", "position", "price")]
+    rows = raw.select(
+        *texts,
+        ROW,
+        FILE,
+        number("price", schema["price"]),
+        number("position", schema["position"]),
+        seconds("time", schema["time"], facts.clock),
+        *told,
+    ).with_columns(
+        pl.col("split").str.to_lowercase(),
+        pl.coalesce(
+            pl.col("type").replace_strict(codes, default=None, return_dtype=pl.UInt8),
+            pl.col("type")
+            .str.to_lowercase()
+            .replace_strict(dict(BEHAVIOUR_CODES), default=None, return_dtype=pl.UInt8),
+        )
+        if has_type
+        else pl.lit(BEHAVIOUR_CODES["view"], pl.UInt8).alias("type"),
+    )
+    unknown_split = ~pl.col("split").is_in(SPLITS).fill_null(value=False)
+    return rows.select(
+        *EVENT_ROLES,
+        ROW,
+        FILE,
+        (pl.col("told_price") & pl.col("price").is_null()).alias(UNREADABLE_PRICE),
+        pl.when(pl.col("user").is_null())
+        .then(pl.lit("empty user id"))
+        .when(pl.col("item").is_null())
+        .then(pl.lit("empty item id"))
+        .when(pl.col("type").is_null())
+        .then(pl.lit("unknown event type"))
+        .when(pl.col("told_time") & pl.col("time").is_null())
+        .then(pl.lit("unparsable time"))
+        .when(pl.col("told_position") & pl.col("position").is_null())
+        .then(pl.lit("unparsable position"))
+        .when(pl.col("price") < 0)
+        .then(pl.lit("negative price"))
+        .when(unknown_split if facts.has_split else pl.lit(value=False))
+        .then(pl.lit("unknown split"))
+        .alias(REASON),
+    )
+
+
+def _told(role: str, dtype: pl.DataType) -> pl.Expr:
+    """Where the column says anything at all."""
+    of = pl.col(role)
+    if dtype == pl.String:
+        return of.str.strip_chars().fill_null("") != ""
+    return of.is_not_null() & of.is_not_nan().fill_null(value=False) if dtype.is_float() else of.is_not_null()

@@ -1,0 +1,1 @@
+"""From a shop's files to a `dataset.toml`, and what is wrong with them."""

@@ -1,0 +1,62 @@
+"""Init: a folder of exports gets a commented `dataset.toml`, guessed from its files."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import DatasetError, InputError
+from offline.dataset.spec import SPEC_FILE, load_spec
+from offline.onboarding.files import file_groups
+from offline.onboarding.guess import GuessedFolder, GuessedTable, guess_folder
+from offline.onboarding.toml_writer import toml_of
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """The file that was written, what it says, and the files that could not be read."""
+
+    path: Path
+    guessed: GuessedFolder
+    unreadable: tuple[str, ...]
+
+    @property
+    def tables(self) -> dict[str, GuessedTable]:
+        """What was found, by name of the table."""
+        found = {"events": self.guessed.events, "items": self.guessed.items, "users": self.guessed.users}
+        return {name: table for name, table in found.items() if table is not None}
+
+    @property
+    def unknown_words(self) -> list[str]:
+        """The shop's words for events that nobody knows here; rows with them are set aside."""
+        events = self.guessed.events
+        return [] if events is None else [word for word, behaviour in events.words.items() if behaviour is None]
+
+
+def init(root: Path, *, force: bool = False) -> Initialised:
+    """Write `dataset.toml` into the folder `root`, whole or not at all.
+
+    Raises:
+        InputError: there is one already, and `force` is not set.
+        DatasetError: `root` is no folder, or holds neither events nor a catalogue with queries and judgments.
+    """
+    path = root / SPEC_FILE
+    if not root.is_dir():
+        raise DatasetError(f"{root}: expected a folder with a shop's files, found none: correct the path")
+    if path.exists() and not force:
+        raise InputError(f"{path}: expected no such file yet, found one: give --force to write it anew")
+    groups, unreadable = file_groups(root)
+    guessed = guess_folder(groups)
+    if guessed.events is None and not (guessed.items and guessed.queries and guessed.judgments):
+        columns = "; ".join(f"{group.path}: {', '.join(group.sample.columns)}" for group in groups) or "no table"
+        raise DatasetError(
+            f"{root}: expected a .parquet, .csv, .csv.gz or .jsonl file with a user and an item in each row, "
+            f"found {columns}: export the shop's events there, or write {SPEC_FILE} yourself"
+        )
+    beside = root / f".{SPEC_FILE}.{os.getpid()}"
+    try:
+        beside.write_text(toml_of(root.resolve().name or "shop", guessed), encoding="utf-8")
+        load_spec(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return Initialised(path, guessed, tuple(unreadable))

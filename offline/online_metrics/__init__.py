@@ -1,0 +1,1 @@
+"""What shoppers did with answers, by version."""

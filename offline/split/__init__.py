@@ -1,0 +1,1 @@
+"""The only place that cuts events into train, valid, context and test."""

@@ -1,0 +1,269 @@
+"""Split: ingested tables are numbered and cut into train, valid, context and test. Nothing else cuts.
+
+No row of test, valid or context adds an item to the vocabulary, moves a row of train or changes a draw.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from app.errors import DatasetError, RunFolderError
+from offline.dataset.logged_queries import normalised_query
+from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec, EvaluationSpec
+from offline.ingest.ingest import SUMMARY_FILE
+from offline.split import coded_events, cuts
+from offline.split.coded_events import PART, CodedEvents, read_coded
+from offline.split.graded import copy_graded
+from offline.split.parts import PartCounts, write_parts
+from offline.workspace.atomic import whole_folder
+from offline.workspace.progress import Progress, silent
+
+META_FILE = "meta.json"
+PARTS = coded_events.PARTS
+
+_DEFAULT_TIME = "time:0.8"
+_VALID_SHARE = 1 / 8
+"""The share of the history before a time cut that validates: of 0.8, train is 0.7 and valid the rest."""
+
+Meta = dict[str, object]
+
+
+def split(
+    ingested: Path,
+    out: Path,
+    spec: DatasetSpec,
+    seed: int,
+    how: str | None,
+    *,
+    progress: Progress | None = None,
+) -> Meta:
+    """Cut the tables in `ingested`, write the parts to `out`, whole or not at all, and return the meta.
+
+    `how`: `column`, `time:F` (F the share of events before the test cut), `last` (each user's last target
+    event), `random` (a fifth of each user's items), or None for the first of these that the set allows.
+
+    `items.parquet` (row, from 1), `users.parquet` (user, from 0), `meta.json`, and a file for each part, sorted by
+    (user, order): user, item (0 outside the vocabulary), type, time, order, query, target (scored), query_new (that
+    query is to be new when valid is scored: train is read without it). The queries and judgments of a graded search are
+    copied for the evaluation.
+
+    Raises:
+        DatasetError: `how` is none of these or not possible with this set, or no test event is left to score.
+        RunFolderError: `ingested` is not what `ingest` writes, or `out` holds something else.
+    """
+    tell = progress or silent
+    tell(0, 4, "reading tables")
+    summary, coded, catalogue, described = _read(ingested)
+    how = _way(how, summary, coded.events.height, spec.evaluation.task)
+    tell(1, 4, f"cutting ({how})")
+    cut = _cut(coded, spec.evaluation, how, seed)
+    tell(2, 4, "numbering items and users")
+    items = _numbered_items(cut, catalogue, coded.items, np.random.default_rng(seed))
+    users = _numbered_users(cut, seed)
+    tell(3, 4, "writing parts")
+    with whole_folder(out, META_FILE) as folder:
+        counts = write_parts(folder, cut, coded, users, items)
+        meta = _meta(spec, seed=seed, how=how, summary=summary, counts=counts) | {
+            "n_items": items.height,
+            "n_users": users.height,
+            "dropped_without_time": coded.events.height - cut.height,
+        }
+        items.write_parquet(folder / "items.parquet")
+        _described(users, coded.users, described).write_parquet(folder / "users.parquet")
+        copy_graded(ingested, folder)
+        (folder / META_FILE).write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    tell(4, 4, "split")
+    return meta
+
+
+def _read(ingested: Path) -> tuple[Meta, CodedEvents, pl.DataFrame, pl.DataFrame]:
+    """The summary, the events, the catalogue and the users' attributes."""
+    try:
+        summary: Meta = json.loads((ingested / SUMMARY_FILE).read_text(encoding="utf-8"))
+        events = read_coded(ingested / "events.parquet")
+        items, users = (pl.read_parquet(ingested / f"{name}.parquet") for name in ("items", "users"))
+        return summary, events, items, users
+    except FileNotFoundError as error:
+        raise RunFolderError(
+            f"{ingested}: expected ingested tables, found no {error.filename or 'events.parquet'}: ingest first"
+        ) from None
+
+
+def _way(how: str | None, summary: Meta, n_events: int, task: str) -> str:
+    """The way to cut, checked and written out; `none` when there is nothing to cut."""
+    if not n_events:
+        if task == "graded_search":
+            return "none"
+        raise DatasetError(f"expected events for the task {task}, found none: check the files of [events]")
+    if how is None:
+        if summary["has_split"]:
+            return "column"
+        return _DEFAULT_TIME if summary["has_time"] else "last" if summary["has_order"] else "random"
+    if how == "column" and not summary["has_split"]:
+        raise DatasetError("expected a split column to cut by, found none: use time:0.8, last or random")
+    if how.startswith("time:"):
+        _share(how)
+        if not summary["has_time"]:
+            raise DatasetError(f"expected clock times for the split {how}, found none: use last or random")
+        return how
+    if how not in ("column", "last", "random"):
+        raise DatasetError(f"expected column, time:F, last or random, found {how!r}: choose one")
+    return how
+
+
+def _share(how: str) -> float:
+    try:
+        share = float(how.removeprefix("time:"))
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise DatasetError(f"expected a share between 0 and 1 after time:, found {how!r}: write time:0.8")
+    return share
+
+
+def _cut(coded: CodedEvents, evaluation: EvaluationSpec, how: str, seed: int) -> pl.DataFrame:
+    """The events with the `part` and the `target` mark of each row, less what a time split cannot place."""
+    events = coded.events.with_columns(query_new=pl.lit(value=False))
+    wanted = pl.lit(value=True)
+    if evaluation.target_event is not None:
+        wanted = pl.col("type") == BEHAVIOUR_CODES[evaluation.target_event]
+    eligible = wanted
+    if how.startswith("time:"):
+        if events.get_column("time").null_count():
+            events = events.filter(pl.col("time").is_not_null())
+        test_cut = cuts.time_of_share(events.get_column("time"), _share(how))
+        history = events.get_column("time").filter(events.get_column("time") < test_cut)
+        train_cut = cuts.time_of_share(history, 1 - _VALID_SHARE)
+        part = (
+            pl.when(pl.col("time") >= test_cut)
+            .then(pl.lit("test", PART))
+            .when(pl.col("time") >= train_cut)
+            .then(pl.lit("valid", PART))
+            .otherwise(pl.lit("train", PART))
+        )
+        events = events.with_columns(part.alias("part"), cuts.not_bought_before(events))
+        eligible = wanted & pl.col("fresh")
+    elif how == "column":
+        events = events.with_columns(pl.col("split").alias("part"))
+    elif how == "last":
+        rng = np.random.default_rng([seed, 1])
+        held = cuts.last_item(events, wanted, rng, min_events=2)
+        events = events.with_columns(pl.lit("train", PART).alias("part")).with_columns(_moved(held, "test"))
+    elif how == "random":
+        rng = np.random.default_rng([seed, 1])
+        held = cuts.some_items(events, wanted, rng)
+        events = events.with_columns(pl.lit("train", PART).alias("part")).with_columns(_moved(held, "test"))
+    else:
+        return events.with_columns(pl.lit("train", PART).alias("part"), pl.lit(value=False).alias("target"))
+    if not (events.get_column("part") == "valid").any():
+        events = _carve_valid(events, coded.queries, evaluation, wanted, np.random.default_rng([seed, 2]))
+    marks = [cuts.scored(events, evaluation.task, eligible, pl.col("part") == part) for part in ("valid", "test")]
+    if not marks[1].any():
+        kind = evaluation.target_event or "event"
+        raise DatasetError(
+            f"expected at least one {kind} to score in the test part of the split {how}, found none: "
+            "mark test rows in the split column, or split by time:0.8, last or random"
+        )
+    return events.with_columns((marks[0] | marks[1]).alias("target"))
+
+
+def _carve_valid(
+    events: pl.DataFrame, queries: pl.Series, evaluation: EvaluationSpec, wanted: pl.Expr, rng: np.random.Generator
+) -> pl.DataFrame:
+    """`events` with some rows of train moved to valid, as the task asks. Draws depend on train alone.
+
+    A search is validated on queries that train has and on others that it has not, as many of a shop's queries are new.
+    """
+    in_train = events.get_column("part") == "train"
+    train = events.filter(in_train)
+    held = np.zeros(events.height, dtype=np.bool_)
+    rows = in_train.arg_true().to_numpy()
+    users = cuts.validation_users(train.get_column("user_id").n_unique())
+    if evaluation.task == "search":
+        new, asked = cuts.new_queries(train, wanted, _query_keys(train, queries), rng)
+        unread = np.zeros(events.height, dtype=np.bool_)
+        unread[rows] = new.to_numpy()
+        events = events.with_columns(pl.Series("query_new", unread))
+        held[rows] = asked.to_numpy()
+        rows, train = rows[~asked.to_numpy()], train.filter(~asked)
+    if evaluation.task in ("all_items", "search"):
+        held[rows] |= cuts.some_items(train, wanted, rng, max_users=users).to_numpy()
+        return events.with_columns(_moved(pl.Series(held), "valid"))
+    unseen = "seen" in evaluation.mask
+    held[rows] = cuts.last_item(train, wanted, rng, unseen=unseen, max_users=users).to_numpy()
+    events = events.with_columns(_moved(pl.Series(held), "valid"), pl.Series("held", held))
+    # Held-out rows that stood before the target go behind it: what precedes a target is its history.
+    target = pl.col("order").filter(pl.col("held") & wanted).max().over("user_id")
+    behind = pl.col("order") + pl.when(pl.col("held") & (pl.col("order") < target)).then(events.height).otherwise(0)
+    return events.with_columns(behind.alias("order")).drop("held").sort("user_id", "order")
+
+
+def _query_keys(events: pl.DataFrame, queries: pl.Series) -> pl.Series:
+    """A number a row, the same for queries that read the same; null where there is no query."""
+    read = pl.Series([normalised_query(text) for text in queries], dtype=pl.String).rank("dense")
+    return read.gather(events.get_column("query"))
+
+
+def _moved(held: pl.Series, part: str) -> pl.Expr:
+    return pl.when(held).then(pl.lit(part, PART)).otherwise("part").alias("part")
+
+
+def _numbered_items(
+    cut: pl.DataFrame, catalogue: pl.DataFrame, texts: pl.Series, rng: np.random.Generator
+) -> pl.DataFrame:
+    """One row an item of the catalogue or of train; `row` from 1, drawn so that no id order shows in it."""
+    codes = cut.select("part", "item_id").filter(pl.col("part") == "train").get_column("item_id").unique()
+    ids = pl.concat([catalogue.select("item_id"), texts.gather(codes).to_frame()]).unique().sort("item_id")
+    return _shuffled(ids, "row", 1, rng).join(catalogue, on="item_id", how="left", maintain_order="left")
+
+
+def _numbered_users(cut: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """One row a user (a code), `user` from 0: those of train first, then of valid and context, then of test.
+
+    In that order, a change in a later part leaves the numbers of the earlier ones as they are.
+    """
+    groups = []
+    start = 0
+    known = pl.DataFrame(schema={"user_id": pl.UInt32})
+    for index, parts in enumerate((("train",), ("valid", "context"), ("test",))):
+        here = cut.select("part", "user_id").filter(pl.col("part").is_in(parts)).select("user_id").unique()
+        fresh = here.join(known, on="user_id", how="anti").sort("user_id")
+        groups.append(_shuffled(fresh, "user", start, np.random.default_rng([seed, 3, index])))
+        known = pl.concat([known, fresh])
+        start += fresh.height
+    return pl.concat(groups)
+
+
+def _shuffled(ids: pl.DataFrame, name: str, start: int, rng: np.random.Generator) -> pl.DataFrame:
+    """`ids` in a drawn order, numbered from `start` in a first column `name`."""
+    return ids[rng.permutation(ids.height)].with_row_index(name, offset=start)
+
+
+def _described(users: pl.DataFrame, texts: pl.Series, described: pl.DataFrame) -> pl.DataFrame:
+    """`users` with their ids for codes, and the `attributes` of those that `described` knows."""
+    ids = users.with_columns(texts.gather(users.get_column("user_id")).alias("user_id"))
+    return ids.join(described, on="user_id", how="left", maintain_order="left")
+
+
+def _meta(spec: DatasetSpec, *, seed: int, how: str, summary: Meta, counts: PartCounts) -> Meta:
+    by_time = how.startswith("time:")
+    evaluation = spec.evaluation
+    return {
+        "dataset": spec.name,
+        "seed": seed,
+        "how": how,
+        "task": evaluation.task,
+        "mask": list(evaluation.mask),
+        "metrics": list(evaluation.metrics),
+        "target_event": evaluation.target_event,
+        "has_time": summary["has_time"],
+        "has_order": summary["has_order"],
+        "event_types": {} if spec.events is None else dict(spec.events.types),
+        "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in counts.train_types],
+        "counts": counts.parts,
+        "train_cut": counts.starts.get("valid") if by_time else None,
+        "test_cut": counts.starts.get("test") if by_time else None,
+        "fingerprint": summary["fingerprint"],
+    }

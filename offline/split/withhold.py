@@ -1,0 +1,80 @@
+"""Withhold items: a split as if nobody had ever touched some of them, to see where their content alone places them."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from app.errors import DatasetError, InputError
+from offline.split.split import META_FILE
+from offline.workspace.atomic import whole_folder
+
+WITHHELD_FILE = "withheld.parquet"
+WAYS = ("random", "newest")
+
+_TRAINED = ("train", "valid")
+
+
+@dataclass(frozen=True)
+class Withhold:
+    """Which items."""
+
+    how: str  # random, or newest: those whose first event is the latest
+    share: float  # of the items with an event in train or valid
+
+
+def withhold(whole: Path, out: Path, wanted: Withhold, seed: int) -> int:
+    """Copy the split `whole` to `out` without the train and valid events on some items; how many items those are.
+
+    Items keep their rows, text and attributes. Context and test rows stay: nothing is trained on them. Beside the
+    parts lies `withheld.parquet` with the rows. Which items are drawn depends on train and valid alone.
+
+    Raises:
+        InputError: the way or the share has no meaning.
+        DatasetError: the newest are asked for without clock times, or nothing would be left to train on.
+        RunFolderError: `out` holds something else.
+    """
+    if wanted.how not in WAYS or not 0 < wanted.share < 1:
+        raise InputError(
+            f"expected --how random or newest and --share between 0 and 1, found {wanted.how!r} and {wanted.share:g}: "
+            "write --how random --share 0.1"
+        )
+    meta: dict[str, Any] = json.loads((whole / META_FILE).read_text("utf-8"))
+    parts = {part: pl.read_parquet(whole / f"{part}.parquet") for part in (*_TRAINED, "context", "test")}
+    known = pl.concat([parts[part].filter(pl.col("item") != 0) for part in _TRAINED])
+    rows = _chosen(known, wanted, np.random.default_rng([seed, 4]))
+    for part in _TRAINED:
+        kept = parts[part].join(rows, on="item", how="anti", maintain_order="left")
+        meta["counts"][part] |= {
+            "events": kept.height,
+            "users": kept.get_column("user").n_unique(),
+            "targets": kept.filter("target").height,
+        }
+        parts[part] = kept
+    if parts["train"].is_empty():
+        raise DatasetError(f"expected train events on other items than the {rows.height} withheld: lower --share")
+    with whole_folder(out, META_FILE) as folder:
+        for name in ("items", "users"):
+            pl.read_parquet(whole / f"{name}.parquet").write_parquet(folder / f"{name}.parquet")
+        for part, table in parts.items():
+            table.write_parquet(folder / f"{part}.parquet")
+        rows.write_parquet(folder / WITHHELD_FILE)
+        described = meta | {"withheld": {**asdict(wanted), "items": rows.height}}
+        (folder / META_FILE).write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return rows.height
+
+
+def _chosen(known: pl.DataFrame, wanted: Withhold, rng: np.random.Generator) -> pl.DataFrame:
+    """One column `item`, ascending."""
+    first = known.group_by("item").agg(pl.col("time").min()).sort("item")
+    count = max(1, math.floor(wanted.share * first.height))
+    if wanted.how == "random":
+        rows = first.get_column("item").to_numpy()[rng.permutation(first.height)[:count]]
+        return pl.DataFrame({"item": rows}, schema={"item": known.schema["item"]}).sort("item")
+    if first.get_column("time").null_count():
+        raise DatasetError("expected clock times to tell the newest items by, found none: withhold --how random")
+    return first.sort("time", "item", descending=[True, False]).head(count).select("item").sort("item")

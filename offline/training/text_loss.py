@@ -1,0 +1,59 @@
+"""Beside events, views of the catalogue's own texts find their items, so that what somebody types is understood."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from model.item_tower import ItemGraph
+from model.losses import Targets
+from model.text_tower import Bags, bag_vectors
+from offline.training.item_bags import bucket_idf, text_bags
+from offline.training.text_augmentation import ItemFields, draw_views, item_fields
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What items say of themselves."""
+
+    fields: ItemFields
+    described: NDArray[np.int64]  # rows of the items that say anything
+    idf: NDArray[np.float32]  # [buckets]
+
+
+@dataclass(frozen=True)
+class ViewBatch:
+    """Texts, and the item that each is of."""
+
+    words: Bags  # [lines]
+    targets: Targets  # a line each
+
+    def to(self, device: torch.device) -> "ViewBatch":
+        """The same batch on a device."""
+        targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
+        return ViewBatch(self.words.to(device), targets)
+
+
+def load_catalogue(items: pl.DataFrame, graph: ItemGraph) -> Catalogue | None:
+    """The texts of a split's item table; None where the network reads none."""
+    if graph.text is None:
+        return None
+    fields = item_fields(items)
+    described = fields.described()
+    return Catalogue(fields, described, bucket_idf(graph)) if len(described) else None
+
+
+def draw_view_batch(catalogue: Catalogue, size: int, rng: np.random.Generator) -> ViewBatch:
+    """Views of so many drawn items."""
+    rows = rng.choice(catalogue.described, size=size)
+    words = text_bags(draw_views(catalogue.fields, rows, rng), catalogue.idf).bags()
+    return ViewBatch(words, Targets(torch.arange(size), torch.from_numpy(rows), torch.ones(size)))
+
+
+def view_vectors(table: Tensor, batch: ViewBatch, text_scale: float) -> Tensor:
+    """What each view asks with, `[lines, dim]`."""
+    return text_scale * functional.normalize(bag_vectors(table, batch.words), dim=1)

@@ -1,0 +1,1 @@
+"""What every stage of the job needs to write safely and to say how far it is."""

@@ -1,0 +1,148 @@
+"""A run folder: where each stage of one training run writes, what is done already, and who is at work in it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import RunFolderError
+from offline.workspace.atomic import whole_file
+from offline.workspace.lock import only_one
+
+RECORD_FILE = "run.json"
+LOCK_FILE = ".lock"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`runs/NAME`."""
+
+    path: Path
+
+    @property
+    def ingested(self) -> Path:
+        """Clean tables."""
+        return self.path / "ingest"
+
+    @property
+    def split(self) -> Path:
+        """Numbered tables, cut into parts."""
+        return self.path / "split"
+
+    @property
+    def whole(self) -> Path:
+        """The split before items were withheld, where some are."""
+        return self.path / "whole"
+
+    @property
+    def graph(self) -> Path:
+        """Edges of the heterogeneous graph."""
+        return self.path / "graph"
+
+    @property
+    def train(self) -> Path:
+        """Checkpoint, best weights, learning curve."""
+        return self.path / "train"
+
+    @property
+    def rank(self) -> Path:
+        """The ranker, and how its training went."""
+        return self.path / "rank"
+
+    @property
+    def rank_bundle(self) -> Path:
+        """The store with the bundle that the ranker learned from, which knows train alone."""
+        return self.path / "rank_bundle"
+
+    @property
+    def refit(self) -> Path:
+        """Graph and weights of the network that learned from the validation events too."""
+        return self.path / "refit"
+
+    @property
+    def compress(self) -> Path:
+        """The variants' table, the choice, and the weights of the chosen one."""
+        return self.path / "compress"
+
+    @property
+    def bundles(self) -> Path:
+        """The store of exported bundles."""
+        return self.path / "bundle"
+
+    @property
+    def report(self) -> Path:
+        """The figures of the current bundle."""
+        return self.path / "report.json"
+
+    @property
+    def live(self) -> Path:
+        """How the versions did that served while the data was collected, where it was."""
+        return self.path / "live.json"
+
+    @property
+    def page(self) -> Path:
+        """The report that people read."""
+        return self.path / "report.html"
+
+    def record(self) -> dict[str, Any]:
+        """What was done here, by stage: its key, its seconds, its results.
+
+        Raises:
+            RunFolderError: the record is unreadable.
+        """
+        path = self.path / RECORD_FILE
+        try:
+            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise RunFolderError(f"{path}: not JSON ({error}); delete it to run all stages again") from error
+        return found
+
+    def is_done(self, stage: str, key: str) -> bool:
+        """Whether the stage was finished with that key."""
+        return bool(self.record().get(stage, {}).get("key") == key)
+
+    def note(self, stage: str, entry: dict[str, Any]) -> None:
+        """Record that a stage is finished."""
+        record = self.record() | {stage: entry}
+        with whole_file(self.path / RECORD_FILE) as beside:
+            beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others out; the lock goes with the process, so that a killed run leaves none behind.
+
+        Raises:
+            RunFolderError: somebody else is at work here, or the folder is no run folder.
+        """
+        if self.path.is_file():
+            raise RunFolderError(f"{self.path}: expected a run folder, found a file: name another folder")
+        if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / LOCK_FILE).exists():
+            raise RunFolderError(f"{self.path}: expected a run folder or an empty one, found other files: name another")
+        self.path.mkdir(parents=True, exist_ok=True)
+        with only_one(self.path / LOCK_FILE, f"{self.path}: another run is at work here; wait for it, or name another"):
+            self._clear_leftovers()
+            yield
+
+    def _clear_leftovers(self) -> None:
+        """Remove what a killed run was writing: only under the lock, when nobody else writes here.
+
+        Files in the store of bundles stay: a service may be moving its pointer.
+        """
+        refit = (self.refit, self.refit / "train")
+        for folder in (self.path, self.train, self.compress, self.rank, self.rank_bundle, *refit, self.bundles):
+            for entry in folder.glob(".*"):
+                if entry.is_dir():
+                    shutil.rmtree(entry, ignore_errors=True)
+                elif entry.name != LOCK_FILE and folder != self.bundles:
+                    entry.unlink(missing_ok=True)
+
+
+def key_of(*parts: Any) -> str:
+    """A short hash of what a stage depends on; `parts` are JSON."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

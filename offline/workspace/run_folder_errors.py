@@ -1,0 +1,74 @@
+"""What a stage says when a file of its run folder cannot be read or written: one line that names the file."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from safetensors import SafetensorError, safe_open
+
+from app.errors import RunFolderError
+from offline.workspace.run_folder import RunFolder
+from offline.workspace.storage_errors import errno_of, storage_error
+
+_FOREIGN: Final = (pl.exceptions.PolarsError, SafetensorError, EOFError, ValueError)  # JSON and numpy raise the last
+
+
+@contextmanager
+def run_folder_errors(folder: RunFolder) -> Iterator[None]:
+    """Raise a library's error about a file as ours; one that no file of the folder explains goes on as it is.
+
+    Raises:
+        StorageError: the file system refused.
+        RunFolderError: an earlier stage's file is damaged.
+    """
+    try:
+        yield
+    except _FOREIGN as error:
+        if errno_of(error) is not None:
+            raise storage_error(error, folder.path) from error
+        found = _damaged(folder)
+        if found is None:
+            raise
+        path, delete = found
+        raise RunFolderError(
+            f"{path}: cannot be read, it is damaged: delete {delete}, and run the same command again, which makes it "
+            "anew"
+        ) from error
+
+
+def _damaged(folder: RunFolder) -> tuple[Path, Path] | None:
+    """The first file that cannot be read, and what to delete for it; stages in their order."""
+    for stage in (folder.ingested, folder.whole, folder.split, folder.graph, folder.train):
+        for path in sorted(stage.rglob("*")):
+            if _is_damaged(path):
+                return path, stage
+    return (folder.report, folder.report) if _is_damaged(folder.report) else None
+
+
+def _is_damaged(path: Path) -> bool:
+    read = _READERS.get(path.suffix)
+    if read is None or not path.is_file():
+        return False
+    try:
+        read(path)
+    except (OSError, *_FOREIGN):
+        return True
+    return False
+
+
+def _tensors(path: Path) -> None:
+    with safe_open(path, framework="np") as file:
+        for name in file.keys():  # noqa: SIM118 - not a mapping
+            file.get_tensor(name)
+
+
+_READERS: Final[dict[str, Callable[[Path], object]]] = {
+    ".parquet": pl.read_parquet,
+    ".json": lambda path: json.loads(path.read_text("utf-8")),
+    ".safetensors": _tensors,
+    ".npy": np.load,
+}

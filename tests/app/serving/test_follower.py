@@ -1,0 +1,303 @@
+"""Versions: followed, activated, rolled back and refused, while requests are answered."""
+
+import gc
+import json
+import shutil
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis_process import RedisProcess
+from starlette.applications import Starlette
+
+from app.artifact import names
+from app.artifact.bundle_store import point_to, resolve
+from app.artifact.manifest import read_manifest
+from app.artifact.redis_keys import Keys
+from app.serving.release import Release, load_release
+from app.serving.service import ServiceLimits
+from app.serving.services import Following, Impressions, put_together
+from app.stores.memory import MemoryUserStore
+from app.stores.protocol import ModelStore, UserStore
+from app.stores.published import FolderModels, RedisModels, model_of
+from app.stores.redis_gate import RedisGate
+from app.stores.redis_link import RedisAddress, open_async
+from app.stores.redis_store import RedisUserStore
+
+WITHIN_S = 20
+FIRST, SECOND, THIRD = "v1", "v2", "v3"
+Serve = Callable[..., AbstractContextManager[httpx.Client]]
+
+
+def add_version(store: Path, original: Path, version: str) -> Path:
+    """A copy of a bundle under another name, moved into place whole."""
+    beside = store / f".{version}"
+    shutil.copytree(original, beside)
+    manifest = beside / names.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text("utf-8")) | {"version": version}), "utf-8")
+    return beside.rename(store / version)
+
+
+@pytest.fixture
+def store(shop_bundle: Path, tmp_path: Path) -> Path:
+    """A store of bundles with two versions, of which the first is current."""
+    folder = tmp_path / "bundles"
+    folder.mkdir()
+    for version in (FIRST, SECOND):
+        add_version(folder, resolve(shop_bundle), version)
+    point_to(folder, FIRST)
+    return folder
+
+
+def load(folder: Path) -> Release:
+    return load_release(folder, 1, "bundle")
+
+
+@pytest.fixture
+def serve(
+    store: Path,
+    application_of: Callable[..., Starlette],
+    listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
+) -> Serve:
+    """Serves the store of bundles, looking at its pointer every now and then."""
+
+    def make(users: UserStore | None = None, models: ModelStore | None = None, every_s: float = 0.02) -> Any:
+        following = Following(models or FolderModels(store), store, load, every_s)
+        parts = put_together(load(store), users or MemoryUserStore(), following, ServiceLimits(), Impressions())
+        return listening(application_of(parts=parts))
+
+    return make
+
+
+def version_of(client: httpx.Client) -> str:
+    answer: dict[str, Any] = client.post("/recommend", json={}).json()
+    return str(answer["model_version"])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.005)
+
+
+def is_more(seen: Counter[str], version: str, before: int) -> bool:
+    """Whether answers of a version came since."""
+    return seen[version] > before
+
+
+def spoil(folder: Path) -> None:
+    path = folder / names.ITEM_VECTORS
+    path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+
+
+def test_the_pointer_of_the_folder_is_followed(serve: Serve, store: Path) -> None:
+    with serve() as client:
+        assert version_of(client) == FIRST
+        point_to(store, SECOND)
+        until(lambda: version_of(client) == SECOND)
+        assert client.get("/readyz").json()["model_version"] == SECOND
+        assert client.get("/demo/users").json()["model_version"] == SECOND
+        assert f'aisle_bundle{{dataset="synthetic",device="cpu",version="{SECOND}"}} 1.0' in client.get("/metrics").text
+        assert 'aisle_bundle_loads_total{outcome="loaded"} 1.0' in client.get("/metrics").text
+
+
+def test_models_tell_what_is_served_loaded_and_current(serve: Serve, store: Path) -> None:
+    with serve(every_s=0) as client:
+        point_to(store, SECOND)
+        told = {model["version"]: model for model in client.get("/models").json()["models"]}
+        assert list(told) == [FIRST, SECOND]
+        assert (told[FIRST]["served"], told[FIRST]["loaded"], told[FIRST]["current"]) == (True, True, False)
+        assert (told[SECOND]["served"], told[SECOND]["loaded"], told[SECOND]["current"]) == (False, False, True)
+        assert told[FIRST]["items"] > 0
+        assert client.post("/models/reload").json() == {"model_version": SECOND, "previous_version": FIRST}
+        told = {model["version"]: model for model in client.get("/models").json()["models"]}
+        assert (told[SECOND]["served"], told[FIRST]["loaded"]) == (True, True)
+        assert client.post("/models/reload").json() == {"model_version": SECOND, "previous_version": SECOND}
+
+
+def test_a_version_is_activated_and_rolled_back_and_the_pointer_says_so(serve: Serve, store: Path) -> None:
+    with serve() as client:
+        assert client.post(f"/models/{SECOND}/activate").json() == {"model_version": SECOND, "previous_version": FIRST}
+        assert version_of(client) == SECOND
+        assert resolve(store).name == SECOND
+        assert client.post(f"/models/{FIRST}/activate").json()["model_version"] == FIRST
+        assert version_of(client) == FIRST
+        assert resolve(store).name == FIRST
+        assert client.post(f"/models/{FIRST}/activate").json()["previous_version"] == FIRST
+
+
+class Circle:
+    """Holds itself, as what a request in flight made may: only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_was_in_flight_at_a_change_of_version_is_freed_later(serve: Serve) -> None:
+    with serve() as client:
+        circle = Circle()
+        kept = weakref.ref(circle)
+        assert client.post(f"/models/{SECOND}/activate").status_code == 200
+        del circle
+        gc.collect()
+        assert kept() is None
+
+
+def test_a_version_that_is_not_there_is_a_404(serve: Serve) -> None:
+    with serve() as client:
+        for version in ("v9", "..", "%2e%2e"):
+            response = client.post(f"/models/{version}/activate")
+            assert response.status_code == 404
+        assert client.post("/models/v9/activate").json()["code"] == "model_not_found"
+        assert version_of(client) == FIRST
+
+
+def test_a_corrupt_version_is_refused_and_serving_goes_on(serve: Serve, store: Path) -> None:
+    spoil(store / SECOND)
+    with serve() as client:
+        response = client.post(f"/models/{SECOND}/activate")
+        assert response.status_code == 409
+        assert response.json()["code"] == "bundle_corrupt"
+        assert resolve(store).name == FIRST
+        assert version_of(client) == FIRST
+        point_to(store, SECOND)
+        until(lambda: SECOND in client.get("/readyz").json()["refused"])
+        assert "checksum" in client.get("/readyz").json()["refused"][SECOND]
+        assert client.get("/readyz").status_code == 200
+        assert version_of(client) == FIRST
+        (model,) = [model for model in client.get("/models").json()["models"] if model["version"] == SECOND]
+        assert "checksum" in model["refused"]
+        assert client.post("/models/reload").status_code == 409
+
+
+def test_a_version_that_was_mended_is_served_after_a_reload(serve: Serve, store: Path, shop_bundle: Path) -> None:
+    whole = (store / SECOND / names.ITEM_VECTORS).read_bytes()
+    spoil(store / SECOND)
+    with serve() as client:
+        point_to(store, SECOND)
+        until(lambda: SECOND in client.get("/readyz").json()["refused"])
+        (store / SECOND / names.ITEM_VECTORS).write_bytes(whole)
+        assert client.post("/models/reload").json()["model_version"] == SECOND
+        assert client.get("/readyz").json()["refused"] == {}
+
+
+def test_a_version_that_is_still_on_its_way_is_served_when_it_arrives(
+    serve: Serve, store: Path, shop_bundle: Path
+) -> None:
+    with serve() as client:
+        (store / "CURRENT").write_text(f"{THIRD}\n", "utf-8")
+        until(lambda: THIRD in client.get("/readyz").json()["refused"])
+        assert version_of(client) == FIRST
+        add_version(store, resolve(shop_bundle), THIRD)
+        until(lambda: version_of(client) == THIRD)
+        assert client.get("/readyz").json()["refused"] == {}
+
+
+def test_one_bundle_that_was_named_is_all_there_is(client: httpx.Client, snapshot: Any) -> None:
+    version = snapshot.manifest.version
+    (model,) = client.get("/models").json()["models"]
+    assert (model["version"], model["served"], model["current"]) == (version, True, True)
+    assert client.post("/models/v9/activate").status_code == 404
+    assert client.post(f"/models/{version}/activate").json()["model_version"] == version
+
+
+def test_what_happened_live_outlives_a_change_of_version(serve: Serve, store: Path) -> None:
+    with serve() as client:
+        popular = [item["item_id"] for item in client.post("/recommend", json={}).json()["items"]]
+        client.post("/events", json={"visitor_id": "v", "item_id": popular[0], "type": "purchase"})
+        before = client.post("/recommend", json={"visitor_id": "v"}).json()["items"]
+        client.post(f"/models/{SECOND}/activate")
+        after = client.post("/recommend", json={"visitor_id": "v"}).json()
+        assert after["model_version"] == SECOND
+        assert after["items"] == before
+
+
+def test_no_request_fails_while_versions_change(serve: Serve, users: list[str]) -> None:
+    """Every answer is whole, and of the version that it names."""
+    failed: list[str] = []
+    seen: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def ask(address: httpx.URL, user: str) -> None:
+        with httpx.Client(base_url=address, timeout=WITHIN_S) as own:
+            while not stop.is_set():
+                response = own.post("/recommend", json={"user_id": user, "fields": ["title"], "explain": True})
+                answer = response.json()
+                if response.status_code != 200 or answer["degraded"] or len(answer["items"]) != 20:
+                    failed.append(response.text)
+                seen[answer["model_version"]] += 1
+
+    with serve(every_s=0) as client:
+        threads = [threading.Thread(target=ask, args=(client.base_url, user)) for user in users[:4]]
+        for thread in threads:
+            thread.start()
+        try:
+            for version in (SECOND, FIRST) * 5:
+                before = seen[version]
+                assert client.post(f"/models/{version}/activate").status_code == 200
+                until(partial(is_more, seen, version, before))
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    assert failed == []
+    assert set(seen) == {FIRST, SECOND}
+
+
+@pytest.fixture
+def published(redis_server: RedisProcess, redis_prefix: str, store: Path) -> Keys:
+    """Both versions are published in Redis, and the pointer names the second."""
+    keys = Keys(redis_prefix.encode())
+    with redis_server.client() as client:
+        for version in (FIRST, SECOND):
+            model = model_of(read_manifest(store / version))
+            client.hset(keys.models, version, model.model_dump_json())
+            client.set(keys.marker(version), b"")
+        client.set(keys.pointer, SECOND)
+    return keys
+
+
+def test_replicas_follow_the_pointer_in_redis(serve: Serve, redis_server: RedisProcess, published: Keys) -> None:
+    def stores() -> tuple[RedisUserStore, RedisModels]:
+        gate = RedisGate(open_async(RedisAddress(redis_server.url, timeout_s=None)), 5.0, 5.0)
+        return RedisUserStore(gate, published), RedisModels(gate, published)
+
+    with serve(*stores()) as one, serve(*stores()) as other:
+        assert version_of(one) == version_of(other) == SECOND  # though the folder's pointer names the first
+        assert one.post(f"/models/{FIRST}/activate").json()["model_version"] == FIRST
+        until(lambda: version_of(other) == FIRST)
+        told = {model["version"]: model["current"] for model in other.get("/models").json()["models"]}
+        assert told == {FIRST: True, SECOND: False}
+        assert one.post(f"/models/{THIRD}/activate").status_code == 404
+
+
+def test_a_version_that_redis_lacks_degrades_answers_until_it_is_published(
+    serve: Serve, redis_server: RedisProcess, published: Keys, users: list[str]
+) -> None:
+    gate = RedisGate(open_async(RedisAddress(redis_server.url, timeout_s=None)), 5.0, 5.0)
+    with (
+        redis_server.client() as server,
+        serve(RedisUserStore(gate, published), RedisModels(gate, published)) as client,
+    ):
+        assert client.post("/recommend", json={"user_id": users[0]}).json()["degraded"] == []
+        server.delete(published.marker(SECOND))
+        answer = client.post("/recommend", json={"user_id": users[0]}).json()
+        assert answer["degraded"] == ["user_state"]
+        assert len(answer["items"]) == 20
+        event = {"user_id": users[0], "item_id": answer["items"][0]["item_id"], "type": "purchase"}
+        assert client.post("/events", json=event).status_code == 202
+        after = client.post("/recommend", json={"user_id": users[0], "exclude": "purchased"}).json()
+        assert after["degraded"] == ["user_state"]
+        assert event["item_id"] not in [item["item_id"] for item in after["items"]]  # it counts all the same
+        assert client.post("/recommend", json={"user_id": users[0]}).json()["items"] != answer["items"]
+        server.set(published.marker(SECOND), b"")
+        assert client.post("/recommend", json={"user_id": users[0]}).json()["degraded"] == []

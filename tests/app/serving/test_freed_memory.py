@@ -1,0 +1,33 @@
+"""Freed memory goes back to the system, and what came and went around a change of version is not kept."""
+
+import gc
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.serving.follower import give_back
+from app.serving.release import Release
+
+BLOCKS, BLOCK_BYTES = 16_384, 4_096
+
+
+def resident_bytes() -> int:
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) * 1_024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is told by /proc")
+def test_pages_that_nothing_is_in_are_given_back() -> None:
+    blocks = [bytes(BLOCK_BYTES) for _ in range(BLOCKS)]
+    kept = blocks[::16]  # so that the heap cannot simply end earlier
+    del blocks
+    before = resident_bytes()
+    give_back()
+    assert before - resident_bytes() > BLOCKS * BLOCK_BYTES / 2
+    assert len(kept) == BLOCKS / 16
+
+
+def test_ids_of_a_catalogue_are_nothing_for_the_collector_to_walk_through(release: Release) -> None:
+    gc.collect()
+    assert not gc.is_tracked(release.item_ids)

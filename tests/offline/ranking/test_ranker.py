@@ -1,0 +1,117 @@
+"""The ranker stage: learned on validation, better than retrieval where there is something to learn, exact in ONNX."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import polars as pl
+import pytest
+import torch
+
+from app.artifact import names
+from app.engine.candidates import Source
+from app.engine.snapshot import Snapshot, load_snapshot
+from app.errors import BundleCorrupt
+from model.ranker import Ranker
+from offline.evaluation.candidate_examples import examples_of
+from offline.evaluation.next_session import happened, next_session
+from offline.evaluation.protocol import load_cases
+from offline.ranking.rank_graph import write_rank_graph
+from offline.ranking.train_ranker import train_ranker
+
+
+@pytest.fixture(scope="module")
+def ranked_snapshot(shop_bundle: Path) -> Snapshot:
+    return load_snapshot(shop_bundle)
+
+
+def test_the_graph_gives_what_the_network_gives(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ranker = Ranker(torch.randn(7), torch.rand(7) + 0.5, (16, 8), torch.randn(3), base=4).eval()
+    torch.nn.init.normal_(ranker.order[-1].weight)
+    torch.nn.init.normal_(ranker.chain[-1].weight)
+    write_rank_graph(tmp_path / "rank.onnx", ranker)
+    features = torch.randn(50, 7) * 5
+    session = onnxruntime.InferenceSession(str(tmp_path / "rank.onnx"), providers=["CPUExecutionProvider"])
+    order, chain = session.run((names.OUT_ORDER, names.OUT_CHAIN), {names.IN_FEATURES: features.numpy()})
+    with torch.no_grad():
+        expected = ranker(features)
+    assert np.allclose(order, expected[0], atol=1e-5)
+    assert np.allclose(chain, expected[1], atol=1e-5)
+
+
+def test_shop_has_a_ranker_of_all_behaviours(ranked_snapshot: Snapshot) -> None:
+    ranker = ranked_snapshot.ranker
+    assert ranker is not None
+    assert ranker.spec.behaviours == ["view", "cart", "purchase"]
+    assert ranker.objectives == ["view", "cart", "purchase", "revenue"]
+
+
+def test_examples_mark_targets_and_sessions_and_hide_what_is_masked(
+    shop_run: object, ranked_snapshot: Snapshot
+) -> None:
+    split = shop_run.split  # type: ignore[attr-defined]
+    cases = load_cases(split, "test")
+    found = examples_of(ranked_snapshot, split, cases, "seen", ["view", "cart", "purchase"])
+    assert len(found) == len(cases)
+    ids = pl.read_parquet(split / "items.parquet").sort("row")["item_id"].to_list()
+    rows = [0, *(ranked_snapshot.items.row_of(item_id) for item_id in ids)]
+    hidden = cases.mask("seen")
+    case, item, types = next_session(split, cases)
+    assert found.target.any()
+    for line in range(len(cases)):
+        part = slice(found.offsets[line], found.offsets[line + 1])
+        listed = found.rows[part].tolist()
+        assert not set(listed) & {rows[row] for row in hidden.of(line)}
+        wanted = {rows[row] for row in cases.targets.of(line)} - {0}
+        assert {row for row, is_target in zip(listed, found.target[part], strict=True) if is_target} == wanted & set(
+            listed
+        )
+        for link, least in enumerate((1, 2, 3)):
+            did = {
+                rows[row] for row, code in zip(item[case == line], types[case == line], strict=True) if code >= least
+            }
+            came = {row for row, yes in zip(listed, found.happened[part, link], strict=True) if yes}
+            assert came == did & set(listed)
+    assert ((found.sources & Source.HISTORY) == 0).all()  # all of it is hidden
+
+
+def test_a_session_ends_with_the_first_long_pause(write_split: Callable[..., Path], tmp_path: Path) -> None:
+    split = write_split(
+        tmp_path / "split",
+        train=[(0, 1, 1, 0.0), (1, 2, 1, 0.0)],
+        valid=[(0, 3, 1, 100.0), (0, 4, 2, 1_000.0), (0, 5, 3, 9_000.0), (0, 6, 1, 9_001.0), (1, 7, 1, 50.0)],
+    )
+    case, item, types = next_session(split, load_cases(split, "valid"))
+    assert list(zip(case.tolist(), item.tolist(), types.tolist(), strict=True)) == [(0, 3, 1), (0, 4, 2), (1, 7, 1)]
+
+
+def test_a_purchase_is_a_view_and_a_cart_too() -> None:
+    steps = happened(np.array([1, 2, 3], dtype=np.uint8), ["view", "cart", "purchase"])
+    assert steps.tolist() == [[True, False, False], [True, True, False], [True, True, True]]
+    assert happened(np.array([3], dtype=np.uint8), ["purchase"]).tolist() == [[True]]
+
+
+def test_with_too_few_validated_users_there_is_no_ranker_and_a_note(
+    write_split: Callable[..., Path], tmp_path: Path, ranked_snapshot: Snapshot
+) -> None:
+    split = write_split(
+        tmp_path / "split", train=[(0, 1, 1, 0.0)], valid=[(0, 2, 1, 1.0)], behaviours=["view"], items=3
+    )
+    assert train_ranker(ranked_snapshot, split, tmp_path / "rank", seed=0) is None
+    assert "of 30" in json.loads((tmp_path / "rank" / "history.json").read_text())["note"]
+
+
+def test_a_ranker_of_other_features_is_refused(shop_bundle: Path, ranked_snapshot: Snapshot, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(ranked_snapshot.folder, tmp_path / "bundle"))
+    manifest = json.loads((copy / names.MANIFEST).read_text())
+    spec = json.loads((copy / names.RANKER).read_text())
+    spec["features"] = spec["features"][1:]
+    (copy / names.RANKER).write_text(json.dumps(spec))
+    manifest["files"].pop(names.RANKER)
+    (copy / names.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(BundleCorrupt, match="other features"):
+        load_snapshot(copy)
