@@ -1,6 +1,7 @@
 """A real bundle behind a real application, and copies of the bundle to spoil."""
 
 import math
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from chromium import find_chromium, running_chromium
+from playwright.sync_api import Browser
 from starlette.applications import Starlette
 
 from app.api.application import HttpOptions, make_application
@@ -105,6 +108,17 @@ def _listening(application: Starlette) -> Iterator[httpx.Client]:
 def listening() -> Callable[[Starlette], AbstractContextManager[httpx.Client]]:
     """Serves an application on a free port for a while, to a client of its own."""
     return _listening
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium that is closed with the file that uses it: its thread can run no other asyncio loop meanwhile."""
+    binary = find_chromium()
+    if binary is None:
+        reason = "no chromium, chromium-browser or google-chrome on the PATH"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with running_chromium(binary) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The storefront at `/` in a real Chromium, before a real service: by mouse, by keyboard, on a phone, and refused."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from chromium import find_chromium, running_chromium
 from playwright.sync_api import Browser, Page, expect
 from starlette.applications import Starlette
 
@@ -17,17 +15,6 @@ Visit = Callable[..., AbstractContextManager[Page]]
 CARD = "#row .card:not(.skeleton)"
 TITLES = "() => [...document.querySelectorAll('#row .card h3')].map((title) => title.textContent)"
 IDS = "() => [...document.querySelectorAll('#row .card h3 a')].map((link) => link.getAttribute('href'))"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Closed with this file: its thread can run no other asyncio loop meanwhile."""
-    binary = find_chromium()
-    if binary is None:
-        reason = "no chromium, chromium-browser or google-chrome on the PATH"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    with running_chromium(binary) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
