@@ -1,22 +1,15 @@
-"""Every error that Aisle raises on purpose, as one tree.
+"""Every error that the service raises on purpose, as one tree.
 
     AisleError
-    ├── InputError                what somebody gave the offline job cannot be used
-    │   ├── DatasetError          dataset.toml, or the files and columns that it names
-    │   └── RunFolderError        a run folder is incomplete or of another data set
-    │       └── FolderInUse       somebody else is at work in it
-    ├── StorageError              a file cannot be written or read: no room, no permission, a broken disk
     ├── SettingsError             a setting of the service is unknown, mistyped or contradictory
     ├── RuntimeMissing            an optional dependency is not installed
     ├── DeviceUnavailable         there is no GPU that ONNX Runtime can use
-    ├── TrainingError             training cannot go on (no signal, a loss that is not a number)
     ├── BundleError               a bundle must not be served
     │   ├── BundleCorrupt         a file is missing or its checksum differs
     │   │   └── BundleMissing     there is none at all, or not yet
     │   ├── BundleSchema          written for another version of this code
     │   ├── GoldenMismatch        it answers otherwise than when it was made
     │   └── BundleUnfit           it would not run on the device that it shall be served from
-    ├── PublishRefused            a bundle's figures speak against publishing it
     ├── StoreUnavailable          the store of user states cannot be reached, or refuses
     ├── NotReady                  the service waits for its first bundle
     └── RequestError              a request cannot be answered as it stands
@@ -33,6 +26,7 @@
         └── Overloaded            more is waiting than would be answered in time
 
 Messages say what was expected, what came, and what to do. The HTTP status of each stands in one table, in `app.api`.
+The errors of the offline job continue this tree in `offline.errors`.
 """
 
 
@@ -45,39 +39,6 @@ class AisleError(Exception):
     def message(self) -> str:
         """The text given when it was raised."""
         return str(self.args[0]) if self.args else self.code
-
-
-class InputError(AisleError):
-    """What somebody gave the offline job cannot be used."""
-
-    code = "invalid_input"
-
-
-class DatasetError(InputError):
-    """`dataset.toml`, or the files and columns that it names, are wrong."""
-
-    code = "invalid_dataset"
-
-
-class RunFolderError(InputError):
-    """A run folder is in use, incomplete, or belongs to another data set."""
-
-    code = "invalid_run_folder"
-
-
-class FolderInUse(RunFolderError):
-    """Somebody else is at work in the folder."""
-
-    code = "folder_in_use"
-
-
-class StorageError(AisleError):
-    """The file system refuses: there is no room, no permission, or the disk is at fault.
-
-    The message names the file or folder and what to do; see `offline.storage_errors`.
-    """
-
-    code = "storage_error"
 
 
 class SettingsError(AisleError):
@@ -96,12 +57,6 @@ class DeviceUnavailable(AisleError):
     """There is no GPU that ONNX Runtime can use."""
 
     code = "device_unavailable"
-
-
-class TrainingError(AisleError):
-    """Training cannot go on."""
-
-    code = "training_failed"
 
 
 class BundleError(AisleError):
@@ -138,12 +93,6 @@ class BundleUnfit(BundleError):
     """The bundle would not run on the device that it shall be served from."""
 
     code = "bundle_unfit"
-
-
-class PublishRefused(AisleError):
-    """A bundle's figures speak against publishing it."""
-
-    code = "publish_refused"
 
 
 class StoreUnavailable(AisleError):

@@ -17,12 +17,12 @@ from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.names import RANK_GRAPH, SCHEMA_VERSION
 from app.engine.snapshot import load_snapshot
-from app.errors import InputError, RunFolderError
 from offline.compress.apply import apply_compression, load_compressed
 from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, read_choice
 from offline.compress.compress import compress
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec, load_spec
+from offline.errors import InputError, RunFolderError
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
 from offline.evaluation.timings import timings_of

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from app.errors import DatasetError
 from offline.collecting.columns import TimeForm, event_columns, unit_of
 from offline.dataset.reading import find_files, scan
 from offline.dataset.spec import DatasetSpec, EventsSpec, load_spec
 from offline.dataset.times import unix_seconds
+from offline.errors import DatasetError
 
 _APART = (pl.Binary, pl.Duration, pl.Time, pl.Object)  # nothing collected can stand in one column with these
 _SAMPLE = 100_000  # rows whose times are looked at

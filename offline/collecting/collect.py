@@ -14,7 +14,6 @@ import redis
 
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import EraseRecord, EventRecord, ImpressionRecord, MergeRecord
-from app.errors import RunFolderError
 from offline.collecting.changes import Repeatable, change_part, fold
 from offline.collecting.columns import IMPRESSION_COLUMNS, EventColumns, impression_frame
 from offline.collecting.dataset_file import (
@@ -30,6 +29,7 @@ from offline.collecting.records import Unreadable, read_event, read_impression
 from offline.collecting.remembered import Remembered, erase_from_part, without_erased
 from offline.collecting.streams import Stream, StreamId
 from offline.dataset.spec import SPEC_FILE
+from offline.errors import RunFolderError
 from offline.workspace.progress import Progress, silent
 
 IMPRESSIONS_FOLDER = "impressions"

@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.errors import DatasetError
 from offline.collecting.base import Base, read_base
 from offline.collecting.columns import NO_SPLIT, EventColumns, TimeForm, event_columns
 from offline.collecting.durable import write_whole
 from offline.dataset.reading import find_files
 from offline.dataset.spec import SPEC_FILE, EventsSpec
 from offline.dataset.toml_text import read_toml
+from offline.errors import DatasetError
 
 EVENTS_FOLDER = "events"
 EVENTS_PATH = f"{EVENTS_FOLDER}/*.parquet"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 
 PARTIAL = ".partial"
 

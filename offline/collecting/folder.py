@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import RunFolderError
 from offline.collecting.durable import make_folder
+from offline.errors import RunFolderError
 from offline.workspace.lock import only_one
 
 LOCK_FILE = ".collecting"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from app.errors import DatasetError, RunFolderError
 from offline.collecting.durable import PARTIAL, make_folder, write_whole
 from offline.collecting.streams import START, StreamId
+from offline.errors import DatasetError, RunFolderError
 
 SUFFIX = ".parquet"
 

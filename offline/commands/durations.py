@@ -2,7 +2,7 @@
 
 import re
 
-from app.errors import InputError
+from offline.errors import InputError
 
 _DURATION = re.compile(r"^(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|min|h)?$")
 _SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import RunFolderError
 from offline.compress.recipe import Recipe
+from offline.errors import RunFolderError
 
 COMPRESS_FILE = "compress.json"
 MAX_LOSS = 0.005

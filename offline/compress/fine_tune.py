@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.errors import TrainingError
 from model.query_tower import QueryTower
 from offline.dataset.histories import Histories
+from offline.errors import TrainingError
 from offline.training.batches import Batch, SetBatch
 from offline.training.train import count_batches, training_batches
 from offline.training.trained import Trained

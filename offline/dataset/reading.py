@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from app.errors import DatasetError
+from offline.errors import DatasetError
 
 ROW = "source_row"
 FILE = "source_file"

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.errors import DatasetError
 from offline.dataset.reading import find_files
 from offline.dataset.toml_text import TomlText, read_toml
+from offline.errors import DatasetError
 
 Behaviour = Literal["view", "cart", "purchase"]
 Task = Literal["next_item", "all_items", "search", "graded_search"]

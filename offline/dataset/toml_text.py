@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import DatasetError
+from offline.errors import DatasetError
 
 _HEADER = re.compile(r"^\s*\[+\s*(?P<table>[^\[\]]+?)\s*\]+")
 _KEY = re.compile(r"""^\s*(?P<key>(?:"[^"]*"|'[^']*'|[\w.-]|\s*\.\s*)+?)\s*=""")

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from app.errors import DatasetError
+from offline.errors import DatasetError
 from offline.evaluation.metrics import DEPTH, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, known_events, load_cases, read_meta
 from offline.workspace.progress import Progress, silent

@@ -14,7 +14,7 @@ from app.artifact.user_state import read_user_states
 from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, pad_rows
 from app.engine.snapshot import Snapshot, load_snapshot
-from app.errors import DatasetError, InputError
+from offline.errors import DatasetError, InputError
 from offline.evaluation.baselines import popularity
 from offline.evaluation.intervals import mean_interval
 from offline.evaluation.metrics import DEPTH, Metric, table_of

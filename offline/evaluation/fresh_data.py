@@ -6,8 +6,8 @@ from typing import Any
 
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest
-from app.errors import InputError
 from offline.dataset.spec import load_spec
+from offline.errors import InputError
 from offline.evaluation.evaluate import evaluate
 from offline.ingest.ingest import ingest
 from offline.split.split import split

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.snapshot import Snapshot
-from app.errors import DatasetError
+from offline.errors import DatasetError
 from offline.evaluation.graded_cases import GradedCases, break_ties, graded_table, load_graded_cases
 from offline.evaluation.intervals import mean_intervals
 from offline.evaluation.metrics import DEPTH, Metric

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
-from app.errors import DatasetError, RunFolderError
+from offline.errors import DatasetError, RunFolderError
 from offline.evaluation.metrics import Metric, hits, values
 from offline.evaluation.protocol import RowLists
 from offline.split.graded import GRADED_FILES

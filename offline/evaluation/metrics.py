@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
-from app.errors import DatasetError
+from offline.errors import DatasetError
 from offline.evaluation.protocol import RowLists
 
 DEPTH = 200

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW, PURCHASE
-from app.errors import DatasetError, RunFolderError
+from offline.errors import DatasetError, RunFolderError
 from offline.split.split import META_FILE
 
 MASKS = ("seen", "purchased", "none")

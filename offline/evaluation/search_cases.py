@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
-from app.errors import DatasetError
 from offline.dataset.logged_queries import normalised_query, query_events
+from offline.errors import DatasetError
 from offline.evaluation.protocol import KNOWN_PARTS, Cases, RowLists, newest_known, offsets_of, read_meta, user_ids_of
 
 

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from app.errors import TrainingError
+from offline.errors import TrainingError
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.artifact import names
-from app.errors import TrainingError
 from model.query_tower import QueryTower
+from offline.errors import TrainingError
 from offline.export.graph_writer import GraphWriter, ints, save_checked
 from offline.export.serving_tower import ServingTower
 

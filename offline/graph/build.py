@@ -12,10 +12,10 @@ from torch_geometric.data import HeteroData
 
 from app.artifact.names import BEHAVIOUR_NAMES
 from app.artifact.text.ngrams import TEXT_BUCKETS
-from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
 from offline.dataset.logged_queries import query_events, query_nodes
+from offline.errors import RunFolderError
 from offline.graph.co_occurrence import co_occurrence
 from offline.graph.item_features import item_and_query_text, item_attributes, search_buckets
 from offline.graph.user_features import user_attributes

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from app.errors import DatasetError
 from offline.dataset.fingerprint import fingerprint
 from offline.dataset.reading import Wanted, find_files, number, present, read_columns, scan, text
 from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec
+from offline.errors import DatasetError
 from offline.ingest.clean_events import CleanEvents, clean_events, wanted_events
 from offline.ingest.clean_items import (
     ITEMS_SCHEMA,

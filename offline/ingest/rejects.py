@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from app.errors import DatasetError
 from offline.dataset.reading import FILE, ROW
+from offline.errors import DatasetError
 
 REASON = "reason"
 

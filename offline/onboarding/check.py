@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from app.errors import DatasetError
 from offline.dataset.reading import Wanted, find_files, missing, scan
 from offline.dataset.spec import DatasetSpec, lacking_tables, read_spec
+from offline.errors import DatasetError
 from offline.ingest.clean_events import clean_events, wanted_events
 from offline.ingest.clean_items import CleanRows, clean_items, clean_users, wanted_items, wanted_users
 from offline.ingest.ingest import read_graded

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from app.errors import DatasetError
 from offline.dataset.reading import FILE, FORMATS, ROW, scan
+from offline.errors import DatasetError
 
 SAMPLE_ROWS = 20_000
 

@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import DatasetError, InputError
 from offline.dataset.spec import SPEC_FILE, load_spec
+from offline.errors import DatasetError, InputError
 from offline.onboarding.files import file_groups
 from offline.onboarding.guess import GuessedFolder, GuessedTable, guess_folder
 from offline.onboarding.toml_writer import toml_of

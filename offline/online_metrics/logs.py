@@ -4,11 +4,11 @@ from pathlib import Path
 
 import polars as pl
 
-from app.errors import RunFolderError
 from offline.collecting.collect import IMPRESSIONS_FOLDER
 from offline.collecting.dataset_file import EVENTS_FOLDER, TIMES_FILE, read_dataset_file
 from offline.collecting.parts import Parts
 from offline.dataset.spec import SPEC_FILE
+from offline.errors import RunFolderError
 
 
 def was_collected(folder: Path) -> bool:

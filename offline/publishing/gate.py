@@ -6,7 +6,7 @@ from typing import Any
 
 from app.artifact.manifest import Manifest
 from app.artifact.published_model import Figures, Forced
-from app.errors import PublishRefused
+from offline.errors import PublishRefused
 
 BASELINE = "popularity"
 MAX_DROP = 0.05

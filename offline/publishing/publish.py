@@ -10,7 +10,7 @@ import redis
 
 from app.artifact.published_model import Figures, Forced, PublishedModel
 from app.artifact.redis_keys import Keys
-from app.errors import PublishRefused
+from offline.errors import PublishRefused
 from offline.publishing import versions
 from offline.publishing.checkpoint import Place, PlaceRecord
 from offline.publishing.compare import differing_items, differing_users

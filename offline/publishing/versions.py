@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.artifact.published_model import PublishedModel
 from app.artifact.redis_keys import Keys, version_tag
-from app.errors import PublishRefused
+from offline.errors import PublishRefused
 
 ABANDONED_S: Final = 86_400  # a publication that nobody went on with for so long is over
 _AT_ONCE: Final = 1_000  # keys

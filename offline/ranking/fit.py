@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from app.artifact.rank_features import FEATURES
-from app.errors import TrainingError
 from model.ranker import Ranker, chain_loss, listwise_loss
+from offline.errors import TrainingError
 from offline.evaluation.candidate_examples import Examples
 from offline.evaluation.metrics import DEPTH, Metric, table_of
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest
-from app.errors import BundleError, RunFolderError
+from app.errors import BundleError
+from offline.errors import RunFolderError
 from offline.graph.build import GRAPH_FILE
 from offline.ingest.ingest import SUMMARY_FILE
 from offline.report.distributions import Distributions, distributions_of

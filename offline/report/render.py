@@ -2,7 +2,7 @@
 
 import os
 
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 from offline.report.gather import RunFacts, gather
 from offline.report.numbers import count
 from offline.report.page import Head, html_of

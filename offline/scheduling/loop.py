@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from app.errors import FolderInUse, RunFolderError
+from offline.errors import FolderInUse, RunFolderError
 from offline.scheduling.plan import Outcome, Plan, Wishes
 from offline.scheduling.state import STATE_FILE, OpenRound, State, read_state, write_state
 from offline.workspace.lock import only_one

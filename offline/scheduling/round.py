@@ -8,10 +8,11 @@ from typing import Any
 
 from app.artifact.bundle_store import point_to, resolve, versions
 from app.artifact.redis_keys import Keys
-from app.errors import AisleError, PublishRefused, TrainingError
+from app.errors import AisleError
 from offline import job
 from offline.collecting.collect import collect
 from offline.dataset.spec import SPEC_FILE, load_spec
+from offline.errors import PublishRefused, TrainingError
 from offline.publishing.gate import figures_of
 from offline.publishing.publish import publish
 from offline.scheduling.plan import STOPPED, Outcome, Plan, Wishes

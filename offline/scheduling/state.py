@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 from offline.workspace.atomic import whole_file
 
 STATE_FILE = "schedule.json"

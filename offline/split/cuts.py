@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from app.errors import DatasetError
+from offline.errors import DatasetError
 
 PURCHASE = 3
 

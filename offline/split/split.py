@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from app.errors import DatasetError, RunFolderError
 from offline.dataset.logged_queries import normalised_query
 from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec, EvaluationSpec
+from offline.errors import DatasetError, RunFolderError
 from offline.ingest.ingest import SUMMARY_FILE
 from offline.split import coded_events, cuts
 from offline.split.coded_events import PART, CodedEvents, read_coded

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from app.errors import DatasetError, InputError
+from offline.errors import DatasetError, InputError
 from offline.split.split import META_FILE
 from offline.workspace.atomic import whole_folder
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from app.errors import InputError
 from offline.dataset.spec import SPEC_FILE
+from offline.errors import InputError
 from offline.synthetic.catalogue import Catalogue, make_catalogue
 from offline.synthetic.cohorts import COHORT_EVENTS, make_cohorts
 from offline.synthetic.sessions import END, Log, make_log

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 from offline.workspace.atomic import whole_file
 
 CHECKPOINT_FILE = "checkpoint.safetensors"

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.errors import TrainingError
 from model.item_tower import ItemGraph
 from model.network import Network
 from model.text_tower import bag_vectors, text_loss
+from offline.errors import TrainingError
 from offline.training.checkpoint import (
     BEST_FILE,
     CHECKPOINT_FILE,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from app.errors import RunFolderError
 from model.network import Network
+from offline.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.checkpoint import BEST_FILE, fits, load_weights
 from offline.training.progress import TrainProgress

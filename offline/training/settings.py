@@ -6,9 +6,9 @@ from typing import Any
 
 from app.artifact.event_features import AGE_BUCKETS
 from app.artifact.names import BEHAVIOURS
-from app.errors import InputError
 from model.item_tower import ItemGraph
 from model.network import NetworkShape
+from offline.errors import InputError
 
 SWITCHES = ("graph", "aggregation", "attention", "text", "attributes", "behaviours")
 """Pieces that a training can be run without, to see what each is worth."""

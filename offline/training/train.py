@@ -13,12 +13,12 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from app.errors import TrainingError
 from model.item_tower import ItemGraph
 from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
 from model.query_tower import QueryTower
 from offline.dataset.histories import Histories, histories_of
+from offline.errors import TrainingError
 from offline.graph.build import read_events
 from offline.split.split import META_FILE
 from offline.training.batches import Batch, SetBatch, count_ordered, count_unordered, ordered_batches, unordered_batches

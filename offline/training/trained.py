@@ -9,9 +9,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.network import Network, NetworkShape
+from offline.errors import RunFolderError
 from offline.graph.build import read_events
 from offline.training.checkpoint import BEST_FILE, load_weights, read_weights, save_weights
 from offline.training.settings import TrainSettings

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from app.errors import DatasetError
 from model.item_tower import ItemGraph
 from model.network import Network
 from model.text_tower import Bags, bag_vectors
 from offline.dataset.histories import Histories
+from offline.errors import DatasetError
 from offline.evaluation.metrics import parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
 from offline.evaluation.search_cases import load_search_cases

@@ -11,9 +11,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from app.errors import RunFolderError
 from model.item_tower import ItemGraph
 from model.network import Network
+from offline.errors import RunFolderError
 from offline.graph.build import GRAPH_FILE
 from offline.graph.item_features import item_attributes
 from offline.split.fresh_valid import ENOUGH, FRESH

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import FolderInUse
+from offline.errors import FolderInUse
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 from offline.workspace.atomic import whole_file
 from offline.workspace.lock import only_one
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from safetensors import SafetensorError, safe_open
 
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 from offline.workspace.run_folder import RunFolder
 from offline.workspace.storage_errors import errno_of, storage_error
 

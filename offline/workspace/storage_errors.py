@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from app.errors import StorageError
+from offline.errors import StorageError
 
 _AGAIN: Final = "and run the same command again: what was done before is kept"
 _ADVICE: Final = {

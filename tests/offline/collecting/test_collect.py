@@ -21,9 +21,9 @@ from redis_process import RedisProcess
 from app.artifact.hashing import stable_hash
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EraseRecord, EventRecord, MergeRecord
-from app.errors import RunFolderError
 from offline.collecting.collect import Collected, collect
 from offline.dataset.spec import load_spec
+from offline.errors import RunFolderError
 
 Offline = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -11,9 +11,9 @@ import redis
 from collected import erase, event, ingested, merge, rows_in
 
 from app.artifact.redis_keys import Keys
-from app.errors import DatasetError
 from offline.collecting.collect import Collected
 from offline.dataset.spec import load_spec
+from offline.errors import DatasetError
 from offline.ingest.ingest import ingest
 
 _OLD = [1_600_000_000, 1_600_000_100, 1_600_000_200, 1_600_000_300]

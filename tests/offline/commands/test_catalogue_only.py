@@ -18,7 +18,7 @@ from made_up_catalogue import write_catalogue
 
 from app.artifact.redis_keys import Keys
 from app.engine.snapshot import Snapshot, load_snapshot
-from app.errors import TrainingError
+from offline.errors import TrainingError
 from offline.evaluation.graded import ranked_by_text
 from offline.evaluation.tf_idf import tf_idf_ranking
 from offline.graph.build import item_graph, read_graph

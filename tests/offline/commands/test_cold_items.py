@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from app.errors import DatasetError, InputError
+from offline.errors import DatasetError, InputError
 from offline.evaluation.cold_items import cold_items
 from offline.evaluation.evaluate import evaluate
 from offline.job import Options, run

@@ -11,7 +11,7 @@ import pytest
 import torch
 from job_process import job
 
-from app.errors import StorageError, TrainingError
+from offline.errors import StorageError, TrainingError
 from offline.job import Options, run
 from offline.training import train as training
 from offline.workspace.atomic import whole_file

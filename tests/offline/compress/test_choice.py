@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.errors import RunFolderError
 from offline.compress.choice import (
     COMPRESS_FILE,
     CompressionChoice,
@@ -18,6 +17,7 @@ from offline.compress.choice import (
     within_loss,
 )
 from offline.compress.recipe import Recipe
+from offline.errors import RunFolderError
 
 NOISE = 0.004
 

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.errors import DatasetError
 from offline.cli import app
+from offline.errors import DatasetError
 
 TOML = """\
 name = "mixed"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import DatasetError
 from offline.dataset.spec import load_spec
+from offline.errors import DatasetError
 
 GOOD = """\
 name = "shop"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.artifact.hashing import stable_hashes
-from app.errors import DatasetError, RunFolderError
+from offline.errors import DatasetError, RunFolderError
 from offline.evaluation.graded_cases import GradedCases, break_ties, graded_table, load_graded_cases
 from offline.evaluation.metrics import Metric
 from offline.evaluation.protocol import RowLists

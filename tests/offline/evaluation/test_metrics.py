@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import DatasetError
+from offline.errors import DatasetError
 from offline.evaluation.metrics import DEPTH, Metric, hits, parse_metric, table_of
 from offline.evaluation.protocol import RowLists
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from app.errors import DatasetError, RunFolderError
+from offline.errors import DatasetError, RunFolderError
 from offline.evaluation.protocol import RowLists, known_events, load_cases, read_meta
 from offline.split.split import PARTS
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from app.errors import DatasetError, RunFolderError
 from offline.dataset.spec import load_spec
+from offline.errors import DatasetError, RunFolderError
 from offline.ingest.ingest import ingest
 from offline.onboarding.check import check
 

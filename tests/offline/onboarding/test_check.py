@@ -8,8 +8,8 @@ from subprocess import CompletedProcess
 import polars as pl
 import pytest
 
-from app.errors import DatasetError
 from offline.dataset.spec import load_spec
+from offline.errors import DatasetError
 from offline.ingest.ingest import ingest
 from offline.onboarding.check import Checked, check
 from offline.onboarding.findings import Finding

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from app.errors import DatasetError, InputError
 from offline.dataset.spec import DatasetSpec, load_spec
+from offline.errors import DatasetError, InputError
 from offline.ingest.ingest import ingest
 from offline.onboarding.init import init
 

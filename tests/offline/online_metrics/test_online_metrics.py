@@ -15,11 +15,11 @@ from prometheus_client import CollectorRegistry
 
 from app.artifact.names import BEHAVIOURS
 from app.artifact.stream_records import ImpressionRecord
-from app.errors import InputError, RunFolderError, StorageError
 from app.serving.attribution import OnlineTracker
 from app.serving.events import EventCall
 from app.telemetry.online import OnlineMetrics
 from offline.collecting.collect import Collected
+from offline.errors import InputError, RunFolderError, StorageError
 from offline.online_metrics.attribution import attribute
 from offline.online_metrics.figures import evaluate_online
 from offline.online_metrics.page import online_page, write_online_page

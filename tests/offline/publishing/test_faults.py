@@ -15,8 +15,9 @@ from app.artifact.manifest import read_manifest
 from app.artifact.redis_keys import Keys
 from app.artifact.user_records import unpack_events
 from app.artifact.user_state import UserStates
-from app.errors import PublishRefused, StoreUnavailable
+from app.errors import StoreUnavailable
 from app.stores.redis_link import RedisAddress
+from offline.errors import PublishRefused
 from offline.publishing.publish import publish
 from offline.workspace.redis_client import connected
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.artifact.published_model import Figures
 from app.artifact.redis_keys import Keys
-from app.errors import PublishRefused
+from offline.errors import PublishRefused
 from offline.publishing.gate import drop_of, figures_of
 from offline.publishing.publish import publish
 

@@ -21,7 +21,8 @@ from app.artifact.published_model import PublishedModel
 from app.artifact.redis_keys import Keys, version_tag
 from app.artifact.user_records import pack_events, unpack_events, unpack_items, unpack_long_vectors
 from app.artifact.user_state import UserStates
-from app.errors import BundleCorrupt, PublishRefused
+from app.errors import BundleCorrupt
+from offline.errors import PublishRefused
 from offline.publishing.publish import publish
 
 Offline = Callable[..., subprocess.CompletedProcess[str]]

@@ -13,7 +13,7 @@ import pytest
 
 from app.artifact import names
 from app.artifact.bundle_store import resolve
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 from offline.evaluation.evaluate import evaluate
 from offline.report.distributions import SPANS, distributions_of
 from offline.report.gather import gather

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.artifact.manifest import Manifest
-from app.errors import PublishRefused
+from offline.errors import PublishRefused
 from offline.publishing.gate import pass_gate
 from offline.report.verdict import Decision, Evidence, Weight, verdict_of
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.errors import FolderInUse, RunFolderError
 from app.stores.redis_link import RedisAddress
+from offline.errors import FolderInUse, RunFolderError
 from offline.scheduling.loop import FIRST_RETRY_S, LOCK_FILE, Timing, run_schedule
 from offline.scheduling.plan import Outcome, Plan, Wishes
 from offline.scheduling.state import STATE_FILE, read_state

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import DatasetError, RunFolderError
 from offline.dataset.logged_queries import normalised_query, query_events
 from offline.dataset.spec import load_spec
+from offline.errors import DatasetError, RunFolderError
 from offline.ingest.ingest import ingest
 from offline.split.cuts import validation_users
 from offline.split.split import PARTS, split

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from app.errors import InputError, RunFolderError
 from offline.dataset.spec import load_spec
+from offline.errors import InputError, RunFolderError
 from offline.ingest.ingest import ingest
 from offline.split.split import split
 from offline.synthetic.synthesize import synthesize

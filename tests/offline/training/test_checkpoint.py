@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 from offline.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 

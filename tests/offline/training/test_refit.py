@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from app.errors import RunFolderError
+from offline.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.refit import EPOCHS_SHARE, GRAPH, PARTS, RATE_SHARE, WEIGHTS, refit
 from offline.training.settings import choose_settings

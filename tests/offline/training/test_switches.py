@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from app.errors import InputError, RunFolderError
+from offline.errors import InputError, RunFolderError
 from offline.export.bundle import export_bundle
 from offline.graph.build import build_graph, check_graph, item_graph, read_graph
 from offline.training.settings import SWITCHES, TrainSettings, choose_settings
