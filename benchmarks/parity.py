@@ -22,8 +22,8 @@ from serve_process import running_service
 
 from app.artifact.bundle_store import resolve
 from app.artifact.user_state import read_user_states
+from app.engine.loading import load_snapshot
 from app.engine.requests import ALL_STAGES
-from app.engine.snapshot import load_snapshot
 from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
 from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped

@@ -16,7 +16,7 @@ import torch
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.names import RANK_GRAPH, SCHEMA_VERSION
-from app.engine.snapshot import load_snapshot
+from app.engine.loading import load_snapshot
 from offline.compress.apply import apply_compression, load_compressed
 from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, read_choice
 from offline.compress.compress import compress

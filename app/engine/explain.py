@@ -8,7 +8,7 @@ list is on average; all of these variants in one batch, over the same candidates
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,7 @@ from app.engine.recommend import retrieve
 from app.engine.requests import RequestBatch
 from app.engine.scoring import Paths, list_of, paths_of, score_list
 from app.engine.search import search_candidates
-
-if TYPE_CHECKING:
-    from app.engine.snapshot import Snapshot
+from app.engine.snapshot import Snapshot
 
 MOST_ITEMS: Final = 10
 """Items of the history, newest first, that are told apart."""
@@ -43,7 +41,7 @@ class Contributions:
 
 
 def contributions(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     answered: Sequence[NDArray[np.int64]],
     lists: Sequence[NDArray[np.int64]],
@@ -71,7 +69,7 @@ def contributions(
 
 
 def _of_some(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     answered: Sequence[NDArray[np.int64]],
     lists: Sequence[NDArray[np.int64]],
@@ -175,7 +173,7 @@ def _level(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _compared(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     paths: Paths,
     answered: Sequence[NDArray[np.int64]],
@@ -206,14 +204,14 @@ def _compared(
 
 
 def _read_by_ranker(
-    snapshot: "Snapshot", batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None
+    snapshot: Snapshot, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None
 ) -> CandidateList:
     retrieved = retrieve(snapshot, batch, depth, item_mask=item_mask)
     return union_of_sources(batch, retrieved, snapshot.tables, snapshot.items.popular_rows, item_mask)
 
 
 def _found_by_search(
-    snapshot: "Snapshot", batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None
+    snapshot: Snapshot, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None
 ) -> CandidateList:
     assert snapshot.search is not None  # noqa: S101 - else nothing is a search
     return search_candidates(snapshot, snapshot.search, batch, depth, item_mask=item_mask)[0]

@@ -1,7 +1,6 @@
 """One batch of requests, from arrays to ranked items. Reads as a table of contents."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +8,11 @@ from numpy.typing import NDArray
 from app.engine.candidates import Candidates, interleaved, replace_with_popular
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.search import searched
-
-if TYPE_CHECKING:  # a snapshot answers its golden requests by this function
-    from app.engine.snapshot import Snapshot
+from app.engine.snapshot import Snapshot
 
 
 def recommend(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     depth: int,
     stages: Stages = ALL_STAGES,
@@ -50,7 +47,7 @@ def recommend(
 
 
 def _recommended(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     depth: int,
     stages: Stages,
@@ -64,7 +61,7 @@ def _recommended(
 
 
 def retrieve(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     depth: int,
     stages: Stages = ALL_STAGES,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,7 @@ from app.engine.candidates import Source
 from app.engine.ranking import asked_by
 from app.engine.requests import RequestBatch
 from app.engine.search import search_scores
-
-if TYPE_CHECKING:
-    from app.engine.snapshot import Snapshot
+from app.engine.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Paths:
         return Paths(self.search[lines], self.ranker[lines], self.retrieval[lines])
 
 
-def paths_of(snapshot: "Snapshot", batch: RequestBatch) -> Paths:
+def paths_of(snapshot: Snapshot, batch: RequestBatch) -> Paths:
     """How `recommend` scores the requests."""
     search = batch.searches() & (snapshot.search is not None)
     ranks = np.zeros(len(batch), dtype=np.bool_) if snapshot.ranker is None else snapshot.ranker.ranks(batch)
@@ -52,7 +49,7 @@ def list_of(rows: Sequence[NDArray[np.integer]]) -> CandidateList:
 
 
 def score_list(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     listed: CandidateList,
     query_vectors: NDArray[np.float32],
@@ -86,7 +83,7 @@ def score_list(
 
 
 def _of_searches(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     listed: CandidateList,
     query_vectors: NDArray[np.float32],
@@ -97,7 +94,7 @@ def _of_searches(
 
 
 def _of_ranker(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     listed: CandidateList,
     query_vectors: NDArray[np.float32],
@@ -112,7 +109,7 @@ def _of_ranker(
 
 
 def _of_retrieval(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,  # noqa: ARG001 - all are scored by one signature
     listed: CandidateList,
     query_vectors: NDArray[np.float32],

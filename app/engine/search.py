@@ -1,14 +1,11 @@
 """Search: items by their words and by meaning, under one order that knows the user too."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from app.artifact import names
 from app.artifact.rank_features import POPULARITY as RANKED_POPULARITY
@@ -16,83 +13,22 @@ from app.artifact.rank_features import CandidateList, rank_features
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_features import POPULARITY, TEXT_FEATURES, TextColumns, search_features, weighted_sum
 from app.artifact.search_spec import SearchSpec
-from app.artifact.text.vocabulary import read_vocabulary
 from app.engine.ablation import Muted
 from app.engine.candidate_sources import union_of
 from app.engine.candidates import Candidates, Source
 from app.engine.ranking import asked_by, best_of
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
-from app.engine.text.lexical import LexicalIndex, match, read_lexical
-from app.engine.text.spelling import Spelling
+from app.engine.snapshot import Snapshot
+from app.engine.text.query_index import QueryIndex
 from app.engine.text.text_match import TextMatch
-from app.engine.text.text_query import TextQuery
-from app.errors import BundleCorrupt
-
-if TYPE_CHECKING:  # a snapshot holds a search
-    from app.engine.snapshot import Snapshot
 
 SEMANTIC_DEPTH: Final = 200
 """Items nearest in meaning that a search finds, besides those with its words."""
-_CACHE_BYTES: Final = 64 * 2**20
-_COLUMNS: Final = 5  # of float32, that a match holds of every row
-
-
-@dataclass(frozen=True)
-class Search:
-    """Words, meanings and weights of a bundle."""
-
-    lexical: LexicalIndex | None
-    spelling: Spelling | None
-    text_query: TextQuery | None
-    spec: SearchSpec
-    rows: int
-    dim: int
-    _read: OrderedDict[str, TextMatch] = field(default_factory=OrderedDict, repr=False)
-
-    def matches(self, texts: Sequence[str | None]) -> tuple[TextMatch | None, ...]:
-        """What each text says to the catalogue; None for None. The newest are kept."""
-        return tuple(None if text is None else self._match(text) for text in texts)
-
-    def _match(self, text: str) -> TextMatch:
-        found = self._read.get(text)
-        if found is None:
-            found = self._read[text] = self._read_text(text)
-            while len(self._read) > max(4, _CACHE_BYTES // (4 * _COLUMNS * self.rows)):
-                self._read.popitem(last=False)
-        else:
-            self._read.move_to_end(text)
-        return found
-
-    def _read_text(self, text: str) -> TextMatch:
-        nothing = np.zeros(self.rows, dtype=np.float32)
-        if self.lexical is None or self.spelling is None:
-            return TextMatch(text, None, (), nothing, nothing, nothing, nothing, nothing, self._vector(text))
-        reading = self.spelling.read(text)
-        found = match(self.lexical, reading.words, reading.terms)
-        meant = text if reading.corrected is None else reading.corrected
-        return TextMatch(
-            text=meant,
-            corrected=reading.corrected,
-            words=tuple(word.text for word in reading.words),
-            lexical=found.lexical,
-            title=found.title,
-            attributes=found.attributes,
-            coverage=found.coverage,
-            exact=found.exact,
-            vector=self._vector(meant),
-            word_rows=found.word_rows,
-        )
-
-    def _vector(self, text: str) -> NDArray[np.float32]:
-        if self.text_query is None:
-            return np.zeros(self.dim, dtype=np.float32)
-        (vector,) = self.text_query.vectors_of([text])
-        return np.asarray(vector, dtype=np.float32)
 
 
 def searched(
-    snapshot: "Snapshot",
-    search: Search,
+    snapshot: Snapshot,
+    search: QueryIndex,
     batch: RequestBatch,
     depth: int,
     stages: Stages = ALL_STAGES,
@@ -106,8 +42,8 @@ def searched(
 
 
 def search_candidates(
-    snapshot: "Snapshot",
-    search: Search,
+    snapshot: Snapshot,
+    search: QueryIndex,
     batch: RequestBatch,
     depth: int,
     stages: Stages = ALL_STAGES,
@@ -162,8 +98,8 @@ def search_candidates(
 
 
 def search_scores(
-    snapshot: "Snapshot",
-    search: Search,
+    snapshot: Snapshot,
+    search: QueryIndex,
     batch: RequestBatch,
     listed: CandidateList,
     query_vectors: NDArray[np.float32],
@@ -240,7 +176,7 @@ def _columns(asked: list[TextMatch], listed: CandidateList, vectors: NDArray[np.
 
 
 def _retrieve(
-    snapshot: "Snapshot",
+    snapshot: Snapshot,
     batch: RequestBatch,
     depth: int,
     item_mask: NDArray[np.bool_] | None,
@@ -251,8 +187,8 @@ def _retrieve(
 
 
 def _with_user(
-    snapshot: "Snapshot",
-    search: Search,
+    snapshot: Snapshot,
+    search: QueryIndex,
     batch: RequestBatch,
     own: Candidates,
     vectors: NDArray[np.float32],
@@ -286,7 +222,7 @@ def _found(
 
 
 def _by_words(
-    search: Search, asked: list[TextMatch], found: Sequence[NDArray[np.bool_]], depth: int, stages: Stages
+    search: QueryIndex, asked: list[TextMatch], found: Sequence[NDArray[np.bool_]], depth: int, stages: Stages
 ) -> NDArray[np.int64]:
     """The best `depth` rows of each match by its words alone, `[batch, depth]`, by row, padded with 0."""
     if not stages.lexical:
@@ -323,24 +259,3 @@ def _wider(rows: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     found = np.full((len(rows), max(width, rows.shape[1])), names.PADDING_ROW, dtype=np.int64)
     found[:, : rows.shape[1]] = rows
     return found
-
-
-def read_search(folder: Path, tables: RankTables, text_query: TextQuery | None) -> Search | None:
-    """The search of the bundle in `folder`; None where no item has a word and no text is understood.
-
-    Raises:
-        BundleCorrupt: its weights cannot be read.
-        OSError: a part of it is missing.
-        ValueError: a part of it is not readable.
-    """
-    rows, dim = tables.vectors.shape
-    lexical = read_lexical(folder, rows, tables.codes[:, 1])
-    if lexical is None and text_query is None:
-        return None
-    path = folder / names.SEARCH
-    try:
-        spec = SearchSpec.model_validate_json(path.read_text("utf-8"))
-    except (OSError, ValidationError) as error:
-        raise BundleCorrupt(f"{path}: not the description of a search ({error}); export the bundle again") from error
-    spelling = None if lexical is None else Spelling(read_vocabulary(folder), lexical.main.rows_of)
-    return Search(lexical, spelling, text_query, spec, rows, dim)

@@ -1,39 +1,24 @@
-"""A bundle, loaded and verified: what a request holds from start to end."""
+"""A loaded bundle: the immutable record that the engine's functions read, whatever version is served."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from app.artifact import names
-from app.artifact.bundle_store import resolve
-from app.artifact.manifest import Manifest, read_manifest, verify_files
-from app.artifact.rank_tables import RankTables, read_rank_tables
-from app.artifact.text.vocabulary import read_vocabulary
-from app.engine.candidates import Candidates
-from app.engine.catalogue import Catalogue, Items, read_catalogue, read_items
-from app.engine.gpu_retriever import Device, HalfRetriever, open_half_retriever
-from app.engine.ranking import Ranker, read_ranker
-from app.engine.recommend import recommend
-from app.engine.requests import RequestBatch
+from app.artifact.manifest import Manifest
+from app.artifact.rank_tables import RankTables
+from app.engine.catalogue import Catalogue, Items
+from app.engine.gpu_retriever import HalfRetriever
+from app.engine.ranking import Ranker
 from app.engine.retriever import Retriever
-from app.engine.runtime import open_session
-from app.engine.search import Search, read_search
-from app.engine.selection.filter_index import FilterIndex, read_filters
+from app.engine.selection.filter_index import FilterIndex
 from app.engine.selection.orders import Orders
-from app.engine.text.suggest import Suggester, read_suggester
-from app.engine.text.text_query import TextQuery, check_golden_texts, read_text_query
-from app.errors import BundleCorrupt, BundleUnfit, GoldenMismatch
-
-GOLDEN_DEPTH = 10
-MIN_GOLDEN_OVERLAP = 0.9
-MAX_GOLDEN_ERROR = 0.02  # of the score, relative to the largest golden score
+from app.engine.text.query_index import QueryIndex
+from app.engine.text.suggest import Suggester
+from app.engine.text.text_query import TextQuery
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One loaded bundle. Immutable: a reload makes another and swaps the reference."""
+    """One loaded bundle. A reload makes another one and swaps the reference."""
 
     folder: Path
     manifest: Manifest
@@ -45,139 +30,5 @@ class Snapshot:
     ranker: Ranker | None
     filters: FilterIndex
     orders: Orders
-    search: Search | None  # None where nothing can be searched for
+    search: QueryIndex | None  # None where nothing can be searched for
     suggester: Suggester | None  # None where nothing can be suggested
-
-
-def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) -> Snapshot:
-    """Load the bundle at `path` (a bundle, or a store of bundles), verify it, and warm it up.
-
-    Args:
-        path: the folder.
-        threads: threads inside one run of a graph; 0 takes all cores.
-        device: where retrieval runs in half precision; on the CPU, in int8, if left out.
-
-    Raises:
-        DeviceUnavailable: the device is not there.
-        BundleUnfit: the device would not run all of the graph.
-        BundleCorrupt: a file is missing, different from its checksum, or unreadable.
-        BundleSchema: it was written for another version of this code.
-        GoldenMismatch: it answers its own warm-up requests otherwise than when it was made.
-    """
-    folder = resolve(path)
-    manifest = read_manifest(folder)
-    verify_files(folder, manifest)
-    snapshot = open_snapshot(folder, manifest, threads, device)
-    check_golden(snapshot)
-    if device is not None and isinstance(snapshot.retriever, HalfRetriever) and snapshot.retriever.has_failed:
-        raise BundleUnfit(f"{folder}: {device.provider} failed while it answered the golden requests; see the log")
-    if snapshot.text_query is not None:
-        check_golden_texts(folder, snapshot.text_query)
-    return snapshot
-
-
-def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device | None = None) -> Snapshot:
-    """Load without comparing golden answers, as the exporter does to make them."""
-    try:
-        tables = read_rank_tables(folder)
-        items = read_items(folder, manifest.shapes, tables)
-        catalogue = read_catalogue(folder, manifest.catalogue_columns)
-        filters = read_filters(folder, catalogue, items.selectable[0])
-        text_query = read_text_query(folder)
-        search = read_search(folder, tables, text_query)
-        suggester = read_suggester(folder, read_vocabulary(folder))
-    except (OSError, ValueError, KeyError) as error:
-        raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
-    retriever: Retriever | HalfRetriever
-    if device is None:
-        retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
-    else:
-        retriever = open_half_retriever(folder, items, tables.score_scales, device, manifest.shapes.window)
-    ranker = read_ranker(folder, tables, items.popular_rows, threads)
-    return Snapshot(
-        folder,
-        manifest,
-        items,
-        catalogue,
-        retriever,
-        text_query,
-        tables,
-        ranker,
-        filters,
-        Orders(filters, items),
-        search,
-        suggester,
-    )
-
-
-def check_golden(snapshot: Snapshot) -> None:
-    """Answer the warm-up requests and compare with the golden answers.
-
-    Instruction sets and runtime versions differ in the last digits, so the comparison is by overlap of the top 10
-    and by score within a tolerance.
-
-    Raises:
-        GoldenMismatch: overlap or scores are off.
-    """
-    batch = read_warmup(snapshot.folder)
-    if not len(batch):
-        return
-    try:
-        rows = np.load(snapshot.folder / names.GOLDEN_ROWS, allow_pickle=False)
-        scores = np.load(snapshot.folder / names.GOLDEN_SCORES, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise BundleCorrupt(f"{snapshot.folder}: golden answers cannot be read ({error})") from error
-    answers = golden_answers(snapshot, batch)
-    overlap = golden_overlap(rows, answers.rows)
-    error_ = golden_error(rows, scores, answers)
-    largest = np.abs(scores[np.isfinite(scores)]).max(initial=1e-6)
-    if overlap < MIN_GOLDEN_OVERLAP or error_ > MAX_GOLDEN_ERROR * largest:
-        raise GoldenMismatch(
-            f"{snapshot.folder / names.GOLDEN_ROWS}: expected the golden answers (overlap@10 of at least "
-            f"{MIN_GOLDEN_OVERLAP}, scores within {MAX_GOLDEN_ERROR:.0%}), came overlap {overlap:.3f} and error "
-            f"{error_ / largest:.1%}; export the bundle again, with `--weight-bits 7` for processors without VNNI"
-        )
-
-
-def golden_answers(snapshot: Snapshot, batch: RequestBatch) -> Candidates:
-    """What the warm-up requests are answered with, by retrieval and by the ranker where there is one."""
-    return recommend(snapshot, batch, GOLDEN_DEPTH)
-
-
-def golden_error(expected: NDArray[np.int64], scores: NDArray[np.float32], came: Candidates) -> float:
-    """The largest difference of an item's score, of the items that are expected and came.
-
-    By item rather than by place: where one item at the end of a list gives way to another, all behind it move up.
-    """
-    same = (expected[:, :, None] == came.rows[:, None, :]) & (expected[:, :, None] != names.PADDING_ROW)
-    line, place, came_at = np.nonzero(same)
-    return float(np.abs(scores[line, place] - came.scores[line, came_at]).max(initial=0.0))
-
-
-def golden_overlap(expected: NDArray[np.int64], came: NDArray[np.int64]) -> float:
-    """Mean share of the expected rows that came, over requests."""
-    shares = [
-        len(np.intersect1d(want[want > 0], got)) / max(1, int((want > 0).sum()))
-        for want, got in zip(expected, came, strict=True)
-    ]
-    return float(np.mean(shares))
-
-
-def write_warmup(folder: Path, batch: RequestBatch) -> None:
-    """Store the arrays of `batch` in the bundle."""
-    below = folder / names.WARMUP
-    below.mkdir(parents=True, exist_ok=True)
-    for field in fields(batch):
-        value = getattr(batch, field.name)
-        if value is not None:
-            np.save(below / f"{field.name}.npy", value)
-
-
-def read_warmup(folder: Path) -> RequestBatch:
-    """The inverse of `write_warmup`."""
-    below = folder / names.WARMUP
-    try:
-        arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(below.glob("*.npy"))}
-        return RequestBatch(**arrays)
-    except (OSError, ValueError, TypeError) as error:
-        raise BundleCorrupt(f"{below}: warm-up requests cannot be read ({error}); export it again") from error

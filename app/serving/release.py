@@ -10,8 +10,9 @@ from typing import Literal
 
 from app.artifact.user_state import read_user_states
 from app.engine.gpu_retriever import Device
+from app.engine.loading import load_snapshot
 from app.engine.runtime import CUDA, runtime
-from app.engine.snapshot import Snapshot, load_snapshot
+from app.engine.snapshot import Snapshot
 from app.errors import BundleCorrupt, BundleUnfit, DeviceUnavailable
 from app.stores.bundled import BundledStates
 

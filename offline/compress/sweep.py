@@ -9,7 +9,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from app.engine.snapshot import golden_overlap
+from app.engine.loading import golden_overlap
 from offline.compress.apply import cut_for, part_histories
 from offline.compress.choice import Difference, Measured, choose, difference, is_clear, within_loss
 from offline.compress.cut import hidden_units

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.user_state import read_user_states
+from app.engine.loading import load_snapshot
 from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, pad_rows
-from app.engine.snapshot import Snapshot, load_snapshot
+from app.engine.snapshot import Snapshot
 from offline.errors import DatasetError, InputError
 from offline.evaluation.baselines import popularity
 from offline.evaluation.intervals import mean_interval

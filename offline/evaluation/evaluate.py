@@ -9,8 +9,9 @@ import polars as pl
 
 from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import read_user_states
+from app.engine.loading import load_snapshot
 from app.engine.requests import ALL_STAGES, Stages
-from app.engine.snapshot import Snapshot, load_snapshot
+from app.engine.snapshot import Snapshot
 from offline.evaluation.baselines import ITEM_KNN, POPULARITY, Rankings, baseline_rankings
 from offline.evaluation.candidate_recall import outcome
 from offline.evaluation.figures import differences, flat, means

@@ -21,7 +21,7 @@ from app.artifact.manifest import Manifest, Shapes, list_files
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.artifact.user_state import UserStates
 from app.engine.gpu_retriever import Device
-from app.engine.snapshot import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
+from app.engine.loading import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
 from model.query_tower import QueryTower
 from offline.dataset.histories import Histories, histories_of
 from offline.dataset.logged_queries import logged_query_texts, popular_queries

@@ -20,7 +20,8 @@ from starlette.applications import Starlette
 from app.api.application import HttpOptions, make_application
 from app.api.recommend_parsing import Limits
 from app.artifact.bundle_store import resolve
-from app.engine.snapshot import Snapshot, load_snapshot
+from app.engine.loading import load_snapshot
+from app.engine.snapshot import Snapshot
 from app.serving.release import Release, release_of
 from app.serving.service import ServiceLimits
 from app.serving.services import Following, Impressions, Parts, put_together

@@ -16,7 +16,7 @@ class NotInstalled:
 
 sys.meta_path.insert(0, NotInstalled())
 import app.main
-import app.engine.snapshot
+import app.engine.loading
 
 print([name for name in {(*OF_THE_JOB, RUNTIME)} if name in sys.modules])
 """

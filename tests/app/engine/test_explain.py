@@ -17,6 +17,7 @@ from app.artifact.rank_features import FEATURES, GROUPS, rank_features
 from app.artifact.search_features import SEARCH_FEATURES, TEXT_FEATURES
 from app.engine.candidate_sources import union_of_sources
 from app.engine.explain import contributions
+from app.engine.loading import read_warmup
 from app.engine.ranking import asked_by
 from app.engine.reasons import Kind, Reason, settled
 from app.engine.recommend import recommend as engine_recommend
@@ -24,7 +25,7 @@ from app.engine.recommend import retrieve
 from app.engine.requests import OBJECTIVES, RequestBatch
 from app.engine.scoring import list_of
 from app.engine.search import features_of_search
-from app.engine.snapshot import Snapshot, read_warmup
+from app.engine.snapshot import Snapshot
 
 Recommend = Callable[..., dict[str, Any]]
 Why = dict[str, Any]

@@ -27,9 +27,10 @@ from app.engine.gpu_retriever import (
     open_half_retriever,
     padded,
 )
+from app.engine.loading import golden_error, load_snapshot, read_warmup
 from app.engine.requests import RequestBatch
 from app.engine.runtime import CPU, CUDA, RunNode, nodes_in, open_session, require_on_device
-from app.engine.snapshot import Snapshot, golden_error, load_snapshot, read_warmup
+from app.engine.snapshot import Snapshot
 from app.errors import BundleCorrupt, BundleUnfit, DeviceUnavailable
 from app.serving.release import DeviceWish, load_release
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.artifact import names
 from app.artifact.manifest import list_files
-from app.engine.snapshot import load_snapshot
+from app.engine.loading import load_snapshot
 from app.errors import BundleCorrupt, BundleError, BundleSchema, GoldenMismatch
 
 

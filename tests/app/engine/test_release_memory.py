@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from app.engine.loading import load_snapshot, read_warmup
 from app.engine.recommend import recommend
-from app.engine.snapshot import Snapshot, load_snapshot, read_warmup
+from app.engine.snapshot import Snapshot
 from app.serving.release import release_of
 
 

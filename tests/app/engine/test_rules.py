@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from app.engine.loading import read_warmup
 from app.engine.recommend import recommend as engine_recommend
 from app.engine.requests import OBJECTIVES, RequestBatch
 from app.engine.rules import Pin
 from app.engine.rules.diversity import diversified
 from app.engine.rules.pin import with_pins
 from app.engine.scoring import list_of, score_list
-from app.engine.snapshot import Snapshot, read_warmup
+from app.engine.snapshot import Snapshot
 
 Recommend = Callable[..., dict[str, Any]]
 

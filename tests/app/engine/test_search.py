@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.engine.candidates import Candidates
+from app.engine.loading import read_warmup
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch, Stages
-from app.engine.search import Search
-from app.engine.snapshot import Snapshot, read_warmup
+from app.engine.snapshot import Snapshot
+from app.engine.text.query_index import QueryIndex
 
 DEPTH = 50
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
-def search(snapshot: Snapshot) -> Search:
+def search(snapshot: Snapshot) -> QueryIndex:
     assert snapshot.search is not None
     return snapshot.search
 
@@ -87,7 +88,7 @@ def test_no_item_outside_the_mask_or_among_the_excluded_is_found(
         assert len(rows) == min(DEPTH, int(mask.sum()) - len(excluded))
 
 
-def test_an_item_is_found_by_its_title_and_counted(snapshot: Snapshot, search: Search) -> None:
+def test_an_item_is_found_by_its_title_and_counted(snapshot: Snapshot, search: QueryIndex) -> None:
     for row in titled(snapshot)[::60]:
         text = " ".join(title_words(snapshot, row))
         found = recommend(snapshot, asked(snapshot, [text]), DEPTH)
@@ -100,7 +101,7 @@ def test_an_item_is_found_by_its_title_and_counted(snapshot: Snapshot, search: S
         assert set(rows_of(found).tolist()) <= set(np.flatnonzero(found.found[0]).tolist())
 
 
-def test_words_of_an_item_are_those_that_it_has(snapshot: Snapshot, search: Search) -> None:
+def test_words_of_an_item_are_those_that_it_has(snapshot: Snapshot, search: QueryIndex) -> None:
     row = next(row for row in titled(snapshot) if all(word.isascii() for word in title_words(snapshot, row)))
     words = title_words(snapshot, row)
     (match,) = search.matches([f"{words[0]} nosuchwordatall {words[1]}"])

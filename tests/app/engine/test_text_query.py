@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from app.engine.snapshot import Snapshot, load_snapshot
+from app.engine.loading import load_snapshot
+from app.engine.snapshot import Snapshot
 from app.engine.text.text_query import TextQuery, check_golden_texts, read_text_query, write_golden_texts
 from app.errors import GoldenMismatch
 from app.serving.release import release_of

@@ -17,7 +17,8 @@ import torch
 from made_up_catalogue import write_catalogue
 
 from app.artifact.redis_keys import Keys
-from app.engine.snapshot import Snapshot, load_snapshot
+from app.engine.loading import load_snapshot
+from app.engine.snapshot import Snapshot
 from offline.errors import TrainingError
 from offline.evaluation.graded import ranked_by_text
 from offline.evaluation.tf_idf import tf_idf_ranking

@@ -9,8 +9,9 @@ import pytest
 from search_shop import write_search_shop
 
 from app.artifact.search_spec import PRIOR, SearchSpec
+from app.engine.loading import load_snapshot
 from app.engine.recommend import recommend
-from app.engine.snapshot import Snapshot, load_snapshot
+from app.engine.snapshot import Snapshot
 from offline.evaluation.search import BUNDLE, QUERY_ALONE, search_requests
 from offline.evaluation.search_cases import load_search_cases
 from offline.evaluation.table import report_table

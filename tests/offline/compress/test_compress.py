@@ -13,8 +13,8 @@ import torch
 
 from app.artifact.user_records import pack_long_vectors, unpack_long_vectors
 from app.artifact.user_state import read_user_states
+from app.engine.loading import load_snapshot, read_warmup
 from app.engine.requests import RequestBatch
-from app.engine.snapshot import load_snapshot, read_warmup
 from app.errors import GoldenMismatch
 from offline.compress import served, sweep
 from offline.compress.apply import apply_compression, cut_for, load_compressed, part_histories

@@ -15,8 +15,9 @@ from rich.console import Console
 
 from app.artifact.hashing import stable_hashes
 from app.artifact.user_state import UserStates, read_user_states
+from app.engine.loading import load_snapshot
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
-from app.engine.snapshot import Snapshot, load_snapshot
+from app.engine.snapshot import Snapshot
 from offline.errors import DatasetError
 from offline.evaluation import evaluate as evaluation
 from offline.evaluation.evaluate import NOT_CAUSAL, evaluate

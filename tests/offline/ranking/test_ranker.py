@@ -13,7 +13,8 @@ import torch
 
 from app.artifact import names
 from app.engine.candidates import Source
-from app.engine.snapshot import Snapshot, load_snapshot
+from app.engine.loading import load_snapshot
+from app.engine.snapshot import Snapshot
 from app.errors import BundleCorrupt
 from model.ranker import Ranker
 from offline.evaluation.candidate_examples import examples_of
