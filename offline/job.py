@@ -132,7 +132,7 @@ def _refuse_other_versions(folder: RunFolder, stages: Sequence[str]) -> None:
     for name in stages:
         if name in record and record[name].get("version") != _VERSION:
             raise RunFolderError(
-                f"{folder.path}: expected the stage {name} of this version of Aisle ({_VERSION}), found one of version "
+                f"{folder.path}: expected the stage {name} of this version of Aisle ({_VERSION}), got one of version "
                 f"{record[name].get('version')}: `aisle-offline run` does it anew, and all that follows"
             )
 
@@ -144,9 +144,9 @@ def choose_device(wanted: str) -> torch.device:
         InputError: there is no such device here.
     """
     if wanted not in ("auto", "cpu", "cuda"):
-        raise InputError(f"expected --device auto, cpu or cuda, found {wanted!r}: choose one")
+        raise InputError(f"expected --device auto, cpu or cuda, got {wanted!r}: choose one")
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError("expected a CUDA device for --device cuda, found none: use --device cpu or auto")
+        raise InputError("expected a CUDA device for --device cuda, got none: use --device cpu or auto")
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -45,7 +45,7 @@ def read_base(path: Path) -> Base:
 def _require_types(table: EventsSpec, schema: pl.Schema, at: str) -> None:
     if table.type not in schema:
         raise DatasetError(
-            f"{at}: expected a column {table.type!r} that says what each event is, found {', '.join(schema)}: "
+            f"{at}: expected a column {table.type!r} that says what each event is, got {', '.join(schema)}: "
             "collected events have one, and beside them these would have none; add the column, filled with view"
         )
     for column in event_columns(table, TimeForm()).names:
@@ -53,12 +53,12 @@ def _require_types(table: EventsSpec, schema: pl.Schema, at: str) -> None:
         if dtype.is_nested() or dtype in _APART:
             raise DatasetError(
                 f"{at}: expected text, numbers or points in time in {column!r}, where collected events have theirs, "
-                f"found {dtype}: convert or rename the column"
+                f"got {dtype}: convert or rename the column"
             )
     for column in (table.user, table.item):
         if column in schema and schema[column].is_float():
             raise DatasetError(
-                f"{at}: expected ids in {column!r} as text or whole numbers, found {schema[column]}: beside the text "
+                f"{at}: expected ids in {column!r} as text or whole numbers, got {schema[column]}: beside the text "
                 "of collected ids, 7.0 would not be 7; convert the column"
             )
 

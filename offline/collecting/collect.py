@@ -233,7 +233,7 @@ class _Pass:
             return
         if not parts.covers(first):
             raise RunFolderError(
-                f"{parts.folder}: expected to go on behind entry {parts.last}, found entry {first} in the stream, "
+                f"{parts.folder}: expected to go on behind entry {parts.last}, got entry {first} in the stream, "
                 "which was never collected here: this folder is of another Redis or prefix; name another folder"
             )
         self._counts["trimmed"] += stream.trim(parts.last)

@@ -51,7 +51,7 @@ def read_dataset_file(out: Path) -> DatasetFile:
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         place = toml.at("events", *(part for part in found["loc"] if isinstance(part, str)))
-        raise DatasetError(f"{place}: {found['msg']}, found {found['input']!r}: correct it") from None
+        raise DatasetError(f"{place}: {found['msg']}, got {found['input']!r}: correct it") from None
     return DatasetFile(event_columns(spec, _read_times(out)), at, _notes_on_paths(out, spec, at))
 
 

@@ -19,7 +19,7 @@ def locked(out: Path) -> Iterator[None]:
         RunFolderError: another one is at work here, or the folder is a file.
     """
     if out.is_file():
-        raise RunFolderError(f"{out}: expected a folder to collect into, found a file: name another folder")
+        raise RunFolderError(f"{out}: expected a folder to collect into, got a file: name another folder")
     make_folder(out)
     refusal = f"{out}: another collector is at work here; wait for it, or name another folder"
     with only_one(out / LOCK_FILE, refusal):

@@ -73,7 +73,7 @@ class Parts:
             if list(found) != list(columns):
                 raise DatasetError(
                     f"{at}: expected the columns of what was collected before, {', '.join(found)} in {part.path}, "
-                    f"found the mapping to {', '.join(columns)}: map them as before"
+                    f"got the mapping to {', '.join(columns)}: map them as before"
                 )
 
 
@@ -82,7 +82,7 @@ def _part(path: Path) -> Part:
     ends = StreamId.parse(first), StreamId.parse(last)
     if ends[0] is None or ends[1] is None:
         raise RunFolderError(
-            f"{path.parent}: expected only what was collected, found {path.name}: collect into another folder, and "
+            f"{path.parent}: expected only what was collected, got {path.name}: collect into another folder, and "
             "name this one with --base"
         )
     return Part(path, ends[0], ends[1])

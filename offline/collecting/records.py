@@ -41,7 +41,7 @@ def read_event(entry: Entry) -> EventRecord | MergeRecord | EraseRecord | Unread
     if isinstance(record, EraseRecord):
         flaw = flaw or _flaw_of_hash(record.user_hash)
     if isinstance(record, EventRecord) and not record.subject:
-        flaw = "expected a user_id or a visitor_id, found neither"
+        flaw = "expected a user_id or a visitor_id, got neither"
     return record if flaw is None else Unreadable(flaw)
 
 
@@ -71,7 +71,7 @@ def _flaw_of_hash(user_hash: str) -> str | None:
 
 
 def _no_field() -> str:
-    return f"expected the field {FIELD.decode()}, found none"
+    return f"expected the field {FIELD.decode()}, got none"
 
 
 def _first(error: ValidationError) -> str:

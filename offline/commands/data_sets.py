@@ -63,7 +63,7 @@ def _remarks(done: Initialised) -> list[str]:
 def _show(checked: Checked, data: Path) -> None:
     console = Console(stderr=True)
     if checked.findings:
-        shown = Table("", "where", "column", "found", "expected", "what to do", title=f"{data}")
+        shown = Table("", "where", "column", "got", "expected", "what to do", title=f"{data}")
         for row in as_table(checked.findings):
             shown.add_row(*(cell.replace("[", r"\[") for cell in row))
         console.print(shown)

@@ -42,7 +42,7 @@ def _told(parameter: inspect.Parameter) -> OptionInfo | ArgumentInfo:
     """What the annotation tells of an option."""
     found = [each for each in get_args(parameter.annotation) if isinstance(each, OptionInfo | ArgumentInfo)]
     if get_origin(parameter.annotation) is not Annotated or not found:
-        raise TypeError(f"expected an annotation with an option, came {parameter}: annotate it")
+        raise TypeError(f"expected an annotation with an option, got {parameter}: annotate it")
     return found[0]
 
 

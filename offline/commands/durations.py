@@ -17,5 +17,5 @@ def seconds_of(text: str) -> float:
     match = _DURATION.match(text.strip().lower())
     seconds = float(match["number"]) * _SECONDS[match["unit"]] if match else 0.0
     if seconds <= 0:
-        raise InputError(f"expected a duration such as 90s, 10m or 1.5h, found {text!r}")
+        raise InputError(f"expected a duration such as 90s, 10m or 1.5h, got {text!r}")
     return seconds

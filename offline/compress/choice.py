@@ -140,5 +140,5 @@ def read_choice(folder: Path) -> CompressionChoice:
         return CompressionChoice.from_dict(json.loads((folder / COMPRESS_FILE).read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(
-            f"{folder}: expected a finished compression with {COMPRESS_FILE}, found none ({error}): compress first"
+            f"{folder}: expected a finished compression with {COMPRESS_FILE}, got none ({error}): compress first"
         ) from error

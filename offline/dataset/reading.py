@@ -42,11 +42,11 @@ def find_files(root: Path, paths: Sequence[str], at: str) -> tuple[str, ...]:
         else:
             found = [str(root / path)] if (root / path).is_file() else []
         if not found:
-            raise DatasetError(f"{at}: expected a file {path!r} below {root}, found none: correct the path")
+            raise DatasetError(f"{at}: expected a file {path!r} below {root}, got none: correct the path")
         files += found
     for file in files:
         if not file.lower().endswith(FORMATS):
-            raise DatasetError(f"{at}: expected a file ending in {' '.join(FORMATS)}, found {file}: convert it")
+            raise DatasetError(f"{at}: expected a file ending in {' '.join(FORMATS)}, got {file}: convert it")
     return tuple(files)
 
 
@@ -144,7 +144,7 @@ def missing(frame: pl.LazyFrame, files: Sequence[str], wanted: Sequence[Wanted])
             hint = f"did you mean {near[0]!r}?" if near else f"set {each.role!r} to one of them"
             said.append(
                 f"{each.at}: expected a column {each.column!r} in {', '.join(files)}, "
-                f"found {', '.join(columns)}: {hint}"
+                f"got {', '.join(columns)}: {hint}"
             )
     return said
 
@@ -179,4 +179,4 @@ def _scan_one(file: str) -> pl.LazyFrame:
 
 def _unreadable(file: str, at: str, error: Exception) -> DatasetError:
     said = (str(error).splitlines() or [type(error).__name__])[0]
-    return DatasetError(f"{at}: expected readable rows in {file}, found {said!r}: repair or export the file again")
+    return DatasetError(f"{at}: expected readable rows in {file}, got {said!r}: repair or export the file again")

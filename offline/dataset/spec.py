@@ -152,7 +152,7 @@ def lacking_tables(spec: DatasetSpec) -> list[str]:
     if getattr(spec, needed) is not None:
         return []
     return [
-        f"{spec.toml.at()}: expected a table [{needed}], which the task {task} needs, found none: "
+        f"{spec.toml.at()}: expected a table [{needed}], which the task {task} needs, got none: "
         f"add [{needed}] with a path"
     ]
 
@@ -183,9 +183,9 @@ def _explain(toml: TomlText, error: ErrorDetails) -> str:
         case "extra_forbidden":
             near = difflib.get_close_matches(keys[-1], known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "remove or correct it"
-            return f"{at}: expected one of {', '.join(known)}, found the unknown key {keys[-1]!r}: {hint}"
+            return f"{at}: expected one of {', '.join(known)}, got the unknown key {keys[-1]!r}: {hint}"
         case "missing":
-            return f"{at}: expected the key {keys[-1]!r}, found none: add it"
+            return f"{at}: expected the key {keys[-1]!r}, got none: add it"
         case "string_pattern_mismatch":
             wanted = "hr@k, recall@k, precision@k, ndcg@k, mrr@k, map@k or mrr"
         case "literal_error":
@@ -194,4 +194,4 @@ def _explain(toml: TomlText, error: ErrorDetails) -> str:
             wanted = f"a table [{keys[-1]}]"
         case _:
             wanted = error["msg"].removeprefix("Input should be ")
-    return f"{at}: expected {wanted}, found {error['input']!r}: correct the value"
+    return f"{at}: expected {wanted}, got {error['input']!r}: correct the value"

@@ -56,11 +56,11 @@ def read_toml(path: Path) -> tuple[TomlText, dict[str, object]]:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(
-            f"{path}: expected a dataset.toml, found no such file: give the folder that holds one"
+            f"{path}: expected a dataset.toml, got no such file: give the folder that holds one"
         ) from None
     except UnicodeDecodeError as error:
         raise DatasetError(
-            f"{path}: expected UTF-8 text, found other bytes at {error.start}: save it as UTF-8"
+            f"{path}: expected UTF-8 text, got other bytes at {error.start}: save it as UTF-8"
         ) from None
     try:
         return TomlText(path, text), tomllib.loads(text)
@@ -70,7 +70,7 @@ def read_toml(path: Path) -> tuple[TomlText, dict[str, object]]:
         line = int(at[1]) if at else max(1, len(text.splitlines()))
         shown = (text.splitlines() or [""])[line - 1].strip() if line <= len(text.splitlines()) else ""
         raise DatasetError(
-            f"{path}, line {line}: expected TOML, found {shown!r} ({said.partition(' (at ')[0]}): correct it"
+            f"{path}, line {line}: expected TOML, got {shown!r} ({said.partition(' (at ')[0]}): correct it"
         ) from None
 
 

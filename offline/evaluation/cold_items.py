@@ -151,7 +151,7 @@ def _on(cases: Cases, rows: NDArray[np.integer]) -> Cases:
     lines = np.flatnonzero(counts)
     if not len(lines):
         raise DatasetError(
-            f"expected targets of the {cases.part} part among the {len(rows)} withheld items, found none: raise --share"
+            f"expected targets of the {cases.part} part among the {len(rows)} withheld items, got none: raise --share"
         )
     in_history = np.isin(cases.history.lines(), lines)
     lengths = cases.history.lengths()[lines]
@@ -177,6 +177,6 @@ def _refuse_other(beside: Path, meta: dict[str, Any]) -> None:
     wanted = (meta["fingerprint"], meta["how"], int(meta["seed"]))
     if found != wanted:
         raise InputError(
-            f"expected --beside trained on the same data, split and seed {wanted}, found {found}: make one with "
+            f"expected --beside trained on the same data, split and seed {wanted}, got {found}: make one with "
             "`aisle-offline run` and the same --split and --seed"
         )

@@ -119,7 +119,7 @@ def ranked_by_text(snapshot: Snapshot, texts: list[str], stages: Stages = ALL_ST
         DatasetError: the bundle knows no words.
     """
     if snapshot.search is None:
-        raise DatasetError("expected a bundle that reads text, found none: train on a catalogue with titles or text")
+        raise DatasetError("expected a bundle that reads text, got none: train on a catalogue with titles or text")
     hashes = snapshot.items.hashes_by_row()
     found = np.zeros((len(texts), DEPTH), dtype=np.int64)
     for start in range(0, len(texts), _BATCH):

@@ -43,7 +43,7 @@ def load_graded_cases(split: Path, item_ids: Sequence[str]) -> GradedCases:
         queries, judgments = (pl.read_parquet(split / name) for name in GRADED_FILES)
     except FileNotFoundError as error:
         raise RunFolderError(
-            f"{split}: expected {' and '.join(GRADED_FILES)} for the task graded_search, found no "
+            f"{split}: expected {' and '.join(GRADED_FILES)} for the task graded_search, got no "
             f"{error.filename}: split again"
         ) from None
     rows = pl.DataFrame({"item_id": list(item_ids), "row": np.arange(1, len(item_ids) + 1, dtype=np.int32)})
@@ -59,7 +59,7 @@ def load_graded_cases(split: Path, item_ids: Sequence[str]) -> GradedCases:
     answerable = texts.join(positive, on="query_id", how="semi", maintain_order="left")
     if answerable.is_empty():
         raise DatasetError(
-            "expected a query with a judgment above 0, found none: look at [evaluation] queries and judgments"
+            "expected a query with a judgment above 0, got none: look at [evaluation] queries and judgments"
         )
     lengths = positive.group_by("query_id", maintain_order=True).len()["len"].to_numpy()
     return GradedCases(

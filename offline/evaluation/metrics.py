@@ -40,11 +40,11 @@ def parse_metric(name: str, depth: int = DEPTH) -> Metric:
     match = _NAME.match(name)
     if match is None:
         raise DatasetError(
-            f"expected hr@k, recall@k, precision@k, ndcg@k, mrr@k, map@k or mrr, found {name!r}: "
+            f"expected hr@k, recall@k, precision@k, ndcg@k, mrr@k, map@k or mrr, got {name!r}: "
             "correct [evaluation] metrics"
         )
     if int(match["k"]) > depth:
-        raise DatasetError(f"expected a metric over at most {depth} items, found {name}: choose a smaller k")
+        raise DatasetError(f"expected a metric over at most {depth} items, got {name}: choose a smaller k")
     return Metric(match["kind"], int(match["k"]))
 
 

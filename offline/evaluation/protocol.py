@@ -65,7 +65,7 @@ class Cases:
             DatasetError: there is no such protocol.
         """
         if protocol not in MASKS:
-            raise DatasetError(f"expected a mask of {', '.join(MASKS)}, found {protocol!r}: correct [evaluation] mask")
+            raise DatasetError(f"expected a mask of {', '.join(MASKS)}, got {protocol!r}: correct [evaluation] mask")
         lines, rows = self.history.lines(), self.history.rows
         if protocol != "seen":
             kept = (self.history_types == PURCHASE) if protocol == "purchased" else np.zeros(len(rows), dtype=bool)
@@ -84,7 +84,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     try:
         meta: dict[str, Any] = json.loads((folder / META_FILE).read_text("utf-8"))
     except FileNotFoundError:
-        raise RunFolderError(f"{folder}: expected a split with {META_FILE}, found none: split first") from None
+        raise RunFolderError(f"{folder}: expected a split with {META_FILE}, got none: split first") from None
     return meta
 
 
@@ -106,11 +106,11 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
     """
     meta = read_meta(folder)
     if part not in KNOWN_PARTS:
-        raise DatasetError(f"expected the part valid or test, found {part!r}: choose one")
+        raise DatasetError(f"expected the part valid or test, got {part!r}: choose one")
     targets = _read(folder, part).filter("target").sort("user", "order")
     users = targets.get_column("user").unique().sort()
     if not len(users):
-        raise DatasetError(f"expected targets in the part {part} of {folder}, found none: split again")
+        raise DatasetError(f"expected targets in the part {part} of {folder}, got none: split again")
     if limit is not None and limit < len(users):
         drawn = np.random.default_rng(seed).choice(len(users), size=limit, replace=False)
         users = users.gather(np.sort(drawn))
@@ -157,7 +157,7 @@ def _read(folder: Path, part: str) -> pl.DataFrame:
     try:
         return pl.read_parquet(folder / f"{part}.parquet").drop("query")
     except FileNotFoundError:
-        raise RunFolderError(f"{folder}: expected a split with {part}.parquet, found none: split again") from None
+        raise RunFolderError(f"{folder}: expected a split with {part}.parquet, got none: split again") from None
 
 
 def user_ids_of(folder: Path, users: pl.Series) -> list[str]:

@@ -37,13 +37,13 @@ def load_search_cases(folder: Path, part: str, limit: int | None = None, seed: i
     """
     meta = read_meta(folder)
     if part not in KNOWN_PARTS:
-        raise DatasetError(f"expected the part valid or test, found {part!r}: choose one")
+        raise DatasetError(f"expected the part valid or test, got {part!r}: choose one")
     targets = pl.read_parquet(folder / f"{part}.parquet").filter(pl.col("target") & pl.col("query").is_not_null())
     typed = targets.get_column("query").unique().sort()
     read = pl.DataFrame({"query": typed, "key": pl.Series([normalised_query(text) for text in typed], dtype=pl.String)})
     targets = targets.join(read, on="query", how="left").sort("user", "key", "order")
     if targets.is_empty():
-        raise DatasetError(f"expected targets that a query led to in the part {part} of {folder}, found none")
+        raise DatasetError(f"expected targets that a query led to in the part {part} of {folder}, got none")
     lines = (
         targets.group_by("user", "key", maintain_order=True)
         .agg(

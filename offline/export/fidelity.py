@@ -54,7 +54,7 @@ def measure_fidelity(trained: Trained, snapshot: Snapshot, batch: RequestBatch) 
     if found.overlap_at_10 < MIN_OVERLAP or found.query_error > MAX_QUERY_ERROR:
         raise GoldenMismatch(
             f"{snapshot.folder}: expected answers like the network's (overlap@10 of at least {MIN_OVERLAP}, query "
-            f"vectors within {MAX_QUERY_ERROR:.0%}), came {found.overlap_at_10:.3f} and {found.query_error:.1%}; "
+            f"vectors within {MAX_QUERY_ERROR:.0%}), got {found.overlap_at_10:.3f} and {found.query_error:.1%}; "
             "the export is at fault: keep the run folder and report it"
         )
     return found

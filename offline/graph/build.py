@@ -132,7 +132,7 @@ def check_graph(folder: Path, without: Collection[str]) -> None:
     if built != sorted(without):
         wanted, found = (", ".join(names) or "nothing" for names in (sorted(without), built))
         raise RunFolderError(
-            f"{folder}: expected a graph that leaves out {wanted}, found one that leaves out {found}: "
+            f"{folder}: expected a graph that leaves out {wanted}, got one that leaves out {found}: "
             "build the graph again with the same --without"
         )
 

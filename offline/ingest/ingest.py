@@ -109,7 +109,7 @@ def read_graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
         rows = raw.select(read.get(column, text)(column, raw.schema[column]) for column in columns)
         if sum(rows.null_count().row(0)):
             raise DatasetError(
-                f"{at}: expected {', '.join(columns)} in every row of {path}, found an empty or unreadable "
+                f"{at}: expected {', '.join(columns)} in every row of {path}, got an empty or unreadable "
                 "one: fill it in or remove the row"
             )
         found[key] = rows.unique(maintain_order=True)

@@ -45,7 +45,7 @@ def refuse_too_many(
         return
     counted = ", ".join(f"{count} {reason}" for reason, count in count_reasons(reasons).items())
     raise DatasetError(
-        f"{at}: expected at most {max_bad_share:.1%} bad rows, found {reasons.total()} of {read} "
+        f"{at}: expected at most {max_bad_share:.1%} bad rows, got {reasons.total()} of {read} "
         f"({counted}); the first is row {first['row']} of {first['file']}: {first['record']}. "
         "Correct the column mapping or the rows, or allow a larger share"
     )

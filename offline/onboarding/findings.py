@@ -85,11 +85,11 @@ def of_rejected(
 
 
 def of_message(table: str, message: str) -> list[Finding]:
-    """The findings in the message of a DatasetError, a line each: `where: expected .., found ..: what to do`."""
+    """The findings in the message of a DatasetError, a line each: `where: expected .., got ..: what to do`."""
     findings = []
     for line in message.splitlines():
         where, _, rest = line.partition(": expected ")
-        wanted, _, came = rest.partition(", found ")
+        wanted, _, came = rest.partition(", got ")
         found, _, advice = came.rpartition(": ")
         if rest and came:
             findings.append(Finding("error", table, wanted, found or came, advice or "correct it", file=where))

@@ -41,16 +41,16 @@ def init(root: Path, *, force: bool = False) -> Initialised:
     """
     path = root / SPEC_FILE
     if not root.is_dir():
-        raise DatasetError(f"{root}: expected a folder with a shop's files, found none: correct the path")
+        raise DatasetError(f"{root}: expected a folder with a shop's files, got none: correct the path")
     if path.exists() and not force:
-        raise InputError(f"{path}: expected no such file yet, found one: give --force to write it anew")
+        raise InputError(f"{path}: expected no such file yet, got one: give --force to write it anew")
     groups, unreadable = file_groups(root)
     guessed = guess_folder(groups)
     if guessed.events is None and not (guessed.items and guessed.queries and guessed.judgments):
         columns = "; ".join(f"{group.path}: {', '.join(group.sample.columns)}" for group in groups) or "no table"
         raise DatasetError(
             f"{root}: expected a .parquet, .csv, .csv.gz or .jsonl file with a user and an item in each row, "
-            f"found {columns}: export the shop's events there, or write {SPEC_FILE} yourself"
+            f"got {columns}: export the shop's events there, or write {SPEC_FILE} yourself"
         )
     beside = root / f".{SPEC_FILE}.{os.getpid()}"
     try:

@@ -26,7 +26,7 @@ def read_shown(logs: Path) -> pl.DataFrame:
     parts = Parts(logs / IMPRESSIONS_FOLDER).all
     if not parts:
         raise RunFolderError(
-            f"{logs}: expected a folder that `aisle-offline collect` wrote what was shown into, found no "
+            f"{logs}: expected a folder that `aisle-offline collect` wrote what was shown into, got no "
             f"{IMPRESSIONS_FOLDER}/*.parquet: collect first; a service keeps what it shows in Redis only"
         )
     shown = pl.concat([pl.read_parquet(part.path, glob=False) for part in parts])

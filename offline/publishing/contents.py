@@ -61,7 +61,7 @@ def read_contents(bundle: Path) -> Contents:
     shapes = manifest.shapes
     if (len(contents.states.hashes), len(ids) - 1) != (shapes.users, shapes.items):
         raise BundleCorrupt(
-            f"{folder}: expected {shapes.users} users and {shapes.items} items, found {len(contents.states.hashes)} "
+            f"{folder}: expected {shapes.users} users and {shapes.items} items, got {len(contents.states.hashes)} "
             f"and {len(ids) - 1}; export the bundle again"
         )
     return contents

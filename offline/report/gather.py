@@ -58,7 +58,7 @@ def gather(folder: RunFolder) -> RunFacts:
     """
     document = _read(folder.report)
     if document is None:
-        raise RunFolderError(f"{folder.path}: expected an evaluated run with {folder.report.name}, found none: run it")
+        raise RunFolderError(f"{folder.path}: expected an evaluated run with {folder.report.name}, got none: run it")
     curves = [(what, _read(folder.path / below / HISTORY_FILE)) for below, what in TRAINED.items()]
     return RunFacts(
         path=folder.path,
@@ -80,7 +80,7 @@ def _read(path: Path) -> Document | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise RunFolderError(f"{path}: expected JSON, found something else ({error}): run its stage again") from error
+        raise RunFolderError(f"{path}: expected JSON, got something else ({error}): run its stage again") from error
     return found
 
 

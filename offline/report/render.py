@@ -56,7 +56,7 @@ def remake_report(folder: RunFolder) -> Verdict:
         RunFolderError: nothing was evaluated there, somebody is at work, or a file is unreadable.
     """
     if not folder.report.exists():
-        raise RunFolderError(f"{folder.path}: expected an evaluated run, found no {folder.report.name}: run it first")
+        raise RunFolderError(f"{folder.path}: expected an evaluated run, got no {folder.report.name}: run it first")
     with folder.locked():
         return write_report(folder)
 

@@ -177,11 +177,11 @@ def _spelled(at: float) -> str:
 
 def _refuse_foreign(out: Path) -> None:
     if out.is_file():
-        raise RunFolderError(f"{out}: expected a folder for the rounds, found a file: name another folder")
+        raise RunFolderError(f"{out}: expected a folder for the rounds, got a file: name another folder")
     ours = {LOCK_FILE, STATE_FILE}
     if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in ours):
         raise RunFolderError(
-            f"{out}: expected the folder of a schedule or an empty one, found other files: name another; a run's own "
+            f"{out}: expected the folder of a schedule or an empty one, got other files: name another; a run's own "
             "folder is none, its rounds have theirs"
         )
 

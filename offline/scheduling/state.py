@@ -52,7 +52,7 @@ def read_state(folder: Path) -> State:
         return State()
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunFolderError(
-            f"{path}: expected the state of a schedule, found something else ({error}): delete it to begin anew"
+            f"{path}: expected the state of a schedule, got something else ({error}): delete it to begin anew"
         ) from error
 
 

@@ -37,11 +37,11 @@ def time_of_share(times: pl.Series, share: float) -> float:
     """
     ordered = times.drop_nulls().sort()
     if ordered.is_empty():
-        raise DatasetError("expected clock times to split by, found none: split by `last` or `random` instead")
+        raise DatasetError("expected clock times to split by, got none: split by `last` or `random` instead")
     cut = float(ordered[min(int(share * ordered.len()), ordered.len() - 1)])
     if cut <= ordered[0]:
         raise DatasetError(
-            f"expected events before the cut at a share of {share:g}, found none "
+            f"expected events before the cut at a share of {share:g}, got none "
             f"(too many of the {ordered.len()} times are the same): "
             "split by a larger share, by `last` or by `random`"
         )

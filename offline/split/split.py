@@ -87,7 +87,7 @@ def _read(ingested: Path) -> tuple[Meta, CodedEvents, pl.DataFrame, pl.DataFrame
         return summary, events, items, users
     except FileNotFoundError as error:
         raise RunFolderError(
-            f"{ingested}: expected ingested tables, found no {error.filename or 'events.parquet'}: ingest first"
+            f"{ingested}: expected ingested tables, got no {error.filename or 'events.parquet'}: ingest first"
         ) from None
 
 
@@ -96,20 +96,20 @@ def _way(how: str | None, summary: Meta, n_events: int, task: str) -> str:
     if not n_events:
         if task == "graded_search":
             return "none"
-        raise DatasetError(f"expected events for the task {task}, found none: check the files of [events]")
+        raise DatasetError(f"expected events for the task {task}, got none: check the files of [events]")
     if how is None:
         if summary["has_split"]:
             return "column"
         return _DEFAULT_TIME if summary["has_time"] else "last" if summary["has_order"] else "random"
     if how == "column" and not summary["has_split"]:
-        raise DatasetError("expected a split column to cut by, found none: use time:0.8, last or random")
+        raise DatasetError("expected a split column to cut by, got none: use time:0.8, last or random")
     if how.startswith("time:"):
         _share(how)
         if not summary["has_time"]:
-            raise DatasetError(f"expected clock times for the split {how}, found none: use last or random")
+            raise DatasetError(f"expected clock times for the split {how}, got none: use last or random")
         return how
     if how not in ("column", "last", "random"):
-        raise DatasetError(f"expected column, time:F, last or random, found {how!r}: choose one")
+        raise DatasetError(f"expected column, time:F, last or random, got {how!r}: choose one")
     return how
 
 
@@ -119,7 +119,7 @@ def _share(how: str) -> float:
     except ValueError:
         share = 0.0
     if not 0 < share < 1:
-        raise DatasetError(f"expected a share between 0 and 1 after time:, found {how!r}: write time:0.8")
+        raise DatasetError(f"expected a share between 0 and 1 after time:, got {how!r}: write time:0.8")
     return share
 
 
@@ -163,7 +163,7 @@ def _cut(coded: CodedEvents, evaluation: EvaluationSpec, how: str, seed: int) ->
     if not marks[1].any():
         kind = evaluation.target_event or "event"
         raise DatasetError(
-            f"expected at least one {kind} to score in the test part of the split {how}, found none: "
+            f"expected at least one {kind} to score in the test part of the split {how}, got none: "
             "mark test rows in the split column, or split by time:0.8, last or random"
         )
     return events.with_columns((marks[0] | marks[1]).alias("target"))

@@ -40,7 +40,7 @@ def withhold(whole: Path, out: Path, wanted: Withhold, seed: int) -> int:
     """
     if wanted.how not in WAYS or not 0 < wanted.share < 1:
         raise InputError(
-            f"expected --how random or newest and --share between 0 and 1, found {wanted.how!r} and {wanted.share:g}: "
+            f"expected --how random or newest and --share between 0 and 1, got {wanted.how!r} and {wanted.share:g}: "
             "write --how random --share 0.1"
         )
     meta: dict[str, Any] = json.loads((whole / META_FILE).read_text("utf-8"))
@@ -76,5 +76,5 @@ def _chosen(known: pl.DataFrame, wanted: Withhold, rng: np.random.Generator) -> 
         rows = first.get_column("item").to_numpy()[rng.permutation(first.height)[:count]]
         return pl.DataFrame({"item": rows}, schema={"item": known.schema["item"]}).sort("item")
     if first.get_column("time").null_count():
-        raise DatasetError("expected clock times to tell the newest items by, found none: withhold --how random")
+        raise DatasetError("expected clock times to tell the newest items by, got none: withhold --how random")
     return first.sort("time", "item", descending=[True, False]).head(count).select("item").sort("item")

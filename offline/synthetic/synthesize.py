@@ -80,7 +80,7 @@ def synthesize(
     wanted = users * EVENTS_PER_USER if events is None else events
     if users < 1 or items < MIN_ITEMS or wanted < 1:
         raise InputError(
-            f"expected at least 1 user, {MIN_ITEMS} items and 1 event, found {users}, {items} and {wanted}: "
+            f"expected at least 1 user, {MIN_ITEMS} items and 1 event, got {users}, {items} and {wanted}: "
             "ask for a larger shop"
         )
     tell = progress or silent

@@ -81,5 +81,5 @@ def _chosen(chosen: Path) -> tuple[TrainSettings, int]:
         settings, epochs = TrainSettings.of_record(record["settings"]), record["epochs"]
         best = max(epochs, key=lambda epoch: epoch["value"])["epoch"]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RunFolderError(f"{path}: expected a finished training, found none ({error}): train first") from error
+        raise RunFolderError(f"{path}: expected a finished training, got none ({error}): train first") from error
     return settings, best

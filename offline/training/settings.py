@@ -204,12 +204,12 @@ def check_switches(without: Sequence[str], *, ordered: bool | None = None) -> tu
     """
     unknown = sorted(set(without) - set(SWITCHES))
     if unknown:
-        raise InputError(f"expected --without {', '.join(SWITCHES)}, found {unknown[0]!r}: choose one of them")
+        raise InputError(f"expected --without {', '.join(SWITCHES)}, got {unknown[0]!r}: choose one of them")
     chosen = tuple(name for name in SWITCHES if name in without)
     if "aggregation" in chosen and ("attention" in chosen or ordered is False):
         why = "the data has no order, so that there is no session encoder" if ordered is False else "both are left out"
         raise InputError(
-            "expected the session encoder in place of the aggregation that --without leaves out, found none "
+            "expected the session encoder in place of the aggregation that --without leaves out, got none "
             f"({why}): leave out one of them"
         )
     return chosen

@@ -282,7 +282,7 @@ class _Run:
             return
         lower = self._settings.learning_rate / 4
         raise TrainingError(
-            f"expected a number as the {what}, came {value.item()} at step {self.state.step + 1} (epoch "
+            f"expected a number as the {what}, got {value.item()} at step {self.state.step + 1} (epoch "
             f"{self.state.epoch + 1}): run again with --learning-rate {lower:.1g} (it was "
             f"{self._settings.learning_rate:.1g}); no checkpoint holds that step"
         )

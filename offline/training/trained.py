@@ -45,7 +45,7 @@ def load_best_weights(folder: Path) -> dict[str, Tensor]:
         RunFolderError: training has not finished there.
     """
     if not (folder / HISTORY_FILE).is_file():
-        raise RunFolderError(f"{folder}: expected a finished training with {HISTORY_FILE}, found none: train first")
+        raise RunFolderError(f"{folder}: expected a finished training with {HISTORY_FILE}, got none: train first")
     return read_weights(folder / BEST_FILE)
 
 
@@ -62,7 +62,7 @@ def load_trained(split: Path, graph: ItemGraph, folder: Path) -> Trained:
         parts = record["parts"]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(
-            f"{folder}: expected a finished training with {HISTORY_FILE}, found none ({error}): train first"
+            f"{folder}: expected a finished training with {HISTORY_FILE}, got none ({error}): train first"
         ) from error
     network = Network(graph, shape)
     load_weights(folder / BEST_FILE, network)

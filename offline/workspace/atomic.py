@@ -54,9 +54,9 @@ def refuse_foreign(out: Path, marker: str, *, force: bool = False) -> None:
     if not out.exists() or (force and out.is_dir()):
         return
     if not out.is_dir():
-        raise RunFolderError(f"{out}: expected a folder to write, found a file: name another folder")
+        raise RunFolderError(f"{out}: expected a folder to write, got a file: name another folder")
     if not (out / marker).is_file() and next(out.iterdir(), None) is not None:
         raise RunFolderError(
-            f"{out}: expected an empty folder or one with {marker}, found other files: name another folder, "
+            f"{out}: expected an empty folder or one with {marker}, got other files: name another folder, "
             "or empty this one"
         )

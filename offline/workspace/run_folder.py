@@ -121,9 +121,9 @@ class RunFolder:
             RunFolderError: somebody else is at work here, or the folder is no run folder.
         """
         if self.path.is_file():
-            raise RunFolderError(f"{self.path}: expected a run folder, found a file: name another folder")
+            raise RunFolderError(f"{self.path}: expected a run folder, got a file: name another folder")
         if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / LOCK_FILE).exists():
-            raise RunFolderError(f"{self.path}: expected a run folder or an empty one, found other files: name another")
+            raise RunFolderError(f"{self.path}: expected a run folder or an empty one, got other files: name another")
         self.path.mkdir(parents=True, exist_ok=True)
         with only_one(self.path / LOCK_FILE, f"{self.path}: another run is at work here; wait for it, or name another"):
             self._clear_leftovers()

@@ -46,6 +46,6 @@ def read_limits(texts: Sequence[str]) -> dict[str, dict[str, float]]:
     for text in texts:
         match = _LIMIT.fullmatch(text)
         if match is None:
-            raise ValueError(f"expected a limit such as search:p95=80, in milliseconds, found {text!r}")
+            raise ValueError(f"expected a limit such as search:p95=80, in milliseconds, got {text!r}")
         found.setdefault(match["scenario"], {})[match["percentile"]] = float(match["most"])
     return found

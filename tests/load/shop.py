@@ -83,7 +83,7 @@ def read_shop(ask: Ask) -> Shop:
     for query in queries[:: max(1, len(queries) // 20)]:
         items += _listed(ask, {"k": _PAGE, "query": query}, pages=1)
     if not items:
-        raise ValueError("expected a service with items, found none: publish a bundle first")
+        raise ValueError("expected a service with items, got none: publish a bundle first")
     return Shop(list(dict.fromkeys(items)), queries or ["a"], start.get("users", []), facets[:3], fields)
 
 

@@ -356,7 +356,7 @@ def test_what_cannot_be_read_is_set_aside_and_stops_nothing(
     found = [json.loads(line) for line in text.splitlines()]
     assert [each["id"] for each in found if each["stream"] == "events"] == names
     assert [each["stream"] for each in found].count("impressions") == 1
-    assert found[0]["reason"] == "expected the field j, found none"
+    assert found[0]["reason"] == "expected the field j, got none"
     assert all(each["reason"] for each in found)
 
 
@@ -406,7 +406,7 @@ def test_a_folder_with_other_files_is_refused(
     (tmp_path / "events").mkdir()
     pl.DataFrame({"user_id": ["u"]}).write_parquet(tmp_path / "events" / "january.parquet")
     send(event("e1"))
-    with pytest.raises(RunFolderError, match=r"found january\.parquet: .*--base"):
+    with pytest.raises(RunFolderError, match=r"got january\.parquet: .*--base"):
         run(tmp_path)
     assert client.xlen(keys.event_stream) == 1
 

@@ -92,7 +92,7 @@ def test_missing_columns_and_a_missing_device_are_one_line_before_any_work(shop:
     if not torch.cuda.is_available():
         code, lines = job("run", "--data", shop, "--out", out, "--device", "cuda")
         assert code == 1
-        assert "found none: use --device cpu or auto" in complaint(lines)
+        assert "got none: use --device cpu or auto" in complaint(lines)
     renamed = tmp_path / "renamed"
     shutil.copytree(shop, renamed)
     toml = renamed / "dataset.toml"

@@ -98,6 +98,6 @@ def test_more_bad_rows_than_allowed_stop_the_command_and_fewer_do_not(shop: Path
     run = tmp_path / "run"
     failed = command("ingest", "--data", shop, "--out", run, "--max-bad-share", "0.01")
     assert isinstance(failed.exception, DatasetError)
-    assert "expected at most 1.0% bad rows, found 1 of 84" in failed.exception.message
+    assert "expected at most 1.0% bad rows, got 1 of 84" in failed.exception.message
     assert not (run / "ingest").exists()
     assert command("ingest", "--data", shop, "--out", run, "--max-bad-share", "0.02").exit_code == 0

@@ -64,16 +64,16 @@ def test_a_single_word_stands_for_a_list_of_one(folder: Path) -> None:
     ("old", "new", "line", "said"),
     [
         ('user = "who"', 'usr = "who"', 5, ["events.usr", "unknown key 'usr'", "did you mean 'user'"]),
-        ('user = "who"', "user = 7", 5, ["events.user", "a valid string", "found 7"]),
+        ('user = "who"', "user = 7", 5, ["events.user", "a valid string", "got 7"]),
         ('user = "who"', 'user = ""', 5, ["events.user", "at least 1 character"]),
         ('= "view"', '= "look"', 7, ["events.types.detail-page-view", "'view', 'cart'", "'look'"]),
-        ('text = ["description", "notes"]', "text = [3]", 11, ["items.text", "found 3"]),
+        ('text = ["description", "notes"]', "text = [3]", 11, ["items.text", "got 3"]),
         ('"next_item"', '"guess"', 14, ["evaluation.task", "'graded_search'", "'guess'"]),
         ('"purchased", "seen"', '"bought"', 15, ["evaluation.mask", "'purchased'", "'bought'"]),
         ('"hr@10", "mrr"', '"hits@10"', 16, ["evaluation.metrics", "recall@k", "'hits@10'"]),
-        ('path = "items.csv"', 'path = "stock.csv"', 10, ["items.path", "'stock.csv'", "found none"]),
+        ('path = "items.csv"', 'path = "stock.csv"', 10, ["items.path", "'stock.csv'", "got none"]),
         ('path = "items.csv"', 'path = "dataset.toml"', 10, ["items.path", ".parquet", "dataset.toml"]),
-        ('path = "events.csv"\n', "", 3, ["events.path", "found none", "add it"]),
+        ('path = "events.csv"\n', "", 3, ["events.path", "got none", "add it"]),
         ("[items]", "[item]", 9, ["item", "unknown key 'item'", "did you mean 'items'"]),
         ('name = "shop"', 'name = "shop', 1, ["expected TOML", "correct it"]),
     ],
@@ -105,7 +105,7 @@ def test_a_table_that_is_a_word_is_refused(folder: Path) -> None:
 
 
 def test_a_missing_toml_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"dataset\.toml: expected .* found no such file"):
+    with pytest.raises(DatasetError, match=r"dataset\.toml: expected .* got no such file"):
         load_spec(tmp_path / "dataset.toml")
 
 

@@ -249,7 +249,7 @@ def test_validation_does_not_read_states_that_know_its_targets(snapshot: Snapsho
     document = evaluate(snapshot.folder, split, part="valid", baselines=False)
     assert document["bundle"]["users_with_stored_state"] == 0
     assert document["dataset"]["part"] == "valid"
-    with pytest.raises(DatasetError, match="found 'train'"):
+    with pytest.raises(DatasetError, match="got 'train'"):
         evaluate(snapshot.folder, split, part="train")
 
 

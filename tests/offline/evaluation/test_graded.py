@@ -100,7 +100,7 @@ def test_queries_without_anything_relevant_are_left_out_and_items_outside_the_ca
 def test_a_split_without_judgments_or_without_anything_relevant_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="split again"):
         load_graded_cases(tmp_path, ["a"])
-    with pytest.raises(DatasetError, match="judgment above 0, found none"):
+    with pytest.raises(DatasetError, match="judgment above 0, got none"):
         load_graded_cases(write_graded(tmp_path, [(1, "a", 0.0)]), ["a"])
 
 

@@ -79,7 +79,7 @@ def test_masks_hide_what_their_name_says(write_split: Write, tmp_path: Path) -> 
     cases = load_cases(write_split(tmp_path, train=events, test=[(0, 3, 1, 4.0), (1, 3, 1, 4.0)]), "test")
     hidden = {name: [cases.mask(name).of(line).tolist() for line in range(2)] for name in ("seen", "purchased", "none")}
     assert hidden == {"seen": [[2, 5], [5]], "purchased": [[5], []], "none": [[], []]}
-    with pytest.raises(DatasetError, match="found 'bought'"):
+    with pytest.raises(DatasetError, match="got 'bought'"):
         cases.mask("bought")
 
 
@@ -116,7 +116,7 @@ def test_a_part_without_targets_and_a_folder_without_a_split_are_refused(write_s
     folder = write_split(tmp_path / "a", train=[(0, 1, 1, 1.0)])
     with pytest.raises(DatasetError, match="expected targets in the part test"):
         load_cases(folder, "test")
-    with pytest.raises(DatasetError, match="found 'train'"):
+    with pytest.raises(DatasetError, match="got 'train'"):
         load_cases(folder, "train")
     with pytest.raises(RunFolderError, match="split first"):
         read_meta(tmp_path)

@@ -184,7 +184,7 @@ def test_bad_rows_are_set_aside_with_their_reason_and_row(tmp_path: Path) -> Non
 
 def test_too_many_bad_rows_stop_the_run_and_leave_nothing(tmp_path: Path) -> None:
     spec = load_spec(shop(tmp_path, "csv", EVENTS | {"event_type": ["view", "glance", "cart", "view"]}))
-    with pytest.raises(DatasetError, match=r"at most 5.0% bad rows, found 1 of 4 \(1 unknown event type\)"):
+    with pytest.raises(DatasetError, match=r"at most 5.0% bad rows, got 1 of 4 \(1 unknown event type\)"):
         ingest(spec, tmp_path / "out")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset.toml", "events.csv"]
     ingest(spec, tmp_path / "out", max_bad_share=0.5)

@@ -188,7 +188,7 @@ def test_a_second_schedule_and_a_folder_of_something_else_are_refused(tmp_path: 
     other = tmp_path / "other"
     other.mkdir()
     (other / "letters.txt").touch()
-    with pytest.raises(RunFolderError, match="found other files"):
+    with pytest.raises(RunFolderError, match="got other files"):
         Days(PUBLISHED).run(other)
 
 

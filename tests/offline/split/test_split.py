@@ -300,11 +300,11 @@ def test_graded_search_without_events_gives_empty_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("column", "found none: use time:0.8"),
+        ("column", "got none: use time:0.8"),
         ("time:2", "a share between 0 and 1"),
         ("time:x", "a share between 0 and 1"),
-        ("sometimes", "found 'sometimes'"),
-        ("time:0.001", "found none .* by a larger share"),
+        ("sometimes", "got 'sometimes'"),
+        ("time:0.001", "got none .* by a larger share"),
     ],
 )
 def test_a_split_that_cannot_be_made_says_what_to_do(tmp_path: Path, how: str, said: str) -> None:

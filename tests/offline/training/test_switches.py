@@ -59,5 +59,5 @@ def test_a_graph_with_other_pieces_than_the_training_wants_is_refused(write_spli
     split = write_split(tmp_path / "split", train=[(0, 1, 1, 1.0), (0, 2, 1, 2.0)])
     build_graph(split, tmp_path / "graph", without=["text"])
     check_graph(tmp_path / "graph", ("text",))
-    with pytest.raises(RunFolderError, match="leaves out nothing, found one that leaves out text"):
+    with pytest.raises(RunFolderError, match="leaves out nothing, got one that leaves out text"):
         check_graph(tmp_path / "graph", ())
