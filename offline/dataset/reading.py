@@ -143,8 +143,7 @@ def missing(frame: pl.LazyFrame, files: Sequence[str], wanted: Sequence[Wanted])
             near = difflib.get_close_matches(each.column, columns, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"set {each.role!r} to one of them"
             said.append(
-                f"{each.at}: expected a column {each.column!r} in {', '.join(files)}, "
-                f"got {', '.join(columns)}: {hint}"
+                f"{each.at}: expected a column {each.column!r} in {', '.join(files)}, got {', '.join(columns)}: {hint}"
             )
     return said
 

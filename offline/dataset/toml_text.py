@@ -59,9 +59,7 @@ def read_toml(path: Path) -> tuple[TomlText, dict[str, object]]:
             f"{path}: expected a dataset.toml, got no such file: give the folder that holds one"
         ) from None
     except UnicodeDecodeError as error:
-        raise DatasetError(
-            f"{path}: expected UTF-8 text, got other bytes at {error.start}: save it as UTF-8"
-        ) from None
+        raise DatasetError(f"{path}: expected UTF-8 text, got other bytes at {error.start}: save it as UTF-8") from None
     try:
         return TomlText(path, text), tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
