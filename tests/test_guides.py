@@ -25,9 +25,9 @@ from offline.collecting.collect import collect
 from offline.publishing.publish import publish
 
 ROOT = Path(__file__).parents[1]
-GUIDES = sorted([ROOT / "README.md", *(ROOT / "app").glob("*.md"), *(ROOT / "offline").glob("*.md")])
+GUIDES = sorted(path for folder in (".", "app", "deploy", "offline") for path in (ROOT / folder).glob("*.md"))
 OPERATING = ROOT / "app" / "OPERATING.md"
-ALERTS = ROOT / ".ci" / "stack" / "alerts.yml"
+ALERTS = ROOT / "deploy" / "alerts.yml"
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 

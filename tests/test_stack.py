@@ -11,7 +11,7 @@ import yaml
 from app.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
-STACK = ROOT / ".ci" / "stack"
+STACK = ROOT / "deploy"
 STAGE = re.compile(r"^FROM (?P<base>\S+)(?: AS (?P<name>\S+))?$", re.MULTILINE)
 HARDENED = ("offline", "schedule", "api", "api-gpu", "balancer", "load")
 

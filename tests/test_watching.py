@@ -21,7 +21,7 @@ from published_copies import published_copies
 from serve_process import running_service
 
 ROOT = Path(__file__).parents[1]
-STACK = ROOT / ".ci" / "stack"
+STACK = ROOT / "deploy"
 WITHIN_S = 60
 OF_PROMETHEUS = {"up": set[str](), "ALERTS": {"alertname", "alertstate", "severity"}}
 OF_TARGETS = {"job", "instance"}
