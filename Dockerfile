@@ -47,7 +47,7 @@ RUN /opt/packages/bin/pip install -c requirements.lock -r cpu && \
 # The service's own code lies beside its packages, so that an image of another commit shares their layer.
 FROM packages AS serve-app
 WORKDIR /source
-COPY pyproject.toml ./
+COPY pyproject.toml LICENSE ./
 COPY app ./app
 RUN touch README.md && \
     /opt/packages/bin/pip install --no-deps --target /opt/app . && \
@@ -77,7 +77,7 @@ RUN /opt/packages/bin/pip install -c requirements.lock -r offline
 
 FROM packages AS offline-app
 WORKDIR /source
-COPY pyproject.toml ./
+COPY pyproject.toml LICENSE ./
 COPY app ./app
 COPY model ./model
 COPY offline ./offline
