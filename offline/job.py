@@ -45,7 +45,7 @@ from offline.training.settings import check_switches, choose_settings, has_conte
 from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, Trained, load_trained, save_trained
 from offline.training.warm_start import WarmStart, plan_warm_start
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import write_json
 from offline.workspace.progress import Progress
 from offline.workspace.run_folder import RunFolder, key_of
 from offline.workspace.run_folder_errors import run_folder_errors
@@ -340,16 +340,14 @@ def _evaluate(work: _Work) -> dict[str, Any]:
     document["timings"] = timings_of(folder.record(), manifest)
     document["feature_groups"] = feature_groups(folder.rank)
     record_metrics(bundle, manifest, document)
-    with whole_file(folder.report) as beside:
-        beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_json(folder.report, document)
     return document
 
 
 def _report(work: _Work) -> dict[str, Any]:
     if was_collected(work.spec.root):
         document = evaluate_online(work.spec.root, ONLINE_WINDOW_S, seed=work.options.seed)
-        with whole_file(work.folder.live) as beside:
-            beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_json(work.folder.live, document)
     else:
         work.folder.live.unlink(missing_ok=True)
     return {"page": work.folder.page.name, "verdict": write_report(work.folder).decision}

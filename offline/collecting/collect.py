@@ -30,6 +30,7 @@ from offline.collecting.remembered import Remembered, erase_from_part, without_e
 from offline.collecting.streams import Stream, StreamId
 from offline.dataset.spec import SPEC_FILE
 from offline.errors import RunFolderError
+from offline.workspace.atomic import clear_partial
 from offline.workspace.progress import Progress, silent
 
 IMPRESSIONS_FOLDER = "impressions"
@@ -122,6 +123,7 @@ class _Pass:
         self._described = described
         self._part_entries = part_entries
         self._tell = tell
+        clear_partial(out)
         self._remembered = Remembered(out)
         self._event_stream = Stream(client, keys.event_stream)
         self._impression_stream = Stream(client, keys.impression_stream)
@@ -240,9 +242,8 @@ class _Pass:
 
 
 def _opened(folder: Path) -> Parts:
-    parts = Parts(folder)
-    parts.clear_partial()
-    return parts
+    clear_partial(folder)
+    return Parts(folder)
 
 
 def _groups(entries: Iterator[_Shown], size: int) -> Iterator[list[_Shown]]:

@@ -1,30 +1,24 @@
-"""Files that are there whole or not at all, and stay when the machine loses power."""
+"""Files and folders of what was collected; an error says that nothing was lost."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from offline.errors import RunFolderError
-
-PARTIAL = ".partial"
+from offline.workspace.atomic import atomic_file, sync
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` write a file beside `path`, bring it to the disk, and put it in its place.
+    """Let `write` write a temporary file that replaces `path` once it is on the disk.
 
     Raises:
         RunFolderError: it cannot be written; what stood at `path` before stands there still.
     """
-    beside = path.with_name(f".{path.name}{PARTIAL}")
     try:
-        write(beside)
-        _sync(beside)
-        beside.replace(path)
-        _sync(path.parent)
+        with atomic_file(path) as temporary:
+            write(temporary)
     except (OSError, pl.exceptions.PolarsError) as error:
-        beside.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise RunFolderError(
             f"{path}: cannot be written ({reason}): make room or correct its permissions, and collect again; "
@@ -42,14 +36,6 @@ def make_folder(folder: Path) -> None:
         return
     try:
         folder.mkdir(parents=True)
-        _sync(folder.parent)
+        sync(folder.parent)
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be made ({error.strerror}): name another folder") from error
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from offline.collecting.durable import PARTIAL, make_folder, write_whole
+from offline.collecting.durable import make_folder, write_whole
 from offline.collecting.streams import START, StreamId
 from offline.errors import DatasetError, RunFolderError
 
@@ -56,11 +56,6 @@ class Parts:
         path = self.folder / f"{first.sortable}_{last.sortable}{SUFFIX}"
         write_whole(path, rows.write_parquet)
         self.all.append(Part(path, first, last))
-
-    def clear_partial(self) -> None:
-        """Remove what a killed collector did not finish."""
-        for path in self.folder.glob(f".*{PARTIAL}"):
-            path.unlink()
 
     def require_columns(self, columns: Sequence[str], at: str) -> None:
         """Return when every part has these columns.

@@ -1,7 +1,5 @@
 """The stage: search among the variants of a trained network, and write the choice, its table and its network."""
 
-import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from offline.compress.recipe import Recipe
 from offline.compress.sweep import Search
 from offline.training.trained import Trained, save_trained
 from offline.training.validation import load_validation
+from offline.workspace.atomic import write_json
 from offline.workspace.progress import Progress, silent
 
 MOST_USERS = 10_000
@@ -78,12 +77,6 @@ def compress(
         if choice.recipe.cuts:
             save_trained(found.trained, out)
         shutil.rmtree(tried)
-    _write(out / COMPRESS_FILE, choice)
+    write_json(out / COMPRESS_FILE, choice.as_dict())
     tell(1, 1, f"chosen: {choice.variant}")
     return choice
-
-
-def _write(path: Path, choice: CompressionChoice) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(choice.as_dict(), indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)

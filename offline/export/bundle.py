@@ -41,7 +41,7 @@ from offline.export.vocabulary import write_vocabulary
 from offline.export.warmup import warmup_requests
 from offline.split.split import META_FILE
 from offline.training.trained import Trained
-from offline.workspace.atomic import whole_file, whole_folder
+from offline.workspace.atomic import atomic_file, atomic_folder
 from offline.workspace.progress import Progress, silent
 
 SAMPLE_USERS = 12
@@ -106,7 +106,7 @@ def export_bundle(
     created = now or datetime.now(UTC)
     version = _version(created, quantised)
     folder = store / version
-    with whole_folder(folder, names.MANIFEST) as beside:
+    with atomic_folder(folder, names.MANIFEST) as beside:
         (beside / names.ITEM_IDS).parent.mkdir(parents=True)
         tables = rank_tables(
             trained,
@@ -266,5 +266,5 @@ def _compression(
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
-    with whole_file(folder / names.MANIFEST) as beside:
-        beside.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    with atomic_file(folder / names.MANIFEST) as temporary:
+        temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

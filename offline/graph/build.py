@@ -20,7 +20,7 @@ from offline.graph.co_occurrence import co_occurrence
 from offline.graph.item_features import item_and_query_text, item_attributes, search_buckets
 from offline.graph.user_features import user_attributes
 from offline.split.split import META_FILE
-from offline.workspace.atomic import whole_folder
+from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
 
 GRAPH_FILE = "graph.json"
@@ -61,7 +61,7 @@ def build_graph(
         events = events.with_columns(pl.lit(min(BEHAVIOUR_NAMES), events.schema["type"]).alias("type"))
     if "graph" in without:
         events = events.clear()
-    with whole_folder(out, GRAPH_FILE) as folder:
+    with atomic_folder(out, GRAPH_FILE) as folder:
         tables: dict[str, pl.DataFrame] = {}
         tell(0, 4, "events")
         tables.update(_behaviours(events))

@@ -22,7 +22,7 @@ from offline.ingest.clean_items import (
 )
 from offline.ingest.order_events import EVENTS_SCHEMA
 from offline.ingest.rejects import REJECTED_SCHEMA
-from offline.workspace.atomic import refuse_foreign, whole_folder
+from offline.workspace.atomic import atomic_folder, check_output_folder
 from offline.workspace.progress import Progress, silent
 
 SUMMARY_FILE = "summary.json"
@@ -44,10 +44,10 @@ def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, ma
         RunFolderError: `out` holds something else.
     """
     tell = progress or silent
-    refuse_foreign(out, SUMMARY_FILE)
+    check_output_folder(out, SUMMARY_FILE)
     _check_columns(spec)
     tell(0, 4, "reading events")
-    with whole_folder(out, SUMMARY_FILE) as folder:
+    with atomic_folder(out, SUMMARY_FILE) as folder:
         work = folder / "work"
         work.mkdir()
         file = folder / "events.parquet"

@@ -1,6 +1,5 @@
 """Init: a folder of exports gets a commented `dataset.toml`, guessed from its files."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from offline.errors import DatasetError, InputError
 from offline.onboarding.files import file_groups
 from offline.onboarding.guess import GuessedFolder, GuessedTable, guess_folder
 from offline.onboarding.toml_writer import toml_of
+from offline.workspace.atomic import atomic_file
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,7 @@ def init(root: Path, *, force: bool = False) -> Initialised:
             f"{root}: expected a .parquet, .csv, .csv.gz or .jsonl file with a user and an item in each row, "
             f"got {columns}: export the shop's events there, or write {SPEC_FILE} yourself"
         )
-    beside = root / f".{SPEC_FILE}.{os.getpid()}"
-    try:
-        beside.write_text(toml_of(root.resolve().name or "shop", guessed), encoding="utf-8")
-        load_spec(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_file(path) as temporary:
+        temporary.write_text(toml_of(root.resolve().name or "shop", guessed), encoding="utf-8")
+        load_spec(temporary)
     return Initialised(path, guessed, tuple(unreadable))

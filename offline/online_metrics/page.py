@@ -9,7 +9,7 @@ from offline.report.numbers import count, interval, moment, share, signed
 from offline.report.page import Head, html_of
 from offline.report.sections.live import live_section
 from offline.report.verdict import Finding, Weight
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import atomic_file
 from offline.workspace.storage_errors import storage_errors
 
 PAGE_FILE = "online.html"
@@ -30,8 +30,8 @@ def write_online_page(document: dict[str, Any], logs: Path, page: Path) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    with storage_errors(page), whole_file(page) as beside:
-        beside.write_text(online_page(document, logs.resolve().name), encoding="utf-8")
+    with storage_errors(page), atomic_file(page) as temporary:
+        temporary.write_text(online_page(document, logs.resolve().name), encoding="utf-8")
 
 
 def online_page(document: dict[str, Any], name: str) -> str:

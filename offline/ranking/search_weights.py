@@ -17,7 +17,7 @@ from offline.evaluation.metrics import DEPTH, Metric, parse_metric, table_of
 from offline.evaluation.protocol import read_meta
 from offline.evaluation.search_cases import load_search_cases
 from offline.ranking.search_examples import SearchExamples, search_examples
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import atomic_file
 from offline.workspace.progress import Progress
 
 CASES = 3_000  # at most, each of them asked twice
@@ -148,5 +148,5 @@ def _vector(weights: dict[str, float]) -> NDArray[np.float32]:
 
 
 def _write(path: Path, text: str) -> None:
-    with whole_file(path) as beside:
-        beside.write_text(text + "\n", encoding="utf-8")
+    with atomic_file(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")

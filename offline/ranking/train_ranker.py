@@ -22,7 +22,7 @@ from offline.evaluation.protocol import load_cases, read_meta
 from offline.ranking.calibration import fit_calibration
 from offline.ranking.fit import EPOCHS, SCORE, Fitted, fit_ranker, judged, scored
 from offline.ranking.rank_graph import write_rank_graph
-from offline.workspace.atomic import whole_folder
+from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
 
 HISTORY_FILE = "history.json"
@@ -82,7 +82,7 @@ def train_ranker(
     if len(cases) < MIN_LISTS:
         no_ranker(out, f"{len(cases)} validated users, of {MIN_LISTS} that a ranker needs")
         return None
-    with whole_folder(out, HISTORY_FILE) as folder:
+    with atomic_folder(out, HISTORY_FILE) as folder:
         examples = examples_of(snapshot, split, cases, meta["mask"][0], chain, progress)
         # Items that nobody has touched yet teach nothing: nearly all of them are wrong answers, from which the ranker
         # would learn that what is new is never wanted.
@@ -129,7 +129,7 @@ def train_ranker(
 
 def no_ranker(out: Path, note: str) -> None:
     """Write to `out` why there is no ranker."""
-    with whole_folder(out, HISTORY_FILE) as folder:
+    with atomic_folder(out, HISTORY_FILE) as folder:
         _write(folder / HISTORY_FILE, {"epochs": [], "metric": "", "note": note})
 
 

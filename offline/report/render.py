@@ -1,7 +1,5 @@
 """The page of a run: its verdict and its sections, in order."""
 
-import os
-
 from offline.errors import RunFolderError
 from offline.report.gather import RunFacts, gather
 from offline.report.numbers import count
@@ -12,6 +10,7 @@ from offline.report.sections.figures import exposure, main_figures, slices
 from offline.report.sections.learning import behaviours, candidates, learning
 from offline.report.sections.live import live
 from offline.report.verdict import Decision, Verdict, scored_ones, verdict_of
+from offline.workspace.atomic import atomic_file
 from offline.workspace.run_folder import RunFolder
 
 SECTIONS = (
@@ -43,9 +42,8 @@ def write_report(folder: RunFolder) -> Verdict:
     """
     facts = gather(folder)
     verdict = verdict_of(facts.evidence())
-    beside = folder.path / f".{folder.page.name}.{os.getpid()}"
-    beside.write_text(page_of(facts, verdict), encoding="utf-8")
-    beside.replace(folder.page)
+    with atomic_file(folder.page) as temporary:
+        temporary.write_text(page_of(facts, verdict), encoding="utf-8")
     return verdict
 
 

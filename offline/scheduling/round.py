@@ -16,7 +16,7 @@ from offline.errors import PublishRefused, TrainingError
 from offline.publishing.gate import figures_of
 from offline.publishing.publish import publish
 from offline.scheduling.plan import STOPPED, Outcome, Plan, Wishes
-from offline.workspace.atomic import whole_folder
+from offline.workspace.atomic import atomic_folder
 from offline.workspace.redis_client import connected
 from offline.workspace.run_folder import RunFolder
 from offline.workspace.storage_errors import storage_errors
@@ -144,7 +144,7 @@ def _options(plan: Plan, wishes: Wishes) -> job.Options:
 def _placed(bundle: Path, store: Path) -> Path:
     """The bundle in the store that services read, before any of them is told of it."""
     place = store / bundle.name
-    with whole_folder(place, "manifest.json") as beside:
+    with atomic_folder(place, "manifest.json") as beside:
         shutil.copytree(bundle, beside, dirs_exist_ok=True)
     return place
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from offline.errors import RunFolderError
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import write_json
 
 STATE_FILE = "schedule.json"
 
@@ -58,5 +58,4 @@ def read_state(folder: Path) -> State:
 
 def write_state(folder: Path, state: State) -> None:
     """Write it whole."""
-    with whole_file(folder / STATE_FILE) as beside:
-        beside.write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
+    write_json(folder / STATE_FILE, asdict(state))

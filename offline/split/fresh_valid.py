@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from offline.split.split import META_FILE
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import atomic_file
 
 FRESH = "fresh_valid"
 """In the meta: targets left in valid, once the others are unmarked."""
@@ -28,10 +28,10 @@ def keep_fresh_valid(split: Path, earlier: Path) -> int:
     marked = valid.with_columns(pl.col("target") & ~pl.col("at").is_in(again.to_list())).drop("at")
     left = marked.filter("target").height
     if left >= ENOUGH:
-        with whole_file(split / "valid.parquet") as beside:
+        with atomic_file(split / "valid.parquet") as beside:
             marked.write_parquet(beside)
         meta["counts"]["valid"]["targets"] = left
-    with whole_file(split / META_FILE) as beside:
+    with atomic_file(split / META_FILE) as beside:
         beside.write_text(json.dumps(meta | {FRESH: left}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return left
 

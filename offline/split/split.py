@@ -17,7 +17,7 @@ from offline.split import coded_events, cuts
 from offline.split.coded_events import PART, CodedEvents, read_coded
 from offline.split.graded import copy_graded
 from offline.split.parts import PartCounts, write_parts
-from offline.workspace.atomic import whole_folder
+from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
 
 META_FILE = "meta.json"
@@ -63,7 +63,7 @@ def split(
     items = _numbered_items(cut, catalogue, coded.items, np.random.default_rng(seed))
     users = _numbered_users(cut, seed)
     tell(3, 4, "writing parts")
-    with whole_folder(out, META_FILE) as folder:
+    with atomic_folder(out, META_FILE) as folder:
         counts = write_parts(folder, cut, coded, users, items)
         meta = _meta(spec, seed=seed, how=how, summary=summary, counts=counts) | {
             "n_items": items.height,

@@ -11,7 +11,7 @@ import polars as pl
 
 from offline.errors import DatasetError, InputError
 from offline.split.split import META_FILE
-from offline.workspace.atomic import whole_folder
+from offline.workspace.atomic import atomic_folder
 
 WITHHELD_FILE = "withheld.parquet"
 WAYS = ("random", "newest")
@@ -57,7 +57,7 @@ def withhold(whole: Path, out: Path, wanted: Withhold, seed: int) -> int:
         parts[part] = kept
     if parts["train"].is_empty():
         raise DatasetError(f"expected train events on other items than the {rows.height} withheld: lower --share")
-    with whole_folder(out, META_FILE) as folder:
+    with atomic_folder(out, META_FILE) as folder:
         for name in ("items", "users"):
             pl.read_parquet(whole / f"{name}.parquet").write_parquet(folder / f"{name}.parquet")
         for part, table in parts.items():

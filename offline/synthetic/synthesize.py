@@ -13,7 +13,7 @@ from offline.synthetic.cohorts import COHORT_EVENTS, make_cohorts
 from offline.synthetic.sessions import END, Log, make_log
 from offline.synthetic.shelves import Shelves, make_shelves
 from offline.synthetic.shoppers import Shoppers, make_shoppers
-from offline.workspace.atomic import refuse_foreign, whole_folder
+from offline.workspace.atomic import atomic_folder, check_output_folder
 from offline.workspace.progress import Progress, silent
 
 TRUTH_FILE = "truth.parquet"
@@ -85,13 +85,13 @@ def synthesize(
         )
     tell = progress or silent
     later_s = 0 if until is None else round(datetime.combine(until, time(), UTC).timestamp()) - END
-    refuse_foreign(out, TRUTH_FILE, force=force)
+    check_output_folder(out, TRUTH_FILE, force=force)
     tell(0, 1, "filling shelves")
     maker = np.random.default_rng(seed)
     catalogue = make_catalogue(items, maker)
     shelves = make_shelves(catalogue, maker)
     shoppers = make_shoppers(users, catalogue, maker)
-    with whole_folder(out, TRUTH_FILE, force=force) as folder:
+    with atomic_folder(out, TRUTH_FILE, force=force) as folder:
         if wanted <= COHORT_EVENTS:
             log = make_log(wanted, catalogue, shoppers, shelves, maker, progress=tell)
             path, ids = "events.parquet", _user_ids(users, maker)

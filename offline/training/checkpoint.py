@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from offline.errors import RunFolderError
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import atomic_file
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 BEST_FILE = "best.safetensors"
@@ -86,8 +86,8 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: torch.optim.Optim
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    with whole_file(path) as beside:
-        save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, beside, metadata=metadata)
+    with atomic_file(path) as temporary:
+        save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, temporary, metadata=metadata)
 
 
 def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

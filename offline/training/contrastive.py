@@ -1,6 +1,5 @@
 """Train on a catalogue without events: views of an item find the item among others, by text and attributes."""
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -31,7 +30,7 @@ from offline.training.settings import TrainSettings
 from offline.training.state import TrainState
 from offline.training.text_augmentation import ItemFields, draw_views, item_fields
 from offline.training.trained import HISTORY_FILE, Trained
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import write_json
 
 TEMPERATURE = 0.07
 VALIDATION_METRIC = "ndcg@10 of held-out items by their views"
@@ -98,8 +97,7 @@ def train_on_catalogue(
         "epochs": run.state.history,
         "parts": ["train"],
     }
-    with whole_file(out / HISTORY_FILE) as beside:
-        beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(out / HISTORY_FILE, record)
     return Trained(run.network.eval(), graph.to(device), run.known, settings, record)
 
 

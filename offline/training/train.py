@@ -38,7 +38,7 @@ from offline.training.state import TrainState
 from offline.training.text_loss import Catalogue, ViewBatch, draw_view_batch, load_catalogue, view_vectors
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_search_validation, load_validation, validate
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import write_json
 
 WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
@@ -118,8 +118,7 @@ def train(
         "epochs": run.state.history,
         "parts": list(parts),
     }
-    with whole_file(out / HISTORY_FILE) as beside:
-        beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(out / HISTORY_FILE, record)
     return Trained(run.network, run.graph, run.known, settings, record)
 
 

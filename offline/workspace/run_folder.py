@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from offline.errors import RunFolderError
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import write_json
 from offline.workspace.lock import only_one
 
 RECORD_FILE = "run.json"
@@ -109,9 +109,7 @@ class RunFolder:
 
     def note(self, stage: str, entry: dict[str, Any]) -> None:
         """Record that a stage is finished."""
-        record = self.record() | {stage: entry}
-        with whole_file(self.path / RECORD_FILE) as beside:
-            beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_json(self.path / RECORD_FILE, self.record() | {stage: entry})
 
     @contextmanager
     def locked(self) -> Iterator[None]:

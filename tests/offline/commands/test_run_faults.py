@@ -14,7 +14,7 @@ from job_process import job
 from offline.errors import StorageError, TrainingError
 from offline.job import Options, run
 from offline.training import train as training
-from offline.workspace.atomic import whole_file
+from offline.workspace.atomic import atomic_file
 from offline.workspace.run_folder import RunFolder
 from offline.workspace.storage_errors import storage_error
 
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path) ->
     path.write_text("before")
 
     def fill() -> None:
-        with whole_file(path) as beside:
+        with atomic_file(path) as beside:
             beside.write_text("ha")
             raise OSError(28, "full")
 
