@@ -30,6 +30,10 @@ OPERATING = ROOT / "app" / "OPERATING.md"
 ALERTS = ROOT / "deploy" / "alerts.yml"
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+CHANGELOG = ROOT / "CHANGELOG.md"
+OF_NOW = [guide for guide in GUIDES if guide != CHANGELOG]  # which names what there was, too
+FILE = re.compile(r"`((?:app|model|offline|tests|benchmarks|deploy)/[\w./*-]*)`")
+MOVED = re.compile(r"^\| `([\w./]+)` \| `([\w./]+)` \|$", re.MULTILINE)
 
 
 def anchors_of(path: Path) -> set[str]:
@@ -55,6 +59,27 @@ def test_every_link_leads_somewhere(guide: Path) -> None:
         target = (guide.parent / name).resolve() if name else guide
         assert target.exists(), link
         assert not anchor or anchor in anchors_of(target), link
+
+
+@pytest.mark.parametrize("guide", OF_NOW, ids=lambda guide: str(guide.relative_to(ROOT)))
+def test_every_file_that_is_named_is_there(guide: Path) -> None:
+    assert [name for name in FILE.findall(guide.read_text("utf-8")) if not any(ROOT.glob(name.rstrip("/")))] == []
+
+
+def test_what_moved_is_where_the_changelog_says_and_no_longer_where_it_was() -> None:
+    moved = [(old, new) for old, new in MOVED.findall(CHANGELOG.read_text("utf-8")) if "/" in old]
+    assert len(moved) > 100
+    assert [old for old, _ in moved if (ROOT / old).exists()] == []
+    assert [new for _, new in moved if not (ROOT / new).exists()] == []
+
+
+def test_the_readme_shows_every_room_of_the_tree() -> None:
+    tree = section_of(ROOT / "README.md", "## The tree")
+    for package in ("app", "offline"):
+        rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+        assert rooms <= set(re.findall(r"^ +(\w+)/ ", tree, re.MULTILINE)), package
+    for name in ("app", "model", "offline", "benchmarks", "deploy", "tests"):
+        assert re.search(rf"^ +{name}/ ", tree, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: str(guide.relative_to(ROOT)))
@@ -157,7 +182,7 @@ def options_of(command: Any) -> set[str]:
     return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: str(guide.relative_to(ROOT)))
+@pytest.mark.parametrize("guide", OF_NOW, ids=lambda guide: str(guide.relative_to(ROOT)))
 def test_every_command_option_target_and_program_that_is_named_is_there(guide: Path) -> None:
     offline: Any = typer.main.get_command(offline_app)
     serve: Any = typer.main.get_command(serve_app)
