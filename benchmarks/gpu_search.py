@@ -39,7 +39,7 @@ from app.engine.gpu_retriever import Device, HalfRetriever, open_half_retriever
 from app.engine.requests import RequestBatch
 from app.engine.retriever import Retriever
 from app.engine.runtime import open_session
-from app.errors import AisleError
+from app.errors import AisleError, BundleError
 from model.query_tower import QueryTower
 from offline.export.half_graph import write_half_search
 from offline.export.retrieve_graph import block_of, export_tower, padded_rows, write_search
@@ -95,7 +95,7 @@ def _measured(
     device = Device(kind)
     half = open_half_retriever(folder, table, score_scales, device, WINDOW)
     int8 = Retriever(open_session(folder / names.RETRIEVE_GRAPH, 0), table)
-    nbits = _nbits(folder, table, score_scales, device) if dim >= 16 and dim & (dim - 1) == 0 else None
+    nbits = _nbits_or_none(folder, table, score_scales, device)
     reference = _on_torch(table, score_scales, kind)
     asked = _requests(max(batches), size, dim, rng)
     best = int8.run(asked, depth)
@@ -171,6 +171,20 @@ def _write(folder: Path, tower: QueryTower, table: Items, score_scales: NDArray[
     for_gpu.CopyFrom(for_cpu)
     write_search(folder / names.RETRIEVE_GRAPH, for_cpu, table.vectors, score_scales, block)
     write_half_search(folder / names.HALF_GRAPH, for_gpu, rows, dim, block)
+
+
+def _nbits_or_none(
+    folder: Path, table: Items, score_scales: NDArray[np.float32], device: Device
+) -> HalfRetriever | None:
+    """What `_nbits` opens; nothing where the vectors' length does not suit it, or the device refuses such a graph."""
+    dim = table.vectors.shape[1]
+    if dim < 16 or dim & (dim - 1):
+        return None
+    try:
+        return _nbits(folder, table, score_scales, device)
+    except BundleError as error:
+        typer.echo(f"gpu_search: without nbits, {error.message}", err=True)
+        return None
 
 
 def _nbits(folder: Path, table: Items, score_scales: NDArray[np.float32], device: Device) -> HalfRetriever:
