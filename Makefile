@@ -12,11 +12,13 @@ SHOPPERS ?= 100
 SECONDS ?= 60
 LOAD ?=
 AUDIT := $(VENV)/audit
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: help install demo serve bench load check test docs audit lock clean
+.PHONY: help install demo serve bench load check test test-all docs audit lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -52,8 +54,11 @@ check: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(STAMP) ## the tests
-	$(BIN)/pytest -q
+test: $(STAMP) ## the tests, but for the slow ones
+	$(PYTEST) -m 'not slow'
+
+test-all: $(STAMP) ## all tests, as CI runs them
+	$(PYTEST)
 
 docs: $(STAMP) ## write app/SETTINGS.md and offline/COMMANDS.md from the code
 	$(BIN)/python -m app.settings_table > app/SETTINGS.md

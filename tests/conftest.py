@@ -10,8 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from made_once import made_once
 from made_up_catalogue import write_catalogue
 from redis_process import RedisProcess, find_binary, running_redis
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores; set before torch is imported
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made-up shop of 200 shoppers and 400 items."""
     from offline.synthetic.synthesize import synthesize
 
-    out = tmp_path_factory.mktemp("shop") / "shop"
-    synthesize(200, 400, 7, out)
-    return out
+    return made_once(tmp_path_factory, "shop", lambda out: synthesize(200, 400, 7, out))
 
 
 @pytest.fixture(scope="session")
@@ -73,14 +75,19 @@ def shop_run(shop: Path, quiet: Quiet, tmp_path_factory: pytest.TempPathFactory)
     from offline.job import STAGES, Options, run_stage
     from offline.workspace.run_folder import RunFolder
 
-    folder = RunFolder(tmp_path_factory.mktemp("runs") / "shop")
     options = Options(seed=1, device="cpu", overrides={"epochs": 2, "dim": 32}, max_loss=0.0)
-    for stage in STAGES[: STAGES.index("evaluate")]:
-        run_stage(stage, shop, folder, options, quiet)
-        if stage == "rank":  # whether it orders would hang on a few users; those that ask for an objective are ordered
-            spec = json.loads((folder.rank / RANKER).read_text())
-            (folder.rank / RANKER).write_text(json.dumps(spec | {"orders": False}))
-    return ShopRun(shop, folder.path)
+
+    def make(out: Path) -> None:
+        folder = RunFolder(out)
+        for stage in STAGES[: STAGES.index("evaluate")]:
+            run_stage(stage, shop, folder, options, quiet)
+            if (
+                stage == "rank"
+            ):  # whether it orders would hang on a few users; those that ask for an objective are ordered
+                spec = json.loads((folder.rank / RANKER).read_text())
+                (folder.rank / RANKER).write_text(json.dumps(spec | {"orders": False}))
+
+    return ShopRun(shop, made_once(tmp_path_factory, "shop-run", make))
 
 
 @pytest.fixture(scope="session")
@@ -95,11 +102,10 @@ def catalogue_run(quiet: Quiet, tmp_path_factory: pytest.TempPathFactory) -> Sho
     from offline.job import Options, run
     from offline.workspace.run_folder import RunFolder
 
-    folder = tmp_path_factory.mktemp("catalogue")
-    data = write_catalogue(folder / "data")
     options = Options(seed=1, device="cpu", overrides={"epochs": 8, "dim": 32, "batch": 64})
-    run(data, RunFolder(folder / "run"), options, quiet)
-    return ShopRun(data, folder / "run")
+    data = made_once(tmp_path_factory, "catalogue", write_catalogue)
+    made = made_once(tmp_path_factory, "catalogue-run", lambda out: run(data, RunFolder(out), options, quiet))
+    return ShopRun(data, made)
 
 
 @pytest.fixture(scope="session")
