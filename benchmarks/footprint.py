@@ -21,7 +21,7 @@ import redis
 import typer
 from redis_process import RedisProcess, running_redis
 
-from app.artifact.names import PURCHASE, VIEW
+from app.artifact.behaviours import PURCHASE, VIEW
 from app.artifact.redis_keys import Keys
 from app.artifact.user_records import LONG_LIMIT, pack_events, pack_items, pack_long_vectors
 from app.stores.scripts import script

@@ -15,10 +15,10 @@ from starlette.responses import Response
 
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
-from app.api.event_names import behaviour_of
 from app.api.event_schemas import Event, EventsAnswer
 from app.api.openapi import answered_with, bodies_of
 from app.api.wire_values import iso_of, unix_of
+from app.artifact.behaviours import behaviour_of
 from app.errors import InvalidRequest
 from app.serving.cooperative import in_turns
 from app.serving.events import EventCall, EventIntake
@@ -28,7 +28,9 @@ from app.telemetry.metrics import Metrics
 TAG: Final = "Events"
 DAY_S: Final = 86_400
 _SHOWN: Final = 40  # characters of what came, in a message
-_TYPES: Final = "view, cart, purchase, or their names in Google Retail, GA4, Algolia or Recombee"
+_TYPES: Final = (
+    "view, cart, purchase, or their names in Google Retail, GA4, Shopify, Segment, Klaviyo, Algolia or Recombee"
+)
 _WHOLE: Final = "an event as a JSON object, or a list of them"
 _OF_PEOPLE: Final = frozenset(("user_id", "visitor_id", "session_id", "event_id", "request_id", "query"))
 _EXAMPLE: Final = {

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.api.schemas import Id, Time
+from app.artifact.behaviours import Behaviour
 
 MAX_QUERY: Final = 512  # characters
 _LARGEST: Final = 2**31 - 1  # what the job keeps of a position
@@ -16,8 +17,8 @@ class Event(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     type: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        description="`view`, `cart` or `purchase`, what Google Retail, GA4, Algolia or Recombee call it, or the shop's "
-        "own word for it, of `[events.types]` in its `dataset.toml`."
+        description="`view`, `cart` or `purchase`, what Google Retail, GA4, Shopify, Segment, Klaviyo, Algolia or "
+        "Recombee call it, or the shop's own word for it, of `[events.types]` in its `dataset.toml`."
     )
     item_id: Id = Field(description="One that the catalogue lacks is stored too: it may come later.")
     user_id: Id | None = Field(default=None, description="Without it a `visitor_id` is needed.")
@@ -65,7 +66,7 @@ class StoredEvent(BaseModel):
 
     item_id: str | None = Field(description="Null for an item that the catalogue lacks.")
     item_hash: str = Field(description="16 hexadecimal digits: what is stored.")
-    type: Literal["view", "cart", "purchase"]
+    type: Behaviour
     time: datetime | None
 
 

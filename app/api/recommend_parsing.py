@@ -9,8 +9,8 @@ from starlette.datastructures import QueryParams
 
 from app.api.schemas import NOT_YET, PinRule, RecentEvent, RecommendRequest
 from app.api.wire_values import fields_of, unix_of
+from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.hashing import stable_hash
-from app.artifact.names import BEHAVIOURS
 from app.engine.catalogue import Items
 from app.engine.requests import OBJECTIVES
 from app.engine.rules import Boost, Pin

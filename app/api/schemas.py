@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from app.artifact.behaviours import Behaviour
 from app.engine.reasons import Kind
 from app.settings import MAX_K, MAX_QUERY
 
@@ -38,7 +39,7 @@ class RecentEvent(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     item_id: Id
-    type: Literal["view", "cart", "purchase"] = "view"
+    type: Behaviour = "view"
     time: Time | None = Field(default=None, description="ISO 8601, or Unix time in seconds or milliseconds.")
 
 
@@ -121,7 +122,7 @@ class RecommendRequest(BaseModel):
         description="How different the answered items shall be from each other, in steps of .05: 0 leaves the order "
         "as it is. More diversity never brings items that are more alike.",
     )
-    objective: Literal["view", "cart", "purchase", "revenue"] | None = Field(
+    objective: Literal[Behaviour, "revenue"] | None = Field(
         default=None,
         description="What the order shall bring more of: the likelier that behaviour (for revenue: times the price), "
         "the higher an item.",

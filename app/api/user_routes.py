@@ -15,7 +15,7 @@ from app.api.event_schemas import ErasureReceipt, MergeAnswer, MergeRequest, Use
 from app.api.openapi import body_of, parameter, problem_with
 from app.api.schemas import Id, NoParameters
 from app.api.wire_values import iso_of
-from app.artifact.names import BEHAVIOUR_NAMES
+from app.artifact.behaviours import BEHAVIOUR_NAMES
 from app.errors import InvalidRequest, UserNotFound
 from app.serving.users import People
 

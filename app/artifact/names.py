@@ -1,16 +1,8 @@
-"""Names and codes that both sides write once and import: behaviours, files, tensors."""
+"""Names and codes that both sides write once and import: files, tensors."""
 
 from typing import Final
 
 SCHEMA_VERSION: Final = 5
-
-# Behaviours. 0 pads; the codes are stored in bundles and event records, so they never change meaning.
-PAD: Final = 0
-VIEW: Final = 1
-CART: Final = 2
-PURCHASE: Final = 3
-BEHAVIOURS: Final = {"view": VIEW, "cart": CART, "purchase": PURCHASE}
-BEHAVIOUR_NAMES: Final = {code: name for name, code in BEHAVIOURS.items()}
 
 PADDING_ROW: Final = 0  # item row 0 is no item: it pads event windows and exclude lists
 

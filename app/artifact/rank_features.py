@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.names import CART, PADDING_ROW, PURCHASE, VIEW
+from app.artifact.behaviours import CART, PURCHASE, VIEW
+from app.artifact.names import PADDING_ROW
 from app.artifact.rank_tables import RankTables
 
 RECENT: Final = 10  # newest events whose likeness to a candidate counts

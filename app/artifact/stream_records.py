@@ -4,6 +4,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from app.artifact.behaviours import Behaviour
+
 FIELD: Final = b"j"  # the one field of a stream entry
 
 
@@ -16,7 +18,7 @@ class EventRecord(_Record):
 
     kind: Literal["event"] = "event"
     event_id: str
-    type: Literal["view", "cart", "purchase"]
+    type: Behaviour
     item_id: str
     time: float  # unix seconds
     user_id: str | None = None

@@ -13,11 +13,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.behaviours import BITS
+
 LONG_BITS: Final = 7
 LONG_LIMIT: Final = 2 ** (LONG_BITS - 1) - 1  # the largest absolute value of a quantised dimension
 EVENT: Final = np.dtype([("item", "<u8"), ("second", "<u4"), ("rest", "u1")])
 _HEAD: Final = np.dtype([("scale", "<f4"), ("weight", "<f4")])
-_PARTS: Final = 64  # of a second
+BEHAVIOUR_MASK: Final = (1 << BITS) - 1  # of the last byte of an event
+_PARTS: Final = 1 << (8 - BITS)  # of a second: the other bits of that byte
 _LAST: Final = float(2**32) - 1  # seconds; 2106
 
 
@@ -81,7 +84,7 @@ def pack_events(items: NDArray[np.uint64], types: NDArray[np.uint8], times: NDAr
     records = np.empty(len(items), dtype=EVENT)
     records["item"] = items
     records["second"] = ticks // _PARTS
-    records["rest"] = (ticks % _PARTS).astype(np.uint8) * 4 + types
+    records["rest"] = (ticks % _PARTS).astype(np.uint8) * (1 << BITS) + types
     return records
 
 
@@ -90,9 +93,9 @@ def unpack_events(
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.float64]]:
     """The inverse: item hashes, behaviour codes and unix seconds (NaN where unknown), each `[events]`."""
     found = np.frombuffer(records, dtype=EVENT) if isinstance(records, bytes) else records
-    parts = found["rest"] >> 2
+    parts = found["rest"] >> BITS
     times = found["second"] + parts / _PARTS
-    return found["item"], (found["rest"] & 3).astype(np.uint8), np.where(times > 0, times, np.nan)
+    return found["item"], (found["rest"] & BEHAVIOUR_MASK).astype(np.uint8), np.where(times > 0, times, np.nan)
 
 
 def pack_items(hashes: NDArray[np.uint64]) -> bytes:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from app.artifact.names import CART, PADDING_ROW, PURCHASE, VIEW
+from app.artifact.behaviours import CART, PURCHASE, VIEW
+from app.artifact.names import PADDING_ROW
 
 Kind = Literal["viewed", "carted", "purchased", "query_match", "popular", "boost", "pin", "base"]
 

@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.names import PADDING_ROW
 from app.engine.text.text_match import TextMatch
 
-OBJECTIVES: Final = {"view": 1, "cart": 2, "purchase": 3, "revenue": 4}
+OBJECTIVES: Final = {**BEHAVIOURS, "revenue": 1 + max(BEHAVIOURS.values())}
 """What a request may want more of, and the code that stands for it; 0 is the usual order."""
 
 

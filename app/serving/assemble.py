@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.names import PADDING_ROW, PURCHASE, VIEW
+from app.artifact.behaviours import PURCHASE, VIEW
+from app.artifact.names import PADDING_ROW
 from app.engine.catalogue import Items
 from app.engine.requests import RequestBatch, pad_rows
 from app.serving.call import RecommendCall

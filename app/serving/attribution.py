@@ -23,7 +23,7 @@ from functools import reduce
 from operator import or_
 from typing import Final, Protocol
 
-from app.artifact.names import CART, PURCHASE
+from app.artifact.behaviours import CART, PURCHASE
 from app.telemetry.online import OnlineMetrics
 
 # What is kept, as `tracemalloc` has it; a test compares:

@@ -3,18 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
 from uuid import uuid4
 
+from app.artifact.behaviours import BEHAVIOUR_NAMES
 from app.artifact.hashing import stable_hash
-from app.artifact.names import CART, PURCHASE, VIEW
 from app.artifact.stream_records import EventRecord
 from app.serving.attribution import OnlineTracker
 from app.serving.cooperative import Unbroken, in_turns
 from app.stores.protocol import UserStore
 from app.stores.state import NewEvent
-
-_TYPES: Final[dict[int, Literal["view", "cart", "purchase"]]] = {VIEW: "view", CART: "cart", PURCHASE: "purchase"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ class EventIntake:
 def _new_event(event: EventCall, now: float) -> NewEvent:
     record = EventRecord(
         event_id=event.event_id or uuid4().hex,  # so that it is stored once, even if the store's client sends it twice
-        type=_TYPES[event.behaviour],
+        type=BEHAVIOUR_NAMES[event.behaviour],
         item_id=event.item_id,
         time=now if event.time is None else event.time,
         user_id=event.user_id,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.artifact.user_records import pack_events, pack_items, unpack_events, unpack_items
+from app.artifact.behaviours import PURCHASE
+from app.artifact.user_records import BEHAVIOUR_MASK, pack_events, pack_items, unpack_events, unpack_items
 from app.stores.bundled import BundledStates
 from app.stores.record_lists import WIDTH, WORD, insert, interleave, union
 from app.stores.state import Counts, Fetched, Hidden, NewEvent, StoredUser, UserState, Wanted
@@ -123,7 +124,7 @@ class MemoryUserStore:
         live.event_ids = (live.event_ids + event_id)[-self._keep_event_ids * WORD :]
         live.events = self._trimmed(insert(live.events, record))
         live.seen, _ = union(live.seen, record[:WORD])
-        if record[-1] & 3 == 3:
+        if record[-1] & BEHAVIOUR_MASK == PURCHASE:
             live.purchased, _ = union(live.purchased, record[:WORD])
         return True
 

@@ -8,16 +8,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from app.artifact.behaviours import Behaviour
 from offline.dataset.reading import find_files
 from offline.dataset.toml_text import TomlText, read_toml
 from offline.errors import DatasetError
 
-Behaviour = Literal["view", "cart", "purchase"]
 Task = Literal["next_item", "all_items", "search", "graded_search"]
 Mask = Literal["seen", "purchased", "none"]
-
-BEHAVIOUR_CODES: dict[Behaviour, int] = {"view": 1, "cart": 2, "purchase": 3}
-"""The number that stands for each behaviour in the `type` column of every table."""
 
 SPEC_FILE = "dataset.toml"
 

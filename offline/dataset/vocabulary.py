@@ -1,8 +1,6 @@
-"""What other systems call the things of a `dataset.toml`: GA4, Shopify, Google Retail, Recombee, public data sets."""
+"""What other systems call the columns of events, items and users: GA4, Shopify, Google Retail, public data sets."""
 
 import re
-
-from offline.dataset.spec import Behaviour
 
 EVENT_COLUMNS: dict[str, tuple[str, ...]] = {
     "user": (
@@ -72,36 +70,11 @@ TEXT_COLUMNS = (
 
 USER_IDS = (*EVENT_COLUMNS["user"], "id")
 
-_WORDS: dict[Behaviour, tuple[str, ...]] = {
-    "view": (
-        "view", "views", "viewed", "detail_page_view", "view_item", "page_view", "pageview", "product_view",
-        "product_viewed", "item_view", "detail_view", "click", "clicked", "click_item", "select_item", "detail", "pv",
-        "product_click", "visit", "open", "view_product", "product_detail_view", "item_viewed", "play", "watch", "read",
-    ),
-    "cart": (
-        "cart", "add_to_cart", "addtocart", "add_cart", "cart_add", "cart_addition", "basket", "add_to_basket",
-        "add_to_bag", "product_added", "added_to_cart", "begin_checkout", "checkout_start", "product_added_to_cart",
-        "addtobasket", "item_added_to_cart",
-    ),
-    "purchase": (
-        "purchase", "purchases", "purchased", "transaction", "order", "ordered", "buy", "bought", "purchase_complete",
-        "ecommerce_purchase", "checkout_completed", "order_completed", "sale", "sold", "paid", "payment", "conversion",
-        "product_purchased", "checkout_complete", "placed_order",
-    ),
-}  # fmt: skip
-
-_BEHAVIOUR: dict[str, Behaviour] = {word: behaviour for behaviour, words in _WORDS.items() for word in words}
-
 
 def plain(name: str) -> str:
     """`visitorId`, `Lineitem sku`, `add-to-cart` -> `visitor_id`, `lineitem_sku`, `add_to_cart`."""
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name.strip())
     return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")
-
-
-def behaviour_of(word: str) -> Behaviour | None:
-    """The behaviour that a shop's word for an event means; None when it may mean anything."""
-    return _BEHAVIOUR.get(plain(word))
 
 
 def name_rank(column: str, names: tuple[str, ...]) -> int | None:

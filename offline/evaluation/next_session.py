@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.names import BEHAVIOURS, PADDING_ROW
+from app.artifact.behaviours import BEHAVIOURS
+from app.artifact.names import PADDING_ROW
 from offline.evaluation.protocol import Cases
 
 SESSION_GAP_S = 1_800.0  # a longer pause begins another session

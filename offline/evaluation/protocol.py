@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.names import PADDING_ROW, PURCHASE
+from app.artifact.behaviours import PURCHASE
+from app.artifact.names import PADDING_ROW
 from offline.errors import DatasetError, RunFolderError
 from offline.split.split import META_FILE
 

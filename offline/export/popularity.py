@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.names import CART, PURCHASE, VIEW
+from app.artifact.behaviours import CART, PURCHASE, VIEW
 from offline.dataset.histories import Histories
 
 _WORTH = {VIEW: 1.0, CART: 2.0, PURCHASE: 4.0}

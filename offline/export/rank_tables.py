@@ -7,7 +7,8 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from app.artifact.names import BEHAVIOURS, PADDING_ROW
+from app.artifact.behaviours import BEHAVIOURS
+from app.artifact.names import PADDING_ROW
 from app.artifact.quantise import quantise_rows
 from app.artifact.rank_tables import RankTables
 from offline.dataset.histories import Histories

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.artifact.behaviours import PURCHASE
 from app.artifact.hashing import stable_hashes
-from app.artifact.names import PURCHASE
 from app.artifact.quantise import quantise_rows
 from app.artifact.user_records import LONG_BITS
 from app.artifact.user_state import UserStates

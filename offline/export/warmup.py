@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.artifact.names import VIEW
+from app.artifact.behaviours import VIEW
 from app.artifact.user_state import UserStates
 from app.engine.requests import RequestBatch
 

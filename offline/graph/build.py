@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from app.artifact.names import BEHAVIOUR_NAMES
+from app.artifact.behaviours import BEHAVIOUR_NAMES, BEHAVIOURS
 from app.artifact.text.ngrams import TEXT_BUCKETS
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
@@ -152,7 +152,7 @@ def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
         return SparseMatrix.of(target, source, _mean(target, weight, ends[1]) if mean else weight, (ends[1], ends[0]))
 
     relations = {}
-    for behaviour in BEHAVIOUR_NAMES.values() if behaviours else ():
+    for behaviour in BEHAVIOURS if behaviours else ():
         to_items = matrix(("user", behaviour, "item"), mean=True)
         to_users = matrix(("user", behaviour, "item"), mean=True, reverse=True)
         if to_items and to_users:

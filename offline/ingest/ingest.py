@@ -6,9 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
+from app.artifact.behaviours import BEHAVIOURS
 from offline.dataset.fingerprint import fingerprint
 from offline.dataset.reading import Wanted, find_files, number, present, read_columns, scan, text
-from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec
+from offline.dataset.spec import DatasetSpec
 from offline.errors import DatasetError
 from offline.ingest.clean_events import CleanEvents, clean_events, wanted_events
 from offline.ingest.clean_items import (
@@ -157,7 +158,7 @@ def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: Cl
         "has_time": events.has_time,
         "has_order": events.has_order,
         "has_split": told["has_split"],
-        "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in told["types"]],
+        "behaviours": [name for name, code in BEHAVIOURS.items() if code in told["types"]],
     }
 
 

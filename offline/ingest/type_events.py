@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from app.artifact.behaviours import VIEW, behaviour_of
 from offline.dataset.reading import FILE, ROW, number, text
-from offline.dataset.spec import BEHAVIOUR_CODES, EventsSpec
+from offline.dataset.spec import EventsSpec
 from offline.dataset.times import Clock, clock_of, clock_votes, seconds
 from offline.ingest.rejects import REASON
 
@@ -44,7 +45,6 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
     has_type = "type" in raw.columns
     raw = raw.with_columns(absent)
     schema = raw.schema
-    codes = {word: BEHAVIOUR_CODES[behaviour] for word, behaviour in table.types.items()}
     texts = [text(role, schema[role]) for role in EVENT_ROLES if role not in ("time", "price", "position")]
     told = [_told(role, schema[role]).alias(f"told_{role}") for role in ("time", "position", "price")]
     rows = raw.select(
@@ -55,17 +55,9 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
         number("position", schema["position"]),
         seconds("time", schema["time"], facts.clock),
         *told,
-    ).with_columns(
-        pl.col("split").str.to_lowercase(),
-        pl.coalesce(
-            pl.col("type").replace_strict(codes, default=None, return_dtype=pl.UInt8),
-            pl.col("type")
-            .str.to_lowercase()
-            .replace_strict(dict(BEHAVIOUR_CODES), default=None, return_dtype=pl.UInt8),
-        )
-        if has_type
-        else pl.lit(BEHAVIOUR_CODES["view"], pl.UInt8).alias("type"),
     )
+    behaviour = _behaviour_codes(rows.get_column("type"), table) if has_type else pl.lit(VIEW, pl.UInt8)
+    rows = rows.with_columns(pl.col("split").str.to_lowercase(), behaviour.alias("type"))
     unknown_split = ~pl.col("split").is_in(SPLITS).fill_null(value=False)
     return rows.select(
         *EVENT_ROLES,
@@ -88,6 +80,13 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
         .then(pl.lit("unknown split"))
         .alias(REASON),
     )
+
+
+def _behaviour_codes(words: pl.Series, table: EventsSpec) -> pl.Series:
+    """The code of each word for an event, null for one that nobody knows."""
+    codes = {word: behaviour_of(word, table.types) for word in words.drop_nulls().unique()}
+    known = {word: code for word, code in codes.items() if code is not None}
+    return words.replace_strict(known, default=None, return_dtype=pl.UInt8)
 
 
 def _told(role: str, dtype: pl.DataType) -> pl.Expr:

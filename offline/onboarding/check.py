@@ -20,7 +20,6 @@ from offline.onboarding.warnings import (
     doubts_of_counts,
     doubts_of_events,
     doubts_of_items,
-    unmapped_words,
 )
 from offline.workspace.progress import Progress, silent
 
@@ -195,7 +194,6 @@ def _check_events(
     bad = _bad_rows(table, cleaned.rejected.collect(), cleaned.counts, max_bad_share, most)
     return [
         *bad,
-        *unmapped_words(bad),
         *doubts_of_counts("events", cleaned.counts, table.columns),
         *doubts_of_events(cleaned.events, now),
         *doubts_between(cleaned.events, items, users),

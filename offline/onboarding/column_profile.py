@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from app.artifact.behaviours import behaviour_of
 from offline.dataset.reading import number, text
-from offline.dataset.spec import BEHAVIOUR_CODES
 from offline.dataset.times import clock_of, clock_votes, seconds
-from offline.dataset.vocabulary import behaviour_of
 
 FEW_WORDS = 40
 _EARLIEST, _LATEST = 631_152_000.0, 4_102_444_800.0
@@ -72,7 +71,7 @@ def looks_of(sample: pl.DataFrame, column: str) -> Looks:
 
 
 def _means(word: str) -> bool:
-    return behaviour_of(word) is not None or word.lower() in BEHAVIOUR_CODES
+    return behaviour_of(word) is not None
 
 
 def _is_plain(dtype: pl.DataType) -> bool:

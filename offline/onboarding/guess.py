@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from app.artifact.behaviours import BEHAVIOUR_NAMES, Behaviour, behaviour_of
 from offline.dataset.reading import scan, text
-from offline.dataset.spec import Behaviour
 from offline.dataset.vocabulary import (
     EVENT_COLUMNS,
     ITEM_COLUMNS,
     TEXT_COLUMNS,
     USER_IDS,
-    behaviour_of,
     name_rank,
 )
 from offline.onboarding.column_profile import Looks, looks_of
@@ -248,9 +247,14 @@ def _events(group: FileGroup, looks: Sequence[Looks]) -> GuessedTable:
         rows = scan(group.files, group.path)  # all of them: a rare word stands in none of the first rows
         told = rows.select(text(column, rows.collect_schema()[column])).drop_nulls().group_by(column).len("count")
         counts = told.collect(engine="streaming").sort(["count", column], descending=[True, False])
-        words = {word: behaviour_of(word) for word in counts.get_column(column)}
+        words = {word: _behaviour(word) for word in counts.get_column(column)}
     unread = _unread(looks, roles, EVENT_COLUMNS)
     return GuessedTable(group, "each row tells of a user and an item", roles, words, unread)
+
+
+def _behaviour(word: str) -> Behaviour | None:
+    code = behaviour_of(word)
+    return None if code is None else BEHAVIOUR_NAMES[code]
 
 
 def _items(group: FileGroup, looks: Sequence[Looks]) -> GuessedTable:

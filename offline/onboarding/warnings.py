@@ -6,7 +6,6 @@ import polars as pl
 
 from offline.dataset.reading import FILE, ROW, scan
 from offline.dataset.spec import DatasetSpec
-from offline.dataset.vocabulary import behaviour_of
 from offline.onboarding.column_profile import looks_of
 from offline.onboarding.findings import Finding
 from offline.onboarding.guess import event_roles, item_roles
@@ -132,19 +131,6 @@ def better_columns(spec: DatasetSpec, table: str, files: Sequence[str], columns:
         line = f'write {role} = "{guess.columns[0]}" below [{table}]'
         said.append(_doubt(table, f"a column for {role}", found, line, 1, guess.columns[0]))
     return said
-
-
-def unmapped_words(findings: Sequence[Finding]) -> list[Finding]:
-    """For the shop's words for events that are known here: the line that maps them."""
-    words = {
-        finding.found.strip("'\""): finding
-        for finding in findings
-        if finding.expected.startswith("view, cart") and behaviour_of(finding.found.strip("'\""))
-    }
-    return [
-        _doubt("events", "a line in [events.types]", repr(word), f'write "{word}" = "{behaviour_of(word)}"', 1)
-        for word in words
-    ]
 
 
 def _doubt(table: str, expected: str, found: str, advice: str, count: int, column: str | None = None) -> Finding:

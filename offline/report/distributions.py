@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.names import BEHAVIOUR_NAMES
+from app.artifact.behaviours import BEHAVIOUR_NAMES
 
 SPANS = 60
 

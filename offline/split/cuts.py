@@ -8,9 +8,8 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from app.artifact.behaviours import PURCHASE
 from offline.errors import DatasetError
-
-PURCHASE = 3
 
 USERS_SHARE = 0.1
 LEAST_USERS, MOST_USERS = 2_000, 5_000

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from app.artifact.behaviours import BEHAVIOURS
 from offline.dataset.logged_queries import normalised_query
-from offline.dataset.spec import BEHAVIOUR_CODES, DatasetSpec, EvaluationSpec
+from offline.dataset.spec import DatasetSpec, EvaluationSpec
 from offline.errors import DatasetError, RunFolderError
 from offline.ingest.ingest import SUMMARY_FILE
 from offline.split import coded_events, cuts
@@ -128,7 +129,7 @@ def _cut(coded: CodedEvents, evaluation: EvaluationSpec, how: str, seed: int) ->
     events = coded.events.with_columns(query_new=pl.lit(value=False))
     wanted = pl.lit(value=True)
     if evaluation.target_event is not None:
-        wanted = pl.col("type") == BEHAVIOUR_CODES[evaluation.target_event]
+        wanted = pl.col("type") == BEHAVIOURS[evaluation.target_event]
     eligible = wanted
     if how.startswith("time:"):
         if events.get_column("time").null_count():
@@ -261,7 +262,7 @@ def _meta(spec: DatasetSpec, *, seed: int, how: str, summary: Meta, counts: Part
         "has_time": summary["has_time"],
         "has_order": summary["has_order"],
         "event_types": {} if spec.events is None else dict(spec.events.types),
-        "behaviours": [name for name, code in BEHAVIOUR_CODES.items() if code in counts.train_types],
+        "behaviours": [name for name, code in BEHAVIOURS.items() if code in counts.train_types],
         "counts": counts.parts,
         "train_cut": counts.starts.get("valid") if by_time else None,
         "test_cut": counts.starts.get("test") if by_time else None,

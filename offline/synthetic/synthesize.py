@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from app.artifact.behaviours import BEHAVIOURS
 from offline.dataset.spec import SPEC_FILE
 from offline.errors import InputError
 from offline.synthetic.catalogue import Catalogue, make_catalogue
@@ -20,7 +21,6 @@ TRUTH_FILE = "truth.parquet"
 EVENTS_PER_USER = 50
 MIN_ITEMS = 20
 
-_WORDS = ("view", "cart", "purchase")
 _DUPLICATES, _BAD, _GONE = 0.005, 0.004, 0.003
 
 _TOML = """\
@@ -137,7 +137,7 @@ def _exported(log: Log, catalogue: Catalogue, user_ids: pl.Series, later_s: int)
         {
             "user_id": user_ids.gather(log.user),
             "item_id": catalogue.table.get_column("item_id").gather(items),
-            "event_type": pl.Series(_WORDS).gather(log.type - 1),
+            "event_type": pl.Series(list(BEHAVIOURS)).gather(log.type - 1),
             "timestamp": pl.Series(log.time + later_s),
             "session_id": pl.Series(log.session).cast(pl.String),
             "query": catalogue.queries.gather(np.maximum(log.query, 0)),

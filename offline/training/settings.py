@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.event_features import AGE_BUCKETS
-from app.artifact.names import BEHAVIOURS
 from model.item_tower import ItemGraph
 from model.network import NetworkShape
 from offline.errors import InputError

@@ -18,8 +18,8 @@ from app.api.event_routes import event_routes
 from app.api.event_schemas import Event
 from app.api.middleware import Surroundings
 from app.api.problems import PROBLEM_HANDLERS
+from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.hashing import stable_hash
-from app.artifact.names import CART, PURCHASE, VIEW
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EventRecord, read_event_record
 from app.serving.events import EventCall, EventIntake
@@ -128,6 +128,26 @@ def test_events_of_several_users_and_visitors_go_to_each_of_them(make_store: Sto
         (stable_hash("p2"), PURCHASE, NOW - 10),
     ]
     assert stored(make_store, "v1") == [(stable_hash("p3"), PURCHASE, NOW)]
+
+
+@pytest.mark.parametrize(
+    ("word", "behaviour"),
+    [
+        ("productViewed", VIEW),
+        ("pageview", VIEW),
+        ("basket", CART),
+        ("Added to Cart", CART),
+        ("checkout_completed", PURCHASE),
+        ("transaction", PURCHASE),
+        ("AddPurchase", PURCHASE),
+    ],
+)
+def test_words_of_other_systems_are_taken_as_ingest_takes_them(
+    make_store: StoreMaker, word: str, behaviour: int
+) -> None:
+    (answer,) = accept(make_store(), view(type=word))
+    assert (answer["accepted"], answer["rejected"]) == (1, [])
+    assert stored(make_store, "u1") == [(stable_hash("p1"), behaviour, NOW)]
 
 
 def test_a_second_event_of_the_same_id_is_a_duplicate_of_its_user_only(make_store: StoreMaker) -> None:

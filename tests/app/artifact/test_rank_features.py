@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rank_tables_made_up import made_up_batch, made_up_tables
 
-from app.artifact.names import CART, PURCHASE, VIEW
+from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.rank_features import DECAY, FEATURES, RECENT, AskedBy, CandidateList, quantised_queries, rank_features
 from app.artifact.rank_tables import RankTables
 from app.engine.requests import RequestBatch

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from redis_process import RedisProcess
 from starlette.applications import Starlette
 
-from app.artifact.names import CART, PURCHASE, VIEW
+from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.redis_keys import Keys
 from app.serving.attribution import OnlineTracker
 from app.serving.services import Parts

@@ -13,8 +13,8 @@ from fault_proxy import FaultProxy
 from http_connection import HttpAnswer
 from redis_process import RedisProcess
 
+from app.artifact.behaviours import VIEW
 from app.artifact.hashing import stable_hash
-from app.artifact.names import VIEW
 from app.artifact.redis_keys import Keys
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async

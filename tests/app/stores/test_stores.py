@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis_process import RedisProcess
 
+from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.hashing import stable_hash
-from app.artifact.names import CART, PURCHASE, VIEW
 from app.artifact.quantise import quantise_rows
 from app.artifact.redis_keys import Keys
 from app.artifact.user_records import LONG_BITS, pack_long_vectors

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from app.artifact.behaviours import PURCHASE
 from app.artifact.bundle_store import resolve
 from app.artifact.hashing import stable_hash
-from app.artifact.names import PURCHASE
 from app.artifact.user_records import LONG_LIMIT
 from app.artifact.user_state import UserStates, read_user_states
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from app.artifact.behaviours import ALIASES, BEHAVIOURS
 from offline.dataset.spec import load_spec
 from offline.errors import DatasetError, RunFolderError
 from offline.ingest.ingest import ingest
@@ -323,3 +324,20 @@ def test_progress_goes_from_start_to_end(tmp_path: Path) -> None:
     ingest(spec, tmp_path / "out", lambda done, total, what: calls.append((done, total)))
     assert calls[0][0] == 0
     assert calls[-1][0] == calls[-1][1]
+
+
+def test_every_word_of_another_system_is_understood_as_post_events_understands_it(tmp_path: Path) -> None:
+    words = {word: behaviour for behaviour, sources in ALIASES.items() for group in sources.values() for word in group}
+    log: dict[str, list[object]] = {
+        "user_id": ["u"] * len(words),
+        "item_id": [f"i{n}" for n in range(len(words))],
+        "event_type": list(words),
+        "timestamp": [1_600_000_000 + n for n in range(len(words))],
+    }
+    events = ingested(shop(tmp_path, "csv", log))
+    assert events["type"].to_list() == [BEHAVIOURS[behaviour] for behaviour in words.values()]
+    own = '[events.types]\nclick = "purchase"\n'
+    events = ingested(shop(tmp_path / "own", "csv", log, own))
+    assert events["type"].to_list() == [
+        BEHAVIOURS["purchase" if word == "click" else behaviour] for word, behaviour in words.items()
+    ]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from app.artifact.names import BEHAVIOURS
+from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.stream_records import ImpressionRecord
 from app.serving.attribution import OnlineTracker
 from app.serving.events import EventCall
