@@ -30,7 +30,7 @@ from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.artifact.columns import TextColumn
 from app.artifact.redis_keys import Keys
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 
 MOST_USERS: Final = 1_000
 AT_ONCE: Final = 500  # events in one call
@@ -120,7 +120,7 @@ def sing(
 def _service(bundle: Path) -> Iterator[tuple[str, FaultProxy]]:
     with running_redis() as server, FaultProxy(server.port) as proxy:
         with server.client() as client:
-            publish(bundle, client, Keys(), force="for a benchmark")
+            publish(bundle, client, Keys(), config=PublishConfig(force="for a benchmark"))
         limits = {"redis_timeout_ms": READ_MS, "redis_write_timeout_ms": WRITE_MS}
         with running_service(bundle, proxy.url, clock="bundle", log_level="error", **limits) as service:
             yield service.address, proxy

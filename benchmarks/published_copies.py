@@ -13,7 +13,7 @@ from app.artifact import names
 from app.artifact.bundle_store import point_to, resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.redis_keys import Keys
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def published_copies(bundle: Path, number: int) -> Iterator[tuple[Path, str, lis
             for version in versions:
                 _copy(resolve(bundle), store / version)
                 client.delete(keys.models)  # it keeps two versions, and would remove the keys of those before
-                publish(store / version, client, keys, force="for a benchmark")
+                publish(store / version, client, keys, config=PublishConfig(force="for a benchmark"))
                 entries |= client.hgetall(keys.models)
             client.hset(keys.models, mapping=entries)
         point_to(store, versions[-1])

@@ -29,7 +29,7 @@ from shop_calls import SHARES, shop_at, storefront_calls
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.redis_keys import Keys
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 
 PERCENTILES: Final = (50, 90, 99, 99.9)
 PARTS: Final = (0.25, 0.50, 0.75)
@@ -80,7 +80,7 @@ def _service(bundle: Path, redis: bool) -> Iterator[str]:
         return
     with running_redis() as store:
         with store.client() as client:
-            publish(bundle, client, Keys(), force="for a benchmark")
+            publish(bundle, client, Keys(), config=PublishConfig(force="for a benchmark"))
         with running_service(bundle, store.url, clock="bundle") as service:
             _pin(service.process.pid, cores[0], cores)
             _pin(store.pid, cores[-1], cores)

@@ -22,7 +22,7 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.online import OnlineMetrics
 from offline.cli import app as offline_app
 from offline.collecting.collect import collect
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 
 ROOT = Path(__file__).parents[1]
 GUIDES = sorted(path for folder in (".", "app", "deploy", "offline") for path in (ROOT / folder).glob("*.md"))
@@ -146,7 +146,7 @@ def test_the_acl_of_the_guide_lets_service_and_job_do_all_they_do_and_nobody_flu
 ) -> None:
     server, client = with_acl
     keys = Keys()
-    published = publish(shop_bundle, client, keys, force="for a test")
+    published = publish(shop_bundle, client, keys, config=PublishConfig(force="for a test"))
     address = f"redis://aisle:secret@{HOST}:{server.port}/0"
     with (
         running_service(shop_bundle, address, clock="bundle") as service,
@@ -163,7 +163,7 @@ def test_the_acl_of_the_guide_lets_service_and_job_do_all_they_do_and_nobody_flu
         assert shop.post(f"/models/{published.version}/activate").status_code == 200
     collected = collect(client, keys, tmp_path / "logs")
     assert (collected.merged, collected.erased) == (1, 1)
-    publish(shop_bundle, client, keys, force="again, for a test")
+    publish(shop_bundle, client, keys, config=PublishConfig(force="again, for a test"))
     with pytest.raises(redis.exceptions.NoPermissionError):
         client.flushall()
     with pytest.raises(redis.exceptions.NoPermissionError):

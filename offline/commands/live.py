@@ -13,8 +13,10 @@ from offline.commands.options import (
     BadShare,
     Bits,
     Budget,
+    CatalogueFile,
     Device,
     Dim,
+    EarlierLogs,
     Epochs,
     KeepEvents,
     MaxDrop,
@@ -58,23 +60,21 @@ def publish(
     Until all is there, the version before it is served; a publication that was stopped goes on where it was when the
     same command is given again. The last line of the output is what was published, as JSON.
     """
-    from offline.publishing.publish import DAY_S  # noqa: PLC0415 - as above
+    from offline.publishing.publish import DAY_S, PublishConfig  # noqa: PLC0415 - as above
     from offline.publishing.publish import publish as publish_bundle  # noqa: PLC0415
 
     address = address_of(redis, redis_username, redis_password, redis_db, redis_ca_file)
     with shown() as display, connected(address) as client:
         display.stage("publish")
-        published = publish_bundle(
-            bundle,
-            client,
-            keys_of(prefix),
+        config = PublishConfig(
             keep_events=keep_events,
             user_ttl_s=int(user_ttl_days * DAY_S),
             force=force,
             by=by or _account(),
             max_drop=max_drop,
-            progress=display.work,
-            say=say_on(display),
+        )
+        published = publish_bundle(
+            bundle, client, keys_of(prefix), config=config, progress=display.work, say=say_on(display)
         )
     print_json(asdict(published) | {"forced": None if published.forced is None else published.forced.model_dump()})
 
@@ -87,12 +87,9 @@ def collect(
     redis_password: RedisPassword = None,
     redis_db: RedisDb = None,
     redis_ca_file: RedisCaFile = None,
-    base: Annotated[
-        Path | None,
-        typer.Option("--base", help="dataset.toml, or its folder, of the shop's earlier logs, which come first."),
-    ] = None,
+    base: EarlierLogs = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the data set; that of --base or of --out.")] = None,
-    items: Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")] = None,
+    items: CatalogueFile = None,
 ) -> None:
     """Move accepted events, and what was shown, from Redis into a data set that `run` reads.
 
@@ -161,11 +158,8 @@ def schedule(
     redis_password: RedisPassword = None,
     redis_db: RedisDb = None,
     redis_ca_file: RedisCaFile = None,
-    base: Annotated[
-        Path | None,
-        typer.Option("--base", help="dataset.toml, or its folder, of the shop's earlier logs, which come first."),
-    ] = None,
-    items: Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")] = None,
+    base: EarlierLogs = None,
+    items: CatalogueFile = None,
     split: Annotated[
         str,
         typer.Option(
@@ -203,10 +197,10 @@ def schedule(
     from offline.commands.durations import seconds_of  # noqa: PLC0415 - as above
     from offline.scheduling.command import schedule as play_rounds  # noqa: PLC0415
     from offline.scheduling.loop import Timing  # noqa: PLC0415
-    from offline.scheduling.plan import Wishes  # noqa: PLC0415
+    from offline.scheduling.plan import ScheduleConfig  # noqa: PLC0415
 
     keys_of(prefix)
-    wishes = Wishes(
+    config = ScheduleConfig(
         address=address_of(redis, redis_username, redis_password, redis_db, redis_ca_file),
         prefix=prefix,
         logs=logs,
@@ -226,7 +220,7 @@ def schedule(
         keep_events=keep_events,
         user_ttl_s=int(user_ttl_days * 86_400),
     )
-    if not play_rounds(wishes, Timing(seconds_of(every), cold_every, once)) and once:
+    if not play_rounds(config, Timing(seconds_of(every), cold_every, once)) and once:
         raise typer.Exit(1)
 
 

@@ -64,5 +64,10 @@ MaxDrop = Annotated[
         "where the two 95 % intervals do not meet, and both were measured on the same data set, cut and mask.",
     ),
 ]
+EarlierLogs = Annotated[
+    Path | None,
+    typer.Option("--base", help="dataset.toml, or its folder, of the shop's earlier logs, which come first."),
+]
+CatalogueFile = Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")]
 Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]

@@ -12,7 +12,7 @@ from app.artifact.published_model import Figures, Forced, PublishedModel
 from app.artifact.redis_keys import Keys
 from offline.errors import PublishRefused
 from offline.publishing import versions
-from offline.publishing.checkpoint import Place, PlaceRecord
+from offline.publishing.checkpoint import Checkpoint, CheckpointStore
 from offline.publishing.compare import differing_items, differing_users
 from offline.publishing.contents import Contents, read_contents
 from offline.publishing.erasures import forget_vectors
@@ -25,7 +25,19 @@ AT_ONCE = 500  # users or items in one exchange
 DAY_S = 86_400
 
 Say = Callable[[str], None]
-"""Told a line for people."""
+"""Receives a line for people."""
+
+
+@dataclass(frozen=True)
+class PublishConfig:
+    """How a bundle is published."""
+
+    keep_events: int = 100  # recent events of each user
+    user_ttl_s: int = 365 * DAY_S  # lifetime of a user's keys; 0 for ever
+    force: str | None = None  # why a bundle is published although its figures speak against it
+    by: str = ""  # who forces it
+    max_drop: float = MAX_DROP  # largest loss of the first metric against the served version, as a share of its value
+    at_once: int = AT_ONCE  # users or items in one exchange
 
 
 @dataclass(frozen=True)
@@ -48,163 +60,162 @@ def publish(
     client: redis.Redis,
     keys: Keys,
     *,
-    keep_events: int = 100,
-    user_ttl_s: int = 365 * DAY_S,
-    force: str | None = None,
-    by: str = "",
-    max_drop: float = MAX_DROP,
-    at_once: int = AT_ONCE,
+    config: PublishConfig | None = None,
     now: datetime | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     say: Say | None = None,
 ) -> Published:
-    """Make a bundle the one to serve. Until all of its keys are there, the version before it stays.
+    """Make a bundle the one to serve. The version before it is served until all keys of the new one are there.
 
-    Stopped at any point, the same call goes on where it was. What the store learned of users since the bundle's cut
-    stays as it is.
+    A call that was stopped resumes when it is repeated. What the store learned of users since the bundle's cut is kept.
 
     Args:
         bundle: a bundle, or a store of bundles.
-        client: of the store.
-        keys: its keys.
-        keep_events: recent events kept a user.
-        user_ttl_s: seconds that users' keys live; 0 for ever.
-        force: why to publish a bundle whose figures speak against it.
-        by: who does.
-        max_drop: share by which its first metric may be less than that of the version served now.
-        at_once: users or items in one exchange.
-        now: when it is published.
-        progress: told how far it is.
-        say: told what a person may want to know.
+        client: a connection to the store.
+        keys: the names of its keys.
+        config: the defaults when left out.
+        now: the time of publication; the machine's clock when left out.
+        progress: called with the number of users and items written and compared.
+        say: called with each line that a person may want to read.
 
     Raises:
-        BundleError: the bundle must not be served; nothing was written.
+        BundleError: the bundle cannot be served; nothing was written.
         PublishRefused: its figures speak against it, another version has the same tag, or the store does not keep
-            what it is given; the version before it stays.
-        RedisError: the store cannot be reached, or refuses; the version before it stays.
+            what it is given. The version before it stays.
+        RedisError: the store cannot be reached, or refuses. The version before it stays.
     """
-    began = time.monotonic()
-    at = now or datetime.now(UTC)
-    tell, inform = progress or silent, say or _unsaid
-    tell(0, 1, "checking the bundle")
+    started = time.monotonic()
+    config, now, say = config or PublishConfig(), now or datetime.now(UTC), say or _ignore
+    progress(0, 1, "checking the bundle")
     contents = read_contents(bundle)
     published = versions.read_published(client, keys)
-    before = _served_before(contents.version, versions.read_pointer(client, keys), published)
-    forced = pass_gate(contents.manifest, force, by, at, before, max_drop)
-    warning = warning_of(contents.manifest)
-    if warning is not None:
-        inform(warning)
+    forced = _pass_gate(contents, published, versions.read_pointer(client, keys), config, now, say)
     versions.refuse_same_tag(contents.version, [*published, *versions.unfinished(client, keys)])
-    record = PlaceRecord(client, keys, contents.version, contents.digest(), at)
-    run = _Run(contents, client, keys, keep_events, user_ttl_s, at_once, tell)
-    run.seed(record, inform)
-    run.compare(record)
+    checkpoint = CheckpointStore(client, keys, contents.version, contents.digest(), now)
+    seeding = _Seeding(contents, client, keys, config, progress)
+    seeding.write(checkpoint, say)
+    seeding.compare(checkpoint)
     previous = versions.kept_for_rollback(contents.version, versions.read_pointer(client, keys), published)
-    versions.point_to(client, keys, _model(contents, published.get(contents.version), forced, at))
+    versions.point_to(client, keys, _model(contents, published.get(contents.version), forced, now))
     forget_vectors(client, keys, contents.version, contents.manifest.cut)
-    tell(0, 1, "removing older versions")
-    removed, removed_keys = _remove_older(client, keys, {contents.version, previous}, at)
-    tell(1, 1, "published")
+    progress(0, 1, "removing older versions")
+    removed, removed_keys = _remove_older(client, keys, {contents.version, previous}, now)
+    progress(1, 1, "published")
     return Published(
         version=contents.version,
         previous=previous,
-        users=len(run.users),
-        items=len(run.items),
-        long_vectors=run.users.long_vectors,
+        users=len(seeding.users),
+        items=len(seeding.items),
+        long_vectors=seeding.users.long_vectors,
         removed_versions=removed,
         removed_keys=removed_keys,
-        seconds=round(time.monotonic() - began, 3),
+        seconds=round(time.monotonic() - started, 3),
         forced=forced,
     )
 
 
-class _Run:
-    """The seeds of one bundle on their way to one store."""
+def _pass_gate(
+    contents: Contents,
+    published: dict[str, PublishedModel | None],
+    pointer: str | None,
+    config: PublishConfig,
+    now: datetime,
+    say: Say,
+) -> Forced | None:
+    """Refuse a bundle whose figures speak against it; say when nothing is known of them."""
+    served = _served_before(contents.version, pointer, published)
+    forced = pass_gate(contents.manifest, config.force, config.by, now, served, config.max_drop)
+    warning = warning_of(contents.manifest)
+    if warning is not None:
+        say(warning)
+    return forced
+
+
+class _Seeding:
+    """The users and items of one bundle, written to one store and read back."""
 
     def __init__(
-        self,
-        contents: Contents,
-        client: redis.Redis,
-        keys: Keys,
-        keep_events: int,
-        live_s: int,
-        at_once: int,
-        tell: Progress,
+        self, contents: Contents, client: redis.Redis, keys: Keys, config: PublishConfig, progress: Progress
     ) -> None:
-        self.users = UserSeeds(contents, keep_events)
+        self.users = UserSeeds(contents, config.keep_events)
         self.items = ItemSeeds(contents, keys)
         self._contents = contents
         self._client = client
         self._keys = keys
-        self._keep_events = keep_events
-        self._writer = UserWriter(client, keys, contents, keep_events, live_s)
-        self._at_once = at_once
-        self._tell = tell
+        self._config = config
+        self._writer = UserWriter(client, keys, contents, config.keep_events, config.user_ttl_s)
+        self._progress = progress
 
-    def seed(self, record: PlaceRecord, say: Say) -> None:
-        """Write users and items, from the place that was reached before."""
-        place = record.read()
-        if place != Place():
-            say(f"going on at user {place.users} of {len(self.users)} and item {place.items} of {len(self.items)}")
-        record.note(place)
-        for start in range(place.users, len(self.users), self._at_once):
-            self._writer.write(self.users.part(start, start + self._at_once))
-            place = replace(place, users=min(start + self._at_once, len(self.users)))
-            record.note(place)
-            self._tell(place.users, len(self.users), "users")
-        for start in range(place.items, len(self.items), self._at_once):
-            self._client.mset(self.items.part(start, start + self._at_once))
-            place = replace(place, items=min(start + self._at_once, len(self.items)))
-            record.note(place)
-            self._tell(place.items, len(self.items), "items")
+    def write(self, store: CheckpointStore, say: Say) -> None:
+        """Write users and items, from the checkpoint of an earlier call onwards."""
+        checkpoint, at_once = store.read(), self._config.at_once
+        if checkpoint != Checkpoint():
+            say(
+                f"going on at user {checkpoint.users} of {len(self.users)} and item {checkpoint.items} of "
+                f"{len(self.items)}"
+            )
+        store.write(checkpoint)
+        for start in range(checkpoint.users, len(self.users), at_once):
+            self._writer.write(self.users.part(start, start + at_once))
+            checkpoint = replace(checkpoint, users=min(start + at_once, len(self.users)))
+            store.write(checkpoint)
+            self._progress(checkpoint.users, len(self.users), "users")
+        for start in range(checkpoint.items, len(self.items), at_once):
+            self._client.mset(self.items.part(start, start + at_once))
+            checkpoint = replace(checkpoint, items=min(start + at_once, len(self.items)))
+            store.write(checkpoint)
+            self._progress(checkpoint.items, len(self.items), "items")
 
-    def compare(self, record: PlaceRecord) -> None:
-        """Return when the store holds what it was given.
+    def compare(self, store: CheckpointStore) -> None:
+        """Read everything back and compare it with what was written.
 
         Raises:
-            PublishRefused: it does not; the next publication begins from the start.
+            PublishRefused: something differs; the next publication begins from the start.
         """
-        wrong: list[str] = []
-        for start in range(0, len(self.users), self._at_once):
-            found = self._wrong_users(start)
-            wrong += [f"{kind} of user {user_hash:016x}" for user_hash, kind in found.items()]
-            self._tell(min(start + self._at_once, len(self.users)), len(self.users), "comparing users")
-        for start in range(0, len(self.items), self._at_once):
-            differing = differing_items(self._client, self.items.part(start, start + self._at_once))
-            wrong += ["an item's vector"] * differing
-            self._tell(min(start + self._at_once, len(self.items)), len(self.items), "comparing items")
-        if wrong:
-            record.forget()
+        differing, at_once = [], self._config.at_once
+        for start in range(0, len(self.users), at_once):
+            users = self._differing_users(start)
+            differing += [f"{kind} of user {user_hash:016x}" for user_hash, kind in users.items()]
+            self._progress(min(start + at_once, len(self.users)), len(self.users), "comparing users")
+        for start in range(0, len(self.items), at_once):
+            items = differing_items(self._client, self.items.part(start, start + at_once))
+            differing += ["an item's vector"] * items
+            self._progress(min(start + at_once, len(self.items)), len(self.items), "comparing items")
+        if differing:
+            store.clear()
             raise PublishRefused(
-                f"{self._contents.version} is not published: {len(wrong)} of its keys are not in the store as they "
-                f"were written, the first {wrong[0]}: see that its maxmemory-policy is noeviction, and publish again"
+                f"{self._contents.version} is not published: {len(differing)} of its keys are not in the store as they "
+                f"were written, the first {differing[0]}: see that its maxmemory-policy is noeviction, and publish "
+                "again"
             )
 
-    def _wrong_users(self, start: int) -> dict[int, str]:
-        """Users of whom something is missing even when written once more.
+    def _differing_users(self, start: int) -> dict[int, str]:
+        """The users of whom a record still differs after it was written once more, and which record.
 
         Keys may have gone for a good reason meanwhile: a visitor who logged in is merged into the user.
         """
-        seeds = self.users.part(start, start + self._at_once)
-        found = self._differing(seeds)
-        if not found:
-            return found
-        again = [seed for seed in seeds if seed.user_hash in found]
-        self._writer.write(again)
-        return self._differing(again)
+        seeds = self.users.part(start, start + self._config.at_once)
+        differing = self._compare_users(seeds)
+        if not differing:
+            return differing
+        retried = [seed for seed in seeds if seed.user_hash in differing]
+        self._writer.write(retried)
+        return self._compare_users(retried)
 
-    def _differing(self, seeds: list[UserSeed]) -> dict[int, str]:
+    def _compare_users(self, seeds: list[UserSeed]) -> dict[int, str]:
         cut = self._contents.manifest.cut
-        return differing_users(self._client, self._keys, self._writer, seeds, cut, self._keep_events)
+        return differing_users(self._client, self._keys, self._writer, seeds, cut, self._config.keep_events)
 
 
-def _model(contents: Contents, before: PublishedModel | None, forced: Forced | None, at: datetime) -> PublishedModel:
-    """What is written down of a version; published again, it stays as old as it is."""
+def _model(
+    contents: Contents, published: PublishedModel | None, forced: Forced | None, now: datetime
+) -> PublishedModel:
+    """The record of a version; a version that is published again keeps its first time."""
     manifest = contents.manifest
     return PublishedModel(
         version=manifest.version,
         dataset=manifest.dataset,
-        published_at=before.published_at if before else at.isoformat(timespec="seconds"),
+        published_at=published.published_at if published else now.isoformat(timespec="seconds"),
         users=manifest.shapes.users,
         items=manifest.shapes.items,
         dim=manifest.shapes.dim,
@@ -220,14 +231,15 @@ def _served_before(version: str, pointer: str | None, published: dict[str, Publi
     return None if model is None else model.figures
 
 
-def _remove_older(client: redis.Redis, keys: Keys, kept: set[str | None], at: datetime) -> tuple[list[str], int]:
-    """Remove all versions but those kept, and what stopped publications and removals left."""
-    listed = [version for version in versions.read_published(client, keys) if version not in kept]
-    over = at.timestamp() - versions.ABANDONED_S
-    left = [version for version, since in versions.unfinished(client, keys).items() if since < over]
-    removed = [*listed, *(version for version in left if version not in kept and version not in listed)]
+def _remove_older(client: redis.Redis, keys: Keys, keep: set[str | None], now: datetime) -> tuple[list[str], int]:
+    """Remove all versions but those to keep, and the leftovers of stopped publications and removals."""
+    older = [version for version in versions.read_published(client, keys) if version not in keep]
+    abandoned_before = now.timestamp() - versions.ABANDONED_S
+    unfinished = versions.unfinished(client, keys).items()
+    abandoned = [version for version, since in unfinished if since < abandoned_before]
+    removed = [*older, *(version for version in abandoned if version not in keep and version not in older)]
     return sorted(removed), versions.remove_versions(client, keys, removed)
 
 
-def _unsaid(line: str) -> None:
+def _ignore(line: str) -> None:
     del line

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 from offline.scheduling.loop import Timing, run_schedule
-from offline.scheduling.plan import Outcome, Plan, Wishes
+from offline.scheduling.plan import Outcome, Plan, ScheduleConfig
 from offline.scheduling.round_process import play_in_process
 
 
-def schedule(wishes: Wishes, timing: Timing) -> bool:
+def schedule(config: ScheduleConfig, timing: Timing) -> bool:
     """Play rounds until SIGTERM or SIGINT; whether none failed.
 
     Raises:
@@ -23,9 +23,9 @@ def schedule(wishes: Wishes, timing: Timing) -> bool:
         signal.signal(number, lambda _number, _frame: stop.set())
 
     def play(plan: Plan, collected: Callable[[], None]) -> Outcome:
-        return play_in_process(plan, wishes, collected, stop)
+        return play_in_process(plan, config, collected, stop)
 
-    return run_schedule(wishes, timing, play, clock=time.time, wait=stop.wait, write=_write)
+    return run_schedule(config, timing, play, clock=time.time, wait=stop.wait, write=_write)
 
 
 def _write(line: str) -> None:

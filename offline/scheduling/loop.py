@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from offline.errors import FolderInUse, RunFolderError
-from offline.scheduling.plan import Outcome, Plan, Wishes
+from offline.scheduling.plan import Outcome, Plan, ScheduleConfig
 from offline.scheduling.state import STATE_FILE, OpenRound, State, read_state, write_state
 from offline.workspace.lock import only_one
 
@@ -32,7 +32,7 @@ class Timing:
 
 
 def run_schedule(
-    wishes: Wishes,
+    config: ScheduleConfig,
     timing: Timing,
     play: Play,
     *,
@@ -40,28 +40,28 @@ def run_schedule(
     wait: Callable[[float], bool],
     write: Callable[[str], None],
 ) -> bool:
-    """Play rounds until told to stop, or one of them; whether none failed of those played.
+    """Play rounds until `wait` says stop, or a single one; return whether none of them failed.
 
     One round alone is skipped while another schedule is at work in the folder: it plays them.
 
     Args:
-        wishes: what each does.
-        timing: when.
-        play: plays one.
-        clock: unix seconds.
-        wait: for so many seconds at most; whether the schedule is to stop.
-        write: told a line of JSON a round.
+        config: what every round uses.
+        timing: when rounds are played.
+        play: plays one round.
+        clock: returns unix seconds.
+        wait: waits for at most so many seconds; returns whether the schedule is to stop.
+        write: receives one line of JSON for each round.
 
     Raises:
         FolderInUse: another schedule is at work in the folder.
         RunFolderError: the folder holds something else.
     """
-    out = wishes.out
+    out = config.out
     _refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
-            held.enter_context(
+            stack.enter_context(
                 only_one(out / LOCK_FILE, f"{out}: another schedule is at work here; stop it, or name another folder")
             )
         except FolderInUse as error:
@@ -69,7 +69,7 @@ def run_schedule(
                 raise
             write(json.dumps({"round": None, "status": "skipped", "reason": error.message}))  # it plays its own
             return True
-        state = due_by(timing, read_state(out))
+        state = with_due_time(timing, read_state(out))
         is_well = True
         while timing.is_once or not wait(max(0.0, state.due_at - clock())):
             if not timing.is_once and clock() < state.due_at:
@@ -84,10 +84,10 @@ def run_schedule(
 
             outcome = play(plan, collected)
             ended = clock()
-            state = after(read_state(out), plan, outcome, timing, began, ended)
+            state = state_after(read_state(out), plan, outcome, timing, began, ended)
             write_state(out, state)
             write(_line(plan, outcome, state, began, ended))
-            _remove_rounds(wishes, state)
+            _remove_rounds(config, state)
             is_well = is_well and outcome.status != "failed"
             if timing.is_once or outcome.status == "stopped":
                 break
@@ -105,7 +105,7 @@ def plan_of(state: State, timing: Timing) -> Plan:
     )
 
 
-def due_by(timing: Timing, state: State) -> State:
+def with_due_time(timing: Timing, state: State) -> State:
     """The state with the next round due by this schedule's interval, which need not be that of the last round.
 
     What failed or goes on is not put off.
@@ -117,7 +117,7 @@ def due_by(timing: Timing, state: State) -> State:
     return replace(state, due_at=due_at if is_waited_for else min(state.due_at, due_at))
 
 
-def after(state: State, plan: Plan, outcome: Outcome, timing: Timing, began: float, ended: float) -> State:
+def state_after(state: State, plan: Plan, outcome: Outcome, timing: Timing, began: float, ended: float) -> State:
     """The state after a round.
 
     The next is due an interval after this one began, or at once where it took longer; after a failure sooner, with
@@ -126,7 +126,7 @@ def after(state: State, plan: Plan, outcome: Outcome, timing: Timing, began: flo
     due_at = max(began + timing.every_s, ended)
     match outcome.status:
         case "published":
-            began_warm = bool(outcome.told.get("training", {}).get("start", {}).get("warm"))
+            began_warm = bool(outcome.details.get("training", {}).get("start", {}).get("warm"))
             return replace(
                 state,
                 next_number=plan.number + 1,
@@ -163,16 +163,16 @@ def _line(plan: Plan, outcome: Outcome, state: State, began: float, ended: float
         "reason": outcome.reason,
         "version": outcome.version or state.last_version,
         "minutes": round((ended - began) / 60, 2),
-        "began_at": _spelled(began),
-        "next_at": _spelled(state.due_at),
+        "began_at": _iso(began),
+        "next_at": _iso(state.due_at),
         "failed_in_row": state.failed_in_row,
-        **outcome.told,
+        **outcome.details,
     }
     return json.dumps(line, ensure_ascii=False)
 
 
-def _spelled(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+def _iso(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds")
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -186,10 +186,10 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _remove_rounds(wishes: Wishes, state: State) -> None:
+def _remove_rounds(config: ScheduleConfig, state: State) -> None:
     """All rounds' folders but the newest, the one that was published last, and one that goes on."""
-    kept = {state.last_number, state.open.number if state.open else None}
-    numbers = sorted(int(path.name) for path in wishes.out.iterdir() if path.name.isdigit() and path.is_dir())
-    for number in numbers[: -wishes.keep]:
-        if number not in kept:
-            shutil.rmtree(wishes.round_folder(number), ignore_errors=True)
+    keep = {state.last_number, state.open.number if state.open else None}
+    numbers = sorted(int(path.name) for path in config.out.iterdir() if path.name.isdigit() and path.is_dir())
+    for number in numbers[: -config.keep]:
+        if number not in keep:
+            shutil.rmtree(config.round_folder(number), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a schedule is asked for, what one round is to do, and what came of it."""
+"""The configuration of a schedule, the plan of one round, and its outcome."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +10,8 @@ STOPPED = "stopped; the round goes on when the schedule is started again"
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What every round does."""
+class ScheduleConfig:
+    """What every round of a schedule uses."""
 
     address: RedisAddress
     prefix: str
@@ -38,13 +38,13 @@ class Wishes:
         return self.out / "bundle"
 
     def round_folder(self, number: int) -> Path:
-        """Where a round works."""
+        """The run folder of a round."""
         return self.out / f"{number:06d}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One round."""
+    """What one round has to do."""
 
     number: int
     is_collected: bool  # by an earlier attempt
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a round."""
+    """How a round ended."""
 
     status: str  # published, skipped, failed or stopped
     reason: str | None = None  # of all but published
@@ -62,4 +62,4 @@ class Outcome:
     is_collected: bool = False
     version: str | None = None
     data: str | None = None  # what it was trained on
-    told: dict[str, Any] = field(default_factory=dict)  # for the line: what was collected, how training began, figures
+    details: dict[str, Any] = field(default_factory=dict)  # what was collected, how training began, figures

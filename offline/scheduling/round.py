@@ -14,14 +14,14 @@ from offline.collecting.collect import collect
 from offline.dataset.spec import SPEC_FILE, load_spec
 from offline.errors import PublishRefused, TrainingError
 from offline.publishing.gate import figures_of
-from offline.publishing.publish import publish
-from offline.scheduling.plan import STOPPED, Outcome, Plan, Wishes
+from offline.publishing.publish import PublishConfig, publish
+from offline.scheduling.plan import STOPPED, Outcome, Plan, ScheduleConfig
 from offline.workspace.atomic import atomic_folder
 from offline.workspace.redis_client import connected
 from offline.workspace.run_folder import RunFolder
 from offline.workspace.storage_errors import storage_errors
 
-NEXT_TO_NOTHING = "no events were collected yet, and there is no --base to train on"
+NOTHING_TO_TRAIN_ON = "no events were collected yet, and there is no --base to train on"
 
 
 class Stopped(Exception):
@@ -29,7 +29,7 @@ class Stopped(Exception):
 
 
 class StoppingDisplay:
-    """Passes on how far a round is, and raises `Stopped` at the next word of it once that is asked for."""
+    """Passes progress on to a display, and raises `Stopped` at the next call once the schedule is stopping."""
 
     def __init__(self, display: job.Display, is_stopping: Callable[[], bool]) -> None:
         self._display = display
@@ -37,7 +37,7 @@ class StoppingDisplay:
 
     def stage(self, name: str) -> None:
         """A stage begins."""
-        self._look()
+        self._raise_if_stopping()
         self._display.stage(name)
 
     def skipped(self, name: str) -> None:
@@ -45,112 +45,113 @@ class StoppingDisplay:
         self._display.skipped(name)
 
     def work(self, done: int, total: int, what: str) -> None:
-        """How far the stage is."""
-        self._look()
+        """Show the progress of the stage."""
+        self._raise_if_stopping()
         self._display.work(done, total, what)
 
     def training(self, progress: Any) -> None:
-        """How far training is."""
-        self._look()
+        """Show the progress of training."""
+        self._raise_if_stopping()
         self._display.training(progress)
 
-    def _look(self) -> None:
+    def _raise_if_stopping(self) -> None:
         if self._is_stopping():
             raise Stopped
 
 
-def play_round(plan: Plan, wishes: Wishes, display: job.Display, collected: Callable[[], None]) -> Outcome:
+def play_round(plan: Plan, config: ScheduleConfig, display: job.Display, collected: Callable[[], None]) -> Outcome:
     """Play a round, or go on with one; `collected` is called when all that was in the store is on disk.
 
     An intended refusal is an outcome; the version before it stays, whatever happens.
     """
-    told: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     try:
-        with storage_errors(wishes.out):
-            return _play(plan, wishes, display, collected, told)
+        with storage_errors(config.out):
+            return _play(plan, config, display, collected, details)
     except Stopped:
-        return Outcome("stopped", STOPPED, told=told)
+        return Outcome("stopped", STOPPED, details=details)
     except AisleError as error:
         afresh = isinstance(error, PublishRefused | TrainingError)
-        return Outcome("failed", error.message, is_afresh=afresh, told=told)
+        return Outcome("failed", error.message, is_afresh=afresh, details=details)
 
 
 def _play(
-    plan: Plan, wishes: Wishes, display: job.Display, collected: Callable[[], None], told: dict[str, Any]
+    plan: Plan, config: ScheduleConfig, display: job.Display, collected: Callable[[], None], details: dict[str, Any]
 ) -> Outcome:
-    keys = Keys(wishes.prefix.encode())
+    keys = Keys(config.prefix.encode())
     if not plan.is_collected:
         display.stage("collect")
-        with connected(wishes.address) as client:
-            found = collect(
-                client, keys, wishes.logs, base=_unless_there(wishes), items=wishes.items, progress=display.work
+        with connected(config.address) as client:
+            collected_now = collect(
+                client, keys, config.logs, base=_earlier_logs(config), items=config.items, progress=display.work
             )
-        told["collected"] = {name: getattr(found, name) for name in ("events", "merged", "erased", "rejected")}
+        counts = ("events", "merged", "erased", "rejected")
+        details["collected"] = {name: getattr(collected_now, name) for name in counts}
         collected()
-    source = wishes.logs if (wishes.logs / SPEC_FILE).is_file() else wishes.base
+    source = config.logs if (config.logs / SPEC_FILE).is_file() else config.base
     if source is None:
-        return Outcome("skipped", NEXT_TO_NOTHING, told=told)
+        return Outcome("skipped", NOTHING_TO_TRAIN_ON, details=details)
     data = job.data_key(load_spec(source))
     if data == plan.trained_on:
-        return Outcome("skipped", "no new events since the last published round", told=told)
-    folder = RunFolder(wishes.round_folder(plan.number))
-    document = job.run(source, folder, _options(plan, wishes), display)
-    told["training"] = folder.record()["train"]["results"]
+        return Outcome("skipped", "no new events since the last published round", details=details)
+    folder = RunFolder(config.round_folder(plan.number))
+    document = job.run(source, folder, _options(plan, config), display)
+    details["training"] = folder.record()["train"]["results"]
     figures = figures_of(document)
-    told["figures"] = None if figures is None else figures.model_dump()
-    bundle = _placed(resolve(folder.bundles), wishes.bundles)
+    details["figures"] = None if figures is None else figures.model_dump()
+    bundle = _copy_to_store(resolve(folder.bundles), config.bundles)
     display.stage("publish")
     try:
-        with connected(wishes.address) as client:
+        with connected(config.address) as client:
             published = publish(
                 bundle,
                 client,
                 keys,
-                keep_events=wishes.keep_events,
-                user_ttl_s=wishes.user_ttl_s,
-                max_drop=wishes.max_drop,
+                config=PublishConfig(
+                    keep_events=config.keep_events, user_ttl_s=config.user_ttl_s, max_drop=config.max_drop
+                ),
                 progress=display.work,
             )
     except PublishRefused:
         shutil.rmtree(bundle)
         raise
-    point_to(wishes.bundles, published.version)
-    _remove_bundles(wishes, {published.version, published.previous})
-    told["publication"] = {
+    point_to(config.bundles, published.version)
+    _remove_bundles(config, {published.version, published.previous})
+    details["publication"] = {
         name: value for name, value in asdict(published).items() if name in ("previous", "users", "items", "seconds")
     }
-    return Outcome("published", version=published.version, data=data, told=told)
+    return Outcome("published", version=published.version, data=data, details=details)
 
 
-def _unless_there(wishes: Wishes) -> Path | None:
-    """The base counts until the collected data set is described."""
-    return None if (wishes.logs / SPEC_FILE).is_file() else wishes.base
+def _earlier_logs(config: ScheduleConfig) -> Path | None:
+    """The earlier logs, until the collected data set has its own dataset.toml."""
+    return None if (config.logs / SPEC_FILE).is_file() else config.base
 
 
-def _options(plan: Plan, wishes: Wishes) -> job.Options:
+def _options(plan: Plan, config: ScheduleConfig) -> job.Options:
     return job.Options(
-        split=wishes.split,
-        seed=wishes.seed,
-        device=wishes.device,
-        budget_s=wishes.budget_s,
-        overrides=wishes.overrides,
-        weight_bits=wishes.weight_bits,
-        max_bad_share=wishes.max_bad_share,
-        warm_from=None if plan.warm_from is None else wishes.round_folder(plan.warm_from),
-        warm_epochs=wishes.warm_epochs,
+        split=config.split,
+        seed=config.seed,
+        device=config.device,
+        budget_s=config.budget_s,
+        overrides=config.overrides,
+        weight_bits=config.weight_bits,
+        max_bad_share=config.max_bad_share,
+        warm_from=None if plan.warm_from is None else config.round_folder(plan.warm_from),
+        warm_epochs=config.warm_epochs,
     )
 
 
-def _placed(bundle: Path, store: Path) -> Path:
-    """The bundle in the store that services read, before any of them is told of it."""
-    place = store / bundle.name
-    with atomic_folder(place, "manifest.json") as beside:
-        shutil.copytree(bundle, beside, dirs_exist_ok=True)
-    return place
+def _copy_to_store(bundle: Path, store: Path) -> Path:
+    """Copy the bundle into the store that services read, before any of them is told to follow it."""
+    target = store / bundle.name
+    with atomic_folder(target, "manifest.json") as partial:
+        shutil.copytree(bundle, partial, dirs_exist_ok=True)
+    return target
 
 
-def _remove_bundles(wishes: Wishes, served: set[str | None]) -> None:
-    """All but the newest, and those that may be served: the published one and the one to go back to."""
-    for version in versions(wishes.bundles)[: -max(wishes.keep, 2)]:
+def _remove_bundles(config: ScheduleConfig, served: set[str | None]) -> None:
+    """Keep the newest bundles and those that may be served: the published one and the one before it."""
+    for version in versions(config.bundles)[: -max(config.keep, 2)]:
         if version not in served:
-            shutil.rmtree(wishes.bundles / version, ignore_errors=True)
+            shutil.rmtree(config.bundles / version, ignore_errors=True)

@@ -6,24 +6,26 @@ import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
-from offline.scheduling.plan import STOPPED, Outcome, Plan, Wishes
+from offline.scheduling.plan import STOPPED, Outcome, Plan, ScheduleConfig
 
 _COLLECTED = "collected"
 
 
-def play_in_process(plan: Plan, wishes: Wishes, collected: Callable[[], None], stop: threading.Event) -> Outcome:
-    """Play a round; when `stop` is set, its process is told to end, and does so where it can go on later."""
+def play_in_process(
+    plan: Plan, config: ScheduleConfig, collected: Callable[[], None], stop: threading.Event
+) -> Outcome:
+    """Play a round; when `stop` is set, its process gets SIGTERM and ends where the round can resume."""
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_play, args=(plan, wishes, writer))
+    process = context.Process(target=_play, args=(plan, config, writer))
     process.start()
     writer.close()
     outcome: Outcome | None = None
-    told = False
+    is_signalled = False
     try:
         while True:
-            if stop.is_set() and not told and process.pid is not None:
-                told = True
+            if stop.is_set() and not is_signalled and process.pid is not None:
+                is_signalled = True
                 process.terminate()
             if not reader.poll(0.2):
                 continue
@@ -37,11 +39,11 @@ def play_in_process(plan: Plan, wishes: Wishes, collected: Callable[[], None], s
     finally:
         reader.close()
     if outcome is None and stop.is_set():
-        return Outcome("stopped", STOPPED)  # it was told so before it had begun
-    return outcome or Outcome("failed", _how_it_ended(process.exitcode or 0))
+        return Outcome("stopped", STOPPED)  # the signal came before the process had begun
+    return outcome or Outcome("failed", _exit_summary(process.exitcode or 0))
 
 
-def _how_it_ended(code: int) -> str:
+def _exit_summary(code: int) -> str:
     if code == -signal.SIGKILL:
         return "the round's process was killed (signal 9): where the system ran out of memory, give it more"
     if code < 0:
@@ -49,7 +51,7 @@ def _how_it_ended(code: int) -> str:
     return f"the round's process ended with status {code}: see the traceback above, which is a defect"
 
 
-def _play(plan: Plan, wishes: Wishes, writer: Connection) -> None:
+def _play(plan: Plan, config: ScheduleConfig, writer: Connection) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
@@ -57,6 +59,6 @@ def _play(plan: Plan, wishes: Wishes, writer: Connection) -> None:
     from offline.workspace.display import RichDisplay  # noqa: PLC0415 - the schedule itself never imports torch
 
     with RichDisplay() as display:
-        outcome = play_round(plan, wishes, StoppingDisplay(display, stop.is_set), lambda: writer.send(_COLLECTED))
+        outcome = play_round(plan, config, StoppingDisplay(display, stop.is_set), lambda: writer.send(_COLLECTED))
     writer.send(outcome)
     writer.close()

@@ -45,9 +45,9 @@ def read_state(folder: Path) -> State:
     """
     path = folder / STATE_FILE
     try:
-        found = json.loads(path.read_text("utf-8"))
-        opened = found.pop("open")
-        return State(**found, open=None if opened is None else OpenRound(**opened))
+        stored = json.loads(path.read_text("utf-8"))
+        open_round = stored.pop("open")
+        return State(**stored, open=None if open_round is None else OpenRound(**open_round))
     except FileNotFoundError:
         return State()
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -57,5 +57,5 @@ def read_state(folder: Path) -> State:
 
 
 def write_state(folder: Path, state: State) -> None:
-    """Write it whole."""
+    """Write the state into `folder`, whole or not at all."""
     write_json(folder / STATE_FILE, asdict(state))

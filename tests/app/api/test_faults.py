@@ -30,7 +30,7 @@ from app.stores.published import RedisModels
 from app.stores.redis_gate import PROBE_S, RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
 StartRedis = Callable[..., AbstractContextManager[RedisProcess]]
@@ -64,7 +64,7 @@ class Stand:
 
     def publish(self) -> None:
         with self.server.client() as client:
-            publish(self.bundle, client, self.keys, force="for a test")
+            publish(self.bundle, client, self.keys, config=PublishConfig(force="for a test"))
 
     def stored_events(self) -> list[EventRecord]:
         """What the stream holds."""
@@ -424,7 +424,7 @@ def test_a_service_starts_serves_and_stops_without_redis_and_finds_it_later(
 
     with start_redis() as server, FaultProxy(server.port) as proxy:
         with server.client() as client:
-            publish(shop_bundle, client, Keys(), force="for a test")
+            publish(shop_bundle, client, Keys(), config=PublishConfig(force="for a test"))
         begin(proxy)
         with running_service(shop_bundle, proxy.url, clock="bundle") as service:
             without = recommended(service.address)
@@ -454,7 +454,7 @@ def test_an_event_whose_answer_nobody_got_is_stored_once_though_service_and_redi
 
     with start_redis("--appendonly", "yes", "--appendfsync", "always") as server, FaultProxy(server.port) as proxy:
         with server.client() as client:
-            publish(shop_bundle, client, keys, force="for a test")
+            publish(shop_bundle, client, keys, config=PublishConfig(force="for a test"))
             with running_service(shop_bundle, proxy.url, **settings) as service:
                 before = httpx.post(f"{service.address}/events", json=view("somebody", item_ids[0], "first"))
                 assert (before.status_code, before.json()["durable"]) == (202, True)

@@ -12,7 +12,7 @@ from redis_process import RedisProcess
 from serve_process import running_service
 
 from app.artifact.redis_keys import Keys
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 
 WITHIN_S = 30
 _ids = count()
@@ -25,7 +25,7 @@ def replicas(
     """A client of each of two processes."""
     with start_redis() as server:
         with server.client() as client:
-            publish(shop_bundle, client, Keys(), force="for a test")
+            publish(shop_bundle, client, Keys(), config=PublishConfig(force="for a test"))
         settings = {"redis_timeout_ms": 5_000, "redis_write_timeout_ms": 5_000}
         with (
             running_service(shop_bundle, server.url, **settings) as first,

@@ -14,7 +14,7 @@ from app.artifact.manifest import read_manifest
 from app.artifact.redis_keys import Keys
 from app.artifact.user_state import UserStates
 from app.stores.scripts import script
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 
 
 def erase(client: redis.Redis, keys: Keys, user_hash: int, at: float) -> None:
@@ -90,7 +90,7 @@ def test_users_erased_while_they_are_written_stay_erased(
         bundle,
         client,
         keys,
-        at_once=100,
+        config=PublishConfig(at_once=100),
         progress=lambda done, _, what: eraser.start() if (done, what) == (100, "users") else None,
     )
     eraser.join()

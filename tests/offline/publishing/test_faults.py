@@ -18,7 +18,7 @@ from app.artifact.user_state import UserStates
 from app.errors import StoreUnavailable
 from app.stores.redis_link import RedisAddress
 from offline.errors import PublishRefused
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 from offline.workspace.redis_client import connected
 
 StartRedis = Callable[..., AbstractContextManager[RedisProcess]]
@@ -80,7 +80,7 @@ def test_a_redis_that_drops_keys_is_told_from_one_that_keeps_them(start_redis: S
         client.mset({f"other:{number}": bytes(1_000) for number in range(500)})
         client.config_set("maxmemory", client.info("memory")["used_memory"])
         with pytest.raises(PublishRefused, match="maxmemory-policy is noeviction"):
-            publish(bundle, client, Keys(), at_once=20)
+            publish(bundle, client, Keys(), config=PublishConfig(at_once=20))
         assert client.get(Keys().pointer) is None
 
 
@@ -89,7 +89,7 @@ def test_a_script_that_redis_forgot_is_loaded_again(client: redis.Redis, keys: K
         if what == "users":
             client.script_flush()
 
-    published = publish(bundle, client, keys, at_once=50, progress=forget)
+    published = publish(bundle, client, keys, config=PublishConfig(at_once=50), progress=forget)
     assert client.get(keys.pointer).decode() == published.version
 
 
@@ -139,10 +139,10 @@ def test_memory_that_runs_out_half_way_changes_nothing_that_is_served(
                 client.config_set("maxmemory", 1)
 
         with pytest.raises(redis.RedisError):
-            publish(new, client, Keys(), at_once=50, progress=fill)
+            publish(new, client, Keys(), config=PublishConfig(at_once=50), progress=fill)
         assert client.get(Keys().pointer) == b"old"
         client.config_set("maxmemory", 0)
         said: list[str] = []
-        published = publish(new, client, Keys(), at_once=50, say=said.append)
+        published = publish(new, client, Keys(), config=PublishConfig(at_once=50), say=said.append)
         assert said[-1].startswith("going on at user 50 ")
         assert published.previous == "old"

@@ -13,7 +13,7 @@ from app.artifact.published_model import Figures
 from app.artifact.redis_keys import Keys
 from offline.errors import PublishRefused
 from offline.publishing.gate import drop_of, figures_of
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 
 
 def document(value: float, width: float = 0.01, **dataset: str) -> dict[str, Any]:
@@ -57,10 +57,10 @@ def test_a_bundle_below_the_one_served_is_refused_with_both_figures_unless_force
     with pytest.raises(PublishRefused, match=r"hr@10 is 0\.2000 \[0\.19.*0\.3000 \[0\.29.*33\.3% less.*--force"):
         publish(worse, client, keys)
     assert client.get(keys.pointer) == b"good"
-    publish(worse, client, keys, max_drop=0.5)
+    publish(worse, client, keys, config=PublishConfig(max_drop=0.5))
     assert client.get(keys.pointer) == b"worse"
     worst = bundle_named("worst", metrics=document(0.10))
-    forced = publish(worst, client, keys, force="fewer items are sold", by="ada").forced
+    forced = publish(worst, client, keys, config=PublishConfig(force="fewer items are sold", by="ada")).forced
     assert forced is not None
     assert "0.1000" in forced.refusal
     assert client.get(keys.pointer) == b"worst"

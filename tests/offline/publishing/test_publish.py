@@ -23,7 +23,7 @@ from app.artifact.user_records import pack_events, unpack_events, unpack_items, 
 from app.artifact.user_state import UserStates
 from app.errors import BundleCorrupt
 from offline.errors import PublishRefused
-from offline.publishing.publish import publish
+from offline.publishing.publish import PublishConfig, publish
 
 Offline = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -52,7 +52,7 @@ def test_everything_is_readable_and_equal_to_the_bundle(
     client: redis.Redis, keys: Keys, bundle: Path, states: UserStates, item_hashes: np.ndarray
 ) -> None:
     manifest = read_manifest(bundle)
-    published = publish(bundle, client, keys, at_once=33)
+    published = publish(bundle, client, keys, config=PublishConfig(at_once=33))
     assert (published.version, published.previous, published.users) == (manifest.version, None, len(states.hashes))
     assert published.long_vectors == np.count_nonzero(states.long_weights) > 0
     for user, user_hash in enumerate(states.hashes.tolist()):
@@ -120,7 +120,7 @@ def test_newer_live_events_survive(
 def test_only_as_many_events_as_are_kept_are_seeded(
     client: redis.Redis, keys: Keys, bundle: Path, states: UserStates, item_hashes: np.ndarray
 ) -> None:
-    publish(bundle, client, keys, keep_events=5)
+    publish(bundle, client, keys, config=PublishConfig(keep_events=5))
     for user, user_hash in enumerate(states.hashes.tolist()):
         events, _ = part_of(states, user)
         items, _, _ = unpack_events(client.get(keys.events(user_hash)))
@@ -130,11 +130,11 @@ def test_only_as_many_events_as_are_kept_are_seeded(
 def test_keys_of_users_live_as_long_as_asked(client: redis.Redis, keys: Keys, bundle: Path, states: UserStates) -> None:
     version = read_manifest(bundle).version
     vector_of = int(states.hashes[np.flatnonzero(states.long_weights)[0]])
-    publish(bundle, client, keys, user_ttl_s=1_000)
+    publish(bundle, client, keys, config=PublishConfig(user_ttl_s=1_000))
     assert 0 < client.ttl(keys.events(int(states.hashes[0]))) <= 1_000
     assert client.ttl(keys.long_vector(version, vector_of)) == -1
     client.delete(*(key for key in contents(client, keys)))
-    publish(bundle, client, keys, user_ttl_s=0)
+    publish(bundle, client, keys, config=PublishConfig(user_ttl_s=0))
     assert client.ttl(keys.events(int(states.hashes[0]))) == -1
 
 
@@ -213,12 +213,19 @@ def test_a_stopped_publication_goes_on_where_it_was(
             raise Stopped
 
     with pytest.raises(Stopped):
-        publish(bundle, client, keys, at_once=20, progress=stop)
+        publish(bundle, client, keys, config=PublishConfig(at_once=20), progress=stop)
     assert client.get(keys.pointer) is None
     assert client.hlen(keys.models) == 0
     told: list[tuple[str, int]] = []
     said: list[str] = []
-    publish(bundle, client, keys, at_once=20, progress=lambda done, _, now: told.append((now, done)), say=said.append)
+    publish(
+        bundle,
+        client,
+        keys,
+        config=PublishConfig(at_once=20),
+        progress=lambda done, _, now: told.append((now, done)),
+        say=said.append,
+    )
     users = read_manifest(bundle).shapes.users
     stopped_at = next(done for done in range(20, users + 20, 20) if 2 * done > users)
     assert [done for now, done in told if now == "users"][:1] == ([stopped_at + 20] if what == "users" else [])
@@ -256,7 +263,7 @@ def test_a_bundle_below_popularity_is_refused_unless_forced(
         publish(bundle, client, keys)
     assert contents(client, keys) == {}
     at = datetime(2026, 1, 2, tzinfo=UTC)
-    published = publish(bundle, client, keys, force="the shop opens today", by="ada", now=at)
+    published = publish(bundle, client, keys, config=PublishConfig(force="the shop opens today", by="ada"), now=at)
     model = PublishedModel.model_validate_json(client.hget(keys.models, "worse"))
     assert model.forced == published.forced
     assert model.forced is not None
@@ -269,7 +276,13 @@ def test_a_bundle_that_may_be_as_good_as_popularity_is_published(
     client: redis.Redis, keys: Keys, bundle_named: Callable[..., Path]
 ) -> None:
     said: list[str] = []
-    published = publish(bundle_named("level", metrics=lift(0.001)), client, keys, force="to be sure", say=said.append)
+    published = publish(
+        bundle_named("level", metrics=lift(0.001)),
+        client,
+        keys,
+        config=PublishConfig(force="to be sure"),
+        say=said.append,
+    )
     assert published.forced is None
     assert said == []
 

@@ -13,7 +13,7 @@ import pytest
 from app.stores.redis_link import RedisAddress
 from offline.errors import FolderInUse, RunFolderError
 from offline.scheduling.loop import FIRST_RETRY_S, LOCK_FILE, Timing, run_schedule
-from offline.scheduling.plan import Outcome, Plan, Wishes
+from offline.scheduling.plan import Outcome, Plan, ScheduleConfig
 from offline.scheduling.state import STATE_FILE, read_state
 
 DAY = 86_400.0
@@ -53,9 +53,9 @@ class Days:
         return not self._left
 
     def run(self, out: Path, every_s: float = DAY, **timing: Any) -> bool:
-        wishes = Wishes(RedisAddress("redis://x"), "ai:", out.parent / "logs", out)
+        config = ScheduleConfig(RedisAddress("redis://x"), "ai:", out.parent / "logs", out)
         return run_schedule(
-            wishes,
+            config,
             Timing(every_s, **timing),
             self.play,
             clock=lambda: self.now,
@@ -113,7 +113,7 @@ def test_what_would_fail_again_begins_afresh_and_cold(tmp_path: Path) -> None:
 
 
 def test_every_so_many_rounds_begin_cold(tmp_path: Path) -> None:
-    days = Days(PUBLISHED, *[replace(PUBLISHED, told=WARM)] * 2, PUBLISHED, replace(PUBLISHED, told=WARM))
+    days = Days(PUBLISHED, *[replace(PUBLISHED, details=WARM)] * 2, PUBLISHED, replace(PUBLISHED, details=WARM))
     days.run(tmp_path / "runs", cold_every=3)
     assert [plan.warm_from for plan in days.plans] == [None, 1, 2, None, 4]
 
