@@ -72,18 +72,16 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop_run(shop: Path, quiet: Quiet, tmp_path_factory: pytest.TempPathFactory) -> ShopRun:
     """The whole job on that shop, two epochs long, with a ranker that predicts and leaves the order to retrieval."""
     from app.artifact.names import RANKER
-    from offline.job import STAGES, Options, run_stage
+    from offline.job import STAGE_NAMES, Options, run_stage
     from offline.workspace.run_folder import RunFolder
 
     options = Options(seed=1, device="cpu", overrides={"epochs": 2, "dim": 32}, max_loss=0.0)
 
     def make(out: Path) -> None:
         folder = RunFolder(out)
-        for stage in STAGES[: STAGES.index("evaluate")]:
+        for stage in STAGE_NAMES[: STAGE_NAMES.index("evaluate")]:
             run_stage(stage, shop, folder, options, quiet)
-            if (
-                stage == "rank"
-            ):  # whether it orders would hang on a few users; those that ask for an objective are ordered
+            if stage == "rank":  # a few users would decide whether it orders; those with an objective are ordered
                 spec = json.loads((folder.rank / RANKER).read_text())
                 (folder.rank / RANKER).write_text(json.dumps(spec | {"orders": False}))
 

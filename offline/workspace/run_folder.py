@@ -128,19 +128,28 @@ class RunFolder:
             yield
 
     def _clear_leftovers(self) -> None:
-        """Remove what a killed run was writing: only under the lock, when nobody else writes here.
+        """Remove the unfinished files and folders of a killed run, whose names begin with a dot.
 
-        Files in the store of bundles stay: a service may be moving its pointer.
+        It is called under the lock, when nobody else writes here. Files in the store of bundles stay: a service may
+        be moving its pointer.
         """
-        refit = (self.refit, self.refit / "train")
-        for folder in (self.path, self.train, self.compress, self.rank, self.rank_bundle, *refit, self.bundles):
-            for entry in folder.glob(".*"):
-                if entry.is_dir():
-                    shutil.rmtree(entry, ignore_errors=True)
-                elif entry.name != LOCK_FILE and folder != self.bundles:
-                    entry.unlink(missing_ok=True)
+        kept = (self.path / LOCK_FILE, *self.bundles.glob(".*"))
+        for entry in list(self.path.rglob(".*")):
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            elif entry not in kept:
+                entry.unlink(missing_ok=True)
 
 
 def key_of(*parts: Any) -> str:
     """A short hash of what a stage depends on; `parts` are JSON."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def reset_if_stale(folder: Path, key: str) -> None:
+    """Empty `folder` unless its checkpoint belongs to `key`; afterwards it exists and holds the key."""
+    path = folder / "key"
+    if folder.exists() and not (path.exists() and path.read_text("utf-8") == key):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(key, encoding="utf-8")

@@ -1,7 +1,7 @@
 """What a stage says when a file of its run folder cannot be read or written: one line that names the file."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,8 +18,12 @@ _FOREIGN: Final = (pl.exceptions.PolarsError, SafetensorError, EOFError, ValueEr
 
 
 @contextmanager
-def run_folder_errors(folder: RunFolder) -> Iterator[None]:
-    """Raise a library's error about a file as ours; one that no file of the folder explains goes on as it is.
+def run_folder_errors(folder: RunFolder, outputs: Sequence[Path]) -> Iterator[None]:
+    """Raise a library's error about a damaged file of `outputs` as an `AisleError`; other errors pass unchanged.
+
+    Args:
+        folder: the run folder.
+        outputs: folders and files that the stages write, in the order of the stages.
 
     Raises:
         StorageError: the file system refused.
@@ -30,23 +34,23 @@ def run_folder_errors(folder: RunFolder) -> Iterator[None]:
     except _FOREIGN as error:
         if errno_of(error) is not None:
             raise storage_error(error, folder.path) from error
-        found = _damaged(folder)
-        if found is None:
+        damage = _first_damage(outputs)
+        if damage is None:
             raise
-        path, delete = found
+        path, delete = damage
         raise RunFolderError(
             f"{path}: cannot be read, it is damaged: delete {delete}, and run the same command again, which makes it "
             "anew"
         ) from error
 
 
-def _damaged(folder: RunFolder) -> tuple[Path, Path] | None:
-    """The first file that cannot be read, and what to delete for it; stages in their order."""
-    for stage in (folder.ingested, folder.whole, folder.split, folder.graph, folder.train):
-        for path in sorted(stage.rglob("*")):
+def _first_damage(outputs: Sequence[Path]) -> tuple[Path, Path] | None:
+    """The first file that cannot be read, and the output to delete for it."""
+    for output in outputs:
+        for path in [output] if output.is_file() else sorted(output.rglob("*")):
             if _is_damaged(path):
-                return path, stage
-    return (folder.report, folder.report) if _is_damaged(folder.report) else None
+                return path, output
+    return None
 
 
 def _is_damaged(path: Path) -> bool:

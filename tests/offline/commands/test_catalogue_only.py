@@ -34,11 +34,11 @@ SHORT: dict[str, Any] = {"seed": 1, "device": "cpu", "overrides": {"epochs": 1, 
 LEARN = """
 import json, sys
 from pathlib import Path
-from offline.job import STAGES, Options, run_stage
+from offline.job import STAGE_NAMES, Options, run_stage
 from offline.workspace.run_folder import RunFolder
 class Quiet:
     stage = skipped = work = training = lambda *_: None
-for stage in STAGES[: STAGES.index("train") + 1]:
+for stage in STAGE_NAMES[: STAGE_NAMES.index("train") + 1]:
     run_stage(stage, Path(sys.argv[1]), RunFolder(Path(sys.argv[2])), Options(**json.loads(sys.argv[3])), Quiet())
 """
 
@@ -132,12 +132,12 @@ def test_words_that_describe_a_few_items_find_these_first_and_the_page_is_filled
 @pytest.fixture(scope="module")
 def learned_from(quiet: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
     """The digest of the weights that a short training on a data set comes to."""
-    from offline.job import STAGES, Options, run_stage
+    from offline.job import STAGE_NAMES, Options, run_stage
     from offline.workspace.run_folder import RunFolder
 
     def learn(data: Path) -> str:
         folder = RunFolder(tmp_path_factory.mktemp("run"))
-        for stage in STAGES[: STAGES.index("train") + 1]:
+        for stage in STAGE_NAMES[: STAGE_NAMES.index("train") + 1]:
             run_stage(stage, data, folder, Options(**SHORT), quiet)
         return digest(folder.path)
 
@@ -158,13 +158,14 @@ def test_no_judgment_and_no_query_of_the_test_reaches_training(
 
 def test_a_run_notices_that_judgments_changed(tmp_path: Path) -> None:
     from offline.dataset.spec import load_spec
-    from offline.job import Options, _keys
+    from offline.job import STAGES, Options
+    from offline.stage import stage_keys
 
     data = write_catalogue(tmp_path)
-    before = _keys(load_spec(data), Options())
-    assert _keys(load_spec(data), Options()) == before
+    before = stage_keys(STAGES, load_spec(data), Options())
+    assert stage_keys(STAGES, load_spec(data), Options()) == before
     pl.read_parquet(data / "judgments.parquet").head(20).write_parquet(data / "judgments.parquet")
-    assert _keys(load_spec(data), Options())["evaluate"] != before["evaluate"]
+    assert stage_keys(STAGES, load_spec(data), Options())["evaluate"] != before["evaluate"]
 
 
 def test_another_process_learns_the_same_to_the_last_bit(weights: str, catalogue_run: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from app.artifact.user_state import read_user_states
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import load_cases
-from offline.job import STAGES, Display, Options, run_stage
+from offline.job import STAGE_NAMES, Display, Options, run_stage
 from offline.workspace.run_folder import RunFolder
 
 ITEMS, SESSIONS, TESTED = 40, 150, 60
@@ -46,7 +46,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, quiet: Display) -> RunFold
     (data / "dataset.toml").write_text(TOML)
     folder = RunFolder(data / "run")
     options = Options(device="cpu", overrides={"epochs": 2, "dim": 32}, baselines=False)
-    for stage in STAGES[: STAGES.index("export") + 1]:
+    for stage in STAGE_NAMES[: STAGE_NAMES.index("export") + 1]:
         run_stage(stage, data, folder, options, quiet)
     return folder
 

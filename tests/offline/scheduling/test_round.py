@@ -117,7 +117,7 @@ def test_what_was_trained_on_is_new_data_to_a_job_that_writes_another_schema(
     spec = load_spec(shop)
     before = data_key(spec)
     assert data_key(spec) == before
-    monkeypatch.setattr("offline.job.SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr("offline.stage.SCHEMA_VERSION", SCHEMA_VERSION + 1)
     assert data_key(spec) != before
 
 
