@@ -35,7 +35,7 @@ from app.artifact import names
 from app.artifact.columns import TextColumn
 from app.artifact.quantise import half_matrix, quantise_rows
 from app.engine.catalogue import Items
-from app.engine.gpu_retriever import Device, HalfRetriever, open_half_retriever
+from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
 from app.engine.requests import RequestBatch
 from app.engine.retriever import Retriever
 from app.engine.runtime import open_session
@@ -93,7 +93,7 @@ def _measured(
     table, score_scales = _catalogue(size, dim, rng)
     _write(folder, tower, table, score_scales)
     device = Device(kind)
-    half = open_half_retriever(folder, table, score_scales, device, WINDOW)
+    half = open_gpu_retriever(folder, table, score_scales, device, WINDOW)
     int8 = Retriever(open_session(folder / names.RETRIEVE_GRAPH, 0), table)
     nbits = _nbits_or_none(folder, table, score_scales, device)
     reference = _on_torch(table, score_scales, kind)
@@ -175,7 +175,7 @@ def _write(folder: Path, tower: QueryTower, table: Items, score_scales: NDArray[
 
 def _nbits_or_none(
     folder: Path, table: Items, score_scales: NDArray[np.float32], device: Device
-) -> HalfRetriever | None:
+) -> GpuRetriever | None:
     """What `_nbits` opens; nothing where the vectors' length does not suit it, or the device refuses such a graph."""
     dim = table.vectors.shape[1]
     if dim < 16 or dim & (dim - 1):
@@ -187,7 +187,7 @@ def _nbits_or_none(
         return None
 
 
-def _nbits(folder: Path, table: Items, score_scales: NDArray[np.float32], device: Device) -> HalfRetriever:
+def _nbits(folder: Path, table: Items, score_scales: NDArray[np.float32], device: Device) -> GpuRetriever:
     """The same graph with 8-bit weights in the place of the fp16 product: one scale an item, 128 for zero."""
     model = onnx.load(str(folder / names.HALF_GRAPH))
     _, unit = half_matrix(table.vectors, score_scales)
@@ -214,7 +214,7 @@ def _nbits(folder: Path, table: Items, score_scales: NDArray[np.float32], device
     beside.mkdir()
     onnx.save(model, str(beside / names.HALF_GRAPH))
     try:
-        return open_half_retriever(beside, table, score_scales, device, WINDOW)
+        return open_gpu_retriever(beside, table, score_scales, device, WINDOW)
     finally:
         shutil.rmtree(beside)
 

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+
+def offsets_of(counts: ArrayLike) -> NDArray[np.int64]:
+    """`[parts + 1]`, where parts of these lengths start and end when they stand one after another."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    offsets = np.zeros(len(ends) + 1, dtype=np.int64)
+    offsets[1:] = ends
+    return offsets
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,7 @@ class TextColumn:
     def of(cls, texts: Sequence[str | None]) -> "TextColumn":
         """Pack `texts`; `None` and the empty text are the same."""
         encoded = [(text or "").encode() for text in texts]
-        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-        np.cumsum([len(text) for text in encoded], out=offsets[1:])
-        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets_of([len(text) for text in encoded]))
 
     def write(self, stem: Path) -> None:
         """Write `<stem>.text.npy` and `<stem>.offsets.npy`."""

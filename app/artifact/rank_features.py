@@ -1,9 +1,11 @@
 """The ranker's features: one function for training and serving, from candidates and events to numbers.
 
-Nothing of one request reaches another, to the last bit: products of quantised vectors are whole numbers that float32
-holds exactly, so that their order does not matter, and all else is done candidate by candidate.
+The features of a request do not depend on the rest of its batch, to the last bit: products of quantised vectors are
+whole numbers that float32 holds exactly, so that their order does not matter, and all else is computed candidate by
+candidate.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,10 +16,10 @@ from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_tables import RankTables
 
-RECENT: Final = 10  # newest events whose likeness to a candidate counts
-DECAY: Final = 0.8  # of an event's say, for each newer one
-_LIMIT: Final = 127  # of a quantised query, as in the search
-_ORDER_OF: Final = 1e-4  # below it a co-occurrence says nothing
+RECENT: Final = 10  # newest events whose similarity to a candidate counts
+DECAY: Final = 0.8  # factor of an event's weight for each newer event
+_QUERY_LIMIT: Final = 127  # largest number of a quantised query, as in the retrieval graph
+_LEAST_CO_OCCURRENCE: Final = 1e-4  # a smaller one does not count as occurring together
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "retrieval": ("score", "score_gap", "log_rank"),
@@ -50,162 +52,206 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 """Feature names by what they are about."""
 FEATURES: Final = tuple(name for group in GROUPS.values() for name in group)
 POPULARITY: Final = slice(FEATURES.index(GROUPS["popularity"][0]), FEATURES.index(GROUPS["popularity"][-1]) + 1)
-"""Where the features of that group stand."""
-_START: Final = {group: FEATURES.index(members[0]) for group, members in GROUPS.items()}
+"""The columns of the popularity group."""
+_COLUMNS: Final = {
+    group: range(FEATURES.index(members[0]), FEATURES.index(members[0]) + len(members))
+    for group, members in GROUPS.items()
+}
 _DECAYS: Final = np.asarray(DECAY ** np.arange(RECENT), dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class CandidateList:
-    """The candidates of a batch one after another: request by request, by row within a request."""
+    """The candidates of a batch in one flat list: ordered by request, and by item row within a request."""
 
-    lines: NDArray[np.int64]  # [candidates] the request of each
+    request_index: NDArray[np.int64]  # [candidates] the request of each
     rows: NDArray[np.int64]  # [candidates] item rows, never 0, distinct within a request
-    sources: NDArray[np.uint8]  # [candidates] which sources found it
+    sources: NDArray[np.uint8]  # [candidates] the candidate sources of each, as bits
     offsets: NDArray[np.int64]  # [batch + 1]
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def of_lines(self, kept: NDArray[np.bool_]) -> "CandidateList":
-        """The candidates of the requests that are `kept`, `[batch]`, renumbered."""
-        theirs = kept[self.lines]
-        lines = (np.cumsum(kept) - 1)[self.lines[theirs]]
-        offsets = np.searchsorted(lines, np.arange(int(kept.sum()) + 1))
-        return CandidateList(lines, self.rows[theirs], self.sources[theirs], offsets)
+    def part(self, request: int) -> slice:
+        """Where the candidates of one request are."""
+        return slice(int(self.offsets[request]), int(self.offsets[request + 1]))
+
+    def of_requests(self, chosen: NDArray[np.bool_]) -> "CandidateList":
+        """The candidates of the chosen requests, `[batch]`, with the requests renumbered."""
+        inside = chosen[self.request_index]
+        request_index = (np.cumsum(chosen) - 1)[self.request_index[inside]]
+        offsets = np.searchsorted(request_index, np.arange(int(chosen.sum()) + 1))
+        return CandidateList(request_index, self.rows[inside], self.sources[inside], offsets)
 
 
 @dataclass(frozen=True)
-class AskedBy:
-    """What is known of who asks. Events stand at the right end, newest last; row 0 pads."""
+class UserContext:
+    """What the features read of the user of each request. Events are right-aligned, newest last; row 0 pads."""
 
     event_rows: NDArray[np.int32]  # [batch, window]
     event_types: NDArray[np.uint8]  # [batch, window]
     event_times: NDArray[np.float64]  # [batch, window] unix seconds, NaN when unknown
     now: NDArray[np.float64]  # [batch] unix seconds, NaN without a clock
-    queries: NDArray[np.float32]  # [batch, dim] of the query tower
+    query_vectors: NDArray[np.float32]  # [batch, dim] of the query tower
+
+    def __len__(self) -> int:
+        return len(self.now)
+
+    def take(self, requests: NDArray[np.int64]) -> "UserContext":
+        """The context of the chosen requests, in that order."""
+        return UserContext(
+            self.event_rows[requests],
+            self.event_types[requests],
+            self.event_times[requests],
+            self.now[requests],
+            self.query_vectors[requests],
+        )
 
 
 def rank_features(
-    tables: RankTables, candidates: CandidateList, asked: AskedBy, among: CandidateList | None = None
+    tables: RankTables, candidates: CandidateList, context: UserContext, reference: CandidateList | None = None
 ) -> NDArray[np.float32]:
-    """Features `[candidates, FEATURES]`; what is unknown is 0, and a feature of its own says so.
+    """Features `[candidates, FEATURES]`. An unknown value is 0, and a feature of its own marks it as missing.
 
     Args:
-        tables: of the items.
-        candidates: of the batch.
-        asked: who asks.
-        among: the whole lists that the candidates are compared with; those of the candidates themselves by default.
+        reference: the lists that the candidates are ranked within; by default the candidates themselves.
     """
     columns = np.zeros((len(FEATURES), len(candidates)), dtype=np.float32)  # a row a feature: all work goes along them
     if not len(candidates):
         return columns.T
-    recent = np.zeros((RECENT, len(asked.now)), dtype=np.int64)  # newest first
-    width = min(RECENT, asked.event_rows.shape[1])
-    recent[:width] = asked.event_rows[:, ::-1][:, :width].T
+    recent = np.zeros((RECENT, len(context)), dtype=np.int64)  # newest first
+    width = min(RECENT, context.event_rows.shape[1])
+    recent[:width] = context.event_rows[:, ::-1][:, :width].T
     weights = np.where(recent != PADDING_ROW, _DECAYS[:, None], np.float32(0.0))
     weights /= np.maximum(_total(weights), np.float32(1e-9))
-    weight_of = weights[:, candidates.lines]
-
-    def put(group: str, *found: NDArray[np.floating]) -> None:
-        start = _START[group]
-        for place, column in enumerate(found):
-            columns[start + place] = column
-
-    scores, likeness = _vector_products(tables, candidates, asked.queries, recent)
-    put("retrieval", scores, *_compared(tables, candidates, scores, asked.queries, among))
-    put("similarity", *_as_seen(likeness, weight_of))
-    if tables.content.shape[1]:
-        put("content", *_as_seen(_content_products(tables, candidates, recent), weight_of))
-    together = _together(tables, candidates, recent)
-    put(
-        "co_occurrence",
-        np.sqrt(together[0]),
-        np.sqrt(_total(together * weight_of)),
-        np.sqrt(_largest(together)),
-        (together > _ORDER_OF).sum(axis=0, dtype=np.float32) / np.float32(RECENT),
+    candidate_weights = weights[:, candidates.request_index]
+    scores, similarity = _vector_products(tables, candidates, context.query_vectors, recent)
+    put_group(
+        columns,
+        "retrieval",
+        (scores, *_gap_and_rank(tables, candidates, scores, context.query_vectors, reference)),
     )
-    put("history", *_own_history(tables, candidates, asked))
-    put("popularity", *popularity_features(tables, candidates.rows))
-    put("catalogue", *_catalogue(tables, candidates, recent, weights, weight_of))
-    put("user", *(column[candidates.lines] for column in _user(asked)))
+    put_group(columns, "similarity", _last_recent_nearest(similarity, candidate_weights))
+    if tables.content.shape[1]:
+        content = _content_products(tables, candidates, recent)
+        put_group(columns, "content", _last_recent_nearest(content, candidate_weights))
+    co_occurrence = _co_occurrence(tables, candidates, recent)
+    put_group(
+        columns,
+        "co_occurrence",
+        (
+            np.sqrt(co_occurrence[0]),
+            np.sqrt(_total(co_occurrence * candidate_weights)),
+            np.sqrt(_largest(co_occurrence)),
+            (co_occurrence > _LEAST_CO_OCCURRENCE).sum(axis=0, dtype=np.float32) / np.float32(RECENT),
+        ),
+    )
+    put_group(columns, "history", _history_features(tables, candidates, context))
+    put_group(columns, "popularity", popularity_features(tables, candidates.rows))
+    put_group(columns, "catalogue", _catalogue_features(tables, candidates, recent, weights, candidate_weights))
+    put_group(columns, "user", (column[candidates.request_index] for column in _user_features(context)))
     return np.ascontiguousarray(columns.T)
 
 
+def put_group(columns: NDArray[np.float32], group: str, values: Iterable[NDArray[np.floating]]) -> None:
+    """Write the features of a group into their columns.
+
+    Args:
+        columns: `[FEATURES, candidates]`.
+        values: `[candidates]` each, one for every feature of the group.
+
+    Raises:
+        ValueError: there are more or fewer values than features, which would shift the columns of other groups.
+    """
+    for column, value in zip(_COLUMNS[group], values, strict=True):
+        columns[column] = value
+
+
 def quantised_queries(queries: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Whole numbers `[batch, dim]` (as float32) and units `[batch]`: what the search makes of a query."""
-    units = np.maximum(np.abs(queries).max(axis=1) / np.float32(_LIMIT), np.float32(1e-12))
+    """Query vectors as whole numbers `[batch, dim]` (in float32) and units `[batch]`, as the retrieval graph makes."""
+    units = np.maximum(np.abs(queries).max(axis=1) / np.float32(_QUERY_LIMIT), np.float32(1e-12))
     return np.rint(queries / units[:, None]), units
 
 
 def retrieval_scores(
     tables: RankTables, candidates: CandidateList, queries: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The inner products of the int8 search `[candidates]`: of whole numbers, so that their order does not matter."""
-    whole, units = quantised_queries(queries)
-    products = np.empty(len(candidates), dtype=np.float32)
-    of_items = tables.vectors[candidates.rows].astype(np.float32)
-    for line in range(len(queries)):
-        part = slice(int(candidates.offsets[line]), int(candidates.offsets[line + 1]))
-        products[part] = of_items[part] @ whole[line]
-    found: NDArray[np.float32] = products * units[candidates.lines] * tables.score_scales[candidates.rows]
-    return found
+    """The inner products `[candidates]` of the int8 search, bit for bit as the retrieval graph computes them."""
+    codes, units = quantised_queries(queries)
+    products = int8_products(tables.vectors, candidates, codes[:, None])[0]
+    scores: NDArray[np.float32] = products * units[candidates.request_index] * tables.score_scales[candidates.rows]
+    return scores
 
 
-def _compared(
+def int8_products(
+    item_codes: NDArray[np.int8], candidates: CandidateList, codes: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Inner products `[n, candidates]` of the `n` code vectors of a request and the codes of its candidates.
+
+    All numbers are whole, and float32 holds every partial sum exactly: the order of the sums does not matter.
+
+    Args:
+        item_codes: `[rows, dim]`.
+        codes: `[batch, n, dim]` whole numbers of at most 127.
+    """
+    products = np.empty((codes.shape[1], len(candidates)), dtype=np.float32)
+    candidate_codes = item_codes[candidates.rows].astype(np.float32)
+    for request, request_codes in enumerate(codes):
+        part = candidates.part(request)
+        products[:, part] = request_codes @ candidate_codes[part].T
+    return products
+
+
+def _gap_and_rank(
     tables: RankTables,
     candidates: CandidateList,
     scores: NDArray[np.float32],
     queries: NDArray[np.float32],
-    among: CandidateList | None,
+    reference: CandidateList | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
-    """How far behind the best of its list each candidate is, and the log of its place there."""
-    whole, whole_scores = candidates, scores
-    if among is not None:
-        whole, whole_scores = among, retrieval_scores(tables, among, queries)
-    lengths = np.diff(whole.offsets)
+    """The gap to the best score of the reference list, and the log of the rank within it."""
+    if reference is None:
+        full_list, full_scores = candidates, scores
+        ranks = _ranks(scores, candidates)
+    else:
+        full_list, full_scores = reference, retrieval_scores(tables, reference, queries)
+        ranks = _ranks_within(scores, candidates, full_scores, reference)
+    lengths = np.diff(full_list.offsets)
     best = np.zeros(len(lengths), dtype=np.float32)
-    best[lengths > 0] = np.maximum.reduceat(whole_scores, whole.offsets[:-1][lengths > 0])
-    ranks = _ranks(scores, candidates) if among is None else _ranks_among(scores, candidates, whole_scores, among)
-    return scores - best[candidates.lines], np.log1p(ranks)
+    best[lengths > 0] = np.maximum.reduceat(full_scores, full_list.offsets[:-1][lengths > 0])
+    return scores - best[candidates.request_index], np.log1p(ranks)
 
 
 def _vector_products(
     tables: RankTables, candidates: CandidateList, queries: NDArray[np.float32], recent: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Search scores `[candidates]`, and cosines with the recent events `[RECENT, candidates]`."""
-    whole, units = quantised_queries(queries)
-    products = np.empty((1 + RECENT, len(candidates)), dtype=np.float32)
-    of_items = tables.vectors[candidates.rows].astype(np.float32)
-    of_events = tables.vectors[recent].astype(np.float32)
-    for line in range(len(queries)):
-        part = slice(int(candidates.offsets[line]), int(candidates.offsets[line + 1]))
-        asking = np.concatenate([whole[line, None], of_events[:, line]])
-        products[:, part] = asking @ of_items[part].T
-    scores = products[0] * units[candidates.lines] * tables.score_scales[candidates.rows]
-    cosines = products[1:] * tables.scales[candidates.rows] * tables.scales[recent][:, candidates.lines]
+    """Retrieval scores `[candidates]`, and cosines with the recent events `[RECENT, candidates]`."""
+    codes, units = quantised_queries(queries)
+    event_codes = tables.vectors[recent.T].astype(np.float32)
+    products = int8_products(tables.vectors, candidates, np.concatenate([codes[:, None], event_codes], axis=1))
+    scores = products[0] * units[candidates.request_index] * tables.score_scales[candidates.rows]
+    cosines = products[1:] * tables.scales[candidates.rows] * tables.scales[recent][:, candidates.request_index]
     return scores, cosines
 
 
 def _content_products(tables: RankTables, candidates: CandidateList, recent: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Cosines of what text and attributes say `[RECENT, candidates]`."""
-    products = np.empty((RECENT, len(candidates)), dtype=np.float32)
-    of_items = tables.content[candidates.rows].astype(np.float32)
-    of_events = tables.content[recent].astype(np.float32)
-    for line in range(recent.shape[1]):
-        part = slice(int(candidates.offsets[line]), int(candidates.offsets[line + 1]))
-        products[:, part] = of_events[:, line] @ of_items[part].T
+    """Cosines of the content vectors with those of the recent events `[RECENT, candidates]`."""
+    products = int8_products(tables.content, candidates, tables.content[recent.T].astype(np.float32))
     scales = tables.content_scales
-    return np.asarray(products * scales[candidates.rows] * scales[recent][:, candidates.lines], dtype=np.float32)
+    return np.asarray(
+        products * scales[candidates.rows] * scales[recent][:, candidates.request_index], dtype=np.float32
+    )
 
 
-def _as_seen(likeness: NDArray[np.float32], weight_of: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    """Likeness to the last event, to the decayed history, and to the nearest event."""
-    return likeness[0], _total(likeness * weight_of), _largest(likeness)
+def _last_recent_nearest(
+    similarity: NDArray[np.float32], candidate_weights: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], ...]:
+    """Similarity to the last event, to the decayed history, and to the nearest event."""
+    return similarity[0], _total(similarity * candidate_weights), _largest(similarity)
 
 
 def _total(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sums over the first axis, one after another: the same whatever stands in other columns."""
+    """Sums over the first axis, one row after another: the same whatever the other columns hold."""
     total = np.array(values[0])
     for row in values[1:]:
         total += row
@@ -213,75 +259,78 @@ def _total(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Maxima over the first axis."""
     return np.asarray(np.maximum.reduce(values, axis=0))
 
 
 def _ranks(scores: NDArray[np.float32], candidates: CandidateList) -> NDArray[np.int64]:
-    """The place of each candidate by score within its request, from 0."""
-    order = np.lexsort((-scores, candidates.lines))  # stable: candidates stand by row
+    """The rank of each candidate by score within its request, from 0."""
+    order = np.lexsort((-scores, candidates.request_index))  # stable: candidates are in order of rows
     ranks = np.empty(len(scores), dtype=np.int64)
-    ranks[order] = np.arange(len(scores)) - candidates.offsets[candidates.lines[order]]
+    ranks[order] = np.arange(len(scores)) - candidates.offsets[candidates.request_index[order]]
     return ranks
 
 
-def _ranks_among(
-    scores: NDArray[np.float32], candidates: CandidateList, whole_scores: NDArray[np.float32], among: CandidateList
+def _ranks_within(
+    scores: NDArray[np.float32],
+    candidates: CandidateList,
+    reference_scores: NDArray[np.float32],
+    reference: CandidateList,
 ) -> NDArray[np.int64]:
-    """The place that each candidate has, or would have, in the whole list of its request."""
+    """The rank that each candidate has, or would have, within the reference list of its request."""
     ranks = np.empty(len(scores), dtype=np.int64)
-    for line in range(len(candidates.offsets) - 1):
-        part = slice(int(candidates.offsets[line]), int(candidates.offsets[line + 1]))
-        whole = slice(int(among.offsets[line]), int(among.offsets[line + 1]))
-        own, others = scores[part, None], whole_scores[whole]
-        before = (others == own) & (among.rows[whole] < candidates.rows[part, None])
-        ranks[part] = np.count_nonzero((others > own) | before, axis=1)
+    for request in range(len(candidates.offsets) - 1):
+        part, full = candidates.part(request), reference.part(request)
+        own_scores, other_scores = scores[part, None], reference_scores[full]
+        first_of_tie = (other_scores == own_scores) & (reference.rows[full] < candidates.rows[part, None])
+        ranks[part] = np.count_nonzero((other_scores > own_scores) | first_of_tie, axis=1)
     return ranks
 
 
-def _places(
+def _positions(
     candidates: CandidateList, span: int, keys: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where `line * span + row` stands among the candidates, and whether it does."""
-    own = candidates.lines * span + candidates.rows
-    place = np.minimum(np.searchsorted(own, keys), len(own) - 1)
-    return place, own[place] == keys
+    """The position of each key `request * span + row` among the candidates, and whether it is one of them."""
+    candidate_keys = candidates.request_index * span + candidates.rows
+    position = np.minimum(np.searchsorted(candidate_keys, keys), len(candidate_keys) - 1)
+    return position, candidate_keys[position] == keys
 
 
-def _together(tables: RankTables, candidates: CandidateList, recent: NDArray[np.int64]) -> NDArray[np.float32]:
+def _co_occurrence(tables: RankTables, candidates: CandidateList, recent: NDArray[np.int64]) -> NDArray[np.float32]:
     """Co-occurrence of each candidate with each recent event, `[RECENT, candidates]`."""
     span = len(tables.scales)
-    near = tables.neighbours[recent]  # [RECENT, batch, neighbours]
-    keys = np.arange(recent.shape[1])[:, None] * span + near
-    place, met = _places(candidates, span, keys)
-    met &= (near != PADDING_ROW) & (recent != PADDING_ROW)[:, :, None]
-    event = np.nonzero(met)[0]
-    found = np.zeros((RECENT, len(candidates)), dtype=np.float32)
-    found[event, place[met]] = tables.neighbour_weights[recent][met]
-    return found
+    neighbours = tables.neighbours[recent]  # [RECENT, batch, neighbours]
+    keys = np.arange(recent.shape[1])[:, None] * span + neighbours
+    position, is_candidate = _positions(candidates, span, keys)
+    is_candidate &= (neighbours != PADDING_ROW) & (recent != PADDING_ROW)[:, :, None]
+    event = np.nonzero(is_candidate)[0]
+    co_occurrence = np.zeros((RECENT, len(candidates)), dtype=np.float32)
+    co_occurrence[event, position[is_candidate]] = tables.neighbour_weights[recent][is_candidate]
+    return co_occurrence
 
 
-def _own_history(tables: RankTables, candidates: CandidateList, asked: AskedBy) -> list[NDArray[np.floating]]:
-    """Counts by behaviour, whether touched, and how long ago the last time was."""
-    window = asked.event_rows.shape[1]
+def _history_features(
+    tables: RankTables, candidates: CandidateList, context: UserContext
+) -> list[NDArray[np.floating]]:
+    """Counts by behaviour, whether the user has touched the item, and how long ago the last time was."""
+    window = context.event_rows.shape[1]
     span = len(tables.scales)
-    keys = np.arange(len(asked.now))[:, None] * span + asked.event_rows
-    place, met = _places(candidates, span, keys)
-    met &= asked.event_rows != PADDING_ROW
-    line, column = np.nonzero(met)  # oldest first within a request, so that the newest is written last
-    at = place[met]
+    keys = np.arange(len(context))[:, None] * span + context.event_rows
+    position, is_candidate = _positions(candidates, span, keys)
+    is_candidate &= context.event_rows != PADDING_ROW
+    request, column = np.nonzero(is_candidate)  # oldest first within a request, so that the newest is written last
+    candidate = position[is_candidate]
     counts = np.zeros((4, len(candidates)), dtype=np.float32)
-    np.add.at(counts, (asked.event_types[met], at), np.float32(1.0))
-    since = np.full(len(candidates), float(window))
-    since[at] = window - 1 - column
-    minutes = np.zeros(len(candidates))
-    gone = np.maximum(asked.now[line] - asked.event_times[met], 0.0) / 60.0
-    minutes[at] = np.log1p(np.where(np.isfinite(gone), gone, 0.0))
+    np.add.at(counts, (context.event_types[is_candidate], candidate), np.float32(1.0))
+    events_since = np.full(len(candidates), float(window))
+    events_since[candidate] = window - 1 - column
+    log_minutes = np.zeros(len(candidates))
+    minutes = np.maximum(context.now[request] - context.event_times[is_candidate], 0.0) / 60.0
+    log_minutes[candidate] = np.log1p(np.where(np.isfinite(minutes), minutes, 0.0))
     return [
         *(np.log1p(counts[behaviour]) for behaviour in (VIEW, CART, PURCHASE)),
-        (since < window).astype(np.float32),
-        np.log1p(since),
-        minutes,
+        (events_since < window).astype(np.float32),
+        np.log1p(events_since),
+        log_minutes,
     ]
 
 
@@ -299,49 +348,50 @@ def popularity_features(tables: RankTables, rows: NDArray[np.int64]) -> list[NDA
     ]
 
 
-def _catalogue(
+def _catalogue_features(
     tables: RankTables,
     candidates: CandidateList,
     recent: NDArray[np.int64],
     weights: NDArray[np.float32],
-    weight_of: NDArray[np.float32],
+    candidate_weights: NDArray[np.float32],
 ) -> list[NDArray[np.floating]]:
-    line = candidates.lines
-    found: list[NDArray[np.floating]] = []
+    request_index = candidates.request_index
+    same: list[NDArray[np.floating]] = []
     missing: list[NDArray[np.floating]] = []
     for codes in tables.codes.T:
-        own = codes[candidates.rows]
-        of_events = np.where(recent != PADDING_ROW, codes[recent], 0)
-        alike = ((of_events[:, line] == own) & (own != 0)).astype(np.float32)
-        found += [alike[0], _total(alike * weight_of)]
-        missing.append((own == 0).astype(np.float32))
-    prices = tables.log_price[recent]
-    known = np.isfinite(prices)
-    weight = np.where(known, weights, np.float32(0.0))
-    total = _total(weight)
-    habit = _total(np.where(known, prices, np.float32(0.0)) * weight) / np.maximum(total, np.float32(1e-9))
+        candidate_codes = codes[candidates.rows]
+        event_codes = np.where(recent != PADDING_ROW, codes[recent], 0)
+        is_same = ((event_codes[:, request_index] == candidate_codes) & (candidate_codes != 0)).astype(np.float32)
+        same += [is_same[0], _total(is_same * candidate_weights)]
+        missing.append((candidate_codes == 0).astype(np.float32))
+    event_prices = tables.log_price[recent]
+    is_known = np.isfinite(event_prices)
+    price_weights = np.where(is_known, weights, np.float32(0.0))
+    total = _total(price_weights)
+    weighted_prices = np.where(is_known, event_prices, np.float32(0.0)) * price_weights
+    usual_price = _total(weighted_prices) / np.maximum(total, np.float32(1e-9))
     price = tables.log_price[candidates.rows]
-    told = np.isfinite(price)
-    over = np.where(told & (total > 0)[line], price - habit[line], 0.0)
+    has_price = np.isfinite(price)
+    over_habit = np.where(has_price & (total > 0)[request_index], price - usual_price[request_index], 0.0)
     return [
-        *found,
+        *same,
         *missing,
-        over,
-        np.abs(over),
-        np.where(told, price, 0.0),
-        (~told).astype(np.float32),
+        over_habit,
+        np.abs(over_habit),
+        np.where(has_price, price, 0.0),
+        (~has_price).astype(np.float32),
     ]
 
 
-def _user(asked: AskedBy) -> list[NDArray[np.floating]]:
-    """How much is known of who asks, `[batch]` each."""
-    present = asked.event_rows != PADDING_ROW
-    ordered = np.sort(asked.event_rows, axis=1)
+def _user_features(context: UserContext) -> list[NDArray[np.floating]]:
+    """How many events and items are known of a user, and for how long nothing has happened, `[batch]` each."""
+    present = context.event_rows != PADDING_ROW
+    ordered = np.sort(context.event_rows, axis=1)
     distinct = ((ordered[:, 1:] != ordered[:, :-1]) & (ordered[:, 1:] != PADDING_ROW)).sum(axis=1)
     distinct = distinct + (ordered[:, 0] != PADDING_ROW)
-    idle = np.maximum(asked.now - asked.event_times[:, -1], 0.0) / 60.0
+    minutes_idle = np.maximum(context.now - context.event_times[:, -1], 0.0) / 60.0
     return [
         np.log1p(present.sum(axis=1)),
         np.log1p(distinct),
-        np.log1p(np.where(np.isfinite(idle), idle, 0.0)),
+        np.log1p(np.where(np.isfinite(minutes_idle), minutes_idle, 0.0)),
     ]

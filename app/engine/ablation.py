@@ -1,4 +1,4 @@
-"""What must not count in a score, so that it can be told what it gave."""
+"""Ablation: parts of a request that must not count in a score, so that their contribution can be measured."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,28 @@ from app.artifact.rank_features import CandidateList
 
 
 @dataclass(frozen=True)
-class Muted:
-    """Of each request, whether its query counts for nothing, whether all items count as equally popular, and which
-    list an item is compared with.
-    """
+class Ablation:
+    """What is taken out of the scores of each request, and which list its items are ranked within."""
 
-    query: NDArray[np.bool_]  # [batch]
-    popularity: NDArray[np.bool_]  # [batch]
-    levels: NDArray[np.float32]  # [batch, popularity features] what every item has then
-    among: CandidateList  # the whole list of each
+    query: NDArray[np.bool_]  # [batch] whether the query is ignored
+    popularity: NDArray[np.bool_]  # [batch] whether all items count as equally popular
+    popularity_levels: NDArray[np.float32]  # [batch, popularity features] of every item where they do
+    reference: CandidateList  # the full list of each request
 
-    def of(self, kept: NDArray[np.bool_]) -> "Muted":
-        """Those of the requests that are `kept`, `[batch]`."""
-        return Muted(self.query[kept], self.popularity[kept], self.levels[kept], self.among.of_lines(kept))
+    def of_requests(self, chosen: NDArray[np.bool_]) -> "Ablation":
+        """The ablation of the chosen requests, `[batch]`."""
+        return Ablation(
+            self.query[chosen],
+            self.popularity[chosen],
+            self.popularity_levels[chosen],
+            self.reference.of_requests(chosen),
+        )
 
-    def silence(self, columns: NDArray[np.float32], lines: NDArray[np.int64]) -> None:
-        """Set what features `[features of the query, candidates]` say to nothing; `lines` are the requests of each."""
-        columns[:, self.query[lines]] = 0.0
+    def zero_query(self, columns: NDArray[np.float32], request_index: NDArray[np.int64]) -> None:
+        """Set query features `[features, candidates]` to 0 where the query is ignored."""
+        columns[:, self.query[request_index]] = 0.0
 
-    def level(self, columns: NDArray[np.float32], lines: NDArray[np.int64]) -> None:
-        """Make popularity features `[popularity features, candidates]` alike; `lines` are the requests of each."""
-        here = self.popularity[lines]
-        columns[:, here] = self.levels[lines[here]].T
+    def level_popularity(self, columns: NDArray[np.float32], request_index: NDArray[np.int64]) -> None:
+        """Set popularity features `[features, candidates]` to the level where all items count as equally popular."""
+        inside = self.popularity[request_index]
+        columns[:, inside] = self.popularity_levels[request_index[inside]].T

@@ -1,4 +1,4 @@
-"""The union of candidate sources: retrieval, the user's own history, what occurs together with it, what is popular."""
+"""Candidate generation: the union of retrieval, the user's history, co-occurring items, popular items and searches."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,11 +10,16 @@ from app.artifact.names import PADDING_ROW
 from app.artifact.rank_features import CandidateList
 from app.artifact.rank_tables import RankTables
 from app.engine.candidates import Candidates, Source
-from app.engine.requests import RequestBatch
+from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 
 NEIGHBOURS_OF: Final = 5  # newest events whose neighbours are candidates
 NEIGHBOURS_EACH: Final = 20
 POPULAR: Final = 20
+
+USER_SOURCES: Final = (Source.RETRIEVAL, Source.HISTORY, Source.CO_OCCURRENCE, Source.POPULAR)
+"""The sources of a request without a query."""
+SEARCH_SOURCES: Final = (Source.LEXICAL, Source.RETRIEVAL)
+"""The sources of a search."""
 
 
 def union_of_sources(
@@ -22,30 +27,40 @@ def union_of_sources(
     retrieved: Candidates,
     tables: RankTables,
     popular_rows: NDArray[np.int64],
-    item_mask: NDArray[np.bool_] | None = None,
-    asked: NDArray[np.int64] | None = None,
+    item_mask: ItemMask = ALL_ITEMS,
+    named_rows: NDArray[np.int64] | None = None,
 ) -> CandidateList:
-    """Every item that a source finds for a request, once, less what the request excludes.
+    """The candidates of requests without a query: every item of a source, once, without the excluded ones.
 
     Args:
-        batch: the requests.
-        retrieved: what the search found.
-        tables: of the items.
+        retrieved: candidates of retrieval.
         popular_rows: the most popular rows, most popular first.
-        item_mask: `[1 or batch, rows]`, false for items that must not be answered.
-        asked: `[batch, items]` rows that the caller names, padded with 0: they stay whatever is excluded.
+        named_rows: `[batch, items]` rows that the caller names, padded with 0; they are never excluded.
     """
     size = len(batch)
     newest = batch.event_rows[:, ::-1][:, :NEIGHBOURS_OF]
-    near = tables.neighbours[newest, :NEIGHBOURS_EACH].reshape(size, -1)
+    neighbours = tables.neighbours[newest, :NEIGHBOURS_EACH].reshape(size, -1)
     popular = np.broadcast_to(popular_rows[:POPULAR], (size, min(POPULAR, len(popular_rows))))
-    parts = (
-        (retrieved.rows, Source.RETRIEVAL),
-        (batch.event_rows, Source.HISTORY),
-        (near, Source.CO_OCCURRENCE),
-        (popular, Source.POPULAR),
-        (np.zeros((size, 0), dtype=np.int64) if asked is None else asked, Source.ASKED),
-    )
+    rows: tuple[NDArray[np.integer], ...] = (retrieved.rows, batch.event_rows, neighbours, popular)
+    parts = list(zip(rows, USER_SOURCES, strict=True))
+    if named_rows is not None:
+        parts.append((named_rows, Source.NAMED))
+    return union_of(parts, len(tables.scales), batch.exclude_rows, item_mask)
+
+
+def union_for_search(
+    batch: RequestBatch,
+    text_rows: NDArray[np.int64],
+    meaning_rows: NDArray[np.int64],
+    tables: RankTables,
+    item_mask: ItemMask = ALL_ITEMS,
+) -> CandidateList:
+    """The candidates of searches: items with words of the query, and items that retrieval finds, each once.
+
+    Args:
+        text_rows: `[batch, items]`, padded with 0, and so are `meaning_rows`.
+    """
+    parts = list(zip((text_rows, meaning_rows), SEARCH_SOURCES, strict=True))
     return union_of(parts, len(tables.scales), batch.exclude_rows, item_mask)
 
 
@@ -53,44 +68,42 @@ def union_of(
     parts: Sequence[tuple[NDArray[np.integer], Source]],
     span: int,
     exclude_rows: NDArray[np.int64],
-    item_mask: NDArray[np.bool_] | None = None,
+    item_mask: ItemMask = ALL_ITEMS,
 ) -> CandidateList:
-    """Every item of the parts of a request, once.
+    """Every item of the parts of a request, once, without the excluded and the masked ones.
 
     Args:
-        parts: `[batch, items]` rows, padded with 0, and the source that found them.
+        parts: `[batch, items]` rows, padded with 0, and their source.
         span: rows of the item tables.
         exclude_rows: `[batch, excluded]`, padded with 0.
-        item_mask: `[1 or batch, rows]`, false for items that must not be answered.
     """
     size = len(exclude_rows)
-    rows = [found.astype(np.int64) for found, _ in parts]
-    sources = [np.full(found.shape, source, dtype=np.uint8) for found, source in parts]
-    every = np.concatenate(rows, axis=1)
-    line = np.broadcast_to(np.arange(size)[:, None], every.shape)
-    real = every != PADDING_ROW
-    keys, bits = (line * span + every)[real], np.concatenate(sources, axis=1)[real]
+    rows = np.concatenate([part.astype(np.int64) for part, _ in parts], axis=1)
+    sources = np.concatenate([np.full(part.shape, source, dtype=np.uint8) for part, source in parts], axis=1)
+    request_index = np.broadcast_to(np.arange(size)[:, None], rows.shape)
+    is_item = rows != PADDING_ROW
+    keys, bits = (request_index * span + rows)[is_item], sources[is_item]
     order = np.argsort(keys, kind="stable")
     keys, bits = keys[order], bits[order]
     first = np.flatnonzero(np.diff(keys, prepend=-1))
     keys = keys[first]
     bits = np.bitwise_or.reduceat(bits, first) if len(first) else bits
-    allowed = ~_excluded(keys, exclude_rows, span)
-    if item_mask is not None:
-        lines, items = keys // span, keys % span
-        allowed &= item_mask[lines if len(item_mask) > 1 else 0, items]
-    allowed |= (bits & Source.ASKED) != 0
+    allowed = ~_is_excluded(keys, exclude_rows, span)
+    if item_mask.allowed is not None:
+        allowed &= item_mask.allows(keys // span, keys % span)
+    allowed |= (bits & Source.NAMED) != 0
     keys, bits = keys[allowed], bits[allowed]
-    lines = keys // span
-    return CandidateList(lines, keys % span, bits, np.searchsorted(lines, np.arange(size + 1)))
+    kept_requests = keys // span
+    offsets = np.searchsorted(kept_requests, np.arange(size + 1))
+    return CandidateList(kept_requests, keys % span, bits, offsets)
 
 
-def _excluded(keys: NDArray[np.int64], exclude_rows: NDArray[np.int64], span: int) -> NDArray[np.bool_]:
-    """Which keys a request does not want."""
+def _is_excluded(keys: NDArray[np.int64], exclude_rows: NDArray[np.int64], span: int) -> NDArray[np.bool_]:
+    """Which keys `request * span + row` a request excludes."""
     if not exclude_rows.shape[1] or not len(keys):
         return np.zeros(len(keys), dtype=np.bool_)
-    unwanted = np.sort((np.arange(len(exclude_rows))[:, None] * span + exclude_rows)[exclude_rows != PADDING_ROW])
-    if not len(unwanted):
+    excluded = np.sort((np.arange(len(exclude_rows))[:, None] * span + exclude_rows)[exclude_rows != PADDING_ROW])
+    if not len(excluded):
         return np.zeros(len(keys), dtype=np.bool_)
-    place = np.minimum(np.searchsorted(unwanted, keys), len(unwanted) - 1)
-    return np.asarray(unwanted[place] == keys, dtype=np.bool_)
+    position = np.minimum(np.searchsorted(excluded, keys), len(excluded) - 1)
+    return np.asarray(excluded[position] == keys, dtype=np.bool_)

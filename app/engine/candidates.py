@@ -1,4 +1,4 @@
-"""Candidates of a batch: the rows that may be answered, with the score of the source that found them."""
+"""Candidates of a batch: the item rows that may be answered, with their scores and the sources they came from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
+from app.artifact.rank_features import CandidateList
 from app.engine.catalogue import Items
+from app.engine.requests import ALL_ITEMS, ItemMask
 
 
 class Source(IntFlag):
-    """Where a candidate came from; one may come from several."""
+    """A candidate source; an item may come from several."""
 
     RETRIEVAL = 1
     POPULAR = 2
     HISTORY = 4
     CO_OCCURRENCE = 8
-    ASKED = 16  # named by the caller
-    LEXICAL = 32  # has the query's words
+    NAMED = 16  # by the caller
+    LEXICAL = 32  # has words of the query
 
 
 @dataclass(frozen=True)
@@ -31,71 +33,93 @@ class Candidates:
     scores: NDArray[np.float32]  # [batch, width]
     sources: NDArray[np.uint8]  # [batch, width] of `Source`
     query_vectors: NDArray[np.float32]  # [batch, dim]
-    found: tuple[NDArray[np.bool_] | None, ...] | None = None  # of each search, `[rows]` all that it found
+    matched_items: tuple[NDArray[np.bool_] | None, ...] | None = None  # of each search, `[rows]` the items it matches
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, lines: NDArray[np.int64]) -> "Candidates":
-        """Those of the chosen requests."""
-        found = None if self.found is None else tuple(self.found[line] for line in lines.tolist())
-        return Candidates(self.rows[lines], self.scores[lines], self.sources[lines], self.query_vectors[lines], found)
+    def take(self, requests: NDArray[np.int64]) -> "Candidates":
+        """The candidates of the chosen requests, in that order."""
+        matched = None if self.matched_items is None else tuple(self.matched_items[request] for request in requests)
+        return Candidates(
+            self.rows[requests], self.scores[requests], self.sources[requests], self.query_vectors[requests], matched
+        )
 
     def head(self, width: int) -> "Candidates":
         """The best `width` of each request."""
         return Candidates(
-            self.rows[:, :width], self.scores[:, :width], self.sources[:, :width], self.query_vectors, self.found
+            self.rows[:, :width],
+            self.scores[:, :width],
+            self.sources[:, :width],
+            self.query_vectors,
+            self.matched_items,
         )
 
-    def with_lines(
-        self,
-        lines: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        sources: NDArray[np.uint8],
-    ) -> "Candidates":
-        """The same with the candidates of some requests replaced, `[lines, width]` each."""
-        width = max(self.rows.shape[1], rows.shape[1])
-        all_rows, all_scores, all_sources = (
-            _widened(values, width, fill)
-            for values, fill in ((self.rows, PADDING_ROW), (self.scores, -np.inf), (self.sources, 0))
+    def with_requests(self, requests: NDArray[np.int64], replacement: "Candidates") -> "Candidates":
+        """The same batch with rows, scores and sources of the chosen requests replaced by those of `replacement`."""
+        width = max(self.rows.shape[1], replacement.rows.shape[1])
+        rows, scores, sources = (
+            _replace(old, requests, pad_columns(new, width, fill), width, fill)
+            for old, new, fill in (
+                (self.rows, replacement.rows, PADDING_ROW),
+                (self.scores, replacement.scores, -np.inf),
+                (self.sources, replacement.sources, 0),
+            )
         )
-        for whole, part, fill in (
-            (all_rows, rows, PADDING_ROW),
-            (all_scores, scores, -np.inf),
-            (all_sources, sources, 0),
-        ):
-            whole[lines] = fill
-            whole[lines, : part.shape[1]] = part
-        return Candidates(all_rows, all_scores, all_sources, self.query_vectors, self.found)
+        return Candidates(rows, scores, sources, self.query_vectors, self.matched_items)
 
 
-def retrieved(scores: NDArray[np.float32], rows: NDArray[np.int64], query_vectors: NDArray[np.float32]) -> Candidates:
-    """What a search found, as its graph tells it: scores and rows `[batch, width]`, -inf where there is nothing."""
-    found = np.isfinite(scores)
+def candidates_from_graph(
+    scores: NDArray[np.float32], rows: NDArray[np.int64], query_vectors: NDArray[np.float32]
+) -> Candidates:
+    """The outputs of the retrieval graph: scores and rows `[batch, width]`, where a score of -inf marks padding."""
+    is_item = np.isfinite(scores)
     return Candidates(
-        rows=np.where(found, rows, PADDING_ROW),
+        rows=np.where(is_item, rows, PADDING_ROW),
         scores=scores,
-        sources=np.where(found, Source.RETRIEVAL, 0).astype(np.uint8),
+        sources=np.where(is_item, Source.RETRIEVAL, 0).astype(np.uint8),
         query_vectors=query_vectors,
     )
 
 
-def interleaved(size: int, parts: Sequence[tuple[NDArray[np.int64], Candidates]]) -> Candidates:
-    """One batch of `size` requests from the candidates of parts of it, each with the lines that it holds."""
+def merge_parts(size: int, parts: Sequence[tuple[NDArray[np.int64], Candidates]]) -> Candidates:
+    """One batch of `size` requests from parts of it, each with the requests that it holds."""
     width = max(part.rows.shape[1] for _, part in parts)
     rows = np.full((size, width), PADDING_ROW, dtype=np.int64)
     scores = np.full((size, width), -np.inf, dtype=np.float32)
     sources = np.zeros((size, width), dtype=np.uint8)
     vectors = np.zeros((size, parts[0][1].query_vectors.shape[1]), dtype=np.float32)
-    found: list[NDArray[np.bool_] | None] = [None] * size
-    for lines, part in parts:
-        wide = part.rows.shape[1]
-        rows[lines, :wide], scores[lines, :wide], sources[lines, :wide] = part.rows, part.scores, part.sources
-        vectors[lines] = part.query_vectors
-        for line, each in zip(lines.tolist(), part.found or [None] * len(lines), strict=True):
-            found[line] = each
-    return Candidates(rows, scores, sources, vectors, tuple(found))
+    matched_items: list[NDArray[np.bool_] | None] = [None] * size
+    for requests, part in parts:
+        columns = slice(0, part.rows.shape[1])
+        rows[requests, columns] = part.rows
+        scores[requests, columns] = part.scores
+        sources[requests, columns] = part.sources
+        vectors[requests] = part.query_vectors
+        for request, mask in zip(requests.tolist(), part.matched_items or [None] * len(requests), strict=True):
+            matched_items[request] = mask
+    return Candidates(rows, scores, sources, vectors, tuple(matched_items))
+
+
+def top_k(
+    candidate_list: CandidateList, scores: NDArray[np.float32], depth: int, query_vectors: NDArray[np.float32]
+) -> Candidates:
+    """The `depth` candidates of each request with the best scores `[candidates]`; the lower row wins a tie."""
+    size = len(candidate_list.offsets) - 1
+    best = Candidates(
+        rows=np.full((size, depth), PADDING_ROW, dtype=np.int64),
+        scores=np.full((size, depth), -np.inf, dtype=np.float32),
+        sources=np.zeros((size, depth), dtype=np.uint8),
+        query_vectors=query_vectors,
+    )
+    order = np.lexsort((-scores, candidate_list.request_index))  # stable: candidates are in order of rows
+    request = candidate_list.request_index[order]
+    rank = np.arange(len(order)) - candidate_list.offsets[request]
+    inside = rank < depth
+    order, target = order[inside], (request[inside], rank[inside])
+    best.rows[target], best.scores[target] = candidate_list.rows[order], scores[order]
+    best.sources[target] = candidate_list.sources[order]
+    return best
 
 
 def replace_with_popular(
@@ -103,36 +127,25 @@ def replace_with_popular(
     which: NDArray[np.bool_],
     items: Items,
     exclude_rows: NDArray[np.int64],
-    item_mask: NDArray[np.bool_] | None,
+    item_mask: ItemMask = ALL_ITEMS,
 ) -> Candidates:
-    """Put popular items where a request has no signal.
+    """The candidates with popular items for some of the requests.
 
     Args:
-        candidates: of the whole batch.
         which: `[batch]`, the requests without signal.
-        items: the item table, for its popularity.
         exclude_rows: `[batch, excluded]`, padded with 0.
-        item_mask: `[1 or batch, rows]`, false for items that must not be answered.
     """
     if not which.any():
         return candidates
     rows, scores, sources = candidates.rows.copy(), candidates.scores.copy(), candidates.sources.copy()
     width = rows.shape[1]
-    for line in np.flatnonzero(which):
-        mask = None if item_mask is None else item_mask[line if len(item_mask) > 1 else 0]
-        found = popular(items, width, exclude_rows[line], mask)
-        rows[line], scores[line], sources[line] = PADDING_ROW, -np.inf, 0
-        rows[line, : len(found)] = found
-        scores[line, : len(found)] = items.popularity[found]
-        sources[line, : len(found)] = Source.POPULAR
+    for request in np.flatnonzero(which).tolist():
+        best = popular(items, width, exclude_rows[request], item_mask.of(request))
+        rows[request], scores[request], sources[request] = PADDING_ROW, -np.inf, 0
+        rows[request, : len(best)] = best
+        scores[request, : len(best)] = items.popularity[best]
+        sources[request, : len(best)] = Source.POPULAR
     return Candidates(rows, scores, sources, candidates.query_vectors)
-
-
-def _widened(values: NDArray[Any], width: int, fill: float) -> NDArray[Any]:
-    """A copy with `width` columns."""
-    wide = np.full((len(values), width), fill, dtype=values.dtype)
-    wide[:, : values.shape[1]] = values
-    return wide
 
 
 def popular(
@@ -141,11 +154,26 @@ def popular(
     """The rows of the `count` most popular items that are not excluded.
 
     Args:
-        items: the item table.
-        count: how many, at most.
         exclude_rows: `[excluded]`, in any order, padded with 0.
         mask: `[rows]`, false for items that must not be answered.
     """
     allowed = items.popular_rows if mask is None else items.popular_rows[mask[items.popular_rows]]
     head = allowed[: count + len(exclude_rows)]
     return head[~np.isin(head, exclude_rows)][:count]
+
+
+def pad_columns(values: NDArray[Any], width: int, fill: float) -> NDArray[Any]:
+    """The array `[n, columns]` with at least `width` columns."""
+    if values.shape[1] >= width:
+        return values
+    padded = np.full((len(values), width), fill, dtype=values.dtype)
+    padded[:, : values.shape[1]] = values
+    return padded
+
+
+def _replace(
+    old: NDArray[Any], requests: NDArray[np.int64], new: NDArray[Any], width: int, fill: float
+) -> NDArray[Any]:
+    replaced = old.copy() if old.shape[1] == width else pad_columns(old, width, fill)
+    replaced[requests] = new
+    return replaced

@@ -1,4 +1,4 @@
-"""What each piece of a request gave to the score of an item: the score, less the score without that piece.
+"""Contributions: what each part of a request adds to the score of an item, as the score less that without the part.
 
 Leave-one-out, after Robnik-Šikonja and Kononenko, "Explaining Classifications For Individual Instances" (2008): every
 request is scored again without each of its newest items, without its query, and with all items as popular as their
@@ -7,7 +7,6 @@ list is on average; all of these variants in one batch, over the same candidates
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,22 +15,22 @@ from numpy.typing import NDArray
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_features import CandidateList, popularity_features
 from app.artifact.rank_tables import RankTables
-from app.engine.ablation import Muted
+from app.engine.ablation import Ablation
 from app.engine.candidate_sources import union_of_sources
 from app.engine.recommend import retrieve
-from app.engine.requests import RequestBatch
-from app.engine.scoring import Paths, list_of, paths_of, score_list
+from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
+from app.engine.scoring import ScoringRoutes, list_of, routes_of, score_list
 from app.engine.search import search_candidates
 from app.engine.snapshot import Snapshot
 
 MOST_ITEMS: Final = 10
-"""Items of the history, newest first, that are told apart."""
-_TOGETHER: Final = 16  # requests whose variants are scored at once, which bounds the memory
+"""Items of the history, newest first, that have a contribution of their own."""
+_BATCH: Final = 16  # requests whose variants are scored at once, which bounds the memory
 
 
 @dataclass(frozen=True)
 class Contributions:
-    """What the pieces of one request gave to `n` items."""
+    """What the parts of one request add to the scores of `n` items."""
 
     event_rows: NDArray[np.int64]  # [events] different items, the newest first
     behaviours: NDArray[np.uint8]  # [events] of the newest event on each
@@ -46,100 +45,105 @@ def contributions(
     answered: Sequence[NDArray[np.int64]],
     lists: Sequence[NDArray[np.int64]],
     depth: int,
-    ranked: int,
-    item_mask: NDArray[np.bool_] | None = None,
+    rerank_depth: int,
+    item_mask: ItemMask = ALL_ITEMS,
 ) -> list[Contributions]:
-    """What each request's pieces gave to its answered items.
+    """What the parts of each request add to the scores of its answered items.
 
     Args:
-        snapshot: the loaded bundle.
-        batch: requests of which something is known, or that search for something.
+        batch: requests with a signal or a query.
         answered: of each request, the rows to explain; at least one.
         lists: of each request, the rows of the whole list, whose mean popularity is the level.
-        depth: as `recommend` was given it.
-        ranked: as `recommend` was given it.
-        item_mask: `[1 or batch, rows]`, false for items that must not be answered.
+        depth: the one `recommend` was called with, and so are `rerank_depth` and `item_mask`.
     """
-    found: list[Contributions] = []
-    for start in range(0, len(batch), _TOGETHER):
-        part = slice(start, start + _TOGETHER)
-        mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[part]
-        found += _of_some(snapshot, batch.take(part), answered[part], lists[part], depth, ranked, mask)
-    return found
+    result: list[Contributions] = []
+    for start in range(0, len(batch), _BATCH):
+        part = slice(start, start + _BATCH)
+        result += _contributions(
+            snapshot, batch.take(part), answered[part], lists[part], depth, rerank_depth, item_mask.take(part)
+        )
+    return result
 
 
-def _of_some(
+def _contributions(
     snapshot: Snapshot,
     batch: RequestBatch,
     answered: Sequence[NDArray[np.int64]],
     lists: Sequence[NDArray[np.int64]],
     depth: int,
-    ranked: int,
-    item_mask: NDArray[np.bool_] | None,
+    rerank_depth: int,
+    item_mask: ItemMask,
 ) -> list[Contributions]:
-    paths = paths_of(snapshot, batch)
+    routes = routes_of(snapshot, batch)
     recent = [_recent(*events) for events in zip(batch.event_rows, batch.event_types, strict=True)]
-    variants = _variants(paths, [rows for rows, _ in recent])
-    changed = _without(batch.take(variants.owner), variants.removed)
-    vectors = snapshot.retriever.run(changed, 1).query_vectors
-    vectors = np.where(changed.has_signal()[:, None], vectors, np.float32(0.0))
-    levels = np.stack([_level(snapshot.tables, rows) for rows in lists])
-    compared = _compared(snapshot, batch, paths, answered, depth, ranked, item_mask)
-    listed = list_of([answered[line] for line in variants.owner])
-    among = list_of([compared[line] for line in variants.owner])
-    muted = Muted(variants.query, variants.popularity, levels[variants.owner], among)
-    scores = score_list(snapshot, changed, listed, vectors, paths.take(variants.owner), muted).astype(np.float64)
-    found = []
-    for line, (rows, behaviours) in enumerate(recent):
-        lines = np.flatnonzero(variants.owner == line)
-        block = scores[listed.offsets[lines[0]] : listed.offsets[lines[-1] + 1]].reshape(len(lines), -1)
-        block = block[:, np.searchsorted(np.sort(answered[line]), answered[line])]
-        gave = block[0] - block  # of the request itself nothing
-        found.append(
+    variants = _variants(routes, [rows for rows, _ in recent])
+    variant_batch = _without_items(batch.take(variants.request), variants.removed_row)
+    vectors = snapshot.retriever.run(variant_batch, 1).query_vectors
+    vectors = np.where(variant_batch.has_signal()[:, None], vectors, np.float32(0.0))
+    levels = np.stack([_popularity_level(snapshot.tables, rows) for rows in lists])
+    reference = _reference_lists(snapshot, batch, routes, answered, depth, rerank_depth, item_mask)
+    candidates = list_of([answered[request] for request in variants.request])
+    ablation = Ablation(
+        query=variants.without_query,
+        popularity=variants.without_popularity,
+        popularity_levels=levels[variants.request],
+        reference=list_of([reference[request] for request in variants.request]),
+    )
+    scores = score_list(snapshot, variant_batch, candidates, vectors, routes.take(variants.request), ablation)
+    scores = scores.astype(np.float64)
+    result = []
+    for request, (rows, behaviours) in enumerate(recent):
+        own = np.flatnonzero(variants.request == request)
+        block = scores[candidates.offsets[own[0]] : candidates.offsets[own[-1] + 1]].reshape(len(own), -1)
+        block = block[:, np.searchsorted(np.sort(answered[request]), answered[request])]
+        differences = block[0] - block  # the first variant is the request itself
+        result.append(
             Contributions(
                 event_rows=rows,
                 behaviours=behaviours,
-                by_events=gave[1 : 1 + len(rows)],
-                by_query=gave[variants.query[lines]].sum(axis=0),
-                by_popularity=gave[variants.popularity[lines]].sum(axis=0),
+                by_events=differences[1 : 1 + len(rows)],
+                by_query=differences[variants.without_query[own]].sum(axis=0),
+                by_popularity=differences[variants.without_popularity[own]].sum(axis=0),
             )
         )
-    return found
+    return result
 
 
 @dataclass(frozen=True)
 class _Variants:
-    """Every request as it is, then without each of its pieces; request by request."""
+    """Every request as it is, then without each of its parts; request by request."""
 
-    owner: NDArray[np.int64]  # [variants] the request
-    removed: NDArray[np.int64]  # [variants] the row of the item without whose events it is, else 0
-    query: NDArray[np.bool_]  # [variants] whether the query is muted
-    popularity: NDArray[np.bool_]  # [variants] whether popularity is
+    request: NDArray[np.int64]  # [variants] index of the request
+    removed_row: NDArray[np.int64]  # [variants] the item whose events are left out, else 0
+    without_query: NDArray[np.bool_]  # [variants]
+    without_popularity: NDArray[np.bool_]  # [variants]
 
 
-def _variants(paths: Paths, recent: Sequence[NDArray[np.int64]]) -> _Variants:
-    """The variants of requests of which `recent` are the items to leave out.
+def _variants(routes: ScoringRoutes, recent: Sequence[NDArray[np.int64]]) -> _Variants:
+    """The variants of requests; `recent` are the items of each to leave out.
 
-    Retrieval knows no popularity, and a request's query counts where it is searched for.
+    Retrieval does not use popularity, and a query counts only in a search.
     """
-    owner: list[int] = []
-    removed: list[int] = []
-    query: list[bool] = []
-    popularity: list[bool] = []
-    for line, rows in enumerate(recent):
-        pieces = [(int(row), False, False) for row in rows]
-        pieces += [(PADDING_ROW, True, False)] if paths.search[line] else []
-        pieces += [(PADDING_ROW, False, True)] if paths.search[line] or paths.ranker[line] else []
-        for row, no_query, no_popularity in [(PADDING_ROW, False, False), *pieces]:
-            owner.append(line)
-            removed.append(row)
-            query.append(no_query)
-            popularity.append(no_popularity)
+    request: list[int] = []
+    removed_row: list[int] = []
+    without_query: list[bool] = []
+    without_popularity: list[bool] = []
+    for index, rows in enumerate(recent):
+        variants = [(PADDING_ROW, False, False), *((int(row), False, False) for row in rows)]
+        if routes.search[index]:
+            variants.append((PADDING_ROW, True, False))
+        if routes.search[index] or routes.ranker[index]:
+            variants.append((PADDING_ROW, False, True))
+        for row, no_query, no_popularity in variants:
+            request.append(index)
+            removed_row.append(row)
+            without_query.append(no_query)
+            without_popularity.append(no_popularity)
     return _Variants(
-        np.array(owner, dtype=np.int64),
-        np.array(removed, dtype=np.int64),
-        np.array(query, dtype=np.bool_),
-        np.array(popularity, dtype=np.bool_),
+        np.array(request, dtype=np.int64),
+        np.array(removed_row, dtype=np.int64),
+        np.array(without_query, dtype=np.bool_),
+        np.array(without_popularity, dtype=np.bool_),
     )
 
 
@@ -154,64 +158,57 @@ def _recent(
     return rows[first].astype(np.int64), types[first]
 
 
-def _without(batch: RequestBatch, removed: NDArray[np.int64]) -> RequestBatch:
-    """The requests as if nothing had happened with one item of each, `[batch]`, 0 for none."""
-    stays = (batch.event_rows != PADDING_ROW) & (batch.event_rows != removed[:, None])
-    order = np.argsort(stays, axis=1, kind="stable")  # what stays moves to the right end, and keeps its order
-    there = np.take_along_axis(stays, order, axis=1)
+def _without_items(batch: RequestBatch, removed_row: NDArray[np.int64]) -> RequestBatch:
+    """The requests without the events on one item of each, `[batch]`, 0 for none."""
+    remains = (batch.event_rows != PADDING_ROW) & (batch.event_rows != removed_row[:, None])
+    order = np.argsort(remains, axis=1, kind="stable")  # remaining events move to the right end, in their order
+    remains = np.take_along_axis(remains, order, axis=1)
     return replace(
         batch,
-        event_rows=np.where(there, np.take_along_axis(batch.event_rows, order, axis=1), np.int32(PADDING_ROW)),
-        event_types=np.where(there, np.take_along_axis(batch.event_types, order, axis=1), np.uint8(0)),
-        event_times=np.where(there, np.take_along_axis(batch.event_times, order, axis=1), np.nan),
+        event_rows=np.where(remains, np.take_along_axis(batch.event_rows, order, axis=1), np.int32(PADDING_ROW)),
+        event_types=np.where(remains, np.take_along_axis(batch.event_types, order, axis=1), np.uint8(0)),
+        event_times=np.where(remains, np.take_along_axis(batch.event_times, order, axis=1), np.nan),
     )
 
 
-def _level(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _popularity_level(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The means of the popularity features over some items."""
     return np.array([column.mean(dtype=np.float64) for column in popularity_features(tables, rows)], dtype=np.float32)
 
 
-def _compared(
+def _reference_lists(
     snapshot: Snapshot,
     batch: RequestBatch,
-    paths: Paths,
+    routes: ScoringRoutes,
     answered: Sequence[NDArray[np.int64]],
     depth: int,
-    ranked: int,
-    item_mask: NDArray[np.bool_] | None,
+    rerank_depth: int,
+    item_mask: ItemMask,
 ) -> list[NDArray[np.int64]]:
     """Of each request, the rows of the list that an item's score depends on.
 
-    The ranker compares an item with the others that it read for the request. Elsewhere an item's score is its own, and
-    the answered ones may stand for their list.
+    The ranker compares an item with the other candidates that it reads. On other routes an item's score is independent
+    of its list, and the answered items stand for it.
     """
-    wishes = np.zeros(len(batch), dtype=np.bool_) if batch.objective is None else batch.objective > 0
-    rows = list(answered)
-    for which, candidates in (
-        (paths.ranker, partial(_read_by_ranker, depth=min(depth, ranked))),
-        (paths.search & wishes & (snapshot.ranker is not None), partial(_found_by_search, depth=depth)),
-    ):
-        lines = np.flatnonzero(which)
-        if not len(lines):
-            continue
-        mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines]
-        listed = candidates(snapshot, batch.take(lines), item_mask=mask)
-        for place, line in enumerate(lines.tolist()):
-            part = slice(int(listed.offsets[place]), int(listed.offsets[place + 1]))
-            rows[line] = listed.rows[part] if len(listed.rows[part]) else rows[line]
-    return rows
+    lists = list(answered)
+    requests = np.flatnonzero(routes.ranker)
+    if len(requests):
+        ranker_batch, mask = batch.take(requests), item_mask.take(requests)
+        retrieved = retrieve(snapshot, ranker_batch, min(depth, rerank_depth), item_mask=mask)
+        candidates = union_of_sources(ranker_batch, retrieved, snapshot.tables, snapshot.items.popular_rows, mask)
+        _replace_lists(lists, requests, candidates)
+    has_objective = np.zeros(len(batch), dtype=np.bool_) if batch.objective is None else batch.objective > 0
+    requests = np.flatnonzero(routes.search & has_objective & (snapshot.ranker is not None))
+    if snapshot.search is not None and len(requests):
+        candidates, _, _ = search_candidates(
+            snapshot, snapshot.search, batch.take(requests), depth, item_mask=item_mask.take(requests)
+        )
+        _replace_lists(lists, requests, candidates)
+    return lists
 
 
-def _read_by_ranker(
-    snapshot: Snapshot, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None
-) -> CandidateList:
-    retrieved = retrieve(snapshot, batch, depth, item_mask=item_mask)
-    return union_of_sources(batch, retrieved, snapshot.tables, snapshot.items.popular_rows, item_mask)
-
-
-def _found_by_search(
-    snapshot: Snapshot, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None
-) -> CandidateList:
-    assert snapshot.search is not None  # noqa: S101 - else nothing is a search
-    return search_candidates(snapshot, snapshot.search, batch, depth, item_mask=item_mask)[0]
+def _replace_lists(lists: list[NDArray[np.int64]], requests: NDArray[np.int64], candidates: CandidateList) -> None:
+    """Replace the lists of the chosen requests by their candidates, where there are any."""
+    for index, request in enumerate(requests.tolist()):
+        rows = candidates.rows[candidates.part(index)]
+        lists[request] = rows if len(rows) else lists[request]

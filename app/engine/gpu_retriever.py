@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.event_features import age_buckets
 from app.artifact.quantise import half_matrix
-from app.engine.candidates import Candidates, retrieved
+from app.engine.candidates import Candidates, candidates_from_graph
 from app.engine.catalogue import Items
-from app.engine.requests import RequestBatch
+from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.retriever import Retriever
 from app.engine.runtime import (
     CPU,
@@ -37,13 +37,9 @@ _LEAST_EXCLUDED: Final = 16
 
 
 def batch_bucket(size: int) -> int:
-    """The power of two that holds `size` requests, at most `LARGEST_BATCH`.
-
-    Args:
-        size: 1 to `LARGEST_BATCH`.
-    """
+    """The power of two that holds `size` requests, of which there are 1 to `LARGEST_BATCH`."""
     if not 1 <= size <= LARGEST_BATCH:
-        raise ValueError(f"expected 1 to {LARGEST_BATCH} requests in one run, came {size}")
+        raise ValueError(f"expected 1 to {LARGEST_BATCH} requests in one run, got {size}: split the batch")
     return 1 << (size - 1).bit_length()
 
 
@@ -56,7 +52,7 @@ def excluded_bucket(width: int) -> int:
 
 
 def padded(values: NDArray[Any], *shape: int) -> NDArray[Any]:
-    """A copy of the given shape with `values` in its first places, and zeros behind."""
+    """`values` in an array of the given shape, followed by zeros."""
     if values.shape == shape:
         return np.ascontiguousarray(values)
     wide = np.zeros(shape, dtype=values.dtype)
@@ -67,34 +63,32 @@ def padded(values: NDArray[Any], *shape: int) -> NDArray[Any]:
 log = logging.getLogger(__name__)
 
 SLACK: Final = 64
-"""Candidates beyond those asked for that are scored again, since halves may put neighbours in another order."""
+"""Extra candidates that are scored again in full precision, since float16 may swap close neighbours."""
 _OUTPUTS: Final = (names.OUT_SCORES, names.OUT_ROWS, names.OUT_QUERY)
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where the graph in half precision runs: `cuda`, or `cpu`, where it is checked but never served from."""
+    """Where the graph in half precision runs: `cuda` to serve, or `cpu` to check the graph."""
 
     kind: Literal["cpu", "cuda"]
-    memory_mb: int = 0  # at most, beside the item matrix; 0 for as much as it takes
+    memory_mb: int = 0  # limit, besides the item matrix; 0 for no limit
 
     @property
     def provider(self) -> str:
-        """What ONNX Runtime calls it."""
+        """The name of its execution provider in ONNX Runtime."""
         return CUDA if self.kind == "cuda" else CPU
 
 
-class HalfRetriever:
+class GpuRetriever:
     """`retrieve.fp16.onnx`, opened on a device. One run at a time: its inputs lie in buffers that are used again.
 
-    A device that fails is not asked again: from then on `instead` answers, and the log says so.
+    After the first failure of the device, every run goes to the retriever that `open_fallback` opens, and the log says
+    so.
 
     Args:
-        session: of ONNX Runtime.
-        items: the item table.
-        score_scales: `[rows]`, of a score.
-        device: where the session runs.
-        instead: opens what answers where the device fails.
+        score_scales: `[rows]`, see `RankTables`.
+        open_fallback: opens the retriever on the CPU.
     """
 
     def __init__(
@@ -103,55 +97,55 @@ class HalfRetriever:
         items: Items,
         score_scales: NDArray[np.float32],
         device: Device,
-        instead: Callable[[], Retriever],
+        open_fallback: Callable[[], Retriever],
     ) -> None:
         self._session = session
         self._items = items
         self.device: str = device.kind
-        self._place = device.kind
+        self._ort_device = device.kind
         self._rows = items.selectable.shape[1]
-        self._by_blocks = any(each.name == names.IN_BLOCK_COUNT for each in session.get_inputs())
+        self._by_blocks = any(tensor.name == names.IN_BLOCK_COUNT for tensor in session.get_inputs())
         self._blocks = int(session.get_modelmeta().custom_metadata_map.get(names.HALF_BLOCKS, 0))
         self._buffers: dict[tuple[str, tuple[int, ...]], Any] = {}
         self._lock = Lock()
-        self._open_instead = instead
-        self._instead: Retriever | None = None
+        self._open_fallback = open_fallback
+        self._fallback: Retriever | None = None
         matrix, unit = half_matrix(items.vectors, score_scales)
-        self._matrix, self._unit, self._all_items = (self._placed(each) for each in (matrix, unit, items.selectable))
+        self._matrix, self._unit = self._to_device(matrix), self._to_device(unit)
+        self._all_items = self._to_device(items.selectable)
 
     @property
     def has_failed(self) -> bool:
-        """Whether the CPU answers in the place of the device."""
-        return self._instead is not None
+        """Whether the device has failed, so that the CPU answers."""
+        return self._fallback is not None
 
-    def run(self, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None = None) -> Candidates:
-        """As `Retriever.run`; equal to it but for rounding, and so are answers alone and in a batch."""
-        if self._instead is None:
+    def run(self, batch: RequestBatch, depth: int, item_mask: ItemMask = ALL_ITEMS) -> Candidates:
+        """As `Retriever.run`. Scores differ from it, and alone from in a batch, by rounding only."""
+        if self._fallback is None:
             try:
                 return self.run_on_device(batch, depth, item_mask)
             except runtime_errors() as error:
                 reason = str(error).partition("\n")[0]
                 log.exception("the GPU fails; retrieval goes on on the CPU", extra={"reason": reason})
-                self._instead = self._open_instead()
-                self.device = self._instead.device
-        return self._instead.run(batch, depth, item_mask)
+                self._fallback = self._open_fallback()
+                self.device = self._fallback.device
+        return self._fallback.run(batch, depth, item_mask)
 
-    def run_on_device(self, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None = None) -> Candidates:
-        """The same, failing where the device does."""
+    def run_on_device(self, batch: RequestBatch, depth: int, item_mask: ItemMask = ALL_ITEMS) -> Candidates:
+        """As `run`, but raises the runtime's error where the device fails."""
         parts = []
         with self._lock:
             for start in range(0, len(batch), LARGEST_BATCH):
                 part = slice(start, start + LARGEST_BATCH)
-                mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[part]
-                parts.append(self._run(batch.take(part), min(depth, self._rows), mask))
-        scores, rows, queries = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return retrieved(scores, rows, queries)
+                parts.append(self._run(batch.take(part), min(depth, self._rows), item_mask.take(part)))
+        scores, rows, queries = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+        return candidates_from_graph(scores, rows, queries)
 
     def _run(
-        self, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None
+        self, batch: RequestBatch, depth: int, item_mask: ItemMask
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
         binding = self._session.io_binding()
-        for name, value in self._filled(batch, depth).items():
+        for name, value in self._fill_buffers(batch, depth).items():
             binding.bind_ortvalue_input(name, value)
         binding.bind_ortvalue_input(names.IN_ITEM_MATRIX, self._matrix)
         binding.bind_ortvalue_input(names.IN_MATRIX_UNIT, self._unit)
@@ -162,8 +156,8 @@ class HalfRetriever:
         scores, rows, queries = (value[: len(batch)] for value in binding.copy_outputs_to_cpu())
         return scores, rows, queries
 
-    def _filled(self, batch: RequestBatch, depth: int) -> Mapping[str, Any]:
-        """The buffers of the batch's bucket, filled."""
+    def _fill_buffers(self, batch: RequestBatch, depth: int) -> Mapping[str, Any]:
+        """The buffers of the batch's bucket, holding the batch."""
         size = batch_bucket(len(batch))
         window, dim = batch.event_rows.shape[1], batch.long_vector.shape[1]
         width = excluded_bucket(batch.exclude_rows.shape[1])
@@ -181,19 +175,19 @@ class HalfRetriever:
             names.IN_GIVEN: padded(given[:, None], size, 1),
             names.IN_EXCLUDE_ROWS: padded(batch.exclude_rows, size, width),
         }
-        filled = {name: self._buffer(name, value) for name, value in values.items()}
-        filled[names.IN_NEVER] = self._never(size, width)
+        inputs = {name: self._buffer(name, value) for name, value in values.items()}
+        inputs[names.IN_NEVER] = self._never(size, width)
         for name, count in ((names.IN_TOP_K, depth), (names.IN_WIDE_K, wide)):
-            filled[name] = self._on_host(count)
+            inputs[name] = self._on_host(count)
         if self._by_blocks:
-            filled[names.IN_BLOCK_COUNT] = self._on_host(min(wide, self._blocks))
-        return filled
+            inputs[names.IN_BLOCK_COUNT] = self._on_host(min(wide, self._blocks))
+        return inputs
 
-    def _mask(self, item_mask: NDArray[np.bool_] | None, size: int) -> Any:
-        if item_mask is None:
+    def _mask(self, item_mask: ItemMask, size: int) -> Any:
+        if item_mask.allowed is None:
             return self._all_items
-        lines = 1 if len(item_mask) == 1 else batch_bucket(size)
-        return self._buffer(names.IN_ITEM_MASK, padded(item_mask, lines, self._rows))
+        masks = 1 if len(item_mask.allowed) == 1 else batch_bucket(size)
+        return self._buffer(names.IN_ITEM_MASK, padded(item_mask.allowed, masks, self._rows))
 
     def _buffer(self, name: str, value: NDArray[Any]) -> Any:
         """The buffer of that name and shape on the device, holding `value`."""
@@ -201,47 +195,44 @@ class HalfRetriever:
         if key in self._buffers:
             self._buffers[key].update_inplace(value)
         else:
-            self._buffers[key] = self._placed(value.copy())  # on the CPU a buffer is the very array that it is given
+            self._buffers[key] = self._to_device(value.copy())  # on the CPU a buffer is the very array that it is given
         return self._buffers[key]
 
     def _never(self, size: int, width: int) -> Any:
         key = (names.IN_NEVER, (size, width))
         if key not in self._buffers:
-            self._buffers[key] = self._placed(np.full((size, width), -np.inf, dtype=np.float16))
+            self._buffers[key] = self._to_device(np.full((size, width), -np.inf, dtype=np.float16))
         return self._buffers[key]
 
-    def _placed(self, value: NDArray[Any]) -> Any:
-        return runtime().OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value), self._place, 0)
+    def _to_device(self, value: NDArray[Any]) -> Any:
+        return runtime().OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value), self._ort_device, 0)
 
     def _on_host(self, count: int) -> Any:
         """A number that kernels read on the host."""
         return runtime().OrtValue.ortvalue_from_numpy(np.array([count], dtype=np.int64), "cpu", 0)
 
 
-def open_half_retriever(
+def open_gpu_retriever(
     folder: Path, items: Items, score_scales: NDArray[np.float32], device: Device, window: int
-) -> HalfRetriever:
-    """The graph of the bundle in `folder` on a device, after one run that shows where its nodes are.
+) -> GpuRetriever:
+    """The retriever of the bundle in `folder` on a device, after one run that checks where its nodes run.
 
     Args:
-        folder: of the bundle.
-        items: its item table.
-        score_scales: `[rows]`, of a score.
-        device: where it shall run.
-        window: events that a request holds.
+        score_scales: `[rows]`, see `RankTables`.
+        window: events of a request.
 
     Raises:
         DeviceUnavailable: there is no device.
-        BundleUnfit: the bundle has no such graph, the device has no room for it, or would not run all of it.
+        BundleUnfit: the bundle has no such graph, or the device has no room for it or cannot run all of it.
         BundleCorrupt: the graph cannot be read.
     """
     path = folder / names.HALF_GRAPH
     if not path.exists():
         raise BundleUnfit(f"{folder}: has no {names.HALF_GRAPH}: export the bundle again, or serve with --device cpu")
-    with tempfile.TemporaryDirectory(prefix="aisle-placement-") as beside:
-        session = open_device_session(path, device.provider, device.memory_mb, Path(beside) / "run")
+    with tempfile.TemporaryDirectory(prefix="aisle-placement-") as folder_of_profile:
+        session = open_device_session(path, device.provider, device.memory_mb, Path(folder_of_profile) / "run")
         try:
-            retriever = HalfRetriever(session, items, score_scales, device, partial(_on_cpu, folder, items))
+            retriever = GpuRetriever(session, items, score_scales, device, partial(_on_cpu, folder, items))
             retriever.run_on_device(_blank(window, items.vectors.shape[1]), 1)
         except runtime_errors() as error:
             reason = str(error).partition("\n")[0]
@@ -258,7 +249,7 @@ def _on_cpu(folder: Path, items: Items) -> Retriever:
 
 
 def _blank(window: int, dim: int) -> RequestBatch:
-    """One request of which nothing is known."""
+    """A batch of one request without signal."""
     return RequestBatch(
         now=np.full(1, np.nan),
         event_rows=np.zeros((1, window), dtype=np.int32),

@@ -13,7 +13,7 @@ from app.artifact.rank_tables import read_rank_tables
 from app.artifact.text.vocabulary import read_vocabulary
 from app.engine.candidates import Candidates
 from app.engine.catalogue import read_catalogue, read_items
-from app.engine.gpu_retriever import Device, HalfRetriever, open_half_retriever
+from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
 from app.engine.ranking import read_ranker
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
@@ -52,7 +52,7 @@ def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) ->
     verify_files(folder, manifest)
     snapshot = open_snapshot(folder, manifest, threads, device)
     check_golden(snapshot)
-    if device is not None and isinstance(snapshot.retriever, HalfRetriever) and snapshot.retriever.has_failed:
+    if device is not None and isinstance(snapshot.retriever, GpuRetriever) and snapshot.retriever.has_failed:
         raise BundleUnfit(f"{folder}: {device.provider} failed while it answered the golden requests; see the log")
     if snapshot.text_query is not None:
         check_golden_texts(folder, snapshot.text_query)
@@ -72,11 +72,11 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device
         suggester = read_suggester(folder, vocabulary)
     except (OSError, ValueError, KeyError) as error:
         raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
-    retriever: Retriever | HalfRetriever
+    retriever: Retriever | GpuRetriever
     if device is None:
         retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
     else:
-        retriever = open_half_retriever(folder, items, tables.score_scales, device, manifest.shapes.window)
+        retriever = open_gpu_retriever(folder, items, tables.score_scales, device, manifest.shapes.window)
     ranker = read_ranker(folder, tables, items.popular_rows, threads)
     return Snapshot(
         folder=folder,

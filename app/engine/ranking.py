@@ -1,4 +1,4 @@
-"""The ranker: orders the union of candidates by their features, and says how likely each behaviour is."""
+"""Re-ranking: orders the union of the candidate sources by their features, and predicts each behaviour."""
 
 import json
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from app.artifact import names
-from app.artifact.rank_features import FEATURES, AskedBy, CandidateList, rank_features
+from app.artifact.rank_features import FEATURES, CandidateList, rank_features
 from app.artifact.rank_tables import RankTables
 from app.artifact.ranker_spec import RankerSpec
 from app.engine.candidate_sources import union_of_sources
-from app.engine.candidates import Candidates
-from app.engine.requests import OBJECTIVES, RequestBatch
+from app.engine.candidates import Candidates, top_k
+from app.engine.requests import ALL_ITEMS, OBJECTIVES, ItemMask, RequestBatch, user_context_of
 from app.engine.runtime import open_session
 from app.errors import BundleCorrupt
 
@@ -34,126 +34,125 @@ class Ranker:
 
     @property
     def objectives(self) -> list[str]:
-        """What a request may wish for."""
+        """The objectives that a request may have."""
         revenue = ["revenue"] if "purchase" in self.spec.behaviours else []
         return [*self.spec.behaviours, *revenue]
 
     def ranks(self, batch: RequestBatch) -> NDArray[np.bool_]:
-        """`[batch]`, the requests whose order is the ranker's."""
-        wants = batch.objective
+        """`[batch]`, the requests that the ranker orders."""
         orders = np.full(len(batch), self.spec.orders, dtype=np.bool_)
-        return batch.has_events() & (orders if wants is None else orders | (wants > 0))
+        return batch.has_events() & (orders if batch.objective is None else orders | (batch.objective > 0))
 
     def rank(
         self,
         batch: RequestBatch,
         candidates: Candidates,
         depth: int,
-        item_mask: NDArray[np.bool_] | None = None,
-        ranked: int | None = None,
+        item_mask: ItemMask = ALL_ITEMS,
+        rerank_depth: int | None = None,
     ) -> Candidates:
-        """The best `depth` of all sources, where a request has events; elsewhere the candidates as they are.
+        """The best `depth` of all candidate sources for the requests that the ranker orders; the others are unchanged.
 
         Args:
-            batch: the requests.
             candidates: of retrieval.
-            depth: items a request.
-            item_mask: `[1 or batch, rows]`, false for items that must not be answered.
-            ranked: candidates that are read, those of the further sources besides; the others follow as they stand.
+            rerank_depth: how many of them are re-ranked, besides those of the other sources; the rest follow in their
+                order. All of them by default.
         """
-        lines = np.flatnonzero(self.ranks(batch))
-        if not len(lines):
+        requests = np.flatnonzero(self.ranks(batch))
+        if not len(requests):
             return candidates
-        whole = candidates.take(lines)
-        chosen = whole if ranked is None else whole.head(ranked)
-        asking = batch.take(lines)
-        mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines]
-        listed = union_of_sources(asking, chosen, self.tables, self.popular_rows, mask)
-        scores = self.scores(asking, listed, self.features(asking, chosen, listed))
-        best = best_of(listed, scores, depth)
-        if chosen.rows.shape[1] < whole.rows.shape[1]:
-            best = _followed_by(listed, best, whole, chosen.rows.shape[1])
-        return candidates.with_lines(lines, *best)
+        batch, retrieved = batch.take(requests), candidates.take(requests)
+        head = retrieved if rerank_depth is None else retrieved.head(rerank_depth)
+        candidate_list = union_of_sources(batch, head, self.tables, self.popular_rows, item_mask.take(requests))
+        scores = self.scores(batch, candidate_list, self.features(batch, head, candidate_list))
+        best = top_k(candidate_list, scores, depth, head.query_vectors)
+        if head.rows.shape[1] < retrieved.rows.shape[1]:
+            _append_unranked(best, candidate_list, retrieved, head.rows.shape[1])
+        return candidates.with_requests(requests, best)
 
-    def scores(self, batch: RequestBatch, listed: CandidateList, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What orders the given candidates, `[listed]`, from their features."""
+    def scores(
+        self, batch: RequestBatch, candidate_list: CandidateList, features: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The scores `[candidates]` that order the candidates, from their features."""
         order, chain = self.run(features)
         if not self.spec.orders:
             order = features[:, _SCORE]
-        wants = np.zeros(len(batch), dtype=np.uint8) if batch.objective is None else batch.objective
-        return np.asarray(order + self._wished(listed, chain, wants), dtype=np.float32)
+        objective = np.zeros(len(batch), dtype=np.uint8) if batch.objective is None else batch.objective
+        return np.asarray(order + self._objective_gain(candidate_list, chain, objective), dtype=np.float32)
 
-    def features(self, batch: RequestBatch, candidates: Candidates, listed: CandidateList) -> NDArray[np.float32]:
-        """Features `[listed, features]`; `candidates` holds the query vectors of the same requests."""
-        return rank_features(self.tables, listed, asked_by(batch, candidates.query_vectors))
+    def features(
+        self, batch: RequestBatch, candidates: Candidates, candidate_list: CandidateList
+    ) -> NDArray[np.float32]:
+        """Features `[candidates, features]`; `candidates` holds the query vectors of the same requests."""
+        return rank_features(self.tables, candidate_list, user_context_of(batch, candidates.query_vectors))
 
     def run(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Order `[listed]` and log-odds of the chain of behaviours `[listed, behaviours]`."""
-        # A companion row of zeros: a product of a single row would round otherwise than one of several.
-        beside = np.concatenate([features, np.zeros((1, features.shape[1]), dtype=np.float32)])
-        order, chain = self.session.run((names.OUT_ORDER, names.OUT_CHAIN), {names.IN_FEATURES: beside})
+        """Order `[candidates]` and log-odds of the chain of behaviours `[candidates, behaviours]`."""
+        # One more row, of zeros: a product of a single row would be rounded differently from one of several.
+        padded = np.concatenate([features, np.zeros((1, features.shape[1]), dtype=np.float32)])
+        order, chain = self.session.run((names.OUT_ORDER, names.OUT_CHAIN), {names.IN_FEATURES: padded})
         return order[:-1], chain[:-1]
 
     def probabilities(self, chain: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities `[listed, behaviours]`; a later behaviour is never likelier than an earlier one."""
+        """Calibrated probabilities `[candidates, behaviours]`, none larger than that of the behaviour before it."""
         raw = np.exp(log_chain(chain))
-        found = np.empty_like(raw)
+        calibrated = np.empty_like(raw)
         for column, curve in enumerate(self.spec.calibrations):
-            found[:, column] = np.interp(raw[:, column], curve.raw, curve.calibrated)
-        return np.minimum.accumulate(found, axis=1)
+            calibrated[:, column] = np.interp(raw[:, column], curve.raw, curve.calibrated)
+        return np.minimum.accumulate(calibrated, axis=1)
 
     def predict(
-        self, batch: RequestBatch, candidates: Candidates, asked: NDArray[np.int64]
+        self, batch: RequestBatch, candidates: Candidates, named_rows: NDArray[np.int64]
     ) -> list[NDArray[np.float64]]:
-        """Probabilities `[items, behaviours]` of the named items of each request, beside its other candidates.
+        """Probabilities `[items, behaviours]` of the named items of each request, ranked among its candidates.
 
         Args:
-            batch: the requests.
             candidates: of retrieval.
-            asked: `[batch, items]` rows, padded with 0; a row may come twice.
+            named_rows: `[batch, items]`, padded with 0; a row may be repeated.
         """
-        listed = union_of_sources(batch, candidates, self.tables, self.popular_rows, asked=asked)
-        _, chain = self.run(self.features(batch, candidates, listed))
-        found = self.probabilities(chain)
-        answers = []
-        for line, rows in enumerate(asked):
-            part = slice(int(listed.offsets[line]), int(listed.offsets[line + 1]))
-            answers.append(found[part][np.searchsorted(listed.rows[part], rows[rows != names.PADDING_ROW])])
-        return answers
+        candidate_list = union_of_sources(batch, candidates, self.tables, self.popular_rows, named_rows=named_rows)
+        _, chain = self.run(self.features(batch, candidates, candidate_list))
+        probabilities = self.probabilities(chain)
+        predictions = []
+        for request, rows in enumerate(named_rows):
+            part = candidate_list.part(request)
+            positions = np.searchsorted(candidate_list.rows[part], rows[rows != names.PADDING_ROW])
+            predictions.append(probabilities[part][positions])
+        return predictions
 
-    def wished(
-        self, listed: CandidateList, features: NDArray[np.float32], wants: NDArray[np.uint8]
+    def objective_gain(
+        self, candidate_list: CandidateList, features: NDArray[np.float32], objective: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
-        """What the objective of each request adds to scores of the given candidates, `[listed]`."""
-        return self._wished(listed, self.run(features)[1], wants)
+        """What the objective of each request, `[batch]`, adds to the scores of its candidates, `[candidates]`."""
+        return self._objective_gain(candidate_list, self.run(features)[1], objective)
 
-    def _wished(
-        self, listed: CandidateList, chain: NDArray[np.float32], wants: NDArray[np.uint8]
+    def _objective_gain(
+        self, candidate_list: CandidateList, chain: NDArray[np.float32], objective: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
-        """What a request's objective adds to the order: the log-probability of the behaviour, and of revenue the price.
+        """The log-probability of the behaviour, and for revenue the log price on top of that of a purchase.
 
-        Uncalibrated, since calibration flattens what it cannot tell apart.
+        The probabilities are not calibrated, since calibration gives equal values to what it cannot distinguish.
         """
-        added = np.zeros(len(listed), dtype=np.float32)
-        if not wants.any():
-            return added
-        logs = log_chain(chain)
-        wish = wants[listed.lines]
+        gain = np.zeros(len(candidate_list), dtype=np.float32)
+        if not objective.any():
+            return gain
+        log_probabilities = log_chain(chain)
+        candidate_objective = objective[candidate_list.request_index]
         for column, behaviour in enumerate(self.spec.behaviours):
-            here = wish == OBJECTIVES[behaviour]
+            inside = candidate_objective == OBJECTIVES[behaviour]
             if behaviour == "purchase":
-                here |= wish == _REVENUE
-            added[here] += logs[here, column].astype(np.float32)
-        price = self.tables.log_price[listed.rows]
+                inside |= candidate_objective == _REVENUE
+            gain[inside] += log_probabilities[inside, column].astype(np.float32)
+        price = self.tables.log_price[candidate_list.rows]
         price = np.where(np.isfinite(price), price, self.spec.mean_log_price)
-        return np.where(wish == _REVENUE, added + price, added).astype(np.float32)
+        return np.where(candidate_objective == _REVENUE, gain + price, gain).astype(np.float32)
 
 
 def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64], threads: int) -> Ranker | None:
     """The ranker of the bundle in `folder`, `None` where it has none.
 
     Raises:
-        BundleCorrupt: it cannot be read, or is of other features than this code's.
+        BundleCorrupt: it cannot be read, or was trained on other features than this code computes.
     """
     path = folder / names.RANKER
     if not path.exists():
@@ -167,54 +166,26 @@ def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64
     return Ranker(open_session(folder / names.RANK_GRAPH, threads), spec, tables, popular_rows)
 
 
-def asked_by(batch: RequestBatch, query_vectors: NDArray[np.float32]) -> AskedBy:
-    """What the features are told of who asks."""
-    return AskedBy(batch.event_rows, batch.event_types, batch.event_times, batch.now, query_vectors)
-
-
 def log_chain(chain: NDArray[np.float32]) -> NDArray[np.float64]:
     """Logs of P(view), P(cart), .. from the log-odds of each given the one before: P(cart) = P(view) P(cart | view)."""
     return np.asarray(-np.logaddexp(0.0, -chain.astype(np.float64)).cumsum(axis=1))
 
 
-def best_of(
-    listed: CandidateList, scores: NDArray[np.float32], depth: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]:
-    """Rows, scores and sources `[batch, depth]`, best first; ties go by row."""
-    size = len(listed.offsets) - 1
-    rows = np.full((size, depth), names.PADDING_ROW, dtype=np.int64)
-    best = np.full((size, depth), -np.inf, dtype=np.float32)
-    sources = np.zeros((size, depth), dtype=np.uint8)
-    order = np.lexsort((-scores, listed.lines))  # stable: candidates stand by row
-    line = listed.lines[order]
-    place = np.arange(len(order)) - listed.offsets[line]
-    kept = place < depth
-    at = (line[kept], place[kept])
-    rows[at], best[at], sources[at] = listed.rows[order][kept], scores[order][kept], listed.sources[order][kept]
-    return rows, best, sources
+def _append_unranked(best: Candidates, candidate_list: CandidateList, retrieved: Candidates, rerank_depth: int) -> None:
+    """Write retrieval's candidates past the first `rerank_depth` behind the re-ranked ones, each item once.
 
-
-def _followed_by(
-    listed: CandidateList,
-    best: tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]],
-    whole: Candidates,
-    ranked: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]:
-    """What was ranked, and behind it retrieval's candidates past the first `ranked`, each item once.
-
-    Their scores go on from the last ranked one by the same differences as retrieval's.
+    Their scores continue from the last re-ranked score by the same differences as retrieval's.
     """
-    rows, scores, sources = best
-    width = rows.shape[1]
-    for line in range(len(rows)):
-        inside = listed.rows[listed.offsets[line] : listed.offsets[line + 1]]
-        start = min(len(inside), width)
-        rest = np.flatnonzero((whole.rows[line] != names.PADDING_ROW) & ~np.isin(whole.rows[line], inside))
-        rest = rest[rest >= ranked][: width - start]
+    width = best.rows.shape[1]
+    for request in range(len(best)):
+        ranked_rows = candidate_list.rows[candidate_list.part(request)]
+        start = min(len(ranked_rows), width)
+        rows, scores = retrieved.rows[request], retrieved.scores[request]
+        rest = np.flatnonzero((rows != names.PADDING_ROW) & ~np.isin(rows, ranked_rows))
+        rest = rest[rest >= rerank_depth][: width - start]
         if not len(rest):
             continue
-        place = slice(start, start + len(rest))
-        last = scores[line, start - 1] if start else whole.scores[line, rest[0]]
-        rows[line, place], sources[line, place] = whole.rows[line, rest], whole.sources[line, rest]
-        scores[line, place] = last + (whole.scores[line, rest] - whole.scores[line, rest[0]])
-    return rows, scores, sources
+        target = slice(start, start + len(rest))
+        last = best.scores[request, start - 1] if start else scores[rest[0]]
+        best.rows[request, target], best.sources[request, target] = rows[rest], retrieved.sources[request, rest]
+        best.scores[request, target] = last + (scores[rest] - scores[rest[0]])

@@ -1,13 +1,10 @@
 """One batch of requests, from arrays to ranked items. Reads as a table of contents."""
 
-from functools import partial
-
 import numpy as np
-from numpy.typing import NDArray
 
-from app.engine.candidates import Candidates, interleaved, replace_with_popular
-from app.engine.requests import ALL_STAGES, RequestBatch, Stages
-from app.engine.search import searched
+from app.engine.candidates import Candidates, merge_parts, replace_with_popular
+from app.engine.requests import ALL_ITEMS, ALL_STAGES, ItemMask, RequestBatch, Stages
+from app.engine.search import rank_search
 from app.engine.snapshot import Snapshot
 
 
@@ -16,47 +13,36 @@ def recommend(
     batch: RequestBatch,
     depth: int,
     stages: Stages = ALL_STAGES,
-    item_mask: NDArray[np.bool_] | None = None,
-    ranked: int | None = None,
+    item_mask: ItemMask = ALL_ITEMS,
+    rerank_depth: int | None = None,
 ) -> Candidates:
     """The best `depth` items of every request, best first; row 0 fills up where fewer remain.
 
     A request's answer does not depend on what else is in the batch.
 
     Args:
-        snapshot: the loaded bundle.
-        batch: the requests.
-        depth: items per request.
-        stages: which stages run.
-        item_mask: `[1 or batch, rows]`, false for items that must not be answered.
-        ranked: how many of the items that retrieval finds the ranker reads; the others follow in retrieval's order.
-            All of them by default.
+        rerank_depth: how many candidates of retrieval the ranker reads; the others follow in retrieval's order. All of
+            them by default.
     """
+    rerank_depth = depth if rerank_depth is None else rerank_depth
     searches = batch.searches()
-    recommended = partial(_recommended, ranked=depth if ranked is None else ranked)
     if snapshot.search is None or not searches.any():
-        return recommended(snapshot, batch=batch, depth=depth, stages=stages, item_mask=item_mask)
-    parts = []
-    for which, answer in ((~searches, recommended), (searches, partial(searched, search=snapshot.search))):
-        lines = np.flatnonzero(which)
-        if len(lines):
-            mask = item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines]
-            found = answer(snapshot, batch=batch.take(lines), depth=depth, stages=stages, item_mask=mask)
-            parts.append((lines, found))
-    return interleaved(len(batch), parts)
+        return rank_for_users(snapshot, batch, depth, stages, item_mask, rerank_depth)
+    if searches.all():
+        return rank_search(snapshot, snapshot.search, batch, depth, stages, item_mask)
+    users, queries = np.flatnonzero(~searches), np.flatnonzero(searches)
+    for_users = rank_for_users(snapshot, batch.take(users), depth, stages, item_mask.take(users), rerank_depth)
+    for_queries = rank_search(snapshot, snapshot.search, batch.take(queries), depth, stages, item_mask.take(queries))
+    return merge_parts(len(batch), ((users, for_users), (queries, for_queries)))
 
 
-def _recommended(
-    snapshot: Snapshot,
-    batch: RequestBatch,
-    depth: int,
-    stages: Stages,
-    item_mask: NDArray[np.bool_] | None,
-    ranked: int,
+def rank_for_users(
+    snapshot: Snapshot, batch: RequestBatch, depth: int, stages: Stages, item_mask: ItemMask, rerank_depth: int
 ) -> Candidates:
+    """As `recommend`, for requests without a query."""
     candidates = retrieve(snapshot, batch, depth, stages, item_mask)
     if stages.ranking and snapshot.ranker is not None:
-        candidates = snapshot.ranker.rank(batch, candidates, depth, item_mask, ranked)
+        candidates = snapshot.ranker.rank(batch, candidates, depth, item_mask, rerank_depth)
     return candidates
 
 
@@ -65,9 +51,9 @@ def retrieve(
     batch: RequestBatch,
     depth: int,
     stages: Stages = ALL_STAGES,
-    item_mask: NDArray[np.bool_] | None = None,
+    item_mask: ItemMask = ALL_ITEMS,
 ) -> Candidates:
-    """What the search finds, and what is popular where a request has no signal; arguments as above."""
+    """The `depth` items that retrieval finds for every request, and popular ones where a request has no signal."""
     return replace_with_popular(
         snapshot.retriever.run(batch, depth, item_mask),
         ~batch.has_signal() if stages.retrieval else np.ones(len(batch), dtype=bool),

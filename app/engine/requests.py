@@ -1,4 +1,4 @@
-"""A batch of requests as arrays: all that the engine is told."""
+"""A batch of requests as arrays: the whole input of the engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 
 from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.names import PADDING_ROW
+from app.artifact.rank_features import UserContext
 from app.engine.text.text_match import TextMatch
 
 OBJECTIVES: Final = {**BEHAVIOURS, "revenue": 1 + max(BEHAVIOURS.values())}
-"""What a request may want more of, and the code that stands for it; 0 is the usual order."""
+"""The objectives of a request and their codes; 0 is the order without an objective."""
 
 
 @dataclass(frozen=True)
 class RequestBatch:
-    """`batch` requests. Events stand at the right end of their window, newest last; row 0 pads.
+    """`batch` requests. Events are right-aligned in their window, newest last; row 0 pads.
 
-    A request with no event, no long-term weight and no given query has no signal, and gets what is popular.
+    A request with no event, no long-term weight and no given query has no signal, and is answered with popular items.
     """
 
     now: NDArray[np.float64]  # [batch] unix seconds, NaN without a clock
@@ -32,65 +33,99 @@ class RequestBatch:
     given_query: NDArray[np.float32] | None = None  # [batch, dim] used instead of the query tower where `given`
     given: NDArray[np.bool_] | None = None  # [batch]
     objective: NDArray[np.uint8] | None = None  # [batch] of `OBJECTIVES`, 0 for none
-    matches: tuple[TextMatch | None, ...] | None = None  # what each asks for in words, as the catalogue reads it
+    matches: tuple[TextMatch | None, ...] | None = None  # of the query of each request, None without one
 
     def __len__(self) -> int:
         return len(self.now)
 
     def has_signal(self) -> NDArray[np.bool_]:
-        """`[batch]`, false where nothing is known that the query tower could use."""
+        """`[batch]`, whether a request has anything that the query tower can use."""
         signal = np.asarray((self.event_rows != PADDING_ROW).any(axis=1) | (self.long_weight > 0), dtype=np.bool_)
         return signal if self.given is None else np.logical_or(signal, self.given)
 
     def searches(self) -> NDArray[np.bool_]:
-        """`[batch]`, whether a request has a query that says something to the catalogue."""
+        """`[batch]`, whether a request has a query with words or n-grams that the catalogue knows."""
         if self.matches is None:
             return np.zeros(len(self), dtype=np.bool_)
-        return np.array([each is not None and each.says_something for each in self.matches], dtype=np.bool_)
+        return np.array([match is not None and match.is_known for match in self.matches], dtype=np.bool_)
 
     def has_events(self) -> NDArray[np.bool_]:
-        """`[batch]`, whether there is an event, and no given query in the place of what events say."""
+        """`[batch]`, whether a request has an event and no given query that replaces its events."""
         events = np.asarray((self.event_rows != PADDING_ROW).any(axis=1), dtype=np.bool_)
         return events if self.given is None else events & ~self.given
 
-    def take(self, rows: NDArray[np.int64] | slice) -> "RequestBatch":
+    def take(self, requests: NDArray[np.int64] | slice) -> "RequestBatch":
         """The chosen requests, in that order."""
         return RequestBatch(
-            now=self.now[rows],
-            event_rows=self.event_rows[rows],
-            event_types=self.event_types[rows],
-            event_times=self.event_times[rows],
-            long_vector=self.long_vector[rows],
-            long_weight=self.long_weight[rows],
-            exclude_rows=self.exclude_rows[rows],
-            given_query=None if self.given_query is None else self.given_query[rows],
-            given=None if self.given is None else self.given[rows],
-            objective=None if self.objective is None else self.objective[rows],
-            matches=None if self.matches is None else _chosen(self.matches, rows),
+            now=self.now[requests],
+            event_rows=self.event_rows[requests],
+            event_types=self.event_types[requests],
+            event_times=self.event_times[requests],
+            long_vector=self.long_vector[requests],
+            long_weight=self.long_weight[requests],
+            exclude_rows=self.exclude_rows[requests],
+            given_query=None if self.given_query is None else self.given_query[requests],
+            given=None if self.given is None else self.given[requests],
+            objective=None if self.objective is None else self.objective[requests],
+            matches=None if self.matches is None else _take_matches(self.matches, requests),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class ItemMask:
+    """Which items may be answered: one mask for all requests of a batch, or one a request."""
+
+    allowed: NDArray[np.bool_] | None = None  # [1 or batch, rows]; None allows every item
+
+    def take(self, requests: NDArray[np.int64] | slice) -> "ItemMask":
+        """The masks of the chosen requests, in that order."""
+        return self if self.allowed is None or len(self.allowed) == 1 else ItemMask(self.allowed[requests])
+
+    def of(self, request: int) -> NDArray[np.bool_] | None:
+        """The mask `[rows]` of one request; None allows every item."""
+        return None if self.allowed is None else self.allowed[request if len(self.allowed) > 1 else 0]
+
+    def allows(self, request_index: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """`[n]`, whether each of `n` item rows may be answered to the request of its index."""
+        if self.allowed is None:
+            return np.ones(len(rows), dtype=np.bool_)
+        if len(self.allowed) == 1:
+            return np.asarray(self.allowed[0, rows])
+        allowed: NDArray[np.bool_] = self.allowed[request_index, rows]
+        return allowed
+
+
+ALL_ITEMS = ItemMask()
 
 
 @dataclass(frozen=True)
 class Stages:
     """Which stages run: ablations switch some off, the service runs all of them."""
 
-    retrieval: bool = True  # off: every request is answered with what is popular
-    ranking: bool = True  # off: candidates stay in the order of retrieval
-    lexical: bool = True  # off: a query counts by its meaning alone
-    semantic: bool = True  # off: a query counts by its words alone
+    retrieval: bool = True  # off: every request is answered with popular items
+    ranking: bool = True  # off: candidates keep the order of retrieval
+    lexical: bool = True  # off: only the meaning of a query counts
+    semantic: bool = True  # off: only the words of a query count
 
 
 ALL_STAGES = Stages()
 
 
-def _chosen(matches: tuple[TextMatch | None, ...], rows: NDArray[np.int64] | slice) -> tuple[TextMatch | None, ...]:
-    return matches[rows] if isinstance(rows, slice) else tuple(matches[row] for row in rows.tolist())
+def _take_matches(
+    matches: tuple[TextMatch | None, ...], requests: NDArray[np.int64] | slice
+) -> tuple[TextMatch | None, ...]:
+    return matches[requests] if isinstance(requests, slice) else tuple(matches[request] for request in requests)
+
+
+def user_context_of(batch: RequestBatch, query_vectors: NDArray[np.float32]) -> UserContext:
+    """The users of a batch as features read them; `query_vectors` `[batch, dim]` are those of the query tower."""
+    return UserContext(batch.event_rows, batch.event_types, batch.event_times, batch.now, query_vectors)
 
 
 def pad_rows(lists: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Lists of item rows of several lengths as one array `[batch, longest]`, padded with row 0."""
     width = max((len(rows) for rows in lists), default=0)
     padded = np.full((len(lists), width), PADDING_ROW, dtype=np.int64)
-    for line, rows in zip(padded, lists, strict=True):
-        line[: len(rows)] = rows
+    for target, rows in zip(padded, lists, strict=True):
+        target[: len(rows)] = rows
     return padded

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.event_features import age_buckets
-from app.engine.candidates import Candidates, retrieved
+from app.engine.candidates import Candidates, candidates_from_graph
 from app.engine.catalogue import Items
-from app.engine.requests import RequestBatch
+from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 
 
 @dataclass(frozen=True)
@@ -21,13 +20,11 @@ class Retriever:
     items: Items
     device: str = "cpu"
 
-    def run(self, batch: RequestBatch, depth: int, item_mask: NDArray[np.bool_] | None = None) -> Candidates:
+    def run(self, batch: RequestBatch, depth: int, item_mask: ItemMask = ALL_ITEMS) -> Candidates:
         """The best `depth` items of every request, best first.
 
         Args:
-            batch: the requests.
-            depth: candidates per request; capped at the number of rows.
-            item_mask: `[1 or batch, rows]`, false for items that must not be answered; all items by default.
+            depth: candidates per request, at most the number of rows.
         """
         vectors = self.items.vectors_of(batch.event_rows)
         shape = batch.long_vector.shape
@@ -41,9 +38,9 @@ class Retriever:
                 names.IN_LONG_WEIGHT: batch.long_weight[:, None],
                 names.IN_GIVEN_QUERY: np.zeros(shape, np.float32) if batch.given_query is None else batch.given_query,
                 names.IN_GIVEN: np.zeros((shape[0], 1), bool) if batch.given is None else batch.given[:, None],
-                names.IN_ITEM_MASK: self.items.selectable if item_mask is None else item_mask,
+                names.IN_ITEM_MASK: self.items.selectable if item_mask.allowed is None else item_mask.allowed,
                 names.IN_EXCLUDE_ROWS: batch.exclude_rows,
                 names.IN_TOP_K: np.array([min(depth, self.items.selectable.shape[1])], dtype=np.int64),
             },
         )
-        return retrieved(scores, rows, queries)
+        return candidates_from_graph(scores, rows, queries)

@@ -6,7 +6,7 @@ from pathlib import Path
 from app.artifact.manifest import Manifest
 from app.artifact.rank_tables import RankTables
 from app.engine.catalogue import Catalogue, Items
-from app.engine.gpu_retriever import HalfRetriever
+from app.engine.gpu_retriever import GpuRetriever
 from app.engine.ranking import Ranker
 from app.engine.retriever import Retriever
 from app.engine.selection.filter_index import FilterIndex
@@ -24,7 +24,7 @@ class Snapshot:
     manifest: Manifest
     items: Items
     catalogue: Catalogue
-    retriever: Retriever | HalfRetriever
+    retriever: Retriever | GpuRetriever
     text_query: TextQuery | None  # None where the bundle knows no words
     tables: RankTables
     ranker: Ranker | None

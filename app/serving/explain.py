@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.engine.explain import Contributions, contributions
 from app.engine.reasons import Reason, kind_of, settled
-from app.engine.requests import RequestBatch
+from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
 from app.engine.text.text_match import TextMatch
@@ -23,7 +23,7 @@ def explained(
     lists: Sequence[Shaped],
     depth: int,
     ranked: int,
-    item_mask: NDArray[np.bool_] | None = None,
+    item_mask: ItemMask = ALL_ITEMS,
 ) -> list[list[list[Reason]] | None]:
     """Of each call, the reasons of each item of its first page; None where it did not ask for them.
 
@@ -36,7 +36,7 @@ def explained(
         lists: the list of each call.
         depth: as `recommend` was given it.
         ranked: as `recommend` was given it.
-        item_mask: `[1 or batch, rows]`, false for items that must not be answered.
+        item_mask: which items may be answered.
     """
     given = _given(snapshot, calls, batch, lists, depth, ranked, item_mask)
     reasons: list[list[list[Reason]] | None] = []
@@ -67,7 +67,7 @@ def _given(
     lists: Sequence[Shaped],
     depth: int,
     ranked: int,
-    item_mask: NDArray[np.bool_] | None,
+    item_mask: ItemMask,
 ) -> dict[int, Contributions]:
     """What the pieces of those calls gave whose scores are the model's, by line."""
     known = batch.has_signal() | batch.searches()
@@ -85,7 +85,7 @@ def _given(
         [lists[line].rows for line in lines],
         depth,
         ranked,
-        item_mask if item_mask is None or len(item_mask) == 1 else item_mask[lines],
+        item_mask.take(np.array(lines)),
     )
     return dict(zip(lines, found, strict=True))
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from app.engine.candidates import Candidates
-from app.engine.requests import RequestBatch
+from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.rules import Pin
 from app.engine.rules.boost import boost_gains, boosted_order
 from app.engine.rules.diversity import AMONG, diversified
@@ -36,7 +36,7 @@ def boosted(
         order = boosted_order(raised, *_passes(snapshot, call, rows[place, inside]))
         rows[place, inside], scores[place, inside] = rows[place, inside][order], raised[order]
         sources[place, inside] = sources[place, inside][order]
-    return candidates.with_lines(lines, rows, scores, sources)
+    return candidates.with_requests(lines, Candidates(rows, scores, sources, part.query_vectors))
 
 
 def gains_of(
@@ -93,7 +93,7 @@ def shaped(
     batch: RequestBatch,
     candidates: Candidates,
     depths: Sequence[int],
-    item_mask: NDArray[np.bool_] | None = None,
+    item_mask: ItemMask = ALL_ITEMS,
 ) -> list[Shaped]:
     """The list of each call: its candidates, best first, with its rules.
 
@@ -106,7 +106,7 @@ def shaped(
         batch: what the engine was asked.
         candidates: what it found.
         depths: of each call, the items that its list may have.
-        item_mask: `[1 or batch, rows]`, false for items that must not be answered.
+        item_mask: which items may be answered.
     """
     counts = np.minimum((candidates.rows != PADDING_ROW).sum(axis=1), depths).tolist()
     lists = [
@@ -122,13 +122,11 @@ def shaped(
     ]
 
 
-def _allowed(
-    call: RecommendCall, batch: RequestBatch, line: int, item_mask: NDArray[np.bool_] | None
-) -> tuple[Pin, ...]:
+def _allowed(call: RecommendCall, batch: RequestBatch, line: int, item_mask: ItemMask) -> tuple[Pin, ...]:
     """The pins whose items may be answered."""
     if not call.pins:
         return ()
-    mask = None if item_mask is None else item_mask[line if len(item_mask) > 1 else 0]
+    mask = item_mask.of(line)
     excluded = set(batch.exclude_rows[line].tolist())
     return tuple(pin for pin in call.pins if pin.row not in excluded and (mask is None or mask[pin.row]))
 
@@ -153,7 +151,7 @@ def _missing(
     listed = list_of([np.concatenate([lists[line], lacking[line]]) for line in lines.tolist()])
     scores = score_list(snapshot, batch.take(lines), listed, candidates.query_vectors[lines])
     for place, line in enumerate(lines.tolist()):
-        part = slice(int(listed.offsets[place]), int(listed.offsets[place + 1]))
+        part = listed.part(place)
         at = np.searchsorted(listed.rows[part], lacking[line])
         own = scores[part][at].astype(np.float64)
         boosted = own + gains_of(snapshot, calls[line], batch, line, lacking[line], own).sum(axis=0)

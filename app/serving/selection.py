@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from app.artifact.names import PADDING_ROW
 from app.engine.candidates import Candidates, popular
 from app.engine.recommend import recommend
-from app.engine.requests import RequestBatch, Stages
+from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch, Stages
 from app.engine.selection.facets import facet_of
-from app.engine.selection.grouping import Grouping, first_of_groups, grouped
+from app.engine.selection.grouping import Grouping, first_of_groups, group_candidates
 from app.engine.selection.orders import RELEVANCE, sorted_rows, with_rows
 from app.engine.snapshot import Snapshot
 from app.serving.call import RecommendCall
@@ -106,14 +106,14 @@ def select(snapshot: Snapshot, call: RecommendCall, excluded: NDArray[np.int64],
     return Selection(snapshot, call, passing, excluded, wanted)
 
 
-def item_mask_of(selections: Sequence[Selection]) -> NDArray[np.bool_] | None:
-    """The masks of a batch, `[1 or batch, rows]`; None where no call filters."""
+def item_mask_of(selections: Sequence[Selection]) -> ItemMask:
+    """The masks of a batch: one for all calls where their filters are equal."""
     masks = [each.passing for each in selections]
     first = masks[0]
     if all(mask is first for mask in masks):  # equal filters share a mask
-        return None if first is None else first[None]
-    return np.stack(
-        [each.snapshot.items.selectable[0] if each.passing is None else each.passing for each in selections]
+        return ALL_ITEMS if first is None else ItemMask(first[None])
+    return ItemMask(
+        np.stack([each.snapshot.items.selectable[0] if each.passing is None else each.passing for each in selections])
     )
 
 
@@ -135,7 +135,7 @@ def arranged(
     """
     groupings: list[Grouping | None] = [None] * len(selections)
     for line, each in enumerate(selections):
-        found = None if candidates.found is None else candidates.found[line]
+        found = None if candidates.matched_items is None else candidates.matched_items[line]
         if each.call.sort != RELEVANCE:
             relevant = candidates.rows[line]
             rows = each.sorted_rows(depth, found, relevant[relevant != PADDING_ROW])
@@ -144,7 +144,7 @@ def arranged(
             groupings[line] = each.grouping(found)
     if not any(groupings):
         return candidates
-    return grouped(
+    return group_candidates(
         candidates,
         groupings,
         lambda lines, masks: recommend(snapshot, batch.take(lines), depth, BY_RETRIEVAL, item_mask=masks),

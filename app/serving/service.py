@@ -199,7 +199,7 @@ class RecommendService:
         ]
         item_mask = item_mask_of(selections)
         ranked = self._limits.depth
-        candidates = recommend(snapshot, batch, max(depths), item_mask=item_mask, ranked=ranked)
+        candidates = recommend(snapshot, batch, max(depths), item_mask=item_mask, rerank_depth=ranked)
         candidates = boosted(snapshot, calls, batch, candidates)
         candidates = arranged(snapshot, batch, candidates, selections, max(depths))
         lists = shaped(snapshot, calls, batch, candidates, depths, item_mask)
@@ -278,7 +278,7 @@ class RecommendService:
         for line, (selection, whole) in enumerate(zip(selections, lists, strict=True)):
             call = selection.call
             rows = whole.rows[: call.k].tolist()
-            searched = None if candidates.found is None else candidates.found[line]
+            searched = None if candidates.matched_items is None else candidates.matched_items[line]
             match = None if batch.matches is None else batch.matches[line]
             answers.append(
                 Answer(

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from app.artifact.columns import offsets_of
+
 
 @dataclass(frozen=True)
 class Histories:
@@ -52,7 +54,7 @@ def histories_of(events: pl.DataFrame, users: int) -> Histories:
     events = events.filter(pl.col("item") > 0).sort("user", "order")
     counts = np.bincount(events["user"].to_numpy(), minlength=users)
     return Histories(
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        offsets=offsets_of(counts),
         rows=events["item"].to_numpy().astype(np.int32),
         types=events["type"].to_numpy().astype(np.uint8),
         times=events["time"].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64),

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from app.artifact.columns import offsets_of
 from offline.errors import DatasetError
 from offline.evaluation.metrics import DEPTH, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, known_events, load_cases, read_meta
@@ -240,7 +241,7 @@ def _nearest(counted: Any, similarity: NDArray[np.float32]) -> Any:
         start, end = starts[row], starts[row + 1]
         far = np.argpartition(-similarity[start:end], _NEIGHBOURS)[_NEIGHBOURS:]
         kept[start + far] = False
-    offsets = np.concatenate([[0], np.cumsum(kept)])[starts]
+    offsets = offsets_of(kept)[starts]
     return sparse.csr_array((similarity[kept], counted.indices[kept], offsets), shape=counted.shape)
 
 

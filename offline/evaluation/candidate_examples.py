@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from app.artifact.columns import offsets_of
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_features import FEATURES, rank_features
 from app.artifact.user_state import read_user_states
 from app.engine.candidate_sources import union_of_sources
-from app.engine.ranking import asked_by
 from app.engine.recommend import recommend
-from app.engine.requests import RequestBatch, Stages, pad_rows
+from app.engine.requests import RequestBatch, Stages, pad_rows, user_context_of
 from app.engine.snapshot import Snapshot
 from offline.evaluation.metrics import DEPTH
 from offline.evaluation.next_session import happened, next_session
@@ -53,17 +53,17 @@ class Examples:
             self.sources[kept],
             self.target[kept],
             self.happened[kept],
-            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            offsets_of(lengths),
             self.targets,
         )
 
     def take(self, lists: NDArray[np.int64]) -> "Examples":
         """Those of the chosen lists, in that order."""
         lengths = np.diff(self.offsets)[lists]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        offsets = offsets_of(lengths)
         place = np.arange(offsets[-1]) + np.repeat(self.offsets[lists] - offsets[:-1], lengths)
         counts = self.targets.lengths()[lists]
-        ends = np.concatenate([[0], np.cumsum(counts)])
+        ends = offsets_of(counts)
         at = np.arange(ends[-1]) + np.repeat(self.targets.offsets[lists] - ends[:-1], counts)
         return Examples(
             self.features[place],
@@ -110,9 +110,9 @@ def examples_of(
         tell(int(lines[0]), len(cases), "candidates and features")
         retrieved = recommend(snapshot, batch, DEPTH, Stages(ranking=False))
         listed = union_of_sources(batch, retrieved, snapshot.tables, snapshot.items.popular_rows)
-        features = rank_features(snapshot.tables, listed, asked_by(batch, retrieved.query_vectors))
+        features = rank_features(snapshot.tables, listed, user_context_of(batch, retrieved.query_vectors))
         lengths[lines] = np.diff(listed.offsets)
-        found.append((features, listed.rows, listed.sources, lines[listed.lines] * span + listed.rows))
+        found.append((features, listed.rows, listed.sources, lines[listed.request_index] * span + listed.rows))
     tell(len(cases), len(cases), "candidates and features")
     parts = tuple(zip(*found, strict=True))
     features, listed_rows, sources, keys = (np.concatenate(part) for part in parts)
@@ -122,7 +122,7 @@ def examples_of(
         sources=sources,
         target=np.isin(keys, wanted) & (listed_rows != PADDING_ROW),
         happened=np.stack([np.isin(keys, link) for link in links], axis=1),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        offsets=offsets_of(lengths),
         targets=targets,
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from app.engine.candidates import Source
+from app.engine.candidate_sources import USER_SOURCES
 from app.engine.snapshot import Snapshot
 from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.next_session import chain_of
@@ -14,12 +14,7 @@ from offline.ranking.calibration import area_under_curve, expected_calibration_e
 from offline.workspace.progress import Progress
 
 LISTS = 10_000  # at most; enough for figures of three digits
-_SOURCES = {
-    "retrieval": Source.RETRIEVAL,
-    "history": Source.HISTORY,
-    "co_occurrence": Source.CO_OCCURRENCE,
-    "popular": Source.POPULAR,
-}
+_SOURCES = {str(source.name).lower(): source for source in USER_SOURCES}
 
 
 def outcome(

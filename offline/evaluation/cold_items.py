@@ -9,11 +9,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.artifact.bundle_store import resolve
+from app.artifact.columns import offsets_of
 from app.artifact.manifest import read_manifest
 from app.artifact.user_state import read_user_states
 from app.engine.loading import load_snapshot
 from app.engine.recommend import recommend
-from app.engine.requests import ALL_STAGES, RequestBatch, pad_rows
+from app.engine.requests import ALL_STAGES, ItemMask, RequestBatch, pad_rows
 from app.engine.snapshot import Snapshot
 from offline.errors import DatasetError, InputError
 from offline.evaluation.baselines import popularity
@@ -135,7 +136,7 @@ class _Scored:
             lines = np.arange(start, min(start + _BATCH, len(self.requests)))
             excluded = pad_rows([hidden.of(line).astype(np.int64) for line in lines.tolist()])
             batch = replace(self.requests.take(lines), exclude_rows=excluded)
-            found.append(recommend(self.snapshot, batch, DEPTH, ALL_STAGES, allowed[None]).rows)
+            found.append(recommend(self.snapshot, batch, DEPTH, ALL_STAGES, ItemMask(allowed[None])).rows)
         tell(len(self.requests), len(self.requests), "ranking withheld items")
         return np.concatenate(found)
 
@@ -159,16 +160,12 @@ def _on(cases: Cases, rows: NDArray[np.integer]) -> Cases:
         cases,
         user_ids=[cases.user_ids[line] for line in lines],
         now=cases.now[lines],
-        history=RowLists(_offsets(lengths), cases.history.rows[in_history]),
+        history=RowLists(offsets_of(lengths), cases.history.rows[in_history]),
         history_types=cases.history_types[in_history],
         history_times=cases.history_times[in_history],
         context=cases.context[lines],
-        targets=RowLists(_offsets(counts[lines]), cases.targets.rows[kept]),
+        targets=RowLists(offsets_of(counts[lines]), cases.targets.rows[kept]),
     )
-
-
-def _offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def _refuse_other(beside: Path, meta: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from app.artifact.columns import offsets_of
 from app.artifact.names import PADDING_ROW
 from offline.errors import DatasetError, RunFolderError
 from offline.evaluation.metrics import Metric, hits, values
@@ -65,7 +66,7 @@ def load_graded_cases(split: Path, item_ids: Sequence[str]) -> GradedCases:
     return GradedCases(
         queries=answerable["query"].to_list(),
         relevant=RowLists(
-            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            offsets_of(lengths),
             positive["row"].fill_null(PADDING_ROW).to_numpy().astype(np.int32),
         ),
         gains=positive["relevance"].to_numpy().astype(np.float64),

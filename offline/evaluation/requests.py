@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.columns import offsets_of
 from app.artifact.hashing import stable_hashes
 from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import UserStates
@@ -86,7 +87,7 @@ def _histories(cases: Cases, rows: NDArray[np.int32], kept: NDArray[np.bool_]) -
     kept = kept & (found != 0)
     counts = np.bincount(cases.history.lines()[kept], minlength=len(cases))
     return Histories(
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        offsets=offsets_of(counts),
         rows=found[kept],
         types=cases.history_types[kept],
         times=cases.history_times[kept],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.columns import offsets_of
 from app.artifact.names import PADDING_ROW
 from offline.evaluation.figures import Figures, flat, lifts, means_of_all
 from offline.evaluation.metrics import Metric, table_of
@@ -116,5 +117,5 @@ def _taken(targets: RowLists, kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64
     """The users who keep a target, and their lists."""
     lengths = np.bincount(targets.lines()[kept], minlength=len(targets))
     users = np.flatnonzero(lengths)
-    offsets = np.concatenate([[0], np.cumsum(lengths[users])]).astype(np.int64)
+    offsets = offsets_of(lengths[users])
     return users, RowLists(offsets, targets.rows[kept])

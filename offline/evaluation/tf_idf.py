@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from app.artifact.columns import offsets_of
 from app.artifact.hashing import stable_hashes
 from app.artifact.text.ngrams import buckets
 
@@ -53,7 +54,7 @@ def _texts(*values: Any) -> list[str]:
 def _counts(texts: Sequence[str]) -> Any:
     """How often each text holds each n-gram: sparse float64 `[texts, BUCKETS]`."""
     counts = [Counter(buckets(text, BUCKETS)) for text in texts]
-    offsets = np.concatenate([[0], np.cumsum([len(count) for count in counts])]).astype(np.int64)
+    offsets = offsets_of([len(count) for count in counts])
     columns = np.fromiter((bucket for count in counts for bucket in sorted(count)), np.int64, int(offsets[-1]))
     numbers = np.fromiter((count[key] for count in counts for key in sorted(count)), np.float64, int(offsets[-1]))
     return sparse.csr_array((numbers, columns, offsets), shape=(len(texts), BUCKETS))

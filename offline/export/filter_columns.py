@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.columns import TextColumn
+from app.artifact.columns import TextColumn, offsets_of
 from app.artifact.filter_columns import (
     ADDED,
     FALSE_TEXT,
@@ -129,7 +129,7 @@ class _Vocabulary:
             entry=entry,
             rows=rows,
             numbers=np.array(self._numbers)[codes] if is_number else None,
-            offsets=None if is_number else np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            offsets=None if is_number else offsets_of(counts),
             texts=None if is_number else TextColumn.of(self._values),
             first_text=0,
         )
@@ -175,7 +175,7 @@ def _of_values(
         entry=entry,
         rows=coded["row"].to_numpy().astype(np.int32),
         numbers=None,
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        offsets=offsets_of(counts),
         texts=None if by_reference else TextColumn.of(values),
         first_text=0,
     )

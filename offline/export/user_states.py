@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.artifact.behaviours import PURCHASE
+from app.artifact.columns import offsets_of
 from app.artifact.hashing import stable_hashes
 from app.artifact.quantise import quantise_rows
 from app.artifact.user_records import LONG_BITS
@@ -46,7 +47,7 @@ def user_states(
         long_vectors=quantised,
         long_scales=scales,
         long_weights=long.weights[users],
-        event_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        event_offsets=offsets_of(lengths),
         event_rows=histories.rows[places],
         event_types=histories.types[places],
         event_times=histories.times[places],
@@ -75,7 +76,7 @@ def _seen(histories: Histories, users: NDArray[np.int64]) -> _Seen:
     purchased[inverse[histories.types == PURCHASE]] = True
     counts = np.bincount(unique // width, minlength=len(users))
     return _Seen(
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        offsets=offsets_of(counts),
         rows=(unique % width).astype(np.int32),
         purchased=purchased,
     )

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import redis
 
+from app.artifact.columns import offsets_of
 from app.artifact.redis_keys import Keys
 from app.artifact.user_records import EVENT, pack_events, pack_items, pack_long_vectors
 from app.stores.scripts import script
@@ -80,7 +80,7 @@ class UserSeeds:
         flat = slice(int(offsets[0]), int(offsets[-1]))
         hashes, bought = self._item_hashes[states.seen_rows[flat]], states.seen_purchased[flat]
         ends = offsets - offsets[0]
-        bought_ends = np.concatenate([[0], np.cumsum(bought)])[ends]
+        bought_ends = offsets_of(bought)[ends]
         return pack_items(hashes), pack_items(hashes[bought]), ends.tolist(), bought_ends.tolist()
 
     def _long_vectors(self, users: slice) -> list[bytes | None]:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.columns import offsets_of
 from app.artifact.search_features import SEARCH_FEATURES
+from app.engine.requests import user_context_of
 from app.engine.search import features_of_search, search_candidates
 from app.engine.snapshot import Snapshot
 from offline.evaluation.metrics import DEPTH
@@ -45,9 +47,9 @@ class SearchExamples:
             self.features[here],
             self.rows[here],
             self.target[here],
-            _offsets(np.diff(self.offsets)[kept]),
+            offsets_of(np.diff(self.offsets)[kept]),
             self.number[kept],
-            RowLists(_offsets(self.targets.lengths()[kept]), self.targets.rows[wanted]),
+            RowLists(offsets_of(self.targets.lengths()[kept]), self.targets.rows[wanted]),
         )
 
 
@@ -77,22 +79,18 @@ def search_examples(
             lines = np.arange(start, min(start + _BATCH, len(found)))
             batch = requests[name].take(lines)
             listed, users, _ = search_candidates(snapshot, search, batch, DEPTH)
-            of_case = lines[listed.lines]
+            of_case = lines[listed.request_index]
             shown = ~np.isin(of_case * span + listed.rows, hidden.lines() * span + hidden.rows)
-            values, _ = features_of_search(snapshot.tables, batch, listed, users)
+            values, _ = features_of_search(snapshot.tables, batch, listed, user_context_of(batch, users))
             features.append(values.T[shown])
             listed_rows.append(listed.rows[shown])
             hits.append(np.isin(of_case * span + listed.rows, wanted)[shown])
-            lengths.append(np.bincount(listed.lines[shown], minlength=len(lines)))
+            lengths.append(np.bincount(listed.request_index[shown], minlength=len(lines)))
     return SearchExamples(
         features=np.concatenate(features).reshape(-1, len(SEARCH_FEATURES)),
         rows=np.concatenate(listed_rows),
         target=np.concatenate(hits),
-        offsets=_offsets(np.concatenate(lengths)),
+        offsets=offsets_of(np.concatenate(lengths)),
         number=np.tile(found.number, 2),
-        targets=RowLists(_offsets(np.tile(targets.lengths(), 2)), np.tile(targets.rows, 2)),
+        targets=RowLists(offsets_of(np.tile(targets.lengths(), 2)), np.tile(targets.rows, 2)),
     )
-
-
-def _offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from app.artifact.columns import offsets_of
 from app.artifact.text.ngrams import weighted_buckets
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
@@ -31,13 +32,13 @@ class RowBags:
     def take(self, rows: NDArray[np.int64]) -> "RowBags":
         """The chosen rows, in that order."""
         lengths = np.diff(self.offsets)[rows]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        offsets = offsets_of(lengths)
         places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
         return RowBags(offsets, self.columns[places], self.weights[places])
 
     def keep(self, kept: NDArray[np.bool_]) -> "RowBags":
         """The kept entries; `kept` stands beside `columns`."""
-        counts = np.concatenate([[0], np.cumsum(kept)])
+        counts = offsets_of(kept)
         return RowBags(counts[self.offsets].astype(np.int64), self.columns[kept], self.weights[kept])
 
     def bags(self) -> Bags:
@@ -48,7 +49,7 @@ class RowBags:
 def text_bags(texts: Sequence[str], idf: NDArray[np.float32]) -> RowBags:
     """What somebody typed, as a request's text is read; `idf` by bucket."""
     found = [weighted_buckets(text, idf) for text in texts]
-    offsets = np.concatenate([[0], np.cumsum([len(columns) for columns, _ in found])]).astype(np.int64)
+    offsets = offsets_of([len(columns) for columns, _ in found])
     columns = np.concatenate([np.zeros(0, np.int64), *(columns for columns, _ in found)])
     weights = np.concatenate([np.zeros(0, np.float32), *(weights for _, weights in found)])
     return RowBags(offsets, columns, weights)

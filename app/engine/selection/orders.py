@@ -74,16 +74,18 @@ def sorted_rows(
     rows = rows[mask[rows]]
     if relevant is None or not len(relevant):
         return rows
-    place = np.full(len(mask), len(relevant), dtype=np.int64)
-    place[relevant[::-1]] = np.arange(len(relevant))[::-1]
-    return np.asarray(rows[np.lexsort((place[rows], orders.keys(sort)[rows]))], dtype=np.int64)
+    rank = np.full(len(mask), len(relevant), dtype=np.int64)
+    rank[relevant[::-1]] = np.arange(len(relevant))[::-1]
+    return np.asarray(rows[np.lexsort((rank[rows], orders.keys(sort)[rows]))], dtype=np.int64)
 
 
-def with_rows(candidates: Candidates, line: int, rows: NDArray[np.int64], items: Items) -> Candidates:
+def with_rows(candidates: Candidates, request: int, rows: NDArray[np.int64], items: Items) -> Candidates:
     """The candidates with those of one request replaced; their scores are the items' popularity."""
-    return candidates.with_lines(
-        np.array([line]),
-        rows[None],
-        items.popularity[rows][None],
-        np.zeros((1, len(rows)), dtype=np.uint8),
+    requests = np.array([request])
+    replacement = Candidates(
+        rows=rows[None],
+        scores=items.popularity[rows][None],
+        sources=np.zeros((1, len(rows)), dtype=np.uint8),
+        query_vectors=candidates.query_vectors[requests],
     )
+    return candidates.with_requests(requests, replacement)

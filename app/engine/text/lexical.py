@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,8 @@ from app.artifact import names
 from app.artifact.columns import TextColumn
 from app.artifact.text.words import Word, read_words
 
-_HALF: Final = np.float32(0.5)
+_HALF_POINT: Final = np.float32(0.5)
+_ENOUGH_COVERAGE: Final = 0.5
 _LONGEST_BRAND: Final = 4  # words
 
 
@@ -25,20 +27,20 @@ class LexicalField:
     rows: int  # of the item tables; document `d` of the index is row `d + 1`
 
     def has(self, term: str) -> bool:
-        """Whether any item has it."""
+        """Whether any item has the term."""
         return self.index is not None and term in self.index.vocab_dict
 
     def scores(self, weighted: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
-        """Sums over terms, `[rows]`; terms that no item has say nothing."""
-        found = np.zeros(self.rows, dtype=np.float32)
+        """Weighted sums of BM25 over terms, `[rows]`; terms that no item has add nothing."""
+        total = np.zeros(self.rows, dtype=np.float32)
         if self.index is None:
-            return found
+            return total
         known = [(self.index.vocab_dict[term], weight) for term, weight in weighted if self.has(term)]
         for weight in dict.fromkeys(weight for _, weight in known):
-            ids = [number for number, of_term in known if of_term == weight]
+            ids = [number for number, term_weight in known if term_weight == weight]
             part = self.index.get_scores_from_ids(ids)
-            found[1 : 1 + len(part)] += np.float32(weight) * part
-        return found
+            total[1 : 1 + len(part)] += np.float32(weight) * part
+        return total
 
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term, ascending."""
@@ -60,36 +62,55 @@ class LexicalIndex:
     brands: dict[tuple[str, ...], NDArray[np.int32]]  # the rows of each brand, by its words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LexicalMatch:
-    """The scores of one query, as `TextMatch` has them."""
+    """How well every item matches the words of one query.
 
-    lexical: NDArray[np.float32]
-    title: NDArray[np.float32]
-    attributes: NDArray[np.float32]
-    coverage: NDArray[np.float32]
-    exact: NDArray[np.float32]
-    word_rows: tuple[NDArray[np.int32], ...]
+    BM25 scores are relative to the best of the catalogue, 0 to 1, and 0 for rows that are no items.
+    """
+
+    main: NDArray[np.float32]  # [rows] BM25 of title, brand, category, further text and logged queries as one text
+    title: NDArray[np.float32]  # [rows] BM25 of the title alone
+    attributes: NDArray[np.float32]  # [rows] BM25 of attribute values
+    coverage: NDArray[np.float32]  # [rows] the share of the query's words that an item has, rare words weighing more
+    exact: NDArray[np.float32]  # [rows] half a point for the query's brand, half for its model number in the title
+    word_rows: tuple[NDArray[np.int32], ...] = ()  # of each word, the rows that have it, ascending
+
+    @classmethod
+    def empty(cls, rows: int) -> "LexicalMatch":
+        """The match of a query without words."""
+        zeros = np.zeros(rows, dtype=np.float32)
+        return cls(zeros, zeros, zeros, zeros, zeros)
+
+    @cached_property
+    def best_coverage(self) -> float:
+        """The largest share of the query that an item has."""
+        return float(self.coverage.max(initial=0.0))
+
+    @cached_property
+    def matched_items(self) -> NDArray[np.bool_]:
+        """`[rows]`, the items with more than half of the query; where there are none, those with any of its words."""
+        enough = self.coverage > _ENOUGH_COVERAGE
+        return enough if enough.any() else np.asarray(self.coverage > 0, dtype=np.bool_)
 
 
 def match(index: LexicalIndex, words: Sequence[Word], weighted: Sequence[tuple[str, float]]) -> LexicalMatch:
-    """Scores of every item for the words of a query.
+    """Match every item with the words of a query.
 
     Args:
-        index: of the catalogue.
-        words: as the query was read.
-        weighted: the terms of the words, each once, with what it counts.
+        words: of the query, after spelling.
+        weighted: the terms of the words, each once, and their weights.
     """
     rows = index.main.rows
     word_rows = tuple(_rows_of(index, word.terms) for word in words)
     coverage = np.zeros(rows, dtype=np.float32)
     total = np.float32(0.0)
-    for found in word_rows:
-        says = np.float32(np.log1p(rows / (1.0 + len(found))))
-        total += says
-        coverage[found] += says
+    for rows_with_word in word_rows:
+        weight = np.float32(np.log1p(rows / (1.0 + len(rows_with_word))))
+        total += weight
+        coverage[rows_with_word] += weight
     return LexicalMatch(
-        lexical=_relative(index.main.scores(weighted)),
+        main=_relative(index.main.scores(weighted)),
         title=_relative(index.title.scores(weighted)),
         attributes=_relative(index.attributes.scores(weighted)),
         coverage=np.minimum(coverage / max(total, np.float32(1e-9)), np.float32(1.0)),
@@ -105,10 +126,10 @@ def _rows_of(index: LexicalIndex, terms: Sequence[str]) -> NDArray[np.int32]:
         return np.zeros(0, dtype=np.int32)
     if len(parts) == 1:
         return parts[0]
-    has = np.zeros(index.main.rows, dtype=np.bool_)  # faster than sorting what may be half of the catalogue
+    has_term = np.zeros(index.main.rows, dtype=np.bool_)  # faster than sorting what may be half of the catalogue
     for part in parts:
-        has[part] = True
-    return np.flatnonzero(has).astype(np.int32)
+        has_term[part] = True
+    return np.flatnonzero(has_term).astype(np.int32)
 
 
 def _relative(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -117,21 +138,21 @@ def _relative(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _exact(index: LexicalIndex, words: Sequence[Word]) -> NDArray[np.float32]:
-    found = np.zeros(index.main.rows, dtype=np.float32)
+    exact = np.zeros(index.main.rows, dtype=np.float32)
     texts = [word.text for word in words]
     for length in range(min(_LONGEST_BRAND, len(texts)), 0, -1):
-        keys = {tuple(texts[place : place + length]) for place in range(len(texts) - length + 1)}
-        named = [index.brands[key] for key in keys if key in index.brands]
-        for rows in named:
-            found[rows] = _HALF
-        if named:
+        keys = {tuple(texts[start : start + length]) for start in range(len(texts) - length + 1)}
+        brands = [index.brands[key] for key in keys if key in index.brands]
+        for rows in brands:
+            exact[rows] = _HALF_POINT
+        if brands:
             break
-    coded = np.zeros(len(found), dtype=np.bool_)
+    has_code = np.zeros(len(exact), dtype=np.bool_)
     for word in words:
         if word.kind == "code":
-            coded[index.title.rows_of(word.terms[-1])] = True
-    found[coded] += _HALF
-    return found
+            has_code[index.title.rows_of(word.terms[-1])] = True
+    exact[has_code] += _HALF_POINT
+    return exact
 
 
 def read_lexical(folder: Path, rows: int, brand_codes: NDArray[np.int32]) -> LexicalIndex | None:
@@ -148,8 +169,8 @@ def read_lexical(folder: Path, rows: int, brand_codes: NDArray[np.int32]) -> Lex
     brands = TextColumn.read(below / names.LEXICAL_BRANDS)
     order = np.argsort(brand_codes, kind="stable").astype(np.int32)
     ends = np.searchsorted(brand_codes[order], np.arange(len(brands) + 1))
-    spelled = (tuple(word.text for word in read_words(brands[code] or "")) for code in range(len(brands)))
-    by_words = {key: order[ends[code] : ends[code + 1]] for code, key in enumerate(spelled) if key}
+    brand_words = (tuple(word.text for word in read_words(brands[code] or "")) for code in range(len(brands)))
+    by_words = {key: order[ends[code] : ends[code + 1]] for code, key in enumerate(brand_words) if key}
     return LexicalIndex(main=main, title=title, attributes=attributes, brands=by_words)
 
 

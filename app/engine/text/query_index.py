@@ -1,4 +1,4 @@
-"""Queries of a bundle: a text is read once, as its words and its meaning, and the newest matches are kept."""
+"""Query index: reads a text once, as words and as a vector, and keeps the newest matches."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from app.artifact import names
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
 from app.artifact.text.vocabulary import Vocabulary
-from app.engine.text.lexical import LexicalIndex, match, read_lexical
+from app.engine.text.lexical import LexicalIndex, LexicalMatch, match, read_lexical
 from app.engine.text.spelling import Spelling
 from app.engine.text.text_match import TextMatch
 from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
 _CACHE_BYTES: Final = 64 * 2**20
-_COLUMNS: Final = 5  # of float32, that a match holds of every row
+_COLUMNS: Final = 5  # float32 numbers that a match holds of every row
 
 
 @dataclass(frozen=True)
 class QueryIndex:
-    """Words, meanings and weights of a bundle."""
+    """The words, the text vectors and the weights that queries of a bundle are matched with."""
 
     lexical: LexicalIndex | None
     spelling: Spelling | None
@@ -34,40 +34,33 @@ class QueryIndex:
     spec: SearchSpec
     rows: int
     dim: int
-    _read: OrderedDict[str, TextMatch] = field(default_factory=OrderedDict, repr=False)
+    _cache: OrderedDict[str, TextMatch] = field(default_factory=OrderedDict, repr=False)
 
     def matches(self, texts: Sequence[str | None]) -> tuple[TextMatch | None, ...]:
-        """What each text says to the catalogue; None for None. The newest are kept."""
+        """The match of each text, None for None. The newest matches are kept in memory."""
         return tuple(None if text is None else self._match(text) for text in texts)
 
     def _match(self, text: str) -> TextMatch:
-        found = self._read.get(text)
-        if found is None:
-            found = self._read[text] = self._read_text(text)
-            while len(self._read) > max(4, _CACHE_BYTES // (4 * _COLUMNS * self.rows)):
-                self._read.popitem(last=False)
+        match_of_text = self._cache.get(text)
+        if match_of_text is None:
+            match_of_text = self._cache[text] = self._read(text)
+            while len(self._cache) > max(4, _CACHE_BYTES // (4 * _COLUMNS * self.rows)):
+                self._cache.popitem(last=False)
         else:
-            self._read.move_to_end(text)
-        return found
+            self._cache.move_to_end(text)
+        return match_of_text
 
-    def _read_text(self, text: str) -> TextMatch:
-        nothing = np.zeros(self.rows, dtype=np.float32)
+    def _read(self, text: str) -> TextMatch:
         if self.lexical is None or self.spelling is None:
-            return TextMatch(text, None, (), nothing, nothing, nothing, nothing, nothing, self._vector(text))
+            return TextMatch(text, None, (), LexicalMatch.empty(self.rows), self._vector(text))
         reading = self.spelling.read(text)
-        found = match(self.lexical, reading.words, reading.terms)
-        meant = text if reading.corrected is None else reading.corrected
+        corrected_text = text if reading.corrected is None else reading.corrected
         return TextMatch(
-            text=meant,
+            text=corrected_text,
             corrected=reading.corrected,
             words=tuple(word.text for word in reading.words),
-            lexical=found.lexical,
-            title=found.title,
-            attributes=found.attributes,
-            coverage=found.coverage,
-            exact=found.exact,
-            vector=self._vector(meant),
-            word_rows=found.word_rows,
+            lexical=match(self.lexical, reading.words, reading.terms),
+            vector=self._vector(corrected_text),
         )
 
     def _vector(self, text: str) -> NDArray[np.float32]:
@@ -80,12 +73,12 @@ class QueryIndex:
 def read_query_index(
     folder: Path, tables: RankTables, text_query: TextQuery | None, vocabulary: Vocabulary
 ) -> QueryIndex | None:
-    """The search of the bundle in `folder`; None where no item has a word and no text is understood.
+    """The query index of the bundle in `folder`; None where no item has a word and the bundle has no text vectors.
 
     Raises:
         BundleCorrupt: its weights cannot be read.
-        OSError: a part of it is missing.
-        ValueError: a part of it is not readable.
+        OSError: a file is missing.
+        ValueError: a file is not readable.
     """
     rows, dim = tables.vectors.shape
     lexical = read_lexical(folder, rows, tables.codes[:, 1])

@@ -1,6 +1,7 @@
 """The contract between job and service, piece by piece."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.artifact.bundle_store import point_to, resolve
-from app.artifact.columns import TextColumn
+from app.artifact.columns import TextColumn, offsets_of
 from app.artifact.event_features import AGE_BUCKETS, UNKNOWN_AGE, age_buckets
 from app.artifact.hashing import stable_hash
 from app.artifact.names import MANIFEST
@@ -60,3 +61,10 @@ def test_a_pointer_to_a_missing_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "v1").mkdir()
     (tmp_path / "v1" / MANIFEST).write_text("{}", "utf-8")
     assert resolve(tmp_path) == tmp_path / "v1"
+
+
+@pytest.mark.parametrize("counts", [[], [0], [3], [2, 0, 5], np.array([1, 2], dtype=np.uint32)])
+def test_offsets_are_the_ends_of_all_parts_behind_a_zero(counts: Any) -> None:
+    offsets = offsets_of(counts)
+    assert offsets.dtype == np.int64
+    assert offsets.tolist() == [sum(counts[:position]) for position in range(len(counts) + 1)]

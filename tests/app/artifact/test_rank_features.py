@@ -7,13 +7,23 @@ import pytest
 from rank_tables_made_up import made_up_batch, made_up_tables
 
 from app.artifact.behaviours import CART, PURCHASE, VIEW
-from app.artifact.rank_features import DECAY, FEATURES, RECENT, AskedBy, CandidateList, quantised_queries, rank_features
+from app.artifact.rank_features import (
+    DECAY,
+    FEATURES,
+    GROUPS,
+    RECENT,
+    CandidateList,
+    UserContext,
+    put_group,
+    quantised_queries,
+    rank_features,
+)
 from app.artifact.rank_tables import RankTables
 from app.engine.requests import RequestBatch
 
 
-def asked_of(batch: RequestBatch, queries: np.ndarray) -> AskedBy:
-    return AskedBy(batch.event_rows, batch.event_types, batch.event_times, batch.now, queries)
+def asked_of(batch: RequestBatch, queries: np.ndarray) -> UserContext:
+    return UserContext(batch.event_rows, batch.event_types, batch.event_times, batch.now, queries)
 
 
 def drawn_candidates(rng: np.random.Generator, size: int, items: int) -> CandidateList:
@@ -26,15 +36,15 @@ def drawn_candidates(rng: np.random.Generator, size: int, items: int) -> Candida
     return CandidateList(lines, rows, np.ones(len(rows), np.uint8), offsets)
 
 
-def one_by_one(tables: RankTables, candidates: CandidateList, asked: AskedBy) -> list[dict[str, float]]:
+def one_by_one(tables: RankTables, candidates: CandidateList, asked: UserContext) -> list[dict[str, float]]:
     """Every candidate by itself, as the definitions read."""
     vectors = tables.vectors * tables.scales[:, None]
     content = tables.content * tables.content_scales[:, None]
-    whole, units = quantised_queries(asked.queries)
+    whole, units = quantised_queries(asked.query_vectors)
     searched = whole * units[:, None]
     strength = tables.score_scales / np.maximum(tables.scales, 1e-9)
     found = []
-    for line, row in zip(candidates.lines, candidates.rows, strict=True):
+    for line, row in zip(candidates.request_index, candidates.rows, strict=True):
         events = [
             (int(item), int(kind), float(when))
             for item, kind, when in zip(
@@ -45,7 +55,7 @@ def one_by_one(tables: RankTables, candidates: CandidateList, asked: AskedBy) ->
         recent = events[:RECENT]
         weights = np.array([DECAY**place for place in range(len(recent))])
         weights = weights / weights.sum() if len(recent) else weights
-        peers = candidates.rows[candidates.lines == line]
+        peers = candidates.rows[candidates.request_index == line]
         scores = {int(peer): float(searched[line] @ vectors[peer] * strength[peer]) for peer in peers}
         ranked = sorted(scores, key=lambda peer: (-scores[peer], peer))
 
@@ -177,6 +187,15 @@ def test_some_of_a_list_are_compared_with_all_of_it(seed: int) -> None:
     asked = asked_of(batch, rng.normal(size=(9, 8)).astype(np.float32))
     whole = drawn_candidates(rng, 9, 40)
     kept = rng.random(len(whole)) < 0.4
-    lines = whole.lines[kept]
+    lines = whole.request_index[kept]
     some = CandidateList(lines, whole.rows[kept], whole.sources[kept], np.searchsorted(lines, np.arange(10)))
     assert np.array_equal(rank_features(tables, some, asked, whole), rank_features(tables, whole, asked)[kept])
+
+
+@pytest.mark.parametrize("count", [len(GROUPS["user"]) - 1, len(GROUPS["user"]) + 1])
+def test_a_group_with_one_value_too_few_or_too_many_is_refused(count: int) -> None:
+    columns = np.zeros((len(FEATURES), 3), dtype=np.float32)
+    with pytest.raises(ValueError, match=r"zip\(\)"):
+        put_group(columns, "user", [np.ones(3, dtype=np.float32)] * count)
+    put_group(columns, "user", [np.ones(3, dtype=np.float32)] * len(GROUPS["user"]))
+    assert columns.sum() == 3 * len(GROUPS["user"])

@@ -6,6 +6,7 @@ from rank_tables_made_up import made_up_batch, made_up_tables
 
 from app.engine.candidate_sources import NEIGHBOURS_EACH, NEIGHBOURS_OF, POPULAR, union_of_sources
 from app.engine.candidates import Candidates, Source
+from app.engine.requests import ItemMask
 
 
 def retrieved_of(rng: np.random.Generator, size: int, items: int) -> Candidates:
@@ -23,7 +24,7 @@ def test_union_holds_every_source_once_less_what_is_excluded(seed: int, masked: 
     popular = rng.permutation(np.arange(1, items + 1))
     mask = None if masked == "no" else rng.random((1 if masked == "one" else size, items + 1)) < 0.7
     asked = np.where(rng.random((size, 3)) < 0.6, rng.integers(1, items + 1, (size, 3)), 0)
-    listed = union_of_sources(batch, retrieved, tables, popular, mask, asked)
+    listed = union_of_sources(batch, retrieved, tables, popular, ItemMask(mask), asked)
     for line in range(size):
         events = [int(row) for row in batch.event_rows[line] if row]
         near = {
@@ -34,7 +35,7 @@ def test_union_holds_every_source_once_less_what_is_excluded(seed: int, masked: 
             Source.HISTORY: set(events),
             Source.CO_OCCURRENCE: near,
             Source.POPULAR: set(popular[:POPULAR].tolist()),
-            Source.ASKED: set(asked[line].tolist()),
+            Source.NAMED: set(asked[line].tolist()),
         }
         allowed = set(range(1, items + 1)) - set(batch.exclude_rows[line].tolist())
         if mask is not None:
@@ -42,7 +43,7 @@ def test_union_holds_every_source_once_less_what_is_excluded(seed: int, masked: 
         expected = ((set().union(*sources.values()) & allowed) | set(asked[line].tolist())) - {0}
         part = slice(listed.offsets[line], listed.offsets[line + 1])
         assert listed.rows[part].tolist() == sorted(expected)
-        assert (listed.lines[part] == line).all()
+        assert (listed.request_index[part] == line).all()
         for row, bits in zip(listed.rows[part].tolist(), listed.sources[part].tolist(), strict=True):
             assert bits == sum(source for source, rows in sources.items() if row in rows)
 
@@ -54,6 +55,6 @@ def test_union_of_requests_without_anything_to_offer_is_empty() -> None:
         np.zeros((3, 4), np.int64), np.zeros((3, 4), "f4"), np.zeros((3, 4), "u1"), np.zeros((3, 8), "f4")
     )
     nobody = np.zeros((1, 41), dtype=bool)
-    listed = union_of_sources(batch, nothing, tables, np.arange(1, 41), nobody)
+    listed = union_of_sources(batch, nothing, tables, np.arange(1, 41), ItemMask(nobody))
     assert len(listed) == 0
     assert listed.offsets.tolist() == [0, 0, 0, 0]

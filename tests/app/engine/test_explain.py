@@ -18,11 +18,10 @@ from app.artifact.search_features import SEARCH_FEATURES, TEXT_FEATURES
 from app.engine.candidate_sources import union_of_sources
 from app.engine.explain import contributions
 from app.engine.loading import read_warmup
-from app.engine.ranking import asked_by
 from app.engine.reasons import Kind, Reason, settled
 from app.engine.recommend import recommend as engine_recommend
 from app.engine.recommend import retrieve
-from app.engine.requests import OBJECTIVES, RequestBatch
+from app.engine.requests import OBJECTIVES, RequestBatch, user_context_of
 from app.engine.scoring import list_of
 from app.engine.search import features_of_search
 from app.engine.snapshot import Snapshot
@@ -243,7 +242,7 @@ def test_the_ranker_is_asked_again_over_the_same_candidates(snapshot: Snapshot, 
 
         def scores(asking: RequestBatch, level: bool = False, line: int = line, listed: Any = listed) -> Any:
             vectors = snapshot.retriever.run(asking, 1).query_vectors * asking.has_signal()[:, None]
-            features = rank_features(snapshot.tables, listed, asked_by(asking, vectors.astype(np.float32)))
+            features = rank_features(snapshot.tables, listed, user_context_of(asking, vectors.astype(np.float32)))
             if level:
                 means = features[np.isin(listed.rows, whole[line])][:, columns]
                 order = np.searchsorted(listed.rows, np.sort(whole[line]))
@@ -286,14 +285,15 @@ def test_query_and_popularity_of_a_search_gave_their_weighted_features(
     batch = histories(snapshot, objective)
     matches = search.matches(["black", "grey shirt", "wool"] * 4)
     batch = RequestBatch(**{**vars(batch), "matches": matches[: len(batch)]})
-    found = engine_recommend(snapshot, batch, 1000, ranked=DEPTH)
+    found = engine_recommend(snapshot, batch, 1000, rerank_depth=DEPTH)
     answered = [rows[rows > 0][:15] for rows in found.rows]
     whole = [rows[rows > 0] for rows in found.rows]
     given_ = contributions(snapshot, batch, answered, whole, 1000, DEPTH)
     for line, of_line in enumerate(given_):
         listed = list_of([whole[line]])
         one = batch.take(np.array([line]))
-        features, _ = features_of_search(snapshot.tables, one, listed, found.query_vectors[line][None])
+        context = user_context_of(one, found.query_vectors[line][None])
+        features, _ = features_of_search(snapshot.tables, one, listed, context)
         at = np.searchsorted(listed.rows, answered[line])
 
         def gave(names: tuple[str, ...], features: NDArray[np.float32] = features) -> NDArray[np.float64]:
@@ -315,7 +315,7 @@ def test_what_is_explained_alone_is_explained_so_in_company(
     if query is not None:
         assert snapshot.search is not None
         batch = RequestBatch(**{**vars(batch), "matches": snapshot.search.matches([query, None] * 6)[: len(batch)]})
-    found = engine_recommend(snapshot, batch, 1000, ranked=DEPTH)
+    found = engine_recommend(snapshot, batch, 1000, rerank_depth=DEPTH)
     whole = [rows[rows > 0] for rows in found.rows]
     together = contributions(snapshot, batch, whole, whole, 1000, DEPTH)
     for line, of_line in enumerate(together):

@@ -21,14 +21,14 @@ from app.engine.candidates import Candidates
 from app.engine.gpu_retriever import (
     LARGEST_BATCH,
     Device,
-    HalfRetriever,
+    GpuRetriever,
     batch_bucket,
     excluded_bucket,
-    open_half_retriever,
+    open_gpu_retriever,
     padded,
 )
 from app.engine.loading import golden_error, load_snapshot, read_warmup
-from app.engine.requests import RequestBatch
+from app.engine.requests import ItemMask, RequestBatch
 from app.engine.runtime import CPU, CUDA, RunNode, nodes_in, open_session, require_on_device
 from app.engine.snapshot import Snapshot
 from app.errors import BundleCorrupt, BundleUnfit, DeviceUnavailable
@@ -88,7 +88,7 @@ def test_masks_and_excluded_items_never_come_back(half: Snapshot, asked: Request
     for lines in (1, len(asked)):
         mask = half.items.selectable & (rng.random((lines, half.items.selectable.shape[1])) < 0.3)
         excluded = rng.integers(0, half.items.count, (len(asked), 40))
-        found = half.retriever.run(replace(asked, exclude_rows=excluded), DEPTH, mask)
+        found = half.retriever.run(replace(asked, exclude_rows=excluded), DEPTH, ItemMask(mask))
         for line, rows in enumerate(found.rows):
             kept = rows[rows > 0]
             assert len(kept)
@@ -99,7 +99,7 @@ def test_masks_and_excluded_items_never_come_back(half: Snapshot, asked: Request
 def test_of_fewer_items_than_asked_for_all_come_and_nothing_else(half: Snapshot, asked: RequestBatch) -> None:
     mask = np.zeros_like(half.items.selectable)
     mask[0, [3, 5, 8]] = True
-    found = half.retriever.run(asked.take(slice(0, 3)), DEPTH, mask)
+    found = half.retriever.run(asked.take(slice(0, 3)), DEPTH, ItemMask(mask))
     assert [sorted(rows[rows > 0].tolist()) for rows in found.rows] == [[3, 5, 8]] * 3
     assert np.isneginf(found.scores[:, 3:]).all()
 
@@ -131,7 +131,7 @@ def test_where_the_device_fails_the_cpu_answers_from_then_on(
     shop_bundle: Path, snapshot: Snapshot, asked: RequestBatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     retriever = load_snapshot(shop_bundle, device=Device("cpu")).retriever
-    assert isinstance(retriever, HalfRetriever)
+    assert isinstance(retriever, GpuRetriever)
     runs: list[object] = []
 
     class Failing:
@@ -163,7 +163,7 @@ def test_where_the_device_fails_the_cpu_answers_from_then_on(
 def test_a_device_that_fails_while_a_bundle_is_verified_is_not_passed_over(
     shop_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = HalfRetriever._run
+    run = GpuRetriever._run
     runs: list[object] = []
 
     def first_only(*arguments: Any) -> Any:
@@ -172,7 +172,7 @@ def test_a_device_that_fails_while_a_bundle_is_verified_is_not_passed_over(
             raise RuntimeError
         return run(*arguments)
 
-    monkeypatch.setattr(HalfRetriever, "_run", first_only)
+    monkeypatch.setattr(GpuRetriever, "_run", first_only)
     with pytest.raises(BundleUnfit, match="failed while it answered the golden requests"):
         load_snapshot(shop_bundle, device=Device("cpu"))
 
@@ -298,7 +298,7 @@ def test_without_a_gpu_cuda_is_refused_and_auto_takes_the_cpu(shop_bundle: Path,
         load_release(shop_bundle, 1, "bundle", DeviceWish("cuda"))
     assert load_release(shop_bundle, 1, "bundle", DeviceWish("auto")).snapshot.retriever.device == "cpu"
     with pytest.raises(DeviceUnavailable):
-        open_half_retriever(
+        open_gpu_retriever(
             snapshot.folder,
             snapshot.items,
             snapshot.tables.score_scales,

@@ -45,7 +45,7 @@ def test_items_are_found_by_whatever_words_there_are(
     reading = spelling.read(asked)
     matched = match(lexical, reading.words, reading.terms)
     assert np.unique(np.concatenate(matched.word_rows)).tolist() == found
-    assert np.flatnonzero(matched.lexical + matched.attributes).tolist() == found
+    assert np.flatnonzero(matched.main + matched.attributes).tolist() == found
 
 
 def test_a_catalogue_without_any_word_has_no_index(tmp_path: Path) -> None:

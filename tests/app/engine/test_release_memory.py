@@ -10,6 +10,7 @@ import numpy as np
 
 from app.engine.loading import load_snapshot, read_warmup
 from app.engine.recommend import recommend
+from app.engine.requests import ItemMask
 from app.engine.snapshot import Snapshot
 from app.serving.release import release_of
 
@@ -34,7 +35,7 @@ def use(snapshot: Snapshot) -> None:
     assert snapshot.search is not None
     matches = snapshot.search.matches(["blck shoes", "shoes", "red shirt x", None])
     mask = snapshot.filters.mask(snapshot.filters.parse({"field": "price", "gte": 20}))
-    recommend(snapshot, replace(batch, matches=matches), 20, item_mask=mask[None])
+    recommend(snapshot, replace(batch, matches=matches), 20, item_mask=ItemMask(mask[None]))
     assert snapshot.suggester is not None
     snapshot.suggester.suggest("shos", 5)
 

@@ -166,7 +166,7 @@ def warmup(snapshot: Snapshot, *, ranked: bool) -> RequestBatch:
 def test_a_deep_list_goes_on_where_the_ranker_stops(snapshot: Snapshot, ranked: bool) -> None:
     batch = warmup(snapshot, ranked=ranked)
     shallow = engine_recommend(snapshot, batch, 40)
-    deep = engine_recommend(snapshot, batch, snapshot.items.count, ranked=40)
+    deep = engine_recommend(snapshot, batch, snapshot.items.count, rerank_depth=40)
     assert np.array_equal(deep.rows[:, :40], shallow.rows)
     assert np.array_equal(deep.scores[:, :40], shallow.scores)
     for line in range(len(batch)):
@@ -176,14 +176,14 @@ def test_a_deep_list_goes_on_where_the_ranker_stops(snapshot: Snapshot, ranked: 
         wanted = snapshot.items.count - len(set(batch.exclude_rows[line].tolist()) - {0})
         assert int(real.sum()) == wanted
         assert (np.diff(scores[real]) <= 0).all()
-        alone = engine_recommend(snapshot, batch.take(np.array([line])), snapshot.items.count, ranked=40)
+        alone = engine_recommend(snapshot, batch.take(np.array([line])), snapshot.items.count, rerank_depth=40)
         assert np.array_equal(alone.rows[0], rows)
 
 
 @pytest.mark.parametrize("ranked", [False, True])
 def test_named_items_are_scored_as_candidates_are(snapshot: Snapshot, ranked: bool) -> None:
     batch = warmup(snapshot, ranked=ranked)
-    found = engine_recommend(snapshot, batch, 1000, ranked=1000)
+    found = engine_recommend(snapshot, batch, 1000, rerank_depth=1000)
     listed = list_of(list(found.rows))
     scores = score_list(snapshot, batch, listed, found.query_vectors)
     for line in range(len(batch)):

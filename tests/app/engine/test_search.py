@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.engine.candidates import Candidates
 from app.engine.loading import read_warmup
 from app.engine.recommend import recommend
-from app.engine.requests import RequestBatch, Stages
+from app.engine.requests import ItemMask, RequestBatch, Stages
 from app.engine.snapshot import Snapshot
 from app.engine.text.query_index import QueryIndex
 
@@ -79,7 +79,7 @@ def test_no_item_outside_the_mask_or_among_the_excluded_is_found(
     mask &= snapshot.items.selectable
     batch = asked(snapshot, [text], known=known)
     excluded = np.flatnonzero(mask[0])[:3]
-    found = recommend(snapshot, replace(batch, exclude_rows=excluded[None, :]), DEPTH, item_mask=mask)
+    found = recommend(snapshot, replace(batch, exclude_rows=excluded[None, :]), DEPTH, item_mask=ItemMask(mask))
     rows = rows_of(found)
     assert mask[0, rows].all()
     assert not set(rows.tolist()) & set(excluded.tolist())
@@ -95,10 +95,10 @@ def test_an_item_is_found_by_its_title_and_counted(snapshot: Snapshot, search: Q
         assert row in rows_of(found)[:3]
         (match,) = search.matches([text])
         assert match is not None
-        assert match.matched()[row]
-        assert found.found is not None
-        assert found.found[0] is not None
-        assert set(rows_of(found).tolist()) <= set(np.flatnonzero(found.found[0]).tolist())
+        assert match.lexical.matched_items[row]
+        assert found.matched_items is not None
+        assert found.matched_items[0] is not None
+        assert set(rows_of(found).tolist()) <= set(np.flatnonzero(found.matched_items[0]).tolist())
 
 
 def test_words_of_an_item_are_those_that_it_has(snapshot: Snapshot, search: QueryIndex) -> None:
@@ -117,16 +117,19 @@ def test_either_source_can_be_left_out(snapshot: Snapshot) -> None:
     assert batch.matches is not None
     match = batch.matches[0]
     assert match is not None
-    assert (match.coverage[rows_of(by_words)] > 0).all()
+    assert (match.lexical.coverage[rows_of(by_words)] > 0).all()
     assert rows_of(by_meaning).tolist() != rows_of(by_words).tolist()
 
 
 def test_the_user_moves_the_order_of_a_search_but_not_what_it_finds(snapshot: Snapshot) -> None:
     texts: list[str | None] = ["black"] * 8
     known, nobody = (recommend(snapshot, asked(snapshot, texts, known=each), DEPTH) for each in (True, False))
-    assert known.found is not None
-    assert nobody.found is not None
-    assert all(np.array_equal(of_user, of_nobody) for of_user, of_nobody in zip(known.found, nobody.found, strict=True))
+    assert known.matched_items is not None
+    assert nobody.matched_items is not None
+    assert all(
+        np.array_equal(of_user, of_nobody)
+        for of_user, of_nobody in zip(known.matched_items, nobody.matched_items, strict=True)
+    )
     assert (known.rows != nobody.rows).any(axis=1).all()
 
 

@@ -94,7 +94,7 @@ def test_where_items_have_no_words_of_their_own_the_user_says_more(folder: RunFo
     assert not snapshot.search.spec.items_have_words
     found = load_search_cases(folder.split, "test", limit=20)
     requests = search_requests(snapshot, folder.split, found)[0]
-    together, alone = (recommend(snapshot, requests[name], 20).found for name in (BUNDLE, QUERY_ALONE))
+    together, alone = (recommend(snapshot, requests[name], 20).matched_items for name in (BUNDLE, QUERY_ALONE))
     assert together is not None
     assert alone is not None
     for of_user, of_nobody in zip(together, alone, strict=True):
