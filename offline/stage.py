@@ -12,8 +12,7 @@ from offline.compress.choice import MAX_LOSS
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec
 from offline.split.withhold import Withhold
-from offline.training.progress import TrainProgress
-from offline.workspace.progress import Progress
+from offline.workspace.progress import Progress, TrainProgress
 from offline.workspace.run_folder import RunFolder, key_of
 
 

@@ -134,8 +134,8 @@ def online(
     """
     from offline.commands.durations import seconds_of  # noqa: PLC0415 - as above
     from offline.online_metrics.figures import evaluate_online  # noqa: PLC0415
-    from offline.online_metrics.page import PAGE_FILE, write_online_page  # noqa: PLC0415
     from offline.online_metrics.table import online_table  # noqa: PLC0415
+    from offline.report.live_page import PAGE_FILE, write_online_page  # noqa: PLC0415
 
     window_s, last_s = seconds_of(window), None if last is None else seconds_of(last)
     with shown() as display:

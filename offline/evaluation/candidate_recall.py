@@ -7,10 +7,10 @@ import numpy as np
 
 from app.engine.candidate_sources import USER_SOURCES
 from app.engine.snapshot import Snapshot
+from offline.evaluation.calibration_error import area_under_curve, expected_calibration_error, reliability
 from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.next_session import chain_of
 from offline.evaluation.protocol import load_cases, read_meta
-from offline.ranking.calibration import area_under_curve, expected_calibration_error, reliability
 from offline.workspace.progress import Progress
 
 LISTS = 10_000  # at most; enough for figures of three digits

@@ -24,13 +24,13 @@ from offline.training.checkpoint import (
     save_weights,
 )
 from offline.training.item_bags import RowBags, bucket_idf, text_bags
-from offline.training.progress import TrainProgress
 from offline.training.scoring import rank_items
 from offline.training.settings import TrainSettings
 from offline.training.state import TrainState
 from offline.training.text_augmentation import ItemFields, draw_views, item_fields
 from offline.training.trained import HISTORY_FILE, Trained
 from offline.workspace.atomic import write_json
+from offline.workspace.progress import TrainProgress
 
 TEMPERATURE = 0.07
 VALIDATION_METRIC = "ndcg@10 of held-out items by their views"

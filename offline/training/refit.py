@@ -12,11 +12,10 @@ from model.network import Network
 from offline.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.checkpoint import BEST_FILE, fits, load_weights
-from offline.training.progress import TrainProgress
 from offline.training.settings import TrainSettings
 from offline.training.train import train
 from offline.training.trained import HISTORY_FILE, Trained
-from offline.workspace.progress import Progress
+from offline.workspace.progress import Progress, TrainProgress
 
 PARTS = ("train", "valid")
 GRAPH, WEIGHTS = "graph", "train"

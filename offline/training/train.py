@@ -31,7 +31,6 @@ from offline.training.checkpoint import (
     save_weights,
 )
 from offline.training.contrastive import train_on_catalogue
-from offline.training.progress import TrainProgress
 from offline.training.query_loss import QueryBatch, QueryEvents, draw_query_batch, load_query_events, query_vectors_of
 from offline.training.settings import TrainSettings
 from offline.training.state import TrainState
@@ -39,6 +38,7 @@ from offline.training.text_loss import Catalogue, ViewBatch, draw_view_batch, lo
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_search_validation, load_validation, validate
 from offline.workspace.atomic import write_json
+from offline.workspace.progress import TrainProgress
 
 WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine

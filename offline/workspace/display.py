@@ -2,14 +2,13 @@
 
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as TimeLeftColumn
 
-if TYPE_CHECKING:  # only the type is needed
-    from offline.training.progress import TrainProgress
+from offline.workspace.progress import TrainProgress
 
 _LINE_EVERY_S = 15.0  # where there is no terminal
 
@@ -58,7 +57,7 @@ class RichDisplay:
         """How far the stage is."""
         self._show(done, total, what, "")
 
-    def training(self, progress: "TrainProgress") -> None:
+    def training(self, progress: TrainProgress) -> None:
         """How far training is."""
         value = "" if progress.value is None else f"  {progress.metric} {progress.value:.4f}"
         done = (progress.epoch - 1) * progress.steps + progress.step

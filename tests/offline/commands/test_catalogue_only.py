@@ -25,10 +25,10 @@ from offline.evaluation.tf_idf import tf_idf_ranking
 from offline.graph.build import item_graph, read_graph
 from offline.publishing.publish import publish
 from offline.training.contrastive import _Run, train_on_catalogue
-from offline.training.progress import TrainProgress
 from offline.training.settings import choose_settings
 from offline.training.text_augmentation import item_fields
 from offline.training.trained import load_trained
+from offline.workspace.progress import TrainProgress
 
 SHORT: dict[str, Any] = {"seed": 1, "device": "cpu", "overrides": {"epochs": 1, "dim": 16, "batch": 64}}
 LEARN = """

@@ -22,7 +22,7 @@ from offline.collecting.collect import Collected
 from offline.errors import InputError, RunFolderError, StorageError
 from offline.online_metrics.attribution import attribute
 from offline.online_metrics.figures import evaluate_online
-from offline.online_metrics.page import online_page, write_online_page
+from offline.report.live_page import online_page, write_online_page
 
 HALF_HOUR_S = 1_800.0
 VERSIONS = ("m1", "m2")

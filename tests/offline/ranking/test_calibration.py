@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from offline.ranking.calibration import area_under_curve, expected_calibration_error, fit_calibration, reliability
+from offline.evaluation.calibration_error import area_under_curve, expected_calibration_error, reliability
+from offline.ranking.calibration import fit_calibration
 
 
 def skewed(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
