@@ -1,0 +1,173 @@
+"""The names and layouts that others read: dashboards, stores that are filled already, bundles on disk, programs.
+
+They stand here as literals, apart from the code that makes them. A change here breaks what others read: raise
+`SCHEMA_VERSION` (of bundles), or the version of the record, and say so in CHANGELOG.md.
+"""
+
+import re
+
+import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
+
+from app import errors
+from app.artifact import names
+from app.artifact.hashing import stable_hash
+from app.artifact.redis_keys import Keys
+from app.artifact.stream_records import FIELD, EraseRecord, EventRecord, ImpressionRecord, MergeRecord
+from app.artifact.user_records import EVENT, long_vector_bytes, pack_events
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from app.telemetry.online import OnlineMetrics
+
+# Name -> type and labels, of what `GET /metrics` shows beside `process_*`.
+METRICS = {
+    "aisle_batch_size": ("histogram", set()),
+    "aisle_bundle": ("gauge", {"version", "dataset", "device"}),
+    "aisle_bundle_created_timestamp_seconds": ("gauge", {"version"}),
+    "aisle_bundle_loads": ("counter", {"outcome"}),
+    "aisle_bundle_newest_event_timestamp_seconds": ("gauge", {"version"}),
+    "aisle_degraded_answers": ("counter", {"missing"}),
+    "aisle_dropped_requests": ("counter", {"reason"}),
+    "aisle_events": ("counter", {"outcome"}),
+    "aisle_impressions": ("counter", {"outcome"}),
+    "aisle_online_answers": ("counter", {"version"}),
+    "aisle_online_answers_with": ("counter", {"version", "type"}),
+    "aisle_online_events": ("counter", {"outcome"}),
+    "aisle_online_followed_answers": ("counter", {"version"}),
+    "aisle_online_items": ("counter", {"version", "type"}),
+    "aisle_online_reciprocal_rank": ("counter", {"version"}),
+    "aisle_online_shown_items": ("counter", {"version"}),
+    "aisle_pending_requests": ("gauge", set()),
+    "aisle_requests": ("counter", {"method", "route", "status"}),
+    "aisle_stage_seconds": ("histogram", {"stage"}),
+    "aisle_store_available": ("gauge", set()),
+    "aisle_waiting_events": ("gauge", set()),
+}
+
+# Every file and folder that a bundle of this schema may have.
+BUNDLE_FILES = """
+catalogue filters golden/rows.npy golden/scores.npy golden/text_vectors.npy golden/texts
+items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
+items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
+items/vectors.npy lexical manifest.json rank.onnx ranker.json retrieve.fp16.onnx retrieve.onnx search.json suggest
+text/idf.npy text/scales.npy text/vectors.npy users/event_offsets.npy users/event_rows.npy users/event_times.npy
+users/event_types.npy users/hashes.npy users/long_scales.npy users/long_vectors.npy users/long_weights.npy
+users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy vocabulary warmup
+"""
+
+TENSORS = """
+age_buckets block_count event_types event_vectors exclude_rows features given given_query item_mask item_matrix
+long_vector long_weight matrix_unit never top_k wide_k chain order query_vector rows scores
+"""
+
+PROBLEM_CODES = """
+bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused bundle_schema bundle_unfit cursor_expired
+device_unavailable internal_error invalid_cursor invalid_request invalid_settings item_not_found key_forbidden
+key_missing model_not_found not_ready not_yet overloaded runtime_missing store_unavailable user_not_found
+"""
+
+SETTINGS = """
+admin_keys bundle clock device drain_s event_stream_warning follow_s gpu_memory_mb host impression_cap impression_share
+keep_events list_depth log_level max_batch max_body_bytes max_event_rows max_events max_item_ids max_pending
+online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis redis_ca_file redis_db redis_password
+redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms retrieve_depth shutdown_grace_s threads
+timeout_ms user_ttl_days wait
+"""
+
+
+def test_metrics() -> None:
+    metrics = Metrics()
+    metrics.count_request("GET", "/livez", 200)
+    metrics.observe_stage("total", 0.1)
+    metrics.show_bundle("v", "shop", "cpu", 1.0, 1.0)
+    online = OnlineMetrics(metrics.registry)
+    online.count_answer("v", 1, is_followed=True)
+    shown = {
+        family.name: (family.type, {key for sample in family.samples for key in sample.labels} - {"le"})
+        for family in text_string_to_metric_families(metrics.exposition().decode())
+        if not family.name.startswith("process_") and not family.name.endswith("_created")
+    }
+    assert shown == METRICS
+
+
+def test_keys_in_redis() -> None:
+    user, item = 0x0102030405060708, 0x1112131415161718
+    user_bytes, item_bytes = user.to_bytes(8, "little"), item.to_bytes(8, "little")
+    keys, tag = Keys(), b"\xb1\x05"
+    assert stable_hash("2026-11-23T10-15-00-3f2a") == 0x9056489AF63C05B1
+    version = "2026-11-23T10-15-00-3f2a"
+    assert {
+        "events": keys.events(user),
+        "seen": keys.seen(user),
+        "purchased": keys.purchased(user),
+        "event_ids": keys.event_ids(user),
+        "long_vector": keys.long_vector(version, user),
+        "item_vector": keys.item_vector(version, item),
+        "marker": keys.marker(version),
+        "publishing": keys.publishing(version),
+        "models": keys.models,
+        "pointer": keys.pointer,
+        "event_stream": keys.event_stream,
+        "impression_stream": keys.impression_stream,
+        "erased": keys.erased,
+        "probe": keys.probe,
+    } == {
+        "events": b"ai:e" + user_bytes,
+        "seen": b"ai:s" + user_bytes,
+        "purchased": b"ai:p" + user_bytes,
+        "event_ids": b"ai:d" + user_bytes,
+        "long_vector": b"ai:v" + tag + user_bytes,
+        "item_vector": b"ai:i" + tag + item_bytes,
+        "marker": b"ai:m" + tag,
+        "publishing": b"ai:publishing:2026-11-23T10-15-00-3f2a",
+        "models": b"ai:models",
+        "pointer": b"ai:current",
+        "event_stream": b"ai:events",
+        "impression_stream": b"ai:impressions",
+        "erased": b"ai:erased",
+        "probe": b"ai:probe",
+    }
+
+
+def test_records_in_redis() -> None:
+    assert (EVENT.itemsize, long_vector_bytes(128)) == (13, 120)
+    packed = pack_events(
+        np.array([0x0102030405060708], np.uint64), np.array([3], np.uint8), np.array([1_739_976_000.5])
+    )
+    assert packed.tobytes().hex() == "0807060504030201" + "40edb567" + "83"
+    assert FIELD == b"j"
+    event = EventRecord(event_id="e", type="view", item_id="p", time=1.5)
+    assert event.model_dump_json() == (
+        '{"kind":"event","event_id":"e","type":"view","item_id":"p","time":1.5,"user_id":null,"visitor_id":null,'
+        '"session_id":null,"query":null,"request_id":null,"position":null,"quantity":null,"price":null,"currency":null}'
+    )
+    merge = MergeRecord(visitor_id="v", user_id="u", time=1.5)
+    assert merge.model_dump_json() == '{"kind":"merge","visitor_id":"v","user_id":"u","time":1.5}'
+    erase = EraseRecord(user_hash="0" * 16, time=1.5)
+    assert erase.model_dump_json() == '{"kind":"erase","user_hash":"0000000000000000","time":1.5}'
+    impression = ImpressionRecord(request_id="r", user_hash=None, model_version="v", time=1.5, item_ids=["p"])
+    assert impression.model_dump_json() == (
+        '{"request_id":"r","user_hash":null,"model_version":"v","time":1.5,"item_ids":["p"],"first_position":1}'
+    )
+
+
+def test_files_and_tensors_of_a_bundle() -> None:
+    assert names.SCHEMA_VERSION == 5
+    texts = {name: value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
+    tensors = {value for name, value in texts.items() if name.startswith(("IN_", "OUT_"))}
+    assert tensors == set(TENSORS.split())
+    inner = {"LEXICAL_BRANDS": "brands", "HALF_BLOCKS": "blocks"}  # in the folder of words, in a graph's metadata
+    files = {name: value for name, value in texts.items() if not name.startswith(("IN_", "OUT_"))}
+    assert {name: files.pop(name) for name in inner} == inner
+    assert set(files.values()) == set(BUNDLE_FILES.split())
+    assert names.LEXICAL_FIELDS == ("main", "title", "attributes")
+
+
+def test_codes_of_problems() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AisleError)]
+    assert {kind.code for kind in kinds} == set(PROBLEM_CODES.split())
+
+
+def test_settings() -> None:
+    assert set(Settings.model_fields) == set(SETTINGS.split())
+    assert all(re.fullmatch("[a-z][a-z_]*", name) for name in Settings.model_fields)
