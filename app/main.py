@@ -20,19 +20,19 @@ from starlette.applications import Starlette
 from app.api.application import HttpOptions, make_application
 from app.api.keys import Keyring
 from app.api.recommend_parsing import Limits
-from app.api.startup import LateApplication
+from app.api.startup import StartupApplication
 from app.artifact.names import MANIFEST
 from app.artifact.redis_keys import Keys
 from app.errors import AisleError, SettingsError
-from app.serving.release import DeviceWish, Release, load_release
+from app.serving.release import DevicePolicy, LoadOptions, Release, load_release
 from app.serving.service import ServiceLimits
-from app.serving.services import Drain, Following, Impressions, put_together
+from app.serving.services import Drain, FollowOptions, ImpressionOptions, build_services
 from app.settings import PREFIX, Settings, keys_in, read_settings
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import ModelStore, UserStore
-from app.stores.published import FixedModels, FolderModels, RedisModels, model_of
+from app.stores.published import FixedModels, FolderModels, RedisModels, model_from_manifest
 from app.stores.redis_gate import RedisGate, kind_of
-from app.stores.redis_link import RedisAddress, open_async, open_sync, shown
+from app.stores.redis_link import RedisAddress, open_async, open_sync, redact
 from app.stores.redis_store import RedisUserStore, Retention
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
@@ -57,7 +57,34 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
     if settings.bundle is None:
         raise SettingsError("no bundle to serve: give --bundle runs/NAME/bundle, or set AISLE_BUNDLE")
 
-    options = HttpOptions(
+    options = _http_options(settings)
+    Keyring(options.read_keys, options.admin_keys)  # those that cannot be are refused before anything is loaded
+
+    address, keys = _redis_address(settings), Keys(settings.redis_prefix.encode())
+    folder = None if (settings.bundle / MANIFEST).is_file() else settings.bundle
+    load = LoadOptions(settings.threads, settings.clock, DevicePolicy(settings.device, settings.gpu_memory_mb))
+    release = load_release(settings.bundle if folder is None else _first_bundle(folder, address, keys), load)
+    store, models = _stores(settings, address, keys, folder, release)
+    services = build_services(
+        release,
+        store,
+        FollowOptions(models, folder, load, settings.follow_s),
+        _service_limits(settings),
+        _impression_options(settings),
+        metrics,
+        drain,
+    )
+    _log_bundle(release, "in this process" if address is None else redact(address.url))
+    application = make_application(services, options)
+    # What is loaded stays: without this every full collection walks through all ids of the catalogue again, while
+    # requests wait.
+    gc.collect()
+    gc.freeze()
+    return application
+
+
+def _http_options(settings: Settings) -> HttpOptions:
+    return HttpOptions(
         limits=Limits(max_events=settings.max_events, max_item_ids=settings.max_item_ids),
         max_body_bytes=settings.max_body_bytes,
         max_event_rows=settings.max_event_rows,
@@ -66,44 +93,42 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
         admin_keys=keys_in(settings.admin_keys),
         rate_per_key=settings.rate_per_key,
     )
-    Keyring(options.read_keys, options.admin_keys)  # those that cannot be are refused before anything is loaded
 
-    def load(folder: Path) -> Release:
-        wish = DeviceWish(settings.device, settings.gpu_memory_mb)
-        return load_release(folder, settings.threads, settings.clock, wish)
 
-    address = _redis_address(settings)
-    keys = Keys(settings.redis_prefix.encode())
-    folder = None if (settings.bundle / MANIFEST).is_file() else settings.bundle
-    release = load(settings.bundle if folder is None else _first_bundle(folder, address, keys))
-    manifest = release.snapshot.manifest
-    store: UserStore
-    models: ModelStore = FixedModels(model_of(manifest)) if folder is None else FolderModels(folder)
-    if address is None:
-        store = MemoryUserStore(settings.keep_events)
-    else:
-        gate = RedisGate(open_async(address), settings.redis_timeout_ms / 1e3, settings.redis_write_timeout_ms / 1e3)
-        store = RedisUserStore(gate, keys, _retention(settings))
-        models = models if folder is None else RedisModels(gate, keys)
-    parts = put_together(
-        release,
-        store,
-        Following(models, folder, load, settings.follow_s),
-        ServiceLimits(
-            depth=settings.retrieve_depth,
-            list_depth=settings.list_depth,
-            max_batch=settings.max_batch,
-            max_pending=settings.max_pending,
-            timeout_s=settings.timeout_ms / 1e3,
-        ),
-        Impressions(
-            settings.impression_share,
-            follow_s=settings.online_window_s,
-            follow_bytes=settings.online_memory_mb * 1e6,
-        ),
-        metrics,
-        drain,
+def _service_limits(settings: Settings) -> ServiceLimits:
+    return ServiceLimits(
+        retrieve_depth=settings.retrieve_depth,
+        list_depth=settings.list_depth,
+        max_batch=settings.max_batch,
+        max_pending=settings.max_pending,
+        timeout_ms=settings.timeout_ms,
     )
+
+
+def _impression_options(settings: Settings) -> ImpressionOptions:
+    return ImpressionOptions(
+        share=settings.impression_share,
+        follow_s=settings.online_window_s,
+        follow_bytes=settings.online_memory_mb * 1e6,
+    )
+
+
+def _stores(
+    settings: Settings, address: RedisAddress | None, keys: Keys, folder: Path | None, release: Release
+) -> tuple[UserStore, ModelStore]:
+    """The stores of user states and of versions: in Redis where there is an address, else in this process."""
+    models: ModelStore = (
+        FixedModels(model_from_manifest(release.snapshot.manifest)) if folder is None else FolderModels(folder)
+    )
+    if address is None:
+        return MemoryUserStore(settings.keep_events), models
+    gate = RedisGate(open_async(address), settings.redis_timeout_ms / 1e3, settings.redis_write_timeout_ms / 1e3)
+    store = RedisUserStore(gate, keys, _retention(settings))
+    return store, models if folder is None else RedisModels(gate, keys)
+
+
+def _log_bundle(release: Release, store: str) -> None:
+    manifest = release.snapshot.manifest
     log.info(
         "bundle loaded",
         extra={
@@ -112,15 +137,9 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
             "items": manifest.shapes.items,
             "users": manifest.shapes.users,
             "device": release.snapshot.retriever.device,
-            "store": "in this process" if address is None else shown(address.url),
+            "store": store,
         },
     )
-    application = make_application(parts, options)
-    # What is loaded stays: without this every full collection walks through all ids of the catalogue again, while
-    # requests wait.
-    gc.collect()
-    gc.freeze()
-    return application
 
 
 def _redis_address(settings: Settings) -> RedisAddress | None:
@@ -149,22 +168,22 @@ def _retention(settings: Settings) -> Retention:
 
 
 def _first_bundle(folder: Path, address: RedisAddress | None, keys: Keys) -> Path:
-    """The bundle to begin with: the one that Redis points to where that can be told and is here, else the folder's."""
+    """The bundle to begin with: the one that Redis points to where Redis answers and it is here, else the folder's."""
     if address is None:
         return folder
-    asking = replace(address, timeout_s=FIRST_LOOK_S, connect_timeout_s=FIRST_LOOK_S)
+    hasty = replace(address, timeout_s=FIRST_LOOK_S, connect_timeout_s=FIRST_LOOK_S)
     try:
-        with open_sync(asking) as client:
-            found = client.get(keys.pointer)
+        with open_sync(hasty) as client:
+            pointer = client.get(keys.pointer)
     except (redis.RedisError, OSError) as error:
-        log.warning("the store does not answer yet", extra={"kind": kind_of(error), "store": shown(address.url)})
+        log.warning("the store does not answer yet", extra={"kind": kind_of(error), "store": redact(address.url)})
         return folder
-    pointed_to = folder / found.decode() if isinstance(found, bytes) else folder
+    pointed_to = folder / pointer.decode() if isinstance(pointer, bytes) else folder
     return pointed_to if (pointed_to / MANIFEST).is_file() else folder
 
 
 class _Server(uvicorn.Server):
-    """Says first that it wants no more requests, and then closes the door."""
+    """Says first on `/readyz` that it takes no more requests, and closes the door some seconds later."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain, drain_s: float) -> None:
         super().__init__(config)
@@ -172,7 +191,7 @@ class _Server(uvicorn.Server):
         self._drain_s = drain_s
 
     def stop_at_once(self, *_: object) -> None:
-        """To be told to stop is no failure: the status is 0."""
+        """End with status 0: to be stopped is no failure."""
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -192,7 +211,7 @@ def serve(settings: Settings) -> None:
         RuntimeMissing: there is no ONNX Runtime.
         BundleError: the bundle must not be served.
     """
-    _refuse_open_door(settings)
+    _refuse_open_access(settings)
     with _bind(settings.host, settings.port) as listener:  # before loading: a taken port shows at once
         drain, metrics = Drain(), Metrics()
         make = partial(make_app, settings, metrics, drain)
@@ -200,9 +219,9 @@ def serve(settings: Settings) -> None:
         def give_up() -> None:
             server.should_exit = True
 
-        late = LateApplication(make, LOOK_S, metrics, give_up) if settings.wait else None
+        startup = StartupApplication(make, LOOK_S, metrics, give_up) if settings.wait else None
         config = uvicorn.Config(
-            late or make(),
+            startup or make(),
             loop="uvloop",
             http="httptools",
             lifespan="on",
@@ -214,16 +233,17 @@ def serve(settings: Settings) -> None:
             backlog=BACKLOG,
         )
         server = _Server(config, drain, settings.drain_s)
-        for each in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens to them, and after it raises them again
-            signal.signal(each, server.stop_at_once)
+        for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens to them, and after it
+            # raises them again
+            signal.signal(number, server.stop_at_once)
         listener.listen(BACKLOG)
         typer.echo(_announcement(listener, settings))
         server.run([listener])
-        if late is not None and late.failure is not None:
-            raise late.failure
+        if startup is not None and startup.failure is not None:
+            raise startup.failure
 
 
-def _refuse_open_door(settings: Settings) -> None:
+def _refuse_open_access(settings: Settings) -> None:
     reached_at = settings.reached_at or settings.host
     if not (keys_in(settings.read_keys) or keys_in(settings.admin_keys)) and not _is_loopback(reached_at):
         raise SettingsError(
@@ -261,8 +281,8 @@ def _announcement(listener: socket.socket, settings: Settings) -> str:
     return f"Aisle answers at http://{address}:{port}{reach}; /docs lists the calls"
 
 
-def _list_settings(wanted: bool) -> None:
-    if not wanted:
+def _list_settings(is_given: bool) -> None:
+    if not is_given:
         return
     for name, field in Settings.model_fields.items():
         typer.echo(f"{PREFIX}{name.upper()} (default {field.default!r}): {field.description}")
@@ -322,7 +342,7 @@ def _command(
     Every setting is also an AISLE_ variable, named in brackets; an option goes before its variable. --settings lists
     all variables with their meaning, unit and default: keys, Redis, limits, timeouts.
     """
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "bundle": bundle,
         "redis": redis,
         "host": host,
@@ -333,9 +353,9 @@ def _command(
         "log_level": log_level,
     }
     try:
-        found = read_settings(given)
-        configure_logs(found.log_level)
-        serve(found)
+        service_settings = read_settings(options)
+        configure_logs(service_settings.log_level)
+        serve(service_settings)
     except AisleError as error:
         typer.echo(f"aisle-serve: {' '.join(error.message.split())}", err=True)
         raise typer.Exit(1) from None

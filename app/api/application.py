@@ -21,8 +21,8 @@ from app.api.demo_routes import demo_routes, docs_routes
 from app.api.direct_route import DirectRoute
 from app.api.event_routes import event_routes
 from app.api.item_routes import item_routes, not_yet_routes
-from app.api.keys import KeyCheck, Keyring
-from app.api.middleware import BodyLimit, Surroundings
+from app.api.keys import KeyCheckMiddleware, Keyring
+from app.api.middleware import BodyLimitMiddleware, RequestTelemetryMiddleware
 from app.api.model_routes import model_routes
 from app.api.openapi import document_of
 from app.api.operation_routes import operation_routes
@@ -33,8 +33,7 @@ from app.api.recommend_parsing import Limits
 from app.api.recommend_routes import recommend_routes
 from app.api.suggest_routes import suggest_routes
 from app.api.user_routes import user_routes
-from app.serving.impressions import Shown
-from app.serving.services import Parts
+from app.serving.services import Services
 
 _DESCRIPTION: Final = """Recommendations for a storefront, in milliseconds.
 
@@ -56,44 +55,43 @@ class HttpOptions:
     rate_per_key: float = 0.0  # requests a second; 0 is no limit
 
 
-def make_application(parts: Parts, options: HttpOptions) -> Starlette:
-    """The application that answers from `parts`, whose background work lives as long as it does.
+def make_application(services: Services, options: HttpOptions) -> Starlette:
+    """The application that answers from `services`, whose background work lives as long as it does.
 
     Raises:
         SettingsError: a key cannot be one.
     """
-    service = parts.service
-    shown = Shown(parts.impressions, parts.online)
+    recommender, follower = services.recommender, services.follower
     routes = [  # the first that matches answers, so the busiest call stands first
-        *recommend_routes(service, shown, options.limits),
-        *suggest_routes(service),
-        *predict_routes(parts.predictor, service, options.limits),
+        *recommend_routes(services, options.limits),
+        *suggest_routes(recommender),
+        *predict_routes(services, options.limits),
         *event_routes(
-            parts.intake,
-            parts.store,
+            services.events,
+            services.store,
             options.max_event_rows,
-            parts.metrics,
-            lambda: service.release.snapshot.manifest.event_types,
+            services.metrics,
+            lambda: recommender.release.snapshot.manifest.event_types,
         ),
-        *item_routes(service, shown),
-        *user_routes(parts.people, parts.item_ids_of),
-        *model_routes(service, parts.follower),
-        *operation_routes(service, parts.follower, parts.store, parts.drain, parts.metrics),
-        *(demo_routes(service) if options.page else []),
+        *item_routes(services),
+        *user_routes(services.users, services.item_ids_of),
+        *model_routes(recommender, follower),
+        *operation_routes(services),
+        *(demo_routes(recommender) if options.page else []),
     ]
     app = Starlette(
         routes=[*routes, *docs_routes(), _openapi_route(routes), *not_yet_routes()],
         middleware=[
-            Middleware(Surroundings, metrics=parts.metrics),
+            Middleware(RequestTelemetryMiddleware, metrics=services.metrics),
             Middleware(
-                KeyCheck,
+                KeyCheckMiddleware,
                 keyring=Keyring(options.read_keys, options.admin_keys),
                 rate=RateLimit(options.rate_per_key, time.monotonic),
             ),
-            Middleware(BodyLimit, max_bytes=options.max_body_bytes),
+            Middleware(BodyLimitMiddleware, max_bytes=options.max_body_bytes),
         ],
         exception_handlers=PROBLEM_HANDLERS,
-        lifespan=lambda _: parts.running(),
+        lifespan=lambda _: services.running(),
     )
     app.router.redirect_slashes = False  # an address is right or it is not there
     return app

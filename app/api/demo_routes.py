@@ -1,5 +1,6 @@
 """The pages for people: the storefront at `/`, what it starts with, and `/docs`; nothing in them comes from outside."""
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,31 +16,6 @@ from app.artifact.filter_columns import ADDED, Kind
 from app.engine.selection.filter_columns import Column
 from app.engine.selection.filter_index import FilterIndex
 from app.serving.service import RecommendService
-
-_FIRST: Final = ("category", "brand", "price")  # where the catalogue has them, however many values they have
-_MOST: Final = 6  # further ones
-_MOST_NUMBERS: Final = 2  # of these: a range takes more thought than a value
-_LEAST_SHARE: Final = 0.1  # of the items that have a value
-_MOST_VALUES: Final = 60  # of a text: more are titles, ids or descriptions
-
-
-def demo_facets(filters: FilterIndex, items: int) -> list[tuple[str, Kind]]:
-    """Names and kinds: category, brand and price, then what most of the `items` have."""
-    columns = {name: filters.column(name, name) for name in filters.names}
-    first = [name for name in _FIRST if name in columns and columns[name].stored.entry.pairs]
-    others = [name for name, column in columns.items() if name not in _FIRST and _is_telling(column, items)]
-    others.sort(key=lambda name: -columns[name].stored.entry.pairs)  # stable: of two alike, as the catalogue has them
-    numbers = [name for name in others if columns[name].kind == "number"]
-    others = [name for name in others if name not in numbers[_MOST_NUMBERS:]]
-    return [(name, columns[name].kind) for name in (*first, *others[:_MOST])]
-
-
-def _is_telling(column: Column, items: int) -> bool:
-    entry = column.stored.entry
-    if entry.name == ADDED or entry.pairs < _LEAST_SHARE * items:
-        return False
-    return entry.kind == "number" or 2 <= entry.values <= _MOST_VALUES
-
 
 TAG: Final = "Demo"
 _PAGES: Final = Path(__file__).parents[1] / "web"
@@ -61,6 +37,11 @@ _EXAMPLE: Final = {
     "facets": [{"field": "brand", "kind": "text"}, {"field": "price", "kind": "number"}],
     "objectives": ["view", "purchase"],
 }
+_FIRST_FACETS: Final = ("category", "brand", "price")  # where the catalogue has them, however many values they have
+_MAX_OTHERS: Final = 6  # further ones
+_MAX_NUMBERS: Final = 2  # of these: a range takes more thought than a value
+_MIN_SHARE: Final = 0.1  # of the items that have a value
+_MAX_VALUES: Final = 60  # of a text: more are titles, ids or descriptions
 
 
 def docs_routes() -> list[APIRoute]:
@@ -69,26 +50,8 @@ def docs_routes() -> list[APIRoute]:
     return [DirectRoute("GET", "/docs", page, response_class=HTMLResponse, include_in_schema=False)]
 
 
-def demo_routes(service: RecommendService) -> list[APIRoute]:
+def demo_routes(recommender: RecommendService) -> list[APIRoute]:
     """`/`, the files under `/web/` that it is made of, and `/demo/users`."""
-
-    async def get_demo_users(_: Request) -> Response:
-        """A few users with a history, the columns that items can be shown with, and what lists can be narrowed by."""
-        snapshot = service.release.snapshot
-        return json_response(
-            {
-                "model_version": snapshot.manifest.version,
-                "dataset": snapshot.manifest.dataset,
-                "users": snapshot.manifest.sample_users,
-                "fields": snapshot.catalogue.fields,
-                "facets": [
-                    {"field": column, "kind": kind}
-                    for column, kind in demo_facets(snapshot.filters, snapshot.items.count)
-                ],
-                "objectives": [] if snapshot.ranker is None else snapshot.ranker.objectives,
-            }
-        )
-
     page = _file("index.html", "text/html", _STOREFRONT_POLICY)
     parts = [path for path in sorted(_PAGES.iterdir()) if path.suffix in _TYPES]
     return [
@@ -105,7 +68,7 @@ def demo_routes(service: RecommendService) -> list[APIRoute]:
         DirectRoute(
             "GET",
             "/demo/users",
-            get_demo_users,
+            partial(get_demo_users, recommender),
             answer=DemoUsers,
             example=_EXAMPLE,
             summary="What the storefront starts with",
@@ -113,6 +76,41 @@ def demo_routes(service: RecommendService) -> list[APIRoute]:
             tags=[TAG],
         ),
     ]
+
+
+async def get_demo_users(recommender: RecommendService, _: Request) -> Response:
+    """A few users with a history, the columns that items can be shown with, and what lists can be narrowed by."""
+    snapshot = recommender.release.snapshot
+    return json_response(
+        {
+            "model_version": snapshot.manifest.version,
+            "dataset": snapshot.manifest.dataset,
+            "users": snapshot.manifest.sample_users,
+            "fields": snapshot.catalogue.fields,
+            "facets": [
+                {"field": column, "kind": kind} for column, kind in demo_facets(snapshot.filters, snapshot.items.count)
+            ],
+            "objectives": [] if snapshot.ranker is None else snapshot.ranker.objectives,
+        }
+    )
+
+
+def demo_facets(filters: FilterIndex, items: int) -> list[tuple[str, Kind]]:
+    """Names and kinds: category, brand and price, then what most of the `items` have."""
+    columns = {name: filters.column(name, name) for name in filters.names}
+    first = [name for name in _FIRST_FACETS if name in columns and columns[name].stored.entry.pairs]
+    others = [name for name, column in columns.items() if name not in _FIRST_FACETS and _is_useful(column, items)]
+    others.sort(key=lambda name: -columns[name].stored.entry.pairs)  # stable: of two alike, as the catalogue has them
+    numbers = [name for name in others if columns[name].kind == "number"]
+    others = [name for name in others if name not in numbers[_MAX_NUMBERS:]]
+    return [(name, columns[name].kind) for name in (*first, *others[:_MAX_OTHERS])]
+
+
+def _is_useful(column: Column, items: int) -> bool:
+    entry = column.stored.entry
+    if entry.name == ADDED or entry.pairs < _MIN_SHARE * items:
+        return False
+    return entry.kind == "number" or 2 <= entry.values <= _MAX_VALUES
 
 
 def _file(name: str, media_type: str, policy: str) -> Endpoint:

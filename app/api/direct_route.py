@@ -4,7 +4,9 @@ FastAPI's own way solves dependencies and validates the answer, which together c
 catalogue. Here the endpoint parses and encodes itself; what the route declares is for the OpenAPI document.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -23,8 +25,9 @@ class DirectRoute(APIRoute):
 
     Args:
         method: the HTTP method.
-        path: with Starlette's convertors.
-        endpoint: answers it; its docstring is the description.
+        path: the path, with Starlette's convertors.
+        endpoint: answers the call: a function of the request, or a `partial` of one that also takes what it answers
+            from. The docstring of the function is the description in the document.
         answer: the model of a 200, for the document.
         example: an answer, for the document.
         problems: statuses of the problem documents that it may answer.
@@ -43,9 +46,16 @@ class DirectRoute(APIRoute):
         **options: Any,
     ) -> None:
         responses = answers_of(example, problems) | options.pop("responses", {})
-        name = options.get("operation_id")
+        function = endpoint.func if isinstance(endpoint, partial) else endpoint
         super().__init__(
-            path, endpoint, methods=[method], name=name, response_model=answer, responses=responses, **options
+            path,
+            endpoint,
+            methods=[method],
+            name=options.get("operation_id"),
+            description=inspect.getdoc(function),
+            response_model=answer,
+            responses=responses,
+            **options,
         )
 
         async def answer_directly(scope: Scope, receive: Receive, send: Send) -> None:

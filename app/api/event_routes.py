@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
+from uuid import uuid4
 
 import orjson
 from fastapi.routing import APIRoute
@@ -18,21 +19,23 @@ from app.api.direct_route import DirectRoute
 from app.api.event_schemas import Event, EventsAnswer
 from app.api.openapi import answered_with, bodies_of
 from app.api.wire_values import iso_of, unix_of
-from app.artifact.behaviours import behaviour_of
+from app.artifact.behaviours import BEHAVIOUR_NAMES, behaviour_of
+from app.artifact.stream_records import EventRecord
 from app.errors import InvalidRequest
-from app.serving.cooperative import in_turns
-from app.serving.events import EventCall, EventIntake
+from app.serving.cooperative import cooperative_map
+from app.serving.events import EventService
 from app.stores.protocol import UserStore
 from app.telemetry.metrics import Metrics
 
 TAG: Final = "Events"
 DAY_S: Final = 86_400
-_SHOWN: Final = 40  # characters of what came, in a message
+_MAX_SHOWN: Final = 40  # characters of what came, in a message
 _TYPES: Final = (
     "view, cart, purchase, or their names in Google Retail, GA4, Shopify, Segment, Klaviyo, Algolia or Recombee"
 )
 _WHOLE: Final = "an event as a JSON object, or a list of them"
-_OF_PEOPLE: Final = frozenset(("user_id", "visitor_id", "session_id", "event_id", "request_id", "query"))
+_PERSONAL: Final = frozenset(("user_id", "visitor_id", "session_id", "event_id", "request_id", "query"))
+ShopTypes = Callable[[], Mapping[str, str]]
 _EXAMPLE: Final = {
     "type": "view",
     "user_id": "u1",
@@ -69,54 +72,26 @@ class _Rejection:
 
 
 def event_routes(
-    intake: EventIntake,
+    events: EventService,
     store: UserStore,
     max_events: int,
     metrics: Metrics,
-    own_types: Callable[[], Mapping[str, str]] = dict,
+    shop_types: ShopTypes = dict,
 ) -> list[APIRoute]:
-    """The call that takes events.
+    """`POST /events`.
 
     Args:
-        intake: stores them.
-        store: where it stores them.
-        max_events: of one call.
-        metrics: told what became of them.
-        own_types: tells the shop's own words for events, each with its behaviour.
+        events: stores what is accepted.
+        store: says whether what it holds outlives a restart.
+        max_events: the most events of one call.
+        metrics: counts accepted, duplicate and rejected events.
+        shop_types: gives the shop's own words for events, each with its behaviour.
     """
-
-    async def post_events(request: Request) -> Response:
-        """An event, or a list of events, of users or visitors.
-
-        An event of a list that is wrong is rejected by itself; a wrong one that is sent alone is a 422. What is
-        accepted counts in the user's next recommendations. With an `event_id` an event can be sent again without harm,
-        as after a 503.
-        """
-        body = _parsed(await request.body())
-        rows = body if isinstance(body, list) else [body]
-        _check_length(len(rows), max_events)
-        now = intake.now()
-        read = await in_turns(partial(_read, now=now, own_types=own_types()), rows)
-        if isinstance(body, dict) and isinstance(wrong := read[0], _Rejection):
-            raise InvalidRequest(wrong.message, wrong.field)
-        accepted = await intake.accept([event for event in read if isinstance(event, EventCall)])
-        stored = sum(accepted.stored)
-        duplicates = len(accepted.stored) - stored
-        rejected = [
-            {"index": index, "code": found.code, "message": found.message}
-            for index, found in enumerate(read)
-            if isinstance(found, _Rejection)
-        ]
-        for outcome, number in (("accepted", stored), ("duplicate", duplicates), ("rejected", len(rejected))):
-            metrics.count_events(outcome, number)
-        answer = {"accepted": stored, "duplicates": duplicates, "rejected": rejected, "durable": store.durable}
-        return json_response(answer, HTTPStatus.ACCEPTED)
-
     return [
         DirectRoute(
             "POST",
             "/events",
-            post_events,
+            partial(post_events, events, store, max_events, metrics, shop_types),
             answer=EventsAnswer,
             status_code=HTTPStatus.ACCEPTED,
             responses=answered_with(HTTPStatus.ACCEPTED, _ANSWER),
@@ -129,63 +104,90 @@ def event_routes(
     ]
 
 
-def _parsed(body: bytes) -> dict[str, Any] | list[Any]:
+async def post_events(
+    events: EventService,
+    store: UserStore,
+    max_events: int,
+    metrics: Metrics,
+    shop_types: ShopTypes,
+    request: Request,
+) -> Response:
+    """An event, or a list of events, of users or visitors.
+
+    An event of a list that is wrong is rejected by itself; a wrong one that is sent alone is a 422. What is
+    accepted counts in the user's next recommendations. With an `event_id` an event can be sent again without harm,
+    as after a 503.
+    """
+    body = _parse_body(await request.body())
+    rows = body if isinstance(body, list) else [body]
+    _check_length(len(rows), max_events)
+    results = await cooperative_map(partial(_parse_event, now=events.now(), shop_types=shop_types()), rows)
+    if isinstance(body, dict) and isinstance(rejection := results[0], _Rejection):
+        raise InvalidRequest(rejection.message, rejection.field)
+    flags = await events.accept([result for result in results if isinstance(result, EventRecord)])
+    stored = sum(flags)
+    duplicates = len(flags) - stored
+    rejected = [
+        {"index": index, "code": result.code, "message": result.message}
+        for index, result in enumerate(results)
+        if isinstance(result, _Rejection)
+    ]
+    for outcome, number in (("accepted", stored), ("duplicate", duplicates), ("rejected", len(rejected))):
+        metrics.count_events(outcome, number)
+    answer = {"accepted": stored, "duplicates": duplicates, "rejected": rejected, "durable": store.durable}
+    return json_response(answer, HTTPStatus.ACCEPTED)
+
+
+def _parse_body(body: bytes) -> dict[str, Any] | list[Any]:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        came = f"no JSON (see line {error.lineno}, column {error.colno})" if body else "nothing"
-        raise InvalidRequest(f"the body: expected {_WHOLE}, came {came}") from error
+        what = f"no JSON (see line {error.lineno}, column {error.colno})" if body else "nothing"
+        raise InvalidRequest(f"the body: expected {_WHOLE}, came {what}") from error
     if not isinstance(parsed, dict | list):
-        raise InvalidRequest(f"the body: expected {_WHOLE}, came {_came(parsed, is_shown=False)}")
+        raise InvalidRequest(f"the body: expected {_WHOLE}, came {_describe(parsed, is_shown=False)}")
     return parsed
 
 
-def _check_length(length: int, most: int) -> None:
+def _check_length(length: int, limit: int) -> None:
     if not length:
         raise InvalidRequest("the body: expected at least one event, came an empty list")
-    if length > most:
-        raise InvalidRequest(f"the body: at most {most} events in one call, came {length}: send several calls")
+    if length > limit:
+        raise InvalidRequest(f"the body: at most {limit} events in one call, came {length}: send several calls")
 
 
-def _read(row: Any, now: float, own_types: Mapping[str, str]) -> EventCall | _Rejection:
+def _parse_event(row: Any, now: float, shop_types: Mapping[str, str]) -> EventRecord | _Rejection:
     if not isinstance(row, dict):
-        return _Rejection("invalid_event", "", f"expected an object, came {_came(row, is_shown=False)}")
+        return _Rejection("invalid_event", "", f"expected an object, came {_describe(row, is_shown=False)}")
     try:
         event = Event.model_validate(row)
     except ValidationError as error:
         return _invalid(error)
-    behaviour = behaviour_of(event.type, own_types)
+    behaviour = behaviour_of(event.type, shop_types)
     if behaviour is None:
-        expected = ", ".join([*(repr(word) for word in own_types), _TYPES])
-        return _Rejection("unknown_type", "type", f"expected {expected}, came {_came(event.type)}")
+        expected = ", ".join([*(repr(word) for word in shop_types), _TYPES])
+        return _Rejection("unknown_type", "type", f"expected {expected}, came {_describe(event.type)}")
     if event.user_id is None and event.visitor_id is None:
         return _Rejection("no_user", "user_id", "expected a user_id or a visitor_id, came neither")
     time = unix_of(event.time)
     if event.time is not None and not DAY_S <= time <= now + DAY_S:
         expected = f"1970-01-02 to a day after {iso_of(now)}, the time of this service"
         return _Rejection("bad_time", "time", f"expected {expected}, came {event.time.isoformat()}")
-    return EventCall(
-        behaviour=behaviour,
-        item_id=event.item_id,
-        user_id=event.user_id,
-        visitor_id=event.visitor_id,
-        event_id=event.event_id,
-        session_id=event.session_id,
-        query=event.query,
-        request_id=event.request_id,
-        position=event.position,
-        quantity=event.quantity,
-        price=event.price,
-        currency=event.currency,
-        time=None if event.time is None else time,
+    return EventRecord(
+        **dict(event)
+        | {
+            "event_id": event.event_id or uuid4().hex,  # so that it is stored once, even if Redis is sent it twice
+            "type": BEHAVIOUR_NAMES[behaviour],
+            "time": now if event.time is None else time,
+        }
     )
 
 
 def _invalid(error: ValidationError) -> _Rejection:
     """The first of the wrong fields, and how many more there are."""
-    first, *rest = error.errors(include_url=False, include_context=False)
-    field = str(first["loc"][0])[:_SHOWN]
-    more = f" (and {len(rest)} more)" if rest else ""
+    first, *others = error.errors(include_url=False, include_context=False)
+    field = str(first["loc"][0])[:_MAX_SHOWN]
+    more = f" (and {len(others)} more)" if others else ""
     return _Rejection("invalid_event", field, f"{_reason(first, field)}{more}")
 
 
@@ -194,15 +196,15 @@ def _reason(error: ErrorDetails, field: str) -> str:
         return "it is required"
     if error["type"] == "extra_forbidden":
         return "there is no such field; those of an event are " + ", ".join(Event.model_fields)
-    return f"{error['msg']}, came {_came(error['input'], is_shown=field not in _OF_PEOPLE)}"
+    return f"{error['msg']}, came {_describe(error['input'], is_shown=field not in _PERSONAL)}"
 
 
-def _came(value: Any, *, is_shown: bool = True) -> str:
-    """What came: itself where it tells nothing of people, and not at length; else of what kind it was."""
+def _describe(value: Any, *, is_shown: bool = True) -> str:
+    """A value for a message: itself where it is short and says nothing of people, else its kind."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     if isinstance(value, str):
-        whole = is_shown and len(value) <= _SHOWN
+        whole = is_shown and len(value) <= _MAX_SHOWN
         return repr(value) if whole else f"a text of {len(value)} characters"
     if value is None or isinstance(value, bool) or is_shown:
         return orjson.dumps(value).decode()

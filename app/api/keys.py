@@ -41,7 +41,7 @@ class Need(IntEnum):
     ADMIN_KEY = 3
 
 
-# The one table: the first line that fits. Paths that end in a star are beginnings. What stands nowhere needs a key, so
+# The first line that fits counts. Paths that end in a star are beginnings. What stands nowhere needs a key, so
 # that a call forgotten here is closed rather than open.
 _ANY: Final[frozenset[str]] = frozenset()
 _CALLS: Final[tuple[tuple[str, frozenset[str], Need], ...]] = (
@@ -110,23 +110,23 @@ class Keyring:
         self.has_read = bool(read)
         self.has_any = bool(read or admin)
 
-    def find(self, given: bytes) -> Key | None:
-        """The key that was given; takes the same time for every key, known or not."""
-        digest = sha256(given).digest()
-        found = None
+    def find(self, text: bytes) -> Key | None:
+        """The key of this text, `None` for an unknown one; takes the same time for every key, known or not."""
+        digest = sha256(text).digest()
+        match = None
         for key in self._keys:
             if compare_digest(key.digest, digest):
-                found = key
-        return found
+                match = key
+        return match
 
 
-class KeyCheck:
-    """ASGI middleware, inside what gives a request its trace: a call without the key that it needs goes no further.
+class KeyCheckMiddleware:
+    """ASGI middleware that refuses calls without the key that they need; `RequestTelemetryMiddleware` surrounds it.
 
     Args:
-        app: what it guards.
+        app: the application inside.
         keyring: the keys that count.
-        rate: of each key.
+        rate: limits the calls of each key.
     """
 
     def __init__(self, app: ASGIApp, keyring: Keyring, rate: RateLimit) -> None:
@@ -135,7 +135,7 @@ class KeyCheck:
         self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or refuse it with 401, 403 or 429."""
         app = self._app
         if scope["type"] == "http" and self._keyring.has_any:
             app = self._refusal(scope) or app
@@ -145,12 +145,12 @@ class KeyCheck:
         need = need_of(scope["method"], _path(scope))
         if need is Need.NOTHING:
             return None
-        given = _given(scope)
-        known = max((key for key in map(self._keyring.find, given) if key), key=lambda key: key.kind, default=None)
+        texts = _key_texts(scope)
+        known = max((key for key in map(self._keyring.find, texts) if key), key=lambda key: key.kind, default=None)
         request_id = trace_of(scope).request_id
         if known is None:
             is_open = need is Need.READING and not self._keyring.has_read
-            return None if is_open else problem_of(_missing(need, bool(given)), request_id)
+            return None if is_open else problem_of(_missing(need, has_key=bool(texts)), request_id)
         if need is Need.ADMIN_KEY and known.kind is not Kind.ADMIN:
             return problem_of(
                 KeyForbidden("this call needs an admin key, came a read key: use an admin key"), request_id
@@ -164,10 +164,10 @@ class KeyCheck:
         return response
 
 
-def _missing(need: Need, was_given: bool) -> KeyMissing:
+def _missing(need: Need, *, has_key: bool) -> KeyMissing:
     kind = "an admin key" if need is Need.ADMIN_KEY else "a key"
-    came = "one that is not known" if was_given else "none"
-    return KeyMissing(f"this call needs {kind}, came {came}: {HOW}")
+    what = "one that is not known" if has_key else "none"
+    return KeyMissing(f"this call needs {kind}, came {what}: {HOW}")
 
 
 def _path(scope: Scope) -> str:
@@ -177,12 +177,12 @@ def _path(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
-def _given(scope: Scope) -> list[bytes]:
-    """The keys of the first header of each of the two kinds; another scheme of `Authorization` is none of ours."""
-    found: dict[bytes, bytes] = {}
+def _key_texts(scope: Scope) -> list[bytes]:
+    """The keys of the first header of each of the two kinds; other schemes of `Authorization` are ignored."""
+    headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name in {b"authorization", b"x-api-key"}:
-            found.setdefault(name, value.strip())
-    scheme, _, token = found.get(b"authorization", b"").partition(b" ")
+            headers.setdefault(name, value.strip())
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     bearer = token.strip() if scheme.lower() == b"bearer" else b""
-    return [key for key in (bearer, found.get(b"x-api-key", b"")) if key]
+    return [key for key in (bearer, headers.get(b"x-api-key", b"")) if key]

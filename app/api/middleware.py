@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its timing, its metrics, its log line, and the answer to a defect."""
+"""ASGI middleware around every request: id, timing, metrics and log line; the answer to a defect; the body limit."""
 
 import logging
 import re
@@ -12,43 +12,26 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import internal_problem
-from app.serving.call import ClientLeft
+from app.serving.call import ClientDisconnected
 from app.telemetry.metrics import Metrics
 from app.telemetry.stages import TRACE, Trace
 
-_SANE: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+CLIENT_GONE: Final = 499  # nginx's; it is counted and never sent
+_ACCEPTED_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = [first + second for first in _CROCKFORD for second in _CROCKFORD]  # ten bits each
-
-
-def request_id_of(given: bytes | None) -> str:
-    """The id of a request.
-
-    Args:
-        given: the value of its `X-Request-ID`, if it had one.
-    """
-    if given is not None and _SANE.fullmatch(given):
-        return given.decode("ascii")
-    return new_ulid()
-
-
-def new_ulid() -> str:
-    """48 bits of milliseconds and 80 random bits, in Crockford's base 32 (github.com/ulid/spec)."""
-    value = int(time.time() * 1000) << 80 | getrandbits(80)
-    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
-
-
-CLIENT_GONE: Final = 499  # nginx's; it is counted and never sent
 
 log = logging.getLogger(__name__)
 
 
-class Surroundings:
-    """ASGI middleware; plain, because `BaseHTTPMiddleware` costs up to three times the throughput.
+class RequestTelemetryMiddleware:
+    """Gives a request its id and trace, and counts, times and logs it; a defect becomes a problem document.
+
+    Plain ASGI, because `BaseHTTPMiddleware` costs up to three times the throughput.
 
     Args:
-        app: what it surrounds.
-        metrics: told of every request.
+        app: the application inside.
+        metrics: counts and times every request.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -56,7 +39,7 @@ class Surroundings:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request with its id and `Server-Timing` among the headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -73,7 +56,7 @@ class Surroundings:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except (ClientDisconnect, ClientLeft):
+        except (ClientDisconnect, ClientDisconnected):
             status = CLIENT_GONE
         except Exception:
             log.exception("a request failed", extra={"request_id": trace.request_id, "path": scope["path"]})
@@ -101,11 +84,11 @@ class Surroundings:
             )
 
 
-class BodyLimit:
-    """ASGI middleware: a body that is too large is refused before it is read, or while.
+class BodyLimitMiddleware:
+    """Refuses a body that is too large, before it is read or while.
 
     Args:
-        app: what it surrounds.
+        app: the application inside.
         max_bytes: the largest body.
     """
 
@@ -114,7 +97,7 @@ class BodyLimit:
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or 413 where its body is too large."""
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"}:
             await self._app(scope, receive, send)
             return
@@ -137,9 +120,27 @@ class BodyLimit:
         await self._app(scope, receive_limited, send)
 
 
-def _header(scope: Scope, wanted: bytes) -> bytes | None:
-    for name, value in scope["headers"]:
-        if name == wanted:
-            found: bytes = value
-            return found
+def request_id_of(header: bytes | None) -> str:
+    """The id of a request.
+
+    Args:
+        header: the value of its `X-Request-ID`, if it had one.
+    """
+    if header is not None and _ACCEPTED_ID.fullmatch(header):
+        return header.decode("ascii")
+    return new_ulid()
+
+
+def new_ulid() -> str:
+    """48 bits of milliseconds and 80 random bits, in Crockford's base 32 (github.com/ulid/spec)."""
+    value = int(time.time() * 1000) << 80 | getrandbits(80)
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    """The first value of a header, whose name is in lower case."""
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    for key, value in headers:
+        if key == name:
+            return value
     return None

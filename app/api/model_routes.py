@@ -1,5 +1,6 @@
 """`/models`: which versions there are, and which is served."""
 
+from functools import partial
 from typing import Any, Final
 
 from fastapi.routing import APIRoute
@@ -29,35 +30,13 @@ _MODEL: Final = {
 }
 
 
-def model_routes(service: RecommendService, follower: BundleFollower) -> list[APIRoute]:
-    """The calls that show and change the version that `service` answers from."""
-
-    async def get_models(request: Request) -> Response:
-        """All versions that may be served, oldest first: those published to Redis, or those in the store of bundles."""
-        NoParameters.model_validate(dict(request.query_params))
-        return json_response({"models": [_shown(state) for state in await follower.list()]})
-
-    async def activate_model(request: Request) -> Response:
-        """Serve a version: a newer one, or an older one to roll back.
-
-        It is loaded and verified first; then the pointer moves, and every replica follows within a second or so. A
-        bundle that fails is refused with 409, and serving goes on as before.
-        """
-        before = service.release.version
-        release = await follower.activate(request.path_params["version"])
-        return json_response({"model_version": release.version, "previous_version": before})
-
-    async def reload_models(_: Request) -> Response:
-        """Look at the pointer now, and try again what was refused before."""
-        before = service.release.version
-        release = await follower.reload()
-        return json_response({"model_version": release.version, "previous_version": before})
-
+def model_routes(recommender: RecommendService, follower: BundleFollower) -> list[APIRoute]:
+    """The calls that show and change the version that `recommender` answers from."""
     return [
         DirectRoute(
             "GET",
             "/models",
-            get_models,
+            partial(get_models, follower),
             answer=ModelsAnswer,
             example={"models": [_MODEL]},
             problems=(401, 403, 422, 503),
@@ -68,7 +47,7 @@ def model_routes(service: RecommendService, follower: BundleFollower) -> list[AP
         DirectRoute(
             "POST",
             "/models/reload",
-            reload_models,
+            partial(reload_models, recommender, follower),
             answer=ServedModel,
             example=_SERVED,
             problems=(401, 403, 409, 503),
@@ -79,7 +58,7 @@ def model_routes(service: RecommendService, follower: BundleFollower) -> list[AP
         DirectRoute(
             "POST",
             "/models/{version}/activate",
-            activate_model,
+            partial(activate_model, recommender, follower),
             answer=ServedModel,
             example=_SERVED,
             problems=(401, 403, 404, 409, 503),
@@ -95,7 +74,31 @@ def model_routes(service: RecommendService, follower: BundleFollower) -> list[AP
     ]
 
 
-def _shown(state: ModelState) -> dict[str, Any]:
+async def get_models(follower: BundleFollower, request: Request) -> Response:
+    """All versions that may be served, oldest first: those published to Redis, or those in the store of bundles."""
+    NoParameters.model_validate(dict(request.query_params))
+    return json_response({"models": [_document(state) for state in await follower.list()]})
+
+
+async def activate_model(recommender: RecommendService, follower: BundleFollower, request: Request) -> Response:
+    """Serve a version: a newer one, or an older one to roll back.
+
+    It is loaded and verified first; then the pointer moves, and every replica follows within a second or so. A
+    bundle that fails is refused with 409, and serving goes on as before.
+    """
+    before = recommender.release.version
+    release = await follower.activate(request.path_params["version"])
+    return json_response({"model_version": release.version, "previous_version": before})
+
+
+async def reload_models(recommender: RecommendService, follower: BundleFollower, _: Request) -> Response:
+    """Look at the pointer now, and try again what was refused before."""
+    before = recommender.release.version
+    release = await follower.reload()
+    return json_response({"model_version": release.version, "previous_version": before})
+
+
+def _document(state: ModelState) -> dict[str, Any]:
     model = state.model
     return {
         "version": model.version,

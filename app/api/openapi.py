@@ -110,19 +110,19 @@ def bounded(model: type[BaseModel], parameters: list[dict[str, Any]]) -> list[di
 
 def _bounds(field: dict[str, Any]) -> dict[str, Any]:
     """What a field's schema, or its alternative to null, allows."""
-    chosen = next((each for each in field.get("anyOf", []) if each.get("type") != "null"), field)
-    found = {name: chosen[name] for name in _BOUNDS if name in chosen}
-    return found | ({"items": chosen["items"]} if chosen.get("type") == "array" else {})
+    chosen = next((option for option in field.get("anyOf", []) if option.get("type") != "null"), field)
+    bounds = {name: chosen[name] for name in _BOUNDS if name in chosen}
+    return bounds | ({"items": chosen["items"]} if chosen.get("type") == "array" else {})
 
 
 def answers_of(example: Any, problems: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
     """`responses` of a call: an example of its answer, and the problem documents that it may answer."""
-    found: dict[int | str, dict[str, Any]] = {}
+    responses: dict[int | str, dict[str, Any]] = {}
     if example is not None:
-        found[200] = {"content": {"application/json": {"example": example}}}
+        responses[200] = {"content": {"application/json": {"example": example}}}
     for status in problems:
-        found[status] = _problem(status, *_PROBLEMS[status])
-    return found
+        responses[status] = _problem(status, *_PROBLEMS[status])
+    return responses
 
 
 def answered_with(status: int, example: Any) -> dict[int | str, dict[str, Any]]:
@@ -135,21 +135,21 @@ def problem_with(status: int, code: str, description: str, detail: str) -> dict[
     return {status: _problem(status, description, {"code": code, "title": HTTPStatus(status).phrase, "detail": detail})}
 
 
-def _problem(status: int, description: str, shown: dict[str, Any]) -> dict[str, Any]:
-    document = {"type": "about:blank", "status": status, "request_id": "01JDE4M8N2", "errors": [], **shown}
+def _problem(status: int, description: str, example: dict[str, Any]) -> dict[str, Any]:
+    document = {"type": "about:blank", "status": status, "request_id": "01JDE4M8N2", "errors": [], **example}
     schema = {"$ref": _REF.format(model=Problem.__name__)}
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "example": document}}}
 
 
 def document_of(title: str, version: str, description: str, routes: Sequence[APIRoute]) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
-    made = get_openapi(title=title, version=version, description=description, routes=routes)
+    document = get_openapi(title=title, version=version, description=description, routes=routes)
     _, schemas = models_json_schema([(model, "validation") for model in _BY_HAND], ref_template=_REF)
-    made.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
     for route in (route for route in routes if route.include_in_schema):
         for method in route.methods or ():
-            described = made["paths"][route.path_format][method.lower()]["responses"]
+            described = document["paths"][route.path_format][method.lower()]["responses"]
             for status, response in route.responses.items():
                 for media, content in response["content"].items():  # FastAPI drops the nulls of examples
                     described[str(status)]["content"][media]["example"] = content["example"]
-    return made
+    return document

@@ -1,5 +1,6 @@
 """Calls of whoever runs the service: alive, ready, metrics."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -12,45 +13,15 @@ from starlette.responses import Response
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
 from app.api.schemas import Health
-from app.serving.follower import BundleFollower
-from app.serving.service import RecommendService
-from app.serving.services import Drain
-from app.stores.protocol import UserStore
+from app.serving.services import Services
 from app.telemetry.metrics import Metrics
 
 TAG: Final = "Operations"
 _EXPOSITION: Final = 'aisle_requests_total{method="POST",route="/recommend",status="200"} 1024.0\n'
 
 
-def operation_routes(
-    service: RecommendService, follower: BundleFollower, store: UserStore, drain: Drain, metrics: Metrics
-) -> list[APIRoute]:
-    """The calls that tell how `service` is."""
-
-    async def get_livez(_: Request) -> Response:
-        """The process is alive: restart it when this does not answer."""
-        return json_response({"status": "alive", "model_version": None})
-
-    async def get_readyz(_: Request) -> Response:
-        """A bundle is loaded, verified and warm: send traffic.
-
-        Until then the connection is refused, since the service listens only once it is ready, or (with AISLE_WAIT) the
-        answer is 503 with the reason; after SIGTERM it is 503. A store that is not available is no reason to send no
-        traffic: answers are given without it.
-        """
-        document = {
-            "status": "draining" if drain.begun else "ready",
-            "model_version": service.release.version,
-            "store": store.name,
-            "store_available": not store.lagging,
-            "refused": follower.refused,
-        }
-        return json_response(document, HTTPStatus.SERVICE_UNAVAILABLE if drain.begun else HTTPStatus.OK)
-
-    async def get_metrics(_: Request) -> Response:
-        """Metrics in the Prometheus text format."""
-        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
-
+def operation_routes(services: Services) -> list[APIRoute]:
+    """`/livez`, `/readyz` and `/metrics`."""
     return [
         DirectRoute(
             "GET",
@@ -65,7 +36,7 @@ def operation_routes(
         DirectRoute(
             "GET",
             "/readyz",
-            get_readyz,
+            partial(get_readyz, services),
             answer=Health,
             example={
                 "status": "ready",
@@ -81,7 +52,7 @@ def operation_routes(
         DirectRoute(
             "GET",
             "/metrics",
-            get_metrics,
+            partial(get_metrics, services.metrics),
             summary="Metrics",
             operation_id="get_metrics",
             tags=[TAG],
@@ -89,3 +60,30 @@ def operation_routes(
             responses={200: {"content": {"text/plain": {"example": _EXPOSITION}}}},
         ),
     ]
+
+
+async def get_livez(_: Request) -> Response:
+    """The process is alive: restart it when this does not answer."""
+    return json_response({"status": "alive", "model_version": None})
+
+
+async def get_readyz(services: Services, _: Request) -> Response:
+    """A bundle is loaded, verified and warm: send traffic.
+
+    Until then the connection is refused, since the service listens only once it is ready, or (with AISLE_WAIT) the
+    answer is 503 with the reason; after SIGTERM it is 503. A store that is not available is no reason to send no
+    traffic: answers are given without it.
+    """
+    document = {
+        "status": "draining" if services.drain.begun else "ready",
+        "model_version": services.recommender.release.version,
+        "store": services.store.name,
+        "store_available": not services.store.lagging,
+        "refused": services.follower.refused,
+    }
+    return json_response(document, HTTPStatus.SERVICE_UNAVAILABLE if services.drain.begun else HTTPStatus.OK)
+
+
+async def get_metrics(metrics: Metrics, _: Request) -> Response:
+    """Metrics in the Prometheus text format."""
+    return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -1,5 +1,6 @@
 """`POST /predict`: how likely a user is to view, cart or purchase the named items within the next session."""
 
+from functools import partial
 from typing import Final
 
 from fastapi.routing import APIRoute
@@ -10,10 +11,10 @@ from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
 from app.api.openapi import body_of
 from app.api.predict_schemas import PredictAnswer, PredictRequest
-from app.api.recommend_parsing import Limits, check_length, given_events
+from app.api.recommend_parsing import Limits, check_length, parse_history
 from app.serving.call import RecommendCall
-from app.serving.predict import PredictCall, PredictService
-from app.serving.service import RecommendService
+from app.serving.predict import PredictCall
+from app.serving.services import Services
 from app.telemetry.stages import trace_of
 
 TAG: Final = "Recommend"
@@ -31,49 +32,13 @@ _ANSWER: Final = {
 }
 
 
-def predict_routes(predictor: PredictService, service: RecommendService, limits: Limits) -> list[APIRoute]:
-    """The call that `predictor` answers."""
-
-    async def post_predict(request: Request) -> Response:
-        """Probabilities of each behaviour of the user with each item, within the next session.
-
-        Calibrated on held-out users of the training data, among the items that would be recommended to them. A
-        behaviour that the data does not have is not there; a purchase counts as a cart and a view, too.
-        """
-        asked = PredictRequest.model_validate_json(await request.body() or b"{}")
-        check_length("item_ids", len(asked.item_ids), limits.max_item_ids)
-        events = asked.recent_events
-        if events is not None:
-            check_length("recent_events", len(events), limits.max_events)
-        call = RecommendCall(
-            k=1,
-            user_id=asked.user_id,
-            visitor_id=asked.visitor_id,
-            recent_events=None if events is None else given_events(events),
-        )
-        trace = trace_of(request.scope)
-        trace.timer.lap("parse")
-        found = await predictor.predict(PredictCall(call, asked.item_ids), service.release, request.is_disconnected)
-        trace.timer.lap("predict")
-        document = {
-            "request_id": trace.request_id,
-            "model_version": found.model_version,
-            "behaviours": found.behaviours,
-            "items": [
-                {"item_id": item.item_id, **dict(zip(found.behaviours, item.probabilities, strict=True))}
-                for item in found.items
-                if item.probabilities is not None
-            ],
-            "unknown_item_ids": [item.item_id for item in found.items if item.probabilities is None],
-            "degraded": found.degraded,
-        }
-        return json_response(document)
-
+def predict_routes(services: Services, limits: Limits) -> list[APIRoute]:
+    """`POST /predict`."""
     return [
         DirectRoute(
             "POST",
             "/predict",
-            post_predict,
+            partial(post_predict, services, limits),
             answer=PredictAnswer,
             example=_ANSWER,
             problems=(401, 413, 422, 429),
@@ -83,3 +48,33 @@ def predict_routes(predictor: PredictService, service: RecommendService, limits:
             openapi_extra=body_of(PredictRequest, _REQUEST),
         )
     ]
+
+
+async def post_predict(services: Services, limits: Limits, request: Request) -> Response:
+    """Probabilities of each behaviour of the user with each item, within the next session.
+
+    Calibrated on held-out users of the training data, among the items that would be recommended to them. A
+    behaviour that the data does not have is not there; a purchase counts as a cart and a view, too.
+    """
+    body = PredictRequest.model_validate_json(await request.body() or b"{}")
+    check_length("item_ids", len(body.item_ids), limits.max_item_ids)
+    history = parse_history(body.recent_events, limits)
+    user = RecommendCall(k=1, user_id=body.user_id, visitor_id=body.visitor_id, recent_events=history)
+    trace = trace_of(request.scope)
+    trace.timer.lap("parse")
+    call = PredictCall(user, body.item_ids)
+    predictions = await services.predictor.predict(call, services.recommender.release, request.is_disconnected)
+    trace.timer.lap("predict")
+    document = {
+        "request_id": trace.request_id,
+        "model_version": predictions.model_version,
+        "behaviours": predictions.behaviours,
+        "items": [
+            {"item_id": item.item_id, **dict(zip(predictions.behaviours, item.probabilities, strict=True))}
+            for item in predictions.items
+            if item.probabilities is not None
+        ],
+        "unknown_item_ids": [item.item_id for item in predictions.items if item.probabilities is None],
+        "degraded": predictions.degraded,
+    }
+    return json_response(document)

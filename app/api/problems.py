@@ -76,7 +76,7 @@ def problem_response(
     Args:
         status: of the HTTP answer.
         code: stable name of the problem.
-        detail: what was expected, what came, what to do.
+        detail: what was expected, what came instead, and what to do.
         request_id: of the request.
         errors: path and message of each wrong field.
         headers: further headers.
@@ -103,7 +103,7 @@ def status_of(error: AisleError) -> HTTPStatus:
     return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _aisle_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, AisleError)  # noqa: S101 - what it was registered for
     status = status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -118,11 +118,11 @@ def problem_of(error: AisleError, request_id: str) -> Response:
     return problem_response(status, error.code, error.message, request_id, fields, _HEADERS.get(status))
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
+async def _validation_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ValidationError)  # noqa: S101 - what it was registered for
     fields = [
-        (".".join(str(part) for part in one["loc"]), one["msg"])
-        for one in error.errors(include_url=False, include_context=False, include_input=False)
+        (".".join(str(part) for part in problem["loc"]), problem["msg"])
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     field, message = fields[0]
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
@@ -131,7 +131,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return problem_response(STATUS_OF[InvalidRequest], InvalidRequest.code, detail, trace.request_id, fields)
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
     status = error.status_code
     headers = dict(error.headers) if error.headers else {}
@@ -158,5 +158,9 @@ def _allow(request: Request) -> dict[str, str]:
     return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
-PROBLEM_HANDLERS: Final = {AisleError: _refused, ValidationError: _invalid, HTTPException: _http}
-"""What answers every intended error of an application with a problem document."""
+PROBLEM_HANDLERS: Final = {
+    AisleError: _aisle_problem,
+    ValidationError: _validation_problem,
+    HTTPException: _http_problem,
+}
+"""Exception handlers that answer every intended error with a problem document."""

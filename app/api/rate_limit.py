@@ -10,7 +10,7 @@ from dataclasses import dataclass
 @dataclass(slots=True)
 class _Bucket:
     tokens: float
-    filled: float  # seconds of the clock
+    filled: float  # when, in seconds of the clock
 
 
 class RateLimit:
@@ -23,7 +23,7 @@ class RateLimit:
 
     def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
         self._per_second = per_second
-        self._most = max(1.0, per_second)
+        self._capacity = max(1.0, per_second)
         self._clock = clock
         self._buckets: dict[bytes, _Bucket] = {}  # as many as there are configured keys
 
@@ -34,8 +34,8 @@ class RateLimit:
         now = self._clock()
         bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[key] = _Bucket(self._most, now)
-        bucket.tokens = min(self._most, bucket.tokens + (now - bucket.filled) * self._per_second)
+            bucket = self._buckets[key] = _Bucket(self._capacity, now)
+        bucket.tokens = min(self._capacity, bucket.tokens + (now - bucket.filled) * self._per_second)
         bucket.filled = now
         if bucket.tokens < 1.0:
             return (1.0 - bucket.tokens) / self._per_second

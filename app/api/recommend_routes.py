@@ -1,6 +1,7 @@
 """`/recommend`, by POST and by GET."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from fastapi.routing import APIRoute
@@ -14,20 +15,17 @@ from app.api.recommend_parsing import (
     CONTEXT_ITEM_IDS,
     NO_LIST,
     Limits,
-    call_of,
-    check_objective,
     fingerprint_of,
+    parse_recommend,
     read_body,
-    read_flat,
+    read_parameters,
     refuse_not_yet,
-    with_rules,
-    with_selection,
 )
 from app.api.schemas import RecommendAnswer, RecommendRequest
 from app.engine.selection.fields import check_fields
-from app.serving.impressions import Shown
+from app.serving.cursor import Rest
 from app.serving.pages import next_cursor_of, read_page
-from app.serving.service import RecommendService
+from app.serving.services import Services
 from app.telemetry.stages import trace_of
 
 TAG: Final = "Recommend"
@@ -70,58 +68,13 @@ _EXAMPLE: Final = {
 }
 
 
-def recommend_routes(service: RecommendService, shown: Shown, limits: Limits) -> list[APIRoute]:
-    """The calls that answer with what `service` recommends; `shown` is told of it."""
-
-    def respond_page(asked: RecommendRequest, cursor: str, request: Request) -> Response:
-        refuse_not_yet(asked)
-        fingerprint = fingerprint_of(asked)
-        rest = read_page(cursor, None if fingerprint == NO_LIST else fingerprint)
-        release = service.release_of(rest)
-        check_fields(asked.fields or (), release.snapshot.catalogue, release.snapshot.filters)
-        trace = trace_of(request.scope)
-        trace.timer.lap("parse")
-        answer = service.page(rest, asked.k, release)
-        shown.note(trace.request_id, asked.user_id or asked.visitor_id, answer, release)
-        return recommend_response(answer, trace, asked.fields, release.snapshot)
-
-    async def respond(asked: RecommendRequest, request: Request) -> Response:
-        if asked.cursor is not None:
-            return respond_page(asked, asked.cursor, request)
-        release = service.release
-        call = with_rules(call_of(asked, limits), asked, release.snapshot)
-        call = with_selection(call, asked, release.snapshot)
-        check_fields(asked.fields or (), release.snapshot.catalogue, release.snapshot.filters)
-        check_objective(asked.objective, release.snapshot)
-        trace = trace_of(request.scope)
-        trace.timer.lap("parse")
-        answer = await service.recommend(call, release, request.is_disconnected)
-        trace.timer.include(answer.stages, rest="wait")
-        if answer.has_more:
-            answer = replace(answer, next_cursor=next_cursor_of(answer, fingerprint_of(asked)))
-        shown.note(trace.request_id, call.user_id or call.visitor_id, answer, release)
-        return recommend_response(answer, trace, asked.fields, release.snapshot)
-
-    async def post_recommend(request: Request) -> Response:
-        """Items for a user, a visitor, a page, a history, or for nobody in particular.
-
-        What is not known (a user, an item of the context or of the excluded ones) is left out; where nothing is left,
-        the answer is what is popular. Items of the context are not answered.
-        """
-        return await respond(read_body(await request.body()), request)
-
-    async def get_recommend(request: Request) -> Response:
-        """The same as by POST, for the fields that are flat: a link, a cache, a quick look.
-
-        `recent_events`, boosts and pins need a body. A `cursor` may be too long for an address: send it in a body.
-        """
-        return await respond(read_flat(request.query_params), request)
-
+def recommend_routes(services: Services, limits: Limits) -> list[APIRoute]:
+    """`POST /recommend` and `GET /recommend`."""
     return [
         DirectRoute(
             "POST",
             "/recommend",
-            post_recommend,
+            partial(post_recommend, services, limits),
             answer=RecommendAnswer,
             example=EXAMPLE_ANSWER,
             problems=(401, 413, 422, 429),
@@ -133,7 +86,7 @@ def recommend_routes(service: RecommendService, shown: Shown, limits: Limits) ->
         DirectRoute(
             "GET",
             "/recommend",
-            get_recommend,
+            partial(get_recommend, services, limits),
             answer=RecommendAnswer,
             example=EXAMPLE_ANSWER,
             problems=(401, 422, 429),
@@ -168,3 +121,47 @@ def recommend_routes(service: RecommendService, shown: Shown, limits: Limits) ->
             },
         ),
     ]
+
+
+async def post_recommend(services: Services, limits: Limits, http: Request) -> Response:
+    """Items for a user, a visitor, a page, a history, or for nobody in particular.
+
+    What is not known (a user, an item of the context or of the excluded ones) is left out; where nothing is left,
+    the answer is what is popular. Items of the context are not answered.
+    """
+    return await _respond(services, limits, http, read_body(await http.body()))
+
+
+async def get_recommend(services: Services, limits: Limits, http: Request) -> Response:
+    """The same as by POST, for the fields that are flat: a link, a cache, a quick look.
+
+    `recent_events`, boosts and pins need a body. A `cursor` may be too long for an address: send it in a body.
+    """
+    return await _respond(services, limits, http, read_parameters(http.query_params))
+
+
+async def _respond(services: Services, limits: Limits, http: Request, request: RecommendRequest) -> Response:
+    """Parse, answer, page, record."""
+    trace = trace_of(http.scope)
+    if request.cursor is None:
+        release = services.recommender.release
+        call = parse_recommend(request, limits, release.snapshot)
+        trace.timer.lap("parse")
+        answer = await services.recommender.recommend(call, release, http.is_disconnected)
+        trace.timer.include(answer.stages, rest="wait")
+        if answer.has_more:
+            answer = replace(answer, next_cursor=next_cursor_of(answer, fingerprint_of(request)))
+    else:
+        rest = _parse_cursor(request, request.cursor)
+        release = services.recommender.release_of(rest)
+        check_fields(request.fields or (), release.snapshot.catalogue, release.snapshot.filters)
+        trace.timer.lap("parse")
+        answer = services.recommender.page(rest, request.k, release)
+    services.recorder.record(trace.request_id, request.user_id or request.visitor_id, answer, release)
+    return recommend_response(answer, trace, request.fields, release.snapshot)
+
+
+def _parse_cursor(request: RecommendRequest, cursor: str) -> Rest:
+    refuse_not_yet(request)
+    fingerprint = fingerprint_of(request)
+    return read_page(cursor, None if fingerprint == NO_LIST else fingerprint)

@@ -1,4 +1,4 @@
-"""The application of a service that listens before it has a bundle: it lives, is not ready, and says to ask again."""
+"""The application of a service that listens before it has a bundle: alive, not ready, and 503 on every other call."""
 
 import asyncio
 import logging
@@ -16,36 +16,43 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.answers import json_response
-from app.api.middleware import Surroundings
+from app.api.middleware import RequestTelemetryMiddleware
 from app.api.problems import PROBLEM_HANDLERS, problem_of
 from app.errors import BundleError, BundleMissing, NotReady
 from app.telemetry.metrics import Metrics
 from app.telemetry.stages import trace_of
 
-AGAIN_S: Final = 30.0  # after a bundle was refused, which takes as long as to load it
+RETRY_REFUSED_S: Final = 30.0  # to refuse a bundle takes as long as to load it
 LOADING: Final = "the bundle is being loaded"
 
 log = logging.getLogger(__name__)
 
 
-class LateApplication:
-    """ASGI application: answers 503 until `make` has made the real one, and is that one from then on.
+class StartupApplication:
+    """ASGI application that answers 503 until `make` returns the real one, and hands every call to that one then.
 
     Args:
-        make: loads and puts together, in a thread; raises `BundleError` while there is nothing to serve.
+        make: makes the real application, in a thread; raises `BundleError` while there is nothing to serve.
         every_s: seconds between looks for a bundle.
-        metrics: those of the real one, too.
-        give_up: ends the process, since `failure` says that waiting is in vain.
+        metrics: counts requests; the real application goes on with the same.
+        give_up: called once `failure` holds an error for which waiting is no use; ends the process.
+        retry_refused_s: seconds until a bundle that was refused is loaded again.
     """
 
     def __init__(
-        self, make: Callable[[], Starlette], every_s: float, metrics: Metrics, give_up: Callable[[], None]
+        self,
+        make: Callable[[], Starlette],
+        every_s: float,
+        metrics: Metrics,
+        give_up: Callable[[], None],
+        retry_refused_s: float = RETRY_REFUSED_S,
     ) -> None:
         self.failure: Exception | None = None
         self._make = make
         self._every_s = every_s
         self._metrics = metrics
         self._give_up = give_up
+        self._retry_refused_s = retry_refused_s
         self._reason = LOADING
         self._waiting = Starlette(
             routes=[
@@ -54,31 +61,31 @@ class LateApplication:
                 Route("/metrics", self._get_metrics),
                 Route("/{path:path}", _refuse, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             ],
-            middleware=[Middleware(Surroundings, metrics=metrics)],
+            middleware=[Middleware(RequestTelemetryMiddleware, metrics=metrics)],
             exception_handlers=PROBLEM_HANDLERS,
-            lifespan=self._living,
+            lifespan=self._lifespan,
         )
         self._serving: ASGIApp = self._waiting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or live from start to end."""
+        """Answer one request, or run the lifespan."""
         application = self._waiting if scope["type"] == "lifespan" else self._serving
         await application(scope, receive, send)
 
     @asynccontextmanager
-    async def _living(self, _: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         ending = asyncio.Event()
-        task = asyncio.create_task(self._live(ending))
+        task = asyncio.create_task(self._wait_and_serve(ending))
         try:
             yield
         finally:
             ending.set()
             await task
 
-    async def _live(self, ending: asyncio.Event) -> None:
-        """From the first look to the end of the real application's background work."""
+    async def _wait_and_serve(self, ending: asyncio.Event) -> None:
+        """Wait for the real application, then run its background work until the end."""
         try:
-            application = await self._made(ending)
+            application = await self._make_application(ending)
             if application is None:
                 return
             async with application.router.lifespan_context(application):
@@ -88,21 +95,23 @@ class LateApplication:
             self.failure = error
             self._give_up()
 
-    async def _made(self, ending: asyncio.Event) -> Starlette | None:
+    async def _make_application(self, ending: asyncio.Event) -> Starlette | None:
         """The real application; `None` when the end comes first."""
         while not ending.is_set():
             try:
                 return await asyncio.to_thread(self._make)
             except BundleError as error:
-                self._note(error)
-                wait_s = self._every_s if isinstance(error, BundleMissing) else max(self._every_s, AGAIN_S)
+                self._report(error)
+                wait_s = (
+                    self._every_s if isinstance(error, BundleMissing) else max(self._every_s, self._retry_refused_s)
+                )
             try:
                 await asyncio.wait_for(ending.wait(), wait_s)
             except TimeoutError:
                 continue
         return None
 
-    def _note(self, error: BundleError) -> None:
+    def _report(self, error: BundleError) -> None:
         if error.message == self._reason:
             return
         self._reason = error.message

@@ -1,5 +1,6 @@
 """`GET /suggest`: what a search box may offer while somebody types."""
 
+from functools import partial
 from typing import Any, Final
 
 from fastapi.routing import APIRoute
@@ -26,30 +27,13 @@ _ANSWER: Final = {
 }
 
 
-def suggest_routes(service: RecommendService) -> list[APIRoute]:
-    """The call, answered from the bundle that `service` serves."""
-
-    async def get_suggest(request: Request) -> Response:
-        """Completions of what is typed: logged queries, brands, categories and titles.
-
-        By the beginnings of words, in any order of the words; case, accents, width, and which Chinese characters are
-        used do not matter, and one typo in a word is borne where little else is found. Of nothing typed: what is
-        liked most.
-        """
-        asked = SuggestRequest.model_validate(fields_of(request.query_params, frozenset()))
-        release = service.release
-        trace = trace_of(request.scope)
-        trace.timer.lap("parse")
-        suggester = release.snapshot.suggester
-        found = [] if suggester is None else suggester.suggest(asked.q, asked.limit)
-        trace.timer.lap("suggest")
-        return json_response({"suggestions": [_document(each, release, bool(asked.q)) for each in found]})
-
+def suggest_routes(recommender: RecommendService) -> list[APIRoute]:
+    """`GET /suggest`, answered from the release that `recommender` serves."""
     return [
         DirectRoute(
             "GET",
             "/suggest",
-            get_suggest,
+            partial(get_suggest, recommender),
             answer=SuggestAnswer,
             example=_ANSWER,
             problems=(401, 422, 429),
@@ -67,6 +51,25 @@ def suggest_routes(service: RecommendService) -> list[APIRoute]:
             },
         )
     ]
+
+
+async def get_suggest(recommender: RecommendService, request: Request) -> Response:
+    """Completions of what is typed: logged queries, brands, categories and titles.
+
+    By the beginnings of words, in any order of the words; case, accents, width, and which Chinese characters are
+    used do not matter, and one typo in a word is borne where little else is found. Of nothing typed: what is
+    liked most.
+    """
+    parameters = SuggestRequest.model_validate(fields_of(request.query_params, frozenset()))
+    release = recommender.release
+    trace = trace_of(request.scope)
+    trace.timer.lap("parse")
+    suggester = release.snapshot.suggester
+    suggestions = [] if suggester is None else suggester.suggest(parameters.q, parameters.limit)
+    trace.timer.lap("suggest")
+    return json_response(
+        {"suggestions": [_document(suggestion, release, bool(parameters.q)) for suggestion in suggestions]}
+    )
 
 
 def _document(suggestion: Suggestion, release: Release, was_typed: bool) -> dict[str, Any]:

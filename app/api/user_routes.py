@@ -1,6 +1,7 @@
 """`/users/{id}`: see all that is stored of a user, erase it, join a visitor to it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from fastapi.routing import APIRoute
@@ -17,7 +18,7 @@ from app.api.schemas import Id, NoParameters
 from app.api.wire_values import iso_of
 from app.artifact.behaviours import BEHAVIOUR_NAMES
 from app.errors import InvalidRequest, UserNotFound
-from app.serving.users import People
+from app.serving.users import UserService
 
 TAG: Final = "Users"
 NOTE: Final = (
@@ -33,11 +34,11 @@ class _AnyId(Convertor[str]):
     regex = r"[\s\S]*"
 
     def convert(self, value: str) -> str:
-        """The id."""
+        """The id as it stands in the address."""
         return value
 
     def to_string(self, value: str) -> str:
-        """The same."""
+        """The address of an id is the id."""
         return value
 
 
@@ -67,80 +68,17 @@ _NOT_FOUND: Final = problem_with(
 )
 
 
-def user_routes(people: People, item_ids_of: Callable[[list[int]], list[str | None]]) -> list[APIRoute]:
-    """The calls on users.
+ItemIdsOf = Callable[[list[int]], list[str | None]]
+"""The ids of items by their stable hashes, `None` for those that the catalogue lacks."""
 
-    Args:
-        people: the users.
-        item_ids_of: the ids of items by their stable hashes, `None` for those that the catalogue lacks.
-    """
 
-    async def get_user(request: Request) -> Response:
-        """All that is stored of a user or a visitor: recent events, how many items were seen, which vectors."""
-        user_id = _user_id(request)
-        found = await people.stored(user_id)
-        hashes = found.event_items.tolist()
-        events = zip(
-            item_ids_of(hashes), hashes, found.event_types.tolist(), found.event_times.tolist(), strict=True
-        )  # fmt: skip
-        return json_response(
-            {
-                "user_id": user_id,
-                "events": [
-                    {
-                        "item_id": item_id,
-                        "item_hash": f"{item_hash:016x}",
-                        "type": BEHAVIOUR_NAMES[behaviour],
-                        "time": iso_of(time),
-                    }
-                    for item_id, item_hash, behaviour, time in events
-                ],
-                "seen": len(found.seen),
-                "purchased": len(found.purchased),
-                "long_vector_versions": found.long_vector_versions,
-            }
-        )
-
-    async def delete_user(request: Request) -> Response:
-        """Erase all that is stored of a user or a visitor; the receipt says what it was, and what goes when.
-
-        An id that nothing is stored of is erased too: collected logs may know it.
-        """
-        user_id = _user_id(request)
-        erasure = await people.erase(user_id)
-        counts = erasure.counts
-        return json_response(
-            {
-                "user_id": user_id,
-                "user_hash": erasure.user_hash,
-                "erased_at": iso_of(erasure.at),
-                "removed": {
-                    "events": counts.events,
-                    "seen": counts.seen,
-                    "purchased": counts.purchased,
-                    "long_vectors": counts.long_vectors,
-                },
-                "note": NOTE,
-            }
-        )
-
-    async def merge_user(request: Request) -> Response:
-        """Join a visitor to a user, at log-in: what the visitor did is the user's from now on.
-
-        The answer counts what the user did not have yet. Nothing is left of the visitor, so that a second merge moves
-        nothing.
-        """
-        user_id = _user_id(request)
-        asked = MergeRequest.model_validate_json(await request.body() or b"{}")
-        counts = await people.merge(asked.visitor_id, user_id)
-        merged = {"events": counts.events, "seen": counts.seen, "purchased": counts.purchased}
-        return json_response({"user_id": user_id, "visitor_id": asked.visitor_id, "merged": merged})
-
+def user_routes(users: UserService, item_ids_of: ItemIdsOf) -> list[APIRoute]:
+    """`GET` and `DELETE /users/{id}`, and `POST /users/{id}/merge`."""
     return [
         DirectRoute(
             "POST",
             "/users/{user_id:id}/merge",
-            merge_user,
+            partial(merge_user, users),
             answer=MergeAnswer,
             example=_MERGED,
             problems=(401, 403, 413, 422, 429, 503),
@@ -152,7 +90,7 @@ def user_routes(people: People, item_ids_of: Callable[[list[int]], list[str | No
         DirectRoute(
             "GET",
             "/users/{user_id:id}",
-            get_user,
+            partial(get_user, users, item_ids_of),
             answer=UserAnswer,
             example=_EXAMPLE,
             problems=(401, 403, 422, 429, 503),
@@ -165,7 +103,7 @@ def user_routes(people: People, item_ids_of: Callable[[list[int]], list[str | No
         DirectRoute(
             "DELETE",
             "/users/{user_id:id}",
-            delete_user,
+            partial(delete_user, users),
             answer=ErasureReceipt,
             example=_RECEIPT,
             problems=(401, 403, 422, 429, 503),
@@ -175,6 +113,68 @@ def user_routes(people: People, item_ids_of: Callable[[list[int]], list[str | No
             openapi_extra={"parameters": [_USER_ID]},
         ),
     ]
+
+
+async def get_user(users: UserService, item_ids_of: ItemIdsOf, request: Request) -> Response:
+    """All that is stored of a user or a visitor: recent events, how many items were seen, which vectors."""
+    user_id = _user_id(request)
+    user = await users.stored(user_id)
+    hashes = user.event_items.tolist()
+    events = zip(item_ids_of(hashes), hashes, user.event_types.tolist(), user.event_times.tolist(), strict=True)
+    return json_response(
+        {
+            "user_id": user_id,
+            "events": [
+                {
+                    "item_id": item_id,
+                    "item_hash": f"{item_hash:016x}",
+                    "type": BEHAVIOUR_NAMES[behaviour],
+                    "time": iso_of(time),
+                }
+                for item_id, item_hash, behaviour, time in events
+            ],
+            "seen": len(user.seen),
+            "purchased": len(user.purchased),
+            "long_vector_versions": user.long_vector_versions,
+        }
+    )
+
+
+async def delete_user(users: UserService, request: Request) -> Response:
+    """Erase all that is stored of a user or a visitor; the receipt says what it was, and what goes when.
+
+    An id that nothing is stored of is erased too: collected logs may know it.
+    """
+    user_id = _user_id(request)
+    erasure = await users.erase(user_id)
+    counts = erasure.counts
+    return json_response(
+        {
+            "user_id": user_id,
+            "user_hash": erasure.user_hash,
+            "erased_at": iso_of(erasure.time),
+            "removed": {
+                "events": counts.events,
+                "seen": counts.seen,
+                "purchased": counts.purchased,
+                "long_vectors": counts.long_vectors,
+            },
+            "note": NOTE,
+        }
+    )
+
+
+async def merge_user(users: UserService, request: Request) -> Response:
+    """Join a visitor to a user, at log-in: what the visitor did is the user's from now on.
+
+    The answer counts what the user did not have yet. Nothing is left of the visitor, so that a second merge moves
+    nothing.
+    """
+    user_id = _user_id(request)
+    merge = MergeRequest.model_validate_json(await request.body() or b"{}")
+    counts = await users.merge(merge.visitor_id, user_id)
+    merged = {"events": counts.events, "seen": counts.seen, "purchased": counts.purchased}
+    return json_response({"user_id": user_id, "visitor_id": merge.visitor_id, "merged": merged})
 
 
 def _user_id(request: Request) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from app.artifact.behaviours import Behaviour
+from app.artifact.behaviours import BEHAVIOURS, Behaviour
 
 FIELD: Final = b"j"  # the one field of a stream entry
 
@@ -35,6 +35,11 @@ class EventRecord(_Record):
     def subject(self) -> str:
         """The id that the event is stored under: the user's, else the visitor's."""
         return self.user_id or self.visitor_id or ""
+
+    @property
+    def behaviour(self) -> int:
+        """The code of the type."""
+        return BEHAVIOURS[self.type]
 
 
 class MergeRecord(_Record):

@@ -11,14 +11,14 @@ from app.artifact.names import PADDING_ROW
 from app.engine.catalogue import Items
 from app.engine.requests import RequestBatch, pad_rows
 from app.serving.call import RecommendCall
-from app.stores.state import Hidden, UserState
+from app.stores.state import Exclude, UserState
 
 
 @dataclass(frozen=True)
 class _Events:
     """The events of all calls one after another, oldest first within a call. Row 0: the item is unknown."""
 
-    lines: NDArray[np.int64]  # the call of each event
+    calls: NDArray[np.int64]  # the index of each event's call
     rows: NDArray[np.int32]
     types: NDArray[np.uint8]
     times: NDArray[np.float64]
@@ -30,8 +30,8 @@ def assemble(
     """One batch of requests.
 
     Recent events replace the stored state; items of the context count as viewed now; unknown items are left out; the
-    newest `window` events remain. Items of the context are not answered, and neither is the one whose neighbours are
-    wanted: the caller has them already; nor what a call wants hidden, of the stored state or of the given events.
+    newest `window` events remain. Excluded are items of the context and the item of `similar_to`, which the caller
+    has already, and what the call excludes of the stored or the recent events.
 
     Args:
         calls: `batch` calls.
@@ -45,19 +45,19 @@ def assemble(
     event_rows = np.full((size, window), PADDING_ROW, dtype=np.int32)
     event_types = np.zeros((size, window), dtype=np.uint8)
     event_times = np.full((size, window), np.nan, dtype=np.float64)
-    events = _newest(_gather(calls, states, contexts, items, now), size, window)
-    if events is not None:
-        places, kept = events
-        event_rows[kept.lines, places] = kept.rows
-        event_types[kept.lines, places] = kept.types
-        event_times[kept.lines, places] = kept.times
+    newest = _newest(_gather(calls, states, contexts, items, now), size, window)
+    if newest is not None:
+        places, events = newest
+        event_rows[events.calls, places] = events.rows
+        event_types[events.calls, places] = events.types
+        event_times[events.calls, places] = events.times
     long_vector = np.zeros((size, dim), dtype=np.float32)
     long_weight = np.zeros(size, dtype=np.float32)
-    for line, state in enumerate(states):
+    for index, state in enumerate(states):
         if state is not None and state.long_vector is not None:
-            long_vector[line], long_weight[line] = state.long_vector, state.long_weight
+            long_vector[index], long_weight[index] = state.long_vector, state.long_weight
     anchors = np.array([call.similar_to for call in calls], dtype=np.int64)
-    given = anchors != PADDING_ROW
+    has_anchor = anchors != PADDING_ROW
     return RequestBatch(
         now=np.full(size, now, dtype=np.float64),
         event_rows=event_rows,
@@ -65,9 +65,9 @@ def assemble(
         event_times=event_times,
         long_vector=long_vector,
         long_weight=long_weight,
-        exclude_rows=_excluded(calls, states, contexts, items),
-        given_query=items.vectors_of(anchors) if given.any() else None,
-        given=given if given.any() else None,
+        exclude_rows=_exclude_rows(calls, states, contexts, items),
+        given_query=items.vectors_of(anchors) if has_anchor.any() else None,
+        given=has_anchor if has_anchor.any() else None,
         objective=np.array([call.objective for call in calls], dtype=np.uint8)
         if any(call.objective for call in calls)
         else None,
@@ -75,11 +75,32 @@ def assemble(
 
 
 def rows_of(items: Items, item_ids: Sequence[str]) -> list[int]:
-    """The rows of those ids that are items."""
+    """The rows of the ids that are in the catalogue."""
     return [row for row in map(items.row_of, item_ids) if row] if item_ids else []
 
 
-def _excluded(
+def exclude_rows_of(
+    call: RecommendCall, state: UserState | None, context: Sequence[int], items: Items
+) -> NDArray[np.int64]:
+    """The rows that must not be answered to one call; an item may be among them more than once."""
+    named = [*rows_of(items, call.exclude_item_ids), *context, *([call.similar_to] if call.similar_to else [])]
+    if call.exclude is Exclude.NONE:
+        return np.array(named, dtype=np.int64)
+    if call.recent_events is not None:
+        history = call.recent_events
+        past = [
+            item_id
+            for item_id, behaviour in zip(history.item_ids, history.types, strict=True)
+            if call.exclude is Exclude.SEEN or behaviour == PURCHASE
+        ]
+        return np.array([*named, *rows_of(items, past)], dtype=np.int64)
+    if state is None or state.excluded_items is None:
+        return np.array(named, dtype=np.int64)
+    rows = items.rows_of_hashes(state.excluded_items)
+    return np.concatenate([np.array(named, dtype=np.int64), rows[rows != PADDING_ROW]])
+
+
+def _exclude_rows(
     calls: Sequence[RecommendCall],
     states: Sequence[UserState | None],
     contexts: Sequence[list[int]],
@@ -87,32 +108,12 @@ def _excluded(
 ) -> NDArray[np.int64]:
     """`[batch, excluded]`, padded with row 0."""
     lists = [
-        excluded_rows(call, state, context, items) for call, state, context in zip(calls, states, contexts, strict=True)
+        exclude_rows_of(call, state, context, items)
+        for call, state, context in zip(calls, states, contexts, strict=True)
     ]
     if not any(len(rows) for rows in lists):
         return np.zeros((len(calls), 0), dtype=np.int64)
     return pad_rows(lists)
-
-
-def excluded_rows(
-    call: RecommendCall, state: UserState | None, context: Sequence[int], items: Items
-) -> NDArray[np.int64]:
-    """The rows that must not be answered to one call; an item may be among them more than once."""
-    named = [*rows_of(items, call.exclude_item_ids), *context, *([call.similar_to] if call.similar_to else [])]
-    if call.hidden is Hidden.NONE:
-        return np.array(named, dtype=np.int64)
-    if call.recent_events is not None:
-        given = call.recent_events
-        past = [
-            item_id
-            for item_id, behaviour in zip(given.item_ids, given.types, strict=True)
-            if call.hidden is Hidden.SEEN or behaviour == PURCHASE
-        ]
-        return np.array([*named, *rows_of(items, past)], dtype=np.int64)
-    if state is None or state.hidden_items is None:
-        return np.array(named, dtype=np.int64)
-    rows = items.rows_of_hashes(state.hidden_items)
-    return np.concatenate([np.array(named, dtype=np.int64), rows[rows != PADDING_ROW]])
 
 
 def _gather(
@@ -127,27 +128,27 @@ def _gather(
     times: list[NDArray[np.float64]] = []
     counts = np.zeros(len(calls), dtype=np.int64)
     stored = _stored_rows(states, items)
-    for line, (call, state, context) in enumerate(zip(calls, states, contexts, strict=True)):
+    for index, (call, state, context) in enumerate(zip(calls, states, contexts, strict=True)):
         if call.recent_events is not None:
-            given = call.recent_events
-            rows.append(np.array([items.row_of(item_id) for item_id in given.item_ids], dtype=np.int32))
-            types.append(np.array(given.types, dtype=np.uint8))
-            times.append(np.array(given.times, dtype=np.float64))
-            counts[line] += len(given.item_ids)
+            history = call.recent_events
+            rows.append(np.array([items.row_of(item_id) for item_id in history.item_ids], dtype=np.int32))
+            types.append(np.array(history.types, dtype=np.uint8))
+            times.append(np.array(history.times, dtype=np.float64))
+            counts[index] += len(history.item_ids)
         elif state is not None:
-            rows.append(stored[line])
+            rows.append(stored[index])
             types.append(state.event_types)
             times.append(state.event_times)
-            counts[line] += len(state.event_types)
+            counts[index] += len(state.event_types)
         if context:
             rows.append(np.array(context, dtype=np.int32))
             types.append(np.full(len(context), VIEW, dtype=np.uint8))
             times.append(np.full(len(context), now))
-            counts[line] += len(context)
+            counts[index] += len(context)
     if not rows:
         return None
-    lines = np.repeat(np.arange(len(calls)), counts)
-    return _Events(lines, np.concatenate(rows), np.concatenate(types), np.concatenate(times))
+    indices = np.repeat(np.arange(len(calls)), counts)
+    return _Events(indices, np.concatenate(rows), np.concatenate(types), np.concatenate(times))
 
 
 def _stored_rows(states: Sequence[UserState | None], items: Items) -> list[NDArray[np.int32]]:
@@ -162,10 +163,10 @@ def _newest(events: _Events | None, size: int, window: int) -> tuple[NDArray[np.
     if events is None:
         return None
     known = events.rows != PADDING_ROW
-    lines = events.lines[known]
-    ends = np.cumsum(np.bincount(lines, minlength=size))
-    places = window - (ends[lines] - np.arange(len(lines)))
+    indices = events.calls[known]
+    ends = np.cumsum(np.bincount(indices, minlength=size))
+    places = window - (ends[indices] - np.arange(len(indices)))
     fits = places >= 0
     return places[fits], _Events(
-        lines[fits], events.rows[known][fits], events.types[known][fits], events.times[known][fits]
+        indices[fits], events.rows[known][fits], events.types[known][fits], events.times[known][fits]
     )

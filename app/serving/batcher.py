@@ -12,40 +12,44 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from app.errors import Overloaded
-from app.serving.call import ClientLeft
+from app.serving.call import ClientDisconnected
+from app.serving.release import Release
 
 MAX_GROUPS: Final = 2  # under way at once
-ASK_AFTER_S: Final = 0.02  # whoever waited longer is asked whether it is still there before it is worked for
+CHECK_AFTER_S: Final = (
+    0.02  # before one that waited longer is worked for, it is checked whether its client is still there
+)
 
+ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT")
 AnswerT = TypeVar("AnswerT")
-IsGone = Callable[[], Awaitable[bool]]
+HasLeft = Callable[[], Awaitable[bool]]
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[CallT, AnswerT]):
-    call: CallT
+class _Pending(Generic[ItemT, AnswerT]):
+    item: ItemT
     answer: asyncio.Future[AnswerT]
     since: float  # on the loop's clock
-    is_gone: IsGone | None
+    has_left: HasLeft | None
 
 
-class Batcher(Generic[CallT, AnswerT]):
-    """Gathers calls and answers them in groups.
+class Batcher(Generic[ItemT, AnswerT]):
+    """Gathers items and answers them in groups.
 
     Args:
         answer: answers a group, in its order.
         max_batch: the largest group.
-        max_pending: calls that may wait or be under way; more are refused.
+        max_pending: items that may wait or be under way; more are refused.
     """
 
     def __init__(
-        self, answer: Callable[[Sequence[CallT]], Awaitable[list[AnswerT]]], max_batch: int, max_pending: int
+        self, answer: Callable[[Sequence[ItemT]], Awaitable[list[AnswerT]]], max_batch: int, max_pending: int
     ) -> None:
         self._answer = answer
         self._max_batch = max_batch
         self._max_pending = max_pending
-        self._waiting: list[_Waiting[CallT, AnswerT]] = []
+        self._waiting: list[_Pending[ItemT, AnswerT]] = []
         self._running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
         self._under_way = 0
         self._scheduled = False
@@ -53,17 +57,17 @@ class Batcher(Generic[CallT, AnswerT]):
 
     @property
     def pending(self) -> int:
-        """Calls that wait or are under way."""
+        """Items that wait or are under way."""
         return len(self._waiting) + self._under_way
 
-    def submit(self, call: CallT, is_gone: IsGone | None = None) -> asyncio.Future[AnswerT]:
-        """The answer to come. Whoever gives it a result before its group goes takes the call back.
+    def submit(self, item: ItemT, has_left: HasLeft | None = None) -> asyncio.Future[AnswerT]:
+        """The answer to come. Whoever gives it a result before its group goes takes the item back.
 
-        It ends with whatever answering its group raised, or with `ClientLeft`.
+        It ends with whatever answering its group raised, or with `ClientDisconnected`.
 
         Args:
-            call: to answer.
-            is_gone: tells whether nobody waits for the answer any more.
+            item: what is to be answered.
+            has_left: tells whether nobody waits for the answer any more.
 
         Raises:
             Overloaded: too many wait already.
@@ -72,7 +76,7 @@ class Batcher(Generic[CallT, AnswerT]):
             raise Overloaded(f"{self._max_pending} requests wait already: send it again in a second, or ask less often")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[AnswerT] = loop.create_future()
-        self._waiting.append(_Waiting(call, future, loop.time(), is_gone))
+        self._waiting.append(_Pending(item, future, loop.time(), has_left))
         self._schedule(loop)
         return future
 
@@ -97,27 +101,47 @@ class Batcher(Generic[CallT, AnswerT]):
         task.add_done_callback(lambda done: self._finish(done, group))
         self._schedule(loop)
 
-    async def _run(self, group: Sequence[_Waiting[CallT, AnswerT]]) -> None:
-        wanted = [each for each in group if not each.answer.done()]
-        oldest_allowed = asyncio.get_running_loop().time() - ASK_AFTER_S
-        if any(each.since < oldest_allowed for each in wanted):
-            for each in wanted:
-                if each.is_gone is not None and await each.is_gone() and not each.answer.done():
-                    each.answer.set_exception(ClientLeft())
-            wanted = [each for each in wanted if not each.answer.done()]
-        if not wanted:
+    async def _run(self, group: Sequence[_Pending[ItemT, AnswerT]]) -> None:
+        open_ = [pending for pending in group if not pending.answer.done()]
+        oldest_unchecked = asyncio.get_running_loop().time() - CHECK_AFTER_S
+        if any(pending.since < oldest_unchecked for pending in open_):
+            for pending in open_:
+                if pending.has_left is not None and await pending.has_left() and not pending.answer.done():
+                    pending.answer.set_exception(ClientDisconnected())
+            open_ = [pending for pending in open_ if not pending.answer.done()]
+        if not open_:
             return
-        for each, answer in zip(wanted, await self._answer([each.call for each in wanted]), strict=True):
-            if not each.answer.done():  # its time may have run out meanwhile
-                each.answer.set_result(answer)
+        for pending, answer in zip(open_, await self._answer([pending.item for pending in open_]), strict=True):
+            if not pending.answer.done():  # its time may have run out meanwhile
+                pending.answer.set_result(answer)
 
-    def _finish(self, task: asyncio.Task[None], group: Sequence[_Waiting[CallT, AnswerT]]) -> None:
+    def _finish(self, task: asyncio.Task[None], group: Sequence[_Pending[ItemT, AnswerT]]) -> None:
         self._running.discard(task)
         self._under_way -= len(group)
         self._schedule(task.get_loop())
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None:
             return
-        for each in group:
-            if not each.answer.done():
-                each.answer.set_exception(error)
+        for pending in group:
+            if not pending.answer.done():
+                pending.answer.set_exception(error)
+
+
+async def answer_by_release(
+    answer: Callable[[Release, Sequence[CallT]], Awaitable[list[AnswerT]]], items: Sequence[tuple[Release, CallT]]
+) -> list[AnswerT]:
+    """Answer each call from the release that it began with; nearly always there is but one.
+
+    Args:
+        answer: answers calls from a release, in their order.
+        items: the release and the call of each.
+    """
+    releases = list({id(release): release for release, _ in items}.values())
+    if len(releases) == 1:
+        return await answer(releases[0], [call for _, call in items])
+    answers: dict[int, AnswerT] = {}
+    for current in releases:
+        indices = [index for index, (release, _) in enumerate(items) if release is current]
+        part = await answer(current, [items[index][1] for index in indices])
+        answers.update(zip(indices, part, strict=True))
+    return [answers[index] for index in range(len(items))]

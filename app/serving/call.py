@@ -11,11 +11,11 @@ from app.artifact.names import PADDING_ROW
 from app.engine.reasons import Reason
 from app.engine.rules import Boost, Pin
 from app.engine.selection.filters import Filter
-from app.stores.state import Hidden
+from app.stores.state import Exclude
 
 
 @dataclass(frozen=True, slots=True)
-class GivenEvents:
+class EventHistory:
     """The history that a caller keeps itself, oldest first; three lists of one length."""
 
     item_ids: Sequence[str]
@@ -25,27 +25,27 @@ class GivenEvents:
 
 @dataclass(frozen=True, slots=True)
 class RecommendCall:
-    """What one caller wants."""
+    """A request after parsing: its fields are named as on the wire, and their values are what the engine reads."""
 
     k: int
     user_id: str | None = None
     visitor_id: str | None = None  # looked up like a user when there is no user, or nothing is known of it
+    query: str | None = None
     context_item_ids: Sequence[str] = ()  # seen just now, the newest last
-    recent_events: GivenEvents | None = None  # replaces what is stored
+    recent_events: EventHistory | None = None  # replaces what is stored
     exclude_item_ids: Sequence[str] = ()
-    explain: bool = False
-    similar_to: int = PADDING_ROW  # an item row: its neighbours are wanted, whoever asks
-    hidden: Hidden = Hidden.NONE  # items of the user's past that must not be answered
+    exclude: Exclude = Exclude.NONE  # items of the user's past that must not be answered
+    similar_to: int = PADDING_ROW  # an item row: answer its neighbours, the same for everybody
     objective: int = 0  # of `engine.requests.OBJECTIVES`, 0 for the usual order
-    timeout_s: float | None = None  # the service's own limit if None
-    query: str | None = None  # what is searched for
-    filter: Filter | None = None  # what every answered item passes
-    boosts: Sequence[Boost] = ()
-    pins: Sequence[Pin] = ()
+    explain: bool = False
+    timeout_ms: float | None = None  # the service's own limit if None
+    pin: Sequence[Pin] = ()
     diversity: float = 0.0  # 0 to 1
+    boost: Sequence[Boost] = ()
+    filter: Filter | None = None  # every answered item passes it
+    facets: Sequence[str] = ()  # columns whose values are counted
     sort: str = "relevance"  # or price_asc, price_desc, newest
     group_by: str | None = None  # a column; at most one item of each of its values
-    facets: Sequence[str] = ()  # columns whose values are counted
 
     def user_ids(self) -> list[str]:
         """The ids under which a state may be stored, the preferred one first."""
@@ -62,11 +62,11 @@ class Answer:
     item_rows: list[int]
     item_ids: list[str]
     scores: list[float]
-    reasons: list[list[Reason]] | None  # of each item; `None` when not asked for
+    reasons: list[list[Reason]] | None  # of each item; `None` without `explain`
     total: int  # items that may be answered, or groups of them
     degraded: list[str]  # what was missing
     stages: list[tuple[str, float]]  # name and seconds, of the batch that it was answered in
-    facets: dict[str, list[dict[str, Any]]] | None = None  # values and counts by column, where asked for
+    facets: dict[str, list[dict[str, Any]]] | None = None  # values and counts by column; `None` without `facets`
     next_cursor: str | None = None
     corrected_query: str | None = None
     matched_by: str | None = None  # words, meaning or nothing, where there was a query
@@ -79,5 +79,5 @@ class Answer:
         return self.rest is not None and len(self.rest[0]) > 0
 
 
-class ClientLeft(Exception):
-    """Whoever asked is gone: nobody waits for the answer, and none was worked out."""
+class ClientDisconnected(Exception):
+    """The client has gone: nobody waits for the answer, and none was worked out."""

@@ -1,41 +1,38 @@
-"""Writes that are finished although whoever asked for them has left."""
+"""Two ways to share the event loop: long lists that let others go first, and writes that outlive their caller."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
-GivenT = TypeVar("GivenT")
-MadeT = TypeVar("MadeT")
-
 ROWS_A_TURN: Final = 50  # at some 10 microseconds each
 
-
-async def in_turns(make: Callable[[GivenT], MadeT], given: Sequence[GivenT]) -> list[MadeT]:
-    """`make` of each, in order; now and then whoever waits for the event loop goes first."""
-    made: list[MadeT] = []
-    for start in range(0, len(given), ROWS_A_TURN):
-        if start:
-            await asyncio.sleep(0)
-        made += [make(each) for each in given[start : start + ROWS_A_TURN]]
-    return made
-
-
+ValueT = TypeVar("ValueT")
 ResultT = TypeVar("ResultT")
 
 
-class Unbroken:
+async def cooperative_map(function: Callable[[ValueT], ResultT], values: Sequence[ValueT]) -> list[ResultT]:
+    """`function` of each value, in order; between pieces of the list whatever else the event loop has to do runs."""
+    results: list[ResultT] = []
+    for start in range(0, len(values), ROWS_A_TURN):
+        if start:
+            await asyncio.sleep(0)
+        results += [function(value) for value in values[start : start + ROWS_A_TURN]]
+    return results
+
+
+class ShieldedWrites:
     """Runs what must not stop halfway."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()  # the loop itself holds tasks only weakly
 
-    async def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """The result of `work`, which goes on when the caller is cancelled.
+    async def run(self, write: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """The result of `write`, which goes on when the caller is cancelled.
 
         Raises:
-            whatever `work` raised.
+            Exception: whatever `write` raised.
         """
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(write)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)

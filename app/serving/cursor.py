@@ -25,7 +25,7 @@ _HEADER: Final = struct.Struct("<BBBIIHIIQQdd")
 _CHECKSUM: Final = struct.Struct("<I")
 _STEPS: Final = 255  # of a score, between the largest and the smallest
 _ROW_BYTES: Final = 4
-_MOST_ITEMS: Final = 2**31
+_MAX_ITEMS: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Rest:
     expires: int  # unix seconds
     offset: int  # items answered so far
     total: int
-    flags: int  # of the caller's own; one byte
+    flags: int  # one byte, which this format carries and does not read
     corrected_query: str | None
     rows: NDArray[np.int64]  # [n]
     codes: NDArray[np.uint8]  # [n] of the scores, 0 the largest
@@ -50,7 +50,7 @@ class Rest:
         return np.asarray(self.largest - self.codes * step, dtype=np.float64)
 
     def after(self, count: int) -> "Rest | None":
-        """What is left behind the next `count` items; None where nothing is."""
+        """What is left after the next `count` items; None where nothing is."""
         if count >= len(self.rows):
             return None
         return replace(self, offset=self.offset + count, rows=self.rows[count:], codes=self.codes[count:])
@@ -92,7 +92,7 @@ def read_cursor(text: str) -> Rest:
     """The inverse of `write_cursor`.
 
     Raises:
-        InvalidCursor: it is none, or was changed on the way.
+        InvalidCursor: the text is no cursor, or was changed on the way.
     """
     try:
         whole = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
@@ -101,13 +101,13 @@ def read_cursor(text: str) -> Rest:
     body, end = whole[: -_CHECKSUM.size], whole[-_CHECKSUM.size :]
     if len(body) < _HEADER.size or _CHECKSUM.pack(crc32(body)) != end or body[0] != _FORMAT:
         raise _damaged()
-    _, flags, width, offset, count, told, expires, total, version, fingerprint, largest, smallest = _HEADER.unpack(
-        body[: _HEADER.size]
+    _, flags, width, offset, count, corrected_bytes, expires, total, version, fingerprint, largest, smallest = (
+        _HEADER.unpack(body[: _HEADER.size])
     )
     start = _HEADER.size + count * width
-    if not count or not 0 < width <= _ROW_BYTES or len(body) != start + count + told:
+    if not count or not 0 < width <= _ROW_BYTES or len(body) != start + count + corrected_bytes:
         raise _damaged()
-    if offset + count > _MOST_ITEMS or not (isfinite(largest) and isfinite(smallest)):
+    if offset + count > _MAX_ITEMS or not (isfinite(largest) and isfinite(smallest)):
         raise _damaged()
     rows = np.zeros((count, _ROW_BYTES), dtype=np.uint8)
     rows[:, :width] = np.frombuffer(body[_HEADER.size : start], dtype=np.uint8).reshape(count, width)

@@ -1,4 +1,4 @@
-"""The reasons of the answers that want them."""
+"""The reasons of answered items, for the calls that ask for them."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,118 +13,118 @@ from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
 from app.engine.text.text_match import TextMatch
 from app.serving.call import RecommendCall
-from app.serving.rules import Shaped, gains_of
+from app.serving.rules import RankedList, gains_of
 
 
-def explained(
+def explain(
     snapshot: Snapshot,
     calls: Sequence[RecommendCall],
     batch: RequestBatch,
-    lists: Sequence[Shaped],
+    lists: Sequence[RankedList],
     depth: int,
-    ranked: int,
+    rerank_depth: int,
     item_mask: ItemMask = ALL_ITEMS,
 ) -> list[list[list[Reason]] | None]:
-    """Of each call, the reasons of each item of its first page; None where it did not ask for them.
+    """Of each call, the reasons of each item of its first page; None for a call without `explain`.
 
-    The score of a sorted list is popularity, and so is that of a call of nobody who searches for nothing.
+    The score of a sorted list is popularity, and so is that of a request without signal or query.
 
     Args:
         snapshot: the loaded bundle.
         calls: of the batch.
-        batch: what the engine was asked.
-        lists: the list of each call.
-        depth: as `recommend` was given it.
-        ranked: as `recommend` was given it.
+        batch: the requests.
+        lists: of the calls.
+        depth: as `recommend` got it.
+        rerank_depth: as `recommend` got it.
         item_mask: which items may be answered.
     """
-    given = _given(snapshot, calls, batch, lists, depth, ranked, item_mask)
+    by_index = _contributions(snapshot, calls, batch, lists, depth, rerank_depth, item_mask)
     reasons: list[list[list[Reason]] | None] = []
-    for line, (call, whole) in enumerate(zip(calls, lists, strict=True)):
+    for index, (call, ranked) in enumerate(zip(calls, lists, strict=True)):
         if not call.explain:
             reasons.append(None)
             continue
-        rows = whole.rows[: call.k]
-        pieces = _of_rules(snapshot, call, batch, line, rows, whole)
+        rows = ranked.rows[: call.k]
+        pieces = _rule_reasons(snapshot, call, batch, index, rows, ranked)
         rest: Literal["base", "popular"] = "base"
-        if line in given:
-            match = None if batch.matches is None else batch.matches[line]
-            pieces = _with(_of_model(given[line], rows, match), pieces)
+        if index in by_index:
+            match = None if batch.matches is None else batch.matches[index]
+            pieces = _join(_model_reasons(by_index[index], rows, match), pieces)
         elif call.sort == RELEVANCE:
             rest = "popular"
         else:
             popularity = snapshot.items.popularity[rows].tolist()
-            pieces = _with([[Reason("popular", popular)] for popular in popularity], pieces)
-        scores = whole.scores[: call.k].tolist()
+            pieces = _join([[Reason("popular", popular)] for popular in popularity], pieces)
+        scores = ranked.scores[: call.k].tolist()
         reasons.append([settled(score, of_item, rest) for score, of_item in zip(scores, pieces, strict=True)])
     return reasons
 
 
-def _given(
+def _contributions(
     snapshot: Snapshot,
     calls: Sequence[RecommendCall],
     batch: RequestBatch,
-    lists: Sequence[Shaped],
+    lists: Sequence[RankedList],
     depth: int,
-    ranked: int,
+    rerank_depth: int,
     item_mask: ItemMask,
 ) -> dict[int, Contributions]:
-    """What the pieces of those calls gave whose scores are the model's, by line."""
-    known = batch.has_signal() | batch.searches()
-    lines = [
-        line
-        for line, (call, whole) in enumerate(zip(calls, lists, strict=True))
-        if call.explain and call.sort == RELEVANCE and known[line] and len(whole.rows)
+    """By index, the contributions to the lists whose scores are the model's."""
+    has_model_score = batch.has_signal() | batch.searches()
+    indices = [
+        index
+        for index, (call, ranked) in enumerate(zip(calls, lists, strict=True))
+        if call.explain and call.sort == RELEVANCE and has_model_score[index] and len(ranked.rows)
     ]
-    if not lines:
+    if not indices:
         return {}
-    found = contributions(
+    parts = contributions(
         snapshot,
-        batch.take(np.array(lines)),
-        [lists[line].rows[: calls[line].k] for line in lines],
-        [lists[line].rows for line in lines],
+        batch.take(np.array(indices)),
+        [lists[index].rows[: calls[index].k] for index in indices],
+        [lists[index].rows for index in indices],
         depth,
-        ranked,
-        item_mask.take(np.array(lines)),
+        rerank_depth,
+        item_mask.take(np.array(indices)),
     )
-    return dict(zip(lines, found, strict=True))
+    return dict(zip(indices, parts, strict=True))
 
 
-def _with(pieces: Sequence[list[Reason]], further: Sequence[list[Reason]]) -> list[list[Reason]]:
-    return [some + others for some, others in zip(pieces, further, strict=True)]
+def _join(pieces: Sequence[list[Reason]], others: Sequence[list[Reason]]) -> list[list[Reason]]:
+    return [first + second for first, second in zip(pieces, others, strict=True)]
 
 
-def _of_model(given: Contributions, rows: NDArray[np.int64], match: TextMatch | None) -> list[list[Reason]]:
-    """What the pieces of a request gave to each of its items."""
-    events = list(zip(given.event_rows.tolist(), given.behaviours.tolist(), strict=True))
-    found = []
+def _model_reasons(parts: Contributions, rows: NDArray[np.int64], match: TextMatch | None) -> list[list[Reason]]:
+    """What events, query and popularity gave to each item."""
+    events = list(zip(parts.event_rows.tolist(), parts.behaviours.tolist(), strict=True))
+    reasons = []
     for place, row in enumerate(rows.tolist()):
         of_item = [
-            Reason(kind_of(behaviour), gave, row=event_row)
-            for (event_row, behaviour), gave in zip(events, given.by_events[:, place].tolist(), strict=True)
+            Reason(kind_of(behaviour), weight, row=event_row)
+            for (event_row, behaviour), weight in zip(events, parts.by_events[:, place].tolist(), strict=True)
         ]
         if match is not None:
-            of_item.append(Reason("query_match", float(given.by_query[place]), terms=tuple(match.words_of(row))))
-        of_item.append(Reason("popular", float(given.by_popularity[place])))
-        found.append(of_item)
-    return found
+            of_item.append(Reason("query_match", float(parts.by_query[place]), terms=tuple(match.words_of(row))))
+        of_item.append(Reason("popular", float(parts.by_popularity[place])))
+        reasons.append(of_item)
+    return reasons
 
 
-def _of_rules(
+def _rule_reasons(
     snapshot: Snapshot,
     call: RecommendCall,
     batch: RequestBatch,
-    line: int,
+    index: int,
     rows: NDArray[np.int64],
-    whole: Shaped,
+    ranked: RankedList,
 ) -> list[list[Reason]]:
     """What boosts and pins gave to each item."""
-    positions = {pin.row: pin.position for pin in whole.pins}
-    gains = gains_of(snapshot, call, batch, line, rows, snapshot.items.popularity[rows].astype(np.float64))
-    found = []
+    positions = {pin.row: pin.position for pin in ranked.pins}
+    gains = gains_of(snapshot, call, batch, index, rows, snapshot.items.popularity[rows].astype(np.float64))
+    reasons = []
     for place, row in enumerate(rows.tolist()):
         of_item = [Reason("boost", gain) for gain in gains[:, place].tolist()]
         if row in positions:
             of_item.append(Reason("pin", 0.0, position=positions[row]))
-        found.append(of_item)
-    return found
+        reasons.append(of_item)
+    return reasons

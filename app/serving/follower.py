@@ -1,11 +1,10 @@
-"""Which version is served: follow the pointer, load beside the old one, swap between requests, keep the old one."""
+"""Which version is served: follow the pointer, load while the old one answers, swap between requests, keep the old."""
 
 import asyncio
 import contextlib
 import ctypes
 import logging
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,27 +12,15 @@ from typing import Final
 from app.artifact.names import MANIFEST
 from app.artifact.published_model import PublishedModel
 from app.errors import BundleError, DeviceUnavailable, ModelNotFound, StoreUnavailable
-from app.serving.release import Release
+from app.serving.release import LoadOptions, Release, load_release
 from app.serving.service import RecommendService
 from app.stores.protocol import ModelStore
 from app.telemetry.metrics import Metrics
 
-_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc; other allocators give back by themselves
-
-
-def give_back() -> None:
-    """Return all whole pages that nothing is in; takes milliseconds, in which others go on.
-
-    glibc by itself returns only the top of its heap, and of other threads' heaps next to nothing: a bundle is loaded in
-    a thread, so that each one would leave holes of its size.
-    """
-    if _TRIM is not None:
-        _TRIM(0)
-
-
 NOT_HERE: Final = "its folder is not in this machine's store of bundles yet"
 _REFUSALS: Final = (BundleError, DeviceUnavailable)
 _SWITCH_S: Final = 0.0005  # while a bundle is loaded in a thread, requests get the interpreter back this soon
+_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc; other allocators trim by themselves
 
 log = logging.getLogger(__name__)
 
@@ -46,31 +33,31 @@ class ModelState:
     is_served: bool
     is_loaded: bool  # served, or kept for a rollback
     is_pointed_to: bool
-    refusal: str | None  # why it was refused when it was to be loaded
+    refusal: str | None  # why loading it failed
 
 
 class BundleFollower:
-    """Loads what the pointer names.
+    """Loads and serves what the pointer names.
 
     Args:
-        service: serves it.
-        models: knows the pointer.
+        recommender: serves the release.
+        models: reads and moves the pointer.
         folder: store of bundles, where versions lie; `None` when one bundle was named and nothing is to be followed.
-        load: loads the bundle in a folder, or raises `BundleError`.
-        every_s: seconds between looks at the pointer; 0 looks only when asked to.
-        metrics: told of loads and refusals.
+        load: how bundles are loaded.
+        every_s: seconds between looks at the pointer; 0 looks only at the start and on `reload`.
+        metrics: counts loads and refusals.
     """
 
     def __init__(
         self,
-        service: RecommendService,
+        recommender: RecommendService,
         models: ModelStore,
         folder: Path | None,
-        load: Callable[[Path], Release],
+        load: LoadOptions,
         every_s: float,
         metrics: Metrics,
     ) -> None:
-        self._service = service
+        self._recommender = recommender
         self._models = models
         self._folder = folder
         self._load = load
@@ -83,14 +70,14 @@ class BundleFollower:
 
     @property
     def refused(self) -> dict[str, str]:
-        """Versions that the pointer named and that could not be served, with the reason."""
+        """Why versions that the pointer named could not be served, by version."""
         return dict(self._refused)
 
     async def start(self) -> None:
-        """Look at the pointer, then again and again."""
+        """Look at the pointer, then every `every_s` seconds in the background."""
         await self._look()
         if self._every_s > 0 and self._folder is not None:
-            self._task = asyncio.create_task(self._look_for_ever())
+            self._task = asyncio.create_task(self._keep_looking())
 
     async def close(self) -> None:
         """Stop looking; a load under way ends first."""
@@ -103,10 +90,10 @@ class BundleFollower:
         """All versions that may be served, oldest first.
 
         Raises:
-            StoreUnavailable: they cannot be told.
+            StoreUnavailable: the store cannot be read.
         """
         pointed_to = await self._models.current()
-        served = self._service.release.version
+        served = self._recommender.release.version
         loaded = {served} | ({self._previous.version} if self._previous is not None else set())
         return [
             ModelState(
@@ -132,7 +119,7 @@ class BundleFollower:
         async with self._busy:
             if version not in {model.version for model in await self._models.published()}:
                 raise ModelNotFound(f"no version {version!r} to serve; GET /models lists those there are")
-            release = await self._loaded(version)
+            release = await self._load_version(version)
             await self._models.point_to(version)
             await self._swap(release)
             return release
@@ -146,16 +133,16 @@ class BundleFollower:
         """
         async with self._busy:
             version = await self._models.current()
-            if version is not None and version != self._service.release.version:
-                await self._swap(await self._loaded(version))
-            return self._service.release
+            if version is not None and version != self._recommender.release.version:
+                await self._swap(await self._load_version(version))
+            return self._recommender.release
 
     async def _look(self) -> None:
         try:
             version = await self._models.current()
         except StoreUnavailable:
             return  # the store says so itself; what is served stays
-        if version is None or version == self._service.release.version or self._folder is None:
+        if version is None or version == self._recommender.release.version or self._folder is None:
             return
         if Path(version).name != version or not (self._folder / version / MANIFEST).is_file():
             if version not in self._refused:  # it may still be on its way here: look again
@@ -166,22 +153,22 @@ class BundleFollower:
             return
         async with self._busy:
             try:
-                await self._swap(await self._loaded(version))
+                await self._swap(await self._load_version(version))
             except _REFUSALS:
-                return  # noted and logged; tried again when asked to, or when the pointer has moved on and back
+                return  # noted and logged; tried again on `reload`, or when the pointer has moved on and back
 
-    async def _loaded(self, version: str) -> Release:
-        """The release of a version: the previous one if it is that, else from its folder, in a thread."""
-        served = self._service.release
-        kept = next((each for each in (served, self._previous) if each is not None and each.version == version), None)
-        if kept is not None:
-            return kept
+    async def _load_version(self, version: str) -> Release:
+        """The release of a version: the served or the previous one if it is that, else loaded in a thread."""
+        served = self._recommender.release
+        for release in (served, self._previous):
+            if release is not None and release.version == version:
+                return release
         if self._folder is None:
             raise ModelNotFound("this service was given one bundle rather than a store of them: it serves no other")
         interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
         try:
-            release = await asyncio.to_thread(self._load, self._folder / version)
+            release = await asyncio.to_thread(load_release, self._folder / version, self._load)
         except _REFUSALS as error:
             self._refused[version] = error.message
             self._metrics.count_load("refused")
@@ -193,16 +180,26 @@ class BundleFollower:
         return release
 
     async def _swap(self, release: Release) -> None:
-        served = self._service.release
+        served = self._recommender.release
         self._refused.clear()
         if release is served:
             return
         self._previous = served
-        self._service.swap(release)
+        self._recommender.swap(release)
         log.info("bundle served", extra={"version": release.version, "previous": served.version})
-        await asyncio.to_thread(give_back)
+        await asyncio.to_thread(trim_memory)
 
-    async def _look_for_ever(self) -> None:
+    async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
             await self._look()
+
+
+def trim_memory() -> None:
+    """Return free pages to the system; takes milliseconds, in which other threads go on.
+
+    glibc by itself returns only the top of its heap, and of other threads' heaps next to nothing: a bundle is loaded in
+    a thread, so that each one would leave holes of its size.
+    """
+    if _TRIM is not None:
+        _TRIM(0)

@@ -1,4 +1,7 @@
-"""What was shown, written down beside the request path: sampled, in groups, and dropped rather than waited for."""
+"""What was shown: every answer is followed by attribution, and a sample is logged to the store.
+
+Logging never holds up a request: impressions wait in memory, are sent in groups, and are dropped when too many wait.
+"""
 
 import asyncio
 import contextlib
@@ -22,7 +25,7 @@ EVERY_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Impression:
-    """One answer."""
+    """One answer, as it is logged."""
 
     request_id: str
     user_id: str | None  # the user's, else the visitor's
@@ -40,7 +43,7 @@ class ImpressionLog:
         share: of the answers, 0 to 1.
         capacity: impressions that may wait.
         draw: uniform numbers in [0, 1).
-        metrics: told how many were kept and dropped.
+        metrics: counts what was sent and what was dropped.
     """
 
     def __init__(
@@ -54,12 +57,12 @@ class ImpressionLog:
         self._waiting: deque[Impression] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    def wants(self) -> bool:
-        """Whether the next answer is to be noted."""
+    def samples_next(self) -> bool:
+        """Whether the next answer is in the sample."""
         return self._share > 0 and (self._share >= 1 or self._draw() < self._share)
 
-    def note(self, impression: Impression) -> None:
-        """Keep it to be sent, unless too many wait."""
+    def add(self, impression: Impression) -> None:
+        """Keep an impression to be sent, unless too many wait."""
         if len(self._waiting) >= self._capacity:
             self._metrics.count_impressions("dropped_here", 1)
         else:
@@ -85,13 +88,13 @@ class ImpressionLog:
             return
         records = [_record(impression) for impression in group]
         try:
-            taken = await self._store.log_impressions(records)
+            count = await self._store.log_impressions(records)
         except StoreUnavailable:
             self._metrics.count_impressions("dropped_store", len(group))
             return
-        self._metrics.count_impressions("kept", taken)
-        if taken < len(group):
-            self._metrics.count_impressions("dropped_full", len(group) - taken)
+        self._metrics.count_impressions("kept", count)
+        if count < len(group):
+            self._metrics.count_impressions("dropped_full", len(group) - count)
 
     async def _send_for_ever(self) -> None:
         while True:
@@ -99,6 +102,37 @@ class ImpressionLog:
             while len(self._waiting) >= GROUP:
                 await self.send()
             await self.send()
+
+
+@dataclass(frozen=True)
+class ImpressionRecorder:
+    """Records each answer on its way out: in attribution, and where it is in the sample, in the log."""
+
+    log: ImpressionLog
+    online: OnlineTracker
+
+    def record(self, request_id: str, user_id: str | None, answer: Answer, release: Release) -> None:
+        """Record one answer.
+
+        Args:
+            request_id: by which events name the answer.
+            user_id: the user's, else the visitor's; `None` for nobody in particular.
+            answer: what is shown.
+            release: that it was answered from.
+        """
+        now = release.wall_clock()
+        self.online.record_answer(request_id, answer.model_version, answer.item_ids, answer.first_rank, now)
+        if self.log.samples_next():
+            self.log.add(
+                Impression(
+                    request_id=request_id,
+                    user_id=user_id,
+                    model_version=answer.model_version,
+                    time=now,
+                    item_ids=answer.item_ids,
+                    first_position=answer.first_rank,
+                )
+            )
 
 
 def _record(impression: Impression) -> bytes:
@@ -112,34 +146,3 @@ def _record(impression: Impression) -> bytes:
         first_position=impression.first_position,
     )
     return record.model_dump_json().encode()
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Takes answers that are given."""
-
-    impressions: ImpressionLog
-    online: OnlineTracker
-
-    def note(self, request_id: str, user_id: str | None, answer: Answer, release: Release) -> None:
-        """One answer is given.
-
-        Args:
-            request_id: by which events name it.
-            user_id: the user's, else the visitor's; `None` for nobody in particular.
-            answer: with its items.
-            release: that it was answered from.
-        """
-        now = release.wall_clock()
-        self.online.show(request_id, answer.model_version, answer.item_ids, answer.first_rank, now)
-        if self.impressions.wants():
-            self.impressions.note(
-                Impression(
-                    request_id=request_id,
-                    user_id=user_id,
-                    model_version=answer.model_version,
-                    time=now,
-                    item_ids=answer.item_ids,
-                    first_position=answer.first_rank,
-                )
-            )

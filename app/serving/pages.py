@@ -12,15 +12,15 @@ from app.serving.call import Answer
 from app.serving.cursor import LASTS_S, Rest, codes_of, read_cursor, write_cursor
 from app.serving.release import Release
 
-_MATCHED: Final = (None, "words", "meaning", "nothing")
+_MATCHED_BY: Final = (None, "words", "meaning", "nothing")
 
 
 def next_cursor_of(answer: Answer, fingerprint: int) -> str | None:
-    """Where the page after the first one begins; None where the list ends with the first page.
+    """The cursor of the second page; None where the list ends with the first.
 
     Args:
-        answer: to the request.
-        fingerprint: of the request.
+        answer: the first page.
+        fingerprint: of the request that it answers.
     """
     if answer.rest is None or not answer.has_more:
         return None
@@ -32,7 +32,7 @@ def next_cursor_of(answer: Answer, fingerprint: int) -> str | None:
         expires=int(time.time()) + LASTS_S,
         offset=len(answer.item_rows),
         total=answer.total,
-        flags=_MATCHED.index(answer.matched_by),
+        flags=_MATCHED_BY.index(answer.matched_by),
         corrected_query=answer.corrected_query,
         rows=rows,
         codes=codes,
@@ -43,15 +43,15 @@ def next_cursor_of(answer: Answer, fingerprint: int) -> str | None:
 
 
 def read_page(cursor: str, fingerprint: int | None) -> Rest:
-    """What a cursor holds.
+    """Read the `next_cursor` of an answer.
 
     Args:
-        cursor: as it came.
-        fingerprint: of the request that came with it; None where it said nothing else.
+        cursor: as the caller sent it.
+        fingerprint: of the request that it came with; None where that has only fields of a page.
 
     Raises:
-        InvalidCursor: it is none, or belongs to another request.
-        CursorExpired: its list has been kept long enough.
+        InvalidCursor: it is no cursor, or belongs to another request.
+        CursorExpired: its list is no longer kept.
     """
     rest = read_cursor(cursor)
     if rest.expires <= time.time():
@@ -63,26 +63,26 @@ def read_page(cursor: str, fingerprint: int | None) -> Rest:
         raise InvalidCursor(
             "cursor: belongs to another request: send it alone with k and fields, or with all else as it was", "cursor"
         )
-    if not 0 <= rest.flags < len(_MATCHED):
+    if not 0 <= rest.flags < len(_MATCHED_BY):
         raise InvalidCursor("cursor: expected the next_cursor of an answer, came another: ask again", "cursor")
     return rest
 
 
-def page_of(rest: Rest, k: int, release: Release, most: int) -> Answer:
+def page_of(rest: Rest, k: int, release: Release, max_k: int) -> Answer:
     """The next `k` items of a list.
 
     Args:
         rest: from `read_page`.
         k: items of this page.
-        release: that the list is of.
-        most: the largest `k`.
+        release: the one that the list was answered from.
+        max_k: the largest `k`.
 
     Raises:
         InvalidRequest: `k` is larger.
-        InvalidCursor: it holds an item that the release has not.
+        InvalidCursor: it names an item that the release lacks.
     """
-    if k > most:
-        raise InvalidRequest(f"k must be at most {most}, came {k}: ask for fewer items", "k")
+    if k > max_k:
+        raise InvalidRequest(f"k must be at most {max_k}, came {k}: ask for fewer items", "k")
     rows = rest.rows[:k].tolist()
     if min(rows) < 1 or max(rows) >= len(release.item_ids):
         raise InvalidCursor("cursor: names items that there are not: ask again without it", "cursor")
@@ -98,6 +98,6 @@ def page_of(rest: Rest, k: int, release: Release, most: int) -> Answer:
         stages=[],
         next_cursor=None if after is None else write_cursor(after),
         corrected_query=rest.corrected_query,
-        matched_by=_MATCHED[rest.flags],
+        matched_by=_MATCHED_BY[rest.flags],
         first_rank=rest.offset + 1,
     )

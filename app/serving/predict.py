@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from app.engine.recommend import retrieve
 from app.engine.requests import pad_rows
 from app.errors import InvalidRequest
 from app.serving.assemble import assemble
-from app.serving.batcher import Batcher, IsGone
+from app.serving.batcher import Batcher, HasLeft, answer_by_release
 from app.serving.call import RecommendCall
 from app.serving.release import Release
 from app.serving.service import RecommendService, ServiceLimits
@@ -19,97 +20,85 @@ from app.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class PredictCall:
-    """Whose behaviour with which items is asked for."""
+    """A user, and the items to predict the user's behaviour with."""
 
-    asked_by: RecommendCall
+    user: RecommendCall  # only what says who it is and what happened is read
     item_ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Of one item, in the order of the bundle's behaviours; `None` for an item that the catalogue lacks."""
+    """The probabilities of one item."""
 
     item_id: str
-    probabilities: list[float] | None
+    probabilities: list[float] | None  # by behaviour, in the bundle's order; `None` where the catalogue lacks the item
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Of one call, item by item in its order."""
+    """The answer to one call."""
 
     model_version: str
     behaviours: list[str]
-    items: list[Prediction]
+    items: list[Prediction]  # in the call's order
     degraded: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    call: PredictCall
-    release: Release
-
-
 class PredictService:
-    """Answers from the release and the states of a `RecommendService`.
+    """Answers from the releases and the states of a `RecommendService`.
 
     Args:
-        service: whose release is asked.
+        recommender: fetches the states.
         limits: what this process takes on.
-        metrics: told of batches.
+        metrics: counts batches.
     """
 
-    def __init__(self, service: RecommendService, limits: ServiceLimits, metrics: Metrics) -> None:
-        self._service = service
+    def __init__(self, recommender: RecommendService, limits: ServiceLimits, metrics: Metrics) -> None:
+        self._states = recommender.states
         self._metrics = metrics
-        self._depth = limits.depth
-        self._batcher: Batcher[_Pending, Predictions] = Batcher(self._answer, limits.max_batch, limits.max_pending)
+        self._depth = limits.retrieve_depth
+        self._batcher: Batcher[tuple[Release, PredictCall], Predictions] = Batcher(
+            partial(answer_by_release, self._answer), limits.max_batch, limits.max_pending
+        )
 
-    async def predict(self, call: PredictCall, release: Release, is_gone: IsGone | None = None) -> Predictions:
+    async def predict(self, call: PredictCall, release: Release, has_left: HasLeft | None = None) -> Predictions:
         """The predictions of one call, the same alone and in any company.
 
         Args:
-            call: what is wanted.
+            call: the parsed request.
             release: the current one when the request came.
-            is_gone: tells whether nobody waits for the answer any more.
+            has_left: tells whether nobody waits for the answer any more.
 
         Raises:
             InvalidRequest: the bundle has no ranker, and so predicts nothing.
             Overloaded: too many calls wait already.
-            ClientLeft: nobody waits for the answer.
+            ClientDisconnected: nobody waits for the answer.
         """
         if release.snapshot.ranker is None:
             raise InvalidRequest(
                 f"bundle {release.version} predicts nothing: its data validates too few users to learn from; train on "
                 "more events"
             )
-        return await self._batcher.submit(_Pending(call, release), is_gone)
+        return await self._batcher.submit((release, call), has_left)
 
-    async def _answer(self, pending: Sequence[_Pending]) -> list[Predictions]:
-        answers: dict[int, Predictions] = {}
-        for release in {id(each.release): each.release for each in pending}.values():
-            places = [place for place, each in enumerate(pending) if each.release is release]
-            found = await self._answer_by(release, [pending[place].call for place in places])
-            answers.update(zip(places, found, strict=True))
-        return [answers[place] for place in range(len(pending))]
-
-    async def _answer_by(self, release: Release, calls: Sequence[PredictCall]) -> list[Predictions]:
+    async def _answer(self, release: Release, calls: Sequence[PredictCall]) -> list[Predictions]:
         snapshot = release.snapshot
-        asking = [call.asked_by for call in calls]
-        states, degraded = await self._service.states_of(release, asking)
-        batch = assemble(asking, states, snapshot.items, snapshot.manifest.shapes.window, release.clock())
+        users = [call.user for call in calls]
+        states, degraded = await self._states.fetch(release, users)
+        batch = assemble(users, states, snapshot.items, snapshot.manifest.shapes.window, release.clock())
         rows = [[snapshot.items.row_of(item_id) for item_id in call.item_ids] for call in calls]
-        asked = pad_rows([np.array([row for row in of_call if row], dtype=np.int64) for of_call in rows])
+        known_rows = pad_rows([np.array([row for row in of_call if row], dtype=np.int64) for of_call in rows])
         ranker = snapshot.ranker
         if ranker is None:  # refused on the way in
             raise InvalidRequest(f"bundle {release.version} predicts nothing")
-        found = ranker.predict(batch, retrieve(snapshot, batch, self._depth), asked)
+        probabilities = ranker.predict(batch, retrieve(snapshot, batch, self._depth), known_rows)
         self._metrics.observe_batch(len(calls))
         answers = []
-        for call, of_call, probabilities, missing in zip(calls, rows, found, degraded, strict=True):
-            values = iter(np.round(probabilities, 6).tolist())
+        for call, call_rows, of_known, missing in zip(calls, rows, probabilities, degraded, strict=True):
+            values = iter(np.round(of_known, 6).tolist())
             items = [
                 Prediction(item_id, next(values) if row != PADDING_ROW else None)
-                for item_id, row in zip(call.item_ids, of_call, strict=True)
+                for item_id, row in zip(call.item_ids, call_rows, strict=True)
             ]
             answers.append(Predictions(release.version, ranker.spec.behaviours, items, missing))
         return answers

@@ -1,4 +1,4 @@
-"""One version as it is served: what a request holds from start to end."""
+"""A release: a loaded bundle (`Snapshot`) as it is served, with its users' states, its item ids and a clock."""
 
 import logging
 import math
@@ -16,28 +16,16 @@ from app.engine.snapshot import Snapshot
 from app.errors import BundleCorrupt, BundleUnfit, DeviceUnavailable
 from app.stores.bundled import BundledStates
 
-
-def clock_of(kind: Literal["wall", "bundle"], cut: float | None) -> Callable[[], float]:
-    """A function that tells 'now' in unix seconds.
-
-    Args:
-        kind: `wall` reads the machine's clock; `bundle` stands at `cut` when made and goes on from there.
-        cut: the newest event that the bundle knows; `None` for a bundle without times, whose 'now' is NaN.
-    """
-    if cut is None:
-        return lambda: math.nan
-    if kind == "wall":
-        return time.time
-    offset = cut - time.monotonic()
-    return lambda: offset + time.monotonic()
-
-
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Release:
-    """A loaded bundle and what goes with it. Immutable: a reload makes another and swaps the reference."""
+    """A snapshot under the version that it is published as, with all else that answers need.
+
+    A request takes the current release once and holds it to the end. It never changes: a reload makes another one and
+    swaps the reference.
+    """
 
     snapshot: Snapshot
     states: BundledStates  # of users as of the cut
@@ -56,42 +44,35 @@ class Release:
 
 
 @dataclass(frozen=True)
-class DeviceWish:
-    """Where retrieval shall run."""
+class DevicePolicy:
+    """Where retrieval runs."""
 
     kind: Literal["auto", "cpu", "cuda"] = "cpu"  # auto: a GPU where one can be used
     memory_mb: int = 0  # of the GPU; 0 for no limit
 
 
-def load_release(
-    path: Path, threads: int, clock: Literal["wall", "bundle"], wish: DeviceWish = DeviceWish()
-) -> Release:
-    """Load the bundle at `path`, verify it, and answer its own warm-up requests.
+@dataclass(frozen=True)
+class LoadOptions:
+    """How bundles are loaded."""
+
+    threads: int = 1  # inside one run of a graph; 0 takes all cores
+    clock: Literal["wall", "bundle"] = "wall"  # as in `clock_of`
+    device: DevicePolicy = DevicePolicy()
+
+
+def load_release(path: Path, options: LoadOptions) -> Release:
+    """Load a bundle, verify it, and answer its own warm-up requests.
 
     Args:
-        path: a bundle, or a store of bundles.
-        threads: threads inside one run of a graph; 0 takes all cores.
-        clock: what 'now' is.
-        wish: where retrieval shall run.
+        path: a bundle, or a store of bundles, of which the current one is loaded.
+        options: how.
 
     Raises:
         BundleError: it must not be served.
-        DeviceUnavailable: a GPU was wished for, and there is none.
+        DeviceUnavailable: the options ask for a GPU, and there is none.
     """
-    snapshot = _load(path, threads, wish)
-    return release_of(snapshot, clock_of(clock, snapshot.manifest.cut))
-
-
-def _load(path: Path, threads: int, wish: DeviceWish) -> Snapshot:
-    if wish.kind == "cpu" or (wish.kind == "auto" and CUDA not in runtime().get_available_providers()):
-        return load_snapshot(path, threads)
-    try:
-        return load_snapshot(path, threads, Device("cuda", wish.memory_mb))
-    except (DeviceUnavailable, BundleUnfit) as error:
-        if wish.kind == "cuda":
-            raise
-        log.warning("the GPU is not used", extra={"reason": error.message})
-        return load_snapshot(path, threads)
+    snapshot = _load_snapshot(path, options.threads, options.device)
+    return release_of(snapshot, clock_of(options.clock, snapshot.manifest.cut))
 
 
 def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
@@ -111,3 +92,30 @@ def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
         item_ids=tuple(items.id_of(row) for row in range(items.count + 1)),
         clock=clock,
     )
+
+
+def clock_of(kind: Literal["wall", "bundle"], cut: float | None) -> Callable[[], float]:
+    """A function that tells 'now' in unix seconds.
+
+    Args:
+        kind: `wall` reads the machine's clock; `bundle` stands at `cut` when made and goes on from there.
+        cut: the newest event that the bundle knows; `None` for a bundle without times, whose 'now' is NaN.
+    """
+    if cut is None:
+        return lambda: math.nan
+    if kind == "wall":
+        return time.time
+    offset = cut - time.monotonic()
+    return lambda: offset + time.monotonic()
+
+
+def _load_snapshot(path: Path, threads: int, device: DevicePolicy) -> Snapshot:
+    if device.kind == "cpu" or (device.kind == "auto" and CUDA not in runtime().get_available_providers()):
+        return load_snapshot(path, threads)
+    try:
+        return load_snapshot(path, threads, Device("cuda", device.memory_mb))
+    except (DeviceUnavailable, BundleUnfit) as error:
+        if device.kind == "cuda":
+            raise
+        log.warning("the GPU is not used", extra={"reason": error.message})
+        return load_snapshot(path, threads)

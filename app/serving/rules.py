@@ -1,4 +1,4 @@
-"""From candidates to the list that a call is answered from: diversity and pins, in that order."""
+"""A shop's rules on the lists of a batch: boosts reorder candidates, then diversity and pins, in that order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,32 +18,46 @@ from app.engine.snapshot import Snapshot
 from app.serving.call import RecommendCall
 
 
-def boosted(
+@dataclass(frozen=True, slots=True)
+class RankedList:
+    """The whole list of one call, best first, from which its pages are cut."""
+
+    rows: NDArray[np.int64]  # [n]
+    scores: NDArray[np.floating]  # [n] of the model; not in order where diversity or pins moved items
+    pins: tuple[Pin, ...] = ()  # those that stand in the list
+
+
+def has_rules(call: RecommendCall) -> bool:
+    """Whether any rule bears on the list of a call."""
+    return bool(call.pin or call.diversity or call.boost)
+
+
+def apply_boosts(
     snapshot: Snapshot, calls: Sequence[RecommendCall], batch: RequestBatch, candidates: Candidates
 ) -> Candidates:
-    """The candidates in the order that the boosts of each call make of it; those without are left as they are."""
-    lines = np.array([line for line, call in enumerate(calls) if call.boosts], dtype=np.int64)
-    if not len(lines):
+    """The candidates, reordered by the boosts of each call; those of calls without boosts stay as they are."""
+    indices = np.array([index for index, call in enumerate(calls) if call.boost], dtype=np.int64)
+    if not len(indices):
         return candidates
-    part = candidates.take(lines)
+    part = candidates.take(indices)
     rows, scores, sources = part.rows.copy(), part.scores.copy(), part.sources.copy()
-    for place, line in enumerate(lines.tolist()):
-        call = calls[line]
-        count = int((rows[place] != PADDING_ROW).sum())
-        inside = slice(count)
-        before = scores[place, inside].astype(np.float64)
-        raised = before + gains_of(snapshot, call, batch, line, rows[place, inside], before).sum(axis=0)
-        order = boosted_order(raised, *_passes(snapshot, call, rows[place, inside]))
-        rows[place, inside], scores[place, inside] = rows[place, inside][order], raised[order]
-        sources[place, inside] = sources[place, inside][order]
-    return candidates.with_requests(lines, Candidates(rows, scores, sources, part.query_vectors))
+    for place, index in enumerate(indices.tolist()):
+        call = calls[index]
+        filled = slice(int((rows[place] != PADDING_ROW).sum()))
+        own_rows = rows[place, filled]
+        own_scores = scores[place, filled].astype(np.float64)
+        raised = own_scores + gains_of(snapshot, call, batch, index, own_rows, own_scores).sum(axis=0)
+        order = boosted_order(raised, *_boost_filters(snapshot, call, own_rows))
+        rows[place, filled], scores[place, filled] = own_rows[order], raised[order]
+        sources[place, filled] = sources[place, filled][order]
+    return candidates.with_requests(indices, Candidates(rows, scores, sources, part.query_vectors))
 
 
 def gains_of(
     snapshot: Snapshot,
     call: RecommendCall,
     batch: RequestBatch,
-    line: int,
+    index: int,
     rows: NDArray[np.int64],
     scores: NDArray[np.float64],
 ) -> NDArray[np.float64]:
@@ -52,86 +66,72 @@ def gains_of(
     Args:
         snapshot: the loaded bundle.
         call: with its boosts.
-        batch: what the engine was asked.
-        line: of the call in it.
+        batch: the requests.
+        index: of the call in the batch.
         rows: `[n]`.
         scores: `[n]`, before any boost.
     """
-    passes, factors = _passes(snapshot, call, rows)
-    one = batch.take(np.array([line]))
-    are_logits = bool((one.has_signal() | one.searches())[0])
+    passes, factors = _boost_filters(snapshot, call, rows)
+    request = batch.take(np.array([index]))
+    are_logits = bool((request.has_signal() | request.searches())[0])
     return boost_gains(scores, passes, factors, are_logits=are_logits)
 
 
-def _passes(
-    snapshot: Snapshot, call: RecommendCall, rows: NDArray[np.int64]
-) -> tuple[list[NDArray[np.bool_]], list[float]]:
-    """Of each boost, which rows pass its filter, and its factor."""
-    return (
-        [snapshot.filters.mask(boost.filter)[rows] for boost in call.boosts],
-        [boost.factor for boost in call.boosts],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Shaped:
-    """The whole list of one call, of which it gets pages."""
-
-    rows: NDArray[np.int64]  # [n]
-    scores: NDArray[np.floating]  # [n] of the model; not in order where diversity or pins moved items
-    pins: tuple[Pin, ...] = ()  # those that stand in the list
-
-
-def is_shaped(call: RecommendCall) -> bool:
-    """Whether any rule bears on the list of a call."""
-    return bool(call.pins or call.diversity or call.boosts)
-
-
-def shaped(
+def apply_rules(
     snapshot: Snapshot,
     calls: Sequence[RecommendCall],
     batch: RequestBatch,
     candidates: Candidates,
     depths: Sequence[int],
     item_mask: ItemMask = ALL_ITEMS,
-) -> list[Shaped]:
-    """The list of each call: its candidates, best first, with its rules.
+) -> list[RankedList]:
+    """The list of each call: its candidates, best first, with its diversity and pins.
 
-    A pinned item that the order would not have brought is scored as a candidate would be. One that must not be
-    answered is not pinned.
+    A pinned item that is no candidate is scored as one would be. One that must not be answered is not pinned.
 
     Args:
         snapshot: the loaded bundle.
         calls: of the batch.
-        batch: what the engine was asked.
-        candidates: what it found.
+        batch: the requests.
+        candidates: of the requests, in the order of boosts.
         depths: of each call, the items that its list may have.
         item_mask: which items may be answered.
     """
     counts = np.minimum((candidates.rows != PADDING_ROW).sum(axis=1), depths).tolist()
     lists = [
-        Shaped(candidates.rows[line, :count], candidates.scores[line, :count]) for line, count in enumerate(counts)
+        RankedList(candidates.rows[index, :count], candidates.scores[index, :count])
+        for index, count in enumerate(counts)
     ]
-    if not any(map(is_shaped, calls)):
+    if not any(map(has_rules, calls)):
         return lists
-    pins = [_allowed(call, batch, line, item_mask) for line, call in enumerate(calls)]
-    missing = _missing(snapshot, calls, batch, candidates, [each.rows for each in lists], pins)
+    pins = [_allowed_pins(call, batch, index, item_mask) for index, call in enumerate(calls)]
+    missing = _score_missing_pins(snapshot, calls, batch, candidates, [ranked.rows for ranked in lists], pins)
     return [
-        _ruled(snapshot, call, whole, added, pinned) if is_shaped(call) else whole
-        for call, whole, added, pinned in zip(calls, lists, missing, pins, strict=True)
+        _apply_to_list(snapshot, call, ranked, extra, call_pins) if has_rules(call) else ranked
+        for call, ranked, extra, call_pins in zip(calls, lists, missing, pins, strict=True)
     ]
 
 
-def _allowed(call: RecommendCall, batch: RequestBatch, line: int, item_mask: ItemMask) -> tuple[Pin, ...]:
+def _boost_filters(
+    snapshot: Snapshot, call: RecommendCall, rows: NDArray[np.int64]
+) -> tuple[list[NDArray[np.bool_]], list[float]]:
+    """Of each boost, which rows pass its filter, and its factor."""
+    return (
+        [snapshot.filters.mask(boost.filter)[rows] for boost in call.boost],
+        [boost.factor for boost in call.boost],
+    )
+
+
+def _allowed_pins(call: RecommendCall, batch: RequestBatch, index: int, item_mask: ItemMask) -> tuple[Pin, ...]:
     """The pins whose items may be answered."""
-    if not call.pins:
+    if not call.pin:
         return ()
-    mask = item_mask.of(line)
-    excluded = set(batch.exclude_rows[line].tolist())
-    return tuple(pin for pin in call.pins if pin.row not in excluded and (mask is None or mask[pin.row]))
+    mask = item_mask.of(index)
+    excluded = set(batch.exclude_rows[index].tolist())
+    return tuple(pin for pin in call.pin if pin.row not in excluded and (mask is None or mask[pin.row]))
 
 
-def _missing(
+def _score_missing_pins(
     snapshot: Snapshot,
     calls: Sequence[RecommendCall],
     batch: RequestBatch,
@@ -139,47 +139,47 @@ def _missing(
     lists: Sequence[NDArray[np.int64]],
     pins: Sequence[Sequence[Pin]],
 ) -> list[dict[int, float]]:
-    """Of each call, the pinned rows that its list lacks, and their scores among its candidates, boosted as theirs."""
+    """Of each call, the pinned rows that its list lacks, and their scores among its candidates, boosted alike."""
     lacking = [
-        np.setdiff1d(np.array([pin.row for pin in of_call], dtype=np.int64), rows) if of_call else rows[:0]
-        for rows, of_call in zip(lists, pins, strict=True)
+        np.setdiff1d(np.array([pin.row for pin in call_pins], dtype=np.int64), rows) if call_pins else rows[:0]
+        for rows, call_pins in zip(lists, pins, strict=True)
     ]
-    lines = np.array([line for line, rows in enumerate(lacking) if len(rows)], dtype=np.int64)
-    found: list[dict[int, float]] = [{} for _ in lists]
-    if not len(lines):
-        return found
-    listed = list_of([np.concatenate([lists[line], lacking[line]]) for line in lines.tolist()])
-    scores = score_list(snapshot, batch.take(lines), listed, candidates.query_vectors[lines])
-    for place, line in enumerate(lines.tolist()):
-        part = listed.part(place)
-        at = np.searchsorted(listed.rows[part], lacking[line])
-        own = scores[part][at].astype(np.float64)
-        boosted = own + gains_of(snapshot, calls[line], batch, line, lacking[line], own).sum(axis=0)
-        found[line] = dict(zip(lacking[line].tolist(), boosted.tolist(), strict=True))
-    return found
+    indices = np.array([index for index, rows in enumerate(lacking) if len(rows)], dtype=np.int64)
+    missing: list[dict[int, float]] = [{} for _ in lists]
+    if not len(indices):
+        return missing
+    pool = list_of([np.concatenate([lists[index], lacking[index]]) for index in indices.tolist()])
+    pool_scores = score_list(snapshot, batch.take(indices), pool, candidates.query_vectors[indices])
+    for place, index in enumerate(indices.tolist()):
+        part = pool.part(place)
+        rows = lacking[index]
+        scores = pool_scores[part][np.searchsorted(pool.rows[part], rows)].astype(np.float64)
+        raised = scores + gains_of(snapshot, calls[index], batch, index, rows, scores).sum(axis=0)
+        missing[index] = dict(zip(rows.tolist(), raised.tolist(), strict=True))
+    return missing
 
 
-def _ruled(
+def _apply_to_list(
     snapshot: Snapshot,
     call: RecommendCall,
-    whole: Shaped,
+    ranked: RankedList,
     missing: dict[int, float],
     pins: tuple[Pin, ...],
-) -> Shaped:
-    """One list with its rules; `missing` are the rows of pins that it lacks, with their scores."""
-    rows, scores = whole.rows, whole.scores.astype(np.float64)
+) -> RankedList:
+    """One list with its rules; `missing` are the pinned rows that it lacks, with their scores."""
+    rows, scores = ranked.rows, ranked.scores.astype(np.float64)
     if missing:
         rows = np.concatenate([rows, np.array(list(missing), dtype=np.int64)])
         scores = np.concatenate([scores, np.array(list(missing.values()), dtype=np.float64)])
-    own = dict(zip(rows.tolist(), scores.tolist(), strict=True)) if pins else {}
+    score_of = dict(zip(rows.tolist(), scores.tolist(), strict=True)) if pins else {}
     if pins:
         others = ~np.isin(rows, [pin.row for pin in pins])
         rows, scores = rows[others], scores[others]
     if call.diversity:
-        at_head = sum(pin.position <= call.k for pin in pins)
+        pinned_above = sum(pin.position <= call.k for pin in pins)
         vectors = snapshot.items.vectors_of(rows[:AMONG])
-        order = diversified(scores[:AMONG], vectors, call.k - at_head, call.diversity)
-        rows, scores = (np.concatenate([each[order], each[AMONG:]]) for each in (rows, scores))
+        order = diversified(scores[:AMONG], vectors, call.k - pinned_above, call.diversity)
+        rows, scores = (np.concatenate([values[order], values[AMONG:]]) for values in (rows, scores))
     if pins:
-        rows, scores = with_pins(rows, scores, pins, [own[pin.row] for pin in pins])
-    return Shaped(rows, scores, pins)
+        rows, scores = with_pins(rows, scores, pins, [score_of[pin.row] for pin in pins])
+    return RankedList(rows, scores, pins)

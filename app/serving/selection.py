@@ -1,4 +1,4 @@
-"""Which items may be answered to each call of a batch: what `total` and facets count, orders sort and groups part."""
+"""Which items may be answered to each call of a batch: what `total` and facets count, and sorts and groups order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,113 +18,121 @@ from app.engine.snapshot import Snapshot
 from app.serving.call import RecommendCall
 
 BY_RETRIEVAL: Final = Stages(ranking=False)
-"""What lies deeper than the ranker reads stands in retrieval's order, wherever it is asked for."""
+"""What lies deeper than the ranker reads stays in retrieval's order, however deep a call goes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The items that pass a call's filter, and what the call does not want of them."""
+    """The items that may be answered to one call: those that pass its filter, less those that it excludes.
+
+    Its methods take `matched_items`, `[rows]`, of a call that searches: the items that the search matched, all of which
+    may be answered. `None` stands for no search.
+    """
 
     snapshot: Snapshot
     call: RecommendCall
     passing: NDArray[np.bool_] | None  # [rows] None where every item passes
-    excluded: NDArray[np.int64]  # rows, padded with 0; one may be there more than once
-    wanted: int  # groups, of a call that groups
+    exclude_rows: NDArray[np.int64]  # padded with 0; one may be there more than once
+    group_count: int  # how many groups a call with `group_by` gets
 
-    def mask(self, found: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-        """`[rows]`, the items that may be answered; `found` `[rows]` are those of a search, which are such already."""
-        if found is not None:
-            return found
+    def mask(self, matched_items: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+        """`[rows]`, the items that may be answered."""
+        if matched_items is not None:
+            return matched_items
         mask = (self.snapshot.items.selectable[0] if self.passing is None else self.passing).copy()
-        mask[self.excluded] = False
+        mask[self.exclude_rows] = False
         return mask
 
-    def total(self, found: NDArray[np.bool_] | None = None) -> int:
-        """How many items may be answered, or of a call that groups: how many groups."""
+    def total(self, matched_items: NDArray[np.bool_] | None = None) -> int:
+        """How many items may be answered, or with `group_by`: how many groups."""
         if self.call.group_by is not None:
-            return self.grouping(found).count()
-        if found is not None:
-            return int(np.count_nonzero(found))
-        unwanted = set(self.excluded.tolist()) - {PADDING_ROW}
+            return self.grouping(matched_items).count()
+        if matched_items is not None:
+            return int(np.count_nonzero(matched_items))
+        excluded = set(self.exclude_rows.tolist()) - {PADDING_ROW}
         if self.passing is None:
-            return self.snapshot.items.count - len(unwanted)
-        return int(np.count_nonzero(self.passing)) - int(self.passing[list(unwanted)].sum())
+            return self.snapshot.items.count - len(excluded)
+        return int(np.count_nonzero(self.passing)) - int(self.passing[list(excluded)].sum())
 
-    def facets(self, found: NDArray[np.bool_] | None = None) -> dict[str, list[dict[str, Any]]] | None:
+    def facets(self, matched_items: NDArray[np.bool_] | None = None) -> dict[str, list[dict[str, Any]]] | None:
         """Values and counts of each column that the call names; None where it names none."""
         if not self.call.facets:
             return None
-        mask = self.mask(found)
+        mask = self.mask(matched_items)
         return {name: facet_of(self.snapshot.filters.column(name, "facets"), mask) for name in self.call.facets}
 
-    def grouping(self, found: NDArray[np.bool_] | None = None) -> Grouping:
-        """What the call wants grouped."""
+    def grouping(self, matched_items: NDArray[np.bool_] | None = None) -> Grouping:
+        """The groups of a call with `group_by`."""
         column = self.snapshot.filters.column(self.call.group_by or "", "group_by")
-        return Grouping(column, self.wanted, self.mask(found))
+        return Grouping(column, self.group_count, self.mask(matched_items))
 
     def sorted_rows(
-        self, depth: int, found: NDArray[np.bool_] | None, relevant: NDArray[np.int64]
+        self, depth: int, matched_items: NDArray[np.bool_] | None, relevant: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """The first `depth` rows in the call's order."""
-        return self._heads(
-            sorted_rows(self.snapshot.orders, self.call.sort, self.mask(found), None if found is None else relevant),
-            depth,
-        )
+        """The first `depth` rows in the call's order; of a search, `relevant` rows break ties, the best first."""
+        ties = None if matched_items is None else relevant
+        rows = sorted_rows(self.snapshot.orders, self.call.sort, self.mask(matched_items), ties)
+        return self._heads(rows, depth)
 
     def popular_rows(self, count: int) -> NDArray[np.int64]:
-        """The first `count` rows in the call's order, by popularity where it wants none."""
+        """The first `count` rows in the call's order, by popularity where it names none."""
         if self.call.sort != RELEVANCE:
             return self.sorted_rows(count, None, np.zeros(0, dtype=np.int64))
         if self.call.group_by is None:
-            return popular(self.snapshot.items, count, self.excluded, self.passing)
+            return popular(self.snapshot.items, count, self.exclude_rows, self.passing)
         rows = self.snapshot.items.popular_rows
         return self._heads(rows[self.mask()[rows]], count)
 
-    def _heads(self, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-        """The first rows, or of a call that groups: the first of each group."""
+    def _heads(self, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """The first rows, or with `group_by`: the first of each group."""
         if self.call.group_by is None:
-            return rows[:most]
+            return rows[:count]
         column = self.snapshot.filters.column(self.call.group_by, "group_by")
-        return rows[first_of_groups(rows, column, most)]
+        return rows[first_of_groups(rows, column, count)]
 
 
-def is_selective(call: RecommendCall) -> bool:
-    """Whether a call chooses among items, or says how they are ordered."""
+def has_selection(call: RecommendCall) -> bool:
+    """Whether a call filters, sorts or groups."""
     return call.filter is not None or call.sort != RELEVANCE or call.group_by is not None
 
 
-def select(snapshot: Snapshot, call: RecommendCall, excluded: NDArray[np.int64], wanted: int) -> Selection:
-    """The items of a call.
+def select(snapshot: Snapshot, call: RecommendCall, exclude_rows: NDArray[np.int64], group_count: int) -> Selection:
+    """The selection of a call.
 
     Args:
         snapshot: the loaded bundle.
-        call: what is wanted.
-        excluded: rows that must not be answered, padded with 0.
-        wanted: groups, of a call that groups.
+        call: with its filter.
+        exclude_rows: rows that must not be answered, padded with 0.
+        group_count: how many groups a call with `group_by` gets.
     """
     passing = None if call.filter is None else snapshot.filters.mask(call.filter)
-    return Selection(snapshot, call, passing, excluded, wanted)
+    return Selection(snapshot, call, passing, exclude_rows, group_count)
 
 
 def item_mask_of(selections: Sequence[Selection]) -> ItemMask:
-    """The masks of a batch: one for all calls where their filters are equal."""
-    masks = [each.passing for each in selections]
+    """The filters of a batch as masks: one for all calls where their filters are equal."""
+    masks = [selection.passing for selection in selections]
     first = masks[0]
     if all(mask is first for mask in masks):  # equal filters share a mask
         return ALL_ITEMS if first is None else ItemMask(first[None])
     return ItemMask(
-        np.stack([each.snapshot.items.selectable[0] if each.passing is None else each.passing for each in selections])
+        np.stack(
+            [
+                selection.snapshot.items.selectable[0] if selection.passing is None else selection.passing
+                for selection in selections
+            ]
+        )
     )
 
 
-def arranged(
+def sort_and_group(
     snapshot: Snapshot,
     batch: RequestBatch,
     candidates: Candidates,
     selections: Sequence[Selection],
     depth: int,
 ) -> Candidates:
-    """The candidates of those calls sorted and grouped that want it, from all items that may be answered to them.
+    """The candidates, sorted and grouped for the calls that ask for it, out of all items that may be answered.
 
     Args:
         snapshot: the loaded bundle.
@@ -134,18 +142,18 @@ def arranged(
         depth: items a request.
     """
     groupings: list[Grouping | None] = [None] * len(selections)
-    for line, each in enumerate(selections):
-        found = None if candidates.matched_items is None else candidates.matched_items[line]
-        if each.call.sort != RELEVANCE:
-            relevant = candidates.rows[line]
-            rows = each.sorted_rows(depth, found, relevant[relevant != PADDING_ROW])
-            candidates = with_rows(candidates, line, rows, snapshot.items)
-        elif each.call.group_by is not None:
-            groupings[line] = each.grouping(found)
+    for index, selection in enumerate(selections):
+        matched_items = None if candidates.matched_items is None else candidates.matched_items[index]
+        if selection.call.sort != RELEVANCE:
+            relevant = candidates.rows[index]
+            rows = selection.sorted_rows(depth, matched_items, relevant[relevant != PADDING_ROW])
+            candidates = with_rows(candidates, index, rows, snapshot.items)
+        elif selection.call.group_by is not None:
+            groupings[index] = selection.grouping(matched_items)
     if not any(groupings):
         return candidates
     return group_candidates(
         candidates,
         groupings,
-        lambda lines, masks: recommend(snapshot, batch.take(lines), depth, BY_RETRIEVAL, item_mask=masks),
+        lambda indices, masks: recommend(snapshot, batch.take(indices), depth, BY_RETRIEVAL, item_mask=masks),
     )

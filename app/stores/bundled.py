@@ -1,4 +1,4 @@
-"""The states that came with a bundle: what the memory store begins with, and what answers when Redis is gone."""
+"""The states that came with a bundle: the memory store begins with them, and they stand in when Redis is gone."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.user_state import UserStates
-from app.stores.state import Hidden, UserState, Wanted
+from app.stores.state import Exclude, StateRequest, UserState
 
 
 class BundledStates:
@@ -21,39 +21,36 @@ class BundledStates:
         self.states = states
         self.item_hashes = item_hashes
 
-    def fetch(self, wanted: Sequence[Wanted]) -> list[UserState | None]:
+    def fetch(self, requests: Sequence[StateRequest]) -> list[UserState | None]:
         """The state of each user, `None` for an unknown one."""
         states = self.states
         if not len(states.hashes):
-            return [None] * len(wanted)
-        hashes = np.array([each.user_hash for each in wanted], dtype=np.uint64)
+            return [None] * len(requests)
+        hashes = np.array([request.user_hash for request in requests], dtype=np.uint64)
         places = np.minimum(np.searchsorted(states.hashes, hashes), len(states.hashes) - 1)
-        found = (states.hashes[places] == hashes).tolist()
+        is_known = (states.hashes[places] == hashes).tolist()
         starts, ends = states.event_offsets[places].tolist(), states.event_offsets[places + 1].tolist()
         vectors = states.long_vectors_of(places)
         weights = states.long_weights[places].tolist()
         return [
             UserState(
-                vectors[line] if weights[line] > 0 else None,
-                weights[line],
+                vectors[index] if weights[index] > 0 else None,
+                weights[index],
                 self.item_hashes[states.event_rows[start:end]],
                 states.event_types[start:end],
                 states.event_times[start:end],
-                self._hidden(place, each.hidden),
+                None if request.exclude is Exclude.NONE else self.excluded_items_of(place, request.exclude),
             )
-            if is_known
+            if known
             else None
-            for line, (each, is_known, place, start, end) in enumerate(
-                zip(wanted, found, places.tolist(), starts, ends, strict=True)
+            for index, (request, known, place, start, end) in enumerate(
+                zip(requests, is_known, places.tolist(), starts, ends, strict=True)
             )
         ]
 
-    def _hidden(self, place: int, hidden: Hidden) -> NDArray[np.uint64] | None:
-        return None if hidden is Hidden.NONE else self.hidden_of(place, hidden)
-
-    def hidden_of(self, place: int, hidden: Hidden) -> NDArray[np.uint64]:
-        """The items seen or purchased by the user of that index, as hashes."""
+    def excluded_items_of(self, place: int, exclude: Exclude) -> NDArray[np.uint64]:
+        """The items that the user at that place has seen or purchased, as hashes."""
         states = self.states
         part = slice(int(states.seen_offsets[place]), int(states.seen_offsets[place + 1]))
         rows = states.seen_rows[part]
-        return self.item_hashes[rows[states.seen_purchased[part]] if hidden is Hidden.PURCHASED else rows]
+        return self.item_hashes[rows[states.seen_purchased[part]] if exclude is Exclude.PURCHASED else rows]

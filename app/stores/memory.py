@@ -1,4 +1,4 @@
-"""The store inside the process: the states of the bundle, and what came since; gone with the process."""
+"""The store inside the process: the states of the bundle and the events since; gone with the process."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from app.artifact.behaviours import PURCHASE
 from app.artifact.user_records import BEHAVIOUR_MASK, pack_events, pack_items, unpack_events, unpack_items
 from app.stores.bundled import BundledStates
 from app.stores.record_lists import WIDTH, WORD, insert, interleave, union
-from app.stores.state import Counts, Fetched, Hidden, NewEvent, StoredUser, UserState, Wanted
+from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, StoredUser, UserState
 
 VERSIONS_KEPT = 2  # the one that is served, and the one before for a rollback
 
 
 @dataclass
 class _Live:
-    """A user with whom something happened since the bundle was made."""
+    """The records of a user with events since the bundle was made."""
 
     events: bytes = b""
     seen: bytes = b""
@@ -26,7 +26,7 @@ class _Live:
 
 
 class MemoryUserStore:
-    """The protocol's promises inside one process, but for durability.
+    """`UserStore` inside one process; nothing is durable.
 
     Args:
         keep_events: recent events a user.
@@ -48,13 +48,13 @@ class MemoryUserStore:
         self._erased: set[int] = set()
 
     async def start(self) -> None:
-        """Nothing."""
+        """There is no connection to watch."""
 
     async def close(self) -> None:
-        """Nothing."""
+        """There is no connection to close."""
 
     def seed(self, version: str, states: BundledStates) -> None:
-        """Take the states of a version; what is live is kept, and joined by what the bundle knows of it."""
+        """Take the states of a version; live events are kept, and merged with what the bundle knows of their users."""
         self._bundled[version] = states
         self._bundled.move_to_end(version)
         while len(self._bundled) > VERSIONS_KEPT:
@@ -65,10 +65,10 @@ class MemoryUserStore:
                 live.events = self._trimmed(interleave(own.events, live.events)[0])
                 live.seen, live.purchased = union(live.seen, own.seen)[0], union(live.purchased, own.purchased)[0]
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
+    async def fetch(self, version: str, requests: Sequence[StateRequest]) -> FetchResult:
         """The state of each user, in their order."""
-        bundled = self._bundled[version].fetch(wanted) if version in self._bundled else [None] * len(wanted)
-        return Fetched([self._state(each, found) for each, found in zip(wanted, bundled, strict=True)])
+        bundled = self._bundled[version].fetch(requests) if version in self._bundled else [None] * len(requests)
+        return FetchResult([self._state(request, state) for request, state in zip(requests, bundled, strict=True)])
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
         """Store events; false where the user has one of that id already."""
@@ -95,13 +95,13 @@ class MemoryUserStore:
     async def stored(self, user_hash: int) -> StoredUser | None:
         """All that is stored of a user, `None` when that is nothing."""
         own = self._live.get(user_hash) or self._of_bundle(user_hash)
-        holding = self._versions_with(user_hash)
-        if not own.seen and not own.events and not holding:
+        versions = self._versions_with(user_hash)
+        if not own.seen and not own.events and not versions:
             return None
         items, types, times = unpack_events(own.events)
-        return StoredUser(items, types, times, unpack_items(own.seen), unpack_items(own.purchased), holding)
+        return StoredUser(items, types, times, unpack_items(own.seen), unpack_items(own.purchased), versions)
 
-    async def erase(self, user_hash: int, at: float, record: bytes) -> Counts:  # noqa: ARG002 - no stream here
+    async def erase(self, user_hash: int, time: float, record: bytes) -> Counts:  # noqa: ARG002 - no stream here
         """Forget a user."""
         own = self._live.pop(user_hash, None) or self._of_bundle(user_hash)
         vectors = len(self._versions_with(user_hash))
@@ -113,13 +113,13 @@ class MemoryUserStore:
         return user_hash in self._erased
 
     async def log_impressions(self, records: Sequence[bytes]) -> int:  # noqa: ARG002 - nobody could collect them
-        """None is taken: there is no stream that would outlive the process."""
+        """Take none: there is no stream that would outlive the process."""
         return 0
 
     def _append(self, event: NewEvent, record: bytes) -> bool:
         live = self._touch(event.user_hash)
         event_id = event.event_hash.to_bytes(WORD, "little")
-        if event_id in (live.event_ids[at : at + WORD] for at in range(0, len(live.event_ids), WORD)):
+        if event_id in (live.event_ids[start : start + WORD] for start in range(0, len(live.event_ids), WORD)):
             return False
         live.event_ids = (live.event_ids + event_id)[-self._keep_event_ids * WORD :]
         live.events = self._trimmed(insert(live.events, record))
@@ -129,7 +129,7 @@ class MemoryUserStore:
         return True
 
     def _touch(self, user_hash: int) -> _Live:
-        """What is live of a user, begun with what the bundle knows; the user is the last to be dropped."""
+        """The live records of a user, begun with what the bundle knows; this user is the last to be dropped."""
         live = self._live.get(user_hash)
         if live is None:
             live = self._live[user_hash] = self._of_bundle(user_hash)
@@ -139,20 +139,20 @@ class MemoryUserStore:
         return live
 
     def _of_bundle(self, user_hash: int) -> _Live:
-        """What the newest version knows of a user."""
+        """The records of a user in the newest version."""
         if not self._bundled or user_hash in self._erased:
             return _Live()
         newest = next(reversed(self._bundled.values()))
         place = newest.states.find(user_hash)
         if place < 0:
             return _Live()
-        (state,) = newest.fetch([Wanted(user_hash, Hidden.SEEN)])
-        if state is None or state.hidden_items is None:
+        (state,) = newest.fetch([StateRequest(user_hash, Exclude.SEEN)])
+        if state is None or state.excluded_items is None:
             return _Live()
         return _Live(
             events=self._trimmed(pack_events(state.event_items, state.event_types, state.event_times).tobytes()),
-            seen=pack_items(state.hidden_items),
-            purchased=pack_items(newest.hidden_of(place, Hidden.PURCHASED)),
+            seen=pack_items(state.excluded_items),
+            purchased=pack_items(newest.excluded_items_of(place, Exclude.PURCHASED)),
         )
 
     def _versions_with(self, user_hash: int) -> list[str]:
@@ -164,21 +164,21 @@ class MemoryUserStore:
             if (place := states.states.find(user_hash)) >= 0 and states.states.long_weights[place] > 0
         )
 
-    def _state(self, wanted: Wanted, bundled: UserState | None) -> UserState | None:
-        if wanted.user_hash in self._erased:
+    def _state(self, request: StateRequest, bundled: UserState | None) -> UserState | None:
+        if request.user_hash in self._erased:
             bundled = None
-        live = self._live.get(wanted.user_hash)
+        live = self._live.get(request.user_hash)
         if live is None:
             return bundled
         items, types, times = unpack_events(live.events)
-        hidden = live.purchased if wanted.hidden is Hidden.PURCHASED else live.seen
+        excluded = live.purchased if request.exclude is Exclude.PURCHASED else live.seen
         return UserState(
             None if bundled is None else bundled.long_vector,
             0.0 if bundled is None else bundled.long_weight,
             items,
             types,
             times,
-            None if wanted.hidden is Hidden.NONE else unpack_items(hidden),
+            None if request.exclude is Exclude.NONE else unpack_items(excluded),
         )
 
     def _trimmed(self, events: bytes) -> bytes:

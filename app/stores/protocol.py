@@ -1,11 +1,11 @@
-"""What the service asks of a store of user states. One contract suite runs over every implementation."""
+"""The protocols of the stores. One contract suite runs over every implementation of `UserStore`."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from app.artifact.published_model import PublishedModel
 from app.stores.bundled import BundledStates
-from app.stores.state import Counts, Fetched, NewEvent, StoredUser, Wanted
+from app.stores.state import Counts, FetchResult, NewEvent, StateRequest, StoredUser
 
 
 class UserStore(Protocol):
@@ -20,7 +20,7 @@ class UserStore(Protocol):
 
     @property
     def waiting_events(self) -> int:
-        """Events that wait to be collected, when last told."""
+        """Events that wait to be collected, as of the last look."""
         ...
 
     @property
@@ -34,7 +34,7 @@ class UserStore(Protocol):
         ...
 
     async def start(self) -> None:
-        """Begin to look after the connection; a store that cannot be reached yet is no error."""
+        """Begin to watch the connection; a store that cannot be reached yet is no error."""
         ...
 
     async def close(self) -> None:
@@ -42,10 +42,10 @@ class UserStore(Protocol):
         ...
 
     def seed(self, version: str, states: BundledStates) -> None:
-        """A version is about to be served: a store that holds no published keys takes its states from here."""
+        """Take the states of a version that is about to be served, unless the store holds published ones."""
         ...
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
+    async def fetch(self, version: str, requests: Sequence[StateRequest]) -> FetchResult:
         """The state of each user, in their order; one round trip for the whole batch.
 
         It is not whole where the store lacks what was published of `version`.
@@ -67,8 +67,8 @@ class UserStore(Protocol):
         """All that is stored of a user, `None` when that is nothing."""
         ...
 
-    async def erase(self, user_hash: int, at: float, record: bytes) -> Counts:
-        """Forget a user, at unix seconds `at`. `record` is a `stream_records.EraseRecord`."""
+    async def erase(self, user_hash: int, time: float, record: bytes) -> Counts:
+        """Forget a user, at unix seconds `time`. `record` is a `stream_records.EraseRecord`."""
         ...
 
     def is_erased(self, user_hash: int) -> bool:
@@ -76,7 +76,7 @@ class UserStore(Protocol):
         ...
 
     async def log_impressions(self, records: Sequence[bytes]) -> int:
-        """Append `stream_records.ImpressionRecord`s to the stream; how many were taken before it was full."""
+        """Append `stream_records.ImpressionRecord`s to the stream; how many fitted before it was full."""
         ...
 
 
@@ -87,7 +87,7 @@ class ModelStore(Protocol):
         """The version that the pointer names, `None` without one.
 
         Raises:
-            StoreUnavailable: it cannot be told.
+            StoreUnavailable: the pointer cannot be read.
         """
         ...
 
@@ -95,7 +95,7 @@ class ModelStore(Protocol):
         """All versions that may be served, oldest first.
 
         Raises:
-            StoreUnavailable: they cannot be told.
+            StoreUnavailable: they cannot be read.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Which versions may be served: by a folder of bundles alone, or by Redis, which all replicas follow."""
+"""Which versions may be served: those in a folder of bundles, or those published to Redis, which replicas follow."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from app.errors import BundleError, ModelNotFound, StoreUnavailable
 from app.stores.redis_gate import RedisGate
 
 
-def model_of(manifest: Manifest) -> PublishedModel:
-    """A bundle as a model that may be served; published when it was made."""
+def model_from_manifest(manifest: Manifest) -> PublishedModel:
+    """The published model of a bundle that was never published: its time is that of the bundle."""
     return PublishedModel(
         version=manifest.version,
         dataset=manifest.dataset,
@@ -26,7 +26,7 @@ def model_of(manifest: Manifest) -> PublishedModel:
 
 
 class FolderModels:
-    """The folder's own pointer.
+    """The bundles of a folder, and the folder's own pointer.
 
     Args:
         folder: a store of bundles.
@@ -41,14 +41,14 @@ class FolderModels:
 
     async def published(self) -> list[PublishedModel]:
         """All bundles of the folder whose manifest can be read, oldest first."""
-        found = []
+        models = []
         for version in versions(self._folder):
             try:
                 manifest = read_manifest(self._folder / version)
             except BundleError:
                 continue  # it could not be served either, and would say why
-            found.append(model_of(manifest))
-        return found
+            models.append(model_from_manifest(manifest))
+        return models
 
     async def point_to(self, version: str) -> None:
         """Make `version` the current one.
@@ -66,11 +66,11 @@ class FolderModels:
 
 
 class RedisModels:
-    """What `aisle-offline publish` wrote down.
+    """The versions and the pointer that `aisle-offline publish` writes to Redis.
 
     Args:
-        gate: the way to Redis.
-        keys: their names.
+        gate: exchanges with Redis.
+        keys: names its keys.
     """
 
     def __init__(self, gate: RedisGate, keys: Keys) -> None:
@@ -81,23 +81,23 @@ class RedisModels:
         """The version that the pointer names.
 
         Raises:
-            StoreUnavailable: Redis cannot be asked.
+            StoreUnavailable: Redis cannot be read.
         """
-        found = await self._gate.read(lambda client: client.get(self._keys.pointer))
-        return None if found is None else found.decode()
+        version = await self._gate.read(lambda client: client.get(self._keys.pointer))
+        return None if version is None else version.decode()
 
     async def published(self) -> list[PublishedModel]:
         """All published versions, oldest first.
 
         Raises:
-            StoreUnavailable: Redis cannot be asked, or holds something else there.
+            StoreUnavailable: Redis cannot be read, or holds something else under that key.
         """
         entries = await self._gate.read(lambda client: client.hvals(self._keys.models))
         try:
-            found = [PublishedModel.model_validate_json(entry) for entry in entries]
+            models = [PublishedModel.model_validate_json(entry) for entry in entries]
         except ValidationError as error:
             raise StoreUnavailable("the list of models was written by another version (unreadable)") from error
-        return sorted(found, key=lambda model: model.version)
+        return sorted(models, key=lambda model: model.version)
 
     async def point_to(self, version: str) -> None:
         """Move the pointer that every replica follows.
@@ -115,25 +115,25 @@ class FixedModels:
     """One bundle, and no other.
 
     Args:
-        model: what is known of it.
+        model: the bundle's.
     """
 
     def __init__(self, model: PublishedModel) -> None:
         self._model = model
 
     async def current(self) -> str | None:
-        """The one."""
+        """The version of the bundle."""
         return self._model.version
 
     async def published(self) -> list[PublishedModel]:
-        """The one."""
+        """The bundle alone."""
         return [self._model]
 
     async def point_to(self, version: str) -> None:
-        """Accepts the one.
+        """Accept the version of the bundle, which is served already.
 
         Raises:
-            ModelNotFound: it is another.
+            ModelNotFound: it is another version.
         """
         if version != self._model.version:
             raise ModelNotFound("this service was given one bundle rather than a store of them: it serves no other")

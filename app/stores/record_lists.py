@@ -1,4 +1,4 @@
-"""Lists of fixed-width records as bytes: what the scripts inside Redis do, for the store inside the process."""
+"""Lists of fixed-width records as bytes: the scripts inside Redis again, for the store inside the process."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ WORD = 8
 
 def words(text: bytes, width: int) -> list[bytes]:
     """`text` in pieces of `width` bytes."""
-    return [text[at : at + width] for at in range(0, len(text), width)]
+    return [text[start : start + width] for start in range(0, len(text), width)]
 
 
-def when(record: bytes) -> int:
+def time_of(record: bytes) -> int:
     """The time of an event record in 1/64 s, 0 where unknown."""
     return int.from_bytes(record[8:12], "little") * 64 + (record[12] >> 2)
 
 
 def insert(events: bytes, record: bytes) -> bytes:
     """`events` with `record` before those that happened later."""
-    time, at = when(record), len(events)
-    while at > 0 and time > 0 and when(events[at - WIDTH : at]) > time:
-        at -= WIDTH
-    return events[:at] + record + events[at:]
+    time, end = time_of(record), len(events)
+    while end > 0 and time > 0 and time_of(events[end - WIDTH : end]) > time:
+        end -= WIDTH
+    return events[:end] + record + events[end:]
 
 
 def union(own: bytes, more: bytes) -> tuple[bytes, int]:
@@ -37,27 +37,27 @@ def union(own: bytes, more: bytes) -> tuple[bytes, int]:
 def interleave(base: bytes, extra: bytes) -> tuple[bytes, int]:
     """The events of both in order, and how many of `extra` the other lacks.
 
-    What happened at the same time as an event of `base` goes behind it, and what has no time to the front.
+    An event of `extra` goes behind one of `base` of the same time, and without a time to the front.
     """
     known = Counter(words(base, WIDTH))
-    rest: list[bytes] = []
+    timed: list[bytes] = []
     merged: list[bytes] = []
     for record in words(extra, WIDTH):
         if known[record] > 0:
             known[record] -= 1
         else:
-            (rest if when(record) else merged).append(record)
-    taken = len(merged) + len(rest)
-    merged += _in_order(words(base, WIDTH), rest)
-    return b"".join(merged), taken
+            (timed if time_of(record) else merged).append(record)
+    added = len(merged) + len(timed)
+    merged += _merge_by_time(words(base, WIDTH), timed)
+    return b"".join(merged), added
 
 
-def _in_order(base: Sequence[bytes], rest: Sequence[bytes]) -> list[bytes]:
+def _merge_by_time(base: Sequence[bytes], extra: Sequence[bytes]) -> list[bytes]:
     merged: list[bytes] = []
-    place = 0
+    index = 0
     for record in base:
-        while place < len(rest) and when(rest[place]) < when(record):
-            merged.append(rest[place])
-            place += 1
+        while index < len(extra) and time_of(extra[index]) < time_of(record):
+            merged.append(extra[index])
+            index += 1
         merged.append(record)
-    return [*merged, *rest[place:]]
+    return [*merged, *extra[index:]]

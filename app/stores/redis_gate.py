@@ -1,4 +1,4 @@
-"""The one way to Redis: a time limit on every exchange, foreign errors made ours, and a circuit breaker.
+"""The one way to Redis: a time limit on every exchange, foreign errors translated, and a circuit breaker.
 
 After some failures in a row nobody asks any more: callers are refused at once, and only a probe in the background
 tries again, so that a dead Redis costs a request nothing. Reads and writes are counted apart: a Redis that is too slow
@@ -51,12 +51,12 @@ def kind_of(error: BaseException) -> str:
     """A word for what went wrong, that may be shown, logged and counted."""
     text = str(error)
     # A refusal inside a script arrives with the script's name around it.
-    found = next((word for sign, word in _WORDS if sign in text), None)
-    return found or next((word for kind, word in _KINDS if isinstance(error, kind)), "refused")
+    refusal = next((word for sign, word in _WORDS if sign in text), None)
+    return refusal or next((word for kind, word in _KINDS if isinstance(error, kind)), "refused")
 
 
 class RedisGate:
-    """A client with limits.
+    """A client with time limits and a breaker.
 
     Args:
         client: whose own timeouts are not needed.
@@ -76,11 +76,11 @@ class RedisGate:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody reads for the time being."""
+        """Whether the breaker refuses reads at present."""
         return self._failed_reads >= FAILURES_IN_A_ROW
 
     def on_probe(self, probe: Callable[[Redis], Awaitable[None]]) -> None:
-        """Run `probe` twice a second, and before anybody asks again after failures; it must write something."""
+        """Run `probe` twice a second, and before calls go through again after failures; it must write something."""
         self._probes.append(probe)
 
     async def start(self) -> None:
@@ -96,24 +96,24 @@ class RedisGate:
                 await self._task
         await self._client.aclose()
 
-    async def read(self, ask: Callable[[Redis], Awaitable[Any]]) -> Any:
-        """What `ask` finds.
+    async def read(self, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
+        """The result of an exchange that only reads.
 
         Raises:
-            StoreUnavailable: in any case of doubt.
+            StoreUnavailable: Redis did not answer in time, failed, or has not answered lately.
         """
         if self.is_open:
             raise _breaker_open()
         try:
-            found = await self._within(self._read_timeout_s, ask)
+            result = await self._within(self._read_timeout_s, exchange)
         except StoreUnavailable as error:
             self._failed_reads = self._counted(self._failed_reads, error.__cause__)
             raise
         self._failed_reads = 0
-        return found
+        return result
 
-    async def write(self, ask: Callable[[Redis], Awaitable[Any]]) -> Any:
-        """The same for what changes something.
+    async def write(self, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
+        """The result of an exchange that writes.
 
         Raises:
             StoreUnavailable: it may have been done all the same when the kind is `timeout` or `connection`.
@@ -121,7 +121,7 @@ class RedisGate:
         if self._failed_writes >= FAILURES_IN_A_ROW:
             raise _breaker_open()
         try:
-            result = await self._within(self._write_timeout_s, ask)
+            result = await self._within(self._write_timeout_s, exchange)
         except StoreUnavailable as error:
             self._failed_writes = self._counted(self._failed_writes, error.__cause__)
             self.lagging = True  # until a probe has written: a duplicate succeeds without writing anything
@@ -129,10 +129,10 @@ class RedisGate:
         self._failed_writes = 0
         return result
 
-    async def _within(self, seconds: float, ask: Callable[[Redis], Awaitable[Any]]) -> Any:
+    async def _within(self, seconds: float, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
         try:
             async with asyncio.timeout(seconds):
-                return await ask(self._client)
+                return await exchange(self._client)
         except _FOREIGN as error:
             raise StoreUnavailable(f"the store cannot be used now ({kind_of(error)}): send it again") from error
 

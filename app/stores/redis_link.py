@@ -23,7 +23,7 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class RedisAddress:
-    """Where a Redis is and how to speak to it. What is given here goes before what the URL says."""
+    """Where a Redis is and how to speak to it. The other fields go before what the URL says."""
 
     url: str
     username: str | None = None
@@ -35,10 +35,10 @@ class RedisAddress:
     pool: int = 16  # connections at most
 
     def __repr__(self) -> str:
-        return f"RedisAddress({shown(self.url)!r})"  # never the password
+        return f"RedisAddress({redact(self.url)!r})"  # never the password
 
 
-def shown(url: str) -> str:
+def redact(url: str) -> str:
     """`url` without user and password, for people and logs."""
     scheme, mark, rest = url.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else "an address without a scheme"
@@ -50,7 +50,7 @@ def open_async(address: RedisAddress) -> redis.asyncio.Redis:
     Raises:
         SettingsError: the address cannot be understood.
     """
-    # A connection that the server closed meanwhile is tried once more, anew; what is sent bears being sent twice.
+    # A connection that the server closed meanwhile is tried once more, anew; commands may be sent twice without harm.
     retry = AsyncRetry(NoBackoff(), 1, (redis.ConnectionError,))
     own = _options(address) | {"retry": retry}
     if (sentinels := _sentinels(address)) is not None:
@@ -59,9 +59,9 @@ def open_async(address: RedisAddress) -> redis.asyncio.Redis:
         )
         client: redis.asyncio.Redis = watch.master_for(sentinels.service, max_connections=address.pool)
         return client
-    told = _parsed(address, parse_async)
+    options = _parse(address, parse_async)
     pool = redis.asyncio.BlockingConnectionPool(
-        max_connections=address.pool, timeout=address.timeout_s, **told | own | _tls(address)
+        max_connections=address.pool, timeout=address.timeout_s, **options | own | _tls(address)
     )
     return redis.asyncio.Redis.from_pool(pool)
 
@@ -80,7 +80,7 @@ def open_sync(address: RedisAddress) -> redis.Redis:
         )
         client: redis.Redis = watch.master_for(sentinels.service)
         return client
-    pool = redis.ConnectionPool(**_parsed(address, parse_url) | own | _tls(address))
+    pool = redis.ConnectionPool(**_parse(address, parse_url) | own | _tls(address))
     return redis.Redis.from_pool(pool)
 
 
@@ -96,31 +96,31 @@ def _times(address: RedisAddress) -> dict[str, Any]:
 
 
 def _options(address: RedisAddress) -> dict[str, Any]:
-    given = {"username": address.username, "password": address.password, "db": address.db}
+    options = {"username": address.username, "password": address.password, "db": address.db}
     if address.url.partition("://")[0].endswith("+sentinel"):
         split = urlsplit(address.url)
-        given = {
+        options = {
             "username": address.username or (unquote(split.username) if split.username else None),
             "password": address.password or (unquote(split.password) if split.password else None),
             "db": _sentinel_path(address)[1] if address.db is None else address.db,
         }
-    return _times(address) | {"protocol": 2} | {name: value for name, value in given.items() if value is not None}
+    return _times(address) | {"protocol": 2} | {name: value for name, value in options.items() if value is not None}
 
 
 def _tls(address: RedisAddress) -> dict[str, Any]:
     if address.ca_file is None:
         return {}
     if not address.url.startswith("rediss://"):
-        raise SettingsError(f"a CA file is for rediss:// addresses, came {shown(address.url)}: correct one of them")
+        raise SettingsError(f"a CA file is for rediss:// addresses, came {redact(address.url)}: correct one of them")
     return {"ssl_ca_certs": address.ca_file}
 
 
-def _parsed(address: RedisAddress, parse: Any) -> dict[str, Any]:
+def _parse(address: RedisAddress, parse: Any) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = parse(address.url)
+        options: dict[str, Any] = parse(address.url)
     except ValueError as error:
         raise _not_understood(address) from error
-    return told
+    return options
 
 
 def _sentinels(address: RedisAddress) -> _Sentinels | None:
@@ -129,19 +129,17 @@ def _sentinels(address: RedisAddress) -> _Sentinels | None:
         return None
     hosts = rest.partition("/")[0].rpartition("@")[2]
     try:
-        found = [
-            (host, int(port or 26379)) for host, _, port in (each.rpartition(":") if ":" in each else (each, "", "")
-            for each in hosts.split(",")) if host
-        ]  # fmt: skip
+        parts = [host.rpartition(":") if ":" in host else (host, "", "") for host in hosts.split(",")]
+        sentinels = [(host, int(port or 26379)) for host, _, port in parts if host]
     except ValueError as error:
         raise _not_understood(address) from error
     service, _ = _sentinel_path(address)
-    if not found or not service:
+    if not sentinels or not service:
         raise _not_understood(address)
     tls: dict[str, Any] = {"ssl": True} if scheme.startswith("rediss") else {}
     if tls and address.ca_file is not None:
         tls["ssl_ca_certs"] = address.ca_file
-    return _Sentinels(found, service, tls)
+    return _Sentinels(sentinels, service, tls)
 
 
 def _sentinel_path(address: RedisAddress) -> tuple[str, int]:
@@ -154,4 +152,4 @@ def _sentinel_path(address: RedisAddress) -> tuple[str, int]:
 
 
 def _not_understood(address: RedisAddress) -> SettingsError:
-    return SettingsError(f"expected an address such as {EXPECTED}, came {shown(address.url)!r}: correct it")
+    return SettingsError(f"expected an address such as {EXPECTED}, came {redact(address.url)!r}: correct it")

@@ -15,7 +15,7 @@ from app.artifact.user_records import EVENT, dim_of, pack_events, unpack_events,
 from app.stores.bundled import BundledStates
 from app.stores.redis_gate import RedisGate, is_missing_script
 from app.stores.scripts import script
-from app.stores.state import Counts, Fetched, Hidden, NewEvent, StoredUser, UserState, Wanted
+from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, StoredUser, UserState
 
 _WORD: Final = 8
 _PROBE_LIVES_S: Final = 60
@@ -47,12 +47,12 @@ _ERASE: Final = _Script("erase")
 
 
 class RedisUserStore:
-    """The protocol's promises on a real server.
+    """`UserStore` on a Redis server.
 
     Args:
-        gate: the way to it.
-        keys: their names.
-        retention: how much is kept.
+        gate: exchanges with the server.
+        keys: names its keys.
+        retention: how much is kept, and how long.
     """
 
     name = "redis"
@@ -63,10 +63,10 @@ class RedisUserStore:
         self._retention = retention
         self._durable = False
         self._erased: set[int] = set()
-        self._erasures_there = 0  # in the store, when last told
-        self._impressions = 0  # in the stream, when last told
+        self._erasures_there = 0  # in the store, as of the last look
+        self._impressions = 0  # in the stream, as of the last look
         self._full = False
-        self.waiting_events = 0  # in the stream, when last told
+        self.waiting_events = 0  # in the stream, as of the last look
         gate.on_probe(self._probe)
 
     @property
@@ -76,11 +76,11 @@ class RedisUserStore:
 
     @property
     def lagging(self) -> bool:
-        """Whether it refuses writes at present."""
+        """Whether the server refuses writes at present."""
         return self._gate.lagging or self._gate.is_open
 
     async def start(self) -> None:
-        """Begin to look after the connection."""
+        """Begin to watch the connection."""
         await self._gate.start()
 
     async def close(self) -> None:
@@ -88,23 +88,23 @@ class RedisUserStore:
         await self._gate.close()
 
     def seed(self, version: str, states: BundledStates) -> None:
-        """Nothing: `aisle-offline publish` seeds this store."""
+        """Take nothing: `aisle-offline publish` seeds this store."""
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
+    async def fetch(self, version: str, requests: Sequence[StateRequest]) -> FetchResult:
         """The states, by one MGET; not whole where `version` was never published here, or the store flushed since.
 
         Raises:
-            StoreUnavailable: it cannot be asked.
+            StoreUnavailable: it cannot be read.
         """
         keys = self._keys
         names = [keys.marker(version)]
-        for each in wanted:
-            names += (keys.long_vector(version, each.user_hash), keys.events(each.user_hash))
-            if each.hidden is not Hidden.NONE:
-                of = keys.seen if each.hidden is Hidden.SEEN else keys.purchased
-                names.append(of(each.user_hash))
+        for request in requests:
+            user_hash = request.user_hash
+            names += (keys.long_vector(version, user_hash), keys.events(user_hash))
+            if request.exclude is not Exclude.NONE:
+                names.append(keys.seen(user_hash) if request.exclude is Exclude.SEEN else keys.purchased(user_hash))
         marker, *values = await self._gate.read(lambda client: client.mget(names))
-        return Fetched(_states(wanted, values), is_whole=marker is not None)
+        return FetchResult(_unpack_states(requests, values), is_whole=marker is not None)
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
         """Store events, those of one user in one step.
@@ -131,26 +131,26 @@ class RedisUserStore:
         """
         names = [*self._of_user(user_hash), *self._of_user(visitor_hash), self._keys.event_stream]
         names += self._vectors(await self._versions(), visitor_hash)
-        kept = (self._retention.events, self._retention.user_s)
-        (moved,) = await self._run(_MERGE, [[len(names), *names, *kept, record]])
+        retention = (self._retention.events, self._retention.user_s)
+        (moved,) = await self._run(_MERGE, [[len(names), *names, *retention, record]])
         return Counts(*moved)
 
     async def stored(self, user_hash: int) -> StoredUser | None:
         """All that is stored of a user.
 
         Raises:
-            StoreUnavailable: it cannot be asked.
+            StoreUnavailable: it cannot be read.
         """
         events, seen, purchased = await self._gate.read(lambda client: client.mget(self._of_user(user_hash)))
         versions = await self._versions()
         vectors = await self._gate.read(lambda client: client.mget(self._vectors(versions, user_hash) or [b"-"]))
-        holding = [version for version, value in zip(versions, vectors, strict=False) if value is not None]
-        if events is None and seen is None and purchased is None and not holding:
+        holders = [version for version, value in zip(versions, vectors, strict=False) if value is not None]
+        if events is None and seen is None and purchased is None and not holders:
             return None
         items, types, times = unpack_events(events or b"")
-        return StoredUser(items, types, times, unpack_items(seen or b""), unpack_items(purchased or b""), holding)
+        return StoredUser(items, types, times, unpack_items(seen or b""), unpack_items(purchased or b""), holders)
 
-    async def erase(self, user_hash: int, at: float, record: bytes) -> Counts:
+    async def erase(self, user_hash: int, time: float, record: bytes) -> Counts:
         """Forget a user.
 
         Raises:
@@ -159,7 +159,7 @@ class RedisUserStore:
         keys = self._keys
         names = [keys.event_stream, keys.erased, *self._of_user(user_hash), keys.event_ids(user_hash)]
         names += self._vectors(await self._versions(), user_hash)
-        call = [len(names), *names, user_hash.to_bytes(_WORD, "little"), repr(at), record]
+        call = [len(names), *names, user_hash.to_bytes(_WORD, "little"), repr(time), record]
         (removed,) = await self._run(_ERASE, [call])
         self._erased.add(user_hash)
         return Counts(*removed)
@@ -172,7 +172,7 @@ class RedisUserStore:
         """Append to the stream, unless it is full.
 
         Raises:
-            StoreUnavailable: none is taken for certain.
+            StoreUnavailable: it is not known how many were taken.
         """
         stream = self._keys.impression_stream
         if self._impressions + len(records) > self._retention.impressions:
@@ -206,13 +206,20 @@ class RedisUserStore:
         return [self._keys.long_vector(version, user_hash) for version in versions]
 
     async def _versions(self) -> list[str]:
-        found = await self._gate.read(lambda client: client.hkeys(self._keys.models))
-        return sorted(name.decode() for name in found)
+        names = await self._gate.read(lambda client: client.hkeys(self._keys.models))
+        return sorted(name.decode() for name in names)
 
     def _append_call(self, user_hash: int, events: Sequence[NewEvent]) -> list[Any]:
-        keys, kept = self._keys, self._retention
+        keys, retention = self._keys, self._retention
         names = [*self._of_user(user_hash), keys.event_ids(user_hash), keys.event_stream]
-        call: list[Any] = [len(names), *names, kept.events, kept.user_s, kept.event_ids, kept.event_id_s]
+        call: list[Any] = [
+            len(names),
+            *names,
+            retention.events,
+            retention.user_s,
+            retention.event_ids,
+            retention.event_id_s,
+        ]
         records = pack_events(
             np.array([event.item_hash for event in events], dtype=np.uint64),
             np.array([event.behaviour for event in events], dtype=np.uint8),
@@ -222,15 +229,15 @@ class RedisUserStore:
             call += (event.event_hash.to_bytes(_WORD, "little"), record.tobytes(), event.record)
         return call
 
-    async def _run(self, wanted: _Script, calls: Sequence[list[Any]]) -> list[Any]:
-        """The result of the script for each call, in one exchange where Redis knows it."""
+    async def _run(self, lua: _Script, calls: Sequence[list[Any]]) -> list[Any]:
+        """The result of a script for each call, in one exchange where Redis knows the script."""
 
-        async def ask(client: Redis) -> list[Any]:
-            results = await _evaluate(client, wanted, calls)
+        async def evaluate(client: Redis) -> list[Any]:
+            results = await _evaluate(client, lua, calls)
             missing = [place for place, result in enumerate(results) if is_missing_script(result)]
             if missing:
-                await client.script_load(wanted.source)
-                again = await _evaluate(client, wanted, [calls[place] for place in missing])
+                await client.script_load(lua.source)
+                again = await _evaluate(client, lua, [calls[place] for place in missing])
                 for place, result in zip(missing, again, strict=True):
                     results[place] = result
             for result in results:
@@ -238,11 +245,11 @@ class RedisUserStore:
                     raise result
             return results
 
-        found: list[Any] = await self._gate.write(ask)
-        return found
+        results: list[Any] = await self._gate.write(evaluate)
+        return results
 
     async def _probe(self, client: Redis) -> None:
-        """Learn how the server is; a write shows whether it takes any."""
+        """Read the state of the server; a write shows whether it takes any."""
         keys = self._keys
         async with client.pipeline(transaction=False) as pipe:
             pipe.info("persistence")
@@ -269,37 +276,37 @@ class RedisUserStore:
         self.waiting_events = waiting
 
 
-async def _evaluate(client: Redis, wanted: _Script, calls: Sequence[list[Any]]) -> list[Any]:
+async def _evaluate(client: Redis, lua: _Script, calls: Sequence[list[Any]]) -> list[Any]:
     async with client.pipeline(transaction=False) as pipe:
         for call in calls:
-            pipe.evalsha(wanted.digest, *call)
+            pipe.evalsha(lua.digest, *call)
         results: list[Any] = await pipe.execute(raise_on_error=False)
         return results
 
 
-def _states(wanted: Sequence[Wanted], values: Sequence[bytes | None]) -> list[UserState | None]:
-    """The states that the values of the keys of `fetch` spell, all events and all vectors unpacked together."""
-    found: list[tuple[bytes | None, bytes | None, bytes | None]] = []
+def _unpack_states(requests: Sequence[StateRequest], values: Sequence[bytes | None]) -> list[UserState | None]:
+    """The states in the values of the keys of `fetch`, all events and all vectors unpacked together."""
+    parts: list[tuple[bytes | None, bytes | None, bytes | None]] = []
     place = 0
-    for each in wanted:
-        hides = each.hidden is not Hidden.NONE
-        found.append((values[place], values[place + 1], values[place + 2] if hides else None))
-        place += 3 if hides else 2
-    packed = [vector for vector, _, _ in found if vector is not None]
+    for request in requests:
+        excludes = request.exclude is not Exclude.NONE
+        parts.append((values[place], values[place + 1], values[place + 2] if excludes else None))
+        place += 3 if excludes else 2
+    packed = [vector for vector, _, _ in parts if vector is not None]
     vectors, weights = unpack_long_vectors(packed, dim_of(packed[0])) if packed else (None, None)
-    items, types, times = unpack_events(b"".join(events or b"" for _, events, _ in found))
+    items, types, times = unpack_events(b"".join(events or b"" for _, events, _ in parts))
     states: list[UserState | None] = []
-    line = start = 0
-    for each, (vector, events, hidden) in zip(wanted, found, strict=True):
-        if vector is None and events is None and hidden is None:
+    row = start = 0
+    for request, (vector, events, excluded) in zip(requests, parts, strict=True):
+        if vector is None and events is None and excluded is None:
             states.append(None)
             continue
         end = start + len(events or b"") // EVENT.itemsize
         own, weight = (None, 0.0)
         if vector is not None and vectors is not None and weights is not None:
-            own, weight = vectors[line], float(weights[line])
-            line += 1
-        seen = None if each.hidden is Hidden.NONE else unpack_items(hidden or b"")
-        states.append(UserState(own, weight, items[start:end], types[start:end], times[start:end], seen))
+            own, weight = vectors[row], float(weights[row])
+            row += 1
+        excluded_items = None if request.exclude is Exclude.NONE else unpack_items(excluded or b"")
+        states.append(UserState(own, weight, items[start:end], types[start:end], times[start:end], excluded_items))
         start = end
     return states

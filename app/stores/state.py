@@ -1,4 +1,4 @@
-"""What passes between the service and a store of user states."""
+"""The records that pass between the service and a store of user states."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Hidden(IntEnum):
-    """Which items of the past are wanted, so that they can be left out of an answer."""
+class Exclude(IntEnum):
+    """Which items of a user's past must not be answered."""
 
     NONE = 0
     PURCHASED = 1
@@ -16,11 +16,11 @@ class Hidden(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One user whose state is wanted."""
+class StateRequest:
+    """Asks for the state of one user, with the items that an answer excludes."""
 
     user_hash: int
-    hidden: Hidden = Hidden.NONE
+    exclude: Exclude = Exclude.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +32,31 @@ class UserState:
     event_items: NDArray[np.uint64]  # [events] stable hashes of item ids
     event_types: NDArray[np.uint8]  # [events] behaviour codes
     event_times: NDArray[np.float64]  # [events] unix seconds, NaN when unknown
-    hidden_items: NDArray[np.uint64] | None = None  # [hidden] what was asked for with `Wanted.hidden`
+    excluded_items: NDArray[np.uint64] | None = None  # [excluded] those of `StateRequest.exclude`
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """The states of some users."""
+class FetchResult:
+    """The states of some users, in the order of the requests."""
 
     states: list[UserState | None]  # `None` for an unknown user
     is_whole: bool = True  # false where what was published is not there: live events are all that is known
 
 
-def joined(bundled: UserState | None, live: UserState | None) -> UserState | None:
-    """What the bundle knows of a user, with what happened since: for a store that was never seeded, or flushed."""
+def merge_states(bundled: UserState | None, live: UserState | None) -> UserState | None:
+    """The bundled state of a user with the live events since: for a store that was never seeded, or was flushed."""
     if bundled is None or live is None:
         return bundled or live
     newest = float(np.nanmax(bundled.event_times, initial=-np.inf))
-    fresh = ~(live.event_times <= newest)
-    hidden = [each.hidden_items for each in (bundled, live) if each.hidden_items is not None]
+    is_newer = ~(live.event_times <= newest)
+    excluded = [state.excluded_items for state in (bundled, live) if state.excluded_items is not None]
     return UserState(
         bundled.long_vector,
         bundled.long_weight,
-        np.concatenate([bundled.event_items, live.event_items[fresh]]),
-        np.concatenate([bundled.event_types, live.event_types[fresh]]),
-        np.concatenate([bundled.event_times, live.event_times[fresh]]),
-        np.concatenate(hidden) if hidden else None,
+        np.concatenate([bundled.event_items, live.event_items[is_newer]]),
+        np.concatenate([bundled.event_types, live.event_types[is_newer]]),
+        np.concatenate([bundled.event_times, live.event_times[is_newer]]),
+        np.concatenate(excluded) if excluded else None,
     )
 
 
@@ -74,7 +74,7 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
-    """All that is stored of one user, for the people who ask."""
+    """All that is stored of one user, as `GET /users/{id}` shows it."""
 
     event_items: NDArray[np.uint64]
     event_types: NDArray[np.uint8]

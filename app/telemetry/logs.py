@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, on stderr; ids of people only as hashes."""
+"""Structured logs: one JSON object a line, on stderr. Ids of people are never logged."""
 
 import logging
 import sys
@@ -6,14 +6,12 @@ import sys
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-from app.artifact.hashing import stable_hash
-
 
 def configure_logs(level: str) -> None:
     """Send all logs of the process to stderr as JSON.
 
     Args:
-        level: the least severe one written.
+        level: the least severe level that is written.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -27,8 +25,3 @@ def configure_logs(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-
-
-def hashed_id(user_id: str | None) -> str | None:
-    """The form in which the id of a user or visitor may be logged."""
-    return None if user_id is None else f"{stable_hash(user_id):016x}"

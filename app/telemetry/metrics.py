@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
-MISSING: Final = ("user_state", "timeout")  # values of labels, with which counters begin
+MISSING: Final = ("user_state", "timeout")  # label values that counters begin with
 DROPPED: Final = ("overloaded", "client_left")
-NOTES: Final = ("kept", "dropped_here", "dropped_store", "dropped_full")
+IMPRESSIONS: Final = ("kept", "dropped_here", "dropped_store", "dropped_full")
 LOADS: Final = ("loaded", "refused")
 EVENTS: Final = ("accepted", "duplicate", "rejected")
 
@@ -74,11 +74,11 @@ class Metrics:
         self._stage_children: dict[str, Histogram] = {}
 
     def _begin(self) -> None:
-        """Let counters begin with 0: of one that begins with 1 no rate tells of the first time."""
+        """Let counters begin with 0: a rate misses the first increment of a counter that begins with 1."""
         for counter, values in (
             (self._degraded, MISSING),
             (self._dropped, DROPPED),
-            (self._impressions, NOTES),
+            (self._impressions, IMPRESSIONS),
             (self._loads, LOADS),
             (self._events, EVENTS),
         ):
@@ -86,7 +86,7 @@ class Metrics:
                 counter.labels(value)
 
     def count_request(self, method: str, route: str, status: int) -> None:
-        """One answered request."""
+        """Count one answered request."""
         key = (method, route, status)
         child = self._request_children.get(key)
         if child is None:
@@ -94,43 +94,43 @@ class Metrics:
         child.inc()
 
     def observe_stage(self, stage: str, seconds: float) -> None:
-        """How long a stage took."""
+        """Record how long a stage took."""
         child = self._stage_children.get(stage)
         if child is None:
             child = self._stage_children[stage] = self._stage_seconds.labels(stage)
         child.observe(seconds)
 
     def observe_batch(self, size: int) -> None:
-        """How many requests went together."""
+        """Record how many requests were answered in one run."""
         self._batch_size.observe(size)
 
     def count_degraded(self, missing: str) -> None:
-        """One answer for which `missing` was not there."""
+        """Count one answer that was given without `missing`."""
         self._degraded.labels(missing).inc()
 
     def count_dropped(self, reason: str) -> None:
-        """One request that nobody worked for."""
+        """Count one request that was not worked for."""
         self._dropped.labels(reason).inc()
 
     def count_impressions(self, outcome: str, number: int) -> None:
-        """What became of the notes of so many answers."""
+        """Count what became of impressions."""
         self._impressions.labels(outcome).inc(number)
 
     def count_load(self, outcome: str) -> None:
-        """One bundle loaded, or refused, while serving."""
+        """Count one bundle that was loaded or refused while serving."""
         self._loads.labels(outcome).inc()
 
     def count_events(self, outcome: str, number: int) -> None:
-        """What became of so many events."""
+        """Count what became of events."""
         if number:
             self._events.labels(outcome).inc(number)
 
     def watch_pending(self, pending: Callable[[], float]) -> None:
-        """Ask `pending` for how many requests wait whenever metrics are read."""
+        """Call `pending` for how many requests wait whenever metrics are read."""
         self._pending.set_function(pending)
 
     def watch_store(self, available: Callable[[], float], waiting_events: Callable[[], float]) -> None:
-        """Ask these whenever metrics are read."""
+        """Call these whenever metrics are read."""
         self._store_available.set_function(available)
         self._waiting_events.set_function(waiting_events)
 

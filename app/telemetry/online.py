@@ -16,10 +16,10 @@ OUTCOMES: Final = ("attributed", "repeated", "other_item", "unknown_request")
 
 
 class OnlineMetrics:
-    """Counters, all with the label `version`, but for that of events.
+    """Counters, all with the label `version`, but for the counter of events.
 
     Args:
-        registry: that they are in.
+        registry: takes the counters.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -40,7 +40,7 @@ class OnlineMetrics:
         self._of_version: dict[str, tuple[Counter, Counter, Counter]] = {}  # `labels()` takes a lock
 
     def count_answer(self, version: str, items: int, *, is_followed: bool) -> None:
-        """One answer with so many items."""
+        """Count one answer with so many items."""
         children = self._of_version.get(version)
         if children is None:
             children = self._of_version[version] = self._begin(version)
@@ -51,12 +51,12 @@ class OnlineMetrics:
             shown.inc(items)
 
     def count_item(self, version: str, types: Sequence[str], first_types: Sequence[str], reciprocal: float) -> None:
-        """One shown item came further.
+        """Count one item of an answer that was clicked, carted or purchased.
 
         Args:
-            version: that showed it.
-            types: what it is now for the first time.
-            first_types: those of them that no item of its answer was before.
+            version: of the bundle that showed it.
+            types: those that the item did not have yet.
+            first_types: those of them that no item of its answer had yet.
             reciprocal: what its answer's reciprocal rank grew by.
         """
         for kind in types:
@@ -67,7 +67,7 @@ class OnlineMetrics:
             self._reciprocal_rank.labels(version).inc(reciprocal)
 
     def count_event(self, outcome: str) -> None:
-        """One event that names an answer."""
+        """Count one event that names an answer."""
         self._events.labels(outcome).inc()
 
     def _begin(self, version: str) -> tuple[Counter, Counter, Counter]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
 
-TRACE: Final = "aisle.trace"  # where a request's trace lies in its ASGI scope
+TRACE: Final = "aisle.trace"  # the key of a request's trace in its ASGI scope
 
 
 @dataclass(slots=True)
@@ -16,13 +16,13 @@ class StageTimer:
     stages: list[tuple[str, float]] = field(default_factory=list)  # name, seconds
 
     def lap(self, stage: str) -> None:
-        """The time since the last lap belongs to `stage`."""
+        """Count the time since the last lap for `stage`."""
         now = perf_counter()
         self.stages.append((stage, now - self.last))
         self.last = now
 
     def include(self, inner: Sequence[tuple[str, float]], rest: str) -> None:
-        """The time since the last lap went to the `inner` stages, and what they leave over to `rest`, before them."""
+        """Count the time since the last lap for the `inner` stages, and before them what they leave over for `rest`."""
         now = perf_counter()
         spent = sum(seconds for _, seconds in inner)
         self.stages.append((rest, max(0.0, now - self.last - spent)))
@@ -32,7 +32,7 @@ class StageTimer:
 
 @dataclass(slots=True)
 class Trace:
-    """One HTTP request: its id, when it came, and its stages so far."""
+    """One HTTP request: its id, when it arrived, and its stages so far."""
 
     request_id: str
     started: float = field(default_factory=perf_counter)
@@ -42,7 +42,7 @@ class Trace:
         self.timer = StageTimer(self.started)
 
     def elapsed(self) -> float:
-        """Seconds since the request came."""
+        """Seconds since the request arrived."""
         return perf_counter() - self.started
 
     def server_timing(self) -> str:

@@ -11,7 +11,7 @@ import typer
 from app.artifact.redis_keys import Keys
 from app.errors import StoreUnavailable
 from app.stores.redis_gate import kind_of
-from app.stores.redis_link import EXPECTED, RedisAddress, open_sync, shown
+from app.stores.redis_link import EXPECTED, RedisAddress, open_sync, redact
 
 # The variables are the service's own, so that both find the same keys.
 RedisUrl = Annotated[str, typer.Option("--redis", envvar="AISLE_REDIS", help=f"Address of the store: {EXPECTED}.")]
@@ -96,7 +96,7 @@ def connected(address: RedisAddress) -> Iterator[redis.Redis]:
         kind = kind_of(error)
         advice = _ADVICE.get(kind, f"it refused a command ({_code_of(error)}): Redis 6.2 or newer is needed")
         raise StoreUnavailable(
-            f"{shown(address.url)}: {advice}. What was done before is kept: run the same command again to go on"
+            f"{redact(address.url)}: {advice}. What was done before is kept: run the same command again to go on"
         ) from error
     finally:
         client.close()

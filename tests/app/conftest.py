@@ -24,10 +24,10 @@ from app.engine.loading import load_snapshot
 from app.engine.snapshot import Snapshot
 from app.serving.release import Release, release_of
 from app.serving.service import ServiceLimits
-from app.serving.services import Following, Impressions, Parts, put_together
+from app.serving.services import FollowOptions, ImpressionOptions, Services, build_services
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
-from app.stores.published import FixedModels, model_of
+from app.stores.published import FixedModels, model_from_manifest
 
 
 @pytest.fixture(scope="session")
@@ -53,40 +53,42 @@ def release(snapshot: Snapshot) -> Release:
 
 
 @pytest.fixture(scope="session")
-def parts_of(release: Release) -> Callable[..., Parts]:
+def services_of(release: Release) -> Callable[..., Services]:
     """Puts a service together around the shop's release."""
 
     def make(
         store: UserStore | None = None,
-        following: Following | None = None,
-        impressions: Impressions | None = None,
+        following: FollowOptions | None = None,
+        impressions: ImpressionOptions | None = None,
         **limits: Any,
-    ) -> Parts:
-        fixed = FixedModels(model_of(release.snapshot.manifest))
-        return put_together(
+    ) -> Services:
+        fixed = FixedModels(model_from_manifest(release.snapshot.manifest))
+        return build_services(
             release,
             store or MemoryUserStore(),
-            following or Following(fixed, None, lambda _: release),
+            following or FollowOptions(fixed, None),
             ServiceLimits(**limits),
-            impressions or Impressions(),
+            impressions or ImpressionOptions(),
         )
 
     return make
 
 
 @pytest.fixture(scope="session")
-def application_of(parts_of: Callable[..., Parts], limits: Limits, max_body_bytes: int) -> Callable[..., Starlette]:
+def application_of(
+    services_of: Callable[..., Services], limits: Limits, max_body_bytes: int
+) -> Callable[..., Starlette]:
     """Makes applications on the shop's bundle."""
 
     def make(
         store: UserStore | None = None,
         *,
         depth: int = 200,
-        parts: Parts | None = None,
+        services: Services | None = None,
         **options: Any,
     ) -> Starlette:
         http = HttpOptions(limits=limits, max_body_bytes=max_body_bytes, **options)
-        return make_application(parts or parts_of(store, depth=depth), http)
+        return make_application(services or services_of(store, retrieve_depth=depth), http)
 
     return make
 

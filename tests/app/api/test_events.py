@@ -16,13 +16,13 @@ from starlette.middleware import Middleware
 
 from app.api.event_routes import event_routes
 from app.api.event_schemas import Event
-from app.api.middleware import Surroundings
+from app.api.middleware import RequestTelemetryMiddleware
 from app.api.problems import PROBLEM_HANDLERS
 from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.hashing import stable_hash
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EventRecord, read_event_record
-from app.serving.events import EventCall, EventIntake
+from app.serving.events import EventService
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
 from app.stores.redis_gate import RedisGate
@@ -56,8 +56,8 @@ async def serving(
     """The routes on a store, within the surroundings that they have in the service."""
     metrics = metrics or Metrics()
     application = Starlette(
-        routes=event_routes(EventIntake(store, lambda: now), store, MOST, metrics),
-        middleware=[Middleware(Surroundings, metrics=metrics)],
+        routes=event_routes(EventService(store, lambda: now), store, MOST, metrics),
+        middleware=[Middleware(RequestTelemetryMiddleware, metrics=metrics)],
         exception_handlers=PROBLEM_HANDLERS,
     )
     await store.start()
@@ -321,6 +321,10 @@ def test_an_empty_list_and_one_that_is_too_long_are_refused() -> None:
     assert len(stored(lambda: store, "u1")) == MOST
 
 
+def viewed(event_id: str) -> EventRecord:
+    return EventRecord(event_id=event_id, type="view", item_id="p1", time=NOW, user_id="u1")
+
+
 def test_a_long_list_keeps_its_order_and_lets_others_go_first() -> None:
     async def run() -> tuple[list[bool], int]:
         turns = 0
@@ -332,10 +336,10 @@ def test_a_long_list_keeps_its_order_and_lets_others_go_first() -> None:
                 turns += 1
 
         counting = asyncio.create_task(count())
-        events = [EventCall(VIEW, "p1", user_id="u1", event_id=f"e{number // 2}") for number in range(1_000)]
-        accepted = await EventIntake(MemoryUserStore(), lambda: NOW).accept(events)
+        events = [viewed(f"e{number // 2}") for number in range(1_000)]
+        stored = await EventService(MemoryUserStore(), lambda: NOW).accept(events)
         counting.cancel()
-        return accepted.stored, turns
+        return stored, turns
 
     stored_, turns = asyncio.run(run())
     assert stored_ == [True, False] * 500
@@ -412,11 +416,11 @@ def test_a_write_that_was_begun_is_finished_although_its_client_left(
 ) -> None:
     async def run() -> None:
         store = redis_store(redis_server.url, redis_prefix)
-        intake = EventIntake(store, lambda: NOW)
+        events = EventService(store, lambda: NOW)
         with redis_server.client() as client:
             client.client_pause(60_000, all=False)  # writes wait
             try:
-                accepting = asyncio.create_task(intake.accept([EventCall(VIEW, "p1", user_id="u1")]))
+                accepting = asyncio.create_task(events.accept([viewed("e1")]))
                 await asyncio.sleep(0)
                 accepting.cancel()
                 with pytest.raises(asyncio.CancelledError):

@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EventRecord, read_event_record
 from app.serving.release import Release
-from app.serving.services import Following, Parts
+from app.serving.services import FollowOptions, Services
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
 from app.stores.published import RedisModels
@@ -209,7 +209,7 @@ def stand(
     start_redis: StartRedis,
     shop_bundle: Path,
     release: Release,
-    parts_of: Callable[..., Parts],
+    services_of: Callable[..., Services],
     application_of: Callable[..., Starlette],
     listening: Listening,
 ) -> Iterator[Stand]:
@@ -221,8 +221,8 @@ def stand(
     ):
         gate = RedisGate(open_async(RedisAddress(proxy.url, timeout_s=None)), READ_S, WRITE_S)
         store = RedisUserStore(gate, keys)
-        following = Following(RedisModels(gate, keys), shop_bundle, lambda _: release, every_s=0.2)
-        with listening(application_of(parts=parts_of(store, following))) as client:
+        following = FollowOptions(RedisModels(gate, keys), shop_bundle, every_s=0.2)
+        with listening(application_of(services=services_of(store, following))) as client:
             client.timeout = WITHIN_S
             made = Stand(client, proxy, server, admin, keys, shop_bundle)
             made.publish()

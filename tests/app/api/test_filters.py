@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from app.engine.snapshot import Snapshot
 from app.serving.cursor import read_cursor
-from app.serving.services import Parts
+from app.serving.services import Services
 
 Recommend = Callable[..., dict[str, Any]]
 Shop = dict[str, PlainItem]
@@ -215,14 +215,14 @@ def test_a_grouped_answer_has_the_best_item_of_every_group(
 
 def test_groups_that_lie_deeper_than_a_list_are_found(
     application_of: Callable[..., Starlette],
-    parts_of: Callable[..., Parts],
+    services_of: Callable[..., Services],
     listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
     askers: list[tuple[dict[str, Any], set[str]]],
     passing: Callable[[Any], set[str]],
     shop_items: Shop,
 ) -> None:
     tree = {"field": "brand", "exists": True}
-    with listening(application_of(parts=parts_of(depth=8, list_depth=8))) as client:
+    with listening(application_of(services=services_of(retrieve_depth=8, list_depth=8))) as client:
         for asker, excluded in [*askers, ({"query": "shoe"}, set())]:
             for column in ("brand", "category"):
                 groups = {getattr(shop_items[item_id], column) for item_id in passing(tree) - excluded}

@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from app.api import demo_routes
 from app.api.direct_route import DirectRoute
-from app.api.keys import KeyCheck, Keyring, Kind, Need, need_of
-from app.api.middleware import Surroundings
+from app.api.keys import KeyCheckMiddleware, Keyring, Kind, Need, need_of
+from app.api.middleware import RequestTelemetryMiddleware
 from app.api.problems import PROBLEM_HANDLERS
 from app.api.rate_limit import RateLimit
 from app.errors import SettingsError
@@ -68,8 +68,8 @@ def application(
     made = Starlette(
         routes=[DirectRoute(method, path, reached) for method, path, _ in CALLS],
         middleware=[
-            Middleware(Surroundings, metrics=Metrics()),
-            Middleware(KeyCheck, keyring=Keyring(read, admin), rate=RateLimit(per_second, clock)),
+            Middleware(RequestTelemetryMiddleware, metrics=Metrics()),
+            Middleware(KeyCheckMiddleware, keyring=Keyring(read, admin), rate=RateLimit(per_second, clock)),
         ],
         exception_handlers=PROBLEM_HANDLERS,
     )

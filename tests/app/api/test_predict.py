@@ -17,7 +17,7 @@ from app.engine.recommend import recommend as recommend_engine
 from app.engine.recommend import retrieve
 from app.engine.requests import OBJECTIVES
 from app.engine.snapshot import Snapshot
-from app.serving.services import Parts
+from app.serving.services import Services
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_an_objective_brings_up_what_serves_it(snapshot: Snapshot, objective: st
 
 
 def test_an_objective_changes_nobody_elses_answer(
-    application_of: Callable[..., Starlette], parts_of: Callable[..., Parts], users: list[str]
+    application_of: Callable[..., Starlette], services_of: Callable[..., Services], users: list[str]
 ) -> None:
     async def compare() -> None:
         calls: list[dict[str, Any]] = [
@@ -136,7 +136,7 @@ def test_an_objective_changes_nobody_elses_answer(
             for user in users
             for objective in (None, "view", "purchase", "revenue")
         ]
-        transport = httpx.ASGITransport(application_of(parts=parts_of(timeout_s=60.0)))
+        transport = httpx.ASGITransport(application_of(services=services_of(timeout_ms=60_000.0)))
         async with httpx.AsyncClient(transport=transport, base_url="http://aisle") as client:
             alone = [(await client.post("/recommend", json=call)).json()["items"] for call in calls]
             together = await asyncio.gather(*(client.post("/recommend", json=call) for call in calls))

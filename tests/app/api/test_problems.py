@@ -12,7 +12,7 @@ from app import errors
 from app.api.problems import STATUS_OF, status_of
 from app.api.recommend_parsing import Limits
 from app.stores.memory import MemoryUserStore
-from app.stores.state import Fetched, Wanted
+from app.stores.state import FetchResult, StateRequest
 
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
 Recommend = Callable[..., dict[str, Any]]
@@ -25,7 +25,7 @@ class AbsentStore(MemoryUserStore):
         super().__init__()
         self._error = error
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
+    async def fetch(self, version: str, wanted: Sequence[StateRequest]) -> FetchResult:
         raise self._error
 
 

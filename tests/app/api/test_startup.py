@@ -10,8 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from app.api import startup
-from app.api.startup import LOADING, LateApplication
+from app.api.startup import LOADING, StartupApplication
 from app.errors import BundleCorrupt, BundleMissing, SettingsError
 from app.stores.memory import MemoryUserStore
 from app.telemetry.metrics import Metrics
@@ -61,7 +60,7 @@ def until(client: httpx.Client, status: int) -> httpx.Response:
 
 
 def test_until_there_is_a_bundle_it_lives_is_not_ready_and_says_to_ask_again(listening: Listening) -> None:
-    with listening(LateApplication(never, 0.01, Metrics(), no_failure)) as client:
+    with listening(StartupApplication(never, 0.01, Metrics(), no_failure)) as client:
         assert client.get("/livez").json() == {"status": "alive", "model_version": None}
         ready = client.get("/readyz")
         assert ready.status_code == 503
@@ -86,7 +85,7 @@ def test_it_becomes_the_real_one_with_its_background_work(
             raise BundleMissing("no bundle here")
         return application_of(store)
 
-    with listening(LateApplication(make, 0.01, Metrics(), no_failure)) as client:
+    with listening(StartupApplication(make, 0.01, Metrics(), no_failure)) as client:
         assert client.post("/recommend", json={}).status_code == 503
         assert not store.is_running
         go_on.set()
@@ -97,12 +96,11 @@ def test_it_becomes_the_real_one_with_its_background_work(
 
 
 def test_a_bundle_that_is_refused_is_named_and_another_waited_for(
-    application_of: Callable[..., Starlette], listening: Listening, monkeypatch: pytest.MonkeyPatch
+    application_of: Callable[..., Starlette], listening: Listening
 ) -> None:
-    monkeypatch.setattr(startup, "AGAIN_S", 0.1)
     metrics = Metrics()
     make = after(*[BundleCorrupt("spoiled")] * 5, then=application_of)
-    with listening(LateApplication(make, 0.01, metrics, no_failure)) as client:
+    with listening(StartupApplication(make, 0.01, metrics, no_failure, retry_refused_s=0.1)) as client:
         reasons = set()
         deadline = time.monotonic() + WITHIN_S
         while (response := client.get("/readyz")).status_code == 503:
@@ -115,7 +113,7 @@ def test_a_bundle_that_is_refused_is_named_and_another_waited_for(
 def test_what_waiting_does_not_mend_ends_it(listening: Listening) -> None:
     gave_up = threading.Event()
     make = after(SettingsError("wrong"), then=never)
-    late = LateApplication(make, 0.01, Metrics(), gave_up.set)
+    late = StartupApplication(make, 0.01, Metrics(), gave_up.set)
     with listening(late):
         assert gave_up.wait(WITHIN_S)
     assert isinstance(late.failure, SettingsError)
@@ -123,6 +121,6 @@ def test_what_waiting_does_not_mend_ends_it(listening: Listening) -> None:
 
 def test_told_to_end_it_waits_no_longer(listening: Listening) -> None:
     began = time.monotonic()
-    with listening(LateApplication(never, 3_600.0, Metrics(), no_failure)) as client:
+    with listening(StartupApplication(never, 3_600.0, Metrics(), no_failure)) as client:
         client.get("/livez")
     assert time.monotonic() - began < WITHIN_S

@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from app.api import event_schemas, schemas
 from app.api.event_routes import event_routes
-from app.api.middleware import Surroundings
+from app.api.middleware import RequestTelemetryMiddleware
 from app.api.openapi import document_of
 from app.api.problems import PROBLEM_HANDLERS
 from app.api.user_routes import user_routes
@@ -23,8 +23,8 @@ from app.artifact.hashing import stable_hash
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EraseRecord, MergeRecord, read_event_record
 from app.errors import InvalidRequest, UserNotFound
-from app.serving.events import EventIntake
-from app.serving.users import People
+from app.serving.events import EventService
+from app.serving.users import UserService
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
 from app.stores.redis_gate import RedisGate
@@ -49,12 +49,12 @@ def item_ids_of(hashes: list[int]) -> list[str | None]:
 def application_on(store: UserStore) -> Starlette:
     metrics = Metrics()
     routes = [
-        *event_routes(EventIntake(store, now), store, 100, metrics),
-        *user_routes(People(store, now), item_ids_of),
+        *event_routes(EventService(store, now), store, 100, metrics),
+        *user_routes(UserService(store, now), item_ids_of),
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Surroundings, metrics=metrics)],
+        middleware=[Middleware(RequestTelemetryMiddleware, metrics=metrics)],
         exception_handlers=PROBLEM_HANDLERS,
     )
 
@@ -278,7 +278,7 @@ def test_a_store_that_is_gone_is_a_503_for_every_call(
 
 
 def test_without_http_people_are_looked_up_and_joined_by_the_same_rules() -> None:
-    people = People(MemoryUserStore(), now)
+    people = UserService(MemoryUserStore(), now)
     with pytest.raises(UserNotFound):
         asyncio.run(people.stored("u1"))
     with pytest.raises(InvalidRequest):
@@ -288,8 +288,8 @@ def test_without_http_people_are_looked_up_and_joined_by_the_same_rules() -> Non
 def test_the_calls_are_documented_with_examples_that_keep_their_schemas() -> None:
     store = MemoryUserStore()
     routes = [
-        *event_routes(EventIntake(store, now), store, 100, Metrics()),
-        *user_routes(People(store, now), item_ids_of),
+        *event_routes(EventService(store, now), store, 100, Metrics()),
+        *user_routes(UserService(store, now), item_ids_of),
     ]
     document = document_of("Aisle", "0", "", routes)
     OpenAPI.model_validate(document)

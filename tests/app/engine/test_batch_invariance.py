@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from app.serving.cursor import read_cursor
-from app.serving.services import Parts
+from app.serving.services import Services
 
 
 def requests_of(users: list[str], item_ids: list[str], rng: np.random.Generator, count: int) -> list[dict[str, Any]]:
@@ -52,12 +52,15 @@ async def largest_batch(client: httpx.AsyncClient) -> float:
 
 
 def test_answers_are_the_same_alone_and_in_any_batch(
-    application_of: Callable[..., Starlette], parts_of: Callable[..., Parts], users: list[str], item_ids: list[str]
+    application_of: Callable[..., Starlette],
+    services_of: Callable[..., Services],
+    users: list[str],
+    item_ids: list[str],
 ) -> None:
     async def compare() -> None:
         rng = np.random.default_rng(5)
         requests = requests_of(users, item_ids, rng, 100)
-        transport = httpx.ASGITransport(application_of(parts=parts_of(timeout_s=60.0)))
+        transport = httpx.ASGITransport(application_of(services=services_of(timeout_ms=60_000.0)))
         async with httpx.AsyncClient(transport=transport, base_url="http://aisle") as client:
             alone = [await ask(client, request) for request in requests]
             assert await largest_batch(client) == 0.0

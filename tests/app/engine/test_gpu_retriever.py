@@ -32,7 +32,7 @@ from app.engine.requests import ItemMask, RequestBatch
 from app.engine.runtime import CPU, CUDA, RunNode, nodes_in, open_session, require_on_device
 from app.engine.snapshot import Snapshot
 from app.errors import BundleCorrupt, BundleUnfit, DeviceUnavailable
-from app.serving.release import DeviceWish, load_release
+from app.serving.release import DevicePolicy, LoadOptions, load_release
 
 DEPTH = 50
 
@@ -295,8 +295,11 @@ def test_without_a_gpu_cuda_is_refused_and_auto_takes_the_cpu(shop_bundle: Path,
     if CUDA in ort.get_available_providers():
         pytest.skip("this ONNX Runtime knows GPUs")
     with pytest.raises(DeviceUnavailable, match=r"has no CUDAExecutionProvider: install 'aisle\[gpu\]'"):
-        load_release(shop_bundle, 1, "bundle", DeviceWish("cuda"))
-    assert load_release(shop_bundle, 1, "bundle", DeviceWish("auto")).snapshot.retriever.device == "cpu"
+        load_release(shop_bundle, LoadOptions(clock="bundle", device=DevicePolicy("cuda")))
+    assert (
+        load_release(shop_bundle, LoadOptions(clock="bundle", device=DevicePolicy("auto"))).snapshot.retriever.device
+        == "cpu"
+    )
     with pytest.raises(DeviceUnavailable):
         open_gpu_retriever(
             snapshot.folder,

@@ -18,9 +18,9 @@ from app.engine.text.text_query import TextQuery, check_golden_texts, read_text_
 from app.errors import GoldenMismatch
 from app.serving.release import release_of
 from app.serving.service import ServiceLimits
-from app.serving.services import Following, Impressions, put_together
+from app.serving.services import FollowOptions, ImpressionOptions, build_services
 from app.stores.memory import MemoryUserStore
-from app.stores.published import FixedModels, model_of
+from app.stores.published import FixedModels, model_from_manifest
 
 RNG = np.random.default_rng(0)
 WORDS = TextQuery(
@@ -77,10 +77,10 @@ def answers(
     """The snapshot of a catalogue without events, and a client of a service on it."""
     snapshot = load_snapshot(catalogue_run.bundle)
     release = release_of(snapshot, lambda: 1_700_000_000.0)
-    fixed = FixedModels(model_of(snapshot.manifest))
-    following = Following(fixed, None, lambda _: release)
-    parts = put_together(release, MemoryUserStore(), following, ServiceLimits(), Impressions())
-    with listening(application_of(parts=parts)) as client:
+    fixed = FixedModels(model_from_manifest(snapshot.manifest))
+    following = FollowOptions(fixed, None)
+    services = build_services(release, MemoryUserStore(), following, ServiceLimits(), ImpressionOptions())
+    with listening(application_of(services=services)) as client:
         yield snapshot, client
 
 

@@ -9,8 +9,8 @@ import pytest
 from app.artifact.hashing import stable_hash
 from app.engine.snapshot import Snapshot
 from app.serving.assemble import assemble
-from app.serving.call import GivenEvents, RecommendCall
-from app.stores.state import Hidden, UserState
+from app.serving.call import EventHistory, RecommendCall
+from app.stores.state import Exclude, UserState
 
 NOW = 1_700_000_000.0
 Event = tuple[int, int, float]  # row, type, time
@@ -34,14 +34,14 @@ def slowly(call: RecommendCall, state: UserState | None, snapshot: Snapshot, win
 
 def hidden_slowly(call: RecommendCall, state: UserState | None, snapshot: Snapshot) -> set[int]:
     """The rows of the past that a call does not want to see."""
-    if call.hidden is Hidden.NONE:
+    if call.exclude is Exclude.NONE:
         return set()
     if call.recent_events is not None:
         given = zip(call.recent_events.item_ids, call.recent_events.types, strict=True)
-        return {snapshot.items.row_of(item) for item, type_ in given if call.hidden is Hidden.SEEN or type_ == 3}
-    if state is None or state.hidden_items is None:
+        return {snapshot.items.row_of(item) for item, type_ in given if call.exclude is Exclude.SEEN or type_ == 3}
+    if state is None or state.excluded_items is None:
         return set()
-    hashes = {int(hash_) for hash_ in state.hidden_items}
+    hashes = {int(hash_) for hash_ in state.excluded_items}
     return {row for row in range(1, snapshot.items.count + 1) if snapshot.items.hash_of_row(row) in hashes}
 
 
@@ -52,7 +52,7 @@ def some_ids(rng: np.random.Generator, item_ids: list[str], most: int) -> list[s
 
 def some_call(rng: np.random.Generator, item_ids: list[str]) -> RecommendCall:
     given = some_ids(rng, item_ids, 12)
-    events = GivenEvents(
+    events = EventHistory(
         given, [int(type_) for type_ in rng.integers(1, 4, len(given))], list(NOW - rng.random(len(given)) * 1e6)
     )
     return RecommendCall(
@@ -62,7 +62,7 @@ def some_call(rng: np.random.Generator, item_ids: list[str]) -> RecommendCall:
         recent_events=events if rng.random() < 0.4 else None,
         exclude_item_ids=some_ids(rng, item_ids, 6),
         similar_to=int(rng.integers(1, 50)) if rng.random() < 0.2 else 0,
-        hidden=Hidden(int(rng.integers(0, 3))),
+        exclude=Exclude(int(rng.integers(0, 3))),
     )
 
 
@@ -76,7 +76,7 @@ def some_state(rng: np.random.Generator, item_ids: list[str], dim: int) -> UserS
         event_items=np.array([stable_hash(item_id) for item_id in ids], dtype=np.uint64),
         event_types=rng.integers(1, 4, len(ids)).astype(np.uint8),
         event_times=np.where(rng.random(len(ids)) < 0.2, np.nan, NOW - rng.random(len(ids)) * 1e6),
-        hidden_items=np.array([stable_hash(item_id) for item_id in some_ids(rng, item_ids, 30)], dtype=np.uint64),
+        excluded_items=np.array([stable_hash(item_id) for item_id in some_ids(rng, item_ids, 30)], dtype=np.uint64),
     )
 
 

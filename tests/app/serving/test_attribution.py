@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.redis_keys import Keys
 from app.serving.attribution import OnlineTracker
-from app.serving.services import Parts
+from app.serving.services import Services
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore, Retention
@@ -44,10 +44,10 @@ class Followed:
         self.tracker = OnlineTracker(OnlineMetrics(self.registry), WINDOW_S, memory)
 
     def show(self, name: str, items: str, at: float = 0.0, first_rank: int = 1, version: str = "m1") -> None:
-        self.tracker.show(name, version, list(items), first_rank, at)
+        self.tracker.record_answer(name, version, list(items), first_rank, at)
 
     def tell(self, item: str, name: str | None = None, behaviour: int = VIEW, at: float = 1.0, person: int = 7) -> None:
-        self.tracker.happened(Event(item, name, behaviour), person, at)
+        self.tracker.record_event(Event(item, name, behaviour), person, at)
 
     def value(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"aisle_online_{name}_total", labels) or 0.0
@@ -115,7 +115,7 @@ def test_a_cart_out_of_a_list_is_a_click_too(followed: Followed) -> None:
 def test_what_a_visitor_came_from_is_the_users_after_a_merge_and_nobodys_after_an_erasure(followed: Followed) -> None:
     followed.show("r1", "ab")
     followed.tell("a", "r1", person=1)
-    followed.tracker.join(1, 2)
+    followed.tracker.merge(1, 2)
     followed.tell("a", None, CART, person=1)
     assert followed.of("cart") == (0, 0)
     followed.tell("a", None, CART, person=2)
@@ -173,11 +173,13 @@ def clicked_answers(followed: Followed, answers: int, items: int, clicked: int, 
     """Answers with as many items, of which each person clicks the first ones."""
     for number in range(answers):
         name = f"{number:026}"
-        followed.tracker.show(name, "m1", [f"item {number} {place}" for place in range(items)], 1, float(number))
+        followed.tracker.record_answer(
+            name, "m1", [f"item {number} {place}" for place in range(items)], 1, float(number)
+        )
         for person in range(people):
             for place in range(clicked):
                 event = Event(f"item {number} {place}", name)
-                followed.tracker.happened(event, number * 100_003 + person + 2**40, float(number))
+                followed.tracker.record_event(event, number * 100_003 + person + 2**40, float(number))
 
 
 @pytest.mark.parametrize(("items", "clicked", "people"), [(20, 0, 0), (200, 0, 0), (20, 1, 1), (20, 4, 8), (90, 80, 8)])
@@ -212,8 +214,8 @@ class Text(str):
 
 def test_no_text_of_a_release_or_of_a_caller_is_kept(followed: Followed) -> None:
     items, name = [Text("item a"), Text("item b")], Text("r1")
-    followed.tracker.show(name, "m1", items, 1, 0.0)
-    followed.tracker.happened(Event(items[1], name), 7, 1.0)
+    followed.tracker.record_answer(name, "m1", items, 1, 0.0)
+    followed.tracker.record_event(Event(items[1], name), 7, 1.0)
     kept = [weakref.ref(text) for text in (*items, name)]
     items.clear()
     del name
@@ -285,15 +287,15 @@ def test_clicks_on_similar_items_count(
 def test_the_metrics_and_what_is_collected_give_the_same_figures(
     redis_server: RedisProcess,
     redis_prefix: str,
-    parts_of: Callable[..., Parts],
+    services_of: Callable[..., Services],
     application_of: Callable[..., Starlette],
     listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
     tmp_path: Path,
 ) -> None:
     keys = Keys(redis_prefix.encode())
     gate = RedisGate(open_async(RedisAddress(redis_server.url, timeout_s=None)), 5.0, 5.0)
-    parts = parts_of(RedisUserStore(gate, keys, Retention()))
-    with listening(application_of(parts=parts)) as client:
+    services = services_of(RedisUserStore(gate, keys, Retention()))
+    with listening(application_of(services=services)) as client:
         for number in range(12):
             who = {"user_id": f"o{number % 4}"}
             answer = client.post("/recommend", json=who | {"k": 6}).json()

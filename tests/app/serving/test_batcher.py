@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from app.errors import Overloaded
-from app.serving.batcher import ASK_AFTER_S, Batcher, IsGone
-from app.serving.call import ClientLeft
+from app.serving.batcher import CHECK_AFTER_S, Batcher, HasLeft
+from app.serving.call import ClientDisconnected
 
 
 class Doubling:
@@ -124,23 +124,23 @@ def test_who_waited_long_is_asked_whether_it_is_still_there_and_who_did_not_is_n
         batcher = Batcher(double, 64, 1000)
         asked: list[int] = []
 
-        def gone(number: int, *, is_gone: bool) -> IsGone:
+        def gone(number: int, *, has_left: bool) -> HasLeft:
             async def tell() -> bool:
                 asked.append(number)
-                return is_gone
+                return has_left
 
             return tell
 
-        assert await batcher.submit(0, gone(0, is_gone=True)) == 0
+        assert await batcher.submit(0, gone(0, has_left=True)) == 0
         assert asked == []
-        waiting = [batcher.submit(number, gone(number, is_gone=number == 2)) for number in (1, 2, 3)]
-        busy_until = time.monotonic() + 2 * ASK_AFTER_S
+        waiting = [batcher.submit(number, gone(number, has_left=number == 2)) for number in (1, 2, 3)]
+        busy_until = time.monotonic() + 2 * CHECK_AFTER_S
         while time.monotonic() < busy_until:  # the loop is kept from answering, as by a long run
             pass
         answers = await asyncio.gather(*waiting, return_exceptions=True)
         assert asked == [1, 2, 3]
         assert [answers[0], answers[2]] == [2, 6]
-        assert isinstance(answers[1], ClientLeft)
+        assert isinstance(answers[1], ClientDisconnected)
         assert double.groups == [[0], [1, 3]]
 
     asyncio.run(run())

@@ -17,7 +17,7 @@ from app.artifact.hashing import stable_hash
 from app.errors import InvalidCursor
 from app.serving.cursor import Rest, codes_of, read_cursor, write_cursor
 from app.serving.release import Release
-from app.serving.services import Parts
+from app.serving.services import Services
 
 Recommend = Callable[..., dict[str, Any]]
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
@@ -108,21 +108,21 @@ def test_a_list_of_fewer_than_its_depth_ends_with_its_last_item(recommend: Recom
 
 
 def test_nothing_that_happens_between_pages_moves_the_list(
-    parts_of: Callable[..., Parts],
+    services_of: Callable[..., Services],
     application_of: Callable[..., Starlette],
     listening: Listening,
     release: Release,
     users: list[str],
     item_ids: list[str],
 ) -> None:
-    parts = parts_of()
+    services = services_of()
     other = replace(
         release,
         snapshot=replace(
             release.snapshot, manifest=release.snapshot.manifest.model_copy(update={"version": "another"})
         ),
     )
-    with listening(application_of(parts=parts)) as client:
+    with listening(application_of(services=services)) as client:
 
         def post(**fields: Any) -> dict[str, Any]:
             answer = client.post("/recommend", json=fields)
@@ -135,12 +135,12 @@ def test_nothing_that_happens_between_pages_moves_the_list(
         events = [{"type": "view", "user_id": users[0], "item_id": item_id} for item_id in item_ids[:5]]
         assert client.post("/events", json=events).status_code == 202
         second = post(cursor=first["next_cursor"], k=50)
-        parts.service.swap(other)
+        services.recommender.swap(other)
         third = post(cursor=second["next_cursor"], k=100)
         assert items_of([first, second, third]) == before
         assert third["model_version"] == release.version
         assert post(user_id=users[0], k=50)["model_version"] == "another"
-        parts.service.swap(replace(other, snapshot=replace(other.snapshot)))
+        services.recommender.swap(replace(other, snapshot=replace(other.snapshot)))
         gone = client.post("/recommend", json={"cursor": second["next_cursor"]}).json()
         assert (gone["status"], gone["code"]) == (422, "cursor_expired")
 

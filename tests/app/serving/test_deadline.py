@@ -12,9 +12,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from app.serving.services import Parts
+from app.serving.services import Services
 from app.stores.memory import MemoryUserStore
-from app.stores.state import Fetched, Wanted
+from app.stores.state import FetchResult, StateRequest
 
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
 WITHIN_S = 20
@@ -28,7 +28,7 @@ class GatedStore(MemoryUserStore):
         self.is_open = False
         self.asked: list[int] = []
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
+    async def fetch(self, version: str, wanted: Sequence[StateRequest]) -> FetchResult:
         self.asked.append(len(wanted))
         while not self.is_open:
             await asyncio.sleep(0.001)
@@ -42,10 +42,13 @@ def gate() -> GatedStore:
 
 @pytest.fixture
 def gated(
-    gate: GatedStore, parts_of: Callable[..., Parts], application_of: Callable[..., Starlette], listening: Listening
+    gate: GatedStore,
+    services_of: Callable[..., Services],
+    application_of: Callable[..., Starlette],
+    listening: Listening,
 ) -> Iterator[httpx.Client]:
     """A service on the gated store in which three requests may be pending."""
-    with listening(application_of(parts=parts_of(gate, max_pending=3, timeout_s=WITHIN_S))) as client:
+    with listening(application_of(services=services_of(gate, max_pending=3, timeout_ms=WITHIN_S * 1e3))) as client:
         yield client
         gate.is_open = True
 
@@ -129,11 +132,14 @@ def test_more_requests_than_may_wait_are_told_when_to_come_back(
 
 
 def test_whoever_left_is_not_worked_for_and_is_counted(
-    parts_of: Callable[..., Parts], application_of: Callable[..., Starlette], listening: Listening, users: list[str]
+    services_of: Callable[..., Services],
+    application_of: Callable[..., Starlette],
+    listening: Listening,
+    users: list[str],
 ) -> None:
     """Two groups of one are under way when the loop is kept busy; the three others have left when their turn comes."""
     store = BusyStore()
-    with listening(application_of(parts=parts_of(store, max_batch=1, timeout_s=WITHIN_S))) as client:
+    with listening(application_of(services=services_of(store, max_batch=1, timeout_ms=WITHIN_S * 1e3))) as client:
         body = b'{"user_id": "%s"}' % users[0].encode()
         head = b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
         host, port = client.base_url.host, client.base_url.port or 0
@@ -157,7 +163,7 @@ class BusyStore(MemoryUserStore):
         self.began = threading.Event()
         self.go_on = threading.Event()
 
-    async def fetch(self, version: str, wanted: Sequence[Wanted]) -> Fetched:
+    async def fetch(self, version: str, wanted: Sequence[StateRequest]) -> FetchResult:
         if not self.began.is_set():
             await asyncio.sleep(0.05)  # the others are read and wait by now
             self.began.set()

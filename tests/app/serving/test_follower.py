@@ -22,12 +22,12 @@ from app.artifact import names
 from app.artifact.bundle_store import point_to, resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.redis_keys import Keys
-from app.serving.release import Release, load_release
+from app.serving.release import LoadOptions, load_release
 from app.serving.service import ServiceLimits
-from app.serving.services import Following, Impressions, put_together
+from app.serving.services import FollowOptions, ImpressionOptions, build_services
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import ModelStore, UserStore
-from app.stores.published import FolderModels, RedisModels, model_of
+from app.stores.published import FolderModels, RedisModels, model_from_manifest
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore
@@ -57,8 +57,7 @@ def store(shop_bundle: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def load(folder: Path) -> Release:
-    return load_release(folder, 1, "bundle")
+LOAD = LoadOptions(clock="bundle")
 
 
 @pytest.fixture
@@ -70,9 +69,11 @@ def serve(
     """Serves the store of bundles, looking at its pointer every now and then."""
 
     def make(users: UserStore | None = None, models: ModelStore | None = None, every_s: float = 0.02) -> Any:
-        following = Following(models or FolderModels(store), store, load, every_s)
-        parts = put_together(load(store), users or MemoryUserStore(), following, ServiceLimits(), Impressions())
-        return listening(application_of(parts=parts))
+        following = FollowOptions(models or FolderModels(store), store, LOAD, every_s)
+        services = build_services(
+            load_release(store, LOAD), users or MemoryUserStore(), following, ServiceLimits(), ImpressionOptions()
+        )
+        return listening(application_of(services=services))
 
     return make
 
@@ -259,7 +260,7 @@ def published(redis_server: RedisProcess, redis_prefix: str, store: Path) -> Key
     keys = Keys(redis_prefix.encode())
     with redis_server.client() as client:
         for version in (FIRST, SECOND):
-            model = model_of(read_manifest(store / version))
+            model = model_from_manifest(read_manifest(store / version))
             client.hset(keys.models, version, model.model_dump_json())
             client.set(keys.marker(version), b"")
         client.set(keys.pointer, SECOND)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.serving.follower import give_back
+from app.serving.follower import trim_memory
 from app.serving.release import Release
 
 BLOCKS, BLOCK_BYTES = 16_384, 4_096
@@ -23,7 +23,7 @@ def test_pages_that_nothing_is_in_are_given_back() -> None:
     kept = blocks[::16]  # so that the heap cannot simply end earlier
     del blocks
     before = resident_bytes()
-    give_back()
+    trim_memory()
     assert before - resident_bytes() > BLOCKS * BLOCK_BYTES / 2
     assert len(kept) == BLOCKS / 16
 

@@ -16,7 +16,7 @@ from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, ImpressionRecord
 from app.errors import StoreUnavailable
 from app.serving.impressions import GROUP, Impression, ImpressionLog
-from app.serving.services import Impressions, Parts
+from app.serving.services import ImpressionOptions, Services
 from app.stores.memory import MemoryUserStore
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async
@@ -37,7 +37,7 @@ def serve(
     redis_server: RedisProcess,
     keys: Keys,
     snapshot: Any,
-    parts_of: Callable[..., Parts],
+    services_of: Callable[..., Services],
     application_of: Callable[..., Starlette],
     listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
 ) -> Serve:
@@ -48,7 +48,7 @@ def serve(
     def make(share: float = 1.0, cap: int = 1_000) -> Any:
         gate = RedisGate(open_async(RedisAddress(redis_server.url, timeout_s=None)), 5.0, 5.0)
         store = RedisUserStore(gate, keys, Retention(impressions=cap))
-        return listening(application_of(parts=parts_of(store, impressions=Impressions(share))))
+        return listening(application_of(services=services_of(store, impressions=ImpressionOptions(share))))
 
     return make
 
@@ -160,13 +160,13 @@ def test_they_are_sent_in_groups_and_dropped_where_too_many_wait_or_the_store_is
         sink, metrics = Sink(), Metrics()
         log = ImpressionLog(sink, 1.0, GROUP + 10, lambda: 0.0, metrics)
         for number in range(GROUP + 13):
-            log.note(impression(number))
+            log.add(impression(number))
         await log.send()
         await log.send()
         await log.send()
         assert sink.groups == [GROUP, 10]
         sink.is_there = False
-        log.note(impression(0))
+        log.add(impression(0))
         await log.send()
         assert counted(metrics) == {"kept": GROUP + 10, "dropped_here": 3, "dropped_store": 1, "dropped_full": 0}
 
@@ -176,4 +176,4 @@ def test_they_are_sent_in_groups_and_dropped_where_too_many_wait_or_the_store_is
 def test_the_share_is_drawn_anew_for_every_answer() -> None:
     draws = iter([0.1, 0.6, 0.49, 0.5])
     log = ImpressionLog(Sink(), 0.5, 10, lambda: next(draws), Metrics())
-    assert [log.wants() for _ in range(4)] == [True, False, True, False]
+    assert [log.samples_next() for _ in range(4)] == [True, False, True, False]

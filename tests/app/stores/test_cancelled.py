@@ -19,7 +19,7 @@ from app.artifact.redis_keys import Keys
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore
-from app.stores.state import Hidden, NewEvent, Wanted
+from app.stores.state import Exclude, NewEvent, StateRequest
 
 VERSION = "2026-11-24T10-00-00-aaaa"
 LATEST_S = 0.01  # of a reply
@@ -88,10 +88,10 @@ def test_tasks_cancelled_while_they_wait_for_redis_leave_no_reply_to_others(
             stored = await store.stored(user)
             assert stored is not None
             return {*stored.event_items.tolist(), *stored.seen.tolist()}
-        (state,) = (await store.fetch(VERSION, [Wanted(user, Hidden.SEEN)])).states
+        (state,) = (await store.fetch(VERSION, [StateRequest(user, Exclude.SEEN)])).states
         assert state is not None
-        assert state.hidden_items is not None
-        return {*state.event_items.tolist(), *state.hidden_items.tolist()}
+        assert state.excluded_items is not None
+        return {*state.event_items.tolist(), *state.excluded_items.tolist()}
 
     async def is_told(store: RedisUserStore, user: int) -> bool:
         """Whether an exchange came to its end; what it told must be the user's."""
@@ -117,7 +117,7 @@ def test_tasks_cancelled_while_they_wait_for_redis_leave_no_reply_to_others(
                 told = await asyncio.gather(*(is_told(store, rng.choice(users)) for _ in range(200)))
                 assert 50 < sum(told) < 190
             proxy.work()
-            found = (await store.fetch(VERSION, [Wanted(user) for user in users])).states
+            found = (await store.fetch(VERSION, [StateRequest(user) for user in users])).states
             assert [set(state.event_items.tolist()) for state in found if state] == [{user} for user in users]
         finally:
             await store.close()

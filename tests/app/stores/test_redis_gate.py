@@ -16,7 +16,7 @@ from app.errors import StoreUnavailable
 from app.stores.redis_gate import FAILURES_IN_A_ROW, PROBE_S, RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore
-from app.stores.state import Counts, Fetched, NewEvent, Wanted
+from app.stores.state import Counts, FetchResult, NewEvent, StateRequest
 
 READ_S, WRITE_S = 0.1, 2.0
 WITHIN_S = 10.0
@@ -63,18 +63,18 @@ def test_after_some_failures_nobody_asks_until_it_answers_in_time_again(redis_pr
         with server.client() as client:
             client.set(keys.marker(VERSION), b"")
         async with opened(proxy.url, keys) as (gate, store):
-            assert await store.fetch(VERSION, [Wanted(1)]) == Fetched([None])
+            assert await store.fetch(VERSION, [StateRequest(1)]) == FetchResult([None])
             proxy.slow(lambda: 3 * READ_S)  # too late for requests, in time for whoever has patience
             for _ in range(FAILURES_IN_A_ROW):
-                assert "timeout" in await refused(store.fetch(VERSION, [Wanted(1)]))
+                assert "timeout" in await refused(store.fetch(VERSION, [StateRequest(1)]))
             for place in range(3):
                 await asyncio.sleep(PROBE_S)
                 assert gate.is_open
-                assert "breaker_open" in await refused(store.fetch(VERSION, [Wanted(1)]))
+                assert "breaker_open" in await refused(store.fetch(VERSION, [StateRequest(1)]))
                 assert await store.append([event("u", f"e{place}")]) == [True]  # an event has the time
             proxy.work()
             await until(lambda: not gate.is_open)
-            assert await store.fetch(VERSION, [Wanted(1)]) == Fetched([None])
+            assert await store.fetch(VERSION, [StateRequest(1)]) == FetchResult([None])
 
     with running_redis() as server, FaultProxy(server.port) as proxy:
         asyncio.run(run(server, proxy))
@@ -89,9 +89,9 @@ def test_one_failure_among_successes_opens_nothing(redis_prefix: str) -> None:
         async with opened(proxy.url, keys) as (gate, store):
             for _ in range(2 * FAILURES_IN_A_ROW):
                 proxy.silence()
-                await refused(store.fetch(VERSION, [Wanted(1)]))
+                await refused(store.fetch(VERSION, [StateRequest(1)]))
                 proxy.work()
-                assert await store.fetch(VERSION, [Wanted(1)]) == Fetched([None])
+                assert await store.fetch(VERSION, [StateRequest(1)]) == FetchResult([None])
                 assert not gate.is_open
 
     with running_redis() as server, FaultProxy(server.port) as proxy:

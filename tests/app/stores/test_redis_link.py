@@ -14,7 +14,7 @@ import redis
 from redis_process import HOST, RedisProcess, find_binary
 
 from app.errors import SettingsError
-from app.stores.redis_link import RedisAddress, open_async, open_sync, shown
+from app.stores.redis_link import RedisAddress, open_async, open_sync, redact
 
 Start = Callable[..., AbstractContextManager[RedisProcess]]
 WITHIN_S = 20
@@ -173,7 +173,7 @@ def test_an_address_that_is_none_says_what_one_looks_like_and_keeps_the_secret(u
             opening(RedisAddress(url))
         assert "secret" not in str(refused.value)
     assert "secret" not in repr(RedisAddress(url))
-    assert "secret" not in shown(url)
+    assert "secret" not in redact(url)
 
 
 def test_a_ca_file_without_tls_is_a_contradiction() -> None:

@@ -24,7 +24,7 @@ from app.stores.protocol import UserStore
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore, Retention
-from app.stores.state import Counts, Fetched, Hidden, NewEvent, UserState, Wanted, joined
+from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, UserState, merge_states
 
 VERSION = "2026-11-24T10-00-00-aaaa"
 KEEP = 10
@@ -111,8 +111,8 @@ def run(opened: Opened, check: Callable[[UserStore], Awaitable[None]]) -> None:
     asyncio.run(within())
 
 
-async def state_of(store: UserStore, user: str, hidden: Hidden = Hidden.NONE) -> UserState | None:
-    fetched = await store.fetch(VERSION, [Wanted(stable_hash(user), hidden)])
+async def state_of(store: UserStore, user: str, exclude: Exclude = Exclude.NONE) -> UserState | None:
+    fetched = await store.fetch(VERSION, [StateRequest(stable_hash(user), exclude)])
     assert fetched.is_whole
     return fetched.states[0]
 
@@ -128,7 +128,7 @@ def hashes(*items: str) -> list[int]:
 
 def test_nobody_is_known_at_first(opened: Opened) -> None:
     async def check(store: UserStore) -> None:
-        assert await store.fetch(VERSION, [Wanted(1), Wanted(2, Hidden.SEEN)]) == Fetched([None, None])
+        assert await store.fetch(VERSION, [StateRequest(1), StateRequest(2, Exclude.SEEN)]) == FetchResult([None, None])
         assert await store.stored(1) is None
 
     run(opened, check)
@@ -137,7 +137,7 @@ def test_nobody_is_known_at_first(opened: Opened) -> None:
 def test_an_event_is_there_at_once_with_its_behaviour_and_time(opened: Opened) -> None:
     async def check(store: UserStore) -> None:
         assert await store.append([event("u", "a", 100.0, CART), event("v", "b", 50.5, PURCHASE)]) == [True, True]
-        wanted = [Wanted(stable_hash(user), Hidden.PURCHASED) for user in ("v", "nobody", "u")]
+        wanted = [StateRequest(stable_hash(user), Exclude.PURCHASED) for user in ("v", "nobody", "u")]
         of_v, of_nobody, of_u = (await store.fetch(VERSION, wanted)).states
         assert of_nobody is None
         assert of_u is not None
@@ -148,9 +148,9 @@ def test_an_event_is_there_at_once_with_its_behaviour_and_time(opened: Opened) -
             [100.0],
         )
         assert (of_v.event_items.tolist(), of_v.event_times.tolist()) == (hashes("b"), [50.5])
-        assert of_v.hidden_items is not None
-        assert of_u.hidden_items is not None
-        assert (of_v.hidden_items.tolist(), of_u.hidden_items.tolist()) == (hashes("b"), [])
+        assert of_v.excluded_items is not None
+        assert of_u.excluded_items is not None
+        assert (of_v.excluded_items.tolist(), of_u.excluded_items.tolist()) == (hashes("b"), [])
         assert of_u.long_vector is None
 
     run(opened, check)
@@ -162,10 +162,10 @@ def test_events_stand_in_the_order_of_their_times_and_only_the_newest_are_kept(o
         for place in order:
             await store.append([event("u", f"i{place}", float(place))])
         assert await items_of(store, "u") == hashes(*(f"i{place}" for place in range(3, 13)))
-        found = await state_of(store, "u", Hidden.SEEN)
+        found = await state_of(store, "u", Exclude.SEEN)
         assert found is not None
-        assert found.hidden_items is not None
-        assert sorted(found.hidden_items.tolist()) == sorted(hashes(*(f"i{place}" for place in range(1, 13))))
+        assert found.excluded_items is not None
+        assert sorted(found.excluded_items.tolist()) == sorted(hashes(*(f"i{place}" for place in range(1, 13))))
 
     run(opened, check)
 
@@ -260,7 +260,7 @@ def test_a_user_who_was_erased_is_unknown_until_something_happens_anew(opened: O
         await store.append([event("u", "a", 1.0), event("u", "b", 2.0, PURCHASE), event("w", "a", 1.0)])
         assert await store.erase(stable_hash("u"), 3.0, b"{}") == Counts(2, 2, 1, 0)
         assert await store.stored(stable_hash("u")) is None
-        assert await state_of(store, "u", Hidden.SEEN) is None
+        assert await state_of(store, "u", Exclude.SEEN) is None
         assert store.is_erased(stable_hash("u"))
         assert not store.is_erased(stable_hash("w"))
         assert await store.erase(stable_hash("u"), 3.0, b"{}") == Counts(0, 0, 0, 0)
@@ -340,20 +340,20 @@ def test_the_store_in_the_process_begins_with_the_bundle_and_goes_on_from_it() -
     async def check() -> None:
         store = MemoryUserStore(KEEP)
         store.seed(VERSION, a_bundle())
-        found = await state_of(store, "first", Hidden.PURCHASED)
+        found = await state_of(store, "first", Exclude.PURCHASED)
         assert found is not None
         assert found.long_vector is not None
         assert found.long_vector.tolist() == [1.0] * 8
         assert found.long_weight == 2.0
-        assert found.hidden_items is not None
-        assert found.hidden_items.tolist() == hashes("b")
+        assert found.excluded_items is not None
+        assert found.excluded_items.tolist() == hashes("b")
         await store.append([event("first", "c", 40.0)])
         assert await items_of(store, "first") == hashes("a", "b", "c")
-        after = await state_of(store, "first", Hidden.SEEN)
+        after = await state_of(store, "first", Exclude.SEEN)
         assert after is not None
         assert after.long_vector is not None
-        assert after.hidden_items is not None
-        assert after.hidden_items.tolist() == hashes("a", "b", "c")
+        assert after.excluded_items is not None
+        assert after.excluded_items.tolist() == hashes("a", "b", "c")
 
     asyncio.run(check())
 
@@ -365,7 +365,7 @@ def test_a_new_version_keeps_what_is_live_and_joins_what_it_knows() -> None:
         await store.append([event("first", "c", 15.0), event("first", "a", 10.0)])
         store.seed(VERSION, a_bundle())
         assert await items_of(store, "first") == hashes("a", "c", "b")
-        assert (await store.fetch("v0", [Wanted(stable_hash("second"))])).states == [None]
+        assert (await store.fetch("v0", [StateRequest(stable_hash("second"))])).states == [None]
 
     asyncio.run(check())
 
@@ -394,31 +394,31 @@ def test_users_idle_longest_are_dropped_past_the_cap() -> None:
     asyncio.run(check())
 
 
-def state(*events: tuple[str, float], hidden: Sequence[str] | None = None, weight: float = 0.0) -> UserState:
+def state(*events: tuple[str, float], excluded: Sequence[str] | None = None, weight: float = 0.0) -> UserState:
     return UserState(
         np.full(8, weight, dtype=np.float32) if weight else None,
         weight,
         np.array(hashes(*(item for item, _ in events)), dtype=np.uint64),
         np.ones(len(events), dtype=np.uint8),
         np.array([time for _, time in events]),
-        None if hidden is None else np.array(hashes(*hidden), dtype=np.uint64),
+        None if excluded is None else np.array(hashes(*excluded), dtype=np.uint64),
     )
 
 
 def test_what_the_bundle_knows_is_joined_by_what_happened_since() -> None:
-    bundled = state(("a", 1.0), ("b", 2.0), hidden=["a", "b", "old"], weight=3.0)
-    live = state(("b", 2.0), ("c", 3.0), ("d", float("nan")), hidden=["c"])
-    found = joined(bundled, live)
+    bundled = state(("a", 1.0), ("b", 2.0), excluded=["a", "b", "old"], weight=3.0)
+    live = state(("b", 2.0), ("c", 3.0), ("d", float("nan")), excluded=["c"])
+    found = merge_states(bundled, live)
     assert found is not None
     assert found.event_items.tolist() == hashes("a", "b", "c", "d")
     assert found.event_types.tolist() == [1, 1, 1, 1]
     assert found.long_vector is bundled.long_vector
     assert found.long_weight == 3.0
-    assert found.hidden_items is not None
-    assert found.hidden_items.tolist() == hashes("a", "b", "old", "c")
-    assert joined(None, live) is live
-    assert joined(bundled, None) is bundled
-    assert joined(None, None) is None
-    alone = joined(state(hidden=[]), live)
+    assert found.excluded_items is not None
+    assert found.excluded_items.tolist() == hashes("a", "b", "old", "c")
+    assert merge_states(None, live) is live
+    assert merge_states(bundled, None) is bundled
+    assert merge_states(None, None) is None
+    alone = merge_states(state(excluded=[]), live)
     assert alone is not None
     assert alone.event_items.tolist() == live.event_items.tolist()

@@ -13,10 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from app.artifact.behaviours import BEHAVIOURS
-from app.artifact.stream_records import ImpressionRecord
+from app.artifact.stream_records import EventRecord, ImpressionRecord
 from app.serving.attribution import OnlineTracker
-from app.serving.events import EventCall
 from app.telemetry.online import OnlineMetrics
 from offline.collecting.collect import Collected
 from offline.errors import InputError, RunFolderError, StorageError
@@ -181,13 +179,14 @@ def test_service_and_job_agree(steps: list[Any], window_s: int) -> None:
             _, name, items, version = step
             if sum(each[0] == name for each in answers) == 8:  # the service follows no more of one name
                 continue
-            tracker.show(name, version, items, 1, float(now))
+            tracker.record_answer(name, version, items, 1, float(now))
             answers.append((name, None, version, float(now), items, 1))
         else:
             _, name, item, kind, person = step
             if name is not None and not any(name == each[0] and item in each[4] for each in answers):
                 continue  # nobody clicks on what was not shown yet
-            tracker.happened(EventCall(BEHAVIOURS[kind], item, request_id=name), person, float(now))
+            event = EventRecord(event_id=str(now), type=kind, item_id=item, time=float(now), request_id=name)
+            tracker.record_event(event, person, float(now))
             events.append((str(person), item, kind, float(now), name))
     shown_table = pl.DataFrame(
         answers,

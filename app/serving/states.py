@@ -1,0 +1,86 @@
+"""The user states of a group of calls: from the store, else from the bundle."""
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from app.artifact.hashing import stable_hash
+from app.errors import StoreUnavailable
+from app.serving.call import RecommendCall
+from app.serving.release import Release
+from app.stores.protocol import UserStore
+from app.stores.state import StateRequest, UserState, merge_states
+from app.telemetry.metrics import Metrics
+
+USER_STATE: Final = "user_state"  # in `degraded`: the store could not be read, or may lack the newest events
+
+log = logging.getLogger(__name__)
+
+
+class StateFetcher:
+    """Fetches states, and says where they are not whole.
+
+    Args:
+        store: keeps user states.
+        metrics: counts calls that are answered without all that is stored.
+    """
+
+    def __init__(self, store: UserStore, metrics: Metrics) -> None:
+        self._store = store
+        self._metrics = metrics
+
+    async def fetch(
+        self, release: Release, calls: Sequence[RecommendCall]
+    ) -> tuple[list[UserState | None], list[list[str]]]:
+        """The state of each call's user, else visitor, and what was missing; one round trip for all.
+
+        Where the store cannot be read, the states as of the bundle's cut stand in; where it lacks what was published,
+        they are merged with what is live.
+        """
+        requests = [_requests_of(call) for call in calls]
+        flat = [request for of_call in requests for request in of_call]
+        if not flat:
+            return [None] * len(calls), [[] for _ in calls]
+        states, is_whole = await self._fetch_with_fallback(release, flat)
+        degraded: list[list[str]] = [[USER_STATE] if of_call and not is_whole else [] for of_call in requests]
+        for missing in degraded:
+            if missing:
+                self._metrics.count_degraded(USER_STATE)
+        return _regroup(requests, states), degraded
+
+    def bundled(self, release: Release, call: RecommendCall) -> UserState | None:
+        """The state of the call's user, else visitor, as of the bundle's cut; asks no store."""
+        return next(filter(None, self._fetch_bundled(release, _requests_of(call))), None)
+
+    async def _fetch_with_fallback(
+        self, release: Release, requests: Sequence[StateRequest]
+    ) -> tuple[list[UserState | None], bool]:
+        """The states, and whether they are all that is stored."""
+        try:
+            result = await self._store.fetch(release.version, requests)
+        except StoreUnavailable as error:
+            log.debug("user states could not be fetched", extra={"reason": error.message})
+            return self._fetch_bundled(release, requests), False
+        if result.is_whole:
+            return result.states, not self._store.lagging
+        bundled = self._fetch_bundled(release, requests)
+        return [merge_states(*pair) for pair in zip(bundled, result.states, strict=True)], False
+
+    def _fetch_bundled(self, release: Release, requests: Sequence[StateRequest]) -> list[UserState | None]:
+        if not requests:
+            return []
+        return [
+            None if self._store.is_erased(request.user_hash) else state
+            for request, state in zip(requests, release.states.fetch(requests), strict=True)
+        ]
+
+
+def _requests_of(call: RecommendCall) -> list[StateRequest]:
+    return [StateRequest(stable_hash(user_id), call.exclude) for user_id in call.user_ids()]
+
+
+def _regroup(requests: Sequence[Sequence[StateRequest]], states: Sequence[UserState | None]) -> list[UserState | None]:
+    """The first known state of each call, from the states of all requests one after another."""
+    remaining = iter(states)
+    of_calls = [[next(remaining) for _ in of_call] for of_call in requests]
+    return [next((state for state in of_call if state), None) for of_call in of_calls]
