@@ -17,6 +17,7 @@ import typer
 
 from offline.commands.durations import seconds_of
 from offline.dataset.spec import load_spec
+from offline.dataset.split_meta import SplitMeta
 from offline.evaluation.evaluate import evaluate
 from offline.export.bundle import export_bundle
 from offline.graph.build import build_graph, item_graph, read_graph
@@ -42,7 +43,7 @@ def main(
     """Train, export and evaluate the network whole, and without each of its pieces."""
     spec = load_spec(data)
     ingest(spec, out / "ingest")
-    meta = json.loads(json.dumps(cut(out / "ingest", out / "split", spec, seed, None)))
+    meta = cut(out / "ingest", out / "split", spec, seed, None)
     overrides = {name: value for name, value in (("epochs", epochs), ("dim", dim)) if value is not None}
     budget_s = None if budget is None else seconds_of(budget)
     build_graph(out / "split", out / WHOLE / "graph")
@@ -51,19 +52,19 @@ def main(
     for name in (WHOLE, *wanted):
         rows.append(measure(name, out, meta, overrides, budget_s, seed, device))
         print(line_of(rows[-1], rows[0]), flush=True)
-    print(json.dumps({"dataset": meta["dataset"], "how": meta["how"], "seed": seed, "without": rows}))
+    print(json.dumps({"dataset": meta.dataset, "how": meta.how, "seed": seed, "without": rows}))
 
 
-def applicable(meta: dict[str, Any], graph_folder: Path) -> list[str]:
+def applicable(meta: SplitMeta, graph_folder: Path) -> list[str]:
     """The switches that take something out of a network on this data."""
     graph = item_graph(read_graph(graph_folder))
     there = {
         "graph": True,
-        "aggregation": meta["has_order"],
-        "attention": meta["has_order"],
+        "aggregation": meta.has_order,
+        "attention": meta.has_order,
         "text": graph.text is not None,
         "attributes": graph.item_attributes is not None,
-        "behaviours": len(meta["behaviours"]) > 1,
+        "behaviours": len(meta.behaviours) > 1,
     }
     return [name for name in SWITCHES if there[name]]
 
@@ -71,7 +72,7 @@ def applicable(meta: dict[str, Any], graph_folder: Path) -> list[str]:
 def measure(
     name: str,
     out: Path,
-    meta: dict[str, Any],
+    meta: SplitMeta,
     overrides: dict[str, Any],
     budget_s: float | None,
     seed: int,

@@ -24,7 +24,8 @@ from app.artifact.bundle_store import resolve
 from app.artifact.user_state import read_user_states
 from app.engine.loading import load_snapshot
 from app.engine.requests import ALL_STAGES
-from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
+from offline.dataset.split_meta import read_split_meta
+from offline.evaluation.protocol import Cases, RowLists, load_cases
 from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
 
@@ -62,7 +63,7 @@ def compare(
     """How many of the answers are the same to the last item."""
     snapshot = load_snapshot(bundle, threads=0)
     cases = load_cases(split, "test")
-    mask = wanted_mask or read_meta(split)["mask"][0]
+    mask = wanted_mask or read_split_meta(split).mask[0]
     rows = bundle_rows(pl.read_parquet(split / "items.parquet").sort("row")["item_id"].to_list(), snapshot.items)
     requests, stored = batch_of_cases(cases, rows, read_user_states(snapshot.folder), snapshot.manifest.shapes.window)
     cut = snapshot.manifest.cut  # the service has one clock for all, at the newest event; cases may have one each

@@ -21,6 +21,7 @@ from offline.compress.apply import apply_compression, load_compressed
 from offline.compress.choice import COMPRESS_FILE, read_choice
 from offline.compress.compress import compress
 from offline.dataset.spec import load_spec
+from offline.dataset.split_meta import META_FILE, read_split_meta
 from offline.errors import InputError, RunFolderError
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
@@ -35,7 +36,7 @@ from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
 from offline.report.render import write_report
 from offline.split.fresh_valid import keep_fresh_valid
-from offline.split.split import META_FILE, split
+from offline.split.split import split
 from offline.split.withhold import withhold
 from offline.stage import (
     Display,
@@ -174,11 +175,12 @@ def _split(context: StageContext) -> dict[str, Any]:
     meta = split(folder.ingested, out, context.spec, options.seed, options.split, progress=context.progress)
     if options.withhold:
         withhold(folder.whole, folder.split, options.withhold, options.seed)
-    if options.warm_from is not None and not str(meta["how"]).startswith("time:"):
+    if options.warm_from is not None and not meta.by_time:
         earlier = RunFolder(options.warm_from).split
         if (earlier / META_FILE).exists():
             keep_fresh_valid(folder.split, earlier)
-    return {name: meta[name] for name in ("how", "n_users", "n_items", "counts")}
+    document = meta.document()
+    return {name: document[name] for name in ("how", "n_users", "n_items", "counts")}
 
 
 def _graph(context: StageContext) -> dict[str, Any]:
@@ -190,7 +192,7 @@ def _graph(context: StageContext) -> dict[str, Any]:
 def _train(context: StageContext) -> dict[str, Any]:
     folder, options = context.folder, context.options
     reset_if_stale(folder.train, context.key)
-    meta = json.loads((folder.split / META_FILE).read_text("utf-8"))
+    meta = read_split_meta(folder.split)
     graph = item_graph(read_graph(folder.graph))
     settings = choose_settings(
         meta, options.seed, options.overrides, content=has_content(graph), without=options.without

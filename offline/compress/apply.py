@@ -1,10 +1,8 @@
 """Give a trained network a recipe: cut it, and fine-tune it where the recipe says so."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import polars as pl
 import torch
 
 from model.item_tower import ItemGraph
@@ -14,8 +12,8 @@ from offline.compress.fine_tune import Step, event_counts, fine_tune
 from offline.compress.importance import UnitImportance, unit_importance, weight_importance
 from offline.compress.recipe import Recipe
 from offline.compress.rotation import principal_directions
-from offline.dataset.histories import Histories, histories_of
-from offline.split.split import META_FILE
+from offline.dataset.histories import Histories
+from offline.dataset.split_events import read_histories
 from offline.training.trained import Trained, load_trained
 from offline.training.validation import load_validation
 
@@ -45,7 +43,7 @@ def apply_compression(
     """
     if not choice.recipe.cuts:
         return trained
-    histories = part_histories(split, parts)
+    histories = read_histories(split, parts)
     cut = cut_for(trained, split, choice.recipe, histories)
     if not choice.recipe.tuned:
         return cut
@@ -67,13 +65,6 @@ def cut_for(trained: Trained, split: Path, recipe: Recipe, histories: Histories)
     weights[0] = 0.0
     importance = _importance(trained, split, units, recipe)
     return cut_network(trained, recipe, principal_directions(units, weights), importance)
-
-
-def part_histories(split: Path, parts: Sequence[str]) -> Histories:
-    """Histories from the events of some parts of a split."""
-    meta = json.loads((split / META_FILE).read_text("utf-8"))
-    events = pl.concat([pl.read_parquet(split / f"{part}.parquet") for part in parts])
-    return histories_of(events, int(meta["n_users"]))
 
 
 def load_compressed(split: Path, graph: ItemGraph, train: Path, compress: Path) -> Trained:

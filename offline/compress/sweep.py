@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from app.engine.loading import golden_overlap
-from offline.compress.apply import cut_for, part_histories
+from offline.compress.apply import cut_for
 from offline.compress.choice import Difference, Measured, choose, difference, is_clear, within_loss
 from offline.compress.cut import hidden_units
 from offline.compress.fine_tune import fine_tune
 from offline.compress.recipe import Recipe
 from offline.compress.served import Latency, Served, answers, latencies, serve, tower_model
 from offline.compress.sparsity import without_small_weights
+from offline.dataset.split_events import read_histories
 from offline.evaluation.metrics import parse_metric, table_of
 from offline.training.checkpoint import load_weights, save_weights
 from offline.training.trained import Trained
@@ -89,7 +90,7 @@ class Search:
         self._device = device
         self._tried = tried
         self._progress = progress
-        self._histories = part_histories(split, ("train",))
+        self._histories = read_histories(split, ("train",))
         self._found: list[_Variant] = []
         self._full: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
 

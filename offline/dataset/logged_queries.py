@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from app.artifact.text.ngrams import words
+from offline.dataset.split_events import read_parts
 
 LEAST_USERS: Final = 2
 """Who alone has typed something may have typed a secret: nobody else is shown it."""
@@ -27,16 +28,15 @@ def query_events(split: Path, parts: Sequence[str]) -> pl.DataFrame:
     `query` is normalised, `typed` as it was logged. Ordered as in the parts. Without valid among them, queries that are
     to be new to its users are left out.
     """
-    columns = ["user", "item", "time", "order", "query", "query_new"]
-    found = pl.concat([pl.read_parquet(split / f"{part}.parquet", columns=columns) for part in parts])
-    found = found.filter(pl.col("query").is_not_null() & (pl.lit("valid" in parts) | ~pl.col("query_new")))
-    found = found.drop("query_new")
-    typed = found.get_column("query").unique().sort()
+    events = read_parts(split, parts, ("user", "item", "time", "order", "query", "query_new"))
+    events = events.filter(pl.col("query").is_not_null() & (pl.lit("valid" in parts) | ~pl.col("query_new")))
+    events = events.drop("query_new")
+    typed = events.get_column("query").unique().sort()
     read = pl.DataFrame(
         {"typed": typed, "query": [normalised_query(text) for text in typed]},
         schema={"typed": pl.String, "query": pl.String},
     ).filter(pl.col("query") != "")
-    return found.rename({"query": "typed"}).join(read, on="typed", how="inner", maintain_order="left")
+    return events.rename({"query": "typed"}).join(read, on="typed", how="inner", maintain_order="left")
 
 
 def query_nodes(events: pl.DataFrame) -> pl.Series:

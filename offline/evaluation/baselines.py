@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from app.artifact.columns import offsets_of
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError
 from offline.evaluation.metrics import DEPTH, parse_metric, table_of
-from offline.evaluation.protocol import Cases, RowLists, known_events, load_cases, read_meta
+from offline.evaluation.protocol import Cases, RowLists, known_events, load_cases
 from offline.workspace.progress import Progress, silent
 
 Rankings = dict[str, NDArray[np.int32]]
@@ -69,7 +70,7 @@ def baseline_rankings(
         DatasetError: a protocol or a metric has no meaning.
     """
     found = {POPULARITY: popularity(folder, cases, protocols, depth)}
-    ways = {ITEM_KNN: False} | ({ITEM_KNN_WINDOW: True} if read_meta(folder)["has_order"] else {})
+    ways = {ITEM_KNN: False} | ({ITEM_KNN_WINDOW: True} if read_split_meta(folder).has_order else {})
     for name, near in ways.items():
         settings = tune_item_knn(folder, near=near, seed=seed, progress=progress)
         found[name] = item_knn(folder, cases, protocols, settings, depth, progress)
@@ -78,7 +79,7 @@ def baseline_rankings(
 
 def popularity(folder: Path, cases: Cases, protocols: Sequence[str], depth: int = DEPTH) -> Rankings:
     """The items with most events before the cut: in train, for test in train and valid. Ties go by row."""
-    order = _popular_rows(known_events(folder, cases.part), read_meta(folder)["n_items"])
+    order = _popular_rows(known_events(folder, cases.part), read_split_meta(folder).n_items)
     return {protocol: _best_allowed(order, cases.mask(protocol), depth) for protocol in protocols}
 
 
@@ -99,11 +100,11 @@ def item_knn(
     Raises:
         DatasetError: a protocol has no meaning.
     """
-    meta = read_meta(folder)
+    meta = read_split_meta(folder)
     events = known_events(folder, cases.part)
-    (similar,) = _similarities(events, meta["n_items"], [settings])
-    popular = _popular_rows(events, meta["n_items"])
-    asked = _histories(cases, similar.shape[0], settings.history_decay if meta["has_order"] else None)
+    (similar,) = _similarities(events, meta.n_items, [settings])
+    popular = _popular_rows(events, meta.n_items)
+    asked = _histories(cases, similar.shape[0], settings.history_decay if meta.has_order else None)
     return _ranked(asked, similar, popular, {name: cases.mask(name) for name in protocols}, depth, progress)
 
 
@@ -119,16 +120,17 @@ def tune_item_knn(folder: Path, *, near: bool, seed: int = 0, progress: Progress
         progress: told of each setting.
     """
     tell = progress or silent
-    meta = read_meta(folder)
+    meta = read_split_meta(folder)
     best = KnnSettings(decay=_FIRST_DECAY if near else None)
     try:
         cases = load_cases(folder, "valid", TUNING_USERS, seed)
     except DatasetError:  # nobody to tune on
         return best
-    n_items, metric, protocol = meta["n_items"], parse_metric(meta["metrics"][0]), meta["mask"][0]
+    n_items, metric = meta.n_items, parse_metric(meta.metrics[0])
+    protocol: str = meta.mask[0]
     events, masks = known_events(folder, "valid"), {protocol: cases.mask(protocol)}
     popular = _popular_rows(events, n_items)
-    groups = [_NORMALISATION, *([_HISTORY_DECAY] if meta["has_order"] else []), *([_DECAY] if near else [])]
+    groups = [_NORMALISATION, *([_HISTORY_DECAY] if meta.has_order else []), *([_DECAY] if near else [])]
     total = sum(map(len, groups))
     done: dict[KnnSettings, float] = {}
     for group in groups:
@@ -137,7 +139,7 @@ def tune_item_knn(folder: Path, *, near: bool, seed: int = 0, progress: Progress
         similar = dict(zip(kinds, _similarities(events, n_items, kinds), strict=True))
         for tried in tries:
             tell(len(done), total, "tuning item-kNN")
-            asked = _histories(cases, n_items + 1, tried.history_decay if meta["has_order"] else None)
+            asked = _histories(cases, n_items + 1, tried.history_decay if meta.has_order else None)
             ranked = _ranked(asked, similar[_similarity_kind(tried)], popular, masks, metric.k, None)[protocol]
             done[tried] = float(table_of([metric], ranked, cases.targets).mean())
         best = max(done, key=lambda settings: done[settings])

@@ -7,10 +7,11 @@ import numpy as np
 
 from app.engine.candidate_sources import USER_SOURCES
 from app.engine.snapshot import Snapshot
+from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.calibration_error import area_under_curve, expected_calibration_error, reliability
 from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.next_session import chain_of
-from offline.evaluation.protocol import load_cases, read_meta
+from offline.evaluation.protocol import load_cases
 from offline.workspace.progress import Progress
 
 LISTS = 10_000  # at most; enough for figures of three digits
@@ -33,11 +34,11 @@ def outcome(
         seed: of the draw.
         progress: told how far it is.
     """
-    meta = read_meta(split)
-    chain = chain_of(meta["behaviours"])
+    meta = read_split_meta(split)
+    chain = chain_of(meta.behaviours)
     cases = load_cases(split, part, LISTS, seed)
     found: dict[str, Any] = {"candidates": {}}
-    for place, mask in enumerate(dict.fromkeys(meta["mask"])):
+    for place, mask in enumerate(dict.fromkeys(meta.mask)):
         examples = examples_of(snapshot, split, cases, mask, chain, progress)
         found["candidates"][mask] = source_recall(examples)
         if place == 0 and snapshot.ranker is not None:

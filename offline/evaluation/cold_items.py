@@ -16,11 +16,12 @@ from app.engine.loading import load_snapshot
 from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, ItemMask, RequestBatch, pad_rows
 from app.engine.snapshot import Snapshot
-from offline.errors import DatasetError, InputError
+from offline.dataset.split_meta import SplitMeta, read_split_meta
+from offline.errors import DatasetError, InputError, RunFolderError
 from offline.evaluation.baselines import popularity
 from offline.evaluation.intervals import mean_interval
 from offline.evaluation.metrics import DEPTH, Metric, table_of
-from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
+from offline.evaluation.protocol import Cases, RowLists, load_cases
 from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
 from offline.split.withhold import WITHHELD_FILE
@@ -67,8 +68,10 @@ def cold_items(
         RunFolderError: a folder is no such split.
     """
     tell = progress or silent
-    meta = read_meta(withheld)
-    mask = meta["mask"][0]
+    meta = read_split_meta(withheld)
+    if meta.withheld is None:
+        raise RunFolderError(f"{withheld}: expected a split without some items, got a whole one: withhold some first")
+    mask = meta.mask[0]
     cold = pl.read_parquet(withheld / WITHHELD_FILE).get_column("item").to_numpy()
     cases = _on(load_cases(whole, part), cold)
     item_ids = pl.read_parquet(whole / "items.parquet").sort("row")["item_id"].to_list()
@@ -83,8 +86,8 @@ def cold_items(
         seen = float(table_of(_METRICS, trained.ranked(mask, tell), trained.targets)[:, 0].mean())
     popular = table_of(_METRICS, popularity(withheld, cases, [mask], DEPTH)[mask], cases.targets)
     return {
-        "how": meta["withheld"]["how"],
-        "share": meta["withheld"]["share"],
+        "how": meta.withheld.how,
+        "share": meta.withheld.share,
         "items": len(cold),
         "users": len(cases),
         "targets": len(cases.targets.rows),
@@ -168,10 +171,10 @@ def _on(cases: Cases, rows: NDArray[np.integer]) -> Cases:
     )
 
 
-def _refuse_other(beside: Path, meta: dict[str, Any]) -> None:
+def _refuse_other(beside: Path, meta: SplitMeta) -> None:
     manifest = read_manifest(resolve(beside))
     found = (manifest.data_fingerprint, manifest.split, manifest.seed)
-    wanted = (meta["fingerprint"], meta["how"], int(meta["seed"]))
+    wanted = (meta.fingerprint, meta.how, meta.seed)
     if found != wanted:
         raise InputError(
             f"expected --beside trained on the same data, split and seed {wanted}, got {found}: make one with "

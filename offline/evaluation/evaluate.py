@@ -12,12 +12,13 @@ from app.artifact.user_state import read_user_states
 from app.engine.loading import load_snapshot
 from app.engine.requests import ALL_STAGES, Stages
 from app.engine.snapshot import Snapshot
+from offline.dataset.split_meta import SplitMeta, read_split_meta
 from offline.evaluation.baselines import ITEM_KNN, POPULARITY, Rankings, baseline_rankings
 from offline.evaluation.candidate_recall import outcome
 from offline.evaluation.figures import differences, flat, means
 from offline.evaluation.graded import evaluate_graded
 from offline.evaluation.metrics import DEPTH, parse_metric, table_of
-from offline.evaluation.protocol import Cases, RowLists, event_counts, load_cases, read_meta
+from offline.evaluation.protocol import Cases, RowLists, event_counts, load_cases
 from offline.evaluation.ranked import ranked
 from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped, split_rows
 from offline.evaluation.search import evaluate_search
@@ -74,21 +75,21 @@ def evaluate(
         RunFolderError: there is no split.
     """
     tell = progress or silent
-    meta = read_meta(split)
-    metrics = list(dict.fromkeys(map(parse_metric, meta["metrics"])))
+    meta = read_split_meta(split)
+    metrics = list(dict.fromkeys(map(parse_metric, meta.metrics)))
     snapshot = load_snapshot(bundle, threads=0)
-    if meta["task"] == "graded_search":
+    if meta.task == "graded_search":
         graded = evaluate_graded(
             snapshot, split, metrics, seed=seed, stages=stages, baselines=baselines, progress=progress
         )
         described = {"dataset": _described(meta, "test"), "bundle": _bundle(snapshot, 0)}
         return {**described, **graded, "slices": {}}
-    if meta["task"] == "search":
+    if meta.task == "search":
         searched, stored_users = evaluate_search(
             snapshot,
             split,
             part,
-            list(dict.fromkeys(meta["mask"])),
+            list(dict.fromkeys(meta.mask)),
             metrics,
             seed=seed,
             stages=stages,
@@ -107,7 +108,7 @@ def evaluate(
     rows = bundle_rows(pl.read_parquet(split / "items.parquet").sort("row")["item_id"].to_list(), snapshot.items)
     requests, stored = batch_of_cases(cases, rows, read_user_states(snapshot.folder), snapshot.manifest.shapes.window)
     targets = mapped(cases.targets, rows)
-    masks = list(dict.fromkeys(meta["mask"]))
+    masks = list(dict.fromkeys(meta.mask))
     to_split = split_rows(rows, snapshot.items.count)
 
     def rankings_of(chosen: Stages) -> Rankings:
@@ -121,7 +122,7 @@ def evaluate(
     beside = variants | (baseline_rankings(split, cases, masks, DEPTH, seed, progress) if baselines else {})
     tell(0, 1, "intervals")
     rng, further_rng = np.random.default_rng(seed), np.random.default_rng([seed, 1])
-    counts = event_counts(split, part, meta["n_items"])
+    counts = event_counts(split, part, meta.n_items)
     reports, slices = [], {}
     found: dict[str, Document] = {name: {} for name in beside}
     for mask in masks:
@@ -148,13 +149,14 @@ def evaluate(
     }
 
 
-def _not_causal(meta: Document) -> list[str]:
-    return [NOT_CAUSAL] if meta["has_time"] and not meta["how"].startswith("time:") else []
+def _not_causal(meta: SplitMeta) -> list[str]:
+    return [NOT_CAUSAL] if meta.has_time and not meta.by_time else []
 
 
-def _described(meta: dict[str, Any], part: str) -> Document:
-    kept = {name: meta[name] for name in ("how", "task", "seed", "fingerprint")}
-    return {"name": meta["dataset"], "part": part, **kept, "items": meta["n_items"], "counts": meta["counts"]}
+def _described(meta: SplitMeta, part: str) -> Document:
+    document = meta.document()
+    kept = {name: document[name] for name in ("how", "task", "seed", "fingerprint")}
+    return {"name": meta.dataset, "part": part, **kept, "items": meta.n_items, "counts": document["counts"]}
 
 
 def _bundle(snapshot: Snapshot, users_with_stored_state: int) -> Document:

@@ -1,5 +1,6 @@
 """What users did in the session that followed what is known of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def next_session(split: Path, cases: Cases) -> tuple[NDArray[np.int64], NDArray[
     return events["case"].to_numpy(), events["item"].to_numpy().astype(np.int64), events["type"].to_numpy()
 
 
-def chain_of(behaviours: list[str]) -> list[str]:
+def chain_of(behaviours: Sequence[str]) -> list[str]:
     """The behaviours that a data set has, from the first step to the last: view, cart, purchase."""
     return [name for name in BEHAVIOURS if name in behaviours]
 

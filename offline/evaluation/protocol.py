@@ -1,9 +1,7 @@
 """The protocol: from the parts of a split, who is scored, what was known of them, and what is held out."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,8 +9,8 @@ from numpy.typing import NDArray
 
 from app.artifact.behaviours import PURCHASE
 from app.artifact.names import PADDING_ROW
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError, RunFolderError
-from offline.split.split import META_FILE
 
 MASKS = ("seen", "purchased", "none")
 
@@ -76,19 +74,6 @@ class Cases:
         return RowLists(offsets_of(keys // span, len(self)), (keys % span).astype(np.int32))
 
 
-def read_meta(folder: Path) -> dict[str, Any]:
-    """The meta of the split in `folder`.
-
-    Raises:
-        RunFolderError: there is none.
-    """
-    try:
-        meta: dict[str, Any] = json.loads((folder / META_FILE).read_text("utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{folder}: expected a split with {META_FILE}, got none: split first") from None
-    return meta
-
-
 def validates(folder: Path) -> bool:
     """Whether the split in `folder` scores anybody in its valid part."""
     return bool(_read(folder, "valid").get_column("target").any())
@@ -105,7 +90,7 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
         DatasetError: `part` is neither valid nor test, or nobody is scored in it.
         RunFolderError: `folder` holds no split.
     """
-    meta = read_meta(folder)
+    meta = read_split_meta(folder)
     if part not in KNOWN_PARTS:
         raise DatasetError(f"expected the part valid or test, got {part!r}: choose one")
     targets = _read(folder, part).filter("target").sort("user", "order")
@@ -131,7 +116,7 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
     return Cases(
         part=part,
         user_ids=user_ids_of(folder, users),
-        now=newest_known(first.get_column("at"), meta["test_cut" if part == "test" else "train_cut"], lines, times),
+        now=newest_known(first.get_column("at"), meta.test_cut if part == "test" else meta.train_cut, lines, times),
         history=RowLists(offsets_of(lines, len(numbers)), history.get_column("item").to_numpy().astype(np.int32)),
         history_types=history.get_column("type").to_numpy().astype(np.uint8),
         history_times=times,

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from offline.dataset.logged_queries import normalised_query, query_events
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError
-from offline.evaluation.protocol import KNOWN_PARTS, Cases, RowLists, newest_known, offsets_of, read_meta, user_ids_of
+from offline.evaluation.protocol import KNOWN_PARTS, Cases, RowLists, newest_known, offsets_of, user_ids_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def load_search_cases(folder: Path, part: str, limit: int | None = None, seed: i
         DatasetError: `part` is neither valid nor test, or it has no target that a query led to.
         RunFolderError: `folder` holds no split.
     """
-    meta = read_meta(folder)
+    meta = read_split_meta(folder)
     if part not in KNOWN_PARTS:
         raise DatasetError(f"expected the part valid or test, got {part!r}: choose one")
     targets = pl.read_parquet(folder / f"{part}.parquet").filter(pl.col("target") & pl.col("query").is_not_null())
@@ -73,7 +74,7 @@ def load_search_cases(folder: Path, part: str, limit: int | None = None, seed: i
     )
     at_line = history.get_column("line").to_numpy()
     times = history.get_column("time").fill_null(float("nan")).to_numpy().astype(np.float64)
-    cut = meta["test_cut" if part == "test" else "train_cut"]
+    cut = meta.test_cut if part == "test" else meta.train_cut
     count = lines.height
     learned = query_events(folder, KNOWN_PARTS[part]).get_column("query").unique()
     return SearchCases(

@@ -1,7 +1,6 @@
 """Write a bundle: beside, verified against the network, renamed into the store, pointed to."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +22,10 @@ from app.artifact.user_state import UserStates
 from app.engine.gpu_retriever import Device
 from app.engine.loading import GOLDEN_DEPTH, check_golden, golden_answers, load_snapshot, open_snapshot, write_warmup
 from model.query_tower import QueryTower
-from offline.dataset.histories import Histories, histories_of
+from offline.dataset.histories import Histories
 from offline.dataset.logged_queries import logged_query_texts, popular_queries
+from offline.dataset.split_events import read_histories
+from offline.dataset.split_meta import read_split_meta
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity, measure_fidelity
 from offline.export.filter_columns import first_times, write_filters
@@ -39,7 +40,6 @@ from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
 from offline.export.vocabulary import write_vocabulary
 from offline.export.warmup import warmup_requests
-from offline.split.split import META_FILE
 from offline.training.trained import Trained
 from offline.workspace.atomic import atomic_file, atomic_folder
 from offline.workspace.progress import Progress, silent
@@ -96,9 +96,9 @@ def export_bundle(
         RunFolderError: the version's folder holds something else.
     """
     tell = progress or silent
-    meta = json.loads((split / META_FILE).read_text("utf-8"))
+    meta = read_split_meta(split)
     network = trained.network.cpu().eval()
-    histories = _known_histories(split, int(meta["n_users"]), parts)
+    histories = read_histories(split, parts)
     cut = _newest(histories)
     tell(0, _STEPS, "item vectors")
     items = pl.read_parquet(split / "items.parquet").sort("row")
@@ -145,17 +145,17 @@ def export_bundle(
         manifest = Manifest(
             schema_version=names.SCHEMA_VERSION,
             version=version,
-            dataset=meta["dataset"],
+            dataset=meta.dataset,
             created_at=created.isoformat(timespec="seconds"),
             cut=cut,
-            behaviours=meta["behaviours"],
-            event_types=meta["event_types"],
+            behaviours=list(meta.behaviours),
+            event_types=dict(meta.event_types),
             shapes=_shapes(items.height, quantised, trained, states),
             weight_bits=weight_bits,
-            data_fingerprint=meta["fingerprint"],
+            data_fingerprint=meta.fingerprint,
             git_revision=git_revision(),
-            seed=int(meta["seed"]),
-            split=meta["how"],
+            seed=meta.seed,
+            split=meta.how,
             packages=package_versions(),
             sample_users=_sample_users(user_ids, histories),
             catalogue_columns=columns,
@@ -189,10 +189,6 @@ def _write_graphs(folder: Path, queries: QueryTower, table: ItemTable, block: in
     for_gpu.CopyFrom(tower)
     write_search(folder / names.RETRIEVE_GRAPH, tower, table.vectors, table.score_scales, block)
     write_half_search(folder / names.HALF_GRAPH, for_gpu, rows, dim, block)
-
-
-def _known_histories(split: Path, users: int, parts: Sequence[str]) -> Histories:
-    return histories_of(pl.concat([pl.read_parquet(split / f"{part}.parquet") for part in parts]), users)
 
 
 def _newest(histories: Histories) -> float | None:

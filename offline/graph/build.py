@@ -15,11 +15,12 @@ from app.artifact.text.ngrams import TEXT_BUCKETS
 from model.item_tower import ItemGraph
 from model.sparse import SparseMatrix
 from offline.dataset.logged_queries import query_events, query_nodes
+from offline.dataset.split_events import read_events
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import RunFolderError
 from offline.graph.co_occurrence import co_occurrence
 from offline.graph.item_features import item_and_query_text, item_attributes, search_buckets
 from offline.graph.user_features import user_attributes
-from offline.split.split import META_FILE
 from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
 
@@ -53,7 +54,7 @@ def build_graph(
         progress: told how far it is.
     """
     tell = progress or silent
-    meta = json.loads((split / META_FILE).read_text("utf-8"))
+    meta = read_split_meta(split)
     items = pl.read_parquet(split / "items.parquet")
     events = read_events(split, parts, ("user", "item", "type", "time", "order")).filter(pl.col("item") > 0)
     text_buckets = search_buckets(items.height) if events.is_empty() else TEXT_BUCKETS
@@ -66,7 +67,7 @@ def build_graph(
         tell(0, 4, "events")
         tables.update(_behaviours(events))
         tell(1, 4, "co-occurrence")
-        pairs = co_occurrence(events, items.height + 1, meta["has_order"]).tocoo()
+        pairs = co_occurrence(events, items.height + 1, meta.has_order).tocoo()
         tables["__".join(CO_OCCURS)] = _table(pairs.col, pairs.row, pairs.data)
         tell(2, 4, "attributes")
         edges, attributes = item_attributes(items.clear() if "attributes" in without else items)
@@ -90,7 +91,7 @@ def build_graph(
             table.write_parquet(folder / f"{name}.parquet")
         nodes = {
             "item": items.height + 1,
-            "user": int(meta["n_users"]),
+            "user": meta.n_users,
             "attribute": len(attributes),
             "bucket": text_buckets,
         }
@@ -169,13 +170,6 @@ def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
         query_text=matrix(SPELLS_QUERY, mean=False),
         item_queries=matrix(LED_TO, mean=True),
     )
-
-
-def read_events(split: Path, parts: Sequence[str], columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The rows of some parts of a split, sorted by (user, order); of the named columns, or of all."""
-    kept = None if columns is None else list(columns)
-    found = [pl.read_parquet(split / f"{part}.parquet", columns=kept) for part in parts]
-    return found[0] if len(found) == 1 else pl.concat(found).sort("user", "order")
 
 
 def _mean(target: Tensor, weight: Tensor, targets: int) -> Tensor:

@@ -13,8 +13,8 @@ from app.artifact.search_features import SEARCH_FEATURES
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.engine.snapshot import Snapshot
 from model.ranker import listwise_loss
+from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.metrics import DEPTH, Metric, parse_metric, table_of
-from offline.evaluation.protocol import read_meta
 from offline.evaluation.search_cases import load_search_cases
 from offline.ranking.search_examples import SearchExamples, search_examples
 from offline.workspace.atomic import atomic_file
@@ -58,15 +58,15 @@ def fit_search(
         seed: of draws.
         progress: told how far it is.
     """
-    meta = read_meta(split)
+    meta = read_split_meta(split)
     for name in (names.SEARCH, HISTORY_FILE):
         (out / name).unlink(missing_ok=True)
-    if snapshot.search is None or meta["task"] != "search":
+    if snapshot.search is None or meta.task != "search":
         return None
     found = load_search_cases(split, "valid", CASES, seed)
-    examples = search_examples(snapshot, split, found, meta["mask"][0], progress)
+    examples = search_examples(snapshot, split, found, meta.mask[0], progress)
     lists = int((np.bincount(examples.lines()[examples.target], minlength=len(examples)) > 0).sum())
-    metric = parse_metric(next((name for name in meta["metrics"] if name.startswith("ndcg")), meta["metrics"][0]))
+    metric = parse_metric(next((name for name in meta.metrics if name.startswith("ndcg")), meta.metrics[0]))
     if lists < LEAST_LISTS or len(np.unique(examples.number)) < FOLDS:
         return None
     fold = np.random.default_rng([seed, 13]).permutation(int(examples.number.max()) + 1)[examples.number] % FOLDS

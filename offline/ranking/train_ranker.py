@@ -15,10 +15,11 @@ from app.artifact.ranker_spec import RankerSpec
 from app.engine.ranking import log_chain
 from app.engine.snapshot import Snapshot
 from model.ranker import Ranker
+from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.metrics import Metric, parse_metric
 from offline.evaluation.next_session import chain_of
-from offline.evaluation.protocol import load_cases, read_meta
+from offline.evaluation.protocol import load_cases
 from offline.ranking.calibration import fit_calibration
 from offline.ranking.fit import EPOCHS, SCORE, Fitted, fit_ranker, judged, scored
 from offline.ranking.rank_graph import write_rank_graph
@@ -75,15 +76,15 @@ def train_ranker(
         TrainingError: the loss is not a number.
     """
     tell = progress or silent
-    meta = read_meta(split)
-    chain = chain_of(meta["behaviours"])
+    meta = read_split_meta(split)
+    chain = chain_of(meta.behaviours)
     cases = load_cases(split, "valid", LISTS, seed)
-    metric = parse_metric(next((name for name in meta["metrics"] if name.startswith("ndcg")), meta["metrics"][0]))
+    metric = parse_metric(next((name for name in meta.metrics if name.startswith("ndcg")), meta.metrics[0]))
     if len(cases) < MIN_LISTS:
         no_ranker(out, f"{len(cases)} validated users, of {MIN_LISTS} that a ranker needs")
         return None
     with atomic_folder(out, HISTORY_FILE) as folder:
-        examples = examples_of(snapshot, split, cases, meta["mask"][0], chain, progress)
+        examples = examples_of(snapshot, split, cases, meta.mask[0], chain, progress)
         # Items that nobody has touched yet teach nothing: nearly all of them are wrong answers, from which the ranker
         # would learn that what is new is never wanted.
         examples = examples.keep(~snapshot.tables.never_seen[examples.rows])

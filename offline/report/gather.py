@@ -8,12 +8,12 @@ from typing import Any
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest
 from app.errors import BundleError
+from offline.dataset.split_meta import META_FILE, SplitMeta, read_split_meta
 from offline.errors import RunFolderError
 from offline.graph.build import GRAPH_FILE
 from offline.ingest.ingest import SUMMARY_FILE
 from offline.report.distributions import Distributions, distributions_of
 from offline.report.verdict import Evidence
-from offline.split.split import META_FILE
 from offline.training.trained import HISTORY_FILE
 from offline.workspace.run_folder import RunFolder
 
@@ -31,7 +31,7 @@ class RunFacts:
     document: Document  # of the evaluation
     record: Document  # by stage
     summary: Document | None  # of ingest
-    split: Document | None
+    split: SplitMeta | None
     graph: Document | None
     curves: dict[str, Document]  # by what was trained
     manifest: Manifest | None  # of the current bundle
@@ -65,7 +65,7 @@ def gather(folder: RunFolder) -> RunFacts:
         document=document,
         record=folder.record(),
         summary=_read(folder.ingested / SUMMARY_FILE),
-        split=_read(folder.split / META_FILE),
+        split=_split(folder.split),
         graph=_read(folder.graph / GRAPH_FILE),
         curves={what: history for what, history in curves if history is not None},
         manifest=_manifest(folder.bundles),
@@ -82,6 +82,14 @@ def _read(path: Path) -> Document | None:
     except ValueError as error:
         raise RunFolderError(f"{path}: expected JSON, got something else ({error}): run its stage again") from error
     return found
+
+
+def _split(folder: Path) -> SplitMeta | None:
+    path = folder / META_FILE
+    try:
+        return read_split_meta(folder) if path.exists() else None
+    except ValueError as error:
+        raise RunFolderError(f"{path}: expected JSON, got something else ({error}): run its stage again") from error
 
 
 def _manifest(bundles: Path) -> Manifest | None:

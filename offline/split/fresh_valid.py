@@ -1,16 +1,12 @@
 """Validation after a warm start: only on events that the weights it began with cannot have learned."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from offline.split.split import META_FILE
+from offline.dataset.split_meta import META_FILE, read_split_meta
 from offline.workspace.atomic import atomic_file
 
-FRESH = "fresh_valid"
-"""In the meta: targets left in valid, once the others are unmarked."""
 ENOUGH = 100
 """Targets with fewer of which validation says next to nothing."""
 
@@ -21,18 +17,20 @@ def keep_fresh_valid(split: Path, earlier: Path) -> int:
     Who validates is drawn anew for every split, and where the cut is not by time, the draw may fall on what trained
     the earlier run, or one before it. With fewer than `ENOUGH` left, valid stays as it is: such a run begins cold.
     """
-    meta: dict[str, Any] = json.loads((split / META_FILE).read_text("utf-8"))
+    meta = read_split_meta(split)
+    counts = dict(meta.counts)
     known = pl.concat([_named(earlier, part) for part in ("train", "valid")]).unique()
     valid = pl.read_parquet(split / "valid.parquet").with_row_index("at")
     again = _with_ids(valid, split).join(known, on=["user_id", "item_id"], how="semi").get_column("at")
     marked = valid.with_columns(pl.col("target") & ~pl.col("at").is_in(again.to_list())).drop("at")
     left = marked.filter("target").height
     if left >= ENOUGH:
-        with atomic_file(split / "valid.parquet") as beside:
-            marked.write_parquet(beside)
-        meta["counts"]["valid"]["targets"] = left
-    with atomic_file(split / META_FILE) as beside:
-        beside.write_text(json.dumps(meta | {FRESH: left}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with atomic_file(split / "valid.parquet") as temporary:
+            marked.write_parquet(temporary)
+        counts["valid"] = counts["valid"].model_copy(update={"targets": left})
+    described = meta.model_copy(update={"counts": counts, "fresh_valid": left})
+    with atomic_file(split / META_FILE) as temporary:
+        temporary.write_text(described.text(), encoding="utf-8")
     return left
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from offline.dataset.split_meta import PartCounts
 from offline.split.coded_events import PARTS, CodedEvents
 
 RANGE_EVENTS = 2_000_000
@@ -17,17 +18,17 @@ _ROW_GROUP = 500_000
 
 
 @dataclass(frozen=True)
-class PartCounts:
-    """What is known of the rows of a split: sizes by part, the behaviours of train, the first time of each part."""
+class WrittenParts:
+    """Of the rows of a split: sizes by part, the behaviour codes of train, the first time of each part."""
 
-    parts: dict[str, dict[str, int]]
+    counts: dict[str, PartCounts]
     train_types: set[int]
     starts: dict[str, float | None]
 
 
 def write_parts(
     folder: Path, cut: pl.DataFrame, coded: CodedEvents, users: pl.DataFrame, items: pl.DataFrame
-) -> PartCounts:
+) -> WrittenParts:
     """Write a file for each part, sorted by (user, order): user, item (0 outside the vocabulary), type, time, order,
     query, target, query_new.
 
@@ -101,12 +102,12 @@ def _counts(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _summed(tables: pl.DataFrame, train_types: set[int]) -> PartCounts:
+def _summed(tables: pl.DataFrame, train_types: set[int]) -> WrittenParts:
     sums = tables.group_by("part").agg(pl.all().exclude("start").sum(), pl.col("start").min())
+    sizes = list(PartCounts.model_fields)
     found = {row.pop("part"): row for row in sums.to_dicts()}
-    sizes = [name for name in tables.columns if name not in ("part", "start")]
-    return PartCounts(
-        parts={part: {name: int(found.get(part, {}).get(name, 0)) for name in sizes} for part in PARTS},
+    return WrittenParts(
+        counts={part: PartCounts(**{name: found.get(part, {}).get(name, 0) for name in sizes}) for part in PARTS},
         train_types=train_types,
         starts={part: found.get(part, {}).get("start") for part in PARTS},
     )

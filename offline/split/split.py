@@ -9,26 +9,26 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from app.artifact.behaviours import BEHAVIOURS
+from app.artifact.behaviours import BEHAVIOUR_NAMES, BEHAVIOURS
 from offline.dataset.logged_queries import normalised_query
 from offline.dataset.spec import DatasetSpec, EvaluationSpec
+from offline.dataset.split_meta import META_FILE, SplitMeta
 from offline.errors import DatasetError, RunFolderError
 from offline.ingest.ingest import SUMMARY_FILE
 from offline.split import coded_events, cuts
 from offline.split.coded_events import PART, CodedEvents, read_coded
 from offline.split.graded import copy_graded
-from offline.split.parts import PartCounts, write_parts
+from offline.split.parts import WrittenParts, write_parts
 from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
 
-META_FILE = "meta.json"
 PARTS = coded_events.PARTS
 
 _DEFAULT_TIME = "time:0.8"
 _VALID_SHARE = 1 / 8
 """The share of the history before a time cut that validates: of 0.8, train is 0.7 and valid the rest."""
 
-Meta = dict[str, object]
+Summary = dict[str, object]
 
 
 def split(
@@ -39,7 +39,7 @@ def split(
     how: str | None,
     *,
     progress: Progress | None = None,
-) -> Meta:
+) -> SplitMeta:
     """Cut the tables in `ingested`, write the parts to `out`, whole or not at all, and return the meta.
 
     `how`: `column`, `time:F` (F the share of events before the test cut), `last` (each user's last target
@@ -65,24 +65,29 @@ def split(
     users = _numbered_users(cut, seed)
     tell(3, 4, "writing parts")
     with atomic_folder(out, META_FILE) as folder:
-        counts = write_parts(folder, cut, coded, users, items)
-        meta = _meta(spec, seed=seed, how=how, summary=summary, counts=counts) | {
-            "n_items": items.height,
-            "n_users": users.height,
-            "dropped_without_time": coded.events.height - cut.height,
-        }
+        written = write_parts(folder, cut, coded, users, items)
+        meta = _meta(
+            spec,
+            seed=seed,
+            how=how,
+            summary=summary,
+            written=written,
+            n_items=items.height,
+            n_users=users.height,
+            dropped_without_time=coded.events.height - cut.height,
+        )
         items.write_parquet(folder / "items.parquet")
         _described(users, coded.users, described).write_parquet(folder / "users.parquet")
         copy_graded(ingested, folder)
-        (folder / META_FILE).write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / META_FILE).write_text(meta.text(), encoding="utf-8")
     tell(4, 4, "split")
     return meta
 
 
-def _read(ingested: Path) -> tuple[Meta, CodedEvents, pl.DataFrame, pl.DataFrame]:
+def _read(ingested: Path) -> tuple[Summary, CodedEvents, pl.DataFrame, pl.DataFrame]:
     """The summary, the events, the catalogue and the users' attributes."""
     try:
-        summary: Meta = json.loads((ingested / SUMMARY_FILE).read_text(encoding="utf-8"))
+        summary: Summary = json.loads((ingested / SUMMARY_FILE).read_text(encoding="utf-8"))
         events = read_coded(ingested / "events.parquet")
         items, users = (pl.read_parquet(ingested / f"{name}.parquet") for name in ("items", "users"))
         return summary, events, items, users
@@ -92,7 +97,7 @@ def _read(ingested: Path) -> tuple[Meta, CodedEvents, pl.DataFrame, pl.DataFrame
         ) from None
 
 
-def _way(how: str | None, summary: Meta, n_events: int, task: str) -> str:
+def _way(how: str | None, summary: Summary, n_events: int, task: str) -> str:
     """The way to cut, checked and written out; `none` when there is nothing to cut."""
     if not n_events:
         if task == "graded_search":
@@ -248,23 +253,36 @@ def _described(users: pl.DataFrame, texts: pl.Series, described: pl.DataFrame) -
     return ids.join(described, on="user_id", how="left", maintain_order="left")
 
 
-def _meta(spec: DatasetSpec, *, seed: int, how: str, summary: Meta, counts: PartCounts) -> Meta:
+def _meta(
+    spec: DatasetSpec,
+    *,
+    seed: int,
+    how: str,
+    summary: Summary,
+    written: WrittenParts,
+    n_items: int,
+    n_users: int,
+    dropped_without_time: int,
+) -> SplitMeta:
     by_time = how.startswith("time:")
     evaluation = spec.evaluation
-    return {
-        "dataset": spec.name,
-        "seed": seed,
-        "how": how,
-        "task": evaluation.task,
-        "mask": list(evaluation.mask),
-        "metrics": list(evaluation.metrics),
-        "target_event": evaluation.target_event,
-        "has_time": summary["has_time"],
-        "has_order": summary["has_order"],
-        "event_types": {} if spec.events is None else dict(spec.events.types),
-        "behaviours": [name for name, code in BEHAVIOURS.items() if code in counts.train_types],
-        "counts": counts.parts,
-        "train_cut": counts.starts.get("valid") if by_time else None,
-        "test_cut": counts.starts.get("test") if by_time else None,
-        "fingerprint": summary["fingerprint"],
-    }
+    return SplitMeta(
+        dataset=spec.name,
+        seed=seed,
+        how=how,
+        task=evaluation.task,
+        mask=evaluation.mask,
+        metrics=evaluation.metrics,
+        target_event=evaluation.target_event,
+        has_time=bool(summary["has_time"]),
+        has_order=bool(summary["has_order"]),
+        event_types={} if spec.events is None else spec.events.types,
+        behaviours=tuple(name for code, name in BEHAVIOUR_NAMES.items() if code in written.train_types),
+        counts=written.counts,
+        train_cut=written.starts.get("valid") if by_time else None,
+        test_cut=written.starts.get("test") if by_time else None,
+        fingerprint=str(summary["fingerprint"]),
+        n_items=n_items,
+        n_users=n_users,
+        dropped_without_time=dropped_without_time,
+    )

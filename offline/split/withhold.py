@@ -1,16 +1,14 @@
 """Withhold items: a split as if nobody had ever touched some of them, to see where their content alone places them."""
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+from offline.dataset.split_meta import META_FILE, WithheldItems, read_split_meta
 from offline.errors import DatasetError, InputError
-from offline.split.split import META_FILE
 from offline.workspace.atomic import atomic_folder
 
 WITHHELD_FILE = "withheld.parquet"
@@ -43,17 +41,20 @@ def withhold(whole: Path, out: Path, wanted: Withhold, seed: int) -> int:
             f"expected --how random or newest and --share between 0 and 1, got {wanted.how!r} and {wanted.share:g}: "
             "write --how random --share 0.1"
         )
-    meta: dict[str, Any] = json.loads((whole / META_FILE).read_text("utf-8"))
+    meta = read_split_meta(whole)
+    counts = dict(meta.counts)
     parts = {part: pl.read_parquet(whole / f"{part}.parquet") for part in (*_TRAINED, "context", "test")}
     known = pl.concat([parts[part].filter(pl.col("item") != 0) for part in _TRAINED])
     rows = _chosen(known, wanted, np.random.default_rng([seed, 4]))
     for part in _TRAINED:
         kept = parts[part].join(rows, on="item", how="anti", maintain_order="left")
-        meta["counts"][part] |= {
-            "events": kept.height,
-            "users": kept.get_column("user").n_unique(),
-            "targets": kept.filter("target").height,
-        }
+        counts[part] = counts[part].model_copy(
+            update={
+                "events": kept.height,
+                "users": kept.get_column("user").n_unique(),
+                "targets": kept.filter("target").height,
+            }
+        )
         parts[part] = kept
     if parts["train"].is_empty():
         raise DatasetError(f"expected train events on other items than the {rows.height} withheld: lower --share")
@@ -63,8 +64,9 @@ def withhold(whole: Path, out: Path, wanted: Withhold, seed: int) -> int:
         for part, table in parts.items():
             table.write_parquet(folder / f"{part}.parquet")
         rows.write_parquet(folder / WITHHELD_FILE)
-        described = meta | {"withheld": {**asdict(wanted), "items": rows.height}}
-        (folder / META_FILE).write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        withheld = WithheldItems(how=wanted.how, share=wanted.share, items=rows.height)
+        described = meta.model_copy(update={"counts": counts, "withheld": withheld})
+        (folder / META_FILE).write_text(described.text(), encoding="utf-8")
     return rows.height
 
 

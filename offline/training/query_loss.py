@@ -18,6 +18,7 @@ from model.query_tower import QueryTower
 from model.text_tower import Bags, bag_vectors
 from offline.dataset.histories import Histories
 from offline.dataset.logged_queries import query_events, query_nodes
+from offline.dataset.split_events import read_events
 from offline.training.item_bags import bucket_idf, text_bags
 from offline.training.text_augmentation import mistyped_view
 
@@ -90,10 +91,8 @@ def load_query_events(split: Path, parts: Sequence[str], graph: ItemGraph, power
     events = query_events(split, parts)
     nodes = query_nodes(events.filter(pl.col("item") > 0)).to_frame("query").with_row_index("node")
     queries = events.filter(pl.col("item") > 0).get_column("query").unique().sort()
-    places = pl.concat(
-        [pl.read_parquet(split / f"{part}.parquet", columns=["user", "item", "order"]) for part in parts]
-    )
-    places = places.filter(pl.col("item") > 0).sort("user", "order").with_row_index("place").drop("item")
+    places = read_events(split, parts, ("user", "item", "order"))
+    places = places.filter(pl.col("item") > 0).with_row_index("place").drop("item")
     numbered = queries.to_frame("query").with_row_index("number").join(nodes, on="query", how="left").sort("number")
     found = events.filter(pl.col("item") > 0).join(places, on=["user", "order"]).join(numbered, on="query")
     found = found.sort("place")

@@ -8,6 +8,7 @@ from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.event_features import AGE_BUCKETS
 from model.item_tower import ItemGraph
 from model.network import NetworkShape
+from offline.dataset.split_meta import SplitMeta
 from offline.errors import InputError
 
 SWITCHES = ("graph", "aggregation", "attention", "text", "attributes", "behaviours")
@@ -118,7 +119,7 @@ def has_content(graph: ItemGraph) -> bool:
 
 
 def choose_settings(
-    meta: dict[str, Any],
+    meta: SplitMeta,
     seed: int,
     overrides: dict[str, Any] | None = None,
     *,
@@ -140,17 +141,17 @@ def choose_settings(
     Raises:
         InputError: there is no such piece, or without it nothing is left that could answer.
     """
-    events = int(meta["counts"]["train"]["events"])
+    train = meta.counts["train"]
+    events = train.events
     if not events:
         overrides = CATALOGUE_ALONE | (overrides or {})
-    users = int(meta["counts"]["train"].get("users", 0))
-    ordered = bool(meta["has_order"])
+    ordered = meta.has_order
     reads = "text" not in without
-    searched = int(meta["counts"]["train"].get("searched", 0)) / max(events, 1) if reads else 0.0
+    searched = train.searched / max(events, 1) if reads else 0.0
     # Where most events are searches, the words of queries say of items what a catalogue's text does elsewhere.
     worded = searched >= MOSTLY_SEARCHED
     placed = content or worded
-    batch = (512 if worded else 2048) if not ordered else 1024 if users >= MANY_USERS else 256
+    batch = (512 if worded else 2048) if not ordered else 1024 if train.users >= MANY_USERS else 256
     chosen: dict[str, Any] = {
         "dim": _dim(events, ordered=ordered or worded),
         "window": 50,
@@ -159,10 +160,10 @@ def choose_settings(
         "dropout": 0.4,
         "id_dropout": 0.1 if content else 0.0,
         "ordered": ordered,
-        "timed": bool(meta["has_time"]),
-        "hide_seen": "seen" in meta["mask"][:1],
+        "timed": meta.has_time,
+        "hide_seen": "seen" in meta.mask[:1],
         "batch": batch,
-        "epochs": _ordered_epochs(events, users) if ordered else 4 if worded else 6,
+        "epochs": _ordered_epochs(events, train.users) if ordered else 4 if worded else 6,
         "patience": 3,
         "learning_rate": 2e-3 if ordered else 4e-3 if worded else 5e-3,
         "weight_decay": 1e-3,

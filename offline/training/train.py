@@ -1,6 +1,5 @@
 """Train the network on a split and its graph: epochs of cross-entropy, validated, checkpointed, resumable."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +17,9 @@ from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
 from model.query_tower import QueryTower
 from offline.dataset.histories import Histories, histories_of
+from offline.dataset.split_events import read_events
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import TrainingError
-from offline.graph.build import read_events
-from offline.split.split import META_FILE
 from offline.training.batches import Batch, SetBatch, count_ordered, count_unordered, ordered_batches, unordered_batches
 from offline.training.checkpoint import (
     BEST_FILE,
@@ -81,16 +80,16 @@ def train(
     """
     clock = _Budget(budget_s)
     torch.manual_seed(settings.seed)
-    meta = json.loads((split / META_FILE).read_text("utf-8"))
+    meta = read_split_meta(split)
     events = read_events(split, parts)
     if events.is_empty():
         items = pl.read_parquet(split / "items.parquet")
         return train_on_catalogue(items, graph, out, settings, device=device, budget_s=budget_s, progress=progress)
-    histories = histories_of(events, int(meta["n_users"]))
+    histories = histories_of(events, meta.n_users)
     if not count_batches(histories, settings):
         raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
     validation = None
-    if not exactly and meta["task"] == "search" and settings.query_weight:
+    if not exactly and meta.task == "search" and settings.query_weight:
         validation = load_search_validation(split, graph, settings.validation_users, settings.seed)
     if not exactly and validation is None:
         validation = load_validation(split, settings.validation_users, settings.seed)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from model.item_tower import ItemGraph
 from model.network import Network, NetworkShape
+from offline.dataset.split_events import read_events
 from offline.errors import RunFolderError
-from offline.graph.build import read_events
 from offline.training.checkpoint import BEST_FILE, load_weights, read_weights, save_weights
 from offline.training.settings import TrainSettings
 

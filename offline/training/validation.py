@@ -11,9 +11,10 @@ from model.item_tower import ItemGraph
 from model.network import Network
 from model.text_tower import Bags, bag_vectors
 from offline.dataset.histories import Histories
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError
 from offline.evaluation.metrics import parse_metric, table_of
-from offline.evaluation.protocol import Cases, RowLists, load_cases, read_meta
+from offline.evaluation.protocol import Cases, RowLists, load_cases
 from offline.evaluation.search_cases import load_search_cases
 from offline.training.item_bags import bucket_idf, text_bags
 from offline.training.scoring import query_vectors, rank_items
@@ -33,25 +34,25 @@ class Validation:
 
 def load_validation(split: Path, users: int, seed: int) -> Validation | None:
     """The validation users of a split, `users` at most; None when the split validates nobody."""
-    meta = read_meta(split)
+    meta = read_split_meta(split)
     try:
         cases = load_cases(split, "valid", limit=users, seed=seed)
     except DatasetError:
         return None
-    ranking = [name for name in meta["metrics"] if name.startswith("ndcg")] or meta["metrics"]
-    return Validation(cases, cases.mask(meta["mask"][0]), ranking[0])
+    ranking = [name for name in meta.metrics if name.startswith("ndcg")] or meta.metrics
+    return Validation(cases, cases.mask(meta.mask[0]), ranking[0])
 
 
 def load_search_validation(split: Path, graph: ItemGraph, pairs: int, seed: int) -> Validation | None:
     """The validation pairs of a user and a query, `pairs` at most; None where there are none."""
-    meta = read_meta(split)
+    meta = read_split_meta(split)
     try:
         found = load_search_cases(split, "valid", limit=pairs, seed=seed)
     except DatasetError:
         return None
-    ranking = [name for name in meta["metrics"] if name.startswith("ndcg")] or meta["metrics"]
+    ranking = [name for name in meta.metrics if name.startswith("ndcg")] or meta.metrics
     words = text_bags(found.queries, bucket_idf(graph)).bags()
-    return Validation(found.cases, found.cases.mask(meta["mask"][0]), ranking[0], words)
+    return Validation(found.cases, found.cases.mask(meta.mask[0]), ranking[0], words)
 
 
 @torch.no_grad()

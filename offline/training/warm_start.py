@@ -13,11 +13,11 @@ from torch import Tensor
 
 from model.item_tower import ItemGraph
 from model.network import Network
+from offline.dataset.split_meta import SplitMeta, read_split_meta
 from offline.errors import RunFolderError
 from offline.graph.build import GRAPH_FILE
 from offline.graph.item_features import item_attributes
-from offline.split.fresh_valid import ENOUGH, FRESH
-from offline.split.split import META_FILE
+from offline.split.fresh_valid import ENOUGH
 from offline.training.settings import TrainSettings
 from offline.training.trained import known_items, load_best_weights
 from offline.workspace.run_folder import RunFolder
@@ -58,7 +58,9 @@ def plan_warm_start(
     """
     try:
         weights = load_best_weights(earlier.train)
-        reason = _moved_cut(_meta(earlier), _meta(folder)) or _other_shapes(weights, graph, settings)
+        reason = _moved_cut(read_split_meta(earlier.split), read_split_meta(folder.split)) or _other_shapes(
+            weights, graph, settings
+        )
         reason = reason or _other_relations(earlier, folder)
         if reason is None:
             begin, counts = _mapped(weights, earlier, folder, graph)
@@ -71,21 +73,17 @@ def plan_warm_start(
     return WarmStart(fewer, begin, {"warm": True, "from": earlier.path.name, **counts})
 
 
-def _meta(folder: RunFolder) -> dict[str, Any]:
-    meta: dict[str, Any] = json.loads((folder.split / META_FILE).read_text("utf-8"))
-    return meta
-
-
-def _moved_cut(before: dict[str, Any], now: dict[str, Any]) -> str | None:
-    if before["dataset"] != now["dataset"]:
-        return f"the earlier run is of {before['dataset']}, this one of {now['dataset']}"
-    if before["how"] != now["how"]:
-        return f"the earlier run was cut by {before['how']}, this one by {now['how']}"
-    if now["how"] == "random":
+def _moved_cut(before: SplitMeta, now: SplitMeta) -> str | None:
+    if before.dataset != now.dataset:
+        return f"the earlier run is of {before.dataset}, this one of {now.dataset}"
+    if before.how != now.how:
+        return f"the earlier run was cut by {before.how}, this one by {now.how}"
+    fresh = now.fresh_valid or 0
+    if now.how == "random":
         return "a random cut tests on events that trained the earlier run"
-    if not now["how"].startswith("time:") and now.get(FRESH, 0) < ENOUGH:
-        return f"{now.get(FRESH, 0)} events are left to validate on that it did not know, expected {ENOUGH} at least"
-    if before["test_cut"] is not None and now["test_cut"] < before["test_cut"]:
+    if not now.by_time and fresh < ENOUGH:
+        return f"{fresh} events are left to validate on that it did not know, expected {ENOUGH} at least"
+    if before.test_cut is not None and now.test_cut is not None and now.test_cut < before.test_cut:
         return "the cut lies before that of the earlier run, which was trained on what is tested on now"
     return None
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from offline.dataset.split_meta import SplitMeta
 from offline.report.blocks import Gallery, Plot, Row, Section, Table, numbers, words
 from offline.report.distributions import Distributions, OverTime
 from offline.report.gather import RunFacts
@@ -30,7 +31,7 @@ def data_quality(facts: RunFacts) -> Section:
     if facts.split is not None:
         blocks.append(_parts(facts.split))
     if spread is not None:
-        blocks.append(Gallery(list(_plots(spread, facts.split or {}))))
+        blocks.append(Gallery(list(_plots(spread, facts.split))))
     return Section(
         "data", title, [*_told(summary, spread, facts.split), *([] if missing.rows else [_NONE_MISSING])], blocks
     )
@@ -115,11 +116,17 @@ def _behaviours(spread: Distributions) -> Table:
     return Table("Events by behaviour", words("behaviour") + numbers("events", "% of events"), rows)
 
 
-def _parts(split: Document) -> Table:
+def _parts(split: SplitMeta) -> Table:
     rows = []
-    for part, counts in (split.get("counts") or {}).items():
-        names = ("events", "users", "targets", "targets_on_unknown_items", "targets_on_seen_items")
-        rows.append(Row([part, *(count(counts.get(name)) for name in names)]))
+    for part, counts in split.counts.items():
+        numbers_of = (
+            counts.events,
+            counts.users,
+            counts.targets,
+            counts.targets_on_unknown_items,
+            counts.targets_on_seen_items,
+        )
+        rows.append(Row([part, *map(count, numbers_of)]))
     return Table(
         "Parts of the split",
         words("part")
@@ -128,7 +135,7 @@ def _parts(split: Document) -> Table:
     )
 
 
-def _told(summary: Document, spread: Distributions | None, split: Document | None) -> Iterator[str]:
+def _told(summary: Document, spread: Distributions | None, split: SplitMeta | None) -> Iterator[str]:
     events = summary.get("events") or {}
     if events.get("kept"):
         people, things = count(events.get("users")), count(events.get("items"))
@@ -145,15 +152,18 @@ def _told(summary: Document, spread: Distributions | None, split: Document | Non
     elif events.get("kept"):
         yield "The events have no clock times." if not summary.get("has_time") else "All events happened at one time."
     if split is not None:
-        cuts = [f"{part} begins {moment(split.get(key))}" for part, key in _CUTS if is_number(split.get(key))]
+        cuts = [f"{part} begins {moment(at)}" for part, at in _cuts(split)]
         said = ": " + ", ".join(cuts) if cuts else ""
-        yield f"The data is cut by {split.get('how')}{said} (seed {split.get('seed')})."
+        yield f"The data is cut by {split.how}{said} (seed {split.seed})."
 
 
-_CUTS = (("validation", "train_cut"), ("test", "test_cut"))
+def _cuts(split: SplitMeta) -> list[tuple[str, float]]:
+    """The parts that begin at a clock time, with it, in unix seconds."""
+    cuts = (("validation", split.train_cut), ("test", split.test_cut))
+    return [(part, at) for part, at in cuts if at is not None]
 
 
-def _plots(spread: Distributions, split: Document) -> Iterator[Plot]:
+def _plots(spread: Distributions, split: SplitMeta | None) -> Iterator[Plot]:
     for name, histogram, hint in (
         ("users", spread.users, "a few users at the far right with very many events are often crawlers"),
         (
@@ -175,10 +185,11 @@ def _plots(spread: Distributions, split: Document) -> Iterator[Plot]:
         yield _over_time(spread.over_time, split)
 
 
-def _over_time(times: OverTime, split: Document) -> Plot:
+def _over_time(times: OverTime, split: SplitMeta | None) -> Plot:
     unit, length = ("days", _DAY_S) if times.last - times.first > 2 * _DAY_S else ("hours", _HOUR_S)
     half = (times.starts[1] - times.starts[0]) / 2
-    cuts = {f"{part} begins": (split[key] - times.first) / length for part, key in _CUTS if is_number(split.get(key))}
+    begins = [] if split is None else _cuts(split)
+    cuts = {f"{part} begins": (at - times.first) / length for part, at in begins}
     return over_time(
         "over-time",
         "Events over time",

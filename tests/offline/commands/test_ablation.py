@@ -1,16 +1,17 @@
 """The ablation program: it takes out what the data has, and tells how far each figure moved."""
 
-import json
 from typing import Any
 
 from ablation import applicable, line_of
 
+from offline.dataset.split_meta import read_split_meta
+
 
 def test_only_pieces_that_the_data_has_are_taken_out(shop_run: Any) -> None:
-    meta = json.loads((shop_run.split / "meta.json").read_text())
+    meta = read_split_meta(shop_run.split)
     assert "text" in applicable(meta, shop_run.graph)
     assert {"attention", "aggregation"} <= set(applicable(meta, shop_run.graph))
-    fewer = applicable(meta | {"has_order": False, "behaviours": ["view"]}, shop_run.graph)
+    fewer = applicable(meta.model_copy(update={"has_order": False, "behaviours": ("view",)}), shop_run.graph)
     assert not {"attention", "aggregation", "behaviours"} & set(fewer)
     assert "graph" in fewer
 

@@ -19,6 +19,7 @@ from made_up_catalogue import write_catalogue
 from app.artifact.redis_keys import Keys
 from app.engine.loading import load_snapshot
 from app.engine.snapshot import Snapshot
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import TrainingError
 from offline.evaluation.graded import ranked_by_text
 from offline.evaluation.tf_idf import tf_idf_ranking
@@ -60,7 +61,7 @@ def items(catalogue_run: Any) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def train(catalogue_run: Any) -> Callable[..., Any]:
     """Trains on the catalogue's split into a folder."""
-    meta = json.loads((catalogue_run.split / "meta.json").read_text())
+    meta = read_split_meta(catalogue_run.split)
     settings = choose_settings(meta, 1, {"epochs": 3, "dim": 16, "batch": 64})
 
     def train_into(out: Path, **options: Any) -> Any:
@@ -208,7 +209,7 @@ def test_training_reads_items_as_the_item_tower_does(catalogue_run: Any, items: 
 
 def test_items_without_a_word_are_refused_in_one_line(train: Callable[..., Any], catalogue_run: Any) -> None:
     graph = item_graph(read_graph(catalogue_run.graph))
-    meta = json.loads((catalogue_run.split / "meta.json").read_text())
+    meta = read_split_meta(catalogue_run.split)
     settings = choose_settings(meta, 1, {"dim": 16})
     bare = pl.DataFrame(
         {"row": [1, 2], "title": ["!", None], "brand": [None, ""], "category": ["-", None], "text": ["", None]},

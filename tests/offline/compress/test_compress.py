@@ -17,11 +17,12 @@ from app.engine.loading import load_snapshot, read_warmup
 from app.engine.requests import RequestBatch
 from app.errors import GoldenMismatch
 from offline.compress import served, sweep
-from offline.compress.apply import apply_compression, cut_for, load_compressed, part_histories
+from offline.compress.apply import apply_compression, cut_for, load_compressed
 from offline.compress.choice import CompressionChoice, read_choice
 from offline.compress.compress import compress
 from offline.compress.fine_tune import fine_tune
 from offline.compress.recipe import Recipe
+from offline.dataset.split_events import read_histories
 from offline.export.bundle import export_bundle
 from offline.export.fidelity import measure_fidelity
 from offline.graph.build import item_graph, read_graph
@@ -124,7 +125,7 @@ def test_the_check_of_the_export_compares_with_the_cut_network(compressed: Compr
     batch = read_warmup(compressed.bundle)
     assert measure_fidelity(compressed.small, snapshot, batch).overlap_at_10 > 0.9
     other = cut_for(
-        compressed.whole, compressed.split, Recipe(item_dim=16), part_histories(compressed.split, ("valid",))
+        compressed.whole, compressed.split, Recipe(item_dim=16), read_histories(compressed.split, ("valid",))
     )
     with torch.no_grad():
         other.network.queries.narrow.weight.neg_()  # type: ignore[union-attr]
@@ -157,7 +158,7 @@ def test_nothing_is_done_where_the_choice_cuts_nothing(compressed: Compressed) -
 
 
 def test_fine_tuning_brings_the_cut_network_nearer_and_leaves_the_others_alone(compressed: Compressed) -> None:
-    histories = part_histories(compressed.split, ("train",))
+    histories = read_histories(compressed.split, ("train",))
     cut = cut_for(compressed.whole, compressed.split, Recipe(item_dim=16), histories)
     before = {name: value.clone() for name, value in cut.network.state_dict().items()}
     tuned = fine_tune(cut, compressed.whole, histories, device=torch.device("cpu"))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_up_meta import made_up_meta
 
 from app.artifact import names
 from app.engine.runtime import open_session
@@ -35,7 +36,7 @@ def trained(request: pytest.FixtureRequest) -> Trained:
     row = torch.arange(1, ITEMS)
     text = SparseMatrix.of(row, row % 7, torch.ones(ITEMS - 1), (ITEMS, 7))
     graph = ItemGraph(ITEMS, 0, 7, text, None, None)
-    meta = {"counts": {"train": {"events": 10}}, "has_order": request.param, "has_time": True, "mask": ["seen"]}
+    meta = made_up_meta({"events": 10}, has_order=request.param, has_time=True)
     settings = choose_settings(meta, 0, {"dim": DIM, "window": WINDOW})
     network = Network(graph, settings.shape())
     with torch.no_grad():

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError, RunFolderError
-from offline.evaluation.protocol import RowLists, known_events, load_cases, read_meta
+from offline.evaluation.protocol import RowLists, known_events, load_cases
 from offline.split.split import PARTS
 
 Write = Callable[..., Path]
@@ -119,7 +120,7 @@ def test_a_part_without_targets_and_a_folder_without_a_split_are_refused(write_s
     with pytest.raises(DatasetError, match="got 'train'"):
         load_cases(folder, "train")
     with pytest.raises(RunFolderError, match="split first"):
-        read_meta(tmp_path)
+        read_split_meta(tmp_path)
     (tmp_path / "meta.json").write_text(json.dumps({}))
     with pytest.raises(RunFolderError, match="split again"):
         load_cases(tmp_path, "test")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from offline.dataset.logged_queries import normalised_query, query_events
 from offline.dataset.spec import load_spec
+from offline.dataset.split_meta import SplitMeta, read_split_meta
 from offline.errors import DatasetError, RunFolderError
 from offline.ingest.ingest import ingest
 from offline.split.cuts import validation_users
@@ -30,7 +31,7 @@ def cut(
     evaluation: str = "",
     seed: int = 3,
     clock: str = "timestamp",
-) -> tuple[dict[str, pl.DataFrame], dict[str, object]]:
+) -> tuple[dict[str, pl.DataFrame], SplitMeta]:
     """Ingest and split `rows`; the tables by name, with the ids joined to the parts, and the meta."""
     folder.mkdir(parents=True, exist_ok=True)
     table = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String) | {"timestamp": pl.Int64}, orient="row")
@@ -41,7 +42,8 @@ def cut(
     ingest(spec, folder / "ingested")
     meta = split(folder / "ingested", folder / "parts", spec, seed, how)
     tables = {p.stem: pl.read_parquet(p) for p in (folder / "parts").glob("*.parquet")}
-    assert json.loads((folder / "parts" / "meta.json").read_text()) == meta
+    assert json.loads((folder / "parts" / "meta.json").read_text()) == meta.document()
+    assert read_split_meta(folder / "parts") == meta
     return tables, meta
 
 
@@ -73,7 +75,7 @@ def test_items_and_users_are_numbered_in_an_order_that_ids_and_files_do_not_show
     assert items.get_column("item_id").to_list() != sorted(items.get_column("item_id"))
     assert not items.equals(other["items"])
     assert tables["users"].get_column("user").to_list() == list(range(40))
-    assert (meta["n_items"], meta["n_users"]) == (items.height, 40)
+    assert (meta.n_items, meta.n_users) == (items.height, 40)
 
 
 def test_parts_have_the_promised_columns_and_count_each_user_from_zero(tmp_path: Path) -> None:
@@ -100,8 +102,8 @@ def test_parts_have_the_promised_columns_and_count_each_user_from_zero(tmp_path:
 
 def test_a_time_split_keeps_the_history_strictly_before_the_cut(tmp_path: Path) -> None:
     tables, meta = cut(tmp_path, log(30, 10))
-    assert meta["how"] == "time:0.8"
-    train_cut, test_cut = meta["train_cut"], meta["test_cut"]
+    assert meta.how == "time:0.8"
+    train_cut, test_cut = meta.train_cut, meta.test_cut
     assert isinstance(train_cut, float)
     assert isinstance(test_cut, float)
     assert tables["train"].get_column("time").max() < train_cut
@@ -130,18 +132,18 @@ def test_a_time_split_targets_the_first_wanted_event_on_an_item_not_bought_befor
     tables, meta = cut(tmp_path, rows, "time:0.8", 'target_event = "purchase"')
     test = [row for row in ids(tables, "test") if row[0] == "a"]
     assert test == [("a", None, False), ("a", "old", False), ("a", "looked", True), ("a", None, False)]
-    assert meta["target_event"] == "purchase"
+    assert meta.target_event == "purchase"
 
 
 def test_rows_without_a_time_have_no_place_in_a_time_split(tmp_path: Path) -> None:
     rows = [*log(20, 10), ("u0", "i0", "view", None, None, None)]
     _, meta = cut(tmp_path, rows)
-    assert meta["dropped_without_time"] == 1
+    assert meta.dropped_without_time == 1
 
 
 def test_a_time_split_is_forced_over_the_split_column(tmp_path: Path) -> None:
     _, meta = cut(tmp_path, [*log(20, 10, "train"), *log(3, 1, "test")], "time:0.5")
-    assert meta["how"] == "time:0.5"
+    assert meta.how == "time:0.5"
 
 
 def test_the_split_column_is_obeyed_and_context_neither_trains_nor_counts(tmp_path: Path) -> None:
@@ -161,10 +163,9 @@ def test_the_split_column_is_obeyed_and_context_neither_trains_nor_counts(tmp_pa
     assert ids(tables, "context") == [("b", None, False), ("b", "x", False)]
     assert ids(tables, "test") == [("b", "y", True), ("b", "x", False), ("c", None, True)]
     assert tables["users"].get_column("user_id").to_list() == ["a", "b", "c"]
-    counts = meta["counts"]
-    assert isinstance(counts, dict)
-    assert counts["test"]["targets_on_unknown_items"] == 1
-    assert counts["valid"]["targets_on_seen_items"] == 1
+    counts = meta.counts
+    assert counts["test"].targets_on_unknown_items == 1
+    assert counts["valid"].targets_on_seen_items == 1
 
 
 def test_validation_is_carved_from_the_end_of_half_of_few_users(tmp_path: Path) -> None:
@@ -266,7 +267,7 @@ def test_a_search_row_without_a_query_is_not_scored(tmp_path: Path) -> None:
 
 def test_with_positions_only_the_last_item_of_each_user_is_tested(tmp_path: Path) -> None:
     tables, meta = cut(tmp_path, log(30, 5), clock="position")
-    assert meta["how"] == "last"
+    assert meta.how == "last"
     assert tables["test"].height == 30
     assert (tables["test"].get_column("order") == 4).all()
 
@@ -274,7 +275,7 @@ def test_with_positions_only_the_last_item_of_each_user_is_tested(tmp_path: Path
 def test_without_any_order_a_random_fifth_of_each_users_items_is_tested(tmp_path: Path) -> None:
     rows: Rows = [(user, item, kind, None, query, part) for user, item, kind, _, query, part in log(30, 10)]
     tables, meta = cut(tmp_path, rows, evaluation='task = "all_items"')
-    assert meta["how"] == "random"
+    assert meta.how == "random"
     assert tables["test"].group_by("user").len().get_column("len").to_list() == [2] * 30
     assert tables["test"].join(tables["train"], on=["user", "item"], how="semi").height == 0
 
@@ -291,7 +292,7 @@ def test_graded_search_without_events_gives_empty_parts(tmp_path: Path) -> None:
     ingest(spec, tmp_path / "ingested")
     assert pl.read_parquet(tmp_path / "ingested" / "judgments.parquet").rows() == [("1", "a", 3.0)]
     meta = split(tmp_path / "ingested", tmp_path / "parts", spec, 1, None)
-    assert meta["n_items"] == 2
+    assert meta.n_items == 2
     parts = [pl.read_parquet(tmp_path / "parts" / f"{part}.parquet") for part in PARTS]
     assert [part.height for part in parts] == [0] * 4
     assert parts[0].schema["user"] == pl.UInt32

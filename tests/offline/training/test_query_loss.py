@@ -1,6 +1,5 @@
 """Learning from logged queries: what is hidden sends no message, no answer is told, and words lead to items."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from made_up_meta import made_up_meta
 
 from app.artifact.text.ngrams import weighted_buckets
 from model.item_tower import ItemGraph
 from model.network import Network
 from offline.dataset.histories import histories_of
 from offline.dataset.logged_queries import query_events, query_nodes
+from offline.dataset.split_meta import read_split_meta
 from offline.graph.build import LED_TO, build_graph, item_graph, read_graph
 from offline.training.item_bags import bucket_idf
 from offline.training.query_loss import QueryEvents, draw_query_batch, load_query_events
@@ -97,12 +98,8 @@ def test_texts_are_weighted_alike_in_graph_and_requests(graph: ItemGraph, events
 
 
 def test_an_unheard_query_counts_as_if_it_had_not_been_logged(graph: ItemGraph) -> None:
-    meta = {
-        "counts": {"train": {"events": 720, "users": USERS, "searched": 720}},
-        "has_order": False,
-        "has_time": False,
-    }
-    network = Network(graph, choose_settings(meta | {"mask": ["none"]}, 0, {"dim": 8}, content=True).shape()).eval()
+    meta = made_up_meta({"events": 720, "users": USERS, "searched": 720}, has_order=False, mask=["none"])
+    network = Network(graph, choose_settings(meta, 0, {"dim": 8}, content=True).shape()).eval()
     assert graph.item_queries is not None
     edges = graph.item_queries.matrix.to_dense()
     heard = torch.ones(graph.queries, dtype=torch.bool)
@@ -146,7 +143,7 @@ def test_no_history_tells_the_item_that_followed(
 def test_words_of_other_queries_and_what_a_user_bought_lead_to_the_item(
     split: Path, graph: ItemGraph, tmp_path: Path
 ) -> None:
-    meta = json.loads((split / "meta.json").read_text())
+    meta = read_split_meta(split)
     settings = choose_settings(meta, 0, {"dim": 16, "epochs": 40, "batch": 32, "patience": 40}, content=False)
     assert settings.query_weight > 0
     trained = train(split, graph, tmp_path / "train", settings, device=torch.device("cpu"))
@@ -161,7 +158,7 @@ def test_words_of_other_queries_and_what_a_user_bought_lead_to_the_item(
 def test_without_text_or_queries_nothing_of_the_kind_is_learned(
     split: Path, write_split: Write, tmp_path: Path
 ) -> None:
-    meta = json.loads((split / "meta.json").read_text())
+    meta = read_split_meta(split)
     assert choose_settings(meta, 0, content=False, without=["text"]).query_weight == 0
     build_graph(split, tmp_path / "graph", without=["text"])
     assert item_graph(read_graph(tmp_path / "graph")).query_text is None
@@ -185,7 +182,7 @@ def test_timed_histories_learn_from_queries_too(write_split: Write, tmp_path: Pa
     split = write_split(tmp_path / "split", train=train_rows, valid=valid_rows, items=12, task="search", counts=counts)
     build_graph(split, tmp_path / "graph")
     graph = item_graph(read_graph(tmp_path / "graph"))
-    meta = json.loads((split / "meta.json").read_text())
+    meta = read_split_meta(split)
     settings = choose_settings(meta, 0, {"dim": 16, "epochs": 2, "batch": 16})
     assert settings.ordered
     assert settings.timed

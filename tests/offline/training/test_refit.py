@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import torch
 
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.refit import EPOCHS_SHARE, GRAPH, PARTS, RATE_SHARE, WEIGHTS, refit
@@ -40,7 +41,7 @@ def split(write_split: Write, tmp_path: Path) -> Path:
 
 
 def first_training(split: Path, folder: Path, **overrides: int) -> Trained:
-    meta = json.loads((split / "meta.json").read_text())
+    meta = read_split_meta(split)
     build_graph(split, folder / "graph")
     settings = choose_settings(meta, 0, {"dim": 16, "epochs": 3} | overrides)
     return train(split, item_graph(read_graph(folder / "graph")), folder / "train", settings, device=CPU)

@@ -1,15 +1,14 @@
 """Settings follow from properties of the data, never from its name."""
 
-from typing import Any
-
 import pytest
+from made_up_meta import made_up_meta
 
 from offline.training.settings import MANY_USERS, MOST_EPOCHS, TARGETS, TrainSettings, choose_settings
 
 
 def chosen(*, events: int = 50_000, users: int = 5_000, order: bool = True, content: bool = True) -> TrainSettings:
-    meta: dict[str, Any] = {"counts": {"train": {"events": events, "users": users}}, "has_order": order}
-    return choose_settings(meta | {"has_time": False, "mask": ["seen"]}, 0, content=content)
+    meta = made_up_meta({"events": events, "users": users}, has_order=order)
+    return choose_settings(meta, 0, content=content)
 
 
 @pytest.mark.parametrize(("events", "expected"), [(2_000, MOST_EPOCHS), (5_000 + TARGETS // 3, 3), (10**8, 1)])
@@ -30,6 +29,5 @@ def test_without_text_and_attributes_ids_begin_long_and_are_never_dropped(order:
 
 
 def test_a_name_changes_nothing() -> None:
-    meta: dict[str, Any] = {"counts": {"train": {"events": 9, "users": 3}}, "has_order": True}
-    meta |= {"has_time": True, "mask": ["seen"]}
-    assert choose_settings(meta | {"dataset": "a"}, 0) == choose_settings(meta | {"dataset": "b"}, 0)
+    one, other = (made_up_meta({"events": 9, "users": 3}, has_time=True, dataset=name) for name in ("a", "b"))
+    assert choose_settings(one, 0) == choose_settings(other, 0)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from made_up_meta import made_up_meta
 
+from offline.dataset.split_meta import read_split_meta
 from offline.errors import InputError, RunFolderError
 from offline.export.bundle import export_bundle
 from offline.graph.build import build_graph, check_graph, item_graph, read_graph
@@ -20,7 +22,7 @@ Write = Callable[..., Path]
 
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_a_network_trains_and_loads_without_a_piece(shop_run: Any, tmp_path: Path, switch: str) -> None:
-    meta = json.loads((shop_run.split / "meta.json").read_text())
+    meta = read_split_meta(shop_run.split)
     settings = choose_settings(meta, 0, {"dim": 16, "epochs": 1}, without=[switch])
     build_graph(shop_run.split, tmp_path / "graph", without=settings.without)
     graph = item_graph(read_graph(tmp_path / "graph"))
@@ -39,7 +41,7 @@ def test_a_network_trains_and_loads_without_a_piece(shop_run: Any, tmp_path: Pat
 
 
 def test_settings_survive_their_record() -> None:
-    meta = {"counts": {"train": {"events": 10}}, "has_order": True, "has_time": False, "mask": ["seen"]}
+    meta = made_up_meta({"events": 10})
     settings = choose_settings(meta, 3, without=["text", "graph", "text"])
     assert settings.without == ("graph", "text")
     assert TrainSettings.of_record(json.loads(json.dumps(settings.as_dict()))) == settings
@@ -50,7 +52,7 @@ def test_settings_survive_their_record() -> None:
     [(["nothing"], True), (["aggregation", "attention"], True), (["aggregation"], False)],
 )
 def test_a_choice_that_leaves_nothing_is_refused(without: list[str], ordered: bool) -> None:
-    meta = {"counts": {"train": {"events": 10}}, "has_order": ordered, "has_time": False, "mask": ["seen"]}
+    meta = made_up_meta({"events": 10}, has_order=ordered)
     with pytest.raises(InputError, match="--without"):
         choose_settings(meta, 0, without=without)
 

@@ -1,6 +1,5 @@
 """Views of the catalogue beside events: what somebody types finds its item, and items stay where events put them."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from made_up_meta import made_up_meta
 
 from model.item_tower import ItemGraph
+from offline.dataset.split_meta import read_split_meta
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.settings import VIEW_WEIGHT, choose_settings
 from offline.training.text_loss import draw_view_batch, load_catalogue, view_vectors
@@ -56,7 +57,7 @@ def found_share(trained: Trained, split: Path) -> float:
 def test_what_is_typed_finds_its_item_better_than_by_events_alone(
     split: Path, graph: ItemGraph, tmp_path: Path
 ) -> None:
-    meta = json.loads((split / "meta.json").read_text())
+    meta = read_split_meta(split)
     settings = choose_settings(meta, 0, {"dim": 16, "epochs": 12, "batch": 16, "view_batch": 64})
     assert settings.view_weight == VIEW_WEIGHT
     shares = []
@@ -67,11 +68,11 @@ def test_what_is_typed_finds_its_item_better_than_by_events_alone(
     assert shares[1] > shares[0] + 0.02  # most views of one word are of several items
 
 
-META = {"counts": {"train": {"events": 10, "users": 2}}, "has_order": True, "has_time": False, "mask": ["none"]}
+META = made_up_meta({"events": 10, "users": 2}, mask=["none"])
 
 
 def test_without_events_or_text_there_are_no_views() -> None:
     assert choose_settings(META, 0, content=False).view_weight == 0
     assert choose_settings(META, 0, without=["text"]).view_weight == 0
-    nothing = META | {"counts": {"train": {"events": 0}}}
+    nothing = made_up_meta({"events": 0}, mask=["none"])
     assert choose_settings(nothing, 0).view_weight == 0

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from model.network import Network
+from offline.dataset.split_meta import read_split_meta
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.graph.item_features import item_attributes
 from offline.split.fresh_valid import keep_fresh_valid
@@ -51,7 +52,7 @@ def later(earlier: RunFolder, tmp_path: Path) -> RunFolder:
 
 def plan(earlier: RunFolder, later: RunFolder, **changes: Any) -> tuple[WarmStart, Network]:
     graph = item_graph(read_graph(later.graph))
-    meta = json.loads((later.split / "meta.json").read_text())
+    meta = read_split_meta(later.split)
     settings = replace(choose_settings(meta, 1, {"dim": 32}), **changes)
     torch.manual_seed(3)
     return plan_warm_start(earlier, later, graph, settings), Network(graph, settings.shape())
@@ -154,7 +155,7 @@ def test_an_earlier_run_that_cannot_be_read_begins_cold(
 
 def test_settings_keep_all_but_the_epochs(earlier: RunFolder, later: RunFolder) -> None:
     warm, _ = plan(earlier, later, epochs=8)
-    meta = json.loads((later.split / "meta.json").read_text())
+    meta = read_split_meta(later.split)
     assert replace(warm.settings, epochs=8) == TrainSettings(
         **choose_settings(meta, 1, {"dim": 32, "epochs": 8}).as_dict()
     )
