@@ -40,7 +40,7 @@ from app.engine.requests import RequestBatch
 from app.engine.retriever import Retriever
 from app.engine.runtime import open_session
 from app.errors import AisleError, BundleError
-from model.query_tower import QueryTower
+from model.query_tower import QueryTower, QueryTowerShape
 from offline.export.half_graph import write_half_search
 from offline.export.retrieve_graph import block_of, export_tower, padded_rows, write_search
 
@@ -65,7 +65,7 @@ def main(
     kind: Literal["cuda", "cpu"] = "cuda" if device == "cuda" else "cpu"
     found: dict[str, Any] = {"device": kind, "name": _name_of(kind), "dim": dim, "depth": depth, "sizes": []}
     torch.manual_seed(0)
-    tower = QueryTower(dim, 2, WINDOW, 4, 32, 0.0, ordered=True).eval()
+    tower = QueryTower(QueryTowerShape(dim, 2, WINDOW, 4, 32, 0.0, ordered=True)).eval()
     together = [int(each) for each in batches.split(",")]
     for size in map(int, items.split(",")):
         with tempfile.TemporaryDirectory(prefix="aisle-gpu-") as folder:

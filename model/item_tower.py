@@ -11,7 +11,7 @@ from model.weighted_mean_conv import WeightedMeanConv
 
 @dataclass(frozen=True)
 class ItemGraph:
-    """What the item tower reads. Every relation is `[targets, sources]` with rows that sum to 1 (or to 0)."""
+    """The graph that the item tower reads. Every relation is `[targets, sources]` with rows that sum to 1 (or to 0)."""
 
     items: int  # rows, the padding row included
     attributes: int
@@ -27,7 +27,7 @@ class ItemGraph:
 
     @property
     def queries(self) -> int:
-        """Query nodes."""
+        """How many query nodes there are."""
         return 0 if self.query_text is None else int(self.query_text.matrix.shape[0])
 
     def to(self, device: torch.device) -> "ItemGraph":
@@ -109,7 +109,7 @@ class ItemTower(nn.Module):
         self.query_gate = nn.Parameter(torch.tensor(query_gate)) if graph.item_queries and layers else None
 
     def content(self, graph: ItemGraph) -> Tensor | None:
-        """What text and attributes alone say, `[items, dim]`; None where there are none."""
+        """Features of text and attributes alone, `[items, dim]`; None where there are neither."""
         parts = []
         if self.text is not None and graph.text is not None:
             parts.append(graph.text @ self.text)
@@ -117,49 +117,49 @@ class ItemTower(nn.Module):
             parts.append(self.mean(self.attributes, graph.item_attributes))
         return torch.stack(parts).sum(dim=0) if parts else None
 
-    def asked_for(self, graph: ItemGraph, heard: Tensor | None = None) -> Tensor | None:
+    def query_messages(self, graph: ItemGraph, senders: Tensor | None = None) -> Tensor | None:
         """The messages of queries to the items that they led to, `[items, dim]`; None where there are none.
 
-        A query is the bag of its n-grams; `heard` `[queries]` bool are those that send a message, all if left out. An
-        item gets the weighted mean over those.
+        A query is the bag of its n-grams; `senders` `[queries]` bool are those that send a message, all if left out. An
+        item gets the weighted mean over them.
         """
         if self.text is None or graph.query_text is None or graph.item_queries is None:
             return None
         queries = graph.query_text @ self.text
-        if heard is None:
-            whole: Tensor = self.mean(queries, graph.item_queries)
-            return whole
-        sums: Tensor = self.mean(queries * heard[:, None], graph.item_queries)
-        share = graph.item_queries @ heard[:, None].to(queries.dtype)
+        if senders is None:
+            messages: Tensor = self.mean(queries, graph.item_queries)
+            return messages
+        sums: Tensor = self.mean(queries * senders[:, None], graph.item_queries)
+        share = graph.item_queries @ senders[:, None].to(queries.dtype)
         return sums / share.clamp(min=1e-6)
 
-    def forward(self, graph: ItemGraph, known: Tensor, heard: Tensor | None = None) -> Tensor:
+    def forward(self, graph: ItemGraph, known: Tensor, senders: Tensor | None = None) -> Tensor:
         """Item features.
 
         Queries send their messages first, so that the words that find an item reach its neighbours too.
 
-        A behaviour's message goes from items to users and back: a user is the mean of the items, and, where the shop
-        says something of its users, the mean of the attributes besides.
+        A behaviour's message goes from items to users and back: a user is the mean of the items, plus the mean of the
+        user attributes where there are any.
 
         Args:
-            graph: the graph.
-            known: `[items]` bool, false for items never seen in training: their id embedding is noise, so a shared
-                one stands in. Of the others some are dropped at random in training, and get neither their id nor a
-                message, which is all that an item nobody has touched yet has: so the tower learns to place those.
-            heard: `[queries]` bool, the queries that send a message; all if left out.
+            known: `[items]` bool, false for items never seen in training: a shared embedding replaces their id
+                embedding, which is noise. In training, others are dropped at random and get neither their id embedding
+                nor a message, so that the tower learns to place items that nobody has touched yet.
+            senders: `[queries]` bool, the queries that send a message; all if left out.
         """
-        kept = known
-        messaged = None
+        with_id = known
+        with_messages = None
         if self.training and self.id_dropout:
             dropped = torch.rand(len(known), device=known.device) < self.id_dropout
-            kept, messaged = known & ~dropped, ~dropped[:, None]
-        features = torch.where(kept[:, None], self.ids, self.unseen)
+            with_id, with_messages = known & ~dropped, ~dropped[:, None]
+        features = torch.where(with_id[:, None], self.ids, self.unseen)
         content = self.content(graph)
         if content is not None:
             features = features + content
-        asked = None if self.query_gate is None else self.asked_for(graph, heard)
-        if asked is not None and self.query_gate is not None:
-            features = features + self.query_gate * (asked if messaged is None else asked * messaged)
+        from_queries = None if self.query_gate is None else self.query_messages(graph, senders)
+        if from_queries is not None and self.query_gate is not None:
+            from_queries = from_queries if with_messages is None else from_queries * with_messages
+            features = features + self.query_gate * from_queries
         traits: Tensor | None = None
         if self.user_attributes is not None and graph.user_attributes is not None:
             traits = self.mean(self.user_attributes, graph.user_attributes)
@@ -170,7 +170,7 @@ class ItemTower(nn.Module):
             for behaviour, (to_users, to_items) in graph.behaviours.items():
                 users = self.mean(features, to_users)
                 messages[behaviour] = self.mean(users if traits is None else users + traits, to_items)
-            if messaged is not None:
-                messages = {name: message * messaged for name, message in messages.items()}
+            if with_messages is not None:
+                messages = {name: message * with_messages for name, message in messages.items()}
             features = layer(features, messages)
         return features

@@ -23,13 +23,13 @@ def softmax_cross_entropy(
 ) -> Tensor:
     r"""The sum over pairs of :math:`-w \log \mathrm{softmax}(q \cdot y + b)_{target}`.
 
-    Loss and gradients are computed chunk by chunk in the forward pass, so that the logits `[queries, items]` never
-    exist as a whole. Item 0 is the padding item and takes no part.
+    Loss and gradients are computed chunk by chunk in the forward pass, so that the logits `[queries, items]` are never
+    in memory as a whole. Item 0 is the padding item and takes no part.
 
     Args:
         queries: `[queries, dim]`.
         items: `[items, dim]`.
-        targets: what each query should find.
+        targets: the pairs.
         bias: `[items]`, added to the logits: the logQ correction of sampled items.
         low_precision: products in bfloat16.
     """
@@ -67,11 +67,11 @@ class _SoftmaxCrossEntropy(torch.autograd.Function):
             pairs = slice(bounds[chunk], bounds[chunk + 1])
             query, item, weight = targets.query[pairs] - start, targets.item[pairs], targets.weight[pairs]
             largest = logits.amax(dim=1)
-            chosen = logits[query, item] - largest[query]
+            target_logits = logits[query, item] - largest[query]
             total = logits.sub_(largest[:, None]).exp_().sum(dim=1)
-            here = query_weight[start:end]
-            loss += (here * total.log()).sum().double() - (weight * chosen).sum().double()
-            logits *= (here / total)[:, None]
+            chunk_weight = query_weight[start:end]
+            loss += (chunk_weight * total.log()).sum().double() - (weight * target_logits).sum().double()
+            logits *= (chunk_weight / total)[:, None]
             logits.index_put_((query, item), -weight, accumulate=True)
             low_logits.copy_(logits)
             query_grad[start:end] = low_logits @ low_items

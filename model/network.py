@@ -1,13 +1,13 @@
 """The whole network: item tower and query tower, which meet in an inner product."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model.item_tower import ItemGraph, ItemTower
-from model.query_tower import QueryTower
+from model.query_tower import QueryTower, QueryTowerShape
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,20 @@ class NetworkShape:
     ordered: bool
     dropout: float
     id_dropout: float
-    item_gate: float = 0.25  # of the messages between items, at the start
+    item_gate: float = 0.25  # of the messages between items, before training
     behaviour_gate: float = 0.25  # of those through users, all behaviours together
     query_gate: float = 1.0  # of those of queries
-    temperature: float = 0.07  # at the start
+    temperature: float = 0.07  # before training
     aggregation: bool = True  # whether the weighted mean over the events takes part
     attention: bool = True  # whether the session encoder does, where there is an order
     typed: bool = True  # whether behaviours differ
     item_dim: int | None = None  # numbers in a vector outside the network, where it was cut; `dim` otherwise
     hidden: int | None = None  # units between `inner` and `outer` of the query tower; twice `dim` unless cut
     feed: int | None = None  # units of the session encoder's feed-forward part; twice `dim` unless cut
+
+    def query_tower(self) -> QueryTowerShape:
+        """The part of the shape that is the query tower's."""
+        return QueryTowerShape(**{field.name: getattr(self, field.name) for field in fields(QueryTowerShape)})
 
 
 class Network(nn.Module):
@@ -50,54 +54,38 @@ class Network(nn.Module):
             shape.behaviour_gate,
             shape.query_gate,
         )
-        self.queries = QueryTower(
-            shape.dim,
-            shape.heads,
-            shape.window,
-            shape.types,
-            shape.ages,
-            shape.dropout,
-            shape.ordered,
-            temperature=shape.temperature,
-            aggregation=shape.aggregation,
-            attention=shape.attention,
-            typed=shape.typed,
-            item_dim=shape.item_dim,
-            hidden=shape.hidden,
-            feed=shape.feed,
-        )
+        self.queries = QueryTower(shape.query_tower())
         self.norm_power = nn.Parameter(torch.tensor(0.2))
         self.narrow = None if shape.item_dim is None else nn.Linear(shape.dim, shape.item_dim, bias=False)
 
-    def item_vectors(self, graph: ItemGraph, known: Tensor, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def item_vectors(self, graph: ItemGraph, known: Tensor, senders: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Directions and lengths of all items.
 
         Args:
-            graph: the graph.
             known: `[items]` bool, items seen in training.
-            heard: `[queries]` bool, the queries that send a message; all if left out.
+            senders: `[queries]` bool, the queries that send a message; all if left out.
 
         Returns:
             Unit vectors `[items, dim]` (`item_dim` of a cut network), which stand for items in a history, and lengths
             `[items]`; a score is `query @ (unit * length)`. The length is a learned power of the feature's norm,
             relative to the mean one: it carries the popularity. An item never seen in training is as long as the others
-            are on average: a feature without messages is short, which would tell of nothing but that.
+            are on average, since a feature is short where it has no messages, whatever the item.
         """
-        return self.narrowed(*self.wide_vectors(graph, known, heard))
+        return self.narrowed(*self.wide_vectors(graph, known, senders))
 
-    def wide_vectors(self, graph: ItemGraph, known: Tensor, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def wide_vectors(self, graph: ItemGraph, known: Tensor, senders: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The same before any cut: unit vectors `[items, dim]` and lengths `[items]`."""
-        features = self.items(graph, known, heard)
+        features = self.items(graph, known, senders)
         norms = features.norm(dim=1).clamp(min=1e-6)
         lengths = (norms / norms[1:].mean().clamp(min=1e-6)) ** self.norm_power
-        usual = torch.where(known, lengths, 0.0).sum() / known.sum().clamp(min=1)
-        lengths = torch.where(known | ~known.any(), lengths, usual)
+        mean_length = torch.where(known, lengths, 0.0).sum() / known.sum().clamp(min=1)
+        lengths = torch.where(known | ~known.any(), lengths, mean_length)
         return functional.normalize(features, dim=1), lengths
 
     def narrowed(self, units: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Wide vectors as the outside sees them: unit vectors `[items, item_dim]` and lengths.
+        """Vectors as they are stored: unit vectors `[items, item_dim]` and lengths.
 
-        What the cut takes off a vector's length comes off the item's, so that scores are those of the cut vectors.
+        The length that the cut takes off a vector is taken off the item's, so that scores are those of the cut vectors.
         """
         if self.narrow is None:
             return units, lengths

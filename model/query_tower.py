@@ -1,4 +1,6 @@
-"""The query tower: what a user wants now, from the events; the part of the network that runs online."""
+"""The query tower: the user vector of a request, from its events; the part of the network that runs online."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +10,7 @@ from model.session_encoder import SessionEncoder
 
 
 class RowSum(nn.Module):
-    """The sum over the last axis, which stays as one; a module so that the export can replace it."""
+    """The sum over the last axis, which is kept; a module so that the export can replace it."""
 
     def forward(self, rows: Tensor) -> Tensor:
         """`[..., n]` -> `[..., 1]`."""
@@ -19,85 +21,76 @@ class RowUnit(nn.Module):
     """Rows of length 1; a module so that the export can replace it."""
 
     def forward(self, rows: Tensor) -> Tensor:
-        """`[..., dim]` -> `[..., dim]`; zeros stay."""
+        """`[..., dim]` -> `[..., dim]`; a row of zeros stays one."""
         return functional.normalize(rows, dim=-1)
 
 
+@dataclass(frozen=True)
+class QueryTowerShape:
+    """The sizes and switches that fix the parameters of a query tower."""
+
+    dim: int  # numbers in a vector
+    heads: int  # of the session encoder
+    window: int  # events that are read at most
+    types: int  # behaviours, padding included
+    ages: int  # age buckets
+    dropout: float
+    ordered: bool  # whether the order of events means anything
+    temperature: float = 0.07  # `T` before training
+    aggregation: bool = True  # whether `m` takes part; without it `s` replaces it
+    attention: bool = True  # whether `s` takes part; without it, as without an order, `m` replaces it
+    typed: bool = True  # whether behaviours differ; else every event counts as one of the first behaviour
+    item_dim: int | None = None  # numbers in a stored item vector where they are fewer than `dim`
+    hidden: int | None = None  # units between `inner` and `outer`; twice `dim` if left out
+    feed: int | None = None  # units of the session encoder's feed-forward part; twice `dim` if left out
+
+
 class QueryTower(nn.Module):
-    r"""The last graph layer of the user, applied to the events at hand, joined with the session encoder.
+    r"""The last graph layer of the user, applied to the events of a request, joined with the session encoder.
 
     :math:`m = \frac{S + \sum_j w_j z_j}{c + \sum_j w_j}` is the weighted mean over the user's items, where `S` and `c`
     carry the events older than the window; then
     :math:`q = \frac{1}{T} \mathrm{unit}(g_m m + g_s s + V \sigma(W [m, s]))` with the session state `s`.
 
-    Where item vectors are stored with fewer numbers than the tower computes with, what it reads is widened at its
-    entry and the query narrowed at its exit, both by a matrix.
-
-    Args:
-        dim: numbers in a vector.
-        heads: of the session encoder.
-        window: events read at most.
-        types: behaviours, padding included.
-        ages: age buckets.
-        dropout: share dropped in training.
-        ordered: whether the order of events means anything.
-        temperature: `T` at the start.
-        aggregation: whether `m` takes part; without it `s` stands in.
-        attention: whether `s` takes part; without it, as without an order, `m` stands in.
-        typed: whether behaviours differ; else every event counts as one of the first behaviour.
-        item_dim: numbers in a stored item vector where they are fewer than `dim`.
-        hidden: units between `inner` and `outer`; twice `dim` if left out.
-        feed: units of the session encoder's feed-forward part; twice `dim` if left out.
+    Where item vectors are stored with fewer numbers than the tower computes with, one matrix widens them at its entry
+    and another narrows the query at its exit.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        window: int,
-        types: int,
-        ages: int,
-        dropout: float,
-        ordered: bool,
-        *,
-        temperature: float = 0.07,
-        aggregation: bool = True,
-        attention: bool = True,
-        typed: bool = True,
-        item_dim: int | None = None,
-        hidden: int | None = None,
-        feed: int | None = None,
-    ) -> None:
+    def __init__(self, shape: QueryTowerShape) -> None:
         super().__init__()
-        self.window = window
-        self.ordered = ordered
-        self.aggregation = aggregation
-        self.typed = typed
-        self.type_weight = nn.Parameter(torch.zeros(types))
-        self.age_weight = nn.Parameter(torch.zeros(ages))
-        self.distance_weight = nn.Parameter(-0.05 * torch.arange(window).float() if ordered else torch.zeros(window))
+        dim, item_dim = shape.dim, shape.item_dim
+        self.window = shape.window
+        self.ordered = shape.ordered
+        self.aggregation = shape.aggregation
+        self.typed = shape.typed
+        self.type_weight = nn.Parameter(torch.zeros(shape.types))
+        self.age_weight = nn.Parameter(torch.zeros(shape.ages))
+        distance_weight = -0.05 * torch.arange(shape.window).float() if shape.ordered else torch.zeros(shape.window)
+        self.distance_weight = nn.Parameter(distance_weight)
         self.session: SessionEncoder | None = None
-        if ordered and attention:
-            self.session = SessionEncoder(dim, heads, window, types, ages, dropout, feed)
+        if shape.ordered and shape.attention:
+            self.session = SessionEncoder(
+                dim, shape.heads, shape.window, shape.types, shape.ages, shape.dropout, shape.feed
+            )
         self.gates = nn.Parameter(torch.tensor([1.0, 1.0]))
-        hidden = 2 * dim if hidden is None else hidden
+        hidden = 2 * dim if shape.hidden is None else shape.hidden
         self.inner = nn.Linear(2 * dim, hidden)
         self.outer = nn.Linear(hidden, dim, bias=False)
         nn.init.zeros_(self.outer.weight)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(shape.dropout)
         self.total = RowSum()
         self.unit = RowUnit()
-        self.log_temperature = nn.Parameter(torch.tensor(temperature).log())
+        self.log_temperature = nn.Parameter(torch.tensor(shape.temperature).log())
         self.widen = None if item_dim is None else nn.Linear(item_dim, dim, bias=False)
         self.narrow = None if item_dim is None else nn.Linear(dim, item_dim, bias=False)
 
-    def merged(self, types: Tensor) -> Tensor:
-        """Behaviours as the tower tells them apart."""
+    def distinct_types(self, types: Tensor) -> Tensor:
+        """Behaviours, or one behaviour for all of them where the tower does not distinguish them."""
         return types if self.typed else types.clamp(max=1)
 
     def event_weights(self, types: Tensor, ages: Tensor, distance: Tensor) -> Tensor:
         """Weights of events in the mean; shapes broadcast against each other. Unordered events have no distance."""
-        weight = self.type_weight[self.merged(types)] + self.age_weight[ages]
+        weight = self.type_weight[self.distinct_types(types)] + self.age_weight[ages]
         return torch.exp(weight + self.distance_weight[distance] if self.ordered else weight)
 
     def forward(self, events: Tensor, types: Tensor, ages: Tensor, long_vector: Tensor, long_weight: Tensor) -> Tensor:
@@ -107,21 +100,23 @@ class QueryTower(nn.Module):
             events: `[batch, window, item_dim]` item vectors, newest last, zeros for padding; `item_dim` is `dim`
                 unless it was cut.
             types: `[batch, window]` behaviours, 0 for padding.
-            ages: `[batch, asking, window]` age buckets seen from the asking positions, which are the last ones.
+            ages: `[batch, positions, window]` age buckets seen from the query positions, which are the last ones.
             long_vector: `[batch, item_dim]`.
             long_weight: `[batch, 1]`.
 
         Returns:
-            `[batch, asking, item_dim]`.
+            `[batch, positions, item_dim]`.
         """
-        types = self.merged(types)
-        if self.widen is not None:  # all rows in one product: the long vector's alone would round otherwise alone
+        types = self.distinct_types(types)
+        if (
+            self.widen is not None
+        ):  # one product for all rows: a product of the long vector alone would be rounded differently
             wide = self.widen(torch.cat([events, long_vector[:, None, :]], dim=1))
             events, long_vector = wide[:, :-1], wide[:, -1]
-        asking = ages.shape[1]
+        positions = ages.shape[1]
         length = events.shape[1]
-        own = torch.arange(length - asking, length, device=events.device)
-        distance = own[:, None] - torch.arange(length, device=events.device)[None, :]
+        position = torch.arange(length - positions, length, device=events.device)
+        distance = position[:, None] - torch.arange(length, device=events.device)[None, :]
         visible = (types != 0)[:, None, :] & (distance >= 0)[None]
         distance = distance.clamp(0, self.window - 1)
         weights = self.event_weights(types[:, None, :], ages, distance) * visible
@@ -134,7 +129,7 @@ class QueryTower(nn.Module):
         """Query vectors of histories without order and times: what `forward` gives, without any padding.
 
         Args:
-            items: `[items, dim]` item vectors.
+            items: `[items, item_dim]` item vectors.
             rows: `[events]` rows of `items`, history after history.
             types: `[events]` behaviours.
             first: `[batch]` where each history begins; none is empty.
@@ -143,7 +138,7 @@ class QueryTower(nn.Module):
             `[batch, item_dim]`.
         """
         items = items if self.widen is None else self.widen(items)
-        types, unknown = self.merged(types), torch.zeros_like(types)
+        types, unknown = self.distinct_types(types), torch.zeros_like(types)
         weights = self.event_weights(types, unknown, unknown)
         totals = functional.embedding_bag(
             torch.arange(len(rows), device=rows.device), weights[:, None], first, mode="sum"

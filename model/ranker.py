@@ -3,22 +3,22 @@
 import torch
 from torch import Tensor, nn
 
-CLIP = 6.0  # standard deviations; what lies further out is taken for no further than that
+CLIP = 6.0  # standard deviations at which an input is clipped
 
 
 class Ranker(nn.Module):
     """Order and log-odds of behaviours, candidate by candidate.
 
-    The order is one feature's (the score of retrieval) plus what the MLP adds, which begins as nothing: with little to
-    learn from, the ranker stays near the order that it was given.
+    The order is one feature (the score of retrieval) plus the output of an MLP that starts at zero: with little to
+    learn from, the ranker stays near the order of retrieval.
 
     Args:
         mean: `[features]` of the training features.
         spread: `[features]` their standard deviations.
         hidden: units of the two inner layers.
-        odds: `[links]` of the chain of behaviours, log-odds to begin with.
-        base: the feature whose order it starts from.
-        base_weight: of that feature, standardised.
+        odds: `[links]` log-odds of the chain of behaviours before training.
+        base: index of the feature whose order it starts from.
+        base_weight: weight of that feature, standardised.
         dropout: in training, behind the first inner layer.
     """
 
@@ -52,36 +52,38 @@ class Ranker(nn.Module):
         return order, chain
 
 
-def listwise_loss(order: Tensor, line: Tensor, lists: int, target: Tensor, weight: Tensor | None = None) -> Tensor:
+def listwise_loss(
+    order: Tensor, list_index: Tensor, lists: int, target: Tensor, weight: Tensor | None = None
+) -> Tensor:
     """Softmax cross-entropy within lists, summed over the lists that hold a target (Cao et al., "ListNet", ICML 2007).
 
     Args:
         order: `[candidates]`.
-        line: `[candidates]` the list of each, ascending.
+        list_index: `[candidates]` the list of each, ascending.
         lists: how many lists.
         target: `[candidates]` bool; several in a list share its weight.
         weight: `[lists]`, 1 each if left out.
     """
-    largest = order.new_full((lists,), -torch.inf).scatter_reduce(0, line, order.detach(), "amax")
-    shifted = order - largest[line]
-    total = order.new_zeros(lists).index_add(0, line, shifted.exp()).clamp(min=1e-12).log()
-    wanted = order.new_zeros(lists).index_add(0, line, target.to(order.dtype))
-    share = target / wanted.clamp(min=1)[line]
-    each = (wanted > 0).to(order.dtype)
+    largest = order.new_full((lists,), -torch.inf).scatter_reduce(0, list_index, order.detach(), "amax")
+    shifted = order - largest[list_index]
+    total = order.new_zeros(lists).index_add(0, list_index, shifted.exp()).clamp(min=1e-12).log()
+    target_count = order.new_zeros(lists).index_add(0, list_index, target.to(order.dtype))
+    share = target / target_count.clamp(min=1)[list_index]
+    list_weight = (target_count > 0).to(order.dtype)
     if weight is not None:
-        each, share = each * weight, share * weight[line]
-    return (each * total).sum() - (share * shifted).sum()
+        list_weight, share = list_weight * weight, share * weight[list_index]
+    return (list_weight * total).sum() - (share * shifted).sum()
 
 
 def chain_loss(chain: Tensor, happened: Tensor) -> Tensor:
     """Binary cross-entropy of each link where the one before it happened, summed; `happened` `[candidates, links]`."""
     reached = torch.cat([torch.ones_like(happened[:, :1]), happened[:, :-1]], dim=1).bool()
-    each = nn.functional.binary_cross_entropy_with_logits(chain, happened.to(chain.dtype), reduction="none")
-    return (each * reached).sum()
+    losses = nn.functional.binary_cross_entropy_with_logits(chain, happened.to(chain.dtype), reduction="none")
+    return (losses * reached).sum()
 
 
 def _mlp(inputs: int, first: int, second: int, bias: Tensor, dropout: float) -> nn.Sequential:
-    """Two inner layers; the last one begins as its bias alone."""
+    """Two inner layers; the last layer starts as its bias alone."""
     last = nn.Linear(second, len(bias))
     with torch.no_grad():
         last.weight.zero_()

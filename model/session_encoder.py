@@ -28,40 +28,40 @@ class SessionEncoder(nn.Module):
         feed = 2 * dim if feed is None else feed
         self.feed = nn.Sequential(nn.Linear(dim, feed), nn.GELU(), nn.Dropout(dropout), nn.Linear(feed, dim))
         self.dropout = nn.Dropout(dropout)
-        # Both residual branches start silent, so that at first the state is the item looked at.
+        # Both residual branches start at zero, so that before training the state is the item of the position.
         for last in (self.joined, self.feed[3]):
             assert isinstance(last, nn.Linear)  # noqa: S101 - for the type checker
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
     def forward(self, events: Tensor, types: Tensor, distance: Tensor, ages: Tensor, visible: Tensor) -> Tensor:
-        """States at the positions that ask.
+        """States at the query positions.
 
         Args:
             events: `[batch, window, dim]` item vectors.
             types: `[batch, window]` behaviours.
-            distance: `[asking, window]` events between the asking position and each event, 0 for itself.
-            ages: `[batch, asking, window]` age buckets seen from the asking positions.
-            visible: `[batch, asking, window]` which events may be read.
+            distance: `[positions, window]` events between each query position and each event, 0 for itself.
+            ages: `[batch, positions, window]` age buckets seen from the query positions.
+            visible: `[batch, positions, window]` which events may be read.
 
         Returns:
-            `[batch, asking, dim]`; the last `asking` positions of the window ask.
+            `[batch, positions, dim]`; the query positions are the last `positions` of the window.
         """
         inputs = self.dropout(events + self.type_embedding(types))
         normed = self.before_attention(inputs)
-        asking = distance.shape[0]
-        start = events.shape[1] - asking
+        positions = distance.shape[0]
+        start = events.shape[1] - positions
         head_dim = events.shape[2] // self.heads
 
         def split(features: Tensor, length: int) -> Tensor:
             return features.reshape(-1, length, self.heads, head_dim).transpose(1, 2)
 
-        queries = split(self.queries(normed[:, start:]), asking)
+        queries = split(self.queries(normed[:, start:]), positions)
         keys, values = split(self.keys(normed), events.shape[1]), split(self.values(normed), events.shape[1])
         bias = self.distance_bias[distance].permute(2, 0, 1)[None] + self.age_bias[ages].permute(0, 3, 1, 2)
         scores = queries @ keys.transpose(2, 3) * head_dim**-0.5 + bias
         scores = scores.masked_fill(~visible[:, None], -1e9)
-        mixed = (torch.softmax(scores, dim=-1) @ values).transpose(1, 2).reshape(-1, asking, events.shape[2])
+        mixed = (torch.softmax(scores, dim=-1) @ values).transpose(1, 2).reshape(-1, positions, events.shape[2])
         state = inputs[:, start:] + self.dropout(self.joined(mixed))
         result: Tensor = state + self.dropout(self.feed(self.before_feed(state)))
         return result

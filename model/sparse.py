@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SparseMatrix:
-    """A constant matrix `[rows, columns]` in compressed rows, beside its transpose for the backward pass."""
+    """A constant matrix `[rows, columns]` in compressed rows, and its transpose for the backward pass."""
 
     matrix: Tensor
     transposed: Tensor
@@ -36,7 +36,7 @@ class SparseMatrix:
 
 
 class _Product(torch.autograd.Function):
-    """`A @ x`; the gradient is `A^T @ g`, with `A^T` kept ready since torch would build it anew at each step."""
+    """`A @ x`; the gradient is `A^T @ g`, with `A^T` stored, since torch would build it again at every step."""
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, transposed: Tensor, dense: Tensor) -> Tensor:

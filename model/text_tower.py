@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 SAME_TEXT = -1e9
-"""A logit that no softmax sees."""
+"""A logit whose softmax is 0."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def text_loss(queries: Tensor, items: Tensor, same: Tensor, temperature: float) 
 
     Args:
         queries: `[pairs, dim]`.
-        items: `[pairs, dim]`, what each query should find.
-        same: `[pairs]` the item of each pair; pairs of one item, or of items that read the same, are no negatives
+        items: `[pairs, dim]`, the item of each query.
+        same: `[pairs]` the item of each pair; pairs of one item, or of items that read the same, are not negatives
             of each other.
         temperature: T.
     """

@@ -13,7 +13,7 @@ from app.api.answers import json_response
 from app.api.direct_route import DirectRoute, Endpoint
 from app.api.schemas import DemoUsers
 from app.artifact.filter_columns import ADDED, Kind
-from app.engine.selection.filter_columns import Column
+from app.engine.selection.column import Column
 from app.engine.selection.filter_index import FilterIndex
 from app.serving.service import RecommendService
 

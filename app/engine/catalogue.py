@@ -1,4 +1,4 @@
-"""The item table of a bundle: ids, vectors, popularity."""
+"""The items of a bundle: their table of ids, vectors and popularity, and the columns of the catalogue."""
 
 import json
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from app.artifact.rank_tables import RankTables
 
 @dataclass(frozen=True)
 class Items:
-    """Items by row `1..n`; row 0 and the filler rows past `n` are no items."""
+    """Items by row `1..n`. Row 0 and the filler rows past `n` are no items."""
 
     ids: TextColumn  # [n + 1]
     vectors: NDArray[np.int8]  # [rows, dim]
@@ -34,7 +34,7 @@ class Items:
 
     @property
     def count(self) -> int:
-        """How many items there are."""
+        """The number of items."""
         return len(self.ids) - 1
 
     def row_of(self, item_id: str) -> int:
@@ -42,16 +42,16 @@ class Items:
         return self._row_of_id.get(item_id, names.PADDING_ROW)
 
     def rows_of(self, item_ids: Iterable[str]) -> NDArray[np.int64]:
-        """The rows of those ids that are items; unknown ids are left out."""
-        found = (self.row_of(item_id) for item_id in item_ids)
-        return np.array([row for row in found if row], dtype=np.int64)
+        """The rows of the ids that are items, in their order; unknown ids are left out."""
+        rows = (self.row_of(item_id) for item_id in item_ids)
+        return np.array([row for row in rows if row], dtype=np.int64)
 
     def rows_of_hashes(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """The row of each item hash, 0 where there is no such item; any shape."""
+        """The row of each item hash, 0 where there is no such item; of any shape."""
         if not len(self._hashes):
             return np.zeros(hashes.shape, dtype=np.int32)
-        place = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
-        return np.where(self._hashes[place] == hashes, self._hash_rows[place], 0).astype(np.int32)
+        position = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
+        return np.where(self._hashes[position] == hashes, self._hash_rows[position], 0).astype(np.int32)
 
     def hashes_by_row(self) -> NDArray[np.uint64]:
         """The stable hash of the item in each row, `[n + 1]`; 0 for row 0."""
@@ -73,7 +73,7 @@ class Items:
 
 
 def read_items(folder: Path, shapes: Shapes, tables: RankTables) -> Items:
-    """The item table of the bundle in `folder`, whose columns in `tables` it shares."""
+    """The item table of the bundle in `folder`; it shares the arrays of `tables`."""
     ids = TextColumn.read(folder / names.ITEM_IDS)  # mapped
     popularity = tables.popularity
     all_ids = [ids[row] or "" for row in range(1, shapes.items + 1)]
@@ -96,7 +96,7 @@ def read_items(folder: Path, shapes: Shapes, tables: RankTables) -> Items:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Columns `[items + 1]`, by name. A missing value is `None` on the way out."""
+    """Columns `[items + 1]` by name. A missing value is read as `None`."""
 
     texts: dict[str, TextColumn]
     numbers: dict[str, NDArray[np.float64]]  # NaN is missing

@@ -36,16 +36,15 @@ def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) ->
     """Load the bundle at `path` (a bundle, or a store of bundles), verify it, and warm it up.
 
     Args:
-        path: the folder.
         threads: threads inside one run of a graph; 0 takes all cores.
-        device: where retrieval runs in half precision; on the CPU, in int8, if left out.
+        device: where retrieval runs in half precision; by default it runs on the CPU in int8.
 
     Raises:
-        DeviceUnavailable: the device is not there.
-        BundleUnfit: the device would not run all of the graph.
-        BundleCorrupt: a file is missing, different from its checksum, or unreadable.
-        BundleSchema: it was written for another version of this code.
-        GoldenMismatch: it answers its own warm-up requests otherwise than when it was made.
+        DeviceUnavailable: there is no such device.
+        BundleUnfit: the device cannot run all of the graph.
+        BundleCorrupt: a file is missing, differs from its checksum, or is unreadable.
+        BundleSchema: the bundle has the format of another version of this code.
+        GoldenMismatch: it answers its own warm-up requests differently from when it was exported.
     """
     folder = resolve(path)
     manifest = read_manifest(folder)
@@ -60,7 +59,7 @@ def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) ->
 
 
 def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device | None = None) -> Snapshot:
-    """Load without comparing golden answers, as the exporter does to make them."""
+    """Load a bundle without comparing its golden answers, as the exporter does before it writes them."""
     try:
         tables = read_rank_tables(folder)
         items = read_items(folder, manifest.shapes, tables)
@@ -101,7 +100,7 @@ def check_golden(snapshot: Snapshot) -> None:
     and by score within a tolerance.
 
     Raises:
-        GoldenMismatch: overlap or scores are off.
+        GoldenMismatch: overlap or scores are out of tolerance.
     """
     batch = read_warmup(snapshot.folder)
     if not len(batch):
@@ -118,37 +117,39 @@ def check_golden(snapshot: Snapshot) -> None:
     if overlap < MIN_GOLDEN_OVERLAP or error_ > MAX_GOLDEN_ERROR * largest:
         raise GoldenMismatch(
             f"{snapshot.folder / names.GOLDEN_ROWS}: expected the golden answers (overlap@10 of at least "
-            f"{MIN_GOLDEN_OVERLAP}, scores within {MAX_GOLDEN_ERROR:.0%}), came overlap {overlap:.3f} and error "
-            f"{error_ / largest:.1%}; export the bundle again, with `--weight-bits 7` for processors without VNNI"
+            f"{MIN_GOLDEN_OVERLAP}, scores within {MAX_GOLDEN_ERROR:.0%}), got overlap {overlap:.3f} and error "
+            f"{error_ / largest:.1%}: export the bundle again, with `--weight-bits 7` for processors without VNNI"
         )
 
 
 def golden_answers(snapshot: Snapshot, batch: RequestBatch) -> Candidates:
-    """What the warm-up requests are answered with, by retrieval and by the ranker where there is one."""
+    """The answers to the warm-up requests, by retrieval and, where there is one, by the ranker."""
     return recommend(snapshot, batch, GOLDEN_DEPTH)
 
 
-def golden_error(expected: NDArray[np.int64], scores: NDArray[np.float32], came: Candidates) -> float:
-    """The largest difference of an item's score, of the items that are expected and came.
+def golden_error(expected: NDArray[np.int64], scores: NDArray[np.float32], answers: Candidates) -> float:
+    """The largest difference of an item's score, over the items that are both expected and answered.
 
-    By item rather than by place: where one item at the end of a list gives way to another, all behind it move up.
+    By item rather than by position: where an item near the end of a list is replaced, all behind it move up.
     """
-    same = (expected[:, :, None] == came.rows[:, None, :]) & (expected[:, :, None] != names.PADDING_ROW)
-    line, place, came_at = np.nonzero(same)
-    return float(np.abs(scores[line, place] - came.scores[line, came_at]).max(initial=0.0))
+    same = (expected[:, :, None] == answers.rows[:, None, :]) & (expected[:, :, None] != names.PADDING_ROW)
+    request, expected_position, position = np.nonzero(same)
+    differences = scores[request, expected_position] - answers.scores[request, position]
+    return float(np.abs(differences).max(initial=0.0))
 
 
-def golden_overlap(expected: NDArray[np.int64], came: NDArray[np.int64]) -> float:
-    """Mean share of the expected rows that came, over requests."""
+def golden_overlap(expected: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
+    """The mean over requests of the share of the expected rows that are among `rows`."""
     shares = [
-        len(np.intersect1d(want[want > 0], got)) / max(1, int((want > 0).sum()))
-        for want, got in zip(expected, came, strict=True)
+        len(np.intersect1d(request_expected[request_expected > 0], request_rows))
+        / max(1, int((request_expected > 0).sum()))
+        for request_expected, request_rows in zip(expected, rows, strict=True)
     ]
     return float(np.mean(shares))
 
 
 def write_warmup(folder: Path, batch: RequestBatch) -> None:
-    """Store the arrays of `batch` in the bundle."""
+    """Write the arrays of `batch` into the bundle in `folder`."""
     below = folder / names.WARMUP
     below.mkdir(parents=True, exist_ok=True)
     for field in fields(batch):
@@ -158,7 +159,11 @@ def write_warmup(folder: Path, batch: RequestBatch) -> None:
 
 
 def read_warmup(folder: Path) -> RequestBatch:
-    """The inverse of `write_warmup`."""
+    """The requests that `write_warmup` wrote.
+
+    Raises:
+        BundleCorrupt: a file is missing or unreadable.
+    """
     below = folder / names.WARMUP
     try:
         arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(below.glob("*.npy"))}

@@ -1,4 +1,4 @@
-"""Reasons for an answered item: what each piece of the request gave to its score, to the last digit shown."""
+"""Reasons for an answered item: what each part of the request adds to its score, to the last digit shown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,43 +9,46 @@ from app.artifact.names import PADDING_ROW
 
 Kind = Literal["viewed", "carted", "purchased", "query_match", "popular", "boost", "pin", "base"]
 
-SCORE_DECIMALS: Final = 6  # past them a score differs between processors
+SCORE_DECIMALS: Final = 6  # a further digit would differ between processors
 _UNIT: Final = 10**SCORE_DECIMALS
 _KINDS: Final[dict[int, Kind]] = {VIEW: "viewed", CART: "carted", PURCHASE: "purchased"}
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What one piece gave."""
+    """What one part of a request, or a rule, adds to the score of an item."""
 
     kind: Kind
     weight: float  # signed, a part of the score
     row: int = PADDING_ROW  # of the item that was viewed, carted or purchased
-    terms: tuple[str, ...] | None = None  # of a query, the words that the item has
+    terms: tuple[str, ...] | None = None  # of a query, those that the item has
     position: int | None = None  # of a pin
 
 
 def kind_of(behaviour: int) -> Kind:
-    """What an event of a behaviour is called."""
+    """The kind of a reason that is an event of this behaviour."""
     return _KINDS.get(behaviour, "viewed")
 
 
-def settled(score: float, pieces: Sequence[Reason], rest: Literal["base", "popular"] = "base") -> list[Reason]:
-    """The reasons of one item: pieces that gave something and pins, the weightiest first; `base` behind them.
+def round_reasons(
+    score: float, parts: Sequence[Reason], remainder_kind: Literal["base", "popular"] = "base"
+) -> list[Reason]:
+    """The reasons of one item: parts with a weight, and pins, by descending weight; `base` last.
 
     Weights have six decimals, and their decimal sum is the score to six decimals.
 
     Args:
-        score: of the item.
-        pieces: in any order; equally weighty ones stay in it.
-        rest: what the remainder is called. Where that is all that is known of an item, it stands there even if it
-            is nothing.
+        parts: in any order, which parts of equal weight keep.
+        remainder_kind: the kind of the remainder. A remainder of kind `popular`, the only reason of an item of which
+            nothing else is known, is kept even if it is 0.
     """
-    units = [round(piece.weight * _UNIT) for piece in pieces]
+    units = [round(part.weight * _UNIT) for part in parts]
     remainder = round(score * _UNIT) - sum(units)
-    told = [(piece, unit) for piece, unit in zip(pieces, units, strict=True) if unit or piece.kind == "pin"]
-    if rest == "popular":
-        told.append((Reason(rest, 0.0), remainder))
-    told.sort(key=lambda pair: -abs(pair[1]))
-    reasons = [replace(piece, weight=unit / _UNIT) for piece, unit in told]
-    return [*reasons, Reason(rest, remainder / _UNIT)] if remainder and rest == "base" else reasons
+    rounded = [(part, unit) for part, unit in zip(parts, units, strict=True) if unit or part.kind == "pin"]
+    if remainder_kind == "popular":
+        rounded.append((Reason(remainder_kind, 0.0), remainder))
+    rounded.sort(key=lambda pair: -abs(pair[1]))
+    reasons = [replace(part, weight=unit / _UNIT) for part, unit in rounded]
+    if remainder and remainder_kind == "base":
+        reasons.append(Reason(remainder_kind, remainder / _UNIT))
+    return reasons

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions, opened in the one way that suits a request path."""
+"""ONNX Runtime sessions, opened for a request path: one thread at a time, no spinning, checked placement on devices."""
 
 import json
 import os
@@ -17,47 +17,45 @@ _LONGEST_SHAPE: Final = 16
 
 @dataclass(frozen=True)
 class RunNode:
-    """A node that ran."""
+    """A node of a graph that has run."""
 
-    kind: str  # of operator
+    kind: str  # of the operator
     provider: str
     outputs: tuple[tuple[str, tuple[int, ...]], ...]  # element type and shape of each
 
     @property
     def is_shape(self) -> bool:
-        """Whether it makes no more than sizes and axes: the host works those out, wherever the data lie."""
+        """Whether its outputs are only sizes and axes, which the host computes wherever the data are."""
         return all(
             kind in _WHOLE_NUMBERS and len(shape) <= 1 and sum(shape) <= _LONGEST_SHAPE for kind, shape in self.outputs
         )
 
 
 def nodes_in(profile: Path) -> list[RunNode]:
-    """The nodes of the run that `InferenceSession.end_profiling` wrote down, in order."""
-    found = []
+    """The nodes of a run in order, from the profile of `InferenceSession.end_profiling`."""
+    nodes = []
     for event in json.loads(profile.read_text("utf-8")):
-        told: dict[str, Any] = event.get("args", {})
-        if event.get("cat") == "Node" and "output_type_shape" in told:
-            outputs = tuple((kind, tuple(shape)) for each in told["output_type_shape"] for kind, shape in each.items())
-            found.append(RunNode(told["op_name"], told["provider"], outputs))
-    return found
+        details: dict[str, Any] = event.get("args", {})
+        if event.get("cat") == "Node" and "output_type_shape" in details:
+            outputs = tuple(
+                (kind, tuple(shape)) for output in details["output_type_shape"] for kind, shape in output.items()
+            )
+            nodes.append(RunNode(details["op_name"], details["provider"], outputs))
+    return nodes
 
 
 def require_on_device(nodes: list[RunNode], provider: str) -> None:
-    """Check that the graph computes on the device alone.
-
-    Args:
-        nodes: of one run.
-        provider: the device's.
+    """Check that all nodes of one run computed on the device of `provider`.
 
     Raises:
-        BundleUnfit: a node computed elsewhere, or data were copied between host and device on the way; names them.
+        BundleUnfit: a node computed elsewhere, or data were copied between host and device; names them.
     """
     elsewhere = [node for node in nodes if not node.is_shape and (node.provider != provider or node.kind in _COPIES)]
     if not nodes or elsewhere:
         kinds = Counter(node.kind for node in elsewhere)
         named = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common()) or "nothing at all"
         raise BundleUnfit(
-            f"expected every node of the graph on {provider}, came on the CPU or as copies: {named}; this ONNX Runtime "
+            f"expected every node of the graph on {provider}, got on the CPU or as copies: {named}; this ONNX Runtime "
             "lacks kernels for them: install the version of requirements.lock, or serve with --device cpu"
         )
 
@@ -82,7 +80,7 @@ def runtime() -> Any:
 
 
 def runtime_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises where a graph cannot be opened or run, or a device has no room for a tensor."""
+    """The errors of ONNX Runtime where a graph cannot be opened or run, or a device has no memory for a tensor."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - the plain install has none
 
     return (
@@ -111,7 +109,6 @@ def open_session(path: Path, threads: int) -> Any:
     """An `InferenceSession` on the CPU.
 
     Args:
-        path: the graph.
         threads: threads inside one run; 0 takes the cores that this process may use.
 
     Raises:
@@ -119,20 +116,18 @@ def open_session(path: Path, threads: int) -> Any:
     """
     options = _options()
     options.intra_op_num_threads = threads or available_cores()
-    return _opened(path, options, [CPU])
+    return _open(path, options, [CPU])
 
 
 def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path) -> Any:
-    """An `InferenceSession` that runs by `provider`, and notes what runs where until `end_profiling` is called.
+    """An `InferenceSession` on `provider`, which profiles where nodes run until `end_profiling` is called.
 
     Args:
-        path: the graph.
-        provider: of ONNX Runtime.
-        memory_mb: of the device, that runs may take; 0 for no limit.
-        profile: what the file with the notes begins with.
+        memory_mb: limit of the device memory that runs take; 0 for no limit.
+        profile: path that the name of the profile's file begins with.
 
     Raises:
-        DeviceUnavailable: this runtime has no such provider, or the provider finds no device.
+        DeviceUnavailable: this runtime lacks the provider, or the provider finds no device.
         BundleCorrupt: the runtime cannot load the graph.
     """
     ort = runtime()
@@ -141,21 +136,21 @@ def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path
             f"this ONNX Runtime has no {provider}: install 'aisle[gpu]' into an environment without the package "
             "onnxruntime, or serve with --device cpu"
         )
-    told: dict[str, str] = {}
+    provider_options: dict[str, str] = {}
     if provider == CUDA:
-        ort.preload_dlls()  # CUDA's libraries, where pip has put them
-        # Sums in whole float32, as on the CPU; and no doubling of what is taken from the device.
-        told = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
+        ort.preload_dlls()  # CUDA's libraries from pip's packages
+        # Sums in full float32, as on the CPU; and device memory is not doubled at each extension.
+        provider_options = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
         if memory_mb:
-            told["gpu_mem_limit"] = str(memory_mb * 2**20)
+            provider_options["gpu_mem_limit"] = str(memory_mb * 2**20)
     options = _options()
     options.intra_op_num_threads = 1
     options.enable_profiling = True
     options.profile_file_prefix = str(profile)
     try:
-        session = _opened(path, options, [(provider, told)])
+        session = _open(path, options, [(provider, provider_options)])
     except BundleCorrupt as error:
-        open_session(path, 1)  # refused here, too, where it is the graph that is at fault
+        open_session(path, 1)  # raises here, too, where the graph itself is the cause
         raise DeviceUnavailable(f"{error.message}, but runs on the CPU: it is {provider} that is at fault") from error
     if provider not in session.get_providers():
         raise DeviceUnavailable(
@@ -173,7 +168,7 @@ def _options() -> Any:
     return options
 
 
-def _opened(path: Path, options: Any, providers: Sequence[str | tuple[str, dict[str, str]]]) -> Any:
+def _open(path: Path, options: Any, providers: Sequence[str | tuple[str, dict[str, str]]]) -> Any:
     ort = runtime()
     try:
         return ort.InferenceSession(str(path), options, providers=list(providers))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.explain import Contributions, contributions
-from app.engine.reasons import Reason, kind_of, settled
+from app.engine.reasons import Reason, kind_of, round_reasons
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
@@ -56,7 +56,7 @@ def explain(
             popularity = snapshot.items.popularity[rows].tolist()
             pieces = _join([[Reason("popular", popular)] for popular in popularity], pieces)
         scores = ranked.scores[: call.k].tolist()
-        reasons.append([settled(score, of_item, rest) for score, of_item in zip(scores, pieces, strict=True)])
+        reasons.append([round_reasons(score, of_item, rest) for score, of_item in zip(scores, pieces, strict=True)])
     return reasons
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.artifact.hashing import stable_hash
 from app.engine.candidates import Candidates
-from app.engine.reasons import SCORE_DECIMALS, Reason, settled
+from app.engine.reasons import SCORE_DECIMALS, Reason, round_reasons
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
 from app.errors import CursorExpired, InvalidRequest, Overloaded
@@ -169,7 +169,7 @@ class RecommendService:
             item_rows=rows.tolist(),
             item_ids=[release.item_ids[row] for row in rows.tolist()],
             scores=scores,
-            reasons=[settled(score, [], "popular") for score in scores] if call.explain else None,
+            reasons=[round_reasons(score, [], "popular") for score in scores] if call.explain else None,
             total=selection.total(),
             degraded=[TIMEOUT],
             stages=timer.stages,

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from model.network import Network
-from model.query_tower import QueryTower
+from model.query_tower import QueryTower, QueryTowerShape
 
 DIM, WINDOW, TYPES, AGES = 8, 6, 4, 5
 
@@ -133,7 +133,7 @@ def test_queries_have_the_length_that_the_temperature_says(tower: QueryTower) ->
 @pytest.mark.parametrize("typed", [True, False])
 def test_histories_without_order_give_the_same_vectors_with_and_without_padding(typed: bool) -> None:
     torch.manual_seed(3)
-    made = QueryTower(DIM, 2, WINDOW, 4, 5, 0.1, ordered=False, typed=typed).eval()
+    made = QueryTower(QueryTowerShape(DIM, 2, WINDOW, 4, 5, 0.1, ordered=False, typed=typed)).eval()
     for value in made.parameters():
         value.add_(0.2 * torch.randn(value.shape))
     items = torch.nn.functional.normalize(torch.randn(20, DIM), dim=1)
@@ -152,7 +152,7 @@ def test_histories_without_order_give_the_same_vectors_with_and_without_padding(
 def test_without_behaviours_types_change_nothing_and_with_them_they_do() -> None:
     for typed in (True, False):
         torch.manual_seed(1)
-        made = QueryTower(DIM, 2, WINDOW, 4, 5, 0.1, ordered=True, typed=typed).eval()
+        made = QueryTower(QueryTowerShape(DIM, 2, WINDOW, 4, 5, 0.1, ordered=True, typed=typed)).eval()
         for value in made.parameters():
             value.add_(0.2 * torch.randn(value.shape))
         vectors, types, ages = events(9)
@@ -166,7 +166,9 @@ def test_each_half_of_the_query_can_be_left_out() -> None:
     vectors, types, ages = events(10)
     for aggregation, attention in ((True, False), (False, True)):
         torch.manual_seed(2)
-        made = QueryTower(DIM, 2, WINDOW, 4, 5, 0.1, ordered=True, aggregation=aggregation, attention=attention).eval()
+        made = QueryTower(
+            QueryTowerShape(DIM, 2, WINDOW, 4, 5, 0.1, ordered=True, aggregation=aggregation, attention=attention)
+        ).eval()
         before = made(vectors, types, ages, *nothing())
         made.type_weight += torch.randn(4)
         assert torch.allclose(made(vectors, types, ages, *nothing()), before) != aggregation
@@ -179,7 +181,7 @@ def test_ages_reach_the_weights_and_the_session_encoder_each_on_its_own() -> Non
     older = (ages + 1) % AGES
     for parts in ({"attention": False}, {"aggregation": False}):
         torch.manual_seed(4)
-        made = QueryTower(DIM, 2, WINDOW, TYPES, AGES, 0.1, ordered=True, **parts).eval()
+        made = QueryTower(QueryTowerShape(DIM, 2, WINDOW, TYPES, AGES, 0.1, ordered=True, **parts)).eval()
         for value in made.parameters():
             value.add_(0.2 * torch.randn(value.shape))
         assert not torch.allclose(made(vectors, types, ages, *nothing()), made(vectors, types, older, *nothing()))

@@ -1,4 +1,4 @@
-"""Boosts: items that pass a filter count as if they were several times as likely, or as unlikely."""
+"""Boosts: items that pass a filter are scored as if they were several times as likely, or as unlikely."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from app.engine.selection.filters import Filter
 
 @dataclass(frozen=True, slots=True)
 class Boost:
-    """Items that pass the filter are answered as if they were `factor` times as likely."""
+    """Items that pass the filter are ranked as if they were `factor` times as likely."""
 
     filter: Filter
     factor: float  # above 0; below 1 buries
@@ -20,37 +20,35 @@ class Boost:
 def boost_gains(
     scores: NDArray[np.float64], passes: Sequence[NDArray[np.bool_]], factors: Sequence[float], *, are_logits: bool
 ) -> NDArray[np.float64]:
-    """What each boost adds to each score, `[boosts, n]`; several multiply.
+    """What each boost adds to each score, `[boosts, n]`; the factors of several boosts multiply.
 
     The network's scores are logits under a softmax: `factor` times the probability is `ln(factor)` more. Popularity is
-    no logit, and is multiplied.
+    not a logit, and is multiplied.
 
     Args:
         scores: `[n]`, before any boost.
         passes: of each boost, `[n]` whether an item passes its filter.
-        factors: of each boost.
         are_logits: whether the scores are the network's.
     """
     added = np.zeros((len(factors), len(scores)))
     boosted = scores.astype(np.float64)
-    for line, (inside, factor) in enumerate(zip(passes, factors, strict=True)):
+    for index, (inside, factor) in enumerate(zip(passes, factors, strict=True)):
         gain = np.log(factor) if are_logits else boosted * (factor - 1.0)
-        added[line] = np.where(inside, gain, 0.0)
-        boosted = boosted + added[line]
+        added[index] = np.where(inside, gain, 0.0)
+        boosted = boosted + added[index]
     return added
 
 
 def boosted_order(
     scores: NDArray[np.float64], passes: Sequence[NDArray[np.bool_]], factors: Sequence[float]
 ) -> NDArray[np.int64]:
-    """The places of a list, best first, by boosted scores.
+    """The positions of a list, best first, by boosted scores.
 
-    Equal scores go by what the boosts say, as those of items that nobody has touched yet; then by place.
+    Equal scores, as those of items without events, are ordered by their boosts, then by position.
 
     Args:
         scores: `[n]`, boosted.
         passes: of each boost, `[n]` whether an item passes its filter.
-        factors: of each boost.
     """
     logs = np.zeros(len(scores))
     for inside, factor in zip(passes, factors, strict=True):

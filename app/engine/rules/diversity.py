@@ -3,9 +3,9 @@
 Carbonell and Goldstein, The use of MMR, diversity-based reranking (SIGIR 1998), equation 1: the next item is the one
 with the largest `(1 - d) relevance - d (largest cosine with those chosen)`.
 
-Greedy choices promise nothing about the whole: a larger `d` may end in a list of items that are more alike. So the
-lists of all `d` up to the wanted one are made at once, and the one with the largest mean distance is taken: more
-diversity is never less diverse.
+Greedy choices guarantee nothing about the whole list: a larger `d` may end in a list of more similar items. So the
+lists of all `d` up to the requested one are made at once, and the one with the largest mean distance is best: more
+diversity never makes a list less diverse.
 """
 
 from typing import Final
@@ -14,22 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 STEP: Final = 0.05
-"""`d` goes in such steps."""
+"""The step between the values of `d` that are tried."""
 AMONG: Final = 200
-"""Items at the head of a list that are put in another order; what follows may stay."""
-_DECIMALS: Final = 9  # of distances that are compared: sums in another order differ past them
+"""Items at the head of a list that are reordered; the others keep their order."""
+_DECIMALS: Final = 9  # of distances that are compared; the order of a sum changes further ones
 
 
 def diversified(
     scores: NDArray[np.float64], vectors: NDArray[np.float32], answered: int, diversity: float
 ) -> NDArray[np.int64]:
-    """The places of a list in their new order, `[n]`.
+    """The positions of a list in their new order, `[n]`.
 
     Args:
         scores: `[n]`, best first.
         vectors: `[n, dim]`, of any length.
         answered: items at the head whose mean distance is to grow with `diversity`.
-        diversity: 0 to 1; 0 leaves all as it is.
+        diversity: 0 to 1; 0 keeps the order.
     """
     count = len(scores)
     steps = round(diversity / STEP)
@@ -50,7 +50,7 @@ def diversified(
 
 
 class _Choice:
-    """What was chosen so far, for several `d` side by side.
+    """The items chosen so far, for several `d` side by side.
 
     Args:
         worth: `[d, n]` relevance times `1 - d`.
@@ -67,21 +67,21 @@ class _Choice:
         cosines: NDArray[np.float64],
     ) -> None:
         self._worth, self._shares, self._nearest, self._cosines = worth, shares, nearest, cosines
-        self._lines = np.arange(len(worth))
+        self._lists = np.arange(len(worth))
 
     def next(self, count: int) -> NDArray[np.int64]:
-        """The next `count` places of each list, `[d, count]`."""
+        """The next `count` positions of each list, `[d, count]`."""
         chosen = np.empty((len(self._worth), count), dtype=np.int64)
-        for place in range(count):
-            taken = np.argmax(self._worth - self._shares * self._nearest, axis=1)
-            chosen[:, place] = taken
-            self._worth[self._lines, taken] = -np.inf
-            np.maximum(self._nearest, self._cosines[taken], out=self._nearest)
+        for position in range(count):
+            best = np.argmax(self._worth - self._shares * self._nearest, axis=1)
+            chosen[:, position] = best
+            self._worth[self._lists, best] = -np.inf
+            np.maximum(self._nearest, self._cosines[best], out=self._nearest)
         return chosen
 
-    def only(self, line: int) -> "_Choice":
-        """One list, to go on with it alone."""
-        part = slice(line, line + 1)
+    def only(self, index: int) -> "_Choice":
+        """One of the lists, to be continued alone."""
+        part = slice(index, index + 1)
         return _Choice(self._worth[part], self._shares[part], self._nearest[part], self._cosines)
 
 

@@ -5,25 +5,27 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.selection.filter_columns import Column
+from app.engine.selection.column import Column
 
 MOST_VALUES: Final = 100
-"""Values answered of one column, the most frequent first."""
+"""Limit of the values of one column, the most frequent first."""
 
 
 def facet_of(column: Column, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """Values with their counts, the most frequent first, those of one count by value; at most `MOST_VALUES`.
+    """Values with their counts, the most frequent first and equal counts by value; at most `MOST_VALUES`.
 
-    An item counts once for each of its values, for its category and for all above it. A column of numbers has one
-    entry, from the least to the largest; none where no item has a number.
+    An item counts once for each of its values; with a category it counts for those above it, too. A column of numbers
+    has one entry, from the least to the largest; none where no item has a number.
 
     Args:
-        column: of the catalogue.
-        mask: `[rows]`, the items that are counted.
+        mask: `[rows]`, the items to count.
     """
     if column.kind == "number":
-        found = column.range_of(mask)
-        return [] if found is None else [{"from": found[0], "to": found[1], "count": found[2]}]
+        number_range = column.range_of(mask)
+        if number_range is None:
+            return []
+        least, largest, count = number_range
+        return [{"from": least, "to": largest, "count": count}]
     counts = column.counts(mask)
-    best = np.argsort(-counts, kind="stable")[:MOST_VALUES]  # values stand in their order
+    best = np.argsort(-counts, kind="stable")[:MOST_VALUES]  # values are in their order
     return [{"value": column.value_of(code), "count": int(counts[code])} for code in best.tolist() if counts[code]]

@@ -1,4 +1,4 @@
-"""What is answered of an item: columns of the catalogue, and single attributes by name."""
+"""Fields of an answered item: columns of the catalogue, and single attributes by name."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -7,7 +7,7 @@ import numpy as np
 
 from app.artifact.filter_columns import TRUE_TEXT
 from app.engine.catalogue import Catalogue
-from app.engine.selection.filter_columns import Column
+from app.engine.selection.column import Column
 from app.engine.selection.filter_index import FilterIndex
 
 _ATTRIBUTES: Final = "attributes"  # the column of all of them
@@ -17,36 +17,37 @@ def check_fields(fields: Sequence[str], catalogue: Catalogue, filters: FilterInd
     """Refuse names that are neither columns of the catalogue nor attributes.
 
     Raises:
-        InvalidRequest: names the field and the likeliest names.
+        InvalidRequest: a name is neither; the message has the likeliest names.
     """
-    for place, name in enumerate(fields):
+    for index, name in enumerate(fields):
         if not catalogue.has(name):
-            filters.column(name, f"fields.{place}")
+            filters.column(name, f"fields.{index}")
 
 
 def values_of(row: int, fields: Sequence[str], catalogue: Catalogue, filters: FilterIndex) -> dict[str, Any]:
-    """The named values of one item; of an attribute with several values a list, and None for what is missing."""
-    own = [name for name in fields if catalogue.has(name)]
-    found = catalogue.values_of(row, own)
-    if len(own) == len(fields):
-        return found
-    told = catalogue.values_of(row, [_ATTRIBUTES])[_ATTRIBUTES] if catalogue.has(_ATTRIBUTES) else None
+    """The named values of one item; a list for an attribute with several values, and None for a missing one."""
+    column_names = [name for name in fields if catalogue.has(name)]
+    values = catalogue.values_of(row, column_names)
+    if len(column_names) == len(fields):
+        return values
+    attributes = catalogue.values_of(row, [_ATTRIBUTES])[_ATTRIBUTES] if catalogue.has(_ATTRIBUTES) else None
     return {
-        name: found[name] if name in found else _value(filters.column(name, "fields"), row, told) for name in fields
+        name: values[name] if name in values else _value(filters.column(name, "fields"), row, attributes)
+        for name in fields
     }
 
 
-def _value(column: Column, row: int, told: list[str] | None) -> Any:
-    if not column.stored.entry.attribute:  # one that the catalogue has not written out: of when an item was added
+def _value(column: Column, row: int, attributes: list[str] | None) -> Any:
+    if not column.stored.entry.attribute:  # the time an item was added, which the catalogue has no column of
         number = float(column.least[row]) if column.kind == "number" else np.nan
         return None if np.isnan(number) else number
     start = f"{column.name}="
-    texts = [text.removeprefix(start).strip() for text in told or () if text.startswith(start)]
-    values = [_typed(column, text) for text in texts if text]
+    texts = [text.removeprefix(start).strip() for text in attributes or () if text.startswith(start)]
+    values = [_parse(column, text) for text in texts if text]
     return None if not values else values[0] if len(values) == 1 else values
 
 
-def _typed(column: Column, text: str) -> str | float | bool:
+def _parse(column: Column, text: str) -> str | float | bool:
     if column.kind == "number":
         return float(text)
     return text == TRUE_TEXT if column.kind == "boolean" else text

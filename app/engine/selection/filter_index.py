@@ -12,36 +12,35 @@ from numpy.typing import NDArray
 
 from app.artifact.filter_columns import read_filter_columns
 from app.engine.catalogue import Catalogue
-from app.engine.selection.filter_columns import Column
+from app.engine.selection.column import Column
 from app.engine.selection.filter_parsing import parse_filter
 from app.engine.selection.filters import Condition, Every, Filter, Some, Without
 from app.errors import InvalidRequest
 
 MASK_CACHE_BYTES: Final = 64 * 2**20
 _ATTRIBUTES: Final = "attributes."  # may stand before the name of an attribute
-_LIKE: Final = 200  # names that a misspelled one is compared with
+_MOST_COMPARED: Final = 200  # names that a misspelled one is compared with
 
 
 class FilterIndex:
-    """Columns by name, and masks of filters, of which the newest are kept.
+    """Columns by name, and masks of filters, the newest of which are cached.
 
     Args:
-        columns: of the bundle.
         selectable: `[rows]`, true for real items.
-        cache_bytes: what the kept masks may take.
+        cache_bytes: memory limit of the cached masks.
     """
 
     def __init__(
         self, columns: Iterable[Column], selectable: NDArray[np.bool_], cache_bytes: int = MASK_CACHE_BYTES
     ) -> None:
-        listed = list(columns)
-        self._by_name: dict[str, Column] = {c.name: c for c in listed if not c.stored.entry.attribute}
-        for column in listed:
+        columns = list(columns)
+        self._by_name: dict[str, Column] = {c.name: c for c in columns if not c.stored.entry.attribute}
+        for column in columns:
             if column.stored.entry.attribute:
                 self._by_name.setdefault(_ATTRIBUTES + column.name, column)
                 self._by_name.setdefault(column.name, column)
         self._selectable = selectable
-        self._most_masks = max(4, cache_bytes // max(1, len(selectable)))
+        self._mask_limit = max(4, cache_bytes // max(1, len(selectable)))
         self._masks: OrderedDict[Filter, NDArray[np.bool_]] = OrderedDict()
         self._lock = Lock()
 
@@ -58,75 +57,75 @@ class FilterIndex:
         """The column of a name; an attribute may be written with `attributes.` before it.
 
         Raises:
-            InvalidRequest: there is none. It names `path` and the likeliest names.
+            InvalidRequest: there is none; the message has `path` and the likeliest names.
         """
-        found = self._by_name.get(name)
-        if found is None:
+        column = self._by_name.get(name)
+        if column is None:
             raise InvalidRequest(
                 f"{path}: the catalogue has no column or attribute {name[:60]!r}; {self._hint(name)}", path
             )
-        return found
+        return column
 
     def parse(self, tree: Any, path: str = "filter") -> Filter:
-        """The filter that a JSON document spells, checked against the columns.
+        """The filter of a JSON document, checked against the columns.
 
         Raises:
-            InvalidRequest: names the path within the request, what was expected and what came.
+            InvalidRequest: names the path within the request, what was expected and what it got.
         """
         return parse_filter(tree, self.column, path)
 
-    def mask(self, wanted: Filter) -> NDArray[np.bool_]:
-        """`[rows]`, the items that pass; shared, not to be written to."""
+    def mask(self, condition: Filter) -> NDArray[np.bool_]:
+        """`[rows]`, the items that pass; the array is shared and read-only."""
         with self._lock:
-            found = self._masks.get(wanted)
-            if found is not None:
-                self._masks.move_to_end(wanted)
-                return found
-        found = self._passing(wanted) & self._selectable
-        found.flags.writeable = False
+            mask = self._masks.get(condition)
+            if mask is not None:
+                self._masks.move_to_end(condition)
+                return mask
+        mask = self._passing(condition) & self._selectable
+        mask.flags.writeable = False
         with self._lock:
-            self._masks[wanted] = found
-            while len(self._masks) > self._most_masks:
+            self._masks[condition] = mask
+            while len(self._masks) > self._mask_limit:
                 self._masks.popitem(last=False)
-        return found
+        return mask
 
-    def _passing(self, wanted: Filter) -> NDArray[np.bool_]:
-        """As `mask`, but not to be relied on in rows that are no items."""
-        match wanted:
+    def _passing(self, condition: Filter) -> NDArray[np.bool_]:
+        """As `mask`, but with any value in rows that are no items."""
+        match condition:
             case Condition(column, comparisons):
                 return self.column(column, column).passing(comparisons)
             case Without(part):
                 return ~self._passing(part)
             case Every(parts):
-                found = np.ones(len(self._selectable), dtype=np.bool_)
+                passing = np.ones(len(self._selectable), dtype=np.bool_)
                 for part in parts:
-                    found &= self._passing(part)
-                return found
+                    passing &= self._passing(part)
+                return passing
             case Some(parts):
-                found = np.zeros(len(self._selectable), dtype=np.bool_)
+                passing = np.zeros(len(self._selectable), dtype=np.bool_)
                 for part in parts:
-                    found |= self._passing(part)
-                return found
+                    passing |= self._passing(part)
+                return passing
 
     def _is_hidden(self, column: Column) -> bool:
-        """Whether another column has its name, so that only the longer one leads to it."""
+        """Whether another column has the same short name, so that this one is reached by its longer name only."""
         return self._by_name[column.name] is not column
 
     def _hint(self, name: str) -> str:
         known = self.names
         bare = name.removeprefix(_ATTRIBUTES)[:60]
         initial = bare[:1].casefold()
-        like = [each for each in known if each.removeprefix(_ATTRIBUTES)[:1].casefold() == initial]
-        like.sort(key=lambda each: abs(len(each) - len(bare)))
-        near = difflib.get_close_matches(bare, like[:_LIKE], n=3)
-        if near:
-            return f"did you mean {' or '.join(repr(each) for each in near)}?"
+        candidates = [other for other in known if other.removeprefix(_ATTRIBUTES)[:1].casefold() == initial]
+        candidates.sort(key=lambda other: abs(len(other) - len(bare)))
+        similar = difflib.get_close_matches(bare, candidates[:_MOST_COMPARED], n=3)
+        if similar:
+            return f"did you mean {' or '.join(map(repr, similar))}?"
         shown = ", ".join(known[:20]) or "none"
         return f"it has {shown}{', ..' if len(known) > 20 else ''}"
 
 
 def read_filters(folder: Path, catalogue: Catalogue, selectable: NDArray[np.bool_]) -> FilterIndex:
-    """The columns of the bundle in `folder`, beside its catalogue; `selectable` `[rows]` are the real items.
+    """The filter index of the bundle in `folder`; `selectable` `[rows]` is true for real items.
 
     Raises:
         OSError: a file is missing.
@@ -135,8 +134,10 @@ def read_filters(folder: Path, catalogue: Catalogue, selectable: NDArray[np.bool
     stored = read_filter_columns(folder)
     return FilterIndex(
         [
-            Column(each, len(selectable), catalogue.texts.get(each.entry.name) if each.entry.by_reference else None)
-            for each in stored
+            Column(
+                column, len(selectable), catalogue.texts.get(column.entry.name) if column.entry.by_reference else None
+            )
+            for column in stored
         ],
         selectable,
     )

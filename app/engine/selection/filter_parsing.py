@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from app.engine.selection.filter_columns import OPERATORS, Column
+from app.engine.selection.column import OPERATORS, Column
 from app.engine.selection.filters import Comparison, Condition, Every, Filter, Some, Value, Without
 from app.errors import InvalidRequest
 
 MAX_DEPTH: Final = 16
 MAX_CONDITIONS: Final = 256
-MAX_VALUES: Final = 1_000  # of all `in` together: each is looked up
+MAX_VALUES: Final = 1_000  # in all lists of `in` together: each is looked up
 _SHOWN: Final = 60  # characters of a wrong value
 _LARGEST: Final = 1.7e308  # of a number
 _FIELD: Final = "field"
@@ -19,19 +19,17 @@ _KINDS: Final = {"text": "text", "number": "a number", "boolean": "true or false
 _EVERY_OPERATOR: Final = OPERATORS["number"]
 
 FindColumn = Callable[[str, str], Column]
-"""The column of a name; a second argument is the path that an `InvalidRequest` names."""
+"""Finds the column of a name; the second argument is the path that an `InvalidRequest` names."""
 
 
 def parse_filter(tree: Any, find: FindColumn, path: str = "filter") -> Filter:
-    """The filter that a JSON document spells; of two that mean the same by order or repetition, the same one.
+    """The filter of a JSON document. Documents that differ only in order or repetition give equal filters.
 
     Args:
         tree: `{"all": [..]}`, `{"any": [..]}`, `{"not": {..}}` or `{"field": .., OPERATOR: ..}`.
-        find: gives the column of a field.
-        path: of the document in the request.
 
     Raises:
-        InvalidRequest: names the path within the request, what was expected and what came.
+        InvalidRequest: names the path within the request, what was expected and what it got.
     """
     return _Parser(find).parse(tree, path, 1)
 
@@ -58,7 +56,7 @@ class _Parser:
             return Without(self.parse(inner, path, depth + 1))
         if not isinstance(inner, list):
             raise _wrong(path, "a list of filters", _shown(inner))
-        parts = {self.parse(part, f"{path}.{place}", depth + 1) for place, part in enumerate(inner)}
+        parts = {self.parse(part, f"{path}.{index}", depth + 1) for index, part in enumerate(inner)}
         ordered = tuple(sorted(parts, key=repr))
         return Every(ordered) if kind == "all" else Some(ordered)
 
@@ -104,12 +102,12 @@ class _Parser:
         self._values += len(given)
         if self._values > MAX_VALUES:
             raise _wrong(path, f"at most {MAX_VALUES} values in all lists of a filter", "more")
-        values = {_value(column, value, f"{path}.{place}") for place, value in enumerate(given)}
+        values = {_value(column, value, f"{path}.{index}") for index, value in enumerate(given)}
         return Comparison(operator, tuple(sorted(values)))  # all of one kind
 
 
 def _value(column: Column, given: Any, path: str) -> Value:
-    """The value, if it is of the column's kind."""
+    """The value, checked to be of the column's kind."""
     expected = f"{_KINDS[column.kind]}, as {column.name!r} holds"
     match column.kind:
         case "boolean" if isinstance(given, bool):
@@ -119,12 +117,12 @@ def _value(column: Column, given: Any, path: str) -> Value:
         case "number" if isinstance(given, int | float) and not isinstance(given, bool):
             number = float(given) if abs(given) <= _LARGEST else math.inf
             if math.isfinite(number):
-                return number + 0.0  # of the two zeros the one
+                return number + 0.0  # -0.0 becomes 0.0
     raise _wrong(path, expected, _shown(given))
 
 
-def _wrong(path: str, expected: str, came: str) -> InvalidRequest:
-    return InvalidRequest(f"{path}: expected {expected}, came {came}", path)
+def _wrong(path: str, expected: str, got: str) -> InvalidRequest:
+    return InvalidRequest(f"{path}: expected {expected}, got {got}", path)
 
 
 def _keys(tree: Mapping[str, Any]) -> str:
@@ -132,7 +130,7 @@ def _keys(tree: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """What came, in short, as JSON names it."""
+    """A wrong value in short, as JSON names it."""
     match value:
         case None:
             return "null"

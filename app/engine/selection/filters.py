@@ -7,7 +7,7 @@ Value = str | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A comparison with a value, for `in` with several, of which one has to fit, for `exists` with yes or no."""
+    """A comparison with a value; with several for `in`, of which one has to be equal; with true or false for `exists`."""
 
     operator: str  # eq, in, lt, lte, gt, gte, exists
     value: Value | tuple[Value, ...]
@@ -15,29 +15,29 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A value of the column passes every comparison; of an item with several values one value has to pass them all."""
+    """A value of the column passes every comparison; where an item has several values, one of them has to pass all."""
 
-    column: str  # as the catalogue writes it
+    column: str  # its name in the catalogue
     comparisons: tuple[Comparison, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """All parts hold; none given holds always."""
+    """All parts hold; always true without parts."""
 
     parts: tuple["Filter", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """At least one part holds; none given never holds."""
+    """At least one part holds; never true without parts."""
 
     parts: tuple["Filter", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """The part does not hold; so it is for an item without a value, too."""
+    """The part does not hold, which includes items without a value."""
 
     part: "Filter"
 

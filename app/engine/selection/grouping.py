@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from app.artifact.names import PADDING_ROW
 from app.engine.candidates import Candidates
 from app.engine.requests import ItemMask
-from app.engine.selection.filter_columns import NO_VALUE, Column
+from app.engine.selection.column import NO_VALUE, Column
 from app.errors import InvalidRequest
 
 
@@ -52,7 +52,7 @@ def check_groups(column: Column) -> None:
     if column.kind == "number" or not column.has_one_value:
         holds = "numbers" if column.kind == "number" else "several values of one item"
         raise InvalidRequest(
-            f"group_by: expected a column of texts, one an item, came {column.name!r}, which holds {holds}", "group_by"
+            f"group_by: expected a column of texts, one an item, got {column.name!r}, which holds {holds}", "group_by"
         )
 
 

@@ -17,11 +17,11 @@ _DESCENDS: Final = ("price_desc", "newest")
 
 
 class Orders:
-    """All items of a bundle in each order; worked out when first asked for.
+    """All items of a bundle in each order; an order is computed on its first use.
 
     Args:
-        filters: hold the columns.
-        items: the item table, for its popularity.
+        filters: holds the columns of the orders.
+        items: whose popularity breaks ties.
     """
 
     def __init__(self, filters: FilterIndex, items: Items) -> None:
@@ -31,7 +31,7 @@ class Orders:
         self._rows: dict[str, NDArray[np.int64]] = {}
 
     def check(self, sort: str) -> None:
-        """Refuse an order by what the catalogue does not have.
+        """Refuse an order by a column that the catalogue does not have.
 
         Raises:
             InvalidRequest: no item has a value of that column.
@@ -39,20 +39,20 @@ class Orders:
         name = _COLUMN_OF.get(sort)
         if name is not None and not self._filters.has(name):
             raise InvalidRequest(
-                f"sort: expected an order by what the catalogue has, came {sort!r}, and no item has a value of "
+                f"sort: expected an order by what the catalogue has, got {sort!r}, and no item has a value of "
                 f"{name!r}: leave it out",
                 "sort",
             )
 
     def rows(self, sort: str) -> NDArray[np.int64]:
-        """`[items]` rows in that order; missing values last, equal ones by popularity, then by row."""
+        """`[items]` rows in that order; missing values are last, equal ones are ordered by popularity, then by row."""
         if sort not in self._rows:
             popular = self._items.popular_rows
             self._rows[sort] = popular[np.argsort(self.keys(sort)[popular], kind="stable")]
         return self._rows[sort]
 
     def keys(self, sort: str) -> NDArray[np.float64]:
-        """`[rows]`, by which items are sorted, ascending; infinite for a missing value."""
+        """`[rows]`, the sort keys of the items, ascending; infinite for a missing value."""
         if sort not in self._keys:
             values = self._filters.column(_COLUMN_OF[sort], "sort").least
             self._keys[sort] = np.nan_to_num(-values if sort in _DESCENDS else values, nan=np.inf)
@@ -62,13 +62,12 @@ class Orders:
 def sorted_rows(
     orders: Orders, sort: str, mask: NDArray[np.bool_], relevant: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """The rows of a set in an order, all of them.
+    """All rows of a set in an order.
 
     Args:
-        orders: of the bundle.
         sort: price_asc, price_desc or newest.
         mask: `[rows]`, the set.
-        relevant: rows, the most relevant first, by which equal values are told apart before popularity does.
+        relevant: rows, the most relevant first; their rank breaks ties before popularity does.
     """
     rows = orders.rows(sort)
     rows = rows[mask[rows]]

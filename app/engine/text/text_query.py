@@ -1,4 +1,4 @@
-"""Text to query vectors: the n-grams of a request's text in the space of the items, for `given_query` of a batch."""
+"""Text to query vectors: the n-grams of a text in the vector space of the items, for `given_query` of a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MAX_GOLDEN_ERROR = 1e-3  # of any number of a vector of length 1
 
 @dataclass(frozen=True)
 class TextQuery:
-    """A vector for every bucket of n-grams, and how much a bucket says."""
+    """A vector and a weight for every hash bucket of n-grams."""
 
     vectors: NDArray[np.int8]  # [buckets, dim]
     scales: NDArray[np.float32]  # [buckets]
@@ -26,25 +26,26 @@ class TextQuery:
 
     @property
     def dim(self) -> int:
-        """Numbers in a vector."""
+        """The length of a vector."""
         return int(self.vectors.shape[1])
 
     def vectors_of(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Query vectors `[batch, dim]` of length 1, so that scores are cosines; zeros for a text without known n-grams.
 
-        The weighted mean of the n-grams' vectors, one product a text, so that no text moves another's last digits.
+        A vector is the weighted mean of the n-grams' vectors, by one product a text: to the last digit it does not depend
+        on the other texts.
         """
-        found = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for line, text in zip(found, texts, strict=True):
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        for vector, text in zip(vectors, texts, strict=True):
             buckets, weights = weighted_buckets(text, self.idf)
             if len(buckets):
                 mean = weights @ dequantise_rows(self.vectors[buckets], self.scales[buckets])
-                line[:] = mean / max(float(np.sqrt(mean @ mean)), 1e-12)
-        return found
+                vector[:] = mean / max(float(np.sqrt(mean @ mean)), 1e-12)
+        return vectors
 
 
 def read_text_query(folder: Path) -> TextQuery | None:
-    """The text path of the bundle in `folder`; None where it has none.
+    """The text vectors of the bundle in `folder`; None where it has none.
 
     Raises:
         OSError: a part of it is missing.
@@ -62,28 +63,28 @@ def read_text_query(folder: Path) -> TextQuery | None:
 
 
 def write_golden_texts(folder: Path, texts: Sequence[str], text_query: TextQuery) -> None:
-    """Store what some texts are read as, so that a service whose n-grams differ is found out."""
+    """Write the vectors of some texts, so that a service that splits text differently is detected."""
     (folder / names.GOLDEN_TEXTS).parent.mkdir(parents=True, exist_ok=True)
     TextColumn.of(texts).write(folder / names.GOLDEN_TEXTS)
     np.save(folder / names.GOLDEN_TEXT_VECTORS, text_query.vectors_of(texts))
 
 
 def check_golden_texts(folder: Path, text_query: TextQuery) -> None:
-    """Read the golden texts, and compare.
+    """Compare the vectors of the golden texts with those in the bundle.
 
     Raises:
-        BundleCorrupt: there are none.
-        GoldenMismatch: a vector is off.
+        BundleCorrupt: the golden texts cannot be read.
+        GoldenMismatch: a vector is out of tolerance.
     """
     try:
         texts = TextColumn.read(folder / names.GOLDEN_TEXTS)
         expected = np.load(folder / names.GOLDEN_TEXT_VECTORS, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise BundleCorrupt(f"{folder}: golden texts cannot be read ({error}); export the bundle again") from error
-    came = text_query.vectors_of([texts[place] or "" for place in range(len(texts))])
-    error_ = np.abs(came - expected).max(initial=0.0) if came.shape == expected.shape else np.inf
+    vectors = text_query.vectors_of([texts[index] or "" for index in range(len(texts))])
+    error_ = np.abs(vectors - expected).max(initial=0.0) if vectors.shape == expected.shape else np.inf
     if error_ > MAX_GOLDEN_ERROR:
         raise GoldenMismatch(
-            f"{folder / names.GOLDEN_TEXTS}: expected the vectors of the golden texts within {MAX_GOLDEN_ERROR}, came "
+            f"{folder / names.GOLDEN_TEXTS}: expected the vectors of the golden texts within {MAX_GOLDEN_ERROR}, got "
             f"an error of {error_:.3g}: this service splits text otherwise than the job did; export the bundle again"
         )

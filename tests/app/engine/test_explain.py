@@ -18,7 +18,7 @@ from app.artifact.search_features import SEARCH_FEATURES, TEXT_FEATURES
 from app.engine.candidate_sources import union_of_sources
 from app.engine.explain import contributions
 from app.engine.loading import read_warmup
-from app.engine.reasons import Kind, Reason, settled
+from app.engine.reasons import Kind, Reason, round_reasons
 from app.engine.recommend import recommend as engine_recommend
 from app.engine.recommend import retrieve
 from app.engine.requests import OBJECTIVES, RequestBatch, user_context_of
@@ -52,7 +52,7 @@ def check_sums(answer: dict[str, Any]) -> None:
 )
 def test_rounded_weights_sum_to_the_rounded_score(score: float, pieces: list[tuple[Kind, float]]) -> None:
     given_pieces = [Reason(kind, 0.0 if kind == "pin" else weight) for kind, weight in pieces]
-    reasons = settled(score, given_pieces)
+    reasons = round_reasons(score, given_pieces)
     total = sum(Decimal(str(reason.weight)) for reason in reasons)
     assert total == Decimal(str(round(score * 1e6) / 1e6))
     told = [abs(reason.weight) for reason in reasons if reason.kind != "base"]

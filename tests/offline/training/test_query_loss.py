@@ -106,13 +106,13 @@ def test_an_unheard_query_counts_as_if_it_had_not_been_logged(graph: ItemGraph) 
     heard[::2] = False
     kept = edges * heard
     kept = kept / kept.sum(dim=1, keepdim=True).clamp(min=1e-9)
-    found = network.items.asked_for(graph, heard)
+    found = network.items.query_messages(graph, heard)
     assert graph.query_text is not None
     assert network.items.text is not None
     assert found is not None
     torch.testing.assert_close(found, kept @ (graph.query_text @ network.items.text))
-    everyone = network.items.asked_for(graph)
-    torch.testing.assert_close(everyone, network.items.asked_for(graph, torch.ones_like(heard)))
+    everyone = network.items.query_messages(graph)
+    torch.testing.assert_close(everyone, network.items.query_messages(graph, torch.ones_like(heard)))
 
 
 @pytest.mark.parametrize("ordered", [True, False])

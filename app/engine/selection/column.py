@@ -1,4 +1,4 @@
-"""One column as filters, facets and orders ask it: which items have a value, and which value an item has."""
+"""A column of the catalogue for filters, facets and orders: the items with a value, and the value of an item."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,57 +22,58 @@ NO_VALUE: Final = -1
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column of the bundle; `span` is how many rows the item tables have."""
+    """A column of the bundle; `span` is the number of rows of the item tables."""
 
     stored: FilterColumn
     span: int
-    referenced: TextColumn | None = field(repr=False, default=None)  # the catalogue's, where values stand there
+    referenced: TextColumn | None = field(repr=False, default=None)  # the catalogue's, which then holds the values
 
     @property
     def name(self) -> str:
-        """As the catalogue writes it."""
+        """The name in the catalogue."""
         return self.stored.entry.name
 
     @property
     def kind(self) -> Kind:
-        """Of its values."""
+        """The kind of its values."""
         return self.stored.entry.kind
 
     @cached_property
     def has_one_value(self) -> bool:
-        """Whether no item has several; the levels of one category are one."""
+        """Whether no item has several values; the levels of one category count as one."""
         return self.stored.entry.nested or int(self.passing(()).sum()) == len(self.stored.rows)
 
     def passing(self, comparisons: Iterable[Comparison]) -> NDArray[np.bool_]:
-        """`[span]`, the items with a value that passes them all."""
-        found = np.zeros(self.span, dtype=np.bool_)
-        others = [each for each in comparisons if each.operator != "exists"]
-        exists = [each.value for each in comparisons if each.operator == "exists"]
+        """`[span]`, the items with a value that passes all comparisons."""
+        passing = np.zeros(self.span, dtype=np.bool_)
+        others = [comparison for comparison in comparisons if comparison.operator != "exists"]
+        exists = [comparison.value for comparison in comparisons if comparison.operator == "exists"]
         if not others or False in exists:
-            found[self.stored.rows] = True
+            passing[self.stored.rows] = True
             if False in exists:
-                found = np.zeros(self.span, dtype=np.bool_) if others or True in exists else ~found
-            return found
-        for start, end in self._parts_of_numbers(others) if self.kind == "number" else self._parts_of_values(others):
-            found[self.stored.rows[start:end]] = True
-        return found
+                passing = np.zeros(self.span, dtype=np.bool_) if others or True in exists else ~passing
+            return passing
+        ranges = self._ranges_of_numbers(others) if self.kind == "number" else self._ranges_of_values(others)
+        for start, end in ranges:
+            passing[self.stored.rows[start:end]] = True
+        return passing
 
     def value_of(self, code: int) -> Value:
-        """The value with that place in the order of texts; of a boolean column true or false."""
+        """The value of a code, its position in the order of texts; true or false in a boolean column."""
         text = self._text(code)
         return text == TRUE_TEXT if self.kind == "boolean" else text
 
     def counts(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """`[values]`, how many items of the mask `[span]` have each value."""
+        """`[values]`, the number of items of the mask `[span]` with each value."""
         offsets = self._offsets
         if len(offsets) < 2:
             return np.zeros(0, dtype=np.int64)
-        before = np.zeros(len(self.stored.rows) + 1, dtype=np.int32)
-        np.cumsum(mask.take(self.stored.rows).view(np.int8), out=before[1:], dtype=np.int32)
-        return np.diff(before[offsets]).astype(np.int64)
+        cumulative = np.zeros(len(self.stored.rows) + 1, dtype=np.int32)
+        np.cumsum(mask.take(self.stored.rows).view(np.int8), out=cumulative[1:], dtype=np.int32)
+        return np.diff(cumulative[offsets]).astype(np.int64)
 
     def range_of(self, mask: NDArray[np.bool_]) -> tuple[float, float, int] | None:
-        """Least and largest number among the items of the mask `[span]`, and how many of them have one."""
+        """The least and the largest number among the items of the mask `[span]`, and how many of them have one."""
         hits = np.flatnonzero(mask.take(self.stored.rows))
         if not len(hits):
             return None
@@ -81,53 +82,53 @@ class Column:
 
     @cached_property
     def codes(self) -> NDArray[np.int32]:
-        """`[span]`, the place of every item's value in the order of texts, -1 for none; of levels the deepest."""
-        found = np.full(self.span, NO_VALUE, dtype=np.int32)
+        """`[span]`, the code of every item's value, -1 for none; of the levels of a category the deepest."""
+        codes = np.full(self.span, NO_VALUE, dtype=np.int32)
         sizes = np.diff(self._offsets)
-        found[self.stored.rows] = np.repeat(
-            np.arange(len(sizes), dtype=np.int32), sizes
-        )  # a level stands before its own
-        return found
+        # A level precedes those below it, so that the deepest is written last.
+        codes[self.stored.rows] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        return codes
 
     @cached_property
     def least(self) -> NDArray[np.float64]:
         """`[span]`, the least number of every item, NaN for none."""
-        found = np.full(self.span, np.nan)
-        found[self.stored.rows[::-1]] = self._numbers[::-1]
-        return found
+        least = np.full(self.span, np.nan)
+        least[self.stored.rows[::-1]] = self._numbers[::-1]
+        return least
 
-    def _parts_of_numbers(self, comparisons: list[Comparison]) -> list[tuple[int, int]]:
-        """Where the pairs stand that pass."""
+    def _ranges_of_numbers(self, comparisons: list[Comparison]) -> list[tuple[int, int]]:
+        """The ranges of the sorted numbers that pass."""
         numbers = self._numbers
         start, end = 0, len(numbers)
         equal: set[Value] | None = None
-        for each in comparisons:
-            if each.operator in ("eq", "in"):
-                equal = _values_of(each) if equal is None else equal & _values_of(each)
+        for comparison in comparisons:
+            operator = comparison.operator
+            if operator in ("eq", "in"):
+                equal = _values_of(comparison) if equal is None else equal & _values_of(comparison)
                 continue
-            bound = float(each.value)  # type: ignore[arg-type] # parsed against the column's kind
-            place = int(np.searchsorted(numbers, bound, side="left" if each.operator in ("lt", "gte") else "right"))
-            start, end = (start, min(end, place)) if each.operator in ("lt", "lte") else (max(start, place), end)
+            bound = float(comparison.value)  # type: ignore[arg-type] # parsed against the column's kind
+            position = int(np.searchsorted(numbers, bound, side="left" if operator in ("lt", "gte") else "right"))
+            start, end = (start, min(end, position)) if operator in ("lt", "lte") else (max(start, position), end)
         if equal is None:
             return [(start, max(start, end))]
-        wanted = np.sort(np.array(list(equal), dtype=np.float64))
-        firsts, lasts = (np.searchsorted(numbers, wanted, side=side) for side in ("left", "right"))
+        values = np.sort(np.array(list(equal), dtype=np.float64))
+        firsts, lasts = (np.searchsorted(numbers, values, side=side) for side in ("left", "right"))
         return [
             (max(start, first), min(end, last))
             for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
             if max(start, first) < min(end, last)
         ]
 
-    def _parts_of_values(self, comparisons: list[Comparison]) -> list[tuple[int, int]]:
+    def _ranges_of_values(self, comparisons: list[Comparison]) -> list[tuple[int, int]]:
         codes: set[int] | None = None
-        for each in comparisons:
-            here = {code for value in _values_of(each) for code in self._codes_of(value)}
-            codes = here if codes is None else codes & here
+        for comparison in comparisons:
+            passing = {code for value in _values_of(comparison) for code in self._codes_of(value)}
+            codes = passing if codes is None else codes & passing
         offsets = self._offsets
         return [(int(offsets[code]), int(offsets[code + 1])) for code in sorted(codes or ())]
 
     def _codes_of(self, value: Value) -> list[int]:
-        """The values that are meant: the very text, else those that differ from it in case only."""
+        """The codes of a value: that of the same text, else those of texts that differ in case only."""
         if isinstance(value, bool):
             return [int(value)]
         text = str(value)
@@ -148,7 +149,7 @@ class Column:
         return codes
 
     def _first_from(self, key: tuple[str, str]) -> int:
-        """The first value that is not sorted before `key`."""
+        """The first code that is not sorted before `key`."""
         low, high = 0, self.stored.entry.values
         while low < high:
             middle = (low + high) // 2
