@@ -7,7 +7,7 @@ Value = str | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A comparison with a value; with several for `in`, of which one has to be equal; with true or false for `exists`."""
+    """A comparison with a value; `in` has several, of which one has to be equal, and `exists` has true or false."""
 
     operator: str  # eq, in, lt, lte, gt, gte, exists
     value: Value | tuple[Value, ...]

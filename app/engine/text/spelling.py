@@ -1,7 +1,7 @@
-"""A query as it was meant: words spelled right, joined or parted as the catalogue writes them, the last one completed.
+"""Spelling: corrects the words of a query, joins or splits them as the catalogue does, and completes the last one.
 
-Only what the catalogue does not know is corrected, or hardly knows beside a frequent neighbour; numbers, codes and East
-Asian runs never are.
+Only words that the catalogue does not know are corrected, and rare ones with a frequent neighbour; numbers, codes and
+East Asian runs never are.
 """
 
 import re
@@ -21,20 +21,22 @@ RowsOf = Callable[[str], NDArray[np.int32]]
 """The rows of the items that have a term, ascending."""
 
 _SHORTEST: Final = 3  # letters of a word that is corrected
-_SHORT: Final = 3  # letters of a word that is corrected only to what stands beside the others of its query
-_KEEPS_LENGTH: Final = 4  # letters of a word that is corrected to none shorter: who types so few puts in no more
+_SHORT: Final = 3  # letters of a word that is corrected only to a word that co-occurs with the others of its query
+_KEEPS_LENGTH: Final = (
+    4  # letters of a word that is not corrected to a shorter one: typos rarely add a letter to so few
+)
 _LONG: Final = 8  # letters of a word that may be two edits away
-_SHORTEST_RARE: Final = 6  # letters of a known word that may be meant otherwise
-_SHORTEST_PART: Final = 3  # letters of each part of a word that is parted
-_RARE: Final = 2  # items, at most, of a known word that may be meant otherwise
-_FREQUENT: Final = 100  # times as frequent is the neighbour that it is then taken for
-_LEAST_TYPED: Final = 3  # letters of a last word that is completed
+_SHORTEST_RARE: Final = 6  # letters of a rare word that may be a typo
+_SHORTEST_PART: Final = 3  # letters of each part of a word that is split
+_RARE: Final = 2  # most items of a word that counts as rare
+_FREQUENT: Final = 100  # how many times as frequent its correction is
+_SHORTEST_INCOMPLETE: Final = 3  # letters of a last word that is completed
 _MOST_COMPLETED: Final = 8  # words that a last word is completed to
-_MOST_READ: Final = 32  # words of one query that may be meant otherwise
-_MOST_CORRECTED: Final = 12  # words of one query that are looked up
-_CLEARLY: Final = 10.0  # times as frequent as all completions is a neighbour that a last word is corrected to
-_MOST_NEIGHBOURS: Final = 12  # that are compared by what they stand beside
-_KEPT: Final = 16_384  # words whose neighbours are remembered
+_MOST_READ: Final = 32  # words of one query that are checked
+_MOST_CORRECTED: Final = 12  # words of one query that are corrected
+_CLEARLY: Final = 10.0  # a last word is corrected, not completed, if a neighbour is this many times as frequent
+_MOST_NEIGHBOURS: Final = 12  # corrections that are compared
+_CACHE_SIZE: Final = 16_384  # words whose neighbours are cached
 _COMPLETED_WEIGHT: Final = 0.5
 _PLAIN_WEIGHT: Final = 0.3  # of a number without its unit
 _CODE: Final = re.compile(r"([^\W\d_]{2,})(\d+)|(\d+)([^\W\d_]{2,})")
@@ -42,28 +44,27 @@ _CODE: Final = re.compile(r"([^\W\d_]{2,})(\d+)|(\d+)([^\W\d_]{2,})")
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A word of the vocabulary that another may have been meant to be."""
+    """A word of the vocabulary within a few edits of another."""
 
     text: str
-    distance: int  # edits: a letter put in, left out or replaced, or two neighbours swapped
+    distance: int  # edits: a letter inserted, deleted or replaced, or two neighbours swapped
     weight: float  # how frequent it is
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A query, read."""
+    """A query after spelling."""
 
-    words: tuple[Word, ...]  # as they are searched for; compounds and completions are among their terms
-    corrected: str | None  # the whole query, where it is not searched for as it was asked
-    terms: tuple[tuple[str, float], ...]  # each once, with what it counts, at most 1
+    words: tuple[Word, ...]  # corrected; compounds and completions are among their terms
+    corrected: str | None  # the whole query, where it was corrected
+    terms: tuple[tuple[str, float], ...]  # each once, with its weight of at most 1
 
 
 class Spelling:
     """Reads queries with the words of a catalogue.
 
     Args:
-        vocabulary: of the catalogue.
-        rows_of: the items that have a term, to tell which word goes with the others of a query; None leaves that out.
+        rows_of: the items that have a term, by which corrections are matched with the rest of a query; None skips that.
     """
 
     def __init__(self, vocabulary: Vocabulary, rows_of: RowsOf | None = None) -> None:
@@ -77,35 +78,36 @@ class Spelling:
         self._starts = np.searchsorted(vocabulary.lengths[self._by_length], np.arange(LONGEST + 4)).tolist()
         self._joined = {
             (word[:length], word[length:]): word
-            for word, length in ((vocabulary.words[place], length) for place, length in vocabulary.compounds.tolist())
+            for word, length in ((vocabulary.words[index], length) for index, length in vocabulary.compounds.tolist())
         }
         self._parts = {word: pair for pair, word in self._joined.items()}
-        fold("é手")  # makes the tables that only such letters need, which the first query should not wait for
-        self._near: dict[str, tuple[Neighbour, ...]] = {}
+        fold("é手")  # loads the tables for such letters, which the first query should not wait for
+        self._neighbour_cache: dict[str, tuple[Neighbour, ...]] = {}
 
     def read(self, text: str) -> Reading:
-        """The words of a query as they are meant, whether that is another text, and the terms to look for.
+        """The corrected words of a query, its corrected text, and the terms to search for.
 
-        A last word that nothing follows may still be typed: where it only begins known words, it stands for those.
+        A last word that ends the text may be incomplete: where it is only the beginning of known words, it is completed
+        to them.
         """
         folded = fold(text)
-        placed = place_words(folded)
-        typed = len(placed) - 1 if placed and placed[-1].end == len(folded) else -1
-        completed = self._completions(placed[typed].word) if typed >= 0 else []
-        changes = self._changes(placed, folded, typed if completed else -1)
-        corrected = _rewritten(text, folded, changes) if changes else None
-        words = [each.word for each in placed] if corrected is None else _words_of(corrected)
-        return self._reading(words, corrected, completed)
+        placed_words = place_words(folded)
+        last = len(placed_words) - 1 if placed_words and placed_words[-1].end == len(folded) else -1
+        completions = self._completions(placed_words[last].word) if last >= 0 else []
+        changes = self._changes(placed_words, folded, last if completions else -1)
+        corrected = _apply(changes, text, folded) if changes else None
+        words = [placed.word for placed in placed_words] if corrected is None else _words_of(corrected)
+        return self._reading(words, corrected, completions)
 
     def compound_terms(self, words: Sequence[Word]) -> list[str]:
-        """The terms of neighbouring words joined, where the catalogue joins them, too: of `touch screen`, touchscreen.
+        """The terms of neighbouring words joined, where the catalogue also joins them: of `touch screen`, touchscreen.
 
-        For items as for queries: an item that writes two words is then found by the joined one, and the other way.
+        For items and queries alike: an item with the two words is then found by the joined word, and vice versa.
         """
         return list(dict.fromkeys(term for _, term in self._compounds(words)))
 
     def part_terms(self, words: Sequence[Word]) -> list[str]:
-        """The terms of the parts of words that the catalogue also writes apart: of `touchscreen`, touch and screen."""
+        """The terms of the parts of words that the catalogue also splits: of `touchscreen`, touch and screen."""
         parts = (part for word in words for part in self._parts.get(word.text, ()))
         return list(dict.fromkeys(stem(part) for part in parts))
 
@@ -114,38 +116,39 @@ class Spelling:
         return list(dict.fromkeys(stem(text) for text, _ in self._beginning_with(word, limit)))[:limit]
 
     def correct(self, words: Sequence[Word]) -> list[str]:
-        """The text of each word as it is meant; of a word that is two, both with a space between."""
-        unknown = [place for place, word in enumerate(words) if self._may_be_wrong(word)][:_MOST_CORRECTED]
-        meant = [word.text for word in words]
+        """The corrected text of each word; two words with a space where it is split."""
+        unknown = [index for index, word in enumerate(words) if self._may_be_wrong(word)][:_MOST_CORRECTED]
+        texts = [word.text for word in words]
         if unknown:
-            beside = [word for place, word in enumerate(words) if place not in unknown]
-            hits = self._hits(beside)
-            for place in unknown:
-                meant[place] = self._meant(words[place], hits) or meant[place]
-        return meant
+            hits = self._hits([word for index, word in enumerate(words) if index not in unknown])
+            for index in unknown:
+                texts[index] = self._correction_of(words[index], hits) or texts[index]
+        return texts
 
     def is_known(self, word: Word) -> bool:
-        """Whether the catalogue has a word, in whatever form, or people search for it."""
+        """Whether the catalogue or the logged queries have a word, in any form."""
         text = "".join(parts_of(word.text))
         return self._vocabulary.words.find(text) >= 0 or self._vocabulary.terms.find(stem(text)) >= 0
 
-    def _changes(self, placed: Sequence[PlacedWord], folded: str, begun: int) -> list[tuple[int, int, str]]:
-        """What stands otherwise in the folded text: start, end, what was meant. The word at `begun` stays."""
+    def _changes(self, placed_words: Sequence[PlacedWord], folded: str, incomplete: int) -> list[tuple[int, int, str]]:
+        """Corrections of the folded text as start, end and new text; none of the word of index `incomplete`."""
         changes: list[tuple[int, int, str]] = []
-        words = [each.word for each in placed[:_MOST_READ]]
-        taken = set()
-        for place, (left, right) in enumerate(pairwise(placed[:_MOST_READ])):
-            if place not in taken and folded[left.end : right.start].isspace() and self._is_one(left.word, right.word):
-                taken |= {place, place + 1}
+        placed_words = placed_words[:_MOST_READ]
+        words = [placed.word for placed in placed_words]
+        joined: set[int] = set()
+        for index, (left, right) in enumerate(pairwise(placed_words)):
+            is_gap = folded[left.end : right.start].isspace()
+            if index not in joined and is_gap and self._is_split(left.word, right.word):
+                joined |= {index, index + 1}
                 changes.append((left.start, right.end, left.word.text + right.word.text))
-        kept = [place for place in range(len(words)) if place not in taken and place != begun]
-        for place, meant in zip(kept, self.correct([words[place] for place in kept]), strict=True):
-            if meant != words[place].text:
-                changes.append((placed[place].start, placed[place].end, meant))
+        others = [index for index in range(len(words)) if index not in joined and index != incomplete]
+        for index, text in zip(others, self.correct([words[index] for index in others]), strict=True):
+            if text != words[index].text:
+                changes.append((placed_words[index].start, placed_words[index].end, text))
         return sorted(changes)
 
-    def _is_one(self, left: Word, right: Word) -> bool:
-        """Whether two words, of which one is not known, are a known one parted."""
+    def _is_split(self, left: Word, right: Word) -> bool:
+        """Whether two words, one of them unknown, are a known word with a space in it."""
         if not left.kind == right.kind == "word" or self._vocabulary.words.find(left.text + right.text) < 0:
             return False
         return not (self.is_known(left) and self.is_known(right))
@@ -158,146 +161,153 @@ class Spelling:
         return self._is_rare(word.text) or not self.is_known(word)
 
     def _is_rare(self, text: str) -> bool:
-        """Whether a word is known from the small print of an item or two, or only from searches."""
+        """Whether a word is known from the further text of an item or two only, or from searches only."""
         known = self._vocabulary
-        place = known.words.find(text) if len(text) >= _SHORTEST_RARE else -1
-        if place < 0 or known.named[place] or known.documents[place] > _RARE:
+        index = known.words.find(text) if len(text) >= _SHORTEST_RARE else -1
+        if index < 0 or known.named[index] or known.documents[index] > _RARE:
             return False
-        if known.documents[place] and known.searched[place] > _RARE:
+        if known.documents[index] and known.searched[index] > _RARE:
             return False
         return self._rows_of is None or len(self._rows_of(stem(text))) <= _RARE
 
-    def _meant(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
-        """What a word that may be wrong was meant to be; None where that is not known."""
+    def _correction_of(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
+        """The correction of a word that may be wrong; None where there is none."""
         if word.kind == "code":
             first, second = (part for part in _CODE.fullmatch(word.text).groups() if part)  # type: ignore[union-attr]
-            return f"{first} {second}" if self._together(first, second) else None
+            return f"{first} {second}" if self._count_both(first, second) else None
         if self._is_rare(word.text):
-            return self._instead_of_rare(word, hits)
-        near = self.neighbours(word.text) or self._of_plural(word.text)
+            return self._correction_of_rare(word, hits)
+        neighbours = self.neighbours(word.text) or self._neighbours_of_singular(word.text)
         if len(word.text) <= _KEEPS_LENGTH:
-            near = tuple(each for each in near if len(each.text) >= len(word.text))
-        nearest = [each for each in near if each.distance == near[0].distance]
-        parted = self._parted(word.text) if not near or nearest[0].distance > 1 else None
-        if parted is not None or not near:
-            return parted
-        best = max(nearest, key=lambda each: self._likelihood(word.text, each, hits))
-        return best.text if len(word.text) > _SHORT or self._beside(best.text, hits) > 0 else None
+            neighbours = tuple(neighbour for neighbour in neighbours if len(neighbour.text) >= len(word.text))
+        nearest = [neighbour for neighbour in neighbours if neighbour.distance == neighbours[0].distance]
+        split = self._split(word.text) if not neighbours or nearest[0].distance > 1 else None
+        if split is not None or not neighbours:
+            return split
+        best = max(nearest, key=lambda neighbour: self._likelihood(word.text, neighbour, hits))
+        return best.text if len(word.text) > _SHORT or self._affinity(best.text, hits) > 0 else None
 
-    def _of_plural(self, text: str) -> tuple[Neighbour, ...]:
-        """Neighbours of the singular, where the catalogue has no plural to take for a mistyped one."""
+    def _neighbours_of_singular(self, text: str) -> tuple[Neighbour, ...]:
+        """Neighbours of the singular of a mistyped plural, where the catalogue lacks the plural."""
         return self.neighbours(text[:-1]) if text.endswith("s") and len(text) > _SHORTEST + 1 else ()
 
-    def _likelihood(self, typed: str, each: Neighbour, hits: NDArray[np.float32] | None) -> float:
-        """How likely a neighbour was meant, as a logarithm: what goes with the rest of the query, is frequent, begins
-        alike and has no fewer letters, since letters are left out more often than put in."""
-        goes_with = np.log(1e-3 + self._beside(each.text, hits)) + 0.5 * np.log(0.1 + each.weight)
-        return float(goes_with + (len(each.text) >= len(typed)) + 0.7 * (each.text[0] == typed[0]))
+    def _likelihood(self, text: str, neighbour: Neighbour, hits: NDArray[np.float32] | None) -> float:
+        """The log-likelihood that a neighbour is meant: higher if it co-occurs with the rest of the query, is frequent,
+        has the same first letter, and is not shorter, since typos drop letters more often than they add them."""
+        affinity = np.log(1e-3 + self._affinity(neighbour.text, hits)) + 0.5 * np.log(0.1 + neighbour.weight)
+        return float(affinity + (len(neighbour.text) >= len(text)) + 0.7 * (neighbour.text[0] == text[0]))
 
-    def _instead_of_rare(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
-        if self._beside(word.text, hits) > 0:
+    def _correction_of_rare(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
+        if self._affinity(word.text, hits) > 0:
             return None
         weight = max(1.0, self._weight_of(word.text))
         is_written = self._vocabulary.documents[self._vocabulary.words.find(word.text)] > 0
-        near = [
-            each
-            for each in self.neighbours(word.text)
-            if each.distance == 1 and not (is_written and _replaces(word.text, each.text))
+        neighbours = [
+            neighbour
+            for neighbour in self.neighbours(word.text)
+            if neighbour.distance == 1 and not (is_written and _replaces(word.text, neighbour.text))
         ]
-        best = max(near, key=lambda each: (self._beside(each.text, hits), each.weight), default=None)
+        best = max(
+            neighbours,
+            key=lambda neighbour: (self._affinity(neighbour.text, hits), neighbour.weight),
+            default=None,
+        )
         return best.text if best is not None and best.weight >= _FREQUENT * weight else None
 
     def neighbours(self, word: str) -> tuple[Neighbour, ...]:
-        """Words within one edit, of long words two; the nearest first, then the most frequent. The newest are kept.
+        """Words within one edit, for long words two; the nearest first, then the most frequent.
 
-        In a dictionary of its own: a cache around a bound method would hold its owner in a circle, which outlives every
-        release that is swapped out.
+        The newest are cached in a dictionary: a cache around a bound method would hold its owner in a reference cycle,
+        which outlives a release that is replaced.
         """
-        found = self._near.pop(word, None)
-        if found is None:
-            found = self._read_neighbours(word)
-            while len(self._near) >= _KEPT:
-                del self._near[next(iter(self._near))]
-        self._near[word] = found
-        return found
+        neighbours = self._neighbour_cache.pop(word, None)
+        if neighbours is None:
+            neighbours = self._find_neighbours(word)
+            while len(self._neighbour_cache) >= _CACHE_SIZE:
+                del self._neighbour_cache[next(iter(self._neighbour_cache))]
+        self._neighbour_cache[word] = neighbours
+        return neighbours
 
-    def _read_neighbours(self, word: str) -> tuple[Neighbour, ...]:
-        most = 2 if len(word) >= _LONG else 1
+    def _find_neighbours(self, word: str) -> tuple[Neighbour, ...]:
+        edits = 2 if len(word) >= _LONG else 1
         mask = np.uint64(letter_mask(word))
-        found = []
-        for length in range(max(1, len(word) - most), min(LONGEST, len(word) + most) + 1):
+        neighbours = []
+        for length in range(max(1, len(word) - edits), min(LONGEST, len(word) + edits) + 1):
             part = slice(self._starts[length], self._starts[length + 1])
-            turned = np.bitwise_count(self._letters[part] ^ mask)
-            may_be = self._by_length[part][turned <= 2 * most - abs(length - len(word))]
-            for place in may_be.tolist():
-                text = self._vocabulary.words[place]
-                distance = OSA.distance(word, text, score_cutoff=most)
-                if 0 < distance <= most:
-                    found.append(Neighbour(text, distance, float(self._weights[place])))
-        found.sort(key=lambda each: (each.distance, -each.weight, each.text))
-        return tuple(found[:_MOST_NEIGHBOURS])
+            different_letters = np.bitwise_count(self._letters[part] ^ mask)
+            candidates = self._by_length[part][different_letters <= 2 * edits - abs(length - len(word))]
+            for index in candidates.tolist():
+                text = self._vocabulary.words[index]
+                distance = OSA.distance(word, text, score_cutoff=edits)
+                if 0 < distance <= edits:
+                    neighbours.append(Neighbour(text, distance, float(self._weights[index])))
+        neighbours.sort(key=lambda neighbour: (neighbour.distance, -neighbour.weight, neighbour.text))
+        return tuple(neighbours[:_MOST_NEIGHBOURS])
 
-    def _parted(self, word: str) -> str | None:
-        """Two words that it is joined of, of which items have both; those that most items have."""
-        found = []
+    def _split(self, word: str) -> str | None:
+        """The two words that a word is joined of and that most items have; None where no item has two such words."""
+        splits = []
         for length in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
             first, second = word[:length], word[length:]
-            if min(self._weight_of(first), self._weight_of(second)) > 0 and (both := self._together(first, second)):
-                found.append((both, f"{first} {second}"))
-        return max(found)[1] if found else None
+            if min(self._weight_of(first), self._weight_of(second)) > 0 and (both := self._count_both(first, second)):
+                splits.append((both, f"{first} {second}"))
+        return max(splits)[1] if splits else None
 
-    def _together(self, first: str, second: str) -> int:
-        """How many items have both words; without an index, whether the vocabulary has both."""
+    def _count_both(self, first: str, second: str) -> int:
+        """The number of items with both words; without an index, whether the vocabulary has both."""
         if self._rows_of is None:
             return int(min(self._weight_of(first), self._weight_of(second)) > 0)
         rows = np.intersect1d(self._rows_of(stem(first)), self._rows_of(stem(second)), assume_unique=True)
         return len(rows)
 
     def _hits(self, words: Sequence[Word]) -> NDArray[np.float32] | None:
-        """How much of these words each item has, by row as far as any has one; None where nothing is known of it."""
+        """The weights of these words that each item has, by row up to the last item with any; None if no item has."""
         if self._rows_of is None:
             return None
-        rows = [found for word in words for term in word.terms if len(found := self._rows_of(term))]
-        if not rows:
+        rows_by_term = [rows for word in words for term in word.terms if len(rows := self._rows_of(term))]
+        if not rows_by_term:
             return None
-        hits = np.zeros(max(int(found[-1]) for found in rows) + 1, dtype=np.float32)
-        for found in rows:
-            hits[found] += np.float32(1.0 / np.sqrt(len(found)))
+        hits = np.zeros(max(int(rows[-1]) for rows in rows_by_term) + 1, dtype=np.float32)
+        for rows in rows_by_term:
+            hits[rows] += np.float32(1.0 / np.sqrt(len(rows)))
         return hits
 
-    def _beside(self, text: str, hits: NDArray[np.float32] | None) -> float:
-        """How well a word goes with the others of its query."""
+    def _affinity(self, text: str, hits: NDArray[np.float32] | None) -> float:
+        """How strongly a word co-occurs with the others of its query."""
         if hits is None or self._rows_of is None:
             return 0.0
         rows = self._rows_of(stem(text))
         return float(hits[rows[: np.searchsorted(rows, len(hits))]].sum() / np.sqrt(max(1, len(rows))))
 
     def _weight_of(self, text: str) -> float:
-        place = self._vocabulary.words.find(text)
-        return float(self._weights[place]) if place >= 0 else 0.0
+        index = self._vocabulary.words.find(text)
+        return float(self._weights[index]) if index >= 0 else 0.0
 
-    def _completions(self, typed: Word) -> list[tuple[str, float]]:
-        """Terms that a word which is still being typed may become, with what each counts; none for a known word."""
-        text = "".join(parts_of(typed.text))
-        if typed.kind not in {"word", "code"} or len(text) < _LEAST_TYPED or self.is_known(typed):
+    def _completions(self, word: Word) -> list[tuple[str, float]]:
+        """Terms that an incomplete word may become, with their weights; none for a known word."""
+        text = "".join(parts_of(word.text))
+        if word.kind not in {"word", "code"} or len(text) < _SHORTEST_INCOMPLETE or self.is_known(word):
             return []
-        begun = self._beginning_with(text, _MOST_COMPLETED)
-        near = self.neighbours(text) if typed.kind == "word" else ()
-        if not begun or (near and near[0].distance == 1 and near[0].weight > _CLEARLY * sum(each for _, each in begun)):
+        completions = self._beginning_with(text, _MOST_COMPLETED)
+        if not completions:
             return []
-        most = max(weight for _, weight in begun)
-        return [(stem(word), _COMPLETED_WEIGHT * float(np.sqrt(weight / most))) for word, weight in begun]
+        neighbours = self.neighbours(text) if word.kind == "word" else ()
+        total = sum(weight for _, weight in completions)
+        if neighbours and neighbours[0].distance == 1 and neighbours[0].weight > _CLEARLY * total:
+            return []
+        largest = max(weight for _, weight in completions)
+        return [(stem(other), _COMPLETED_WEIGHT * float(np.sqrt(weight / largest))) for other, weight in completions]
 
     def _beginning_with(self, prefix: str, limit: int) -> list[tuple[str, float]]:
-        places = self._vocabulary.words.beginning_with(prefix)
-        weights = self._weights[places.start : places.stop]
+        matches = self._vocabulary.words.beginning_with(prefix)
+        weights = self._weights[matches.start : matches.stop]
         best = np.argsort(-weights, kind="stable")[:limit].tolist()
-        return [(self._vocabulary.words[places.start + place], float(weights[place])) for place in best]
+        return [(self._vocabulary.words[matches.start + index], float(weights[index])) for index in best]
 
     def _compounds(self, words: Sequence[Word]) -> list[tuple[int, str]]:
-        """Places of words that are joined with the next one elsewhere, and the terms of both in one."""
-        found = []
-        for place, (left, right) in enumerate(pairwise(words)):
+        """Indices of words that the catalogue joins with the next word, and the terms of the joined words."""
+        compounds = []
+        for index, (left, right) in enumerate(pairwise(words)):
             if left.kind == right.kind == "word":
                 joined = self._joined.get((left.text, right.text))
             elif "east_asian" in {left.kind, right.kind}:
@@ -306,20 +316,20 @@ class Spelling:
                 joined = "".join(parts_of(left.text) + parts_of(right.text))
                 joined = joined if self._vocabulary.words.find(joined) >= 0 else None
             if joined is not None:
-                found.append((place, stem(joined)))
-        return found
+                compounds.append((index, stem(joined)))
+        return compounds
 
-    def _reading(self, words: Sequence[Word], corrected: str | None, completed: list[tuple[str, float]]) -> Reading:
+    def _reading(self, words: Sequence[Word], corrected: str | None, completions: list[tuple[str, float]]) -> Reading:
         weights: dict[str, float] = {}
         terms_of_word = [dict.fromkeys(word.terms) for word in words]
         for word in words:
-            for place, term in enumerate(word.terms):
-                weight = _PLAIN_WEIGHT if word.kind == "number" and place else 1.0
+            for position, term in enumerate(word.terms):
+                weight = _PLAIN_WEIGHT if word.kind == "number" and position else 1.0
                 weights[term] = max(weights.get(term, 0.0), weight)
-        for place, term in self._compounds(words):
-            terms_of_word[place][term] = terms_of_word[place + 1][term] = None
+        for index, term in self._compounds(words):
+            terms_of_word[index][term] = terms_of_word[index + 1][term] = None
             weights.setdefault(term, 1.0)
-        for term, weight in completed:
+        for term, weight in completions:
             terms_of_word[-1][term] = None
             weights.setdefault(term, weight)
         return Reading(
@@ -332,20 +342,22 @@ class Spelling:
 
 
 def _words_of(text: str) -> list[Word]:
-    return [each.word for each in place_words(fold(text))]
+    return [placed.word for placed in place_words(fold(text))]
 
 
-def _rewritten(text: str, folded: str, changes: Sequence[tuple[int, int, str]]) -> str:
-    """The text with the changes, as it was written where its letters are those of the folded text, else folded."""
-    alike = len(text) == len(folded) and all(fold(text[start:end]) == folded[start:end] for start, end, _ in changes)
-    base = text if alike else folded
-    parts, at = [], 0
-    for start, end, meant in changes:
-        parts += [base[at:start], meant]
-        at = end
-    return " ".join("".join([*parts, base[at:]]).split())
+def _apply(changes: Sequence[tuple[int, int, str]], text: str, folded: str) -> str:
+    """The text with the changes; the folded text where folding moves letters."""
+    is_aligned = len(text) == len(folded) and all(
+        fold(text[start:end]) == folded[start:end] for start, end, _ in changes
+    )
+    base = text if is_aligned else folded
+    parts, unchanged_from = [], 0
+    for start, end, new_text in changes:
+        parts += [base[unchanged_from:start], new_text]
+        unchanged_from = end
+    return " ".join("".join([*parts, base[unchanged_from:]]).split())
 
 
 def _replaces(word: str, other: str) -> bool:
-    """Whether two words within one edit differ in one letter, the others in their places."""
+    """Whether two words within one edit differ in exactly one letter."""
     return len(word) == len(other) and sum(map(str.__ne__, word, other)) == 1

@@ -161,7 +161,7 @@ class Suggester:
         return best
 
     def _most_popular(self) -> NDArray[np.int64]:
-        """The suggestions for an empty text: queries and categories, then brands; titles where there is nothing else."""
+        """The suggestions for an empty text: queries and categories, then brands; else titles."""
         kinds = self._index.kinds
         shown = np.flatnonzero(kinds != KINDS.index("title"))
         shown = shown if len(shown) else np.arange(len(kinds))
@@ -236,7 +236,7 @@ def _agree_from(letters: NDArray[np.uint32], code_points: NDArray[np.uint32]) ->
 
 
 def _marks(key: Key, words: Sequence[Sequence[str]]) -> tuple[tuple[int, int], ...]:
-    """The spans of a text that the words match: of each word, the first of its readings that begins a word of the text."""
+    """The spans of a text that match: for each word, its first reading that begins a word of the text."""
     spans = []
     for readings in words:
         for reading in readings:

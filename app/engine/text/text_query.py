@@ -32,8 +32,8 @@ class TextQuery:
     def vectors_of(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Query vectors `[batch, dim]` of length 1, so that scores are cosines; zeros for a text without known n-grams.
 
-        A vector is the weighted mean of the n-grams' vectors, by one product a text: to the last digit it does not depend
-        on the other texts.
+        A vector is the weighted mean of the n-grams' vectors, by one product a text: to the last digit it does not
+        depend on the other texts.
         """
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         for vector, text in zip(vectors, texts, strict=True):
