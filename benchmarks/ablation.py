@@ -20,6 +20,7 @@ from offline.dataset.spec import load_spec
 from offline.dataset.split_meta import SplitMeta
 from offline.evaluation.evaluate import evaluate
 from offline.export.bundle import export_bundle
+from offline.export.inputs import ExportInputs
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.ingest.ingest import ingest
 from offline.job import choose_device
@@ -85,7 +86,7 @@ def measure(
     graph = item_graph(read_graph(folder / "graph"))
     settings = choose_settings(meta, seed, overrides, content=has_content(graph), without=without)
     trained = train(out / "split", graph, folder / "train", settings, device=choose_device(device), budget_s=budget_s)
-    export_bundle(trained, out / "split", folder / "bundle", folder / "graph")
+    export_bundle(ExportInputs(trained, out / "split", folder / "graph"), folder / "bundle")
     document = evaluate(folder / "bundle", out / "split", seed=seed, baselines=False)
     return {
         "without": name,

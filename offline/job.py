@@ -27,6 +27,7 @@ from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
 from offline.evaluation.timings import timings_of
 from offline.export.bundle import export_bundle, record_metrics
+from offline.export.inputs import ExportInputs
 from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph
 from offline.ingest.ingest import SUMMARY_FILE, ingest
 from offline.online_metrics.figures import ONLINE_WINDOW_S, evaluate_online
@@ -238,15 +239,14 @@ def _rank(context: StageContext) -> dict[str, Any]:
     if not validates(folder.split):
         no_ranker(folder.rank, "nobody is validated")
         return {"ranker": None}
-    exported = export_bundle(
+    inputs = ExportInputs(
         load_compressed(folder.split, item_graph(read_graph(folder.graph)), folder.train, folder.compress),
         folder.split,
-        folder.rank_bundle,
         folder.graph,
         parts=("train",),
         weight_bits=read_choice(folder.compress).recipe.weight_bits,
-        progress=context.progress,
     )
+    exported = export_bundle(inputs, folder.rank_bundle, progress=context.progress)
     snapshot = load_snapshot(exported.folder, threads=0)
     found = train_ranker(snapshot, folder.split, folder.rank, seed=options.seed, progress=context.progress)
     search = fit_search(snapshot, folder.split, folder.rank, seed=options.seed, progress=context.progress)
@@ -291,17 +291,16 @@ def _export(context: StageContext) -> dict[str, Any]:
     folder = context.folder
     choice = read_choice(folder.compress)
     graph, trained = _final_network(folder, refit=context.options.refit)
-    exported = export_bundle(
+    inputs = ExportInputs(
         trained,
         folder.split,
-        folder.bundles,
         graph,
         ranker=folder.rank if (folder.rank / RANK_GRAPH).exists() else None,
         search=read_fitted(folder.rank),
         weight_bits=choice.recipe.weight_bits,
         compression=choice.table,
-        progress=context.progress,
     )
+    exported = export_bundle(inputs, folder.bundles, progress=context.progress)
     return {"version": exported.version, "overlap_at_10": exported.fidelity.overlap_at_10}
 
 

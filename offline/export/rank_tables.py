@@ -12,6 +12,7 @@ from app.artifact.names import PADDING_ROW
 from app.artifact.quantise import quantise_rows
 from app.artifact.rank_tables import RankTables
 from offline.dataset.histories import Histories
+from offline.export.item_tables import ItemTable
 from offline.export.popularity import popularity
 from offline.graph.build import co_occurrence_table
 from offline.training.trained import Trained
@@ -21,13 +22,7 @@ CONTENT_DIM = 64
 
 
 def rank_tables(
-    trained: Trained,
-    items: pl.DataFrame,
-    histories: Histories,
-    graph: Path,
-    vectors: NDArray[np.int8],
-    scales: NDArray[np.float32],
-    score_scales: NDArray[np.float32],
+    trained: Trained, items: pl.DataFrame, histories: Histories, graph: Path, table: ItemTable
 ) -> RankTables:
     """The tables of a bundle.
 
@@ -36,17 +31,15 @@ def rank_tables(
         items: the split's item table, by row from 1.
         histories: what may be counted.
         graph: folder of the graph that was built of the same events.
-        vectors: `[rows, dim]`, filler rows included.
-        scales: `[rows]`.
-        score_scales: `[rows]`.
+        table: the item vectors, filler rows included.
     """
-    rows = len(scales)
+    rows = len(table.scales)
     neighbours, weights = _neighbours(co_occurrence_table(graph), rows)
     content, content_scales = _content(trained, rows)
     return RankTables(
-        vectors=vectors,
-        scales=scales,
-        score_scales=score_scales,
+        vectors=table.vectors.astype(np.int8, copy=False),
+        scales=table.scales,
+        score_scales=table.score_scales,
         content=content,
         content_scales=content_scales,
         neighbours=neighbours,

@@ -25,6 +25,7 @@ from offline.compress.recipe import Recipe
 from offline.dataset.split_events import read_histories
 from offline.export.bundle import export_bundle
 from offline.export.fidelity import measure_fidelity
+from offline.export.inputs import ExportInputs
 from offline.graph.build import item_graph, read_graph
 from offline.training.trained import Trained, load_trained
 
@@ -82,7 +83,8 @@ def compressed(shop_run: Any, trained: Trained, models: Models, tmp_path_factory
         one_cut(patch, models, (0.8,))
         choice = compress(trained, root / "split", root / "compress", max_loss=1.0)
     small = load_compressed(root / "split", trained.graph, shop_run.train, root / "compress")
-    exported = export_bundle(small, root / "split", root / "bundle", shop_run.graph, compression=choice.table)
+    inputs = ExportInputs(small, root / "split", shop_run.graph, compression=choice.table)
+    exported = export_bundle(inputs, root / "bundle")
     return Compressed(root / "split", trained, root / "compress", choice, small, exported.folder)
 
 

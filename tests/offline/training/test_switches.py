@@ -12,6 +12,7 @@ from made_up_meta import made_up_meta
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import InputError, RunFolderError
 from offline.export.bundle import export_bundle
+from offline.export.inputs import ExportInputs
 from offline.graph.build import build_graph, check_graph, item_graph, read_graph
 from offline.training.settings import SWITCHES, TrainSettings, choose_settings
 from offline.training.train import train
@@ -36,7 +37,7 @@ def test_a_network_trains_and_loads_without_a_piece(shop_run: Any, tmp_path: Pat
     assert (trained.network.queries.session is None) == (switch == "attention")
     assert bool(len(trained.network.items.layers)) == (switch != "graph")
     if switch in ("aggregation", "attention", "behaviours"):  # the pieces of the graph that is exported
-        exported = export_bundle(trained, shop_run.split, tmp_path / "bundle", tmp_path / "graph")
+        exported = export_bundle(ExportInputs(trained, shop_run.split, tmp_path / "graph"), tmp_path / "bundle")
         assert exported.fidelity.overlap_at_10 > 0.9
 
 

@@ -1,0 +1,64 @@
+"""What a bundle is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from app.artifact.search_spec import SearchSpec
+from offline.dataset.histories import Histories
+from offline.dataset.split_events import read_histories
+from offline.dataset.split_meta import SplitMeta, read_split_meta
+from offline.export.item_tables import ItemTable, item_table
+from offline.training.trained import Trained
+
+
+@dataclass(frozen=True)
+class ExportInputs:
+    """A trained network with the data behind it, and what was learned or measured of it afterwards."""
+
+    trained: Trained
+    split: Path  # folder of the split that it was trained on
+    graph: Path  # folder of the graph that was built of the same parts
+    parts: Sequence[str] = ("train", "valid")  # of the split, whose events users and counts are made of
+    ranker: Path | None = None  # folder with a trained ranker
+    search: SearchSpec | None = None  # how the results of a search are ordered; None takes the prior weights
+    weight_bits: int = 8  # of the item vectors; 7 for processors whose 8-bit products saturate (x86 without VNNI)
+    compression: list[dict[str, Any]] | None = None  # the figures of every variant measured, for the manifest
+
+
+@dataclass(frozen=True)
+class BundleSource:
+    """The inputs, read and quantised once for all the files of the bundle."""
+
+    inputs: ExportInputs
+    meta: SplitMeta
+    items: pl.DataFrame  # by row from 1
+    user_ids: list[str]
+    histories: Histories  # of the users, up to the cut
+    cut: float | None  # unix seconds of the newest event; None without a clock
+    table: ItemTable
+
+    @classmethod
+    def read(cls, inputs: ExportInputs) -> "BundleSource":
+        """Read the split, and quantise the network's item vectors."""
+        split, trained = inputs.split, inputs.trained
+        trained.network.cpu().eval()
+        histories = read_histories(split, inputs.parts)
+        return cls(
+            inputs,
+            meta=read_split_meta(split),
+            items=pl.read_parquet(split / "items.parquet").sort("row"),
+            user_ids=pl.read_parquet(split / "users.parquet").sort("user")["user_id"].to_list(),
+            histories=histories,
+            cut=_newest(histories),
+            table=item_table(trained, inputs.weight_bits),
+        )
+
+
+def _newest(histories: Histories) -> float | None:
+    times = histories.times[np.isfinite(histories.times)]
+    return float(times.max()) if len(times) else None
