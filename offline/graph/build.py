@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -51,57 +52,111 @@ def build_graph(
         parts: whose events become edges.
         without: pieces left out: `graph` (edges between users and items, and between items), `text`, `attributes`,
             or `behaviours` (all events count as one of the first behaviour).
-        progress: told how far it is.
+        progress: called with each step.
     """
-    tell = progress or silent
+    report = progress or silent
+    source = _read_source(split, parts, without)
+    with atomic_folder(out, GRAPH_FILE) as folder:
+        graph = _Tables({}, {"item": source.items.height + 1, "user": source.users})
+        report(0, 4, "events")
+        graph.edges.update(_behaviours(source.events))
+        report(1, 4, "co-occurrence")
+        pairs = co_occurrence(source.events, source.items.height + 1, source.has_order).tocoo()
+        graph.add(CO_OCCURS, _table(pairs.col, pairs.row, pairs.data))
+        report(2, 4, "attributes")
+        _add_attributes(graph, source)
+        report(3, 4, "text")
+        _add_text(graph, source)
+        _write_graph(folder, graph, without)
+        report(4, 4, "written")
+    return {name: table.height for name, table in graph.edges.items()}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the graph is built of, without the pieces that are left out."""
+
+    events: pl.DataFrame
+    items: pl.DataFrame
+    users: int
+    user_table: pl.DataFrame
+    attribute_items: pl.DataFrame  # `items`, or none without attributes
+    text_items: pl.DataFrame  # `items`, or none without text
+    queries: pl.Series  # one for each query node
+    query_edges: pl.DataFrame | None  # query node, item, weight; None where no query led to an item
+    text_buckets: int
+    has_order: bool
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Edges by name of their relation, and the number of nodes by type."""
+
+    edges: dict[str, pl.DataFrame]
+    nodes: dict[str, int]
+
+    def add(self, relation: tuple[str, str, str], table: pl.DataFrame) -> None:
+        self.edges["__".join(relation)] = table
+
+
+def _read_source(split: Path, parts: Sequence[str], without: Collection[str]) -> _Source:
     meta = read_split_meta(split)
     items = pl.read_parquet(split / "items.parquet")
     events = read_events(split, parts, ("user", "item", "type", "time", "order")).filter(pl.col("item") > 0)
     text_buckets = search_buckets(items.height) if events.is_empty() else TEXT_BUCKETS
     if "behaviours" in without:
         events = events.with_columns(pl.lit(min(BEHAVIOUR_NAMES), events.schema["type"]).alias("type"))
+    queries, query_edges = (pl.Series(dtype=pl.String), None) if "text" in without else _queries(split, parts)
     if "graph" in without:
         events = events.clear()
-    with atomic_folder(out, GRAPH_FILE) as folder:
-        tables: dict[str, pl.DataFrame] = {}
-        tell(0, 4, "events")
-        tables.update(_behaviours(events))
-        tell(1, 4, "co-occurrence")
-        pairs = co_occurrence(events, items.height + 1, meta.has_order).tocoo()
-        tables["__".join(CO_OCCURS)] = _table(pairs.col, pairs.row, pairs.data)
-        tell(2, 4, "attributes")
-        edges, attributes = item_attributes(items.clear() if "attributes" in without else items)
-        tables["__".join(DESCRIBES)] = _table(*(edges[name].to_numpy() for name in ("attribute", "item", "weight")))
-        traits, trait_names = user_attributes(pl.read_parquet(split / "users.parquet"), events)
-        if traits.height:
-            tables["__".join(DESCRIBES_USER)] = _table(
-                *(traits[name].to_numpy() for name in ("attribute", "user", "weight"))
-            )
-        tell(3, 4, "text")
-        queries, led_to = (pl.Series(dtype=pl.String), None) if "text" in without else _queries(split, parts)
-        described = items.clear() if "text" in without else items
-        text, asked = item_and_query_text(described, queries.to_list(), text_buckets)
-        tables["__".join(SPELLS)] = _table(*(text[name].to_numpy() for name in ("bucket", "item", "weight")))
-        if led_to is not None:
-            spelled = (asked[name].to_numpy() for name in ("bucket", "query", "weight"))
-            tables["__".join(SPELLS_QUERY)] = _table(*spelled)
-            told = led_to.clear() if "graph" in without else led_to
-            tables["__".join(LED_TO)] = _table(*(told[name].to_numpy() for name in ("query", "item", "weight")))
-        for name, table in tables.items():
-            table.write_parquet(folder / f"{name}.parquet")
-        nodes = {
-            "item": items.height + 1,
-            "user": meta.n_users,
-            "attribute": len(attributes),
-            "bucket": text_buckets,
-        }
-        nodes |= {"user_attribute": len(trait_names)} if trait_names else {}
-        nodes |= {"query": len(queries)} if len(queries) else {}
-        edges_by_relation = {name: table.height for name, table in tables.items()}
-        contents = {"nodes": nodes, "edges": edges_by_relation, "without": sorted(without)}
-        (folder / GRAPH_FILE).write_text(json.dumps(contents, indent=2) + "\n")
-        tell(4, 4, "written")
-    return edges_by_relation
+        query_edges = None if query_edges is None else query_edges.clear()
+    return _Source(
+        events=events,
+        items=items,
+        users=meta.n_users,
+        user_table=pl.read_parquet(split / "users.parquet"),
+        attribute_items=items.clear() if "attributes" in without else items,
+        text_items=items.clear() if "text" in without else items,
+        queries=queries,
+        query_edges=query_edges,
+        text_buckets=text_buckets,
+        has_order=meta.has_order,
+    )
+
+
+def _add_attributes(graph: _Tables, source: _Source) -> None:
+    """Edges from attributes to the items and users that have them."""
+    edges, attributes = item_attributes(source.attribute_items)
+    graph.nodes["attribute"] = len(attributes)
+    graph.add(DESCRIBES, _edges(edges, "attribute", "item"))
+    edges, attributes = user_attributes(source.user_table, source.events)
+    if edges.height:
+        graph.add(DESCRIBES_USER, _edges(edges, "attribute", "user"))
+    if attributes:
+        graph.nodes["user_attribute"] = len(attributes)
+
+
+def _add_text(graph: _Tables, source: _Source) -> None:
+    """Edges from n-gram buckets to items and queries, and from queries to the items that they led to."""
+    item_text, query_text = item_and_query_text(source.text_items, source.queries.to_list(), source.text_buckets)
+    graph.nodes["bucket"] = source.text_buckets
+    graph.add(SPELLS, _edges(item_text, "bucket", "item"))
+    if source.query_edges is not None:
+        graph.add(SPELLS_QUERY, _edges(query_text, "bucket", "query"))
+        graph.add(LED_TO, _edges(source.query_edges, "query", "item"))
+        graph.nodes["query"] = len(source.queries)
+
+
+def _write_graph(folder: Path, graph: _Tables, without: Collection[str]) -> None:
+    for name, table in graph.edges.items():
+        table.write_parquet(folder / f"{name}.parquet")
+    order = ("item", "user", "attribute", "bucket", "user_attribute", "query")
+    contents = {
+        "nodes": {node: graph.nodes[node] for node in order if node in graph.nodes},
+        "edges": {name: table.height for name, table in graph.edges.items()},
+        "without": sorted(without),
+    }
+    (folder / GRAPH_FILE).write_text(json.dumps(contents, indent=2) + "\n")
 
 
 def read_graph(folder: Path) -> HeteroData:
@@ -216,6 +271,11 @@ def _queries(split: Path, parts: Sequence[str]) -> tuple[pl.Series, pl.DataFrame
         .sort("node", "item")
     )
     return queries, led_to.rename({"node": "query"})
+
+
+def _edges(edges: pl.DataFrame, source: str, target: str) -> pl.DataFrame:
+    """The table of a relation, of the columns that name its ends and `weight`."""
+    return _table(edges[source].to_numpy(), edges[target].to_numpy(), edges["weight"].to_numpy())
 
 
 def _table(source: np.ndarray, target: np.ndarray, weight: np.ndarray) -> pl.DataFrame:
