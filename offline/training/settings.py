@@ -141,49 +141,122 @@ def choose_settings(
     Raises:
         InputError: there is no such piece, or without it nothing is left that could answer.
     """
-    train = meta.counts["train"]
-    events = train.events
-    if not events:
-        overrides = CATALOGUE_ALONE | (overrides or {})
-    ordered = meta.has_order
-    reads = "text" not in without
-    searched = train.searched / max(events, 1) if reads else 0.0
-    # Where most events are searches, the words of queries say of items what a catalogue's text does elsewhere.
-    worded = searched >= MOSTLY_SEARCHED
-    placed = content or worded
-    batch = (512 if worded else 2048) if not ordered else 1024 if train.users >= MANY_USERS else 256
+    split = _SplitFacts.of(meta, content=content, without=without)
     chosen: dict[str, Any] = {
-        "dim": _dim(events, ordered=ordered or worded),
+        **_size(split),
+        **_schedule(split),
+        **_first_weights(split),
+        **_texts(split),
+        "seed": seed,
+        "without": check_switches(without, ordered=split.ordered),
+    }
+    if not split.events:
+        chosen |= CATALOGUE_ALONE
+    return TrainSettings(**(chosen | (overrides or {})))
+
+
+@dataclass(frozen=True)
+class _SplitFacts:
+    """What settings hang on."""
+
+    events: int  # of train
+    users: int
+    ordered: bool
+    timed: bool
+    hides_seen: bool
+    content: bool  # whether items have text or attributes
+    reads_text: bool
+    search_share: float  # of the train events that a query led to; 0 where text is left out
+
+    @classmethod
+    def of(cls, meta: SplitMeta, *, content: bool, without: Sequence[str]) -> "_SplitFacts":
+        train, reads_text = meta.counts["train"], "text" not in without
+        return cls(
+            events=train.events,
+            users=train.users,
+            ordered=meta.has_order,
+            timed=meta.has_time,
+            hides_seen="seen" in meta.mask[:1],
+            content=content,
+            reads_text=reads_text,
+            search_share=train.searched / max(train.events, 1) if reads_text else 0.0,
+        )
+
+    @property
+    def mostly_searched(self) -> bool:
+        """Whether the words of queries say of items what a catalogue's text does elsewhere."""
+        return self.search_share >= MOSTLY_SEARCHED
+
+    @property
+    def has_words(self) -> bool:
+        """Whether text, attributes or queries place the items."""
+        return self.content or self.mostly_searched
+
+    @property
+    def batch(self) -> int:
+        if not self.ordered:
+            return 512 if self.mostly_searched else 2048
+        return 1024 if self.users >= MANY_USERS else 256
+
+    def pick(self, *, ordered: float, searched: float, unordered: float) -> Any:
+        """The value for histories with an order, else for logs that are mostly searches, else for all others."""
+        return ordered if self.ordered else searched if self.mostly_searched else unordered
+
+
+def _size(split: _SplitFacts) -> dict[str, Any]:
+    """The sizes of the network, and what it drops out."""
+    return {
+        "dim": _dim(split.events, ordered=split.ordered or split.mostly_searched),
         "window": 50,
         "heads": 2,
-        "layers": 2 if ordered else 1,
+        "layers": 2 if split.ordered else 1,
         "dropout": 0.4,
-        "id_dropout": 0.1 if content else 0.0,
-        "ordered": ordered,
-        "timed": meta.has_time,
-        "hide_seen": "seen" in meta.mask[:1],
-        "batch": batch,
-        "epochs": _ordered_epochs(events, train.users) if ordered else 4 if worded else 6,
+        "id_dropout": 0.1 if split.content else 0.0,
+        "ordered": split.ordered,
+        "timed": split.timed,
+        "hide_seen": split.hides_seen,
+    }
+
+
+def _schedule(split: _SplitFacts) -> dict[str, Any]:
+    """Batches, epochs and steps of the optimiser."""
+    ordered_epochs = _ordered_epochs(split.events, split.users)
+    return {
+        "batch": split.batch,
+        "epochs": split.pick(ordered=ordered_epochs, searched=4, unordered=6),
         "patience": 3,
-        "learning_rate": 2e-3 if ordered else 4e-3 if worded else 5e-3,
+        "learning_rate": split.pick(ordered=2e-3, searched=4e-3, unordered=5e-3),
         "weight_decay": 1e-3,
         "full_softmax_items": 60_000,
         "sampled_items": 16_384,
         "validation_users": 4_000,
-        "seed": seed,
-        "temperature": 0.07 if ordered else 0.12,
-        "item_gate": 0.25 if placed else 4.0 if ordered else 16.0,
-        "behaviour_gate": 0.25 if placed else 2.0 if ordered else 4.0,
-        "id_length": 0.1 if placed else 1.0,
-        "id_length_power": 0.0 if placed else 0.25 if ordered else 0.5,
-        "without": check_switches(without, ordered=ordered),
-        "query_weight": 1.0 if searched else 0.0,
-        "history_weight": 1.0 if ordered else max(LEAST_HISTORY_WEIGHT, 1 - searched),
-        "query_batch": min(2 * batch, 1_024),
-        "view_weight": VIEW_WEIGHT if content and reads and events else 0.0,
+    }
+
+
+def _first_weights(split: _SplitFacts) -> dict[str, Any]:
+    """Where temperature, gates and id embeddings begin."""
+    ordered = split.ordered
+    chosen = {"temperature": 0.07 if ordered else 0.12}
+    if split.has_words:
+        return chosen | {"item_gate": 0.25, "behaviour_gate": 0.25, "id_length": 0.1, "id_length_power": 0.0}
+    return chosen | {
+        "item_gate": 4.0 if ordered else 16.0,
+        "behaviour_gate": 2.0 if ordered else 4.0,
+        "id_length": 1.0,
+        "id_length_power": 0.25 if ordered else 0.5,
+    }
+
+
+def _texts(split: _SplitFacts) -> dict[str, Any]:
+    """The weights and batches of the losses of logged queries and of the catalogue's texts."""
+    learns_text = split.content and split.reads_text and split.events
+    return {
+        "query_weight": 1.0 if split.search_share else 0.0,
+        "history_weight": 1.0 if split.ordered else max(LEAST_HISTORY_WEIGHT, 1 - split.search_share),
+        "query_batch": min(2 * split.batch, 1_024),
+        "view_weight": VIEW_WEIGHT if learns_text else 0.0,
         "view_batch": 256,
     }
-    return TrainSettings(**(chosen | (overrides or {})))
 
 
 def _dim(events: int, *, ordered: bool) -> int:
