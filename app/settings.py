@@ -236,16 +236,16 @@ def read_settings(overrides: Mapping[str, Any], environment: Mapping[str, str] |
         first = error.errors(include_url=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
         raise SettingsError(
-            f"{name}: {first['msg']}, came {_shown(name, first['input'])}; correct it or unset it"
+            f"{name}: {first['msg']}, came {_describe(name, first['input'])}; correct it or unset it"
         ) from error
 
 
-def _shown(name: str, value: object) -> str:
-    """A value for an error; never that of a secret."""
+def _describe(name: str, value: object) -> str:
+    """A value as it may stand in a message; that of a secret never does."""
     field = Settings.model_fields.get(name.removeprefix(PREFIX).lower())
     return "a secret" if field is not None and "SecretStr" in str(field.annotation) else repr(str(value))
 
 
-def keys_in(given: SecretStr | None) -> list[str]:
+def keys_in(secret: SecretStr | None) -> list[str]:
     """The keys in a list separated by commas."""
-    return [] if given is None else [key for part in given.get_secret_value().split(",") if (key := part.strip())]
+    return [] if secret is None else [key for part in secret.get_secret_value().split(",") if (key := part.strip())]

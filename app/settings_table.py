@@ -68,10 +68,10 @@ _LIMITS: Final = {
 
 def settings_page() -> str:
     """The page, with a table a group; what is in no group comes last."""
-    grouped = {name for _, names in _GROUPS for name in names}
-    others = tuple(name for name in Settings.model_fields if name not in grouped)
+    names_in_groups = {name for _, names in _GROUPS for name in names}
+    others = tuple(name for name in Settings.model_fields if name not in names_in_groups)
     groups = [*_GROUPS, *([("Others", others)] if others else [])]
-    return "\n".join([_INTRODUCTION, *(line for title, names in groups for line in _group(title, names))])
+    return "\n".join([_INTRODUCTION, *(row for title, names in groups for row in _group(title, names))])
 
 
 def _group(title: str, names: tuple[str, ...]) -> Iterator[str]:
@@ -81,7 +81,12 @@ def _group(title: str, names: tuple[str, ...]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for name in names:
         schema = schemas[name]
-        cells = (f"`{PREFIX}{name.upper()}`", _default(schema["default"]), _allowed(schema), schema["description"])
+        cells = (
+            f"`{PREFIX}{name.upper()}`",
+            _default(schema["default"]),
+            _describe_values(schema),
+            schema["description"],
+        )
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""
 
@@ -93,11 +98,11 @@ def _default(default: object) -> str:
     return f"`{text.removesuffix('.0')}`"
 
 
-def _allowed(schema: dict[str, Any]) -> str:
+def _describe_values(schema: dict[str, Any]) -> str:
     """Kind and limits of a value, by its JSON schema."""
-    for either in schema.get("anyOf", ()):  # of a setting that may be left out
-        if either["type"] != "null":
-            schema = either
+    for option in schema.get("anyOf", ()):  # of a setting that may be left out
+        if option["type"] != "null":
+            schema = option
     if "enum" in schema:
         *others, last = (f"`{word}`" for word in schema["enum"])
         return f"{', '.join(others)} or {last}"

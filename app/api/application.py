@@ -24,7 +24,7 @@ from app.api.item_routes import item_routes, not_yet_routes
 from app.api.keys import KeyCheckMiddleware, Keyring
 from app.api.middleware import BodyLimitMiddleware, RequestTelemetryMiddleware
 from app.api.model_routes import model_routes
-from app.api.openapi import document_of
+from app.api.openapi import openapi_document
 from app.api.operation_routes import operation_routes
 from app.api.predict_routes import predict_routes
 from app.api.problems import PROBLEM_HANDLERS
@@ -98,7 +98,7 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
 
 
 def _openapi_route(routes: list[APIRoute]) -> APIRoute:
-    document = document_of("Aisle", version("aisle"), _DESCRIPTION, routes)
+    document = openapi_document("Aisle", version("aisle"), _DESCRIPTION, routes)
 
     async def get_openapi(_: Request) -> Response:
         return json_response(document)

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.openapi import answers_of
+from app.api.openapi import responses_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -45,7 +45,7 @@ class DirectRoute(APIRoute):
         problems: tuple[int, ...] = (),
         **options: Any,
     ) -> None:
-        responses = answers_of(example, problems) | options.pop("responses", {})
+        responses = responses_of(example, problems) | options.pop("responses", {})
         function = endpoint.func if isinstance(endpoint, partial) else endpoint
         super().__init__(
             path,

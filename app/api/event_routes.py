@@ -17,7 +17,7 @@ from starlette.responses import Response
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
 from app.api.event_schemas import Event, EventsAnswer
-from app.api.openapi import answered_with, bodies_of
+from app.api.openapi import bodies_of, responses_with_status
 from app.api.wire_values import iso_of, unix_of
 from app.artifact.behaviours import BEHAVIOUR_NAMES, behaviour_of
 from app.artifact.stream_records import EventRecord
@@ -94,7 +94,7 @@ def event_routes(
             partial(post_events, events, store, max_events, metrics, shop_types),
             answer=EventsAnswer,
             status_code=HTTPStatus.ACCEPTED,
-            responses=answered_with(HTTPStatus.ACCEPTED, _ANSWER),
+            responses=responses_with_status(HTTPStatus.ACCEPTED, _ANSWER),
             problems=(401, 413, 422, 429, 503),
             summary="Tell what users did",
             operation_id="post_events",

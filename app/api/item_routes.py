@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.answers import json_response, recommend_response
 from app.api.direct_route import DirectRoute
-from app.api.openapi import bounded, parameter
+from app.api.openapi import parameter, with_bounds
 from app.api.recommend_routes import EXAMPLE_ANSWER
 from app.api.schemas import ItemAnswer, NoParameters, RecommendAnswer, SimilarRequest
 from app.api.wire_values import fields_of
@@ -46,7 +46,7 @@ def item_routes(services: Services) -> list[APIRoute]:
             operation_id="get_similar_items",
             tags=[TAG],
             openapi_extra={
-                "parameters": bounded(
+                "parameters": with_bounds(
                     SimilarRequest,
                     [
                         _ITEM_ID,

@@ -97,14 +97,14 @@ def parameter(where: str, name: str, kind: str, description: str, example: Any) 
     }
 
 
-def bounded(model: type[BaseModel], parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_bounds(model: type[BaseModel], parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The parameters with the bounds that the model sets to its fields of these names."""
     fields = model.model_json_schema(ref_template=_REF)["properties"]
     return [
-        described | {"schema": described["schema"] | _bounds(fields[described["name"]])}
-        if described["in"] == "query" and described["name"] in fields
-        else described
-        for described in parameters
+        entry | {"schema": entry["schema"] | _bounds(fields[entry["name"]])}
+        if entry["in"] == "query" and entry["name"] in fields
+        else entry
+        for entry in parameters
     ]
 
 
@@ -115,7 +115,7 @@ def _bounds(field: dict[str, Any]) -> dict[str, Any]:
     return bounds | ({"items": chosen["items"]} if chosen.get("type") == "array" else {})
 
 
-def answers_of(example: Any, problems: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
+def responses_of(example: Any, problems: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
     """`responses` of a call: an example of its answer, and the problem documents that it may answer."""
     responses: dict[int | str, dict[str, Any]] = {}
     if example is not None:
@@ -125,7 +125,7 @@ def answers_of(example: Any, problems: tuple[int, ...]) -> dict[int | str, dict[
     return responses
 
 
-def answered_with(status: int, example: Any) -> dict[int | str, dict[str, Any]]:
+def responses_with_status(status: int, example: Any) -> dict[int | str, dict[str, Any]]:
     """`responses` of a call whose answer has another status than 200."""
     return {int(status): {"content": {"application/json": {"example": example}}}}
 
@@ -141,15 +141,15 @@ def _problem(status: int, description: str, example: dict[str, Any]) -> dict[str
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "example": document}}}
 
 
-def document_of(title: str, version: str, description: str, routes: Sequence[APIRoute]) -> dict[str, Any]:
+def openapi_document(title: str, version: str, description: str, routes: Sequence[APIRoute]) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
     document = get_openapi(title=title, version=version, description=description, routes=routes)
     _, schemas = models_json_schema([(model, "validation") for model in _BY_HAND], ref_template=_REF)
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
     for route in (route for route in routes if route.include_in_schema):
         for method in route.methods or ():
-            described = document["paths"][route.path_format][method.lower()]["responses"]
+            responses = document["paths"][route.path_format][method.lower()]["responses"]
             for status, response in route.responses.items():
                 for media, content in response["content"].items():  # FastAPI drops the nulls of examples
-                    described[str(status)]["content"][media]["example"] = content["example"]
+                    responses[str(status)]["content"][media]["example"] = content["example"]
     return document

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.api.answers import recommend_response
 from app.api.direct_route import DirectRoute
-from app.api.openapi import body_of, bounded, parameter
+from app.api.openapi import body_of, parameter, with_bounds
 from app.api.recommend_parsing import (
     CONTEXT_ITEM_IDS,
     NO_LIST,
@@ -94,7 +94,7 @@ def recommend_routes(services: Services, limits: Limits) -> list[APIRoute]:
             operation_id="get_recommend",
             tags=[TAG],
             openapi_extra={
-                "parameters": bounded(
+                "parameters": with_bounds(
                     RecommendRequest,
                     [
                         parameter("query", "query", "string", "What is searched for.", "trail shoes"),

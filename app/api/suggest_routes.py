@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
-from app.api.openapi import bounded, parameter
+from app.api.openapi import parameter, with_bounds
 from app.api.suggest_schemas import SuggestAnswer, SuggestRequest
 from app.api.wire_values import fields_of
 from app.engine.text.suggest import Suggestion
@@ -41,7 +41,7 @@ def suggest_routes(recommender: RecommendService) -> list[APIRoute]:
             operation_id="get_suggest",
             tags=[TAG],
             openapi_extra={
-                "parameters": bounded(
+                "parameters": with_bounds(
                     SuggestRequest,
                     [
                         parameter("query", "q", "string", "What is typed so far, at most 512 characters.", "trail"),

@@ -1,4 +1,4 @@
-"""Query parameters as the fields of a request: lists are repeated, or separated by commas."""
+"""Values as they go over the wire: times, and query parameters as the fields of a request."""
 
 import math
 from datetime import UTC, datetime
@@ -22,11 +22,11 @@ def iso_of(time: float) -> str | None:
 
 
 def fields_of(parameters: QueryParams, lists: frozenset[str]) -> dict[str, Any]:
-    """The value of each parameter; of one that is no list, the last.
+    """The value of each parameter: of a list all, repeated or separated by commas; of any other the last.
 
     Args:
-        parameters: of the request.
-        lists: the names of those that are lists.
+        parameters: the query of the request.
+        lists: names of the parameters that are lists.
     """
     return {
         name: _split(parameters.getlist(name)) if name in lists else parameters.getlist(name)[-1] for name in parameters

@@ -83,9 +83,9 @@ def exclude_rows_of(
     call: RecommendCall, state: UserState | None, context: Sequence[int], items: Items
 ) -> NDArray[np.int64]:
     """The rows that must not be answered to one call; an item may be among them more than once."""
-    named = [*rows_of(items, call.exclude_item_ids), *context, *([call.similar_to] if call.similar_to else [])]
+    named_rows = [*rows_of(items, call.exclude_item_ids), *context, *([call.similar_to] if call.similar_to else [])]
     if call.exclude is Exclude.NONE:
-        return np.array(named, dtype=np.int64)
+        return np.array(named_rows, dtype=np.int64)
     if call.recent_events is not None:
         history = call.recent_events
         past = [
@@ -93,11 +93,11 @@ def exclude_rows_of(
             for item_id, behaviour in zip(history.item_ids, history.types, strict=True)
             if call.exclude is Exclude.SEEN or behaviour == PURCHASE
         ]
-        return np.array([*named, *rows_of(items, past)], dtype=np.int64)
+        return np.array([*named_rows, *rows_of(items, past)], dtype=np.int64)
     if state is None or state.excluded_items is None:
-        return np.array(named, dtype=np.int64)
+        return np.array(named_rows, dtype=np.int64)
     rows = items.rows_of_hashes(state.excluded_items)
-    return np.concatenate([np.array(named, dtype=np.int64), rows[rows != PADDING_ROW]])
+    return np.concatenate([np.array(named_rows, dtype=np.int64), rows[rows != PADDING_ROW]])
 
 
 def _exclude_rows(

@@ -30,7 +30,7 @@ HasLeft = Callable[[], Awaitable[bool]]
 class _Pending(Generic[ItemT, AnswerT]):
     item: ItemT
     answer: asyncio.Future[AnswerT]
-    since: float  # on the loop's clock
+    submitted: float  # on the loop's clock
     has_left: HasLeft | None
 
 
@@ -104,7 +104,7 @@ class Batcher(Generic[ItemT, AnswerT]):
     async def _run(self, group: Sequence[_Pending[ItemT, AnswerT]]) -> None:
         open_ = [pending for pending in group if not pending.answer.done()]
         oldest_unchecked = asyncio.get_running_loop().time() - CHECK_AFTER_S
-        if any(pending.since < oldest_unchecked for pending in open_):
+        if any(pending.submitted < oldest_unchecked for pending in open_):
             for pending in open_:
                 if pending.has_left is not None and await pending.has_left() and not pending.answer.done():
                     pending.answer.set_exception(ClientDisconnected())

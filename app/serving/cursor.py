@@ -95,26 +95,26 @@ def read_cursor(text: str) -> Rest:
         InvalidCursor: the text is no cursor, or was changed on the way.
     """
     try:
-        whole = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        content = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (BadBase64, ValueError):
-        raise _damaged() from None
-    body, end = whole[: -_CHECKSUM.size], whole[-_CHECKSUM.size :]
-    if len(body) < _HEADER.size or _CHECKSUM.pack(crc32(body)) != end or body[0] != _FORMAT:
-        raise _damaged()
+        raise _damaged_cursor() from None
+    body, checksum = content[: -_CHECKSUM.size], content[-_CHECKSUM.size :]
+    if len(body) < _HEADER.size or _CHECKSUM.pack(crc32(body)) != checksum or body[0] != _FORMAT:
+        raise _damaged_cursor()
     _, flags, width, offset, count, corrected_bytes, expires, total, version, fingerprint, largest, smallest = (
         _HEADER.unpack(body[: _HEADER.size])
     )
     start = _HEADER.size + count * width
     if not count or not 0 < width <= _ROW_BYTES or len(body) != start + count + corrected_bytes:
-        raise _damaged()
+        raise _damaged_cursor()
     if offset + count > _MAX_ITEMS or not (isfinite(largest) and isfinite(smallest)):
-        raise _damaged()
+        raise _damaged_cursor()
     rows = np.zeros((count, _ROW_BYTES), dtype=np.uint8)
     rows[:, :width] = np.frombuffer(body[_HEADER.size : start], dtype=np.uint8).reshape(count, width)
     try:
         corrected = body[start + count :].decode()
     except UnicodeDecodeError:
-        raise _damaged() from None
+        raise _damaged_cursor() from None
     return Rest(
         version=version,
         fingerprint=fingerprint,
@@ -130,7 +130,7 @@ def read_cursor(text: str) -> Rest:
     )
 
 
-def _damaged() -> InvalidCursor:
+def _damaged_cursor() -> InvalidCursor:
     return InvalidCursor(
         "cursor: expected the next_cursor of an answer, unchanged, came something else: ask again without it", "cursor"
     )

@@ -27,11 +27,11 @@ class BundledStates:
         if not len(states.hashes):
             return [None] * len(requests)
         hashes = np.array([request.user_hash for request in requests], dtype=np.uint64)
-        places = np.minimum(np.searchsorted(states.hashes, hashes), len(states.hashes) - 1)
-        is_known = (states.hashes[places] == hashes).tolist()
-        starts, ends = states.event_offsets[places].tolist(), states.event_offsets[places + 1].tolist()
-        vectors = states.long_vectors_of(places)
-        weights = states.long_weights[places].tolist()
+        user_rows = np.minimum(np.searchsorted(states.hashes, hashes), len(states.hashes) - 1)
+        is_known = (states.hashes[user_rows] == hashes).tolist()
+        starts, ends = states.event_offsets[user_rows].tolist(), states.event_offsets[user_rows + 1].tolist()
+        vectors = states.long_vectors_of(user_rows)
+        weights = states.long_weights[user_rows].tolist()
         return [
             UserState(
                 vectors[index] if weights[index] > 0 else None,
@@ -39,18 +39,18 @@ class BundledStates:
                 self.item_hashes[states.event_rows[start:end]],
                 states.event_types[start:end],
                 states.event_times[start:end],
-                None if request.exclude is Exclude.NONE else self.excluded_items_of(place, request.exclude),
+                None if request.exclude is Exclude.NONE else self.excluded_items_of(user_row, request.exclude),
             )
             if known
             else None
-            for index, (request, known, place, start, end) in enumerate(
-                zip(requests, is_known, places.tolist(), starts, ends, strict=True)
+            for index, (request, known, user_row, start, end) in enumerate(
+                zip(requests, is_known, user_rows.tolist(), starts, ends, strict=True)
             )
         ]
 
-    def excluded_items_of(self, place: int, exclude: Exclude) -> NDArray[np.uint64]:
-        """The items that the user at that place has seen or purchased, as hashes."""
+    def excluded_items_of(self, user_row: int, exclude: Exclude) -> NDArray[np.uint64]:
+        """The items that the user of a row has seen or purchased, as hashes."""
         states = self.states
-        part = slice(int(states.seen_offsets[place]), int(states.seen_offsets[place + 1]))
+        part = slice(int(states.seen_offsets[user_row]), int(states.seen_offsets[user_row + 1]))
         rows = states.seen_rows[part]
         return self.item_hashes[rows[states.seen_purchased[part]] if exclude is Exclude.PURCHASED else rows]

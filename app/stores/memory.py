@@ -62,7 +62,7 @@ class MemoryUserStore:
         for user_hash, live in self._live.items():
             if user_hash not in self._erased:
                 own = self._of_bundle(user_hash)
-                live.events = self._trimmed(interleave(own.events, live.events)[0])
+                live.events = self._trim(interleave(own.events, live.events)[0])
                 live.seen, live.purchased = union(live.seen, own.seen)[0], union(live.purchased, own.purchased)[0]
 
     async def fetch(self, version: str, requests: Sequence[StateRequest]) -> FetchResult:
@@ -87,7 +87,7 @@ class MemoryUserStore:
             return Counts(0, 0, 0)
         live = self._touch(user_hash)
         events, moved = interleave(live.events, visitor.events)
-        live.events = self._trimmed(events)
+        live.events = self._trim(events)
         live.seen, seen = union(live.seen, visitor.seen)
         live.purchased, purchased = union(live.purchased, visitor.purchased)
         return Counts(moved, seen, purchased)
@@ -122,7 +122,7 @@ class MemoryUserStore:
         if event_id in (live.event_ids[start : start + WORD] for start in range(0, len(live.event_ids), WORD)):
             return False
         live.event_ids = (live.event_ids + event_id)[-self._keep_event_ids * WORD :]
-        live.events = self._trimmed(insert(live.events, record))
+        live.events = self._trim(insert(live.events, record))
         live.seen, _ = union(live.seen, record[:WORD])
         if record[-1] & BEHAVIOUR_MASK == PURCHASE:
             live.purchased, _ = union(live.purchased, record[:WORD])
@@ -143,16 +143,16 @@ class MemoryUserStore:
         if not self._bundled or user_hash in self._erased:
             return _Live()
         newest = next(reversed(self._bundled.values()))
-        place = newest.states.find(user_hash)
-        if place < 0:
+        user_row = newest.states.find(user_hash)
+        if user_row < 0:
             return _Live()
         (state,) = newest.fetch([StateRequest(user_hash, Exclude.SEEN)])
         if state is None or state.excluded_items is None:
             return _Live()
         return _Live(
-            events=self._trimmed(pack_events(state.event_items, state.event_types, state.event_times).tobytes()),
+            events=self._trim(pack_events(state.event_items, state.event_types, state.event_times).tobytes()),
             seen=pack_items(state.excluded_items),
-            purchased=pack_items(newest.excluded_items_of(place, Exclude.PURCHASED)),
+            purchased=pack_items(newest.excluded_items_of(user_row, Exclude.PURCHASED)),
         )
 
     def _versions_with(self, user_hash: int) -> list[str]:
@@ -161,7 +161,7 @@ class MemoryUserStore:
         return sorted(
             version
             for version, states in self._bundled.items()
-            if (place := states.states.find(user_hash)) >= 0 and states.states.long_weights[place] > 0
+            if (user_row := states.states.find(user_hash)) >= 0 and states.states.long_weights[user_row] > 0
         )
 
     def _state(self, request: StateRequest, bundled: UserState | None) -> UserState | None:
@@ -181,5 +181,5 @@ class MemoryUserStore:
             None if request.exclude is Exclude.NONE else unpack_items(excluded),
         )
 
-    def _trimmed(self, events: bytes) -> bytes:
+    def _trim(self, events: bytes) -> bytes:
         return events[-self._keep_events * WIDTH :]

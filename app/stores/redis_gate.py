@@ -107,7 +107,7 @@ class RedisGate:
         try:
             result = await self._within(self._read_timeout_s, exchange)
         except StoreUnavailable as error:
-            self._failed_reads = self._counted(self._failed_reads, error.__cause__)
+            self._failed_reads = self._count_failure(self._failed_reads, error.__cause__)
             raise
         self._failed_reads = 0
         return result
@@ -123,7 +123,7 @@ class RedisGate:
         try:
             result = await self._within(self._write_timeout_s, exchange)
         except StoreUnavailable as error:
-            self._failed_writes = self._counted(self._failed_writes, error.__cause__)
+            self._failed_writes = self._count_failure(self._failed_writes, error.__cause__)
             self.lagging = True  # until a probe has written: a duplicate succeeds without writing anything
             raise
         self._failed_writes = 0
@@ -136,8 +136,8 @@ class RedisGate:
         except _FOREIGN as error:
             raise StoreUnavailable(f"the store cannot be used now ({kind_of(error)}): send it again") from error
 
-    def _counted(self, failures: int, cause: BaseException | None) -> int:
-        """One failure more, unless the server answered and only refused."""
+    def _count_failure(self, failures: int, cause: BaseException | None) -> int:
+        """`failures` and this one, unless the server answered and only refused."""
         if cause is None or _is_refusal(cause):
             return failures
         if failures + 1 == FAILURES_IN_A_ROW:
@@ -162,7 +162,7 @@ class RedisGate:
                 if was_whole:
                     log.error("the store refuses writes", extra={"kind": kind_of(error)})
                 return
-            self._failed_reads = self._counted(self._failed_reads, error)
+            self._failed_reads = self._count_failure(self._failed_reads, error)
             self._failed_writes += 1
             return
         self._failed_writes, self.lagging = 0, False
@@ -170,7 +170,7 @@ class RedisGate:
             async with asyncio.timeout(self._read_timeout_s):
                 await self._client.ping()
         except _FOREIGN as error:
-            self._failed_reads = self._counted(self._failed_reads, error)
+            self._failed_reads = self._count_failure(self._failed_reads, error)
             return
         self._failed_reads = 0
         if not was_whole:

@@ -112,15 +112,17 @@ class RedisUserStore:
         Raises:
             StoreUnavailable: at least one could not be stored; sent again, those that were are duplicates.
         """
-        of_user: dict[int, list[int]] = {}
-        for place, event in enumerate(events):
-            of_user.setdefault(event.user_hash, []).append(place)
-        calls = [self._append_call(user_hash, [events[place] for place in of_user[user_hash]]) for user_hash in of_user]
+        by_user: dict[int, list[int]] = {}
+        for index, event in enumerate(events):
+            by_user.setdefault(event.user_hash, []).append(index)
+        calls = [
+            self._append_call(user_hash, [events[index] for index in indices]) for user_hash, indices in by_user.items()
+        ]
         results = await self._run(_APPEND, calls)
         stored = [False] * len(events)
-        for places, flags in zip(of_user.values(), results, strict=True):
-            for place, flag in zip(places, flags, strict=True):
-                stored[place] = bool(flag)
+        for indices, flags in zip(by_user.values(), results, strict=True):
+            for index, flag in zip(indices, flags, strict=True):
+                stored[index] = bool(flag)
         return stored
 
     async def merge(self, visitor_hash: int, user_hash: int, record: bytes) -> Counts:
@@ -179,20 +181,20 @@ class RedisUserStore:
             self._impressions = await self._gate.read(lambda client: client.xlen(stream))
         room = max(0, self._retention.impressions - self._impressions)
         self._warn_full(full=room < len(records))
-        taken = records[:room]
-        if not taken:
+        fitting = records[:room]
+        if not fitting:
             return 0
 
         async def add(client: Redis) -> list[Any]:
             async with client.pipeline(transaction=False) as pipe:
-                for record in taken:
+                for record in fitting:
                     pipe.xadd(stream, {FIELD: record})
                 results: list[Any] = await pipe.execute()
                 return results
 
         await self._gate.write(add)
-        self._impressions += len(taken)
-        return len(taken)
+        self._impressions += len(fitting)
+        return len(fitting)
 
     def _warn_full(self, *, full: bool) -> None:
         if full and not self._full:
@@ -234,12 +236,12 @@ class RedisUserStore:
 
         async def evaluate(client: Redis) -> list[Any]:
             results = await _evaluate(client, lua, calls)
-            missing = [place for place, result in enumerate(results) if is_missing_script(result)]
+            missing = [index for index, result in enumerate(results) if is_missing_script(result)]
             if missing:
                 await client.script_load(lua.source)
-                again = await _evaluate(client, lua, [calls[place] for place in missing])
-                for place, result in zip(missing, again, strict=True):
-                    results[place] = result
+                again = await _evaluate(client, lua, [calls[index] for index in missing])
+                for index, result in zip(missing, again, strict=True):
+                    results[index] = result
             for result in results:
                 if isinstance(result, Exception):
                     raise result
@@ -287,11 +289,11 @@ async def _evaluate(client: Redis, lua: _Script, calls: Sequence[list[Any]]) -> 
 def _unpack_states(requests: Sequence[StateRequest], values: Sequence[bytes | None]) -> list[UserState | None]:
     """The states in the values of the keys of `fetch`, all events and all vectors unpacked together."""
     parts: list[tuple[bytes | None, bytes | None, bytes | None]] = []
-    place = 0
+    offset = 0
     for request in requests:
         excludes = request.exclude is not Exclude.NONE
-        parts.append((values[place], values[place + 1], values[place + 2] if excludes else None))
-        place += 3 if excludes else 2
+        parts.append((values[offset], values[offset + 1], values[offset + 2] if excludes else None))
+        offset += 3 if excludes else 2
     packed = [vector for vector, _, _ in parts if vector is not None]
     vectors, weights = unpack_long_vectors(packed, dim_of(packed[0])) if packed else (None, None)
     items, types, times = unpack_events(b"".join(events or b"" for _, events, _ in parts))

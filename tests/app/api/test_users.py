@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from app.api import event_schemas, schemas
 from app.api.event_routes import event_routes
 from app.api.middleware import RequestTelemetryMiddleware
-from app.api.openapi import document_of
+from app.api.openapi import openapi_document
 from app.api.problems import PROBLEM_HANDLERS
 from app.api.user_routes import user_routes
 from app.artifact.hashing import stable_hash
@@ -291,7 +291,7 @@ def test_the_calls_are_documented_with_examples_that_keep_their_schemas() -> Non
         *event_routes(EventService(store, now), store, 100, Metrics()),
         *user_routes(UserService(store, now), item_ids_of),
     ]
-    document = document_of("Aisle", "0", "", routes)
+    document = openapi_document("Aisle", "0", "", routes)
     OpenAPI.model_validate(document)
     answers = {
         ("/events", "post"): ("202", event_schemas.EventsAnswer),
