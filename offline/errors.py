@@ -12,6 +12,8 @@
 Messages say what was expected, what came, and what to do. The command line prints them and exits with status 1.
 """
 
+from dataclasses import dataclass
+
 from app.errors import AisleError
 
 
@@ -21,10 +23,31 @@ class InputError(AisleError):
     code = "invalid_input"
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong with a data set; its text is one line."""
+
+    location: str  # such as `dataset.toml, line 7, events.user`
+    expected: str
+    got: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.location}: expected {self.expected}, got {self.got}: {self.advice}"
+
+
 class DatasetError(InputError):
-    """`dataset.toml`, or the files and columns that it names, are wrong."""
+    """`dataset.toml`, or the files and columns that it names, are wrong.
+
+    Args:
+        causes: mistakes, or texts where there is nothing more to tell. The message has a line for each.
+    """
 
     code = "invalid_dataset"
+
+    def __init__(self, *causes: Mistake | str) -> None:
+        super().__init__("\n".join(map(str, causes)))
+        self.mistakes = tuple(cause for cause in causes if isinstance(cause, Mistake))
 
 
 class RunFolderError(InputError):

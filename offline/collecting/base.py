@@ -34,7 +34,7 @@ def read_base(path: Path) -> Base:
     spec = load_spec(path)
     if spec.events is None:
         return Base(spec, TimeForm(), has_split=False, has_time=True)
-    table, at = spec.events, spec.toml.at("events")
+    table, at = spec.events, spec.toml.location("events")
     rows = scan(find_files(spec.root, table.path, at), at)
     schema = rows.collect_schema()
     _require_types(table, schema, at)

@@ -43,14 +43,14 @@ def read_dataset_file(out: Path) -> DatasetFile:
         DatasetError: it is no TOML, or `[events]` is wrong.
     """
     toml, raw = read_toml(out / SPEC_FILE)
-    at = toml.at("events")
+    at = toml.location("events")
     table = raw.get("events", {})
     try:
         # A file that lacks what `run` needs is no reason to leave events in Redis.
         spec = EventsSpec.model_validate({"path": EVENTS_PATH, **table} if isinstance(table, dict) else table)
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
-        place = toml.at("events", *(part for part in found["loc"] if isinstance(part, str)))
+        place = toml.location("events", *(part for part in found["loc"] if isinstance(part, str)))
         raise DatasetError(f"{place}: {found['msg']}, got {found['input']!r}: correct it") from None
     return DatasetFile(event_columns(spec, _read_times(out)), at, _notes_on_paths(out, spec, at))
 

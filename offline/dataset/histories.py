@@ -28,20 +28,20 @@ class Histories:
 
     def windows(self, window: int) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]:
         """Rows, types and times of each user's last `window` events, `[users, window]`, newest at the right end."""
-        place = self.offsets[1:, None] - window + np.arange(window)[None, :]
-        return self.at(place, place >= self.offsets[:-1, None])
+        index = self.offsets[1:, None] - window + np.arange(window)[None, :]
+        return self.take(index, index >= self.offsets[:-1, None])
 
-    def at(
-        self, place: NDArray[np.int64], present: NDArray[np.bool_]
+    def take(
+        self, index: NDArray[np.int64], present: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]:
-        """Rows, types and times at flat places, padded where not present; any shape."""
+        """Rows, types and times of the events at flat indices, of any shape; padding where not present."""
         if not len(self.rows):
             return (
-                np.zeros(place.shape, np.int32),
-                np.zeros(place.shape, np.uint8),
-                np.full(place.shape, np.nan),
+                np.zeros(index.shape, np.int32),
+                np.zeros(index.shape, np.uint8),
+                np.full(index.shape, np.nan),
             )
-        safe = np.where(present, place, 0)
+        safe = np.where(present, index, 0)
         return (
             np.where(present, self.rows[safe], 0),
             np.where(present, self.types[safe], 0),

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from app.artifact.behaviours import Behaviour
 from offline.dataset.reading import find_files
 from offline.dataset.toml_text import TomlText, read_toml
-from offline.errors import DatasetError
+from offline.errors import DatasetError, Mistake
 
 Task = Literal["next_item", "all_items", "search", "graded_search"]
 Mask = Literal["seen", "purchased", "none"]
@@ -19,8 +19,8 @@ Mask = Literal["seen", "purchased", "none"]
 SPEC_FILE = "dataset.toml"
 
 
-def _one_or_many(given: object) -> object:
-    return (given,) if isinstance(given, str) else given
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 Column = Annotated[str, Field(min_length=1)]
@@ -96,7 +96,7 @@ class _File(_Table):
 
 
 class DatasetSpec(_File):
-    """A whole `dataset.toml`. Its relative paths start at `root`; `toml` is its text, for later errors."""
+    """A whole `dataset.toml`. Relative paths start at `root`; `toml` is the text, which later errors point into."""
 
     root: Path
     toml: TomlText
@@ -110,14 +110,14 @@ def load_spec(path: Path) -> DatasetSpec:
             missing. The message names the file, the line and the key.
     """
     spec = read_spec(path)
-    if lacking := lacking_tables(spec):
-        raise DatasetError("\n".join(lacking))
+    if missing := missing_tables(spec):
+        raise DatasetError(*missing)
     _require_files(spec)
     return spec
 
 
 def read_spec(path: Path) -> DatasetSpec:
-    """As `load_spec`, without a look at the files and at which tables the task needs.
+    """As `load_spec`, but neither the files nor the tables that the task needs are checked.
 
     Raises:
         DatasetError: no such file, no TOML, an unknown key or a wrong value.
@@ -127,7 +127,7 @@ def read_spec(path: Path) -> DatasetSpec:
     try:
         file = _File.model_validate(raw)
     except ValidationError as error:
-        raise DatasetError("\n".join(_explain(toml, each) for each in error.errors())) from None
+        raise DatasetError(*(_mistake(toml, details) for details in error.errors())) from None
     evaluation = file.evaluation
     if evaluation.task == "graded_search" and "mask" not in evaluation.model_fields_set:
         evaluation = evaluation.model_copy(update={"mask": ("none",)})
@@ -142,25 +142,23 @@ def read_spec(path: Path) -> DatasetSpec:
     )
 
 
-def lacking_tables(spec: DatasetSpec) -> list[str]:
-    """What to say of the tables that the task needs and `spec` has not."""
+def missing_tables(spec: DatasetSpec) -> list[Mistake]:
+    """A mistake for each table that the task needs and `spec` does not have."""
     task = spec.evaluation.task
     needed = "items" if task == "graded_search" else "events"
     if getattr(spec, needed) is not None:
         return []
-    return [
-        f"{spec.toml.at()}: expected a table [{needed}], which the task {task} needs, got none: "
-        f"add [{needed}] with a path"
-    ]
+    expected = f"a table [{needed}], which the task {task} needs"
+    return [Mistake(spec.toml.location(), expected, "none", f"add [{needed}] with a path")]
 
 
 def _require_files(spec: DatasetSpec) -> None:
     for name, table in (("events", spec.events), ("items", spec.items), ("users", spec.users)):
         if table is not None:
-            find_files(spec.root, table.path, spec.toml.at(name, "path"))
+            find_files(spec.root, table.path, spec.toml.location(name, "path"))
     if spec.evaluation.task == "graded_search":
         for key, path in (("queries", spec.evaluation.queries), ("judgments", spec.evaluation.judgments)):
-            find_files(spec.root, (path,), spec.toml.at("evaluation", key))
+            find_files(spec.root, (path,), spec.toml.location("evaluation", key))
 
 
 _MODELS: dict[str, type[BaseModel]] = {
@@ -171,24 +169,24 @@ _MODELS: dict[str, type[BaseModel]] = {
 }
 
 
-def _explain(toml: TomlText, error: ErrorDetails) -> str:
-    """One finding of pydantic, said with the line it is about."""
+def _mistake(toml: TomlText, error: ErrorDetails) -> Mistake:
+    """A finding of pydantic, with the line that it is about."""
     keys = tuple(part for part in error["loc"] if isinstance(part, str))
-    at = toml.at(*keys)
+    location = toml.location(*keys)
     known = _MODELS.get(keys[0], _File).model_fields if len(keys) > 1 else _File.model_fields
     match error["type"]:
         case "extra_forbidden":
             near = difflib.get_close_matches(keys[-1], known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "remove or correct it"
-            return f"{at}: expected one of {', '.join(known)}, got the unknown key {keys[-1]!r}: {hint}"
+            return Mistake(location, f"one of {', '.join(known)}", f"the unknown key {keys[-1]!r}", hint)
         case "missing":
-            return f"{at}: expected the key {keys[-1]!r}, got none: add it"
+            return Mistake(location, f"the key {keys[-1]!r}", "none", "add it")
         case "string_pattern_mismatch":
-            wanted = "hr@k, recall@k, precision@k, ndcg@k, mrr@k, map@k or mrr"
+            expected = "hr@k, recall@k, precision@k, ndcg@k, mrr@k, map@k or mrr"
         case "literal_error":
-            wanted = str(error.get("ctx", {}).get("expected", "a known word"))
+            expected = str(error.get("ctx", {}).get("expected", "a known word"))
         case "model_type" | "model_attributes_type":
-            wanted = f"a table [{keys[-1]}]"
+            expected = f"a table [{keys[-1]}]"
         case _:
-            wanted = error["msg"].removeprefix("Input should be ")
-    return f"{at}: expected {wanted}, got {error['input']!r}: correct the value"
+            expected = error["msg"].removeprefix("Input should be ")
+    return Mistake(location, expected, repr(error["input"]), "correct the value")

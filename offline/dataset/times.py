@@ -24,7 +24,7 @@ class Clock:
 
 
 def clock_votes(column: str, dtype: pl.DataType, typical: pl.Expr) -> dict[str, pl.Expr]:
-    """Sums over the whole column from which `clock_of` tells how it is written; they need no sorting.
+    """Sums over the whole column from which `clock_of` infers how it is written; they need no sorting.
 
     One unit holds for the whole column: the median's, where the mask `typical` holds.
     """
@@ -41,11 +41,11 @@ def clock_votes(column: str, dtype: pl.DataType, typical: pl.Expr) -> dict[str, 
 
 
 def clock_of(votes: Mapping[str, int]) -> Clock:
-    """The clock that the outcome of `clock_votes` tells of."""
-    of = "typical" if votes.get("typical") else "all"
-    number = votes.get(of, 0)
+    """The clock that the sums of `clock_votes` speak for."""
+    voters = "typical" if votes.get("typical") else "all"
+    number = votes.get(voters, 0)
     # The median is at least so large when half of the values are.
-    scale = next((unit for least, unit in _UNITS if number and 2 * votes[f"{of}_{least:g}"] >= number), 1.0)
+    scale = next((unit for least, unit in _UNITS if number and 2 * votes[f"{voters}_{least:g}"] >= number), 1.0)
     return Clock(scale, bool(votes.get("words")))
 
 
@@ -61,7 +61,7 @@ def seconds(column: str, dtype: pl.DataType, clock: Clock) -> pl.Expr:
 
 
 def unix_seconds(column: pl.Series, typical: pl.Series) -> pl.Series:
-    """A column in memory as `seconds` gives it; the unit is told where the mask `typical` holds."""
+    """A column in memory as `seconds` gives it; the unit is inferred where the mask `typical` holds."""
     frame = column.to_frame("time").with_columns(typical.alias("typical"))
     votes = clock_votes("time", column.dtype, pl.col("typical"))
     clock = clock_of(frame.select(**votes).row(0, named=True)) if votes else Clock()
@@ -69,8 +69,8 @@ def unix_seconds(column: pl.Series, typical: pl.Series) -> pl.Series:
 
 
 def _counts(column: str, dtype: pl.DataType) -> pl.Expr:
-    of = pl.col(column).str.strip_chars() if dtype == pl.String else pl.col(column)
-    number = of.cast(pl.Float64, strict=False)
+    values = pl.col(column).str.strip_chars() if dtype == pl.String else pl.col(column)
+    number = values.cast(pl.Float64, strict=False)
     return pl.when(number.is_finite() & (number >= 0)).then(number)
 
 

@@ -1,11 +1,11 @@
-"""The text of a `dataset.toml`, to name the line that an error is about."""
+"""The text of a `dataset.toml`, kept so that an error can name the line that it is about."""
 
 import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from offline.errors import DatasetError
+from offline.errors import DatasetError, Mistake
 
 _HEADER = re.compile(r"^\s*\[+\s*(?P<table>[^\[\]]+?)\s*\]+")
 _KEY = re.compile(r"""^\s*(?P<key>(?:"[^"]*"|'[^']*'|[\w.-]|\s*\.\s*)+?)\s*=""")
@@ -14,7 +14,7 @@ _BARE = re.compile(r"[\w-]+$")
 
 @dataclass(frozen=True)
 class TomlText:
-    """The file that was read, and what it said."""
+    """A TOML file and its text."""
 
     path: Path
     text: str
@@ -24,23 +24,23 @@ class TomlText:
 
         `line("events", "user")` finds `user = ...` below `[events]`, and `events.user = ...` too.
         """
-        found: dict[tuple[str, ...], int] = {}
+        lines: dict[tuple[str, ...], int] = {}
         table: tuple[str, ...] = ()
         for number, line in enumerate(self.text.splitlines(), start=1):
             if header := _HEADER.match(line):
                 table = _parts(header["table"])
-                found.setdefault(table, number)
+                lines.setdefault(table, number)
             elif key := _KEY.match(line):
                 path = table + _parts(key["key"])
                 for length in range(len(table) + 1, len(path) + 1):
-                    found.setdefault(path[:length], number)
+                    lines.setdefault(path[:length], number)
         for length in range(len(keys), 0, -1):
-            if keys[:length] in found:
-                return found[keys[:length]]
+            if keys[:length] in lines:
+                return lines[keys[:length]]
         return None
 
-    def at(self, *keys: str) -> str:
-        """Where to look, in words: `dataset.toml, line 7, events.user`."""
+    def location(self, *keys: str) -> str:
+        """The file, line and key in words: `dataset.toml, line 7, events.user`."""
         line = self.line(*keys)
         name = ".".join(key if _BARE.match(key) else f'"{key}"' for key in keys)
         return ", ".join([str(self.path), *([f"line {line}"] if line else []), *([name] if name else [])])
@@ -55,21 +55,21 @@ def read_toml(path: Path) -> tuple[TomlText, dict[str, object]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise DatasetError(
-            f"{path}: expected a dataset.toml, got no such file: give the folder that holds one"
-        ) from None
+        advice = "give the folder that holds one"
+        raise DatasetError(Mistake(str(path), "a dataset.toml", "no such file", advice)) from None
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: expected UTF-8 text, got other bytes at {error.start}: save it as UTF-8") from None
+        got = f"other bytes at {error.start}"
+        raise DatasetError(Mistake(str(path), "UTF-8 text", got, "save it as UTF-8")) from None
     try:
         return TomlText(path, text), tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        said = str(error)
-        at = re.search(r"\(at line (\d+), column (\d+)\)", said)
-        line = int(at[1]) if at else max(1, len(text.splitlines()))
-        shown = (text.splitlines() or [""])[line - 1].strip() if line <= len(text.splitlines()) else ""
-        raise DatasetError(
-            f"{path}, line {line}: expected TOML, got {shown!r} ({said.partition(' (at ')[0]}): correct it"
-        ) from None
+        reason = str(error)
+        position = re.search(r"\(at line (\d+), column (\d+)\)", reason)
+        lines = text.splitlines()
+        number = int(position[1]) if position else max(1, len(lines))
+        line = lines[number - 1].strip() if number <= len(lines) else ""
+        got = f"{line!r} ({reason.partition(' (at ')[0]})"
+        raise DatasetError(Mistake(f"{path}, line {number}", "TOML", got, "correct it")) from None
 
 
 def _parts(dotted: str) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def batch_of_cases(
     offsets = np.asarray(states.event_offsets)
     stored = Histories(offsets, states.event_rows, states.event_types, states.event_times)
     place = offsets[users + 1][:, None] - window + np.arange(window)[None, :]
-    stored_rows, stored_types, _ = stored.at(place, known[:, None] & (place >= offsets[users][:, None]))
+    stored_rows, stored_types, _ = stored.take(place, known[:, None] & (place >= offsets[users][:, None]))
     own_rows, own_types, _ = before.windows(window)
     same = known & (stored_rows == own_rows).all(axis=1) & (stored_types == own_types).all(axis=1)
     event_rows, event_types, event_times = whole.windows(window)

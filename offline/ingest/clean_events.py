@@ -1,6 +1,6 @@
 """Events as a shop exports them, brought to one form: typed, checked, without duplicates, in order.
 
-They stream: a batch of rows is typed at a time, a range of users ordered at a time, and what lies between is on disk.
+Events stream: rows are typed a batch at a time and ordered a range of users at a time, with files in between.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from offline.dataset.reading import Wanted, batches_of, find_files, scan_columns
+from offline.dataset.reading import ColumnRequest, batches_of, find_files, scan_columns
 from offline.dataset.spec import DatasetSpec, EventsSpec
 from offline.ingest import rejects
 from offline.ingest.order_events import EVENTS_SCHEMA, order_events
@@ -22,8 +22,8 @@ from offline.workspace.progress import Progress, silent
 ROW_GROUP = 500_000
 """Rows of a row group of `events.parquet`."""
 
-_BATCH = 500_000
-_SORTED_AT_ONCE = 2_000_000
+BATCH_ROWS = 500_000
+RANGE_EVENTS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class CleanEvents:
     has_order: bool
 
 
-def wanted_events(spec: DatasetSpec, table: EventsSpec) -> list[Wanted]:
+def event_requests(spec: DatasetSpec, table: EventsSpec) -> list[ColumnRequest]:
     """The columns of `[events]`: user and item, and each column that the TOML names itself, must be there."""
     return [
-        Wanted(
+        ColumnRequest(
             role=role,
             column=getattr(table, role),
-            at=spec.toml.at("events", role),
+            location=spec.toml.location("events", role),
             required=role in ("user", "item") or role in table.model_fields_set,
         )
         for role in EVENT_ROLES
@@ -59,17 +59,17 @@ def clean_events(
     max_bad_share: float,
     progress: Progress | None = None,
 ) -> CleanEvents:
-    """Read and clean `[events]` into the Parquet file `out`; `work` is an empty folder for what lies between.
+    """Read and clean `[events]` into the Parquet file `out`; `work` is an empty folder for intermediate files.
 
     Raises:
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
-    at = spec.toml.at("events", "path")
-    files = find_files(spec.root, table.path, at)
-    raw = scan_columns(files, wanted_events(spec, table), at)
-    typed = _typed_parts(raw, table, files, work, at, progress or silent)
-    rejects.refuse_too_many(typed.reasons, typed.first_bad, typed.read, max_bad_share, at)
-    ordered = order_events(typed.parts, work, by_position=typed.has_position, at_once=_SORTED_AT_ONCE)
+    location = spec.toml.location("events", "path")
+    files = find_files(spec.root, table.path, location)
+    raw = scan_columns(files, event_requests(spec, table), location)
+    typed = _typed_parts(raw, table, files, work, location, progress or silent)
+    rejects.refuse_too_many(typed.reasons, typed.first_bad, typed.read, max_bad_share, location)
+    ordered = order_events(typed.parts, work, by_position=typed.has_position, range_events=RANGE_EVENTS)
     parts = pl.scan_parquet(ordered.parts) if ordered.parts else pl.LazyFrame(schema=EVENTS_SCHEMA)
     parts.sink_parquet(out, row_group_size=ROW_GROUP, engine="streaming")
     events = pl.scan_parquet(out)
@@ -109,15 +109,15 @@ class _Typed:
 
 
 def _typed_parts(
-    raw: pl.LazyFrame, table: EventsSpec, files: Sequence[str], work: Path, at: str, tell: Progress
+    raw: pl.LazyFrame, table: EventsSpec, files: Sequence[str], work: Path, location: str, progress: Progress
 ) -> _Typed:
     """Type `raw` a batch at a time into files of `work`."""
     facts: EventFacts = survey(raw)
     typed = _Typed()
-    for number, batch in enumerate(batches_of(raw, files, at, _BATCH)):
-        tell(typed.read, facts.rows, "reading events")
+    for number, batch in enumerate(batches_of(raw, files, location, BATCH_ROWS)):
+        progress(typed.read, facts.rows, "reading events")
         rows = type_events(batch, table, facts)
-        bad = rejects.set_aside(rows, batch, files)
+        bad = rejects.rejected_rows(rows, batch, files)
         if bad.height:
             typed.rejected.append(work / f"rejected-{number:05d}.parquet")
             bad.write_parquet(typed.rejected[-1])

@@ -1,16 +1,16 @@
-"""The catalogue as a shop exports it, brought to one form: one row an item, its words gathered."""
+"""The catalogue as a shop exports it, brought to one form: one row an item, its texts and attributes gathered."""
 
 from collections import Counter
 from dataclasses import dataclass
 
 import polars as pl
 
-from offline.dataset.reading import FILE, ROW, Wanted, find_files, number, read_columns, text
+from offline.dataset.reading import FILE, ROW, ColumnRequest, find_files, number, read_columns, text
 from offline.dataset.spec import DatasetSpec, ItemsSpec, UsersSpec
 from offline.dataset.times import unix_seconds
 from offline.ingest import rejects
 from offline.ingest.attributes import attribute_lists
-from offline.ingest.rejects import REASON
+from offline.ingest.rejects import REASON, Reason
 
 ITEMS_SCHEMA = pl.Schema(
     {
@@ -41,31 +41,31 @@ class CleanRows:
     counts: dict[str, object]
 
 
-def wanted_items(spec: DatasetSpec, table: ItemsSpec) -> list[Wanted]:
+def item_requests(spec: DatasetSpec, table: ItemsSpec) -> list[ColumnRequest]:
     """The columns of `[items]`: the id, and each column that the TOML names itself, must be there."""
     single = [
-        Wanted(
+        ColumnRequest(
             role,
             getattr(table, role),
-            spec.toml.at("items", role),
+            spec.toml.location("items", role),
             role == "id" or role in table.model_fields_set,
         )
         for role in _SINGLE
     ]
     return single + [
-        Wanted(f"{role}.{column}", column, spec.toml.at("items", role), role in table.model_fields_set)
+        ColumnRequest(f"{role}.{column}", column, spec.toml.location("items", role), role in table.model_fields_set)
         for role in ("text", "attributes")
         for column in getattr(table, role)
     ]
 
 
-def wanted_users(spec: DatasetSpec, table: UsersSpec) -> list[Wanted]:
+def user_requests(spec: DatasetSpec, table: UsersSpec) -> list[ColumnRequest]:
     """The columns of `[users]`: the id, and each column that the TOML names itself, must be there."""
-    at = spec.toml.at("users", "attributes")
+    location = spec.toml.location("users", "attributes")
     named = "attributes" in table.model_fields_set
     return [
-        Wanted("id", table.id, spec.toml.at("users", "id"), required=True),
-        *(Wanted(f"attributes.{column}", column, at, named) for column in table.attributes),
+        ColumnRequest("id", table.id, spec.toml.location("users", "id"), required=True),
+        *(ColumnRequest(f"attributes.{column}", column, location, named) for column in table.attributes),
     ]
 
 
@@ -75,9 +75,9 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
     Raises:
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
-    at = spec.toml.at("items", "path")
-    files = find_files(spec.root, table.path, at)
-    raw = read_columns(files, wanted_items(spec, table), at)
+    location = spec.toml.location("items", "path")
+    files = find_files(spec.root, table.path, location)
+    raw = read_columns(files, item_requests(spec, table), location)
     for role in _SINGLE:
         if role not in raw.columns:
             raw = raw.with_columns(pl.lit(None, pl.String).alias(role))
@@ -93,21 +93,21 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         unix_seconds(raw["added"], pl.repeat(value=True, n=raw.height, eager=True)).alias("added"),
         attribute_lists(raw, _attribute_columns(raw)),
         pl.when(pl.col("id").is_null())
-        .then(pl.lit("empty item id"))
+        .then(pl.lit(Reason.EMPTY_ITEM.value))
         .when(pl.col("price") < 0)
-        .then(pl.lit("negative price"))
+        .then(pl.lit(Reason.NEGATIVE_PRICE.value))
         .alias(REASON),
     )
     unreadable = text("price", schema["price"]).is_not_null() & number("price", schema["price"]).is_null()
     undated = raw.select(text("added", schema["added"])).to_series().is_not_null() & rows["added"].is_null()
-    return _finished(
+    return _clean_rows(
         rows,
         raw,
         files=files,
-        at=at,
+        location=location,
         max_bad_share=max_bad_share,
         schema=ITEMS_SCHEMA,
-        counted={
+        further_counts={
             "unreadable_price": int(raw.select(unreadable.sum()).item()),
             "unreadable_added": int(undated.sum()),
         },
@@ -120,29 +120,31 @@ def clean_users(spec: DatasetSpec, table: UsersSpec, max_bad_share: float) -> Cl
     Raises:
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
-    at = spec.toml.at("users", "path")
-    files = find_files(spec.root, table.path, at)
-    raw = read_columns(files, wanted_users(spec, table), at)
+    location = spec.toml.location("users", "path")
+    files = find_files(spec.root, table.path, location)
+    raw = read_columns(files, user_requests(spec, table), location)
     rows = raw.select(ROW, FILE, text("id", raw.schema["id"])).with_columns(
         attribute_lists(raw, _attribute_columns(raw)),
-        pl.when(pl.col("id").is_null()).then(pl.lit("empty user id")).alias(REASON),
+        pl.when(pl.col("id").is_null()).then(pl.lit(Reason.EMPTY_USER.value)).alias(REASON),
     )
-    return _finished(rows, raw, files=files, at=at, max_bad_share=max_bad_share, schema=USERS_SCHEMA, counted={})
+    return _clean_rows(
+        rows, raw, files=files, location=location, max_bad_share=max_bad_share, schema=USERS_SCHEMA, further_counts={}
+    )
 
 
-def _finished(
+def _clean_rows(
     rows: pl.DataFrame,
     raw: pl.DataFrame,
     *,
     files: tuple[str, ...],
-    at: str,
+    location: str,
     max_bad_share: float,
     schema: pl.Schema,
-    counted: dict[str, object],
+    further_counts: dict[str, object],
 ) -> CleanRows:
-    rejected = rejects.set_aside(rows, raw, files)
+    rejected = rejects.rejected_rows(rows, raw, files)
     reasons = Counter(rejected.get_column(REASON).to_list())
-    rejects.refuse_too_many(reasons, next(rejected.iter_rows(named=True), None), raw.height, max_bad_share, at)
+    rejects.refuse_too_many(reasons, next(rejected.iter_rows(named=True), None), raw.height, max_bad_share, location)
     good = rows.filter(pl.col(REASON).is_null())
     unique = good.unique("id", keep="first", maintain_order=True)
     counts: dict[str, object] = {
@@ -151,7 +153,7 @@ def _finished(
         "duplicates": good.height - unique.height,
         "rejected": rejected.height,
         "reasons": rejects.count_reasons(reasons),
-        **counted,
+        **further_counts,
     }
     ids = next(iter(schema))
     return CleanRows(unique.rename({"id": ids}).select(schema.names()).cast(schema).sort(ids), rejected, counts)
@@ -172,7 +174,7 @@ def _joined_text(raw: pl.DataFrame) -> pl.Expr:
 
 
 def _in_stock(dtype: pl.DataType) -> pl.Expr:
-    """Stock as a flag: a count above 0, or a word for yes; null when it says neither."""
+    """Stock as a flag: a count above 0, or a word for yes; null where it is neither."""
     word = text("in_stock", dtype).str.to_lowercase()
     count = word.cast(pl.Float64, strict=False)
     return (

@@ -8,18 +8,18 @@ import polars as pl
 
 from app.artifact.behaviours import BEHAVIOURS
 from offline.dataset.fingerprint import fingerprint
-from offline.dataset.reading import Wanted, find_files, number, present, read_columns, scan, text
+from offline.dataset.reading import ColumnRequest, find_files, number, read_columns, require_columns, scan, text
 from offline.dataset.spec import DatasetSpec
-from offline.errors import DatasetError
-from offline.ingest.clean_events import CleanEvents, clean_events, wanted_events
+from offline.errors import DatasetError, Mistake
+from offline.ingest.clean_events import CleanEvents, clean_events, event_requests
 from offline.ingest.clean_items import (
     ITEMS_SCHEMA,
     USERS_SCHEMA,
     CleanRows,
     clean_items,
     clean_users,
-    wanted_items,
-    wanted_users,
+    item_requests,
+    user_requests,
 )
 from offline.ingest.order_events import EVENTS_SCHEMA
 from offline.ingest.rejects import REJECTED_SCHEMA
@@ -76,18 +76,18 @@ def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, ma
 
 
 def _check_columns(spec: DatasetSpec) -> None:
-    """Every column of every table is there, before the first is read."""
-    tables: list[tuple[str, tuple[str, ...], list[Wanted]]] = []
+    """Stop before anything is read when a table lacks a required column."""
+    tables: list[tuple[str, tuple[str, ...], list[ColumnRequest]]] = []
     if spec.events:
-        tables.append(("events", spec.events.path, wanted_events(spec, spec.events)))
+        tables.append(("events", spec.events.path, event_requests(spec, spec.events)))
     if spec.items:
-        tables.append(("items", spec.items.path, wanted_items(spec, spec.items)))
+        tables.append(("items", spec.items.path, item_requests(spec, spec.items)))
     if spec.users:
-        tables.append(("users", spec.users.path, wanted_users(spec, spec.users)))
-    for name, paths, wanted in tables:
-        at = spec.toml.at(name, "path")
-        files = find_files(spec.root, paths, at)
-        present(scan(files, at), files, wanted)
+        tables.append(("users", spec.users.path, user_requests(spec, spec.users)))
+    for name, paths, requests in tables:
+        location = spec.toml.location(name, "path")
+        files = find_files(spec.root, paths, location)
+        require_columns(scan(files, location), files, requests)
 
 
 def read_graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
@@ -98,23 +98,25 @@ def read_graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
     """
     if spec.evaluation.task != "graded_search":
         return {}
-    found = {}
+    tables = {}
     for key, path, columns in (
         ("queries", spec.evaluation.queries, ("query_id", "query")),
         ("judgments", spec.evaluation.judgments, ("query_id", "item_id", "relevance")),
     ):
-        at = spec.toml.at("evaluation", key)
-        files = find_files(spec.root, (path,), at)
-        raw = read_columns(files, [Wanted(column, column, at, required=True) for column in columns], at)
-        read = {"relevance": number}
-        rows = raw.select(read.get(column, text)(column, raw.schema[column]) for column in columns)
+        location = spec.toml.location("evaluation", key)
+        files = find_files(spec.root, (path,), location)
+        raw = read_columns(
+            files, [ColumnRequest(column, column, location, required=True) for column in columns], location
+        )
+        readers = {"relevance": number}
+        rows = raw.select(readers.get(column, text)(column, raw.schema[column]) for column in columns)
         if sum(rows.null_count().row(0)):
+            expected = f"{', '.join(columns)} in every row of {path}"
             raise DatasetError(
-                f"{at}: expected {', '.join(columns)} in every row of {path}, got an empty or unreadable "
-                "one: fill it in or remove the row"
+                Mistake(location, expected, "an empty or unreadable one", "fill it in or remove the row")
             )
-        found[key] = rows.unique(maintain_order=True)
-    return found
+        tables[key] = rows.unique(maintain_order=True)
+    return tables
 
 
 def _no_events(file: Path) -> CleanEvents:
@@ -134,7 +136,7 @@ def _no_rows(schema: pl.Schema) -> CleanRows:
 
 def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: CleanRows) -> Summary:
     before_test = pl.col("split").ne_missing("test")
-    told = (
+    facts = (
         events.events.select(
             users=pl.col("user_id").n_unique(),
             items=pl.col("item_id").n_unique(),
@@ -149,16 +151,16 @@ def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: Cl
         "dataset": spec.name,
         "events": events.counts
         | {
-            "users": told["users"],
-            "items": told["items"],
+            "users": facts["users"],
+            "items": facts["items"],
             "on_items_absent_from_catalogue": int(absent.collect(engine="streaming").item()),
         },
         "items": items.counts | _missing(items.rows),
         "users": users.counts,
         "has_time": events.has_time,
         "has_order": events.has_order,
-        "has_split": told["has_split"],
-        "behaviours": [name for name, code in BEHAVIOURS.items() if code in told["types"]],
+        "has_split": facts["has_split"],
+        "behaviours": [name for name, code in BEHAVIOURS.items() if code in facts["types"]],
     }
 
 

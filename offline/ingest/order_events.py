@@ -23,61 +23,62 @@ EVENTS_SCHEMA = pl.Schema(
 
 
 @dataclass(frozen=True)
-class Ordered:
-    """The files of ordered events, one after the other sorted by (user_id, order), and the rows dropped as equal."""
+class OrderedEvents:
+    """Files of events, one after another sorted by (user_id, order); how many events they hold, how many were equal."""
 
     parts: list[Path]
     kept: int
     duplicates: int
 
 
-def order_events(parts: list[Path], folder: Path, *, by_position: bool, at_once: int) -> Ordered:
-    """Drop exact duplicates and number each user's events from 0, by position or time, else by place in the files.
+def order_events(parts: list[Path], folder: Path, *, by_position: bool, range_events: int) -> OrderedEvents:
+    """Drop exact duplicates and number each user's events from 0, by position or time, else by row of the files.
 
     Args:
         parts: typed events, in the order of their files and rows.
         folder: an empty folder to write to.
         by_position: whether positions order events; else times do.
-        at_once: about so many events are sorted at once: all of some users, ascending.
+        range_events: about so many events are sorted at once: all events of a range of users.
     """
-    written = []
+    files = []
     kept = read = 0
-    for number, rows in enumerate(_ranges(parts, folder, at_once)):
+    for number, rows in enumerate(_user_ranges(parts, folder, range_events)):
         unique = rows.unique(
             subset=[name for name in rows.columns if name not in (ROW, FILE)], keep="first", maintain_order=True
         )
         read, kept = read + rows.height, kept + unique.height
-        written.append(folder / f"ordered-{number:05d}.parquet")
-        _ordered(unique, "position" if by_position else "time").write_parquet(written[-1])
-    return Ordered(written, kept, read - kept)
+        files.append(folder / f"ordered-{number:05d}.parquet")
+        _number_events(unique, "position" if by_position else "time").write_parquet(files[-1])
+    return OrderedEvents(files, kept, read - kept)
 
 
-def _ranges(parts: list[Path], folder: Path, at_once: int) -> Iterator[pl.DataFrame]:
-    """The typed events of one range of users after the other, ascending by user; rows in their first order."""
+def _user_ranges(parts: list[Path], folder: Path, range_events: int) -> Iterator[pl.DataFrame]:
+    """The typed events, one range of users after another, ascending by user; rows of a range in file order."""
     if not parts:
         return
     counts = pl.scan_parquet(parts).group_by("user").len().collect(engine="streaming").sort("user")
-    if counts["len"].sum() <= at_once:
+    if counts["len"].sum() <= range_events:
         yield pl.read_parquet(parts)
         return
-    number = (counts["len"].cum_sum() - counts["len"]) // at_once
+    number = (counts["len"].cum_sum() - counts["len"]) // range_events
     first = counts["user"].filter(number != number.shift(1, fill_value=0))
-    files: dict[int, list[Path]] = {}
+    range_files: dict[int, list[Path]] = {}
     for part in parts:
         rows = pl.read_parquet(part)
         rows = rows.with_columns(first.search_sorted(rows["user"], side="right").alias("range"))
-        for (key,), some in rows.partition_by("range", as_dict=True, include_key=False, maintain_order=True).items():
-            mine = files.setdefault(int(str(key)), [])
-            mine.append(folder / f"range-{int(str(key)):05d}-{len(mine):05d}.parquet")
-            some.write_parquet(mine[-1], compression="lz4")
+        for (key,), group in rows.partition_by("range", as_dict=True, include_key=False, maintain_order=True).items():
+            group_files = range_files.setdefault(int(str(key)), [])
+            group_files.append(folder / f"range-{int(str(key)):05d}-{len(group_files):05d}.parquet")
+            group.write_parquet(group_files[-1], compression="lz4")
         part.unlink()
-    for key in sorted(files):
-        yield pl.read_parquet(files[key])
-        for file in files[key]:
+    for key in sorted(range_files):
+        yield pl.read_parquet(range_files[key])
+        for file in range_files[key]:
             file.unlink()
 
 
-def _ordered(rows: pl.DataFrame, clock: str) -> pl.DataFrame:
+def _number_events(rows: pl.DataFrame, clock: str) -> pl.DataFrame:
+    """The rows sorted by user and `clock`, each user's events numbered from 0."""
     rows = rows.sort("user", clock, FILE, ROW, nulls_last=True)
     return rows.select(
         pl.col("user").alias("user_id"),

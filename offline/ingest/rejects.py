@@ -2,20 +2,34 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from offline.dataset.reading import FILE, ROW
-from offline.errors import DatasetError
+from offline.errors import DatasetError, Mistake
 
 REASON = "reason"
+
+
+class Reason(StrEnum):
+    """Why a row is set aside. The texts stand in `rejected.parquet` and `summary.json`."""
+
+    EMPTY_USER = "empty user id"
+    EMPTY_ITEM = "empty item id"
+    UNKNOWN_TYPE = "unknown event type"
+    UNREADABLE_TIME = "unparsable time"
+    UNREADABLE_POSITION = "unparsable position"
+    NEGATIVE_PRICE = "negative price"
+    UNKNOWN_SPLIT = "unknown split"
+
 
 REJECTED_SCHEMA = pl.Schema({"file": pl.String, "row": pl.Int64, "reason": pl.String, "record": pl.String})
 
 
-def set_aside(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -> pl.DataFrame:
+def rejected_rows(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -> pl.DataFrame:
     """The rows with a `reason`, as `rejected.parquet` keeps them: `file`, `row` (from 1), `reason`, `record`.
 
     `record` is the row of `raw`, which stands in the same order as `rows`, as JSON.
@@ -34,20 +48,24 @@ def set_aside(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -> pl
 
 
 def refuse_too_many(
-    reasons: Counter[str], first: Mapping[str, Any] | None, read: int, max_bad_share: float, at: str
+    reasons: Counter[str], first: Mapping[str, Any] | None, read: int, max_bad_share: float, location: str
 ) -> None:
-    """Return when no more than `max_bad_share` of the `read` rows are rejected, `reasons` counting them.
+    """Stop when more than `max_bad_share` of the `read` rows are rejected; `reasons` counts them.
 
     Raises:
-        DatasetError: more are; the message counts the reasons and shows the `first` row.
+        DatasetError: there are more; the message counts the reasons and shows the `first` row.
     """
     if first is None or reasons.total() <= max_bad_share * read:
         return
     counted = ", ".join(f"{count} {reason}" for reason, count in count_reasons(reasons).items())
     raise DatasetError(
-        f"{at}: expected at most {max_bad_share:.1%} bad rows, got {reasons.total()} of {read} "
-        f"({counted}); the first is row {first['row']} of {first['file']}: {first['record']}. "
-        "Correct the column mapping or the rows, or allow a larger share"
+        Mistake(
+            location,
+            f"at most {max_bad_share:.1%} bad rows",
+            f"{reasons.total()} of {read} ({counted}); the first is row {first['row']} of {first['file']}, "
+            f"{first['record']}",
+            "correct the column mapping or the rows, or allow a larger share",
+        )
     )
 
 

@@ -8,7 +8,7 @@ from app.artifact.behaviours import VIEW, behaviour_of
 from offline.dataset.reading import FILE, ROW, number, text
 from offline.dataset.spec import EventsSpec
 from offline.dataset.times import Clock, clock_of, clock_votes, seconds
-from offline.ingest.rejects import REASON
+from offline.ingest.rejects import REASON, Reason
 
 SPLITS = ("train", "valid", "test", "context")
 EVENT_ROLES = tuple(role for role in EventsSpec.model_fields if role not in ("path", "types"))
@@ -27,16 +27,16 @@ class EventFacts:
 def survey(raw: pl.LazyFrame) -> EventFacts:
     """The facts of `raw` (columns by role), from one pass over its times and splits."""
     schema = raw.collect_schema()
-    asked = {"rows": pl.len()}
+    sums = {"rows": pl.len()}
     typical = pl.lit(value=True)
     if "split" in schema:
-        told = text("split", schema["split"])
-        asked["splits"] = told.count()
-        typical = told.str.to_lowercase().ne_missing("test")
+        splits = text("split", schema["split"])
+        sums["splits"] = splits.count()
+        typical = splits.str.to_lowercase().ne_missing("test")
     if "time" in schema:
-        asked |= clock_votes("time", schema["time"], typical)
-    found = raw.select(**asked).collect(engine="streaming").row(0, named=True)
-    return EventFacts(int(found["rows"]), clock_of(found), bool(found.get("splits")))
+        sums |= clock_votes("time", schema["time"], typical)
+    facts = raw.select(**sums).collect(engine="streaming").row(0, named=True)
+    return EventFacts(int(facts["rows"]), clock_of(facts), bool(facts.get("splits")))
 
 
 def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.DataFrame:
@@ -46,7 +46,7 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
     raw = raw.with_columns(absent)
     schema = raw.schema
     texts = [text(role, schema[role]) for role in EVENT_ROLES if role not in ("time", "price", "position")]
-    told = [_told(role, schema[role]).alias(f"told_{role}") for role in ("time", "position", "price")]
+    filled = [_is_filled(role, schema[role]).alias(f"has_{role}") for role in ("time", "position", "price")]
     rows = raw.select(
         *texts,
         ROW,
@@ -54,7 +54,7 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
         number("price", schema["price"]),
         number("position", schema["position"]),
         seconds("time", schema["time"], facts.clock),
-        *told,
+        *filled,
     )
     behaviour = _behaviour_codes(rows.get_column("type"), table) if has_type else pl.lit(VIEW, pl.UInt8)
     rows = rows.with_columns(pl.col("split").str.to_lowercase(), behaviour.alias("type"))
@@ -63,23 +63,23 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
         *EVENT_ROLES,
         ROW,
         FILE,
-        (pl.col("told_price") & pl.col("price").is_null()).alias(UNREADABLE_PRICE),
-        pl.when(pl.col("user").is_null())
-        .then(pl.lit("empty user id"))
-        .when(pl.col("item").is_null())
-        .then(pl.lit("empty item id"))
-        .when(pl.col("type").is_null())
-        .then(pl.lit("unknown event type"))
-        .when(pl.col("told_time") & pl.col("time").is_null())
-        .then(pl.lit("unparsable time"))
-        .when(pl.col("told_position") & pl.col("position").is_null())
-        .then(pl.lit("unparsable position"))
-        .when(pl.col("price") < 0)
-        .then(pl.lit("negative price"))
-        .when(unknown_split if facts.has_split else pl.lit(value=False))
-        .then(pl.lit("unknown split"))
-        .alias(REASON),
+        (pl.col("has_price") & pl.col("price").is_null()).alias(UNREADABLE_PRICE),
+        _reason(unknown_split if facts.has_split else pl.lit(value=False)).alias(REASON),
     )
+
+
+def _reason(unknown_split: pl.Expr) -> pl.Expr:
+    """The first thing that is wrong with each row, else null."""
+    flaws = (
+        (pl.col("user").is_null(), Reason.EMPTY_USER),
+        (pl.col("item").is_null(), Reason.EMPTY_ITEM),
+        (pl.col("type").is_null(), Reason.UNKNOWN_TYPE),
+        (pl.col("has_time") & pl.col("time").is_null(), Reason.UNREADABLE_TIME),
+        (pl.col("has_position") & pl.col("position").is_null(), Reason.UNREADABLE_POSITION),
+        (pl.col("price") < 0, Reason.NEGATIVE_PRICE),
+        (unknown_split, Reason.UNKNOWN_SPLIT),
+    )
+    return pl.coalesce(pl.when(is_flawed).then(pl.lit(reason.value)) for is_flawed, reason in flaws)
 
 
 def _behaviour_codes(words: pl.Series, table: EventsSpec) -> pl.Series:
@@ -89,9 +89,10 @@ def _behaviour_codes(words: pl.Series, table: EventsSpec) -> pl.Series:
     return words.replace_strict(known, default=None, return_dtype=pl.UInt8)
 
 
-def _told(role: str, dtype: pl.DataType) -> pl.Expr:
-    """Where the column says anything at all."""
-    of = pl.col(role)
+def _is_filled(role: str, dtype: pl.DataType) -> pl.Expr:
+    """Where the column has a value, readable or not."""
+    values = pl.col(role)
     if dtype == pl.String:
-        return of.str.strip_chars().fill_null("") != ""
-    return of.is_not_null() & of.is_not_nan().fill_null(value=False) if dtype.is_float() else of.is_not_null()
+        return values.str.strip_chars().fill_null("") != ""
+    present = values.is_not_null()
+    return present & values.is_not_nan().fill_null(value=False) if dtype.is_float() else present

@@ -2,25 +2,26 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from offline.dataset.reading import Wanted, find_files, missing, scan
-from offline.dataset.spec import DatasetSpec, lacking_tables, read_spec
+from offline.dataset.reading import ColumnRequest, find_files, missing_columns, scan
+from offline.dataset.spec import DatasetSpec, missing_tables, read_spec
 from offline.errors import DatasetError
-from offline.ingest.clean_events import clean_events, wanted_events
-from offline.ingest.clean_items import CleanRows, clean_items, clean_users, wanted_items, wanted_users
+from offline.ingest.clean_events import clean_events, event_requests
+from offline.ingest.clean_items import CleanRows, clean_items, clean_users, item_requests, user_requests
 from offline.ingest.ingest import read_graded
-from offline.onboarding.findings import Finding, errors_of, of_message, of_rejected
-from offline.onboarding.warnings import (
-    better_columns,
-    doubts_between,
-    doubts_of_counts,
-    doubts_of_events,
-    doubts_of_items,
+from offline.onboarding.findings import (
+    Finding,
+    Level,
+    errors_of,
+    findings_of_error,
+    findings_of_mistakes,
+    findings_of_rejected,
 )
+from offline.onboarding.warnings import count_warnings, event_warnings, item_warnings, table_warnings, unread_columns
 from offline.workspace.progress import Progress, silent
 
 Columns = dict[str, str]
@@ -28,7 +29,7 @@ Columns = dict[str, str]
 
 @dataclass(frozen=True)
 class Checked:
-    """All findings, errors first, and the rows that were read by table."""
+    """All findings, errors first, and how many rows of each table were read."""
 
     findings: tuple[Finding, ...]
     rows: dict[str, int]
@@ -40,14 +41,27 @@ class Checked:
 
     @property
     def warnings(self) -> int:
-        """How many do not."""
+        """How many findings do not stop ingest."""
         return len(self.findings) - self.errors
+
+
+@dataclass
+class CheckContext:
+    """What a check goes by, and what it has gathered so far."""
+
+    spec: DatasetSpec
+    now: float  # unix seconds
+    max_bad_share: float
+    max_rows: int  # to show of each file and reason
+    progress: Progress
+    findings: list[Finding] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)  # read, by table
 
 
 @dataclass(frozen=True)
 class _Table:
     name: str
-    at: str
+    location: str
     files: tuple[str, ...]
     columns: Columns  # by role, those that the files have
 
@@ -62,83 +76,79 @@ def check(
         now: unix seconds; what lies after it is in the future.
         max_bad_share: the share of bad rows past which ingest stops.
         most: bad rows to show of each file and kind of mistake.
-        progress: who is told.
+        progress: called with the rows read.
     """
-    tell = progress or silent
     try:
         spec = read_spec(data)
     except DatasetError as error:
-        return Checked(tuple(of_message("dataset.toml", error.message)), {})
-    findings = [finding for line in lacking_tables(spec) for finding in of_message("dataset.toml", line)]
-    tables = {name: table for name in ("events", "items", "users") if (table := _open(spec, name, findings))}
-    rows: dict[str, int] = {}
-    items, users = (
-        _catalogue(spec, tables[name], clean, max_bad_share, most, findings, rows) if name in tables else None
-        for name, clean in (("items", _clean_items), ("users", _clean_users))
-    )
+        return Checked(tuple(findings_of_error("dataset.toml", error)), {})
+    context = CheckContext(spec, now, max_bad_share, most, progress or silent)
+    context.findings += findings_of_mistakes("dataset.toml", missing_tables(spec))
+    tables = {name: table for name in ("events", "items", "users") if (table := _open(context, name))}
+    items = _check_rows(context, tables["items"], _clean_items) if "items" in tables else None
+    users = _check_rows(context, tables["users"], _clean_users) if "users" in tables else None
     if items is not None:
-        findings += doubts_of_items(items, tables["items"].columns)
+        context.findings += item_warnings(items, tables["items"].columns)
     if "events" in tables:
-        with tempfile.TemporaryDirectory(prefix="aisle-check-") as folder:
-            found = _check_events(
-                spec, tables["events"], Path(folder), items, users, max_bad_share, most, now, rows, tell
-            )
-        findings += found
-    try:
-        graded = read_graded(spec)
-    except DatasetError as error:
-        findings += of_message("evaluation", error.message)
-    else:
-        rows |= {name: table.height for name, table in graded.items()}
-    ordered = sorted(findings, key=lambda finding: finding.level)
-    return Checked(tuple(ordered), rows)
+        _check_events(context, tables["events"], items, users)
+    _check_graded(context)
+    return Checked(tuple(sorted(context.findings, key=lambda finding: finding.level)), context.rows)
 
 
-def _open(spec: DatasetSpec, name: str, findings: list[Finding]) -> _Table | None:
-    """The table with its files and columns; None when cleaning could not begin. Adds what is wrong to `findings`."""
+def _open(context: CheckContext, name: str) -> _Table | None:
+    """The table with its files and columns; None when cleaning could not begin."""
+    spec, findings = context.spec, context.findings
     table = getattr(spec, name)
     if table is None:
         return None
-    at = spec.toml.at(name, "path")
+    location = spec.toml.location(name, "path")
+    errors_before = len(errors_of(findings))
     files: list[str] = []
-    before = len(errors_of(findings))
     for path in table.path:
         try:
-            files += find_files(spec.root, (path,), at)
+            files += find_files(spec.root, (path,), location)
         except DatasetError as error:
-            findings += of_message(name, error.message)
-    wanted = _wanted(spec, name)
-    there: Columns = {}
-    lacking: list[set[str]] = []
-    for file in files:
-        try:
-            names = set(scan((file,), at).collect_schema().names())
-        except DatasetError as error:
-            findings += of_message(name, error.message)
-            continue
-        there |= {each.role: each.column for each in wanted if each.column in names}
-        lacking.append({each.column for each in wanted} - names)
-    if len(errors_of(findings)) > before or not files:
+            findings += findings_of_error(name, error)
+    requests = _column_requests(spec, name)
+    columns, absent = _columns_by_file(context, name, files, requests)
+    if len(errors_of(findings)) > errors_before or not files:
         return None
     findings += [
         Finding(
             "warning", name, "the same columns in all files", f"no {column!r}", "its rows lack the value", file=file
         )
-        for file, without in zip(files, lacking, strict=True)
-        for column in sorted(without & set(there.values()))
+        for file, names in zip(files, absent, strict=True)
+        for column in sorted(names & set(columns.values()))
     ]
-    said = missing(scan(files, at), files, wanted)
-    findings += [finding for line in said for finding in of_message(name, line)]
-    findings += better_columns(spec, name, files, there)
-    return None if said else _Table(name, at, tuple(files), there)
+    missing = missing_columns(scan(files, location), files, requests)
+    findings += findings_of_mistakes(name, missing)
+    findings += unread_columns(spec, name, files, columns)
+    return None if missing else _Table(name, location, tuple(files), columns)
 
 
-def _wanted(spec: DatasetSpec, name: str) -> Sequence[Wanted]:
+def _columns_by_file(
+    context: CheckContext, name: str, files: Sequence[str], requests: Sequence[ColumnRequest]
+) -> tuple[Columns, list[set[str]]]:
+    """The columns that some file has, by role, and the requested ones that each readable file lacks."""
+    columns: Columns = {}
+    absent: list[set[str]] = []
+    for file in files:
+        try:
+            names = set(scan((file,), context.spec.toml.location(name, "path")).collect_schema().names())
+        except DatasetError as error:
+            context.findings += findings_of_error(name, error)
+            continue
+        columns |= {request.role: request.column for request in requests if request.column in names}
+        absent.append({request.column for request in requests} - names)
+    return columns, absent
+
+
+def _column_requests(spec: DatasetSpec, name: str) -> Sequence[ColumnRequest]:
     if name == "events" and spec.events:
-        return wanted_events(spec, spec.events)
+        return event_requests(spec, spec.events)
     if name == "items" and spec.items:
-        return wanted_items(spec, spec.items)
-    return wanted_users(spec, spec.users) if spec.users else []
+        return item_requests(spec, spec.items)
+    return user_requests(spec, spec.users) if spec.users else []
 
 
 def _clean_items(spec: DatasetSpec) -> CleanRows:
@@ -151,77 +161,75 @@ def _clean_users(spec: DatasetSpec) -> CleanRows:
     return clean_users(spec, spec.users, 1.0)
 
 
-def _catalogue(
-    spec: DatasetSpec,
-    table: _Table,
-    clean: Callable[[DatasetSpec], CleanRows],
-    max_bad_share: float,
-    most: int,
-    findings: list[Finding],
-    rows: dict[str, int],
-) -> pl.DataFrame | None:
+def _check_rows(context: CheckContext, table: _Table, clean: Callable[[DatasetSpec], CleanRows]) -> pl.DataFrame | None:
+    """The good rows of the items or the users; None when they cannot be read."""
     try:
-        cleaned = clean(spec)
+        cleaned = clean(context.spec)
     except DatasetError as error:
-        findings += of_message(table.name, error.message)
+        context.findings += findings_of_error(table.name, error)
         return None
-    findings += _bad_rows(table, cleaned.rejected, cleaned.counts, max_bad_share, most)
-    findings += doubts_of_counts(table.name, cleaned.counts, table.columns)
-    rows[table.name] = int(str(cleaned.counts["read"]))
+    context.rows[table.name] = int(str(cleaned.counts["read"]))
+    context.findings += _bad_rows(context, table, cleaned.rejected)
+    context.findings += count_warnings(table.name, cleaned.counts, table.columns)
     return cleaned.rows
 
 
-def _check_events(
-    spec: DatasetSpec,
-    table: _Table,
-    folder: Path,
-    items: pl.DataFrame | None,
-    users: pl.DataFrame | None,
-    max_bad_share: float,
-    most: int,
-    now: float,
-    rows: dict[str, int],
-    tell: Progress,
-) -> list[Finding]:
+def _check_events(context: CheckContext, table: _Table, items: pl.DataFrame | None, users: pl.DataFrame | None) -> None:
+    spec, findings = context.spec, context.findings
     assert spec.events is not None  # noqa: S101 - it was opened
-    work = folder / "work"
-    work.mkdir()
+    with tempfile.TemporaryDirectory(prefix="aisle-check-") as folder:
+        work = Path(folder) / "work"
+        work.mkdir()
+        try:
+            cleaned = clean_events(
+                spec,
+                spec.events,
+                Path(folder) / "events.parquet",
+                work,
+                max_bad_share=1.0,
+                progress=context.progress,
+            )
+        except DatasetError as error:
+            findings += findings_of_error("events", error)
+            return
+        context.rows["events"] = int(str(cleaned.counts["read"]))
+        findings += _bad_rows(context, table, cleaned.rejected.collect())
+        findings += count_warnings("events", cleaned.counts, table.columns)
+        findings += event_warnings(cleaned.events, context.now)
+        findings += table_warnings(cleaned.events, items, users)
+
+
+def _check_graded(context: CheckContext) -> None:
     try:
-        cleaned = clean_events(spec, spec.events, folder / "events.parquet", work, max_bad_share=1.0, progress=tell)
+        graded = read_graded(context.spec)
     except DatasetError as error:
-        return of_message("events", error.message)
-    rows["events"] = int(str(cleaned.counts["read"]))
-    bad = _bad_rows(table, cleaned.rejected.collect(), cleaned.counts, max_bad_share, most)
-    return [
-        *bad,
-        *doubts_of_counts("events", cleaned.counts, table.columns),
-        *doubts_of_events(cleaned.events, now),
-        *doubts_between(cleaned.events, items, users),
-    ]
+        context.findings += findings_of_error("evaluation", error)
+    else:
+        context.rows |= {name: table.height for name, table in graded.items()}
 
 
-def _bad_rows(
-    table: _Table, rejected: pl.DataFrame, counts: dict[str, object], max_bad_share: float, most: int
-) -> list[Finding]:
-    read = int(str(counts["read"]))
-    stops = rejected.height > max_bad_share * read
-    found = of_rejected(table.name, rejected, table.columns, most=most, level="error" if stops else "warning")
+def _bad_rows(context: CheckContext, table: _Table, rejected: pl.DataFrame) -> list[Finding]:
+    """Findings of the rejected rows of a table whose rows were counted."""
+    read = context.rows[table.name]
+    stops = rejected.height > context.max_bad_share * read
+    level: Level = "error" if stops else "warning"
+    findings = findings_of_rejected(table.name, rejected, table.columns, max_rows=context.max_rows, level=level)
     if not stops:
-        return found
+        return findings
     share = Finding(
         "error",
         table.name,
-        expected=f"at most {max_bad_share:.1%} bad rows",
+        expected=f"at most {context.max_bad_share:.1%} bad rows",
         found=f"{rejected.height} of {read}",
         advice="correct the column mapping or the rows, or allow a larger share by --max-bad-share",
-        file=table.at,
+        file=table.location,
         count=rejected.height,
     )
-    return [share, *found]
+    return [share, *findings]
 
 
 def as_table(findings: Iterable[Finding]) -> list[tuple[str, str, str, str, str, str]]:
-    """What to show of each finding: level, where, column, found, expected, what to do."""
+    """The cells of each finding: level, where, column, what came, what was expected, what to do."""
     return [
         (
             finding.level,
@@ -236,9 +244,9 @@ def as_table(findings: Iterable[Finding]) -> list[tuple[str, str, str, str, str,
 
 
 def _where(finding: Finding) -> str:
-    place = [f"[{finding.table}]" if finding.file is None else finding.file]
+    parts = [f"[{finding.table}]" if finding.file is None else finding.file]
     if finding.line is not None:
-        place.append(f"line {finding.line}")
+        parts.append(f"line {finding.line}")
     elif finding.row is not None:
-        place.append(f"row {finding.row}")
-    return ", ".join(place)
+        parts.append(f"row {finding.row}")
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""What a column of a shop's file looks like from its first rows: times, words for events, ids, prices, texts."""
+"""What the first rows of a shop's file say of a column: times, words for events, ids, prices, texts."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ _EARLIEST, _LATEST = 631_152_000.0, 4_102_444_800.0
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Shares are of the values that are there, from 0 to 1; `filled` of the rows."""
+class ColumnProfile:
+    """What is known of a column. Shares are of the values that are there, from 0 to 1; `filled` is of the rows."""
 
     column: str
     dtype: pl.DataType
@@ -34,43 +34,43 @@ class Looks:
 
     @property
     def few_words(self) -> bool:
-        """Whether it can be a column of event types."""
+        """Whether the column can hold event types."""
         return 0 < self.distinct <= FEW_WORDS and self.unique < 0.5
 
 
-def looks_of(sample: pl.DataFrame, column: str) -> Looks:
-    """How `column` of `sample`, the first rows of a file, looks."""
+def profile_column(sample: pl.DataFrame, column: str) -> ColumnProfile:
+    """The profile of `column` of `sample`, the first rows of a file."""
     dtype = sample.schema[column]
     if dtype.is_nested():
         filled = 1 - sample.get_column(column).null_count() / max(1, sample.height)
-        return Looks(column, dtype, sample.height, filled, 0, 0, 0, 0, 0, 0, 0, 0, 0, nested=True)
+        return ColumnProfile(column, dtype, sample.height, filled, 0, 0, 0, 0, 0, 0, 0, 0, 0, nested=True)
     values = sample.select(text(column, dtype)).to_series().drop_nulls()
     count = max(1, len(values))
     counts = values.value_counts()
     words = counts.get_column(column)
-    meant = words.map_elements(_means, return_dtype=pl.Boolean) if 0 < len(words) <= FEW_WORDS else None
-    told = sample.select(number(column, dtype)).to_series() if _is_plain(dtype) else pl.Series([], dtype=pl.Float64)
-    clocked, scale = _times(sample, column)
+    known = words.map_elements(_is_known, return_dtype=pl.Boolean) if 0 < len(words) <= FEW_WORDS else None
+    numbers = sample.select(number(column, dtype)).to_series() if _is_plain(dtype) else pl.Series([], dtype=pl.Float64)
+    timed, scale = _times(sample, column)
     first = values.str.slice(0, 1)
-    return Looks(
+    return ColumnProfile(
         column=column,
         dtype=dtype,
         rows=sample.height,
         filled=len(values) / max(1, sample.height),
         distinct=len(words),
         unique=len(words) / count,
-        times=clocked / count,
+        times=timed / count,
         clock=scale,
-        numbers=told.count() / count,
-        negative=int((told < 0).sum()) / count,
-        behaviours=0.0 if meant is None else int(counts.filter(meant).get_column("count").sum()) / count,
+        numbers=numbers.count() / count,
+        negative=int((numbers < 0).sum()) / count,
+        behaviours=0.0 if known is None else int(counts.filter(known).get_column("count").sum()) / count,
         spaced=int(values.str.contains(r"\S\s+\S").sum()) / count,
         length=float(values.str.len_chars().sum()) / count,
         nested=bool(len(values)) and first.is_in(["{", "["]).sum() / count > 0.9,
     )
 
 
-def _means(word: str) -> bool:
+def _is_known(word: str) -> bool:
     return behaviour_of(word) is not None
 
 
@@ -85,5 +85,5 @@ def _times(sample: pl.DataFrame, column: str) -> tuple[int, float]:
         return 0, 0.0
     votes = clock_votes(column, dtype, pl.lit(value=True))
     clock = clock_of(sample.select(**votes).row(0, named=True) if votes else {})
-    found = sample.select(seconds(column, dtype, clock)).to_series()
-    return int(found.is_between(_EARLIEST, _LATEST).sum()), 0.0 if clock.words or not votes else clock.scale
+    times = sample.select(seconds(column, dtype, clock)).to_series()
+    return int(times.is_between(_EARLIEST, _LATEST).sum()), 0.0 if clock.words or not votes else clock.scale

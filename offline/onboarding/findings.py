@@ -1,13 +1,15 @@
-"""What is wrong with a data set's files: one finding a mistake, said so that it can be mended."""
+"""What is wrong with a data set's files, or odd: one finding each, with what to do about it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
 
-from offline.onboarding.lines import lines_of
+from offline.errors import DatasetError, Mistake
+from offline.ingest.rejects import Reason
+from offline.onboarding.lines import line_numbers
 
 Level = Literal["error", "warning"]
 
@@ -29,51 +31,50 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class _Mistake:
+class _Remedy:
     role: str
     expected: str
     advice: str
 
 
-MISTAKES: Mapping[str, _Mistake] = {
-    "empty user id": _Mistake("user", "a user id", "fill it in or leave the row out of the export"),
-    "empty item id": _Mistake("item", "an item id", "fill it in or leave the row out of the export"),
-    "unknown event type": _Mistake("type", "view, cart or purchase", "map the word in [events.types]"),
-    "unparsable time": _Mistake("time", "unix seconds, milliseconds, or ISO 8601", "write 2025-01-31T12:00:00Z"),
-    "unparsable position": _Mistake("position", "a number", "correct it, or leave it empty"),
-    "negative price": _Mistake("price", "a price of at least 0", "leave returns out of the export"),
-    "unknown split": _Mistake("split", "train, valid, test or context", "correct the word"),
+_REMEDIES: Mapping[Reason, _Remedy] = {
+    Reason.EMPTY_USER: _Remedy("user", "a user id", "fill it in or leave the row out of the export"),
+    Reason.EMPTY_ITEM: _Remedy("item", "an item id", "fill it in or leave the row out of the export"),
+    Reason.UNKNOWN_TYPE: _Remedy("type", "view, cart or purchase", "map the word in [events.types]"),
+    Reason.UNREADABLE_TIME: _Remedy("time", "unix seconds, milliseconds, or ISO 8601", "write 2025-01-31T12:00:00Z"),
+    Reason.UNREADABLE_POSITION: _Remedy("position", "a number", "correct it, or leave it empty"),
+    Reason.NEGATIVE_PRICE: _Remedy("price", "a price of at least 0", "leave returns out of the export"),
+    Reason.UNKNOWN_SPLIT: _Remedy("split", "train, valid, test or context", "correct the word"),
 }
-"""What to say of each reason for which `ingest` sets a row aside."""
 
 
-def of_rejected(
-    table: str, rejected: pl.DataFrame, columns: Mapping[str, str], *, most: int, level: Level
+def findings_of_rejected(
+    table: str, rejected: pl.DataFrame, columns: Mapping[str, str], *, max_rows: int, level: Level
 ) -> list[Finding]:
-    """A finding a rejected row, the first `most` of each file and reason; the first of these counts them all.
+    """A finding a rejected row, the first `max_rows` of each file and reason; the first of these counts them all.
 
     Args:
         table: events, items or users.
-        rejected: as `rejects.set_aside` gives it.
+        rejected: as `rejects.rejected_rows` returns them.
         columns: role -> name of the column in the files.
-        most: rows to show of each file and reason.
+        max_rows: to show of each file and reason.
         level: whether so many bad rows stop ingest.
     """
     findings = []
     for (file, reason), rows in rejected.group_by(["file", "reason"], maintain_order=True):
-        mistake = MISTAKES[str(reason)]
-        role = "id" if table != "events" and mistake.role in ("user", "item") else mistake.role
-        shown = rows.head(most)
-        lines = lines_of(str(file), shown.get_column("row"))
+        remedy = _REMEDIES[Reason(str(reason))]
+        role = "id" if table != "events" and remedy.role in ("user", "item") else remedy.role
+        shown = rows.head(max_rows)
+        lines = line_numbers(str(file), shown.get_column("row"))
         for number, row in enumerate(shown.iter_rows(named=True)):
             value = json.loads(row["record"]).get(role)
             findings.append(
                 Finding(
                     level,
                     table,
-                    expected=mistake.expected,
+                    expected=remedy.expected,
                     found="nothing" if value is None or not str(value).strip() else repr(value),
-                    advice=mistake.advice,
+                    advice=remedy.advice,
                     file=str(file),
                     row=row["row"],
                     line=lines.get(row["row"]),
@@ -84,20 +85,23 @@ def of_rejected(
     return findings
 
 
-def of_message(table: str, message: str) -> list[Finding]:
-    """The findings in the message of a DatasetError, a line each: `where: expected .., got ..: what to do`."""
-    findings = []
-    for line in message.splitlines():
-        where, _, rest = line.partition(": expected ")
-        wanted, _, came = rest.partition(", got ")
-        found, _, advice = came.rpartition(": ")
-        if rest and came:
-            findings.append(Finding("error", table, wanted, found or came, advice or "correct it", file=where))
-        else:
-            findings.append(Finding("error", table, "a readable data set", line, "correct it"))
-    return findings
+def findings_of_error(table: str, error: DatasetError) -> list[Finding]:
+    """What stops the reading of a table: a finding for each mistake, or for each line of a mere text."""
+    if not error.mistakes:
+        return [
+            Finding("error", table, "a readable data set", line, "correct it") for line in error.message.splitlines()
+        ]
+    return findings_of_mistakes(table, error.mistakes)
+
+
+def findings_of_mistakes(table: str, mistakes: Iterable[Mistake]) -> list[Finding]:
+    """Findings that stop ingest."""
+    return [
+        Finding("error", table, mistake.expected, mistake.got, mistake.advice, file=mistake.location)
+        for mistake in mistakes
+    ]
 
 
 def errors_of(findings: Sequence[Finding]) -> list[Finding]:
-    """Those that stop ingest."""
+    """The findings that stop ingest."""
     return [finding for finding in findings if finding.level == "error"]

@@ -14,7 +14,7 @@ from offline.dataset.vocabulary import (
     USER_IDS,
     name_rank,
 )
-from offline.onboarding.column_profile import Looks, looks_of
+from offline.onboarding.column_profile import ColumnProfile, profile_column
 from offline.onboarding.files import FileGroup
 
 _SURE = 0.9
@@ -57,7 +57,9 @@ class GuessedFolder:
 
 def guess_folder(groups: Sequence[FileGroup]) -> GuessedFolder:
     """What each group is. Of several that could be events or items the larger one is, by rows of its sample."""
-    looks = {group.path: [looks_of(group.sample, column) for column in group.sample.columns] for group in groups}
+    profiles = {
+        group.path: [profile_column(group.sample, column) for column in group.sample.columns] for group in groups
+    }
     free = list(groups)
 
     def take(score: Callable[[FileGroup], float]) -> FileGroup | None:
@@ -69,22 +71,22 @@ def guess_folder(groups: Sequence[FileGroup]) -> GuessedFolder:
 
     judgments = take(lambda group: float({"query_id", "item_id", "relevance"} <= set(group.sample.columns)))
     queries = take(lambda group: float(set(group.sample.columns) == {"query_id", "query"})) if judgments else None
-    events = take(lambda group: _events_score(group, event_roles(looks[group.path])))
-    items = take(lambda group: _items_score(group, looks[group.path]))
-    users = take(lambda group: _users_score(looks[group.path]))
+    events = take(lambda group: _events_score(group, event_roles(profiles[group.path])))
+    items = take(lambda group: _items_score(group, profiles[group.path]))
+    users = take(lambda group: _users_score(profiles[group.path]))
     return GuessedFolder(
-        events=_events(events, looks[events.path]) if events else None,
-        items=_items(items, looks[items.path]) if items else None,
-        users=_users(users, looks[users.path]) if users else None,
+        events=_events(events, profiles[events.path]) if events else None,
+        items=_items(items, profiles[items.path]) if items else None,
+        users=_users(users, profiles[users.path]) if users else None,
         queries=queries,
         judgments=judgments,
         left=tuple(group.path for group in free),
     )
 
 
-def event_roles(looks: Sequence[Looks]) -> dict[str, Guess]:
+def event_roles(profiles: Sequence[ColumnProfile]) -> dict[str, Guess]:
     """The columns of events by role: names first, then, for what is needed, contents alone."""
-    fits: dict[str, Callable[[Looks], bool]] = {
+    fits: dict[str, Callable[[ColumnProfile], bool]] = {
         "time": lambda column: column.times >= _SURE,
         "type": lambda column: column.few_words,
         "price": lambda column: column.numbers >= _SURE,
@@ -94,9 +96,9 @@ def event_roles(looks: Sequence[Looks]) -> dict[str, Guess]:
         "item": lambda column: not column.nested and column.filled > 0,
         "user": lambda column: not column.nested and column.filled > 0,
     }
-    roles = _named(looks, EVENT_COLUMNS, fits)
+    roles = _named(profiles, EVENT_COLUMNS, fits)
     taken = {guess.columns[0] for guess in roles.values()}
-    rest = [column for column in looks if column.column not in taken and column.filled > 0 and not column.nested]
+    rest = [column for column in profiles if column.column not in taken and column.filled > 0 and not column.nested]
     if "time" not in roles:
         _add(roles, "time", rest, fits["time"], lambda column: column.times, "its values are times")
     if "type" not in roles:
@@ -108,9 +110,9 @@ def event_roles(looks: Sequence[Looks]) -> dict[str, Guess]:
     return roles
 
 
-def item_roles(looks: Sequence[Looks]) -> dict[str, Guess]:
+def item_roles(profiles: Sequence[ColumnProfile]) -> dict[str, Guess]:
     """The columns of a catalogue by role."""
-    fits: dict[str, Callable[[Looks], bool]] = {
+    fits: dict[str, Callable[[ColumnProfile], bool]] = {
         "id": lambda column: not column.nested and column.filled > _SURE and column.unique > 0.5,
         "price": lambda column: column.numbers >= _SURE,
         "title": lambda column: not column.nested and column.length > 1,
@@ -118,9 +120,9 @@ def item_roles(looks: Sequence[Looks]) -> dict[str, Guess]:
         "brand": lambda column: not column.nested,
         "added": lambda column: column.times >= _SURE,
     }
-    roles = _named(looks, ITEM_COLUMNS, fits)
+    roles = _named(profiles, ITEM_COLUMNS, fits)
     taken = {guess.columns[0] for guess in roles.values()}
-    rest = [column for column in looks if column.column not in taken]
+    rest = [column for column in profiles if column.column not in taken]
     if "title" not in roles:
         spaced = "its values are several words, nearly all different"
         _add(roles, "title", rest, lambda c: c.spaced > 0.5 and c.unique > 0.7, lambda c: -c.length, spaced)
@@ -132,30 +134,32 @@ def item_roles(looks: Sequence[Looks]) -> dict[str, Guess]:
     if ranked:
         roles["text"] = Guess(tuple(name for _, name in ranked), "by name: further texts")
     taken |= {name for guess in roles.values() for name in guess.columns}
-    left = [c for c in looks if c.column not in taken and c.filled > 0 and (c.nested or c.unique < 0.5)]
+    left = [c for c in profiles if c.column not in taken and c.filled > 0 and (c.nested or c.unique < 0.5)]
     if left:
         roles["attributes"] = Guess(tuple(c.column for c in left), "the other columns whose values repeat")
     return roles
 
 
-def user_roles(looks: Sequence[Looks]) -> dict[str, Guess]:
+def user_roles(profiles: Sequence[ColumnProfile]) -> dict[str, Guess]:
     """The columns of a table of users by role."""
-    roles = _named(looks, {"id": USER_IDS}, {"id": lambda c: not c.nested and c.filled > _SURE and c.unique > _SURE})
+    roles = _named(profiles, {"id": USER_IDS}, {"id": lambda c: not c.nested and c.filled > _SURE and c.unique > _SURE})
     taken = {guess.columns[0] for guess in roles.values()}
-    left = [c for c in looks if c.column not in taken and c.filled > 0 and (c.nested or c.unique < 0.5)]
+    left = [c for c in profiles if c.column not in taken and c.filled > 0 and (c.nested or c.unique < 0.5)]
     if left:
         roles["attributes"] = Guess(tuple(c.column for c in left), "the columns whose values repeat")
     return roles
 
 
 def _named(
-    looks: Sequence[Looks], names: dict[str, tuple[str, ...]], fits: dict[str, Callable[[Looks], bool]]
+    profiles: Sequence[ColumnProfile],
+    names: dict[str, tuple[str, ...]],
+    fits: dict[str, Callable[[ColumnProfile], bool]],
 ) -> dict[str, Guess]:
     """For each role the column with the likeliest name whose content does not speak against it."""
     pairs = sorted(
         (rank, -column.filled, number, role)
         for role, known in names.items()
-        for number, column in enumerate(looks)
+        for number, column in enumerate(profiles)
         if (rank := name_rank(column.column, known)) is not None and fits.get(role, _fits_all)(column)
     )
     roles: dict[str, Guess] = {}
@@ -163,11 +167,11 @@ def _named(
     for _, _, number, role in pairs:
         if role not in roles and number not in taken:
             taken.add(number)
-            roles[role] = Guess((looks[number].column,), f"by name; {described(looks[number], role)}")
+            roles[role] = Guess((profiles[number].column,), f"by name; {described(profiles[number], role)}")
     return {role: roles[role] for role in names if role in roles}
 
 
-def _fits_all(column: Looks) -> bool:
+def _fits_all(column: ColumnProfile) -> bool:
     del column
     return True
 
@@ -175,9 +179,9 @@ def _fits_all(column: Looks) -> bool:
 def _add(
     roles: dict[str, Guess],
     role: str,
-    rest: list[Looks],
-    fits: Callable[[Looks], bool],
-    score: Callable[[Looks], float],
+    rest: list[ColumnProfile],
+    fits: Callable[[ColumnProfile], bool],
+    score: Callable[[ColumnProfile], float],
     why: str,
 ) -> None:
     """Give `role` the best of `rest` that fits, by content alone, and take it out of `rest`."""
@@ -187,7 +191,7 @@ def _add(
         roles[role] = Guess((best.column,), f"by content: {why}; {described(best, role)}")
 
 
-def _is_id(column: Looks) -> bool:
+def _is_id(column: ColumnProfile) -> bool:
     whole = column.dtype.is_integer() or column.dtype == pl.String
     return (
         whole
@@ -199,8 +203,8 @@ def _is_id(column: Looks) -> bool:
     )
 
 
-def described(column: Looks, role: str) -> str:
-    """What was seen in a column, in words."""
+def described(column: ColumnProfile, role: str) -> str:
+    """A column in words, as the comment beside its role says."""
     if role == "time":
         units = {1.0: "seconds", 1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
         how = f"unix {units[column.clock]}" if column.clock else "dates or ISO 8601"
@@ -221,8 +225,8 @@ def _events_score(group: FileGroup, roles: dict[str, Guess]) -> float:
     return named + ("time" in roles) + ("type" in roles) + group.sample.height / 1e9
 
 
-def _items_score(group: FileGroup, looks: Sequence[Looks]) -> float:
-    roles = item_roles(looks)
+def _items_score(group: FileGroup, profiles: Sequence[ColumnProfile]) -> float:
+    roles = item_roles(profiles)
     if "id" not in roles or not {"title", "category", "brand", "price", "text", "attributes"} & set(roles):
         return 0.0
     rank = name_rank(roles["id"].columns[0], EVENT_COLUMNS["item"])
@@ -232,23 +236,23 @@ def _items_score(group: FileGroup, looks: Sequence[Looks]) -> float:
     return 2.0 * (rank is not None) + about + group.sample.height / 1e9
 
 
-def _users_score(looks: Sequence[Looks]) -> float:
-    roles = user_roles(looks)
-    if "id" not in roles or any(name_rank(column.column, EVENT_COLUMNS["item"]) is not None for column in looks):
+def _users_score(profiles: Sequence[ColumnProfile]) -> float:
+    roles = user_roles(profiles)
+    if "id" not in roles or any(name_rank(column.column, EVENT_COLUMNS["item"]) is not None for column in profiles):
         return 0.0
     return 1.0 + (name_rank(roles["id"].columns[0], EVENT_COLUMNS["user"]) is not None)
 
 
-def _events(group: FileGroup, looks: Sequence[Looks]) -> GuessedTable:
-    roles = event_roles(looks)
+def _events(group: FileGroup, profiles: Sequence[ColumnProfile]) -> GuessedTable:
+    roles = event_roles(profiles)
     words: dict[str, Behaviour | None] = {}
     if "type" in roles:
         column = roles["type"].columns[0]
         rows = scan(group.files, group.path)  # all of them: a rare word stands in none of the first rows
-        told = rows.select(text(column, rows.collect_schema()[column])).drop_nulls().group_by(column).len("count")
-        counts = told.collect(engine="streaming").sort(["count", column], descending=[True, False])
+        counted = rows.select(text(column, rows.collect_schema()[column])).drop_nulls().group_by(column).len("count")
+        counts = counted.collect(engine="streaming").sort(["count", column], descending=[True, False])
         words = {word: _behaviour(word) for word in counts.get_column(column)}
-    unread = _unread(looks, roles, EVENT_COLUMNS)
+    unread = _unread(profiles, roles, EVENT_COLUMNS)
     return GuessedTable(group, "each row tells of a user and an item", roles, words, unread)
 
 
@@ -257,24 +261,28 @@ def _behaviour(word: str) -> Behaviour | None:
     return None if code is None else BEHAVIOUR_NAMES[code]
 
 
-def _items(group: FileGroup, looks: Sequence[Looks]) -> GuessedTable:
-    roles = item_roles(looks)
-    return GuessedTable(group, "one row an item", roles, unread=_unread(looks, roles, ITEM_COLUMNS))
+def _items(group: FileGroup, profiles: Sequence[ColumnProfile]) -> GuessedTable:
+    roles = item_roles(profiles)
+    return GuessedTable(group, "one row an item", roles, unread=_unread(profiles, roles, ITEM_COLUMNS))
 
 
-def _users(group: FileGroup, looks: Sequence[Looks]) -> GuessedTable:
-    return GuessedTable(group, "one row a user", user_roles(looks))
+def _users(group: FileGroup, profiles: Sequence[ColumnProfile]) -> GuessedTable:
+    return GuessedTable(group, "one row a user", user_roles(profiles))
 
 
-def _unread(looks: Sequence[Looks], roles: dict[str, Guess], names: dict[str, tuple[str, ...]]) -> dict[str, str]:
+def _unread(
+    profiles: Sequence[ColumnProfile], roles: dict[str, Guess], names: dict[str, tuple[str, ...]]
+) -> dict[str, str]:
     """The columns without a role; of those whose name is one's, that their values are not."""
     taken = {name for guess in roles.values() for name in guess.columns}
-    found = {}
-    for column in looks:
+    reasons = {}
+    for column in profiles:
         if column.column in taken:
             continue
         likely = [
             role for role, known in names.items() if role not in roles and name_rank(column.column, known) is not None
         ]
-        found[column.column] = f"by its name {likely[0]}, by its values not: mend them in the export" if likely else ""
-    return found
+        reasons[column.column] = (
+            f"by its name {likely[0]}, by its values not: mend them in the export" if likely else ""
+        )
+    return reasons

@@ -10,19 +10,20 @@ _FURTHEST_ROW = 5_000_000
 """Lines of rows beyond are not looked up: the file would have to be read up to there."""
 
 
-def lines_of(file: str, rows: Iterable[int]) -> dict[int, int]:
+def line_numbers(file: str, rows: Iterable[int]) -> dict[int, int]:
     """The line, from 1, on which each of `rows`, from 1, begins; nothing for Parquet, URLs, and rows far down."""
-    wanted = {row for row in rows if row <= _FURTHEST_ROW}
-    if not wanted or not Path(file).is_file() or file.lower().endswith(".parquet"):
+    numbers = {row for row in rows if row <= _FURTHEST_ROW}
+    if not numbers or not Path(file).is_file() or file.lower().endswith(".parquet"):
         return {}
-    last, found = max(wanted), {}
+    last = max(numbers)
+    lines: dict[int, int] = {}
     starts = _json_starts(file) if file.lower().endswith(".jsonl") else _csv_starts(file)
     for row, line in enumerate(starts, start=1):
-        if row in wanted:
-            found[row] = line
+        if row in numbers:
+            lines[row] = line
         if row >= last:
             break
-    return found
+    return lines
 
 
 def _csv_starts(file: str) -> Iterator[int]:

@@ -1,12 +1,13 @@
-"""What is odd in a data set that ingest accepts: counted, and said as warnings."""
+"""What is odd in a data set that ingest accepts: each oddity counted, as a warning."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
 from offline.dataset.reading import FILE, ROW, scan
 from offline.dataset.spec import DatasetSpec
-from offline.onboarding.column_profile import looks_of
+from offline.onboarding.column_profile import profile_column
 from offline.onboarding.findings import Finding
 from offline.onboarding.guess import event_roles, item_roles
 
@@ -18,45 +19,47 @@ _HEAVY_SHARE = 0.02
 _SMALL_LOG = 1_000
 
 
-def doubts_of_counts(table: str, counts: Mapping[str, object], columns: Mapping[str, str]) -> list[Finding]:
+def count_warnings(table: str, counts: Mapping[str, object], columns: Mapping[str, str]) -> list[Finding]:
     """Duplicates, unreadable prices and times, and missing values, from what cleaning counted.
 
     `columns` are those that the files have: what a shop does not export at all is not missing.
     """
-    said = []
+    warnings = []
     if number := _int(counts, "duplicates"):
         same = "rows that differ" if table == "events" else "one row an id"
-        said.append(_doubt(table, same, f"{number} duplicates", "none: the first of them is kept", number))
+        warnings.append(_warning(table, same, f"{number} duplicates", "none: the first of them is kept", number))
     if number := _int(counts, "unreadable_price"):
-        said.append(_doubt(table, "a number", f"{number} prices that are none", "correct them", number, "price"))
+        warnings.append(_warning(table, "a number", f"{number} prices that are none", "correct them", number, "price"))
     if number := _int(counts, "unreadable_added"):
-        found = f"{number} times of items that are none"
-        said.append(_doubt(table, "unix seconds, milliseconds, or ISO 8601", found, "correct them", number, "added"))
+        got = f"{number} times of items that are none"
+        warnings.append(
+            _warning(table, "unix seconds, milliseconds, or ISO 8601", got, "correct them", number, "added")
+        )
     if "time" in columns and (number := _int(counts, "missing_time")):
         advice = "fill them in: a split by time leaves these rows out"
-        said.append(_doubt(table, "a time", f"{number} rows without one", advice, number, columns["time"]))
-    return said
+        warnings.append(_warning(table, "a time", f"{number} rows without one", advice, number, columns["time"]))
+    return warnings
 
 
-def doubts_of_items(items: pl.DataFrame, columns: Mapping[str, str]) -> list[Finding]:
+def item_warnings(items: pl.DataFrame, columns: Mapping[str, str]) -> list[Finding]:
     """Titles and other values that the catalogue lacks."""
-    said = []
+    warnings = []
     for name in ("title", "category", "brand", "price"):
         number = items.get_column(name).null_count()
         if number and (name in columns or name == "title"):
-            found = f"{number} of {items.height} items without one ({number / items.height:.1%})"
+            got = f"{number} of {items.height} items without one ({number / items.height:.1%})"
             advice = "fill them in: text search and cold items need them" if name == "title" else "fill them in"
-            said.append(_doubt("items", f"a {name}", found, advice, number, columns.get(name)))
-    return said
+            warnings.append(_warning("items", f"a {name}", got, advice, number, columns.get(name)))
+    return warnings
 
 
-def doubts_of_events(events: pl.LazyFrame, now: float) -> list[Finding]:
+def event_warnings(events: pl.LazyFrame, now: float) -> list[Finding]:
     """Times that cannot be, users with one event or with very many, parts that are empty.
 
     `events` are as ingest writes them; `now` is unix seconds.
     """
     time = pl.col("time")
-    told = (
+    facts = (
         events.select(
             rows=pl.len(),
             timed=time.count(),
@@ -70,71 +73,82 @@ def doubts_of_events(events: pl.LazyFrame, now: float) -> list[Finding]:
         .collect(engine="streaming")
         .row(0, named=True)
     )
+    if not facts["rows"]:
+        return [_warning("events", "events", "none", "export some", 1)]
     users = events.group_by("user_id").len().collect(engine="streaming")
-    rows = int(told["rows"])
-    if not rows:
-        return [_doubt("events", "events", "none", "export some", 1)]
-    said = []
-    if told["future"]:
-        advice = "look at the unit and the time zone of the column"
-        said.append(_doubt("events", "times up to now", f"{told['future']} in the future", advice, told["future"]))
-    if told["past"]:
-        found = f"{told['past']} before 1990"
-        said.append(_doubt("events", "times of this shop", found, "look for zeros and the column's unit", told["past"]))
-    if told["timed"] > 1 and told["newest"] == told["oldest"]:
+    return [*_time_warnings(facts), *_user_warnings(users, int(facts["rows"]))]
+
+
+def _time_warnings(facts: Mapping[str, Any]) -> list[Finding]:
+    warnings = []
+    if facts["future"]:
+        got, advice = f"{facts['future']} in the future", "look at the unit and the time zone of the column"
+        warnings.append(_warning("events", "times up to now", got, advice, facts["future"]))
+    if facts["past"]:
+        got, advice = f"{facts['past']} before 1990", "look for zeros and the column's unit"
+        warnings.append(_warning("events", "times of this shop", got, advice, facts["past"]))
+    if facts["timed"] > 1 and facts["newest"] == facts["oldest"]:
         advice = "export the time of each event: order and a split by time mean nothing so"
-        said.append(_doubt("events", "times that differ", "one time for all events", advice, rows))
-    if told["split"] and not told["test"]:
+        warnings.append(_warning("events", "times that differ", "one time for all events", advice, facts["rows"]))
+    if facts["split"] and not facts["test"]:
         advice = "mark rows test, or split by --split time:0.8"
-        said.append(_doubt("events", "test rows in the split column", "none", advice, rows))
+        warnings.append(_warning("events", "test rows in the split column", "none", advice, facts["rows"]))
+    return warnings
+
+
+def _user_warnings(users: pl.DataFrame, rows: int) -> list[Finding]:
+    """`users` has the number of events of each user, `len`; `rows` are all events."""
+    warnings = []
     once = int((users["len"] == 1).sum())
     if once > _ONE_EVENT_SHARE * users.height:
-        found = f"{once} of {users.height} users with one event ({once / users.height:.1%})"
-        said.append(_doubt("events", "users with several events", found, "check that the user column is one", once))
+        got = f"{once} of {users.height} users with one event ({once / users.height:.1%})"
+        warnings.append(_warning("events", "users with several events", got, "check that the user column is one", once))
     heaviest = users.sort("len", "user_id", descending=[True, False]).row(0, named=True)
     if rows >= _SMALL_LOG and heaviest["len"] > _HEAVY_SHARE * rows:
-        found = f"{heaviest['len']} of {rows} events by user {heaviest['user_id']!r}"
-        said.append(_doubt("events", "no user who makes up the log", found, "leave robots out", heaviest["len"]))
-    return said
+        got = f"{heaviest['len']} of {rows} events by user {heaviest['user_id']!r}"
+        warnings.append(_warning("events", "no user who makes up the log", got, "leave robots out", heaviest["len"]))
+    return warnings
 
 
-def doubts_between(events: pl.LazyFrame, items: pl.DataFrame | None, users: pl.DataFrame | None) -> list[Finding]:
-    """Events on items that the catalogue lacks, and users that no event is of."""
-    said = []
+def table_warnings(events: pl.LazyFrame, items: pl.DataFrame | None, users: pl.DataFrame | None) -> list[Finding]:
+    """Events on items that the catalogue lacks, and users without an event."""
+    warnings = []
     if items is not None:
         absent = events.join(items.lazy().select("item_id"), on="item_id", how="anti")
-        told = absent.select(rows=pl.len(), items=pl.col("item_id").n_unique(), first=pl.col("item_id").min())
-        row = told.collect(engine="streaming").row(0, named=True)
+        facts = absent.select(rows=pl.len(), items=pl.col("item_id").n_unique(), first=pl.col("item_id").min())
+        row = facts.collect(engine="streaming").row(0, named=True)
         if row["rows"]:
-            found = f"{row['rows']} events on {row['items']} items that it lacks, such as {row['first']!r}"
-            said.append(_doubt("events", "items of the catalogue", found, "add them to [items]", row["rows"]))
+            got = f"{row['rows']} events on {row['items']} items that it lacks, such as {row['first']!r}"
+            warnings.append(_warning("events", "items of the catalogue", got, "add them to [items]", row["rows"]))
     if users is not None:
         idle = users.lazy().join(events.select("user_id").unique(), on="user_id", how="anti")
         number = int(idle.select(pl.len()).collect(engine="streaming").item())
         if number:
-            found = f"{number} users without an event"
-            said.append(_doubt("users", "users of [events]", found, "check that both tables have the same ids", number))
-    return said
+            got = f"{number} users without an event"
+            warnings.append(
+                _warning("users", "users of [events]", got, "check that both tables have the same ids", number)
+            )
+    return warnings
 
 
-def better_columns(spec: DatasetSpec, table: str, files: Sequence[str], columns: Mapping[str, str]) -> list[Finding]:
-    """Roles of `table` without a column in the `files`, where a column looks as if it were meant."""
+def unread_columns(spec: DatasetSpec, table: str, files: Sequence[str], columns: Mapping[str, str]) -> list[Finding]:
+    """Roles of `table` without a column in the `files`, where the profile of a column fits."""
     frame = scan(files[:1], "").head(_SAMPLE).drop(ROW, FILE).collect()
-    looks = [looks_of(frame, column) for column in frame.columns if column not in columns.values()]
-    guessed = event_roles(looks) if table == "events" else item_roles(looks) if table == "items" else {}
+    profiles = [profile_column(frame, column) for column in frame.columns if column not in columns.values()]
+    guessed = event_roles(profiles) if table == "events" else item_roles(profiles) if table == "items" else {}
     named = getattr(spec, table).model_fields_set
-    said = []
+    warnings = []
     for role, guess in guessed.items():
         if role in columns or role in named or role in ("text", "attributes"):
             continue
-        found = f"{guess.columns[0]!r} looks like one ({guess.why})"
-        line = f'write {role} = "{guess.columns[0]}" below [{table}]'
-        said.append(_doubt(table, f"a column for {role}", found, line, 1, guess.columns[0]))
-    return said
+        got = f"{guess.columns[0]!r} looks like one ({guess.why})"
+        advice = f'write {role} = "{guess.columns[0]}" below [{table}]'
+        warnings.append(_warning(table, f"a column for {role}", got, advice, 1, guess.columns[0]))
+    return warnings
 
 
-def _doubt(table: str, expected: str, found: str, advice: str, count: int, column: str | None = None) -> Finding:
-    return Finding("warning", table, expected, found, advice, column=column, count=count)
+def _warning(table: str, expected: str, got: str, advice: str, count: int, column: str | None = None) -> Finding:
+    return Finding("warning", table, expected, got, advice, column=column, count=count)
 
 
 def _int(counts: Mapping[str, object], name: str) -> int:

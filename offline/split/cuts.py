@@ -25,7 +25,7 @@ ONE_QUERY_SHARE = 0.02
 
 _HELD = "held_out"
 _PAIR = ("user_id", "item_id", "type", "order")
-_AT_ONCE = 2_000_000
+RANGE_EVENTS = 2_000_000
 
 
 def time_of_share(times: pl.Series, share: float) -> float:
@@ -189,9 +189,9 @@ def not_bought_before(events: pl.DataFrame) -> pl.Series:
 
 
 def _by_users(events: pl.DataFrame) -> list[pl.DataFrame]:
-    """`events`, sorted by user_id, in pieces of about `_AT_ONCE` rows that hold users whole; at least one piece."""
+    """`events`, sorted by user_id, in pieces of about `RANGE_EVENTS` rows that hold users whole; at least one piece."""
     users = events.get_column("user_id")
-    near = users.gather(np.arange(_AT_ONCE, len(users), _AT_ONCE))
+    near = users.gather(np.arange(RANGE_EVENTS, len(users), RANGE_EVENTS))
     bounds = [0, *dict.fromkeys(users.search_sorted(near, side="left").to_list()), len(users)]
     return [events[start:end] for start, end in pairwise(bounds)]
 

@@ -99,8 +99,8 @@ def _ordered_batch(
     longest = int((last - first).max())
     place = last[:, None] - longest + np.arange(longest)[None, :]  # of the inputs; a target is one place further
     present = place >= first[:, None]
-    rows, types, times = histories.at(place, present)
-    wanted, _, when = histories.at(place + 1, present)
+    rows, types, times = histories.take(place, present)
+    wanted, _, when = histories.take(place + 1, present)
     if hide_seen:
         earlier = np.tril(np.ones((longest, longest), dtype=bool))[None]
         present = present & ~((rows[:, None, :] == wanted[:, :, None]) & earlier).any(axis=2)

@@ -176,7 +176,7 @@ def _pasts(
     first, last = histories.offsets[user], histories.offsets[user + 1]
     end = place if ordered else last
     at = end[:, None] - window + np.arange(window)[None, :]
-    rows, types, times = histories.at(at, at >= first[:, None])
+    rows, types, times = histories.take(at, at >= first[:, None])
     if not ordered:
         own = rows == events.item[drawn][:, None]
         rows, types = np.where(own, 0, rows), np.where(own, 0, types)

@@ -41,7 +41,7 @@ def test_windows_hold_the_newest_events_of_each_user_at_the_right_end(
 def test_any_places_are_read_and_absent_ones_are_padding() -> None:
     histories = histories_of(frame([(0, 4, 1, 1.0), (0, 5, 2, 2.0), (1, 6, 3, 3.0)]), 2)
     place, present = np.array([[[0], [2]], [[1], [-7]]]), np.array([[[True], [True]], [[True], [False]]])
-    rows, types, times = histories.at(place, present)
+    rows, types, times = histories.take(place, present)
     assert rows.tolist() == [[[4], [6]], [[5], [0]]]
     assert types.tolist() == [[[1], [3]], [[2], [0]]]
     np.testing.assert_array_equal(times, [[[1.0], [3.0]], [[2.0], [np.nan]]])

@@ -52,10 +52,10 @@ def outcome(folder: Path, out: Path, how: str) -> dict[str, bytes | list[dict[st
 def test_pieces_of_any_size_give_the_same_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     folder = log(tmp_path / "shop", 3)
     whole = outcome(folder, tmp_path / "whole", how)
-    monkeypatch.setattr(clean_events, "_BATCH", 170)
-    monkeypatch.setattr(clean_events, "_SORTED_AT_ONCE", 230)
+    monkeypatch.setattr(clean_events, "BATCH_ROWS", 170)
+    monkeypatch.setattr(clean_events, "RANGE_EVENTS", 230)
     monkeypatch.setattr(parts, "RANGE_EVENTS", 190)
-    monkeypatch.setattr(cuts, "_AT_ONCE", 210)
+    monkeypatch.setattr(cuts, "RANGE_EVENTS", 210)
     pieces = outcome(folder, tmp_path / "pieces", how)
     assert pieces == whole
     assert len(whole["ingest/rejected.parquet"]) > 10

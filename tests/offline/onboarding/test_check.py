@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 
 from offline.dataset.spec import load_spec
-from offline.errors import DatasetError
+from offline.errors import DatasetError, Mistake
 from offline.ingest.ingest import ingest
+from offline.ingest.rejects import Reason
 from offline.onboarding.check import Checked, check
-from offline.onboarding.findings import Finding
+from offline.onboarding.findings import Finding, findings_of_error, findings_of_rejected
 
 NOW = 1_700_100_000.0
 TOML = 'name = "shop"\n[events]\npath = "events.csv"\n'
@@ -159,3 +160,25 @@ def test_the_commands_end_with_json_and_an_exit_code(
     wrong = offline("check", tmp_path)
     assert wrong.returncode == 1
     assert json.loads(wrong.stdout.splitlines()[-1])["errors"] > 1
+
+
+def test_every_reason_of_a_bad_row_has_an_expectation_and_an_advice() -> None:
+    rejected = pl.DataFrame(
+        {"file": "events.csv", "row": range(1, 1 + len(Reason)), "reason": list(map(str, Reason)), "record": "{}"}
+    )
+    findings = findings_of_rejected("events", rejected, {}, max_rows=1, level="warning")
+    assert len(findings) == len(Reason)
+    assert all(finding.expected and finding.advice for finding in findings)
+
+
+def test_the_text_of_an_error_is_made_from_its_mistakes() -> None:
+    mistakes = (Mistake("a.toml, line 2", "a file", "none", "add it"), Mistake("b", "x: y", ", got z", "do: it"))
+    error = DatasetError(*mistakes)
+    assert error.message == "a.toml, line 2: expected a file, got none: add it\nb: expected x: y, got , got z: do: it"
+    findings = findings_of_error("events", error)
+    assert [(each.file, each.expected, each.found, each.advice) for each in findings] == [
+        ("a.toml, line 2", "a file", "none", "add it"),
+        ("b", "x: y", ", got z", "do: it"),
+    ]
+    (finding,) = findings_of_error("events", DatasetError("no room"))
+    assert (finding.expected, finding.found) == ("a readable data set", "no room")
