@@ -21,11 +21,12 @@
         ├── ItemNotFound          no such item
         ├── UserNotFound          nothing is stored of that user
         ├── ModelNotFound         no such version
-        ├── KeyMissing            the call needs a key, and came without one that counts
+        ├── KeyMissing            the call needs a key, and has none that is valid
         ├── KeyForbidden          the key may not make this call
         └── Overloaded            more is waiting than would be answered in time
 
-Messages say what was expected, what came, and what to do. The HTTP status of each stands in one table, in `app.api`.
+Messages say what was expected, what was received, and what to do. One table in `app.api` holds their HTTP
+status.
 The errors of the offline job continue this tree in `offline.errors`.
 """
 
@@ -165,7 +166,7 @@ class ModelNotFound(RequestError):
 
 
 class KeyMissing(RequestError):
-    """The call needs a key, and came without one that counts."""
+    """The call needs a key, and has none that is valid."""
 
     code = "key_missing"
 

@@ -247,7 +247,7 @@ def _refuse_open_access(settings: Settings) -> None:
     reached_at = settings.reached_at or settings.host
     if not (keys_in(settings.read_keys) or keys_in(settings.admin_keys)) and not _is_loopback(reached_at):
         raise SettingsError(
-            f"without keys this service listens on 127.0.0.1 only, came host {reached_at}: set AISLE_ADMIN_KEYS "
+            f"without keys this service listens on 127.0.0.1 only, got host {reached_at}: set AISLE_ADMIN_KEYS "
             "(operators) and AISLE_READ_KEYS (storefronts), or leave --host out"
         )
 

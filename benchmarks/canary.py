@@ -145,7 +145,7 @@ async def _until(connection: HttpConnection, status: int, method: str, path: str
     deadline = time.monotonic() + ANSWER_WITHIN_S
     while (answer := await connection.ask(method, path, document)).status != status:
         if answer.status != 503 or time.monotonic() > deadline:
-            raise RuntimeError(f"expected {status} from {path}, came {answer.body.decode()}")
+            raise RuntimeError(f"expected {status} from {path}, got {answer.body.decode()}")
         await asyncio.sleep(0.05)
     return answer
 

@@ -61,7 +61,7 @@ def main(
 ) -> None:
     """Measure the search on a GPU beside what bounds it."""
     if device not in ("cuda", "cpu"):
-        raise typer.BadParameter(f"expected cuda or cpu, came {device}", param_hint="--device")
+        raise typer.BadParameter(f"expected cuda or cpu, got {device}", param_hint="--device")
     kind: Literal["cuda", "cpu"] = "cuda" if device == "cuda" else "cpu"
     found: dict[str, Any] = {"device": kind, "name": _name_of(kind), "dim": dim, "depth": depth, "sizes": []}
     torch.manual_seed(0)

@@ -24,5 +24,5 @@ def length_of(head: bytes) -> int:
     """
     length = header_of(head, b"content-length")
     if length is None:
-        raise ValueError(f"expected an answer with a Content-Length, came {head!r}")
+        raise ValueError(f"expected an answer with a Content-Length, got {head!r}")
     return int(length)

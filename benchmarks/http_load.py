@@ -56,7 +56,7 @@ class _Connection(asyncio.Protocol):
             if timing is not None:
                 self._timings.append(timing)
         if not received.startswith(b"HTTP/1.1 200"):
-            self.done.set_exception(RuntimeError(f"expected 200, came {received[:500]!r}"))
+            self.done.set_exception(RuntimeError(f"expected 200, got {received[:500]!r}"))
         elif now < self._until:
             self._received = b""
             self._ask()

@@ -66,7 +66,7 @@ def main(
 def _named(setting: str) -> tuple[str, str]:
     name, is_there, value = setting.partition("=")
     if not is_there:
-        raise typer.BadParameter(f"--set: expected NAME=VALUE, came {setting!r}")
+        raise typer.BadParameter(f"--set: expected NAME=VALUE, got {setting!r}")
     return name, value
 
 

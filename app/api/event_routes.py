@@ -51,7 +51,7 @@ _ANSWER: Final = {
         {
             "index": 1,
             "code": "unknown_type",
-            "message": f"type: expected {_TYPES}, came 'wish'",
+            "message": f"type: expected {_TYPES}, got 'wish'",
         }
     ],
     "durable": True,
@@ -143,22 +143,22 @@ def _parse_body(body: bytes) -> dict[str, Any] | list[Any]:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         what = f"no JSON (see line {error.lineno}, column {error.colno})" if body else "nothing"
-        raise InvalidRequest(f"the body: expected {_WHOLE}, came {what}") from error
+        raise InvalidRequest(f"the body: expected {_WHOLE}, got {what}") from error
     if not isinstance(parsed, dict | list):
-        raise InvalidRequest(f"the body: expected {_WHOLE}, came {_describe(parsed, is_shown=False)}")
+        raise InvalidRequest(f"the body: expected {_WHOLE}, got {_describe(parsed, is_shown=False)}")
     return parsed
 
 
 def _check_length(length: int, limit: int) -> None:
     if not length:
-        raise InvalidRequest("the body: expected at least one event, came an empty list")
+        raise InvalidRequest("the body: expected at least one event, got an empty list")
     if length > limit:
-        raise InvalidRequest(f"the body: at most {limit} events in one call, came {length}: send several calls")
+        raise InvalidRequest(f"the body: at most {limit} events in one call, got {length}: send several calls")
 
 
 def _parse_event(row: Any, now: float, shop_types: Mapping[str, str]) -> EventRecord | _Rejection:
     if not isinstance(row, dict):
-        return _Rejection("invalid_event", "", f"expected an object, came {_describe(row, is_shown=False)}")
+        return _Rejection("invalid_event", "", f"expected an object, got {_describe(row, is_shown=False)}")
     try:
         event = Event.model_validate(row)
     except ValidationError as error:
@@ -166,13 +166,13 @@ def _parse_event(row: Any, now: float, shop_types: Mapping[str, str]) -> EventRe
     behaviour = behaviour_of(event.type, shop_types)
     if behaviour is None:
         expected = ", ".join([*(repr(word) for word in shop_types), _TYPES])
-        return _Rejection("unknown_type", "type", f"expected {expected}, came {_describe(event.type)}")
+        return _Rejection("unknown_type", "type", f"expected {expected}, got {_describe(event.type)}")
     if event.user_id is None and event.visitor_id is None:
-        return _Rejection("no_user", "user_id", "expected a user_id or a visitor_id, came neither")
+        return _Rejection("no_user", "user_id", "expected a user_id or a visitor_id, got neither")
     time = unix_of(event.time)
     if event.time is not None and not DAY_S <= time <= now + DAY_S:
         expected = f"1970-01-02 to a day after {iso_of(now)}, the time of this service"
-        return _Rejection("bad_time", "time", f"expected {expected}, came {event.time.isoformat()}")
+        return _Rejection("bad_time", "time", f"expected {expected}, got {event.time.isoformat()}")
     return EventRecord(
         **dict(event)
         | {
@@ -196,7 +196,7 @@ def _reason(error: ErrorDetails, field: str) -> str:
         return "it is required"
     if error["type"] == "extra_forbidden":
         return "there is no such field; those of an event are " + ", ".join(Event.model_fields)
-    return f"{error['msg']}, came {_describe(error['input'], is_shown=field not in _PERSONAL)}"
+    return f"{error['msg']}, got {_describe(error['input'], is_shown=field not in _PERSONAL)}"
 
 
 def _describe(value: Any, *, is_shown: bool = True) -> str:

@@ -153,7 +153,7 @@ class KeyCheckMiddleware:
             return None if is_open else problem_of(_missing(need, has_key=bool(texts)), request_id)
         if need is Need.ADMIN_KEY and known.kind is not Kind.ADMIN:
             return problem_of(
-                KeyForbidden("this call needs an admin key, came a read key: use an admin key"), request_id
+                KeyForbidden("this call needs an admin key, got a read key: use an admin key"), request_id
             )
         wait_s = math.ceil(self._rate.take(known.digest))
         if not wait_s:
@@ -167,7 +167,7 @@ class KeyCheckMiddleware:
 def _missing(need: Need, *, has_key: bool) -> KeyMissing:
     kind = "an admin key" if need is Need.ADMIN_KEY else "a key"
     what = "one that is not known" if has_key else "none"
-    return KeyMissing(f"this call needs {kind}, came {what}: {HOW}")
+    return KeyMissing(f"this call needs {kind}, got {what}: {HOW}")
 
 
 def _path(scope: Scope) -> str:

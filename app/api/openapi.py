@@ -35,11 +35,11 @@ _BY_HAND: Final = (
 _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     401: (
         "A key is needed",
-        {"code": "key_missing", "title": "Unauthorized", "detail": "this call needs a key, came none: send it as …"},
+        {"code": "key_missing", "title": "Unauthorized", "detail": "this call needs a key, got none: send it as …"},
     ),
     403: (
         "The key may not make this call",
-        {"code": "key_forbidden", "title": "Forbidden", "detail": "this call needs an admin key, came a read key: …"},
+        {"code": "key_forbidden", "title": "Forbidden", "detail": "this call needs an admin key, got a read key: …"},
     ),
     404: ("No such item", {"code": "item_not_found", "title": "Not Found", "detail": "no item 'p0' in the catalogue"}),
     409: (

@@ -127,7 +127,7 @@ def check_length(field: str, length: int, limit: int) -> None:
         InvalidRequest: names the field and the limit.
     """
     if length > limit:
-        raise InvalidRequest(f"{field}: at most {limit} entries, came {length}: send fewer", field)
+        raise InvalidRequest(f"{field}: at most {limit} entries, got {length}: send fewer", field)
 
 
 def parse_history(events: Sequence[RecentEvent] | None, limits: Limits) -> EventHistory | None:
@@ -158,7 +158,7 @@ def _parse_json(text: str, field: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"{field}: expected a JSON document, came none ({error})", field) from error
+        raise InvalidRequest(f"{field}: expected a JSON document, got none ({error})", field) from error
 
 
 def _not_yet(field: str) -> NotYet:
@@ -180,14 +180,14 @@ def _refuse_duplicates(name: str, values: Sequence[object]) -> None:
         if value in values[:index]:
             field = f"pin.{index}.{name}"
             raise InvalidRequest(
-                f"{field}: each {name} may be pinned once, came {value!r} in pin.{values.index(value)} too", field
+                f"{field}: each {name} may be pinned once, got {value!r} in pin.{values.index(value)} too", field
             )
 
 
 def _parse_diversity(request: RecommendRequest) -> float:
     if request.diversity and request.sort not in {None, RELEVANCE}:
         raise InvalidRequest(
-            f"diversity: reorders by relevance, came with sort {request.sort!r}: leave one of them out", "diversity"
+            f"diversity: reorders by relevance, got sort {request.sort!r}: leave one of them out", "diversity"
         )
     return request.diversity or 0.0
 
@@ -197,7 +197,7 @@ def _parse_boosts(rules: Sequence[BoostRule], sort: str | None, filters: FilterI
         return ()
     if sort not in {None, RELEVANCE}:
         raise InvalidRequest(
-            f"boost: moves items by relevance, came with sort {sort!r}: leave one of them out", "boost"
+            f"boost: moves items by relevance, got sort {sort!r}: leave one of them out", "boost"
         )
     return tuple(
         Boost(filters.parse(rule.filter, f"boost.{index}.filter"), rule.factor) for index, rule in enumerate(rules)
@@ -218,7 +218,7 @@ def _parse_sort(request: RecommendRequest, snapshot: Snapshot) -> str:
     snapshot.orders.check(sort)
     if request.objective is not None:
         raise InvalidRequest(
-            f"sort: expected relevance beside an objective, came {sort!r}: leave one of them out", "sort"
+            f"sort: expected relevance beside an objective, got {sort!r}: leave one of them out", "sort"
         )
     return sort
 
@@ -234,7 +234,7 @@ def _check_objective(objective: str | None, snapshot: Snapshot) -> None:
     known = [] if snapshot.ranker is None else snapshot.ranker.objectives
     if objective is not None and objective not in known:
         raise InvalidRequest(
-            f"objective: this bundle knows {', '.join(known) or 'none'}, came {objective!r}: its data has no such "
+            f"objective: this bundle knows {', '.join(known) or 'none'}, got {objective!r}: its data has no such "
             "behaviour",
             "objective",
         )

@@ -109,7 +109,7 @@ def read_filter_columns(folder: Path) -> list[FilterColumn]:
         offset += 0 if counts else entry.values + 1
         text += entry.values if own_texts else 0
     if (pair, number, offset, text) != (len(rows), len(numbers), len(offsets), len(texts)):
-        raise ValueError(f"{below}: expected arrays as long as {_ENTRIES} says, came others")
+        raise ValueError(f"{below}: expected arrays as long as {_ENTRIES} says, got others")
     return columns
 
 

@@ -61,7 +61,7 @@ def unpack_long_vectors(records: Sequence[bytes], dim: int) -> tuple[NDArray[np.
     """
     width = long_vector_bytes(dim)
     if any(len(record) != width for record in records):
-        raise ValueError(f"a long vector of {dim} dimensions has {width} bytes, came another length")
+        raise ValueError(f"a long vector of {dim} dimensions has {width} bytes, got another length")
     whole = np.frombuffer(b"".join(records), dtype=np.uint8).reshape(len(records), width)
     head = np.ascontiguousarray(whole[:, : _HEAD.itemsize]).view(_HEAD)[:, 0]
     bits = np.unpackbits(whole[:, _HEAD.itemsize :], axis=1, count=dim * LONG_BITS)

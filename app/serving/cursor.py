@@ -132,5 +132,5 @@ def read_cursor(text: str) -> Rest:
 
 def _damaged_cursor() -> InvalidCursor:
     return InvalidCursor(
-        "cursor: expected the next_cursor of an answer, unchanged, came something else: ask again without it", "cursor"
+        "cursor: expected the next_cursor of an answer, unchanged, got something else: ask again without it", "cursor"
     )

@@ -64,7 +64,7 @@ def read_page(cursor: str, fingerprint: int | None) -> Rest:
             "cursor: belongs to another request: send it alone with k and fields, or with all else as it was", "cursor"
         )
     if not 0 <= rest.flags < len(_MATCHED_BY):
-        raise InvalidCursor("cursor: expected the next_cursor of an answer, came another: ask again", "cursor")
+        raise InvalidCursor("cursor: expected the next_cursor of an answer, got another: ask again", "cursor")
     return rest
 
 
@@ -82,7 +82,7 @@ def page_of(rest: Rest, k: int, release: Release, max_k: int) -> Answer:
         InvalidCursor: it names an item that the release lacks.
     """
     if k > max_k:
-        raise InvalidRequest(f"k must be at most {max_k}, came {k}: ask for fewer items", "k")
+        raise InvalidRequest(f"k must be at most {max_k}, got {k}: ask for fewer items", "k")
     rows = rest.rows[:k].tolist()
     if min(rows) < 1 or max(rows) >= len(release.item_ids):
         raise InvalidCursor("cursor: names items that there are not: ask again without it", "cursor")

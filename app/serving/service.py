@@ -134,7 +134,7 @@ class RecommendService:
         """
         depth = self._limits.retrieve_depth
         if call.k > depth:
-            raise InvalidRequest(f"k must be at most {depth}, came {call.k}: ask for fewer items", "k")
+            raise InvalidRequest(f"k must be at most {depth}, got {call.k}: ask for fewer items", "k")
         try:
             future = self._batcher.submit((release, call), has_left)
         except Overloaded:

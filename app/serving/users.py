@@ -69,7 +69,7 @@ class UserService:
             StoreUnavailable: ask again; if it was done already, nothing is left to move.
         """
         if visitor_id == user_id:
-            raise InvalidRequest("visitor_id: expected another id than that of the user, came the same", "visitor_id")
+            raise InvalidRequest("visitor_id: expected another id than that of the user, got the same", "visitor_id")
         record = MergeRecord(visitor_id=visitor_id, user_id=user_id, time=self._now())
         visitor, user = stable_hash(visitor_id), stable_hash(user_id)
         counts = await self._writes.run(self._store.merge(visitor, user, record.model_dump_json().encode()))

@@ -111,7 +111,7 @@ def _tls(address: RedisAddress) -> dict[str, Any]:
     if address.ca_file is None:
         return {}
     if not address.url.startswith("rediss://"):
-        raise SettingsError(f"a CA file is for rediss:// addresses, came {redact(address.url)}: correct one of them")
+        raise SettingsError(f"a CA file is for rediss:// addresses, got {redact(address.url)}: correct one of them")
     return {"ssl_ca_certs": address.ca_file}
 
 
@@ -152,4 +152,4 @@ def _sentinel_path(address: RedisAddress) -> tuple[str, int]:
 
 
 def _not_understood(address: RedisAddress) -> SettingsError:
-    return SettingsError(f"expected an address such as {EXPECTED}, came {redact(address.url)!r}: correct it")
+    return SettingsError(f"expected an address such as {EXPECTED}, got {redact(address.url)!r}: correct it")

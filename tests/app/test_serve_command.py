@@ -209,7 +209,7 @@ def test_told_to_wait_it_still_refuses_settings_that_are_wrong(tmp_path: Path) -
 
 def test_behind_what_listens_for_it_the_address_of_that_counts(shop_bundle: Path) -> None:
     host = ("--bundle", str(shop_bundle), "--host", "0.0.0.0")
-    assert "came host 0.0.0.0" in refusal(*host, AISLE_REACHED_AT="0.0.0.0")
+    assert "got host 0.0.0.0" in refusal(*host, AISLE_REACHED_AT="0.0.0.0")
     with served(*host, AISLE_REACHED_AT="127.0.0.1") as (_, address):
         port = address.rsplit(":", 1)[1]
         assert httpx.post(f"http://127.0.0.1:{port}/recommend", json={}).status_code == 200

@@ -198,7 +198,7 @@ def look_around(environment: Environment, **_: Any) -> None:
         if response.status_code in {404, 501}:
             return None
         if response.status_code != 200:
-            raise RuntimeError(f"{method} {path}: expected 200, came {response.status_code}: {response.read()[:300]!r}")
+            raise RuntimeError(f"{method} {path}: expected 200, got {response.status_code}: {response.read()[:300]!r}")
         return json.loads(response.read())
 
     setattr(environment, AISLE, read_shop(ask))

@@ -74,7 +74,7 @@ def read_suggest_index(folder: Path) -> SuggestIndex | None:
         length = len(texts) if name in {"kinds", "rows", "weights"} else beginnings
         if array.shape != (length,) or array.dtype != _ARRAYS[name] or len(keys) != len(texts):
             raise ValueError(
-                f"{below / name}: expected {length} of {_ARRAYS[name].__name__}, came {array.shape} {array.dtype}"
+                f"{below / name}: expected {length} of {_ARRAYS[name].__name__}, got {array.shape} {array.dtype}"
             )
     return SuggestIndex(texts=texts, keys=keys, **arrays)
 

@@ -63,7 +63,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
         shape = (len(array), 2) if name == "compounds" else (len(words),)
         if array.shape != shape or array.dtype != _ARRAYS[name]:
             raise ValueError(
-                f"{below / name}: expected {shape} of {_ARRAYS[name].__name__}, came {array.shape} of {array.dtype}"
+                f"{below / name}: expected {shape} of {_ARRAYS[name].__name__}, got {array.shape} of {array.dtype}"
             )
     return Vocabulary(words=words, terms=terms, **arrays)
 

@@ -193,12 +193,12 @@ def test_wrong_rows_are_rejected_by_themselves(make_store: StoreMaker) -> None:
     ]
     messages = [one["message"] for one in answer["rejected"]]
     assert messages[0].startswith("type: expected view, cart, purchase")
-    assert messages[0].endswith("came 'wish'")
-    assert messages[1] == "user_id: expected a user_id or a visitor_id, came neither"
+    assert messages[0].endswith("got 'wish'")
+    assert messages[1] == "user_id: expected a user_id or a visitor_id, got neither"
     assert "2026-11-23T10:15:00.000Z" in messages[2]
-    assert messages[2].endswith("came 1969-12-31T00:00:00+00:00")
-    assert messages[3] == "price: Input should be greater than or equal to 0, came -3"
-    assert messages[4] == "expected an object, came a text of 2 characters"
+    assert messages[2].endswith("got 1969-12-31T00:00:00+00:00")
+    assert messages[3] == "price: Input should be greater than or equal to 0, got -3"
+    assert messages[4] == "expected an object, got a text of 2 characters"
     assert len(stored(make_store, "u1")) == 2
 
 

@@ -169,10 +169,10 @@ def test_a_refusal_is_a_problem_that_says_how_to_do_it_right() -> None:
         assert ("www-authenticate" in response.headers) == (status == 401)
     assert none.json()["request_id"] == "mine"
     assert none.headers["www-authenticate"] == "Bearer"
-    assert "an admin key, came none" in none.json()["detail"]
+    assert "an admin key, got none" in none.json()["detail"]
     assert "X-API-Key" in none.json()["detail"]
-    assert "came one that is not known" in unknown.json()["detail"]
-    assert "came a read key" in reading.json()["detail"]
+    assert "got one that is not known" in unknown.json()["detail"]
+    assert "got a read key" in reading.json()["detail"]
 
 
 def test_no_key_is_ever_logged_or_sent_back(caplog: pytest.LogCaptureFixture) -> None:
