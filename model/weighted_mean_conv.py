@@ -25,8 +25,9 @@ class WeightedMeanConv(MessagePassing):  # type: ignore[misc]
         result: Tensor = self.propagate(relation.matrix, x=features, transposed=relation.transposed)
         return result
 
-    def message_and_aggregate(self, edge_index: Tensor, x: Tensor, transposed: Tensor) -> Tensor:  # noqa: D102
+    def message_and_aggregate(self, edge_index: Tensor, x: Tensor, transposed: Tensor) -> Tensor:
         return SparseMatrix(edge_index, transposed) @ x
 
-    def message(self, x_j: Tensor, **_: Any) -> Tensor:  # noqa: D102 - only for explainers, which need an edge's message
+    def message(self, x_j: Tensor, **_: Any) -> Tensor:
+        """The message of an edge, which only explainers need."""
         return x_j

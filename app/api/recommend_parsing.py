@@ -196,9 +196,7 @@ def _parse_boosts(rules: Sequence[BoostRule], sort: str | None, filters: FilterI
     if not rules:
         return ()
     if sort not in {None, RELEVANCE}:
-        raise InvalidRequest(
-            f"boost: moves items by relevance, got sort {sort!r}: leave one of them out", "boost"
-        )
+        raise InvalidRequest(f"boost: moves items by relevance, got sort {sort!r}: leave one of them out", "boost")
     return tuple(
         Boost(filters.parse(rule.filter, f"boost.{index}.filter"), rule.factor) for index, rule in enumerate(rules)
     )

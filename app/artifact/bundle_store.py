@@ -31,7 +31,7 @@ def resolve(path: Path) -> Path:
 
 
 def current(store: Path) -> str | None:
-    """The version that the pointer names, whether it is there or not; `None` without a pointer."""
+    """The version that the pointer names, even if its folder is missing; `None` without a pointer."""
     try:
         return (store / POINTER).read_text("utf-8").strip() or None
     except OSError:
@@ -44,10 +44,10 @@ def versions(store: Path) -> list[str]:
 
 
 def point_to(store: Path, version: str) -> None:
-    """Make `version` the current one; a reader sees the old pointer or the new one, never half of one."""
-    beside = store / f".{POINTER}.{os.getpid()}"
-    with beside.open("w", encoding="utf-8") as file:
+    """Make `version` the current one, atomically: a reader sees the old pointer or the new one."""
+    temporary = store / f".{POINTER}.{os.getpid()}"
+    with temporary.open("w", encoding="utf-8") as file:
         file.write(version + "\n")
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(store / POINTER)
+    temporary.replace(store / POINTER)

@@ -1,4 +1,4 @@
-"""What the query tower is told about an event's age: the same function when training and when serving."""
+"""Age buckets of events for the query tower: one function for training and serving."""
 
 from typing import Final
 

@@ -1,8 +1,8 @@
-"""What filters, facets and orders read of the catalogue: for every value of a column, the items that have it.
+"""Filter columns of a bundle: for every value of a column, the items that have it.
 
-A column is kept as lists of rows by value rather than as one value a row, so that thousands of attributes cost no more
-than the values that items have: four bytes each, and eight more for a number. All columns share a few flat arrays,
-which are mapped into memory; nothing is left out, however rare an attribute is.
+A column is stored as lists of rows by value rather than as one value a row, so that thousands of attributes cost no
+more than the values that items have: four bytes each, and eight more for a number. All columns share a few flat arrays,
+which are mapped into memory. No attribute is left out, however rare.
 """
 
 from collections.abc import Sequence
@@ -37,9 +37,9 @@ class ColumnEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     kind: Kind
-    attribute: bool  # of the shop's own making, rather than a column that every catalogue may have
-    nested: bool = False  # an item of `A > B` is listed under `A`, too
-    by_reference: bool = False  # values stand in the catalogue's column of that name, in any of their rows
+    attribute: bool  # the shop's own, rather than a column that every catalogue may have
+    nested: bool = False  # an item of `A > B` also has the value `A`
+    by_reference: bool = False  # the catalogue's column of that name holds the values
     pairs: int  # of a row and a value
     values: int  # distinct ones; 0 for numbers
 
@@ -57,19 +57,19 @@ class FilterColumn:
 
 
 def sort_key(text: str) -> tuple[str, str]:
-    """Texts are sorted without regard to case, those that differ in case only by code point."""
+    """The key that texts are sorted by: case-insensitive, then by code point."""
     return text.casefold(), text
 
 
 def write_filter_columns(folder: Path, columns: Sequence[FilterColumn]) -> None:
-    """Write the columns into the bundle in `folder`; the texts of each are its own, from `first_text` on."""
+    """Write the columns into the bundle in `folder`; `texts` of each hold its values from `first_text` on."""
     below = folder / FILTERS
     below.mkdir(parents=True, exist_ok=True)
     entries = [column.entry for column in columns]
     (below / _ENTRIES).write_bytes(_ENTRIES_OF.dump_json(entries, indent=1))
-    np.save(below / _ROWS, _joined([column.rows for column in columns], np.int32))
-    np.save(below / _NUMBERS, _joined([c.numbers for c in columns if c.numbers is not None], np.float64))
-    np.save(below / _OFFSETS, _joined([c.offsets for c in columns if c.offsets is not None], np.int64))
+    np.save(below / _ROWS, _concatenate([column.rows for column in columns], np.int32))
+    np.save(below / _NUMBERS, _concatenate([c.numbers for c in columns if c.numbers is not None], np.float64))
+    np.save(below / _OFFSETS, _concatenate([c.offsets for c in columns if c.offsets is not None], np.int64))
     owned = [(column.texts, column) for column in columns if column.texts is not None]
     TextColumn.of([texts[c.first_text + value] for texts, c in owned for value in range(c.entry.values)]).write(
         below / _TEXTS
@@ -92,21 +92,21 @@ def read_filter_columns(folder: Path) -> list[FilterColumn]:
     columns = []
     pair = number = offset = text = 0
     for entry in entries:
-        counts = entry.kind == "number"
-        own_texts = not counts and not entry.by_reference
+        is_number = entry.kind == "number"
+        own_texts = not is_number and not entry.by_reference
         columns.append(
             FilterColumn(
                 entry=entry,
                 rows=rows[pair : pair + entry.pairs],
-                numbers=numbers[number : number + entry.pairs] if counts else None,
-                offsets=None if counts else offsets[offset : offset + entry.values + 1],
+                numbers=numbers[number : number + entry.pairs] if is_number else None,
+                offsets=None if is_number else offsets[offset : offset + entry.values + 1],
                 texts=texts if own_texts else None,
                 first_text=text,
             )
         )
         pair += entry.pairs
-        number += entry.pairs if counts else 0
-        offset += 0 if counts else entry.values + 1
+        number += entry.pairs if is_number else 0
+        offset += 0 if is_number else entry.values + 1
         text += entry.values if own_texts else 0
     if (pair, number, offset, text) != (len(rows), len(numbers), len(offsets), len(texts)):
         raise ValueError(f"{below}: expected arrays as long as {_ENTRIES} says, got others")
@@ -122,5 +122,5 @@ def levels_of(path: str) -> list[str]:
 _ENTRIES_OF: Final = TypeAdapter(list[ColumnEntry])
 
 
-def _joined(parts: Sequence[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
+def _concatenate(parts: Sequence[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
     return np.concatenate([np.zeros(0, dtype=dtype), *parts]).astype(dtype, copy=False)

@@ -1,4 +1,4 @@
-"""Stable 64-bit hashes of ids: the form in which users and items leave the process."""
+"""Stable 64-bit hashes of ids, by which records outside the process name users and items."""
 
 from collections.abc import Iterable
 from hashlib import blake2b

@@ -1,4 +1,4 @@
-"""The manifest of a bundle: what it is, what made it, and the checksum of every file."""
+"""The manifest of a bundle: its contents, its origin, and the checksum of every file."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -66,7 +66,7 @@ class Manifest(BaseModel):
 
     @property
     def created_s(self) -> float:
-        """When it was made, in unix seconds."""
+        """`created_at` in unix seconds."""
         return _seconds(self.created_at)
 
 
@@ -77,11 +77,11 @@ def sha256_of(path: Path) -> str:
 
 
 def list_files(folder: Path) -> dict[str, FileEntry]:
-    """Every file below `folder` but the manifest, by its relative path."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    """Every file below `folder` except the manifest, by its relative path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     return {
         path.relative_to(folder).as_posix(): FileEntry(bytes=path.stat().st_size, sha256=sha256_of(path))
-        for path in found
+        for path in paths
     }
 
 
@@ -89,8 +89,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest itself.
 
     Raises:
-        BundleCorrupt: it is missing or no manifest.
-        BundleSchema: it was written for another schema version.
+        BundleCorrupt: it is missing or not a manifest.
+        BundleSchema: it has another schema version.
     """
     path = folder / MANIFEST
     try:
@@ -112,7 +112,7 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
     """Compare every file with its checksum.
 
     Raises:
-        BundleCorrupt: names the first file that is missing, unlisted or different.
+        BundleCorrupt: names the first file that is missing or different.
     """
     for name, entry in manifest.files.items():
         path = folder / name

@@ -1,20 +1,20 @@
-"""What is written down about a published version."""
+"""The record of a published version."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Forced(BaseModel):
-    """Who published a version although its figures spoke against it, and why."""
+    """Who published a version that the figures refuse, and why."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     by: str
     reason: str
-    refusal: str  # what spoke against it
+    refusal: str  # the reason of the refusal
     at: str  # ISO 8601, UTC
 
 
 class Figures(BaseModel):
-    """What a version reached on held-out data, and on which; two are comparable when all but the last three agree."""
+    """A metric of a version on held-out data. Two are comparable when all but the last three fields are equal."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     dataset: str

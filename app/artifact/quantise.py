@@ -1,4 +1,4 @@
-"""Item vectors as int8 with one scale a row: what is stored, gathered for events, and multiplied in the graph."""
+"""Quantisation: item vectors as int8 with one scale a row, as they are stored and multiplied."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ _ROWS_AT_ONCE: Final = 65_536
 
 
 def quantise_rows(vectors: NDArray[np.float32], bits: int = 8) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric quantisation of each row on its own.
+    """Quantise each row symmetrically, with a scale of its own.
 
     Args:
         vectors: `[rows, dim]`.
@@ -27,7 +27,7 @@ def quantise_rows(vectors: NDArray[np.float32], bits: int = 8) -> tuple[NDArray[
 def half_matrix(
     vectors: NDArray[np.int8], scales: NDArray[np.float32]
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Scaled vectors in half precision, in units of the largest number, so that none is out of range.
+    """Scaled vectors in half precision, in units of the largest number, so that none overflows.
 
     Args:
         vectors: `[rows, dim]`.

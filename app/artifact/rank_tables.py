@@ -1,4 +1,4 @@
-"""What the ranker's features read of every item: vectors, neighbours, counts, prices, codes."""
+"""Item columns that the features read: vectors, neighbours, counts, prices, codes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,14 +28,14 @@ class RankTables:
 
     @cached_property
     def never_seen(self) -> NDArray[np.bool_]:
-        """`[rows]`, the items without an event: nothing is known of how they are liked."""
+        """`[rows]`, the items without an event."""
         return np.asarray(self.counts.sum(axis=1) == 0, dtype=np.bool_)
 
     @cached_property
     def assumed(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Counts `[rows, 3]` and popularity `[rows]` with those of a middling item where an item was never seen.
+        """Counts `[rows, 3]` and popularity `[rows]`; an item that was never seen gets the median of the others.
 
-        Unknown is not unpopular: an order learned from counts would else never show a new item.
+        An unknown item is not an unpopular one: by its own counts, a new item would never be shown.
         """
         seen = ~self.never_seen
         counts, popularity = self.counts.copy(), self.popularity.copy()
@@ -67,5 +67,5 @@ _FILES = {
 
 
 def read_rank_tables(folder: Path) -> RankTables:
-    """The columns of the bundle in `folder`, in memory: all of them are gathered from at every request."""
+    """The columns of the bundle in `folder`, in memory: every request reads them."""
     return RankTables(**{field: np.load(folder / name, allow_pickle=False) for name, field in _FILES.items()})

@@ -13,7 +13,7 @@ from app.artifact.hashing import stable_hash
 PREFIX: Final = "ai:"
 
 
-@lru_cache(maxsize=64)  # asked for with every key
+@lru_cache(maxsize=64)  # read with every key
 def version_tag(version: str) -> bytes:
     """The two bytes that stand for a version in keys; `publish` refuses a version whose tag another one has."""
     return stable_hash(version).to_bytes(8, "little")[:2]
@@ -30,7 +30,7 @@ class Keys:
         return self._of(b"e", user_hash)
 
     def seen(self, user_hash: int) -> bytes:
-        """Every item that a user had anything to do with, as an item set."""
+        """Every item that a user has an event on, as an item set."""
         return self._of(b"s", user_hash)
 
     def purchased(self, user_hash: int) -> bytes:
@@ -38,7 +38,7 @@ class Keys:
         return self._of(b"p", user_hash)
 
     def event_ids(self, user_hash: int) -> bytes:
-        """Hashes of the ids of a user's newest events, eight bytes each: what makes a retry harmless."""
+        """Hashes of the ids of a user's newest events, eight bytes each, which make retries idempotent."""
         return self._of(b"d", user_hash)
 
     def long_vector(self, version: str, user_hash: int) -> bytes:
@@ -50,7 +50,7 @@ class Keys:
         return self._of(b"i" + version_tag(version), item_hash)
 
     def of_version(self, version: str) -> tuple[bytes, bytes]:
-        """What the keys of a version's users, and those of its items, begin with."""
+        """The prefixes of the keys of a version's users, and of those of its items."""
         tag = version_tag(version)
         return self.prefix + b"v" + tag, self.prefix + b"i" + tag
 
@@ -59,12 +59,12 @@ class Keys:
         return self.prefix + b"m" + version_tag(version)
 
     def publishing(self, version: str) -> bytes:
-        """How far the publication of a version has come, as a hash of counts."""
+        """The progress of the publication of a version, as a hash of counts."""
         return self.prefix + b"publishing:" + version.encode()
 
     @property
     def models(self) -> bytes:
-        """Hash: version -> JSON of `models.PublishedModel`."""
+        """Hash: version -> JSON of `published_model.PublishedModel`."""
         return self.prefix + b"models"
 
     @property
@@ -79,18 +79,18 @@ class Keys:
 
     @property
     def impression_stream(self) -> bytes:
-        """Stream of what was shown, until it is collected."""
+        """Stream of impressions, until they are collected."""
         return self.prefix + b"impressions"
 
     @property
     def erased(self) -> bytes:
-        """Hash: user hash (eight bytes) -> unix seconds of the erasure. Older bundles must not bring them back."""
+        """Hash: user hash (eight bytes) -> unix seconds of the erasure. Older bundles must not restore them."""
         return self.prefix + b"erased"
 
     @property
     def probe(self) -> bytes:
-        """Written now and then to learn whether writes are taken."""
+        """Written from time to time to check whether the store accepts writes."""
         return self.prefix + b"probe"
 
-    def _of(self, kind: bytes, of: int) -> bytes:
-        return self.prefix + kind + of.to_bytes(8, "little")
+    def _of(self, kind: bytes, hash_: int) -> bytes:
+        return self.prefix + kind + hash_.to_bytes(8, "little")

@@ -17,7 +17,7 @@ PRIOR: Final = {
     "log_popularity": 0.1,
 }
 """Weights where no logged query teaches better: words decide; meaning, the user's taste and popularity part what they
-leave equal; meaning stands in for words that no item has. In log-odds: an item with all the words of a query beats one
+leave equal; meaning replaces words that no item has. In log-odds: an item with all the words of a query beats one
 with half of them by `exp(2.5)` and more."""
 
 
@@ -27,9 +27,9 @@ class SearchSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     weights: dict[str, float]
     learned_from: int = 0  # logged queries; 0 where the weights are the prior ones
-    text_scale: float = 14.0  # of a text's vector beside the query tower's, where both ask together
+    text_scale: float = 14.0  # factor of a text vector that is added to the user vector
 
-    items_have_words: bool = True  # of their own; without, all that is known of their words is what led to them
+    items_have_words: bool = True  # of their own; else only words of queries that led to them
 
     @model_validator(mode="after")
     def _known(self) -> "SearchSpec":

@@ -43,7 +43,7 @@ class EventRecord(_Record):
 
 
 class MergeRecord(_Record):
-    """A visitor turned out to be a user: the visitor's events are the user's."""
+    """A visitor is identified as a user: the visitor's events become the user's."""
 
     kind: Literal["merge"] = "merge"
     visitor_id: str
@@ -52,7 +52,7 @@ class MergeRecord(_Record):
 
 
 class EraseRecord(_Record):
-    """All that was known of a user up to `time` is to be forgotten; the id itself is not written down."""
+    """Everything about a user up to `time` is to be erased; the id itself is not written."""
 
     kind: Literal["erase"] = "erase"
     user_hash: str  # 16 hexadecimal digits of the stable hash
@@ -60,7 +60,7 @@ class EraseRecord(_Record):
 
 
 class ImpressionRecord(_Record):
-    """What one answer showed."""
+    """The items that one answer showed."""
 
     request_id: str
     user_hash: str | None  # 16 hexadecimal digits
@@ -75,10 +75,10 @@ _EVENTS: Final = TypeAdapter[EventRecord | MergeRecord | EraseRecord](
 )
 
 
-def read_event_record(line: bytes) -> EventRecord | MergeRecord | EraseRecord:
-    """An entry of the event stream.
+def read_event_record(entry: bytes) -> EventRecord | MergeRecord | EraseRecord:
+    """Read an entry of the event stream.
 
     Raises:
-        ValidationError: it is none.
+        ValidationError: it is not an event, merge or erasure.
     """
-    return _EVENTS.validate_json(line)
+    return _EVENTS.validate_json(entry)

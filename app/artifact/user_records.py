@@ -1,10 +1,10 @@
-"""What is kept of a user outside the process, byte for byte: the long vector, recent events, sets of items.
+"""Records of a user in the store, byte for byte: the long vector, recent events, sets of items.
 
 A record is little-endian and of fixed width, so that a script inside the store can cut, compare and append.
 
     long vector   f32 scale, f32 weight, then seven bits a dimension: 8 + 7/8 dim bytes (120 at 128 dimensions)
     recent event  u64 item hash, u32 unix seconds, u8 of six bits of 1/64 s and two bits of behaviour: 13 bytes
-    item set      u64 item hash each, in the order in which they came
+    item set      u64 item hash each, oldest first
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def long_vector_bytes(dim: int) -> int:
 
 
 def dim_of(record: bytes) -> int:
-    """How many dimensions the packed long vector has; they are a multiple of eight."""
+    """The number of dimensions of a packed long vector, a multiple of eight."""
     return (len(record) - _HEAD.itemsize) * 8 // LONG_BITS
 
 
@@ -49,22 +49,22 @@ def pack_long_vectors(
     head["scale"], head["weight"] = scales, weights
     shifted = (quantised.astype(np.int16) + LONG_LIMIT + 1).astype(np.uint8)
     bits = np.unpackbits(shifted[:, :, None], axis=2)[:, :, 8 - LONG_BITS :].reshape(users, dim * LONG_BITS)
-    whole = np.concatenate([head.view(np.uint8).reshape(users, _HEAD.itemsize), np.packbits(bits, axis=1)], axis=1)
-    return [line.tobytes() for line in whole]
+    records = np.concatenate([head.view(np.uint8).reshape(users, _HEAD.itemsize), np.packbits(bits, axis=1)], axis=1)
+    return [record.tobytes() for record in records]
 
 
 def unpack_long_vectors(records: Sequence[bytes], dim: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The inverse: vectors `[users, dim]` and weights `[users]`.
+    """Vectors `[users, dim]` and weights `[users]` of packed long vectors.
 
     Raises:
-        ValueError: a record has another length than that of `dim` dimensions.
+        ValueError: a record does not have the length of `dim` dimensions.
     """
     width = long_vector_bytes(dim)
     if any(len(record) != width for record in records):
-        raise ValueError(f"a long vector of {dim} dimensions has {width} bytes, got another length")
-    whole = np.frombuffer(b"".join(records), dtype=np.uint8).reshape(len(records), width)
-    head = np.ascontiguousarray(whole[:, : _HEAD.itemsize]).view(_HEAD)[:, 0]
-    bits = np.unpackbits(whole[:, _HEAD.itemsize :], axis=1, count=dim * LONG_BITS)
+        raise ValueError(f"expected long vectors of {dim} dimensions, {width} bytes each, got another length")
+    rows = np.frombuffer(b"".join(records), dtype=np.uint8).reshape(len(records), width)
+    head = np.ascontiguousarray(rows[:, : _HEAD.itemsize]).view(_HEAD)[:, 0]
+    bits = np.unpackbits(rows[:, _HEAD.itemsize :], axis=1, count=dim * LONG_BITS)
     padded = np.zeros((len(records), dim, 8), dtype=np.uint8)
     padded[:, :, 8 - LONG_BITS :] = bits.reshape(len(records), dim, LONG_BITS)
     values = np.packbits(padded, axis=2)[:, :, 0].astype(np.float32) - (LONG_LIMIT + 1)
@@ -91,11 +91,11 @@ def pack_events(items: NDArray[np.uint64], types: NDArray[np.uint8], times: NDAr
 def unpack_events(
     records: bytes | NDArray[np.void],
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.float64]]:
-    """The inverse: item hashes, behaviour codes and unix seconds (NaN where unknown), each `[events]`."""
-    found = np.frombuffer(records, dtype=EVENT) if isinstance(records, bytes) else records
-    parts = found["rest"] >> BITS
-    times = found["second"] + parts / _PARTS
-    return found["item"], (found["rest"] & BEHAVIOUR_MASK).astype(np.uint8), np.where(times > 0, times, np.nan)
+    """Item hashes, behaviour codes and unix seconds (NaN where unknown) of packed events, each `[events]`."""
+    events = np.frombuffer(records, dtype=EVENT) if isinstance(records, bytes) else records
+    parts = events["rest"] >> BITS
+    times = events["second"] + parts / _PARTS
+    return events["item"], (events["rest"] & BEHAVIOUR_MASK).astype(np.uint8), np.where(times > 0, times, np.nan)
 
 
 def pack_items(hashes: NDArray[np.uint64]) -> bytes:

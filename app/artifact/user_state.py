@@ -1,4 +1,4 @@
-"""What is known of users as of a bundle's cut: it seeds the stores, and evaluation reads the same."""
+"""User states at a bundle's cut: they seed the stores, and evaluation reads them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,8 @@ class UserStates:
 
     def find(self, user_hash: int) -> int:
         """The index of a user, or -1."""
-        place = int(np.searchsorted(self.hashes, np.uint64(user_hash)))
-        return place if place < len(self.hashes) and int(self.hashes[place]) == user_hash else -1
+        index = int(np.searchsorted(self.hashes, np.uint64(user_hash)))
+        return index if index < len(self.hashes) and int(self.hashes[index]) == user_hash else -1
 
     def long_vectors_of(self, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """The long vectors of users by index, `[..., dim]`."""

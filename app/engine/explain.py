@@ -93,8 +93,10 @@ def _contributions(
     scores = scores.astype(np.float64)
     result = []
     for request, (rows, behaviours) in enumerate(recent):
-        own = np.flatnonzero(variants.request == request)
-        block = scores[candidates.offsets[own[0]] : candidates.offsets[own[-1] + 1]].reshape(len(own), -1)
+        variant_index = np.flatnonzero(variants.request == request)
+        block = scores[candidates.offsets[variant_index[0]] : candidates.offsets[variant_index[-1] + 1]].reshape(
+            len(variant_index), -1
+        )
         block = block[:, np.searchsorted(np.sort(answered[request]), answered[request])]
         differences = block[0] - block  # the first variant is the request itself
         result.append(
@@ -102,8 +104,8 @@ def _contributions(
                 event_rows=rows,
                 behaviours=behaviours,
                 by_events=differences[1 : 1 + len(rows)],
-                by_query=differences[variants.without_query[own]].sum(axis=0),
-                by_popularity=differences[variants.without_popularity[own]].sum(axis=0),
+                by_query=differences[variants.without_query[variant_index]].sum(axis=0),
+                by_popularity=differences[variants.without_popularity[variant_index]].sum(axis=0),
             )
         )
     return result

@@ -1,4 +1,4 @@
-"""Text to n-grams to hash buckets: any word of any script falls somewhere, so that unseen words work."""
+"""Text to n-grams to hash buckets: every word of any script has a bucket, unseen words too."""
 
 import re
 import unicodedata
@@ -19,7 +19,7 @@ _IS_CJK: Final = re.compile(rf"[{_CJK}]")
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters and digits, case-folded; width, accents and traditional characters taken away.
+    """Runs of letters and digits, without case, width, accents and traditional characters.
 
     East Asian runs stay whole.
     """
@@ -32,12 +32,12 @@ def words(text: str) -> list[str]:
 
 
 def ngrams(text: str) -> Iterator[str]:
-    """Words, neighbouring pairs, and characters in fours inside word marks; East Asian text in ones and twos."""
+    """Words, word pairs, and four-letter grams with word boundaries; East Asian text as letters and pairs."""
     previous = ""
     for word in words(text):
         if _IS_CJK.match(word):
             yield from word
-            yield from (word[place : place + 2] for place in range(len(word) - 1))
+            yield from (word[start : start + 2] for start in range(len(word) - 1))
             previous = ""
             continue
         yield word
@@ -46,7 +46,7 @@ def ngrams(text: str) -> Iterator[str]:
         previous = word
         marked = f"<{word}>"
         if len(marked) > _GRAM:
-            yield from (marked[place : place + _GRAM] for place in range(len(marked) - _GRAM + 1))
+            yield from (marked[start : start + _GRAM] for start in range(len(marked) - _GRAM + 1))
 
 
 def buckets(text: str, count: int = TEXT_BUCKETS) -> list[int]:
@@ -58,13 +58,12 @@ def weighted_buckets(text: str, idf: NDArray[np.float32]) -> tuple[NDArray[np.in
     """The buckets of a text, each once and ascending, and their weights: sublinear counts times idf.
 
     Args:
-        text: any text.
         idf: `[buckets]`, a power of two; buckets with 0, which no item of the catalogue has, are left out.
     """
-    found, counts = np.unique(np.array(buckets(text, len(idf)), dtype=np.int64), return_counts=True)
-    weights = (1 + np.log(counts)).astype(np.float32) * idf[found]
+    distinct, counts = np.unique(np.array(buckets(text, len(idf)), dtype=np.int64), return_counts=True)
+    weights = (1 + np.log(counts)).astype(np.float32) * idf[distinct]
     known = weights > 0
-    return found[known], weights[known]
+    return distinct[known], weights[known]
 
 
 def has_words(text: str) -> bool:

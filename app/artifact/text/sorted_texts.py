@@ -1,4 +1,4 @@
-"""Texts in the order of their bytes, found and completed by bisection: two flat arrays, mapped, no object a text."""
+"""Texts in the order of their bytes, looked up and completed by bisection in two memory-mapped arrays."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -6,42 +6,38 @@ from pathlib import Path
 
 from app.artifact.columns import TextColumn
 
-_PAST_ALL = b"\xff"  # no UTF-8 text has this byte, so that it stands behind all that a text may go on with
+_PAST_ALL = b"\xff"  # no UTF-8 text has this byte: it sorts after every continuation of a text
 
 
 class SortedTexts:
-    """Distinct texts, ascending by their UTF-8 bytes.
-
-    Args:
-        column: of the texts.
-    """
+    """Distinct texts, ascending by their UTF-8 bytes."""
 
     def __init__(self, column: TextColumn) -> None:
         self._column = column
         self._values = column.values.data
         self._offsets = column.offsets.data
-        self._places = range(len(column))
+        self._positions = range(len(column))
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
-    def __getitem__(self, place: int) -> str:
-        return self._bytes(place).decode()
+    def __getitem__(self, position: int) -> str:
+        return self._bytes(position).decode()
 
     def find(self, text: str) -> int:
-        """The place of a text, -1 when it is not there."""
-        wanted = text.encode()
-        place = bisect_left(self._places, wanted, key=self._bytes)
-        return place if place < len(self._places) and self._bytes(place) == wanted else -1
+        """The position of a text, -1 when it is not one of them."""
+        key = text.encode()
+        position = bisect_left(self._positions, key, key=self._bytes)
+        return position if position < len(self._positions) and self._bytes(position) == key else -1
 
     def beginning_with(self, prefix: str) -> range:
-        """The places of the texts that begin with `prefix`, itself among them."""
-        wanted = prefix.encode()
-        first = bisect_left(self._places, wanted, key=self._bytes)
-        return range(first, bisect_left(self._places, wanted + _PAST_ALL, lo=first, key=self._bytes))
+        """The positions of the texts that begin with `prefix`, itself included."""
+        start = prefix.encode()
+        first = bisect_left(self._positions, start, key=self._bytes)
+        return range(first, bisect_left(self._positions, start + _PAST_ALL, lo=first, key=self._bytes))
 
     def write(self, stem: Path) -> None:
-        """Write the column (see `TextColumn.write`)."""
+        """Write the texts (see `TextColumn.write`)."""
         self._column.write(stem)
 
     @classmethod
@@ -54,5 +50,5 @@ class SortedTexts:
         """The inverse of `write`, mapped into memory."""
         return cls(TextColumn.read(stem))
 
-    def _bytes(self, place: int) -> bytes:
-        return bytes(self._values[self._offsets[place] : self._offsets[place + 1]])
+    def _bytes(self, position: int) -> bytes:
+        return bytes(self._values[self._offsets[position] : self._offsets[position + 1]])

@@ -1,6 +1,6 @@
-"""What a search box completes to: texts by the beginnings of their words, in flat arrays that are mapped into memory.
+"""Suggest index: texts by the beginnings of their words, in flat memory-mapped arrays.
 
-Job and service must read a text alike: the job sorts by these keys, the service looks for the key of what is typed.
+Job and service must make the same keys: the job sorts by them, the service looks up the key of the typed text.
 """
 
 import re
@@ -17,8 +17,8 @@ from app.artifact.columns import TextColumn
 from app.artifact.text.words import EAST_ASIAN, fold_letters, is_east_asian
 
 KINDS: Final = ("title", "category", "brand", "query")
-"""What a suggestion may be, by its code."""
-SORTED_BYTES: Final = 48  # by which the beginnings are sorted; what begins alike so far stands in any order
+"""The kinds of suggestions, by their code."""
+SORTED_BYTES: Final = 48  # by which the beginnings are sorted; longer equal beginnings are in any order
 
 _TEXTS: Final = "texts"
 _KEYS: Final = "keys"
@@ -30,7 +30,7 @@ _ARRAYS: Final = {
     "entries": np.int32,
     "scores": np.float32,
 }
-_JOINERS: Final = "-'\u2019.+&"  # inside a word they do not part it: `wh-1000` is typed as wh1000, too
+_JOINERS: Final = "-'\u2019.+&"  # do not separate words: `wh-1000` is also typed as wh1000
 _WORDS: Final = re.compile(rf"[{EAST_ASIAN}]+|[^{EAST_ASIAN} ]+")
 _CLUSTER: Final = re.compile(r"[\u1100-\u11ff]+|.[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*", re.DOTALL)
 
@@ -42,11 +42,11 @@ class SuggestIndex:
     texts: TextColumn  # [entries] as they are shown
     keys: TextColumn  # [entries] of `key_of`
     kinds: NDArray[np.uint8]  # [entries] of `KINDS`
-    rows: NDArray[np.int32]  # [entries] item rows, 0 for what is no title
-    weights: NDArray[np.float32]  # [entries] 0 to 1, how likely it is meant
+    rows: NDArray[np.int32]  # [entries] item rows of titles, else 0
+    weights: NDArray[np.float32]  # [entries] 0 to 1, by popularity
     positions: NDArray[np.uint32]  # [beginnings] bytes into the values of `keys`
     entries: NDArray[np.int32]  # [beginnings]
-    scores: NDArray[np.float32]  # [beginnings] the weight, and more where a text begins as a whole
+    scores: NDArray[np.float32]  # [beginnings] the weight, plus a bonus at the beginning of a text
 
     def write(self, folder: Path) -> None:
         """Write it into the bundle in `folder`."""
@@ -81,11 +81,11 @@ def read_suggest_index(folder: Path) -> SuggestIndex | None:
 
 @dataclass(frozen=True)
 class Key:
-    """A text as it is looked for."""
+    """A text as it is looked up."""
 
-    text: str  # folded words with one space between; none beside East Asian letters
+    text: str  # folded words with one space between, and no space next to East Asian letters
     starts: tuple[int, ...]  # where words begin, every East Asian letter among them
-    origins: tuple[tuple[int, int], ...]  # of every letter, start and end of what it stands for in the original
+    origins: tuple[tuple[int, int], ...]  # of every letter, its start and end in the original
 
     @property
     def words(self) -> list[str]:
@@ -98,30 +98,30 @@ def key_of(text: str) -> Key:
     letters: list[str] = []
     starts: list[int] = []
     origins: list[tuple[int, int]] = []
-    gap, joined = False, False  # what lies between the last letter and this one
-    for letter, place, end in _folded_letters(text):
+    gap, joined = False, False  # since the last letter: whether words are separated, or joined by a joiner
+    for letter, start, end in _folded_letters(text):
         if not letter.isalnum():
             joined = letter in _JOINERS and not gap and not joined
             gap = gap or not joined
             continue
         east_asian = is_east_asian(letter)
-        beside = bool(letters) and is_east_asian(letters[-1])
-        if gap and letters and not east_asian and not beside:
+        after_east_asian = bool(letters) and is_east_asian(letters[-1])
+        if gap and letters and not east_asian and not after_east_asian:
             letters.append(" ")
-            origins.append((place, place))
-        if gap or joined or not letters or east_asian or beside:
+            origins.append((start, start))
+        if gap or joined or not letters or east_asian or after_east_asian:
             starts.append(len(letters))
         letters.append(letter)
-        origins.append((place, end))
+        origins.append((start, end))
         gap = joined = False
     return Key("".join(letters), tuple(starts), tuple(origins))
 
 
 def _folded_letters(text: str) -> list[tuple[str, int, int]]:
-    """Folded letters, and the place of what each stands for."""
+    """Folded letters, with start and end of each in the original text."""
     if text.isascii():
-        return [(letter, place, place + 1) for place, letter in enumerate(text.lower())]
-    return [(letter, found.start(), found.end()) for found in _CLUSTER.finditer(text) for letter in _folded(found[0])]
+        return [(letter, start, start + 1) for start, letter in enumerate(text.lower())]
+    return [(letter, match.start(), match.end()) for match in _CLUSTER.finditer(text) for letter in _folded(match[0])]
 
 
 @lru_cache(maxsize=8_192)

@@ -11,8 +11,8 @@ from app.artifact import names
 from app.artifact.text.sorted_texts import SortedTexts
 from app.artifact.text.words import Word, parts_of
 
-LONGEST: Final = 32  # letters of a word that is spelled right or wrong; what is longer is no word
-_LETTERS: Final = 32  # bits of a letter mask for letters there, and as many for letters there twice
+LONGEST: Final = 32  # letters of a word of the vocabulary
+_LETTERS: Final = 32  # bits of a letter mask for letters that occur, and as many for letters that occur twice
 _WORDS: Final = "words"
 _TERMS: Final = "terms"
 _ARRAYS: Final = {
@@ -28,10 +28,10 @@ _ARRAYS: Final = {
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words folded and not stemmed, ascending; codes without what joins their parts."""
+    """Words folded and not stemmed, ascending; codes without the characters between their parts."""
 
     words: SortedTexts  # [words]
-    terms: SortedTexts  # what they are in the index
+    terms: SortedTexts  # of the words, in the lexical index
     documents: NDArray[np.int32]  # [words] items that have the word
     named: NDArray[np.int32]  # [words] of these, the ones that have it in title, brand or category
     searched: NDArray[np.int32]  # [words] how often it was searched for
@@ -69,19 +69,19 @@ def read_vocabulary(folder: Path) -> Vocabulary:
 
 
 def entries_of(word: Word) -> list[tuple[str, bool]]:
-    """What a word of a text is in the vocabulary, and whether that is a code; nothing for numbers and East Asian."""
+    """The vocabulary entries of a word, and whether each is a code; none for numbers and East Asian words."""
     if word.kind == "word":
-        found = [(word.text, False)]
+        entries = [(word.text, False)]
     elif word.kind == "code":
         parts = parts_of(word.text)
-        found = [("".join(parts), True), *((part, False) for part in parts if len(part) > 1 and part.isalpha())]
+        entries = [("".join(parts), True), *((part, False) for part in parts if len(part) > 1 and part.isalpha())]
     else:
-        found = []
-    return [(text, is_code) for text, is_code in found if len(text) <= LONGEST]
+        entries = []
+    return [(text, is_code) for text, is_code in entries if len(text) <= LONGEST]
 
 
 def letter_mask(word: str) -> int:
-    """Which letters a word has, and which twice: an edit turns at most two of the 64 bits, one when lengths differ."""
+    """The letters of a word, and those it has twice; an edit flips at most two of the bits, one if lengths differ."""
     once = twice = 0
     for letter in word:
         code = ord(letter)

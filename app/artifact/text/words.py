@@ -1,6 +1,6 @@
-"""Text as a search sees it: folded, split into words, units joined to their numbers, stemmed; East Asian in pairs.
+"""Words of a text for search: folded, split, units joined to their numbers, stemmed; East Asian text in pairs.
 
-Job and service must agree on it byte for byte: the job indexes items by these terms, the service asks by them.
+Job and service must agree on them byte for byte: the job indexes items by these terms, the service looks them up.
 """
 
 import re
@@ -36,8 +36,8 @@ _EAST_ASIAN_UNIT: Final = re.compile(
     f"(?!{'|'.join(NOT_UNITS)})({'|'.join(sorted(EAST_ASIAN_UNITS, key=len, reverse=True))})"
 )
 _FRACTION: Final = re.compile(r"(\d?)([\u00bc-\u00be\u215b-\u215e])")
-_VOICED: Final = "\u3099\u309a"  # marks that make another sound of a Japanese letter, no accents
-_LONGEST_KEPT: Final = 40  # letters of a word that a cache holds
+_VOICED: Final = "\u3099\u309a"  # marks of Japanese letters that change their sound: not accents
+_LONGEST_CACHED: Final = 40  # letters of a word that is cached
 _IRREGULAR: Final = {
     "knives": "knife", "shelves": "shelf", "scarves": "scarf", "leaves": "leaf", "loaves": "loaf", "halves": "half",
     "calves": "calf", "wolves": "wolf", "men": "man", "women": "woman", "children": "child", "feet": "foot",
@@ -47,8 +47,8 @@ _LETTERS: Final = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "\u2044": "/"}
 )
 _HYPHENS: Final = "\u2010\u2011\u2012\u2013\u2212"
-_SPACES: Final = "\u2122\u2120\u200b"  # trade mark signs, which would be read as letters, and the space of no width
-_UNSEEN: Final = (
+_SPACES: Final = "\u2122\u2120\u200b"  # trade mark signs, which would be read as letters, and the zero-width space
+_INVISIBLE: Final = (
     0xAD,
     0x61C,
     0x640,
@@ -62,16 +62,16 @@ _UNSEEN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a text, and the terms that it stands for in the index."""
+    """One word of a text, and its terms in the index."""
 
     text: str  # folded, not stemmed
-    terms: tuple[str, ...]  # all of them; an item that has one of them has the word
+    terms: tuple[str, ...]  # alternatives: an item with one of them has the word
     kind: str = "word"  # word, number, code (letters and digits, or parts joined by a hyphen), or east_asian
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedWord:
-    """A word, and where it stands in the folded text."""
+    """A word, and its position in the folded text."""
 
     word: Word
     start: int
@@ -79,7 +79,7 @@ class PlacedWord:
 
 
 def fold(text: str) -> str:
-    """Case, width, accents and traditional characters taken away; a quotation mark behind a number is an inch."""
+    """The text without case, width, accents and traditional characters; a quotation mark after a number is an inch."""
     folded = fold_letters(text)
     if not _QUOTES.search(folded):
         return folded
@@ -87,10 +87,10 @@ def fold(text: str) -> str:
 
 
 def fold_letters(text: str) -> str:
-    """Case, width, accents and traditional characters taken away, and no more."""
+    """The text without case, width, accents and traditional characters."""
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKC", _FRACTION.sub(_fraction, text).translate(_plainer()))
+    plain = unicodedata.normalize("NFKC", _FRACTION.sub(_fraction, text).translate(_plain_letters()))
     decomposed = unicodedata.normalize(
         "NFKD", simplify(plain).casefold() if _IS_EAST_ASIAN.search(plain) else plain.casefold()
     )
@@ -101,38 +101,38 @@ def fold_letters(text: str) -> str:
 def read_words(text: str) -> list[Word]:
     """The words of a text in order.
 
-    A number and the unit behind it are one word. East Asian runs are read in overlapping pairs of characters, which
-    needs no dictionary. Nothing else counts: operators, control characters and punctuation part words, no more.
+    A number and the unit after it are one word. East Asian runs are read in overlapping pairs of characters, which
+    needs no dictionary. Operators, control characters and punctuation only separate words.
     """
     return [placed.word for placed in place_words(fold(text))]
 
 
 def place_words(folded: str) -> list[PlacedWord]:
-    """The words of a folded text in order, with their places."""
-    found: list[PlacedWord] = []
+    """The words of a folded text in order, with their positions."""
+    placed: list[PlacedWord] = []
     tokens = [(match.start(), match.end()) for match in _TOKENS.finditer(folded)]
-    place = 0
-    while place < len(tokens):
-        start, end = tokens[place]
+    index = 0
+    while index < len(tokens):
+        start, end = tokens[index]
         token = folded[start:end]
-        place += 1
+        index += 1
         if _IS_EAST_ASIAN.match(token):
             word = Word(token, _pairs(token), "east_asian")
         elif _NUMBER.fullmatch(token):
-            unit, behind = _unit_behind(folded, end, tokens[place : place + 2])
+            unit, unit_end = _unit_after(folded, end, tokens[index : index + 2])
             if unit is not None:
-                end = behind
-                if end == tokens[place][1]:
-                    place += 1
+                end = unit_end
+                if end == tokens[index][1]:
+                    index += 1
                 else:
-                    tokens[place] = (end, tokens[place][1])
+                    tokens[index] = (end, tokens[index][1])
             word = _number(folded[start:end], token, unit)
         elif (measure := _MEASURE.fullmatch(token)) and measure[2] in UNITS:
             word = _number(token, measure[1], UNITS[measure[2]])
         else:
             word = _latin(token)
-        found.append(PlacedWord(word, start, end))
-    return found
+        placed.append(PlacedWord(word, start, end))
+    return placed
 
 
 def terms_of(text: str) -> list[str]:
@@ -151,33 +151,33 @@ def is_east_asian(folded: str) -> bool:
 
 
 def stem(word: str) -> str:
-    """A word without its ending: Porter's second English algorithm, which leaves most words of other tongues alone."""
-    return _kept_stem(word) if len(word) <= _LONGEST_KEPT else _stem(word)
+    """A word without its ending, by Porter's second English algorithm; rarely changes words of other languages."""
+    return _cached_stem(word) if len(word) <= _LONGEST_CACHED else _stem(word)
 
 
 def _stem(word: str) -> str:
     return str(_stemmer().stemWord(_IRREGULAR.get(word, word)))
 
 
-_kept_stem = lru_cache(maxsize=65_536)(_stem)
+_cached_stem = lru_cache(maxsize=65_536)(_stem)
 
 
-def _unit_behind(folded: str, end: int, following: Sequence[tuple[int, int]]) -> tuple[str | None, int]:
+def _unit_after(folded: str, end: int, following: Sequence[tuple[int, int]]) -> tuple[str | None, int]:
     """The unit that follows a number which ends at `end`, and where it ends."""
     if not following:
         return None, end
     start, stop = following[0]
     if folded[end:start].strip(" \t\n-"):
         return None, end
-    behind = folded[start:stop]
-    if _IS_EAST_ASIAN.match(behind):
-        ahead = _EAST_ASIAN_UNIT.match(behind)
-        if ahead is None or (start > end and ahead.end() < len(behind)):  # `17 米其林`: another word
+    next_text = folded[start:stop]
+    if _IS_EAST_ASIAN.match(next_text):
+        match = _EAST_ASIAN_UNIT.match(next_text)
+        if match is None or (start > end and match.end() < len(next_text)):  # `17 米其林`: another word
             return None, end
-        return EAST_ASIAN_UNITS[ahead[1]], start + ahead.end()
-    if behind == "in" and len(following) > 1 and _NUMBER.fullmatch(folded[slice(*following[1])]):
+        return EAST_ASIAN_UNITS[match[1]], start + match.end()
+    if next_text == "in" and len(following) > 1 and _NUMBER.fullmatch(folded[slice(*following[1])]):
         return None, end  # `3 in 1`
-    return UNITS.get(behind), stop
+    return UNITS.get(next_text), stop
 
 
 def _number(text: str, number: str, unit: str | None) -> Word:
@@ -190,7 +190,7 @@ def _number(text: str, number: str, unit: str | None) -> Word:
 
 
 def _latin(token: str) -> Word:
-    return _kept_latin(token) if len(token) <= _LONGEST_KEPT else _read_latin(token)
+    return _cached_latin(token) if len(token) <= _LONGEST_CACHED else _read_latin(token)
 
 
 def _read_latin(token: str) -> Word:
@@ -199,29 +199,29 @@ def _read_latin(token: str) -> Word:
     terms = [stem(part) for part in parts]
     if len(parts) > 1:
         terms.append(stem("".join(parts)))
-    coded = len(parts) > 1 or any(char.isdigit() for char in bare)
-    return Word(bare, tuple(dict.fromkeys(terms)), "code" if coded else "word")
+    is_code = len(parts) > 1 or any(char.isdigit() for char in bare)
+    return Word(bare, tuple(dict.fromkeys(terms)), "code" if is_code else "word")
 
 
-_kept_latin = lru_cache(maxsize=65_536)(_read_latin)
+_cached_latin = lru_cache(maxsize=65_536)(_read_latin)
 
 
 def _pairs(run: str) -> tuple[str, ...]:
-    return (run,) if len(run) == 1 else tuple(run[place : place + 2] for place in range(len(run) - 1))
+    return (run,) if len(run) == 1 else tuple(run[start : start + 2] for start in range(len(run) - 1))
 
 
-def _fraction(found: re.Match[str]) -> str:
+def _fraction(match: re.Match[str]) -> str:
     """`5½` as 5.5, `½` alone as 1/2."""
-    if found[1]:
-        return f"{found[1]}{unicodedata.numeric(found[2])}".replace("0.", ".", 1)
-    return f" {unicodedata.normalize('NFKC', found[2])}"
+    if match[1]:
+        return f"{match[1]}{unicodedata.numeric(match[2])}".replace("0.", ".", 1)
+    return f" {unicodedata.normalize('NFKC', match[2])}"
 
 
 @cache
-def _plainer() -> dict[int, str | None]:
-    table: dict[int, str | None] = dict.fromkeys(_UNSEEN)
+def _plain_letters() -> dict[int, str | None]:
+    table: dict[int, str | None] = dict.fromkeys(_INVISIBLE)
     table |= dict.fromkeys(map(ord, _HYPHENS), "-") | dict.fromkeys(map(ord, _SPACES), " ")
-    table |= dict.fromkeys(range(0xD800, 0xE000), " ")  # halves of a pair, which no text may hold alone
+    table |= dict.fromkeys(range(0xD800, 0xE000), " ")  # surrogates, which are invalid alone
     digits = ((code, unicodedata.decimal(chr(code), None)) for code in range(0x80, sys.maxunicode + 1))
     return table | {code: str(digit) for code, digit in digits if digit is not None}
 
