@@ -236,7 +236,7 @@ def read_settings(overrides: Mapping[str, Any], environment: Mapping[str, str] |
         first = error.errors(include_url=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
         raise SettingsError(
-            f"{name}: {first['msg']}, got {_describe(name, first['input'])}; correct it or unset it"
+            f"{name}: {first['msg']}, got {_describe(name, first['input'])}: correct it or unset it"
         ) from error
 
 

@@ -52,7 +52,7 @@ _CODE_OF_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "bod
 _DETAIL_OF_STATUS: Final = {
     404: "there is nothing at this address; /docs lists every call",
     405: "this address answers other methods; see the Allow header, or /docs",
-    413: "the body is larger than this service accepts (AISLE_MAX_BODY_BYTES); send fewer events or ids",
+    413: "the body is larger than this service accepts (AISLE_MAX_BODY_BYTES): send fewer events or ids",
 }
 _HEADERS: Final = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},

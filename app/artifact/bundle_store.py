@@ -26,7 +26,7 @@ def resolve(path: Path) -> Path:
             "make one with `aisle-offline run`"
         ) from error
     if not version or Path(version).name != version or not (path / version / MANIFEST).is_file():
-        raise BundleCorrupt(f"{path / POINTER} names {version!r}, which is no bundle there; export it again")
+        raise BundleCorrupt(f"{path / POINTER} names {version!r}, which is no bundle there: export it again")
     return path / version
 
 

@@ -97,7 +97,7 @@ def read_manifest(folder: Path) -> Manifest:
         text = path.read_text("utf-8")
     except OSError as error:
         raise BundleCorrupt(
-            f"no bundle at {folder}: expected a file {MANIFEST} ({error.strerror}); make one with `aisle-offline run`"
+            f"no bundle at {folder}: expected a file {MANIFEST} ({error.strerror}): make one with `aisle-offline run`"
         ) from error
     try:
         version = int(_schema_version(text))
@@ -105,7 +105,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise BundleSchema(f"{path}: bundle schema {version}, this service reads {SCHEMA_VERSION}: export it again")
         return Manifest.model_validate_json(text)
     except (ValidationError, ValueError, TypeError) as error:
-        raise BundleCorrupt(f"{path}: not a manifest ({error}); export the bundle again") from error
+        raise BundleCorrupt(f"{path}: not a manifest ({error}): export the bundle again") from error
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
@@ -117,9 +117,9 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
     for name, entry in manifest.files.items():
         path = folder / name
         if not path.is_file():
-            raise BundleCorrupt(f"{path}: listed in the manifest but missing; copy or export the bundle again")
+            raise BundleCorrupt(f"{path}: listed in the manifest but missing: copy or export the bundle again")
         if path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
-            raise BundleCorrupt(f"{path}: checksum differs from the manifest's; copy or export the bundle again")
+            raise BundleCorrupt(f"{path}: checksum differs from the manifest's: copy or export the bundle again")
 
 
 class _Head(BaseModel):

@@ -70,7 +70,7 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device
         query_index = read_query_index(folder, tables, text_query, vocabulary)
         suggester = read_suggester(folder, vocabulary)
     except (OSError, ValueError, KeyError) as error:
-        raise BundleCorrupt(f"{folder}: cannot be read ({error}); export it again") from error
+        raise BundleCorrupt(f"{folder}: cannot be read ({error}): export it again") from error
     retriever: Retriever | GpuRetriever
     if device is None:
         retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
@@ -169,4 +169,4 @@ def read_warmup(folder: Path) -> RequestBatch:
         arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(below.glob("*.npy"))}
         return RequestBatch(**arrays)
     except (OSError, ValueError, TypeError) as error:
-        raise BundleCorrupt(f"{below}: warm-up requests cannot be read ({error}); export it again") from error
+        raise BundleCorrupt(f"{below}: warm-up requests cannot be read ({error}): export it again") from error

@@ -160,9 +160,9 @@ def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64
     try:
         spec = RankerSpec.model_validate(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, ValidationError) as error:
-        raise BundleCorrupt(f"{path}: not the description of a ranker ({error}); export the bundle again") from error
+        raise BundleCorrupt(f"{path}: not the description of a ranker ({error}): export the bundle again") from error
     if spec.features != list(FEATURES):
-        raise BundleCorrupt(f"{path}: written for other features than this service computes; export the bundle again")
+        raise BundleCorrupt(f"{path}: written for other features than this service computes: export the bundle again")
     return Ranker(open_session(folder / names.RANK_GRAPH, threads), spec, tables, popular_rows)
 
 

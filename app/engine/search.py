@@ -153,7 +153,7 @@ def text_candidates(
 
 
 @dataclass(frozen=True)
-class _NearItems:
+class NearItems:
     """What retrieval finds by the users and the texts of a batch of searches."""
 
     retrieved: Candidates  # nearest to the user vector; to the text where the user is unknown
@@ -163,7 +163,7 @@ class _NearItems:
     near_text_and_user: NDArray[np.int64]  # [n, width] item rows
 
 
-def meaning_candidates(near: _NearItems) -> NDArray[np.int64]:
+def meaning_candidates(near: NearItems) -> NDArray[np.int64]:
     """The rows nearest to the vector of each text, `[batch, width]`, padded with 0."""
     rows = np.where(near.text_alone[:, None], near.retrieved.rows, PADDING_ROW)
     if len(near.both):
@@ -172,7 +172,7 @@ def meaning_candidates(near: _NearItems) -> NDArray[np.int64]:
     return rows
 
 
-def user_candidates(near: _NearItems) -> NDArray[np.int64]:
+def user_candidates(near: NearItems) -> NDArray[np.int64]:
     """The rows nearest to text and user together and to the user alone, `[batch, width]`, padded with 0."""
     user_rows = np.concatenate([near.near_text_and_user, near.retrieved.rows[near.both]], axis=1)
     rows = np.zeros((len(near.retrieved), user_rows.shape[1] if len(near.both) else 0), dtype=np.int64)
@@ -188,14 +188,14 @@ def _retrieve_near(
     matches: Sequence[TextMatch],
     stages: Stages,
     item_mask: ItemMask,
-) -> _NearItems:
+) -> NearItems:
     vectors = _text_vectors(matches, stages)
     has_meaning, known = vectors.any(axis=1), batch.has_signal()
     text_alone, both = has_meaning & ~known, np.flatnonzero(has_meaning & known)
     retrieved = _retrieve(snapshot, batch, vectors, text_alone, item_mask)
     if not len(both):
         nothing = np.zeros((0, 0), dtype=np.int64)
-        return _NearItems(retrieved, text_alone, both, nothing, nothing)
+        return NearItems(retrieved, text_alone, both, nothing, nothing)
     # Text, and text and user together, in one run: inner products add up.
     text_vectors = vectors[both]
     blended_vectors = retrieved.query_vectors[both] + np.float32(index.spec.text_scale) * text_vectors
@@ -207,7 +207,7 @@ def _retrieve_near(
         np.ones(len(twice), dtype=np.bool_),
         item_mask.take(twice),
     )
-    return _NearItems(retrieved, text_alone, both, near.rows[: len(both)], near.rows[len(both) :])
+    return NearItems(retrieved, text_alone, both, near.rows[: len(both)], near.rows[len(both) :])
 
 
 def _retrieve(

@@ -76,7 +76,7 @@ class PredictService:
         """
         if release.snapshot.ranker is None:
             raise InvalidRequest(
-                f"bundle {release.version} predicts nothing: its data validates too few users to learn from; train on "
+                f"bundle {release.version} predicts nothing: its data validates too few users to learn from: train on "
                 "more events"
             )
         return await self._batcher.submit((release, call), has_left)

@@ -84,7 +84,7 @@ def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
     try:
         states = read_user_states(snapshot.folder)
     except (OSError, ValueError) as error:
-        raise BundleCorrupt(f"{snapshot.folder}: users cannot be read ({error}); export it again") from error
+        raise BundleCorrupt(f"{snapshot.folder}: users cannot be read ({error}): export it again") from error
     items = snapshot.items
     return Release(
         snapshot=snapshot,

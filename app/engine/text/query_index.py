@@ -88,6 +88,6 @@ def read_query_index(
     try:
         spec = SearchSpec.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValidationError) as error:
-        raise BundleCorrupt(f"{path}: not the description of a search ({error}); export the bundle again") from error
+        raise BundleCorrupt(f"{path}: not the description of a search ({error}): export the bundle again") from error
     spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of)
     return QueryIndex(lexical, spelling, text_query, spec, rows, dim)

@@ -80,11 +80,11 @@ def check_golden_texts(folder: Path, text_query: TextQuery) -> None:
         texts = TextColumn.read(folder / names.GOLDEN_TEXTS)
         expected = np.load(folder / names.GOLDEN_TEXT_VECTORS, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise BundleCorrupt(f"{folder}: golden texts cannot be read ({error}); export the bundle again") from error
+        raise BundleCorrupt(f"{folder}: golden texts cannot be read ({error}): export the bundle again") from error
     vectors = text_query.vectors_of([texts[index] or "" for index in range(len(texts))])
     error_ = np.abs(vectors - expected).max(initial=0.0) if vectors.shape == expected.shape else np.inf
     if error_ > MAX_GOLDEN_ERROR:
         raise GoldenMismatch(
             f"{folder / names.GOLDEN_TEXTS}: expected the vectors of the golden texts within {MAX_GOLDEN_ERROR}, got "
-            f"an error of {error_:.3g}: this service splits text otherwise than the job did; export the bundle again"
+            f"an error of {error_:.3g}: this service splits text differently from the job: export the bundle again"
         )
