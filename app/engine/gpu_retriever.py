@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from app.artifact.event_features import age_buckets
 from app.artifact.quantise import half_matrix
 from app.engine.candidates import Candidates, candidates_from_graph
 from app.engine.catalogue import Items
+from app.engine.device_runs import DeviceRuns, opening_session
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.retriever import Retriever
 from app.engine.runtime import (
@@ -64,7 +64,6 @@ log = logging.getLogger(__name__)
 
 SLACK: Final = 64
 """Extra candidates that are scored again in full precision, since float16 may swap close neighbours."""
-_OUTPUTS: Final = (names.OUT_SCORES, names.OUT_ROWS, names.OUT_QUERY)
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Device:
 
 
 class GpuRetriever:
-    """`retrieve.fp16.onnx`, opened on a device. One run at a time: its inputs lie in buffers that are used again.
+    """`retrieve.fp16.onnx`, opened on a device. Its inputs and outputs lie in buffers that are used again.
 
     After the first failure of the device, every run goes to the retriever that `open_fallback` opens, and the log says
     so.
@@ -99,7 +98,7 @@ class GpuRetriever:
         device: Device,
         open_fallback: Callable[[], Retriever],
     ) -> None:
-        self._session = session
+        self._runs = DeviceRuns(session, device.kind)
         self._items = items
         self.device: str = device.kind
         self._ort_device = device.kind
@@ -107,7 +106,6 @@ class GpuRetriever:
         self._by_blocks = any(tensor.name == names.IN_BLOCK_COUNT for tensor in session.get_inputs())
         self._blocks = int(session.get_modelmeta().custom_metadata_map.get(names.HALF_BLOCKS, 0))
         self._buffers: dict[tuple[str, tuple[int, ...]], Any] = {}
-        self._lock = Lock()
         self._open_fallback = open_fallback
         self._fallback: Retriever | None = None
         matrix, unit = half_matrix(items.vectors, score_scales)
@@ -134,29 +132,28 @@ class GpuRetriever:
     def run_on_device(self, batch: RequestBatch, depth: int, item_mask: ItemMask = ALL_ITEMS) -> Candidates:
         """As `run`, but raises the runtime's error where the device fails."""
         parts = []
-        with self._lock:
-            for start in range(0, len(batch), LARGEST_BATCH):
-                part = slice(start, start + LARGEST_BATCH)
-                parts.append(self._run(batch.take(part), min(depth, self._rows), item_mask.take(part)))
+        for start in range(0, len(batch), LARGEST_BATCH):
+            part = slice(start, start + LARGEST_BATCH)
+            parts.append(self._run(batch.take(part), min(depth, self._rows), item_mask.take(part)))
         scores, rows, queries = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
         return candidates_from_graph(scores, rows, queries)
 
     def _run(
         self, batch: RequestBatch, depth: int, item_mask: ItemMask
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-        binding = self._session.io_binding()
-        for name, value in self._fill_buffers(batch, depth).items():
-            binding.bind_ortvalue_input(name, value)
-        binding.bind_ortvalue_input(names.IN_ITEM_MATRIX, self._matrix)
-        binding.bind_ortvalue_input(names.IN_MATRIX_UNIT, self._unit)
-        binding.bind_ortvalue_input(names.IN_ITEM_MASK, self._mask(item_mask, len(batch)))
-        for name in _OUTPUTS:
-            binding.bind_output(name, "cpu")
-        self._session.run_with_iobinding(binding)
-        scores, rows, queries = (value[: len(batch)] for value in binding.copy_outputs_to_cpu())
-        return scores, rows, queries
+        size, width = batch_bucket(len(batch)), excluded_bucket(batch.exclude_rows.shape[1])
+        masks = 0 if item_mask.allowed is None else len(item_mask.allowed)
+        outputs = {
+            names.OUT_SCORES: ((size, depth), np.float32),
+            names.OUT_ROWS: ((size, depth), np.int64),
+            names.OUT_QUERY: ((size, batch.long_vector.shape[1]), np.float32),
+        }
+        scores, rows, queries = self._runs.run(
+            (size, width, depth, min(masks, 2)), lambda: self._fill_buffers(batch, depth, item_mask), outputs
+        )
+        return scores[: len(batch)], rows[: len(batch)], queries[: len(batch)]
 
-    def _fill_buffers(self, batch: RequestBatch, depth: int) -> Mapping[str, Any]:
+    def _fill_buffers(self, batch: RequestBatch, depth: int, item_mask: ItemMask) -> Mapping[str, Any]:
         """The buffers of the batch's bucket, holding the batch."""
         size = batch_bucket(len(batch))
         window, dim = batch.event_rows.shape[1], batch.long_vector.shape[1]
@@ -176,6 +173,8 @@ class GpuRetriever:
             names.IN_EXCLUDE_ROWS: padded(batch.exclude_rows, size, width),
         }
         inputs = {name: self._buffer(name, value) for name, value in values.items()}
+        inputs |= {names.IN_ITEM_MATRIX: self._matrix, names.IN_MATRIX_UNIT: self._unit}
+        inputs[names.IN_ITEM_MASK] = self._mask(item_mask, size)
         inputs[names.IN_NEVER] = self._never(size, width)
         for name, count in ((names.IN_TOP_K, depth), (names.IN_WIDE_K, wide)):
             inputs[name] = self._on_host(count)
@@ -186,7 +185,7 @@ class GpuRetriever:
     def _mask(self, item_mask: ItemMask, size: int) -> Any:
         if item_mask.allowed is None:
             return self._all_items
-        masks = 1 if len(item_mask.allowed) == 1 else batch_bucket(size)
+        masks = 1 if len(item_mask.allowed) == 1 else size
         return self._buffer(names.IN_ITEM_MASK, padded(item_mask.allowed, masks, self._rows))
 
     def _buffer(self, name: str, value: NDArray[Any]) -> Any:
@@ -229,7 +228,7 @@ def open_gpu_retriever(
     path = folder / names.HALF_GRAPH
     if not path.exists():
         raise BundleUnfit(f"{folder}: has no {names.HALF_GRAPH}: export the bundle again, or serve with --device cpu")
-    with tempfile.TemporaryDirectory(prefix="aisle-placement-") as folder_of_profile:
+    with opening_session(), tempfile.TemporaryDirectory(prefix="aisle-placement-") as folder_of_profile:
         session = open_device_session(path, device.provider, device.memory_mb, Path(folder_of_profile) / "run")
         try:
             retriever = GpuRetriever(session, items, score_scales, device, partial(_on_cpu, folder, items))

@@ -62,6 +62,8 @@ def require_on_device(nodes: list[RunNode], provider: str) -> None:
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
+CAPTURE: Final = "enable_cuda_graph"
+"""The option of `CUDA` for sessions whose runs can be captured."""
 
 
 def runtime() -> Any:
@@ -139,8 +141,8 @@ def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path
     provider_options: dict[str, str] = {}
     if provider == CUDA:
         ort.preload_dlls()  # CUDA's libraries from pip's packages
-        # Sums in full float32, as on the CPU; and device memory is not doubled at each extension.
-        provider_options = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
+        # Sums in full float32, as on the CPU; device memory is not doubled at each extension; kernels can be captured.
+        provider_options = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested", CAPTURE: "1"}
         if memory_mb:
             provider_options["gpu_mem_limit"] = str(memory_mb * 2**20)
     options = _options()
@@ -148,7 +150,7 @@ def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path
     options.enable_profiling = True
     options.profile_file_prefix = str(profile)
     try:
-        session = _open(path, options, [(provider, provider_options)])
+        session = _open_with_capture(path, options, provider, provider_options)
     except BundleCorrupt as error:
         open_session(path, 1)  # raises here, too, where the graph itself is the cause
         raise DeviceUnavailable(f"{error.message}, but runs on the CPU: it is {provider} that is at fault") from error
@@ -158,6 +160,33 @@ def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path
             "that its driver is as new as the CUDA of the package, or serve with --device cpu"
         )
     return session
+
+
+def can_capture(session: Any) -> bool:
+    """Whether the kernels of the session's runs can be captured once and replayed (a CUDA graph)."""
+    return bool(session.get_provider_options().get(CUDA, {}).get(CAPTURE) == "1")
+
+
+def capture_options(graph_id: int | None) -> Any:
+    """The options of a run of a session that can capture: the first run of a `graph_id` captures, later ones replay.
+
+    Args:
+        graph_id: not negative; `None` for a run that is not captured.
+    """
+    options = runtime().RunOptions()
+    options.add_run_config_entry("gpu_graph_id", "-1" if graph_id is None else str(graph_id))
+    return options
+
+
+def _open_with_capture(path: Path, options: Any, provider: str, provider_options: dict[str, str]) -> Any:
+    """Open a session that can capture, or one that cannot where the runtime refuses to capture this graph."""
+    try:
+        return _open(path, options, [(provider, provider_options)])
+    except BundleCorrupt:
+        if CAPTURE not in provider_options:
+            raise
+        without = {name: value for name, value in provider_options.items() if name != CAPTURE}
+        return _open(path, options, [(provider, without)])
 
 
 def _options() -> Any:

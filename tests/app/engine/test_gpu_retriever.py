@@ -147,7 +147,7 @@ def test_where_the_device_fails_the_cpu_answers_from_then_on(
                 raise RuntimeError("CUDA failure 2: out of memory\nand much more")
             self._session.run_with_iobinding(binding)
 
-    retriever._session = Failing(retriever._session)
+    retriever._runs.session = Failing(retriever._runs.session)
     part = asked.take(slice(0, 3))
     for _ in range(5):
         found = retriever.run(part, DEPTH)
