@@ -54,6 +54,12 @@ class Quiet:
     def training(self, progress: object) -> None: ...
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs the job comes first, so that no worker is left with something long at the end."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: (item.path.parent != here, not item.path.is_relative_to(here / "offline")))
+
+
 @pytest.fixture(scope="session")
 def quiet() -> Quiet:
     """Shows nothing of a run."""

@@ -1,10 +1,8 @@
 """Splits small enough to be written by hand, a real Redis with keys of one's own, and the command line."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import redis
+from job_process import completed_job
 from pydantic import BaseModel
 from redis_process import RedisProcess
 
@@ -25,6 +24,7 @@ from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, ImpressionRecord
 from app.artifact.user_state import UserStates, read_user_states
 from offline.collecting.collect import Collected, collect
+from offline.compress import sweep
 
 Event = tuple[int, int, int, float | None] | tuple[int, int, int, float | None, str | None]
 """user, item row, behaviour, time, and the query that led to it."""
@@ -123,19 +123,15 @@ def keys(redis_prefix: str) -> Keys:
 @pytest.fixture(scope="session")
 def offline() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `aisle-offline` in a process of its own, with further variables."""
-    command = [sys.executable, "-c", "from offline.cli import cli; cli()"]
+    return completed_job
 
-    def run(*words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, *map(str, words)],
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-            env=os.environ | variables,
-        )
 
-    return run
+@pytest.fixture
+def narrow_compression(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compression tries one cut beside the uncut network, for tests of the whole job that are not about it."""
+    monkeypatch.setattr(sweep, "DIM_SHARES", (0.5,))
+    monkeypatch.setattr(sweep, "UNIT_SHARES", ())
+    monkeypatch.setattr(sweep, "SPARSE_SHARES", ())
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -62,6 +64,26 @@ def job(*words: str | Path, **options: Any) -> tuple[int, list[str]]:
     return process.wait(), lines
 
 
+def completed_job(*words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command that has ended, with what it wrote to each output.
+
+    Args:
+        words: of the command line.
+        variables: of its environment, beside those of this process.
+    """
+    command = list(map(str, words))
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [Path(folder) / name for name in ("stdout", "stderr")]
+        process = _context.Process(target=_run_apart, args=(command, outputs, dict(os.environ) | variables))
+        process.start()
+        try:
+            process.join()  # as long as the test may take
+        finally:
+            process.kill()
+        stdout, stderr = (path.read_text("utf-8", errors="replace") for path in outputs)
+    return subprocess.CompletedProcess(command, process.exitcode, stdout, stderr)
+
+
 def kill_when(begins: str, *words: str | Path) -> None:
     """Start a command, and kill it as soon as a line begins so."""
     process = JobProcess(*words)
@@ -78,10 +100,23 @@ def kill_when(begins: str, *words: str | Path) -> None:
 def _run(words: list[str], writer: Connection, largest_file: int | None) -> None:
     os.dup2(writer.fileno(), 1)
     os.dup2(writer.fileno(), 2)
-    sys.argv = ["aisle-offline", *words]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # as a process of a shell has it
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    _command(words)
+
+
+def _run_apart(words: list[str], outputs: list[Path], environment: dict[str, str]) -> None:
+    for number, path in enumerate(outputs, start=1):
+        with path.open("wb") as file:
+            os.dup2(file.fileno(), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    _command(words)
+
+
+def _command(words: list[str]) -> None:
+    sys.argv = ["aisle-offline", *words]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as a process of a shell has it
     from offline.cli import cli
 
     cli()

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from offline.job import Display, Options, run
 from offline.synthetic.synthesize import synthesize
 from offline.workspace.run_folder import RunFolder
 
 OPTIONS = Options(seed=1, device="cpu", overrides={"epochs": 4, "dim": 32})
+
+pytestmark = pytest.mark.usefixtures("narrow_compression")
 
 
 def test_model_is_far_above_popularity_on_a_shop_with_structure(tmp_path: Path, quiet: Display) -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from job_process import job
+from job_process import completed_job, job
 from safetensors import safe_open
 
 COMMAND = [sys.executable, "-c", "from offline.cli import cli; cli()"]
@@ -43,7 +43,7 @@ def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> N
     process.wait()
     with safe_open(checkpoint, framework="pt") as file:
         before = json.loads(file.metadata()["state"])
-    finished = offline(*arguments)
+    finished = completed_job(*arguments)
     assert finished.returncode == 0, finished.stderr
     epochs = json.loads((out / "train" / "history.json").read_text())["epochs"]
     assert epochs[: len(before["history"])] == before["history"]
@@ -53,11 +53,11 @@ def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> N
     assert {"ingest", "split", "graph", "train", "export"} <= set(document["timings"]["stages"])
     assert str(out / "report.html") in finished.stderr.replace("\n", "")
     page = (out / "report.html").read_text("utf-8")
-    made = json.loads(offline("report", "--out", out).stdout)
+    made = json.loads(completed_job("report", "--out", out).stdout)
     assert made["page"] == str(out / "report.html")
     assert made["verdict"] in ("publish", "look closer", "do not publish")
     assert made["reasons"][0].split(":")[0] in page
-    again = offline("evaluate", "--bundle", out / "bundle", "--data", shop, "--no-baselines")
+    again = completed_job("evaluate", "--bundle", out / "bundle", "--data", shop, "--no-baselines")
     assert json.loads(again.stdout.splitlines()[-1])["reports"][0]["metrics"] == document["reports"][0]["metrics"]
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from job_process import job, kill_when
 
 from app.artifact.bundle_store import resolve
@@ -38,6 +39,7 @@ def results(bundle: Path, document: dict[str, Any]) -> tuple[Any, str]:
     return document["variants"]["vector"], read_manifest(resolve(bundle)).files[ITEM_VECTORS].sha256
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_every_stage_ends_like_one_that_was_not(shop_run: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = ["run", "--data", shop_run.dataset, "--out", out, *OPTIONS]

@@ -53,6 +53,7 @@ def play(plan: Plan, config: ScheduleConfig, quiet: Any) -> Outcome:
     return play_round(plan, config, quiet, lambda: None)
 
 
+@pytest.mark.slow
 def test_a_round_that_is_refused_and_tried_again(
     config: ScheduleConfig, shop_run: Any, client: redis.Redis, keys: Keys, send: Any, quiet: Any
 ) -> None:

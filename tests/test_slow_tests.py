@@ -1,0 +1,40 @@
+"""Slow tests are few and known by name; `make test` leaves out these alone, and CI runs them."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SLOW = {
+    "test_a_round_that_is_refused_and_tried_again",
+    "test_a_run_killed_in_every_stage_ends_like_one_that_was_not",
+}
+"""Each takes over half a minute of processor time, and what it tests cannot be told by less."""
+
+
+def last_command(target: str) -> str:
+    """What make runs at the end for a target."""
+    make = ["make", "--dry-run", "--no-print-directory", target]
+    return subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+
+def is_slow_mark(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "slow" and ast.unparse(node.value).endswith("mark")
+
+
+def test_what_make_test_leaves_out_ci_runs() -> None:
+    assert last_command("test") == last_command("test-all") + " -m 'not slow'"
+    commands = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert "make test-all" in commands
+    assert "make test" not in commands
+
+
+def test_slow_tests_are_those_that_are_known() -> None:
+    names, marks = set(), 0
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            marks += is_slow_mark(node)
+            if isinstance(node, ast.FunctionDef) and any(map(is_slow_mark, node.decorator_list)):
+                names.add(node.name)
+    assert names == SLOW
+    assert marks == len(SLOW)  # whole files and single parameters are not marked
