@@ -40,7 +40,7 @@ def test_shoppers_go_through_the_storefront_and_nothing_fails(shop_bundle: Path,
 
 
 def test_a_limit_that_is_not_kept_to_fails_the_run(shop_bundle: Path) -> None:
-    status, document, said = load(shop_bundle, "--seconds", "2", "--limit", "home:p95=0.1")
+    status, document, said = load(shop_bundle, "--seconds", "4", "--limit", "home:p95=0.1")
     assert status == 1
     assert any(line.startswith("home: p95 is ") for line in document["broken_limits"])
     assert "at most 0.1 ms may be" in said
