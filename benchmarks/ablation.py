@@ -26,7 +26,7 @@ from offline.ingest.ingest import ingest
 from offline.job import choose_device
 from offline.split.split import split as cut
 from offline.training.settings import SWITCHES, choose_settings, has_content
-from offline.training.train import train
+from offline.training.train import TrainInputs, train
 
 WHOLE = "nothing"
 
@@ -85,7 +85,9 @@ def measure(
     build_graph(out / "split", folder / "graph", without=without)
     graph = item_graph(read_graph(folder / "graph"))
     settings = choose_settings(meta, seed, overrides, content=has_content(graph), without=without)
-    trained = train(out / "split", graph, folder / "train", settings, device=choose_device(device), budget_s=budget_s)
+    trained = train(
+        TrainInputs(out / "split", graph, settings), folder / "train", device=choose_device(device), budget_s=budget_s
+    )
     export_bundle(ExportInputs(trained, out / "split", folder / "graph"), folder / "bundle")
     document = evaluate(folder / "bundle", out / "split", seed=seed, baselines=False)
     return {

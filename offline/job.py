@@ -53,7 +53,7 @@ from offline.stage import (
 from offline.training import refit as refitting
 from offline.training.refit import refit
 from offline.training.settings import check_switches, choose_settings, has_content
-from offline.training.train import train
+from offline.training.train import TrainInputs, train
 from offline.training.trained import HISTORY_FILE, Trained, load_trained, save_trained
 from offline.training.warm_start import WarmStart, plan_warm_start
 from offline.workspace.atomic import write_json
@@ -203,10 +203,8 @@ def _train(context: StageContext) -> dict[str, Any]:
     if options.warm_from is not None:
         warm = plan_warm_start(RunFolder(options.warm_from), folder, graph, settings, options.warm_epochs)
     trained = train(
-        folder.split,
-        graph,
+        TrainInputs(folder.split, graph, warm.settings),
         folder.train,
-        warm.settings,
         device=context.device,
         budget_s=options.budget_s,
         progress=context.display.training,

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,35 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@dataclass
+class _Best:
+    """The weights of order and chain at their best epochs, and the values that they had."""
+
+    weights: dict[str, torch.Tensor]
+    values: list[NDArray[np.float64]] = field(default_factory=list)  # of the lists that choose, by epoch
+    order_value: float = -1.0
+    chain_loss: float = np.inf
+    order_epoch: int = 0
+    chain_epoch: int = 0
+
+    def measure(self, ranker: Ranker, check: Examples, metric: Metric) -> tuple[float, float, bool, bool]:
+        """Value and chain loss on `check`, and whether each is the best so far."""
+        values, chain_loss = _checked(ranker, check, metric)
+        self.values.append(values)
+        value = float(values.mean())
+        better, chain_better = value > self.order_value, chain_loss < self.chain_loss
+        self.order_value, self.chain_loss = max(self.order_value, value), min(self.chain_loss, chain_loss)
+        return value, chain_loss, better, chain_better
+
+    def keep(self, ranker: Ranker, epoch: int, *, order: bool, chain: bool) -> None:
+        """Take the weights of the order, of the chain, or of both."""
+        for name, tensor in ranker.state_dict().items():
+            if chain if name.startswith("chain") else order:
+                self.weights[name] = tensor.clone()
+        self.order_epoch = epoch if order else self.order_epoch
+        self.chain_epoch = epoch if chain else self.chain_epoch
+
+
 def _fit(
     examples: Examples,
     seed: int,
@@ -84,7 +113,7 @@ def _fit(
     tell: Callable[[int, float], None] | None,
 ) -> Fitted:
     torch.manual_seed(seed)
-    ranker = _begun(examples)
+    ranker = _initial_ranker(examples)
     optimizer = torch.optim.AdamW(ranker.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     positive = examples.target | examples.happened.any(axis=1)
     useful = np.flatnonzero(np.bincount(examples.lines()[positive], minlength=len(examples)))
@@ -94,38 +123,23 @@ def _fit(
         optimizer, _LEARNING_RATE, total_steps=steps * EPOCHS + 1, pct_start=0.1
     )
     rng = np.random.default_rng([seed, 12])
-    kept = copy.deepcopy(ranker.state_dict())
-    best_order, best_chain, value, chain_value = 0, 0, -1.0, np.inf
-    values: list[NDArray[np.float64]] = []
+    best = _Best(copy.deepcopy(ranker.state_dict()))
     if check is not None:
-        every, chain_value = _checked(ranker, check, metric)
-        value = float(every.mean())
-        values.append(every)
+        best.measure(ranker, check, metric)
     history: list[dict[str, Any]] = []
     for epoch in range(1, (EPOCHS if check is not None else max(epochs)) + 1):
         if tell is not None:
-            tell(epoch, value)
+            tell(epoch, best.order_value)
         loss = _epoch(ranker, examples, useful[rng.permutation(len(useful))], batch, optimizer, schedule.step)
         entry: dict[str, Any] = {"epoch": epoch, "loss": loss}
-        if check is None:
-            better, chain_better = epoch <= epochs[0], epoch <= epochs[1]
-        else:
-            every, chain_now = _checked(ranker, check, metric)
-            values.append(every)
-            now = float(every.mean())
-            better, chain_better = now > value, chain_now < chain_value
-            value, chain_value = max(value, now), min(chain_value, chain_now)
-            entry |= {"value": now, "chain_loss": chain_now}
+        better, chain_better = epoch <= epochs[0], epoch <= epochs[1]
+        if check is not None:
+            value, chain_value, better, chain_better = best.measure(ranker, check, metric)
+            entry |= {"value": value, "chain_loss": chain_value}
         history.append(entry)
-        state = ranker.state_dict()
-        if chain_better:
-            best_chain = epoch
-            kept |= {name: tensor.clone() for name, tensor in state.items() if name.startswith("chain")}
-        if better:
-            best_order = epoch
-            kept |= {name: tensor.clone() for name, tensor in state.items() if not name.startswith("chain")}
-    ranker.load_state_dict(kept)
-    return Fitted(ranker.eval(), history, (best_order, best_chain), np.array(values))
+        best.keep(ranker, epoch, order=better, chain=chain_better)
+    ranker.load_state_dict(best.weights)
+    return Fitted(ranker.eval(), history, (best.order_epoch, best.chain_epoch), np.array(best.values))
 
 
 def _checked(ranker: Ranker, check: Examples, metric: Metric) -> tuple[NDArray[np.float64], float]:
@@ -157,7 +171,7 @@ def scored(ranker: Ranker, features: NDArray[np.float32]) -> tuple[NDArray[np.fl
     return torch.cat([order for order, _ in parts]).numpy(), torch.cat([chain for _, chain in parts]).numpy()
 
 
-def _begun(examples: Examples) -> Ranker:
+def _initial_ranker(examples: Examples) -> Ranker:
     """A ranker that orders as retrieval does, and takes every candidate to be as likely as all are on average."""
     mean = examples.features.mean(axis=0, dtype=np.float64).astype(np.float32)
     spread = np.maximum(examples.features.std(axis=0, dtype=np.float64), 1e-3).astype(np.float32)

@@ -13,7 +13,7 @@ from offline.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.checkpoint import BEST_FILE, fits, load_weights
 from offline.training.settings import TrainSettings
-from offline.training.train import train
+from offline.training.train import TrainInputs, train
 from offline.training.trained import HISTORY_FILE, Trained
 from offline.workspace.progress import Progress, TrainProgress
 
@@ -60,13 +60,10 @@ def refit(
         best = max(1, round(best * EPOCHS_SHARE))
         settings = replace(settings, learning_rate=settings.learning_rate * RATE_SHARE)
     return train(
-        split,
-        graph,
+        TrainInputs(split, graph, replace(settings, epochs=best), PARTS),
         out / WEIGHTS,
-        replace(settings, epochs=best),
         device=device,
-        parts=PARTS,
-        exactly=best,
+        fixed_epochs=best,
         begin=None if begin_with is None else partial(load_weights, begin_with),
         progress=training,
     )

@@ -44,34 +44,38 @@ _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 _LONGEST_GRADIENT = 5.0
 
 
+@dataclass(frozen=True)
+class TrainInputs:
+    """What a network is trained on, and how."""
+
+    split: Path  # folder of the split
+    graph: ItemGraph  # of the same parts, and without the same pieces
+    settings: TrainSettings
+    parts: Sequence[str] = ("train",)  # whose events are learned
+
+
 def train(
-    split: Path,
-    graph: ItemGraph,
+    inputs: TrainInputs,
     out: Path,
-    settings: TrainSettings,
     *,
     device: torch.device,
     budget_s: float | None = None,
-    parts: Sequence[str] = ("train",),
-    exactly: int | None = None,
+    fixed_epochs: int | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
     begin: Callable[[Network], None] | None = None,
 ) -> Trained:
     """Train until the epochs are done, validation stops improving, or the budget is spent.
 
-    A checkpoint is written after every epoch, and an earlier one in `out` is taken up. Without any event the catalogue
-    alone is learned from (`train_on_catalogue`).
+    A checkpoint is written after every epoch, and training goes on from an earlier one in `out`. Without any event the
+    catalogue alone is learned from (`train_on_catalogue`).
 
     Args:
-        split: folder of the split.
-        graph: of the same parts, and without the same pieces.
+        inputs: data and settings.
         out: folder for checkpoint, best weights and learning curve.
-        settings: how to train.
-        device: where.
+        device: CPU or GPU.
         budget_s: seconds of this call.
-        parts: whose events are learned.
-        exactly: so many epochs of the schedule, the last of which is taken; nobody validates.
-        progress: told of every step.
+        fixed_epochs: the number of epochs of the schedule to train, without validation; the last one is taken.
+        progress: called after every step.
         begin: puts weights into the fresh network where there is no checkpoint.
 
     Raises:
@@ -79,54 +83,73 @@ def train(
         RunFolderError: the checkpoint in `out` is unreadable or of another network.
     """
     clock = _Budget(budget_s)
+    settings, graph = inputs.settings, inputs.graph
     torch.manual_seed(settings.seed)
-    meta = read_split_meta(split)
-    events = read_events(split, parts)
+    events = read_events(inputs.split, inputs.parts)
     if events.is_empty():
-        items = pl.read_parquet(split / "items.parquet")
+        items = pl.read_parquet(inputs.split / "items.parquet")
         return train_on_catalogue(items, graph, out, settings, device=device, budget_s=budget_s, progress=progress)
+    run = _Run(_load_data(inputs, events, validated=not fixed_epochs), inputs, device, fixed_epochs, progress)
+    out.mkdir(parents=True, exist_ok=True)
+    run.start(out / CHECKPOINT_FILE, begin)
+    while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
+        _epoch(run, clock, out)
+    return _keep_best(run, inputs, out)
+
+
+def _epoch(run: "_Run", clock: "_Budget", out: Path) -> None:
+    """One epoch with its validation and checkpoint."""
+    loss = run.epoch(clock)
+    if run.validate(loss, clock):
+        save_weights(out / BEST_FILE, run.network)
+    save_checkpoint(out / CHECKPOINT_FILE, run.network, run.optimizer, run.state.as_dict())
+
+
+def _keep_best(run: "_Run", inputs: TrainInputs, out: Path) -> Trained:
+    """The network with its best weights, recorded as finished."""
+    load_weights(out / BEST_FILE, run.network)
+    run.network.eval()
+    record = {
+        "settings": inputs.settings.as_dict(),
+        "device": str(run.device),
+        "metric": run.metric,
+        "best": run.state.best,
+        "epochs": run.state.history,
+        "parts": list(inputs.parts),
+    }
+    write_json(out / HISTORY_FILE, record)
+    return Trained(run.network, run.graph, run.known, inputs.settings, record)
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """What an epoch reads: histories, and the texts to learn from where there are any."""
+
+    histories: Histories
+    known: Tensor  # [items] bool, the items with an event
+    queries: QueryEvents | None
+    catalogue: Catalogue | None
+    validation: Validation | None
+
+
+def _load_data(inputs: TrainInputs, events: pl.DataFrame, *, validated: bool) -> TrainData:
+    split, settings, graph = inputs.split, inputs.settings, inputs.graph
+    meta = read_split_meta(split)
     histories = histories_of(events, meta.n_users)
     if not count_batches(histories, settings):
         raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
     validation = None
-    if not exactly and meta.task == "search" and settings.query_weight:
+    if validated and meta.task == "search" and settings.query_weight:
         validation = load_search_validation(split, graph, settings.validation_users, settings.seed)
-    if not exactly and validation is None:
+    if validated and validation is None:
         validation = load_validation(split, settings.validation_users, settings.seed)
-    asked = load_query_events(split, parts, graph, settings.query_power) if settings.query_weight else None
-    known = known_items(events, graph.items)
+    queries = None
+    if settings.query_weight:
+        queries = load_query_events(split, inputs.parts, graph, settings.query_power)
     catalogue = None
     if settings.view_weight:
         catalogue = load_catalogue(pl.read_parquet(split / "items.parquet"), graph)
-    run = _Run(histories, Texts(asked, catalogue), known, graph, settings, device, validation, exactly, progress)
-    out.mkdir(parents=True, exist_ok=True)
-    run.start(out / CHECKPOINT_FILE, begin)
-    while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
-        loss = run.epoch(clock)
-        better = run.validate(loss, clock)
-        if better:
-            save_weights(out / BEST_FILE, run.network)
-        save_checkpoint(out / CHECKPOINT_FILE, run.network, run.optimizer, run.state.as_dict())
-    load_weights(out / BEST_FILE, run.network)
-    run.network.eval()
-    record = {
-        "settings": settings.as_dict(),
-        "device": str(device),
-        "metric": run.metric,
-        "best": run.state.best,
-        "epochs": run.state.history,
-        "parts": list(parts),
-    }
-    write_json(out / HISTORY_FILE, record)
-    return Trained(run.network, run.graph, run.known, settings, record)
-
-
-@dataclass(frozen=True)
-class Texts:
-    """The texts that are learned from beside the histories, if there are any."""
-
-    asked: QueryEvents | None
-    catalogue: Catalogue | None
+    return TrainData(histories, known_items(events, graph.items), queries, catalogue, validation)
 
 
 class _Budget:
@@ -148,29 +171,24 @@ class _Run:
 
     def __init__(
         self,
-        histories: Histories,
-        texts: Texts,
-        known: Tensor,
-        graph: ItemGraph,
-        settings: TrainSettings,
+        data: TrainData,
+        inputs: TrainInputs,
         device: torch.device,
-        validation: Validation | None,
-        exactly: int | None,
+        fixed_epochs: int | None,
         progress: Callable[[TrainProgress], None] | None,
     ) -> None:
-        self._histories = histories
-        self._texts = texts
-        self._settings = settings
-        self._validation = validation
-        self._exactly = exactly
+        self._data = data
+        self.device = device
+        self._settings = settings = inputs.settings
+        self._fixed_epochs = fixed_epochs
         self._progress = progress
-        self._steps = count_batches(histories, settings)
+        self._steps = count_batches(data.histories, settings)
         self.state = TrainState()
         self._earlier_s = 0.0
-        self.network = Network(graph, settings.shape()).to(device)
-        self.graph = graph.to(device)
-        counts = torch.from_numpy(np.bincount(histories.rows, minlength=graph.items)).to(device)
-        self.known = known.to(device)
+        self.network = Network(inputs.graph, settings.shape()).to(device)
+        self.graph = inputs.graph.to(device)
+        counts = torch.from_numpy(np.bincount(data.histories.rows, minlength=inputs.graph.items)).to(device)
+        self.known = data.known.to(device)
         self._frequency = counts.float()
         groups = parameter_groups(self.network, settings.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
@@ -178,7 +196,7 @@ class _Run:
     @property
     def metric(self) -> str:
         """What validation measures; without anybody to validate on, the loss."""
-        return self._validation.metric if self._validation else "negative loss"
+        return self._data.validation.metric if self._data.validation else "negative loss"
 
     def start(self, checkpoint: Path, begin: Callable[[Network], None] | None) -> None:
         """Go on from the checkpoint, else with the weights that `begin` puts in.
@@ -198,8 +216,8 @@ class _Run:
 
     def goes_on(self) -> bool:
         """Whether there are epochs left, and validation still improves."""
-        if self._exactly:
-            return self.state.epoch < self._exactly
+        if self._fixed_epochs:
+            return self.state.epoch < self._fixed_epochs
         return self.state.epoch < self._settings.epochs and self.state.since_best < self._settings.patience
 
     def epoch(self, clock: _Budget) -> float:
@@ -207,7 +225,7 @@ class _Run:
         losses: list[float] = []
         self.network.train()
         rng, text_rng = (np.random.default_rng([self._settings.seed, self.state.epoch, *more]) for more in ((), (7,)))
-        batches: Iterator[Batch | SetBatch] = training_batches(self._histories, self._settings, rng)
+        batches: Iterator[Batch | SetBatch] = training_batches(self._data.histories, self._settings, rng)
         for step, batch in enumerate(batches, start=1):
             share = clock.share()
             if share >= 1.0 and self.state.step:
@@ -218,12 +236,12 @@ class _Run:
         return float(np.mean(losses)) if losses else math.nan
 
     def _draw_texts(self, rng: np.random.Generator) -> tuple[QueryBatch | None, ViewBatch | None]:
-        settings, texts, device = self._settings, self._texts, self.known.device
+        settings, data, device = self._settings, self._data, self.device
         asked = views = None
-        if texts.asked is not None:
+        if data.queries is not None:
             asked = draw_query_batch(
-                texts.asked,
-                self._histories,
+                data.queries,
+                data.histories,
                 self.graph.queries,
                 settings.query_batch,
                 settings.window,
@@ -231,8 +249,8 @@ class _Run:
                 timed=settings.timed,
                 rng=rng,
             )
-        if texts.catalogue is not None:
-            views = draw_view_batch(texts.catalogue, settings.view_batch, rng)
+        if data.catalogue is not None:
+            views = draw_view_batch(data.catalogue, settings.view_batch, rng)
         return None if asked is None else asked.to(device), None if views is None else views.to(device)
 
     def _step(
@@ -245,7 +263,7 @@ class _Run:
         rate = settings.learning_rate * warm * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self._loss(batch.to(self.known.device), *texts)
+        loss = self._loss(batch.to(self.device), *texts)
         self._refuse_unless_finite("loss", loss)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -288,18 +306,18 @@ class _Run:
     def validate(self, loss: float, clock: _Budget) -> bool:
         """Measure the epoch, write it into the history; whether it is the best so far."""
         state = self.state
-        if self._validation:
+        if self._data.validation:
             value = validate(
                 self.network,
                 self.graph,
                 self.known,
-                self._validation,
+                self._data.validation,
                 self._settings.window,
                 self._settings.text_scale,
             )
         else:
             value = -loss
-        better = value > state.best or not state.history or bool(self._exactly)
+        better = value > state.best or not state.history or bool(self._fixed_epochs)
         state.best, state.since_best = (value, 0) if better else (state.best, state.since_best + 1)
         state.seconds = self._earlier_s + clock.seconds()
         state.history.append({"epoch": state.epoch, "loss": loss, "value": value, "seconds": state.seconds})

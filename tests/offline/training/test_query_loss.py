@@ -19,7 +19,7 @@ from offline.graph.build import LED_TO, build_graph, item_graph, read_graph
 from offline.training.item_bags import bucket_idf
 from offline.training.query_loss import QueryEvents, draw_query_batch, load_query_events
 from offline.training.settings import choose_settings
-from offline.training.train import train
+from offline.training.train import TrainInputs, train
 from offline.training.validation import load_search_validation, validate
 
 Write = Callable[..., Path]
@@ -146,7 +146,7 @@ def test_words_of_other_queries_and_what_a_user_bought_lead_to_the_item(
     meta = read_split_meta(split)
     settings = choose_settings(meta, 0, {"dim": 16, "epochs": 40, "batch": 32, "patience": 40}, content=False)
     assert settings.query_weight > 0
-    trained = train(split, graph, tmp_path / "train", settings, device=torch.device("cpu"))
+    trained = train(TrainInputs(split, graph, settings), tmp_path / "train", device=torch.device("cpu"))
     assert trained.record["best"] > 0.9  # chance is about .25 of 18 items
     asked = load_search_validation(split, graph, 100, 0)
     assert asked is not None
@@ -187,8 +187,8 @@ def test_timed_histories_learn_from_queries_too(write_split: Write, tmp_path: Pa
     assert settings.ordered
     assert settings.timed
     assert settings.history_weight == 1.0
-    trained = train(split, graph, tmp_path / "train", settings, device=torch.device("cpu"))
+    trained = train(TrainInputs(split, graph, settings), tmp_path / "train", device=torch.device("cpu"))
     assert len(trained.record["epochs"]) == 2
     assert all(np.isfinite(epoch["loss"]) for epoch in trained.record["epochs"])
-    again = train(split, graph, tmp_path / "again", settings, device=torch.device("cpu"))
+    again = train(TrainInputs(split, graph, settings), tmp_path / "again", device=torch.device("cpu"))
     assert again.record["epochs"][-1]["loss"] == trained.record["epochs"][-1]["loss"]

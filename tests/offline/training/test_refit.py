@@ -14,7 +14,7 @@ from offline.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.refit import EPOCHS_SHARE, GRAPH, PARTS, RATE_SHARE, WEIGHTS, refit
 from offline.training.settings import choose_settings
-from offline.training.train import train
+from offline.training.train import TrainInputs, train
 from offline.training.trained import HISTORY_FILE, Trained, load_trained
 
 Write = Callable[..., Path]
@@ -44,7 +44,7 @@ def first_training(split: Path, folder: Path, **overrides: int) -> Trained:
     meta = read_split_meta(split)
     build_graph(split, folder / "graph")
     settings = choose_settings(meta, 0, {"dim": 16, "epochs": 3} | overrides)
-    return train(split, item_graph(read_graph(folder / "graph")), folder / "train", settings, device=CPU)
+    return train(TrainInputs(split, item_graph(read_graph(folder / "graph")), settings), folder / "train", device=CPU)
 
 
 def test_a_refit_goes_on_from_the_chosen_weights_for_a_share_of_the_best_epochs(split: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from offline.export.bundle import export_bundle
 from offline.export.inputs import ExportInputs
 from offline.graph.build import build_graph, check_graph, item_graph, read_graph
 from offline.training.settings import SWITCHES, TrainSettings, choose_settings
-from offline.training.train import train
+from offline.training.train import TrainInputs, train
 from offline.training.trained import load_trained
 
 Write = Callable[..., Path]
@@ -31,7 +31,7 @@ def test_a_network_trains_and_loads_without_a_piece(shop_run: Any, tmp_path: Pat
     assert (graph.item_attributes is None) == (switch == "attributes")
     assert (graph.item_items is None) == (switch == "graph")
     assert len(graph.behaviours) == {"graph": 0, "behaviours": 1}.get(switch, 3)
-    train(shop_run.split, graph, tmp_path / "train", settings, device=torch.device("cpu"))
+    train(TrainInputs(shop_run.split, graph, settings), tmp_path / "train", device=torch.device("cpu"))
     trained = load_trained(shop_run.split, graph, tmp_path / "train")
     assert trained.settings == settings
     assert (trained.network.queries.session is None) == (switch == "attention")

@@ -15,7 +15,7 @@ from offline.dataset.split_meta import read_split_meta
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.settings import VIEW_WEIGHT, choose_settings
 from offline.training.text_loss import draw_view_batch, load_catalogue, view_vectors
-from offline.training.train import train
+from offline.training.train import TrainInputs, train
 from offline.training.trained import Trained
 
 ITEMS = 40
@@ -63,7 +63,9 @@ def test_what_is_typed_finds_its_item_better_than_by_events_alone(
     shares = []
     for weight in (0.0, 1.0):
         chosen = replace(settings, view_weight=weight)
-        trained = train(split, graph, tmp_path / f"train-{weight}", chosen, device=torch.device("cpu"), exactly=12)
+        trained = train(
+            TrainInputs(split, graph, chosen), tmp_path / f"train-{weight}", device=torch.device("cpu"), fixed_epochs=12
+        )
         shares.append(found_share(trained, split))
     assert shares[1] > shares[0] + 0.02  # most views of one word are of several items
 
