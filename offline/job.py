@@ -32,7 +32,7 @@ from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph
 from offline.ingest.ingest import SUMMARY_FILE, ingest
 from offline.online_metrics.figures import ONLINE_WINDOW_S, evaluate_online
 from offline.online_metrics.logs import was_collected
-from offline.ranking.search_weights import fit_search, read_fitted
+from offline.ranking.search_weights import fit_search, read_search_spec
 from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
 from offline.report.render import write_report
@@ -294,7 +294,7 @@ def _export(context: StageContext) -> dict[str, Any]:
         folder.split,
         graph,
         ranker=folder.rank if (folder.rank / RANK_GRAPH).exists() else None,
-        search=read_fitted(folder.rank),
+        search=read_search_spec(folder.rank),
         weight_bits=choice.recipe.weight_bits,
         compression=choice.table,
     )

@@ -1,6 +1,7 @@
 """Metrics of a full ranking, one value a user, so that intervals can be made of them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,11 @@ def parse_metric(name: str, depth: int = DEPTH) -> Metric:
     if int(match["k"]) > depth:
         raise DatasetError(f"expected a metric over at most {depth} items, got {name}: choose a smaller k")
     return Metric(match["kind"], int(match["k"]))
+
+
+def ndcg_or_first(names: Sequence[str]) -> str:
+    """The first nDCG among the metrics of a split, or else its first metric."""
+    return next((name for name in names if name.startswith("ndcg")), names[0])
 
 
 def hits(ranked: NDArray[np.integer], targets: RowLists) -> NDArray[np.bool_]:

@@ -14,7 +14,8 @@ from app.artifact.rank_features import FEATURES
 from model.ranker import Ranker, chain_loss, listwise_loss
 from offline.errors import TrainingError
 from offline.evaluation.candidate_examples import Examples
-from offline.evaluation.metrics import DEPTH, Metric, table_of
+from offline.evaluation.metrics import Metric
+from offline.ranking.list_metric import list_metric
 
 SCORE = FEATURES.index("score")
 EPOCHS = 15
@@ -27,7 +28,7 @@ _SCORED_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedRanker:
     """Weights, and how they came about."""
 
     ranker: Ranker
@@ -44,7 +45,7 @@ def fit_ranker(
     check: Examples | None = None,
     epochs: tuple[int, int] = (EPOCHS, EPOCHS),
     tell: Callable[[int, float], None] | None = None,
-) -> Fitted:
+) -> FittedRanker:
     """Order and chain, each of the epoch that does best on `check`, or without it of the given epochs.
 
     They share no weights, so that each can stop where it is best.
@@ -88,7 +89,7 @@ class _Best:
 
     def measure(self, ranker: Ranker, check: Examples, metric: Metric) -> tuple[float, float, bool, bool]:
         """Value and chain loss on `check`, and whether each is the best so far."""
-        values, chain_loss = _checked(ranker, check, metric)
+        values, chain_loss = _check(ranker, check, metric)
         self.values.append(values)
         value = float(values.mean())
         better, chain_better = value > self.order_value, chain_loss < self.chain_loss
@@ -111,7 +112,7 @@ def _fit(
     check: Examples | None,
     epochs: tuple[int, int],
     tell: Callable[[int, float], None] | None,
-) -> Fitted:
+) -> FittedRanker:
     torch.manual_seed(seed)
     ranker = _initial_ranker(examples)
     optimizer = torch.optim.AdamW(ranker.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
@@ -139,29 +140,18 @@ def _fit(
         history.append(entry)
         best.keep(ranker, epoch, order=better, chain=chain_better)
     ranker.load_state_dict(best.weights)
-    return Fitted(ranker.eval(), history, (best.order_epoch, best.chain_epoch), np.array(best.values))
+    return FittedRanker(ranker.eval(), history, (best.order_epoch, best.chain_epoch), np.array(best.values))
 
 
-def _checked(ranker: Ranker, check: Examples, metric: Metric) -> tuple[NDArray[np.float64], float]:
+def _check(ranker: Ranker, check: Examples, metric: Metric) -> tuple[NDArray[np.float64], float]:
     """The metric of the order of each list, and the chain's loss a list."""
-    order, chain = scored(ranker, check.features)
+    order, chain = score_candidates(ranker, check.features)
     loss = chain_loss(torch.from_numpy(chain), torch.from_numpy(check.happened)).item() / len(check)
-    return judged(metric, check, order), loss
-
-
-def judged(metric: Metric, examples: Examples, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The metric of every list ordered by `scores`, `[lists]`; targets that no source found count as missed."""
-    ranked = np.zeros((len(examples), DEPTH), dtype=np.int64)
-    lines = examples.lines()
-    order = np.lexsort((examples.rows, -scores, lines))
-    place = np.arange(len(order)) - examples.offsets[lines[order]]
-    kept = place < DEPTH
-    ranked[lines[order][kept], place[kept]] = examples.rows[order][kept]
-    return table_of([metric], ranked, examples.targets)[:, 0]
+    return list_metric(metric, check, order), loss
 
 
 @torch.no_grad()
-def scored(ranker: Ranker, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def score_candidates(ranker: Ranker, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Order `[candidates]` and log-odds of the chain `[candidates, links]`."""
     ranker.eval()
     parts = [

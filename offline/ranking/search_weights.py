@@ -14,8 +14,9 @@ from app.artifact.search_spec import PRIOR, SearchSpec
 from app.engine.snapshot import Snapshot
 from model.ranker import listwise_loss
 from offline.dataset.split_meta import read_split_meta
-from offline.evaluation.metrics import DEPTH, Metric, parse_metric, table_of
+from offline.evaluation.metrics import Metric, ndcg_or_first, parse_metric
 from offline.evaluation.search_cases import load_search_cases
+from offline.ranking.list_metric import list_metric
 from offline.ranking.search_examples import SearchExamples, search_examples
 from offline.workspace.atomic import atomic_file
 from offline.workspace.progress import Progress
@@ -31,7 +32,7 @@ HISTORY_FILE = "search_history.json"
 
 @dataclass(frozen=True)
 class FittedSearch:
-    """What the fit found out, on queries held out of it."""
+    """The outcome of the fit, on queries that it has not seen."""
 
     learned: bool
     metric: str
@@ -63,35 +64,41 @@ def fit_search(
         (out / name).unlink(missing_ok=True)
     if snapshot.search is None or meta.task != "search":
         return None
-    found = load_search_cases(split, "valid", CASES, seed)
-    examples = search_examples(snapshot, split, found, meta.mask[0], progress)
+    cases = load_search_cases(split, "valid", CASES, seed)
+    examples = search_examples(snapshot, split, cases, meta.mask[0], progress)
     lists = int((np.bincount(examples.lines()[examples.target], minlength=len(examples)) > 0).sum())
-    metric = parse_metric(next((name for name in meta.metrics if name.startswith("ndcg")), meta.metrics[0]))
+    metric = parse_metric(ndcg_or_first(meta.metrics))
     if lists < LEAST_LISTS or len(np.unique(examples.number)) < FOLDS:
         return None
-    fold = np.random.default_rng([seed, 13]).permutation(int(examples.number.max()) + 1)[examples.number] % FOLDS
-    held = np.zeros((len(PENALTIES), len(examples)))
-    for number in range(FOLDS):
-        inside, outside = examples.of_lists(fold != number), examples.of_lists(fold == number)
-        for place, penalty in enumerate(PENALTIES):
-            weights = fit_weights(inside, penalty)
-            held[place, fold == number] = judged(metric, outside, outside.features @ weights)
-    best = int(held.mean(axis=1).argmax())
-    before = judged(metric, examples, examples.features @ _vector(PRIOR))
-    gains = _by_query(held[best] - before, examples.number)
+    held_out = _cross_validate(examples, metric, seed)
+    best = int(held_out.mean(axis=1).argmax())
+    prior = list_metric(metric, examples, examples.features @ _vector(PRIOR))
+    gains = _by_query(held_out[best] - prior, examples.number)
     learned = bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
-    outcome = FittedSearch(learned, metric.name, float(before.mean()), float(held[best].mean()), lists)
+    outcome = FittedSearch(learned, metric.name, float(prior.mean()), float(held_out[best].mean()), lists)
     fitted = fit_weights(examples, PENALTIES[best])
     named = {name: round(float(weight), 4) for name, weight in zip(SEARCH_FEATURES, fitted, strict=True)}
     named = {name: weight for name, weight in named.items() if weight}  # what is alike for a whole list is left at 0
     given = snapshot.search.spec
-    spec = given.model_copy(update={"weights": named, "learned_from": len(found)}) if learned else given
+    spec = given.model_copy(update={"weights": named, "learned_from": len(cases)}) if learned else given
     _write(out / names.SEARCH, spec.model_dump_json(indent=2))
     _write(out / HISTORY_FILE, json.dumps(asdict(outcome), indent=2))
     return outcome
 
 
-def read_fitted(folder: Path) -> SearchSpec | None:
+def _cross_validate(examples: SearchExamples, metric: Metric, seed: int) -> NDArray[np.float64]:
+    """`[penalties, lists]` the metric of every list by weights that were fitted to the queries of other folds."""
+    fold = np.random.default_rng([seed, 13]).permutation(int(examples.number.max()) + 1)[examples.number] % FOLDS
+    values = np.zeros((len(PENALTIES), len(examples)))
+    for number in range(FOLDS):
+        inside, outside = examples.of_lists(fold != number), examples.of_lists(fold == number)
+        for row, penalty in enumerate(PENALTIES):
+            weights = fit_weights(inside, penalty)
+            values[row, fold == number] = list_metric(metric, outside, outside.features @ weights)
+    return values
+
+
+def read_search_spec(folder: Path) -> SearchSpec | None:
     """What `fit_search` wrote to the folder, if anything."""
     path = folder / names.SEARCH
     return SearchSpec.model_validate_json(path.read_text("utf-8")) if path.exists() else None
@@ -123,17 +130,6 @@ def fit_weights(examples: SearchExamples, penalty: float) -> NDArray[np.float32]
     found = np.zeros(len(spread), dtype=np.float32)
     found[useful] = weights.detach().numpy() / spread[useful]
     return found
-
-
-def judged(metric: Metric, examples: SearchExamples, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The metric of every list ordered by `scores`, `[lists]`; what no source found counts as missed."""
-    lines = examples.lines()
-    ranked = np.zeros((len(examples), DEPTH), dtype=np.int64)
-    order = np.lexsort((examples.rows, -scores, lines))
-    place = np.arange(len(order)) - examples.offsets[lines[order]]
-    kept = place < DEPTH
-    ranked[lines[order][kept], place[kept]] = examples.rows[order][kept]
-    return table_of([metric], ranked, examples.targets)[:, 0]
 
 
 def _by_query(values: NDArray[np.float64], number: NDArray[np.int64]) -> NDArray[np.float64]:

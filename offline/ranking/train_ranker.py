@@ -17,11 +17,12 @@ from app.engine.snapshot import Snapshot
 from model.ranker import Ranker
 from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.candidate_examples import Examples, examples_of
-from offline.evaluation.metrics import Metric, parse_metric
+from offline.evaluation.metrics import Metric, ndcg_or_first, parse_metric
 from offline.evaluation.next_session import chain_of
 from offline.evaluation.protocol import load_cases
 from offline.ranking.calibration import fit_calibration
-from offline.ranking.fit import EPOCHS, SCORE, Fitted, fit_ranker, judged, scored
+from offline.ranking.fit import EPOCHS, SCORE, FittedRanker, fit_ranker, score_candidates
+from offline.ranking.list_metric import list_metric
 from offline.ranking.rank_graph import write_rank_graph
 from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
@@ -35,7 +36,7 @@ MIN_LISTS = 30
 
 @dataclass(frozen=True)
 class TrainedRanker:
-    """What the stage found out."""
+    """The outcome of the stage."""
 
     orders: bool
     metric: str
@@ -46,12 +47,12 @@ class TrainedRanker:
 
 
 @dataclass(frozen=True)
-class _Held:
-    """Lists that stood outside training, scored by what was learned from the others."""
+class _HeldOut:
+    """Figures of lists that a ranker was not trained on."""
 
     retrieval: NDArray[np.float64]  # [lists] the metric in the order of retrieval
     ranked: NDArray[np.float64]  # [lists] in the order of the ranker
-    without: dict[str, NDArray[np.float64]]  # [lists] where a group of features says nothing
+    without: dict[str, NDArray[np.float64]]  # [lists] with a group of features at its mean
     raw: NDArray[np.float64]  # [candidates, links] probabilities
     happened: NDArray[np.bool_]  # [candidates, links]
 
@@ -75,11 +76,11 @@ def train_ranker(
     Raises:
         TrainingError: the loss is not a number.
     """
-    tell = progress or silent
+    report = progress or silent
     meta = read_split_meta(split)
     chain = chain_of(meta.behaviours)
     cases = load_cases(split, "valid", LISTS, seed)
-    metric = parse_metric(next((name for name in meta.metrics if name.startswith("ndcg")), meta.metrics[0]))
+    metric = parse_metric(ndcg_or_first(meta.metrics))
     if len(cases) < MIN_LISTS:
         no_ranker(out, f"{len(cases)} validated users, of {MIN_LISTS} that a ranker needs")
         return None
@@ -88,48 +89,54 @@ def train_ranker(
         # Items that nobody has touched yet teach nothing: nearly all of them are wrong answers, from which the ranker
         # would learn that what is new is never wanted.
         examples = examples.keep(~snapshot.tables.never_seen[examples.rows])
-        fitted, held = _fitted(examples, metric, seed, tell)
-        gain = held.ranked - held.retrieval
-        before, after = float(held.retrieval.mean()), float(held.ranked.mean())
-        prices = snapshot.tables.log_price[np.isfinite(snapshot.tables.log_price)]
-        spec = RankerSpec(
-            features=list(FEATURES),
-            behaviours=chain,
-            calibrations=[fit_calibration(held.raw[:, link], held.happened[:, link]) for link in range(len(chain))],
-            orders=bool(gain.mean() > gain.std() / np.sqrt(len(gain))),
-            metric=metric.name,
-            retrieval_value=before,
-            ranked_value=after,
-            mean_log_price=float(prices.mean()) if len(prices) else 0.0,
-        )
+        fitted, held_out = _cross_fit(examples, metric, seed, report)
+        spec = _spec(snapshot, chain, metric, held_out)
         write_rank_graph(folder / names.RANK_GRAPH, fitted.ranker)
         (folder / names.RANKER).write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        document = {
-            "epochs": fitted.history,
-            "metric": metric.name,
-            "lists": len(examples),
-            "held_lists": len(held.ranked),
-            "candidates_a_list": round(len(examples.rows) / len(examples), 1),
-            "retrieval_value": before,
-            "ranked_value": after,
-            "orders": spec.orders,
-            "feature_groups": [
-                {
-                    "group": group,
-                    "metric": metric.name,
-                    "with": after,
-                    "without": float(values.mean()),
-                    "difference": after - float(values.mean()),
-                }
-                for group, values in held.without.items()
-            ],
-        }
-        _write(folder / HISTORY_FILE, document)
-        return TrainedRanker(spec.orders, metric.name, before, after, len(fitted.history), len(examples))
+        _write(folder / HISTORY_FILE, _history(spec, fitted, held_out, examples))
+    return TrainedRanker(
+        spec.orders, metric.name, spec.retrieval_value, spec.ranked_value, len(fitted.history), len(examples)
+    )
+
+
+def _spec(snapshot: Snapshot, chain: list[str], metric: Metric, held_out: _HeldOut) -> RankerSpec:
+    """What the service needs to know of the ranker, judged by the lists that it was not trained on."""
+    gain = held_out.ranked - held_out.retrieval
+    prices = snapshot.tables.log_price[np.isfinite(snapshot.tables.log_price)]
+    return RankerSpec(
+        features=list(FEATURES),
+        behaviours=chain,
+        calibrations=[fit_calibration(held_out.raw[:, link], held_out.happened[:, link]) for link in range(len(chain))],
+        orders=bool(gain.mean() > gain.std() / np.sqrt(len(gain))),
+        metric=metric.name,
+        retrieval_value=float(held_out.retrieval.mean()),
+        ranked_value=float(held_out.ranked.mean()),
+        mean_log_price=float(prices.mean()) if len(prices) else 0.0,
+    )
+
+
+def _history(spec: RankerSpec, fitted: FittedRanker, held_out: _HeldOut, examples: Examples) -> dict[str, Any]:
+    """The document of the training, for the report."""
+    groups = []
+    for group, values in held_out.without.items():
+        without = float(values.mean())
+        entry = {"group": group, "metric": spec.metric, "with": spec.ranked_value, "without": without}
+        groups.append(entry | {"difference": spec.ranked_value - without})
+    return {
+        "epochs": fitted.history,
+        "metric": spec.metric,
+        "lists": len(examples),
+        "held_lists": len(held_out.ranked),
+        "candidates_a_list": round(len(examples.rows) / len(examples), 1),
+        "retrieval_value": spec.retrieval_value,
+        "ranked_value": spec.ranked_value,
+        "orders": spec.orders,
+        "feature_groups": groups,
+    }
 
 
 def no_ranker(out: Path, note: str) -> None:
-    """Write to `out` why there is no ranker."""
+    """Write the reason why there is no ranker to `out`."""
     with atomic_folder(out, HISTORY_FILE) as folder:
         _write(folder / HISTORY_FILE, {"epochs": [], "metric": "", "note": note})
 
@@ -143,14 +150,14 @@ def feature_groups(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _fitted(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tuple[Fitted, _Held]:
-    """The ranker, and what the lists held out of its training, or of that of its like, say of it."""
+def _cross_fit(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tuple[FittedRanker, _HeldOut]:
+    """The ranker of all lists, and how rankers of the same kind do on the lists that they were not trained on."""
     order = np.random.default_rng([seed, 11]).permutation(len(examples))
     folds = np.array_split(order, FOLDS)
     few = len(examples) <= FEW_LISTS
     total = EPOCHS * (FOLDS + 1 if few else 1)
-    held: list[_Held] = []
-    fits: list[Fitted] = []
+    held: list[_HeldOut] = []
+    fits: list[FittedRanker] = []
     for number, fold in enumerate(folds if few else folds[:1]):
         rest = np.sort(np.setdiff1d(order, fold))
         check = examples.take(np.sort(fold))
@@ -161,7 +168,7 @@ def _fitted(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tu
             metric=metric,
             tell=partial(_tell_epoch, tell, number * EPOCHS, total, metric.name),
         )
-        held.append(_held(fitted.ranker, check, metric))
+        held.append(_measure_held_out(fitted.ranker, check, metric))
         fits.append(fitted)
     if not few:
         tell(total, total, "ranker")
@@ -172,33 +179,32 @@ def _fitted(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tu
     chain_epochs = round(float(np.median([each.epochs[1] for each in fits])))
     last = fit_ranker(examples, seed, metric=metric, epochs=(order_epochs, chain_epochs))
     tell(total, total, "ranker")
-    joined = replace(_joined(held), ranked=values[order_epochs])
-    return replace(last, history=fits[0].history), joined
+    return replace(last, history=fits[0].history), replace(_join(held), ranked=values[order_epochs])
 
 
 def _tell_epoch(tell: Progress, before: int, total: int, metric: str, epoch: int, best: float) -> None:
     tell(before + epoch, total, f"ranker, best {metric} {best:.4f}")
 
 
-def _held(ranker: Ranker, check: Examples, metric: Metric) -> _Held:
-    order, chain = scored(ranker, check.features)
+def _measure_held_out(ranker: Ranker, check: Examples, metric: Metric) -> _HeldOut:
+    order, chain = score_candidates(ranker, check.features)
     without = {}
     for group, members in GROUPS.items():
         columns = [FEATURES.index(name) for name in members]
         mute = check.features.copy()
         mute[:, columns] = ranker.mean.numpy()[columns]
-        without[group] = judged(metric, check, scored(ranker, mute)[0])
-    return _Held(
-        retrieval=judged(metric, check, check.features[:, SCORE]),
-        ranked=judged(metric, check, order),
+        without[group] = list_metric(metric, check, score_candidates(ranker, mute)[0])
+    return _HeldOut(
+        retrieval=list_metric(metric, check, check.features[:, SCORE]),
+        ranked=list_metric(metric, check, order),
         without=without,
         raw=np.exp(log_chain(chain)),
         happened=check.happened,
     )
 
 
-def _joined(held: list[_Held]) -> _Held:
-    return _Held(
+def _join(held: list[_HeldOut]) -> _HeldOut:
+    return _HeldOut(
         retrieval=np.concatenate([each.retrieval for each in held]),
         ranked=np.concatenate([each.ranked for each in held]),
         without={group: np.concatenate([each.without[group] for each in held]) for group in GROUPS},

@@ -13,7 +13,7 @@ from model.text_tower import Bags, bag_vectors
 from offline.dataset.histories import Histories
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError
-from offline.evaluation.metrics import parse_metric, table_of
+from offline.evaluation.metrics import ndcg_or_first, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases
 from offline.evaluation.search_cases import load_search_cases
 from offline.training.item_bags import bucket_idf, text_bags
@@ -39,8 +39,7 @@ def load_validation(split: Path, users: int, seed: int) -> Validation | None:
         cases = load_cases(split, "valid", limit=users, seed=seed)
     except DatasetError:
         return None
-    ranking = [name for name in meta.metrics if name.startswith("ndcg")] or meta.metrics
-    return Validation(cases, cases.mask(meta.mask[0]), ranking[0])
+    return Validation(cases, cases.mask(meta.mask[0]), ndcg_or_first(meta.metrics))
 
 
 def load_search_validation(split: Path, graph: ItemGraph, pairs: int, seed: int) -> Validation | None:
@@ -50,9 +49,8 @@ def load_search_validation(split: Path, graph: ItemGraph, pairs: int, seed: int)
         found = load_search_cases(split, "valid", limit=pairs, seed=seed)
     except DatasetError:
         return None
-    ranking = [name for name in meta.metrics if name.startswith("ndcg")] or meta.metrics
     words = text_bags(found.queries, bucket_idf(graph)).bags()
-    return Validation(found.cases, found.cases.mask(meta.mask[0]), ranking[0], words)
+    return Validation(found.cases, found.cases.mask(meta.mask[0]), ndcg_or_first(meta.metrics), words)
 
 
 @torch.no_grad()

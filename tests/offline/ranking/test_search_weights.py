@@ -8,7 +8,8 @@ from app.artifact.search_spec import PRIOR
 from offline.evaluation.metrics import parse_metric
 from offline.evaluation.protocol import RowLists
 from offline.ranking.search_examples import SearchExamples
-from offline.ranking.search_weights import fit_weights, judged
+from offline.ranking.list_metric import list_metric
+from offline.ranking.search_weights import fit_weights
 
 LISTS, CANDIDATES = 400, 30
 PLANTED = {"lexical": 1.0, "semantic": 3.0, "score": -2.0}
@@ -54,7 +55,7 @@ def test_fitted_weights_order_other_lists_better() -> None:
     other = made_up(PLANTED, seed=1)
     weights = fit_weights(made_up(PLANTED), 1e-3)
     prior = np.array([PRIOR.get(name, 0.0) for name in SEARCH_FEATURES], dtype=np.float32)
-    fitted, before = (judged(metric, other, other.features @ each).mean() for each in (weights, prior))
+    fitted, before = (list_metric(metric, other, other.features @ each).mean() for each in (weights, prior))
     assert fitted > before + 0.2
 
 
