@@ -7,8 +7,8 @@ from app.artifact.search_features import SEARCH_FEATURES
 from app.artifact.search_spec import PRIOR
 from offline.evaluation.metrics import parse_metric
 from offline.evaluation.protocol import RowLists
-from offline.ranking.search_examples import SearchExamples
 from offline.ranking.list_metric import list_metric
+from offline.ranking.search_examples import SearchExamples
 from offline.ranking.search_weights import fit_weights
 
 LISTS, CANDIDATES = 400, 30
