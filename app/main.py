@@ -233,8 +233,8 @@ def serve(settings: Settings) -> None:
             backlog=BACKLOG,
         )
         server = _Server(config, drain, settings.drain_s)
-        for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens to them, and after it
-            # raises them again
+        # For the time before uvicorn listens to them, and for after it, when it raises them again.
+        for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.stop_at_once)
         listener.listen(BACKLOG)
         typer.echo(_announcement(listener, settings))
@@ -261,16 +261,16 @@ def _is_loopback(host: str) -> bool:
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((host, port))
+        listener.bind((host, port))
     except OSError as error:
-        bound.close()
+        listener.close()
         raise SettingsError(
             f"cannot listen on {host} port {port} ({error.strerror}): choose others with --host and --port"
         ) from error
-    return bound
+    return listener
 
 
 def _announcement(listener: socket.socket, settings: Settings) -> str:

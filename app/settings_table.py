@@ -7,7 +7,7 @@ from typing import Any, Final
 from app.settings import PREFIX, Settings
 
 COMMAND: Final = "make docs"
-"""What renews the page."""
+"""The command that renews the page."""
 _GROUPS: Final = (
     ("What is served", ("bundle", "wait", "follow_s", "clock", "device", "gpu_memory_mb", "threads")),
     ("Where it listens", ("host", "reached_at", "port", "page", "log_level", "drain_s", "shutdown_grace_s")),

@@ -1,4 +1,4 @@
-"""From an answer of the service to the bytes of its JSON document."""
+"""The JSON documents of answers."""
 
 from typing import Any, Final
 
@@ -17,12 +17,12 @@ JSON: Final = "application/json"
 
 
 def json_response(document: Any, status: int = 200) -> Response:
-    """An answer with this document."""
+    """The response with a document as JSON."""
     return Response(orjson.dumps(document), status, media_type=JSON)
 
 
 def recommend_response(answer: Answer, trace: Trace, fields: list[str] | None, snapshot: Snapshot) -> Response:
-    """The response of the calls that answer with items; what it takes belongs to the stage `encode`."""
+    """The response of the calls that answer with items; encoding it is timed as the stage `encode`."""
     document = answer_document(answer, trace.request_id, fields, snapshot)
     response = json_response(document)
     trace.timer.lap("encode")
@@ -33,10 +33,10 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
     """The document of `RecommendAnswer`.
 
     Args:
-        answer: of the service.
-        request_id: of the HTTP request.
+        answer: what the service answered.
+        request_id: the id of the HTTP request.
         fields: catalogue columns and attributes to add to each item; `None` adds no `fields` at all.
-        snapshot: holds them.
+        snapshot: the bundle with their values.
     """
     items: list[dict[str, Any]] = [
         {"item_id": item_id, "rank": rank, "score": score}

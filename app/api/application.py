@@ -1,4 +1,4 @@
-"""The ASGI application around one service: routes, problem documents, and what surrounds every request.
+"""The ASGI application around one process's services: routes, problem documents and middleware.
 
 It is Starlette's: of FastAPI it takes what makes the OpenAPI document from the routes. FastAPI's own application runs
 every request through layers for dependencies and files, of which there are none here.

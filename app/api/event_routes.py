@@ -1,4 +1,4 @@
-"""`/events`: each event of a list is accepted or rejected by itself."""
+"""`POST /events`: each event of a list is accepted or rejected by itself."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ class Kind(IntEnum):
 
 
 class Need(IntEnum):
-    """What a call needs."""
+    """Which key a call needs."""
 
     NOTHING = 0
     READING = 1  # any key once there are read keys: a shop that has only admin keys shows its shelves to everybody
@@ -66,11 +66,11 @@ _CALLS: Final[tuple[tuple[str, frozenset[str], Need], ...]] = (
 
 
 def need_of(method: str, path: str) -> Need:
-    """What a call needs.
+    """Which key a call needs.
 
     Args:
-        method: of the request.
-        path: as the routes are matched against it, percent signs decoded.
+        method: the HTTP method.
+        path: the path as routes are matched against it, percent signs decoded.
     """
     return next(
         need
@@ -82,14 +82,14 @@ def need_of(method: str, path: str) -> Need:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that counts."""
+    """A configured key."""
 
     kind: Kind
     digest: bytes  # SHA-256
 
 
 class Keyring:
-    """The keys that count, of which only digests are kept.
+    """The configured keys, of which only digests are kept.
 
     Args:
         read: keys for a storefront.
@@ -125,7 +125,7 @@ class KeyCheckMiddleware:
 
     Args:
         app: the application inside.
-        keyring: the keys that count.
+        keyring: the configured keys.
         rate: limits the calls of each key.
     """
 

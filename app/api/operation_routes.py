@@ -1,4 +1,4 @@
-"""Calls of whoever runs the service: alive, ready, metrics."""
+"""The calls of operators and load balancers: alive, ready, metrics."""
 
 from functools import partial
 from http import HTTPStatus

@@ -71,13 +71,13 @@ def problem_response(
     errors: Sequence[tuple[str, str]] = (),
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A problem document.
+    """The response with a problem document.
 
     Args:
-        status: of the HTTP answer.
+        status: the HTTP status.
         code: stable name of the problem.
         detail: what was expected, what came instead, and what to do.
-        request_id: of the request.
+        request_id: the id of the request.
         errors: path and message of each wrong field.
         headers: further headers.
     """

@@ -1,4 +1,4 @@
-"""`GET /suggest`: what a search box may offer while somebody types."""
+"""`GET /suggest`: completions for a search box while somebody types."""
 
 from functools import partial
 from typing import Any, Final

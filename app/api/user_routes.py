@@ -1,4 +1,4 @@
-"""`/users/{id}`: see all that is stored of a user, erase it, join a visitor to it."""
+"""`/users/{id}`: show what is stored of a user, erase it, merge a visitor into it."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,1 +1,1 @@
-"""Between HTTP and engine: fetch state, batch, run, assemble the answer."""
+"""Between HTTP and engine: batch calls, fetch states, run the engine, cut the answers; record what was shown."""

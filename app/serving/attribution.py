@@ -117,8 +117,8 @@ class OnlineTracker:
 
         Args:
             name: the request id by which events name the answer.
-            version: of the bundle that answered.
-            item_ids: in the order shown.
+            version: the version that answered.
+            item_ids: the items, in the order shown.
             first_rank: the rank of the first item in the whole list.
             now: unix seconds.
         """
@@ -143,7 +143,7 @@ class OnlineTracker:
         Args:
             event: the event.
             person: stable hash of the user or visitor.
-            time: of the event, unix seconds.
+            time: when it happened, unix seconds.
         """
         item = hash(event.item_id)
         if event.request_id is not None:

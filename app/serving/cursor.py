@@ -66,7 +66,7 @@ def codes_of(scores: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float, fl
 
 
 def write_cursor(rest: Rest) -> str:
-    """The cursor of a rest."""
+    """The cursor that holds a rest, as the caller gets it."""
     width = (int(rest.rows.max()).bit_length() + 7) // 8
     corrected = (rest.corrected_query or "").encode()
     header = _HEADER.pack(

@@ -31,11 +31,11 @@ def explain(
 
     Args:
         snapshot: the loaded bundle.
-        calls: of the batch.
+        calls: the parsed requests.
         batch: the requests.
-        lists: of the calls.
-        depth: as `recommend` got it.
-        rerank_depth: as `recommend` got it.
+        lists: the list of each call.
+        depth: the depth that `recommend` ran with.
+        rerank_depth: the re-ranking depth that `recommend` ran with.
         item_mask: which items may be answered.
     """
     by_index = _contributions(snapshot, calls, batch, lists, depth, rerank_depth, item_mask)

@@ -40,7 +40,7 @@ class ImpressionLog:
 
     Args:
         store: takes them.
-        share: of the answers, 0 to 1.
+        share: the share of answers that is logged, 0 to 1.
         capacity: impressions that may wait.
         draw: uniform numbers in [0, 1).
         metrics: counts what was sent and what was dropped.
@@ -69,7 +69,7 @@ class ImpressionLog:
             self._waiting.append(impression)
 
     async def start(self) -> None:
-        """Send in the background."""
+        """Begin to send in the background."""
         self._task = asyncio.create_task(self._send_for_ever())
 
     async def close(self) -> None:
@@ -82,7 +82,7 @@ class ImpressionLog:
             await self.send()
 
     async def send(self) -> None:
-        """Send one group."""
+        """Send the oldest group of those that wait."""
         group = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
         if not group:
             return
@@ -115,10 +115,10 @@ class ImpressionRecorder:
         """Record one answer.
 
         Args:
-            request_id: by which events name the answer.
+            request_id: the id by which events name the answer.
             user_id: the user's, else the visitor's; `None` for nobody in particular.
             answer: what is shown.
-            release: that it was answered from.
+            release: the one that it was answered from.
         """
         now = release.wall_clock()
         self.online.record_answer(request_id, answer.model_version, answer.item_ids, answer.first_rank, now)

@@ -20,7 +20,7 @@ def next_cursor_of(answer: Answer, fingerprint: int) -> str | None:
 
     Args:
         answer: the first page.
-        fingerprint: of the request that it answers.
+        fingerprint: the fingerprint of the request that it answers.
     """
     if answer.rest is None or not answer.has_more:
         return None
@@ -46,8 +46,8 @@ def read_page(cursor: str, fingerprint: int | None) -> Rest:
     """Read the `next_cursor` of an answer.
 
     Args:
-        cursor: as the caller sent it.
-        fingerprint: of the request that it came with; None where that has only fields of a page.
+        cursor: the text that the caller sent.
+        fingerprint: the fingerprint of the request around it; None where that has only fields of a page.
 
     Raises:
         InvalidCursor: it is no cursor, or belongs to another request.
@@ -72,7 +72,7 @@ def page_of(rest: Rest, k: int, release: Release, max_k: int) -> Answer:
     """The next `k` items of a list.
 
     Args:
-        rest: from `read_page`.
+        rest: the list, from `read_page`.
         k: items of this page.
         release: the one that the list was answered from.
         max_k: the largest `k`.

@@ -36,7 +36,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """The answer to one call."""
+    """The predictions of one call, for each of its items."""
 
     model_version: str
     behaviours: list[str]

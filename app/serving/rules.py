@@ -65,9 +65,9 @@ def gains_of(
 
     Args:
         snapshot: the loaded bundle.
-        call: with its boosts.
+        call: the call with the boosts.
         batch: the requests.
-        index: of the call in the batch.
+        index: the call's place in the batch.
         rows: `[n]`.
         scores: `[n]`, before any boost.
     """
@@ -91,10 +91,10 @@ def apply_rules(
 
     Args:
         snapshot: the loaded bundle.
-        calls: of the batch.
+        calls: the parsed requests.
         batch: the requests.
-        candidates: of the requests, in the order of boosts.
-        depths: of each call, the items that its list may have.
+        candidates: the candidates of each request, boosted.
+        depths: how many items the list of each call may have.
         item_mask: which items may be answered.
     """
     counts = np.minimum((candidates.rows != PADDING_ROW).sum(axis=1), depths).tolist()

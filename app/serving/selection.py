@@ -101,7 +101,7 @@ def select(snapshot: Snapshot, call: RecommendCall, exclude_rows: NDArray[np.int
 
     Args:
         snapshot: the loaded bundle.
-        call: with its filter.
+        call: the call, with a filter or without.
         exclude_rows: rows that must not be answered, padded with 0.
         group_count: how many groups a call with `group_by` gets.
     """
@@ -137,8 +137,8 @@ def sort_and_group(
     Args:
         snapshot: the loaded bundle.
         batch: the requests.
-        candidates: of the requests, by relevance.
-        selections: of the requests.
+        candidates: the candidates of each request, by relevance.
+        selections: the selection of each request.
         depth: items a request.
     """
     groupings: list[Grouping | None] = [None] * len(selections)

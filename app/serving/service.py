@@ -224,10 +224,10 @@ def _answer_of(release: Release, result: BatchResult, index: int, stages: list[t
     """The first page of one call's list.
 
     Args:
-        release: that the batch was answered from.
-        result: of the batch.
-        index: of the call in it.
-        stages: of the batch, to which later ones are still added.
+        release: the one that the batch is answered from.
+        result: what the engine made of the batch.
+        index: the call's place in the batch.
+        stages: names and seconds of the batch's stages, to which later ones are still added.
     """
     selection, ranked_list = result.selections[index], result.lists[index]
     k = selection.call.k

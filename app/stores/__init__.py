@@ -1,1 +1,1 @@
-"""State outside the engine, behind small protocols."""
+"""State outside the engine, behind two protocols: user states, and published versions."""

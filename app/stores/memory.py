@@ -102,7 +102,7 @@ class MemoryUserStore:
         return StoredUser(items, types, times, unpack_items(own.seen), unpack_items(own.purchased), versions)
 
     async def erase(self, user_hash: int, time: float, record: bytes) -> Counts:  # noqa: ARG002 - no stream here
-        """Forget a user."""
+        """Erase a user: live events now, and bundled states whenever they would be read."""
         own = self._live.pop(user_hash, None) or self._of_bundle(user_hash)
         vectors = len(self._versions_with(user_hash))
         self._erased.add(user_hash)

@@ -34,11 +34,11 @@ class UserStore(Protocol):
         ...
 
     async def start(self) -> None:
-        """Begin to watch the connection; a store that cannot be reached yet is no error."""
+        """Begin to watch the connection. A store that cannot be reached yet is no error."""
         ...
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""
         ...
 
     def seed(self, version: str, states: BundledStates) -> None:
@@ -68,7 +68,7 @@ class UserStore(Protocol):
         ...
 
     async def erase(self, user_hash: int, time: float, record: bytes) -> Counts:
-        """Forget a user, at unix seconds `time`. `record` is a `stream_records.EraseRecord`."""
+        """Erase a user, at unix seconds `time`. `record` is a `stream_records.EraseRecord`."""
         ...
 
     def is_erased(self, user_hash: int) -> bool:

@@ -126,7 +126,7 @@ class FixedModels:
         return self._model.version
 
     async def published(self) -> list[PublishedModel]:
-        """The bundle alone."""
+        """A list with the bundle alone."""
         return [self._model]
 
     async def point_to(self, version: str) -> None:

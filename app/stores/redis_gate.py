@@ -59,9 +59,9 @@ class RedisGate:
     """A client with time limits and a breaker.
 
     Args:
-        client: whose own timeouts are not needed.
-        read_timeout_s: of one exchange that only reads; requests wait for it.
-        write_timeout_s: of one exchange that writes.
+        client: a client without timeouts of its own.
+        read_timeout_s: limit of one exchange that only reads; requests wait for it.
+        write_timeout_s: limit of one exchange that writes.
     """
 
     def __init__(self, client: Redis, read_timeout_s: float, write_timeout_s: float) -> None:
@@ -89,7 +89,7 @@ class RedisGate:
         self._task = asyncio.create_task(self._keep_probing())
 
     async def close(self) -> None:
-        """Stop probing and give connections back."""
+        """Stop probing, and close the connections."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

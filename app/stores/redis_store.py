@@ -84,7 +84,7 @@ class RedisUserStore:
         await self._gate.start()
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""
         await self._gate.close()
 
     def seed(self, version: str, states: BundledStates) -> None:
@@ -153,7 +153,7 @@ class RedisUserStore:
         return StoredUser(items, types, times, unpack_items(seen or b""), unpack_items(purchased or b""), holders)
 
     async def erase(self, user_hash: int, time: float, record: bytes) -> Counts:
-        """Forget a user.
+        """Erase a user: events, items and vectors of every version.
 
         Raises:
             StoreUnavailable: it may have been done when there was no answer.

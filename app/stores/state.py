@@ -62,7 +62,7 @@ def merge_states(bundled: UserState | None, live: UserState | None) -> UserState
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to store."""
+    """An event to store: its hashes, what user states hold of it, and its stream entry."""
 
     user_hash: int
     event_hash: int  # of its id: a second one of the same user is a duplicate

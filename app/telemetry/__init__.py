@@ -1,1 +1,1 @@
-"""What the service tells about itself: metrics, stage times, logs."""
+"""Metrics, stage times and logs of the service."""

@@ -54,7 +54,7 @@ class OnlineMetrics:
         """Count one item of an answer that was clicked, carted or purchased.
 
         Args:
-            version: of the bundle that showed it.
+            version: the version that showed it.
             types: those that the item did not have yet.
             first_types: those of them that no item of its answer had yet.
             reciprocal: what its answer's reciprocal rank grew by.
