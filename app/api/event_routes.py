@@ -174,7 +174,7 @@ def _parse_event(row: Any, now: float, shop_types: Mapping[str, str]) -> EventRe
         expected = f"1970-01-02 to a day after {iso_of(now)}, the time of this service"
         return _Rejection("bad_time", "time", f"expected {expected}, got {event.time.isoformat()}")
     return EventRecord(
-        **dict(event)
+        **vars(event)
         | {
             "event_id": event.event_id or uuid4().hex,  # so that it is stored once, even if Redis is sent it twice
             "type": BEHAVIOUR_NAMES[behaviour],
