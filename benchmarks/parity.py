@@ -26,8 +26,8 @@ from app.engine.loading import load_snapshot
 from app.engine.requests import ALL_STAGES
 from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.protocol import Cases, RowLists, load_cases
-from offline.evaluation.ranked import ranked
-from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
+from offline.evaluation.ranked import rank_requests
+from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows
 
 K = 200
 
@@ -68,8 +68,8 @@ def compare(
     requests, stored = batch_of_cases(cases, rows, read_user_states(snapshot.folder), snapshot.manifest.shapes.window)
     cut = snapshot.manifest.cut  # the service has one clock for all, at the newest event; cases may have one each
     requests = replace(requests, now=np.full(len(cases), np.nan if cut is None else cut))
-    hidden = mapped(cases.mask(mask), rows)
-    expected = ranked(snapshot, requests, hidden, ALL_STAGES)
+    hidden = map_rows(cases.mask(mask), rows)
+    expected = rank_requests(snapshot, requests, hidden, ALL_STAGES)
     chosen = _chosen(cases, hidden, stored, users, longest, np.random.default_rng(seed))
     same, different, shown = 0, [], 0
     with httpx.Client(base_url=address, timeout=30) as client:

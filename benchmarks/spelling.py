@@ -22,11 +22,11 @@ import typer
 from app.artifact.text.words import read_words, stem
 from app.engine.text.lexical import read_lexical
 from app.engine.text.spelling import Spelling
-from offline.evaluation.typos import mistyped
+from offline.evaluation.typos import add_typos
 from offline.export.lexical import write_lexical
 from offline.export.vocabulary import write_vocabulary
 
-SHORTEST = 4  # letters of a word that is mistyped
+SHORTEST = 4  # letters of a word that is add_typos
 WORDS_BESIDE = 2
 
 
@@ -49,11 +49,11 @@ def main(
             for word in every
             if len(word) >= SHORTEST and word.isalpha() and vocabulary.documents[vocabulary.words.find(word)] > 1
         ]
-        alone = list(zip(often, (f"{word} " for word in mistyped(often, seed)), strict=True))
+        alone = list(zip(often, (f"{word} " for word in add_typos(often, seed)), strict=True))
         among = beside_others(table["title"].drop_nulls().to_list(), titles, rng, seed)
         result: dict[str, Any] = {
             "words": len(vocabulary.words),
-            "mistyped": len(often),
+            "add_typos": len(often),
             "alone": found(spelling, alone),
             "among_others": found(spelling, among),
             "left_alone": share(spelling.read(f"{word} ").corrected is None for word in often),
@@ -68,7 +68,7 @@ def main(
 
 
 def beside_others(titles: Sequence[str], most: int, rng: np.random.Generator, seed: int) -> list[tuple[str, str]]:
-    """Words of titles, and each mistyped between two others of its title."""
+    """Words of titles, and each add_typos between two others of its title."""
     chosen = []
     for title in (titles[place] for place in rng.permutation(len(titles)).tolist()):
         words = list(dict.fromkeys(word.text for word in read_words(title) if word.kind == "word"))
@@ -79,12 +79,12 @@ def beside_others(titles: Sequence[str], most: int, rng: np.random.Generator, se
             chosen.append((word, [others[place] for place in rng.choice(len(others), WORDS_BESIDE, replace=False)]))
         if len(chosen) == most:
             break
-    slips = mistyped([word for word, _ in chosen], seed)
+    slips = add_typos([word for word, _ in chosen], seed)
     return [(word, f"{first} {slip} {second}") for (word, (first, second)), slip in zip(chosen, slips, strict=True)]
 
 
 def found(spelling: Spelling, asked: Sequence[tuple[str, str]]) -> dict[str, float]:
-    """The share of mistyped words that are searched for, also of those whose slip is no other word; milliseconds."""
+    """The share of add_typos words that are searched for, also of those whose slip is no other word; milliseconds."""
     hits, elsewhere, times = [], [], []
     for word, query in asked:
         started = time.thread_time()

@@ -21,7 +21,7 @@ import typer
 from app.artifact.names import SUGGEST, VOCABULARY
 from app.artifact.text.vocabulary import read_vocabulary
 from app.engine.text.suggest import Suggester, read_suggester
-from offline.evaluation.typos import mistyped
+from offline.evaluation.typos import add_typos
 from offline.export.suggest import write_suggest
 from offline.export.vocabulary import write_vocabulary
 from offline.synthetic.catalogue import make_catalogue
@@ -64,7 +64,7 @@ def main(
             "loaded_mb": round(loaded / 1e6, 1),
             "one_letter": timed(suggester, [text[0] for text in typed[: asks // 5]], limit),
             "as_typed": timed(suggester, typed, limit),
-            "with_a_typo": timed(suggester, mistyped(typed, seed), limit),
+            "with_a_typo": timed(suggester, add_typos(typed, seed), limit),
             "all_used_mb": round((resident() - before) / 1e6, 1),
         }
     for name, each in result.items():

@@ -41,9 +41,10 @@ def say_on(display: Any) -> Callable[[str], None]:
 
 def show_report(display: Any, document: dict[str, Any]) -> None:
     """The figures of an evaluation as a table."""
-    from offline.evaluation.table import report_table  # noqa: PLC0415 - as above
+    from offline.evaluation.document import EvaluationDocument  # noqa: PLC0415 - as above
+    from offline.evaluation.table import report_table  # noqa: PLC0415
 
-    display.console.print(report_table(document))
+    display.console.print(report_table(EvaluationDocument.of(document)))
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -13,16 +13,13 @@ from scipy import sparse
 from app.artifact.columns import offsets_of
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError
+from offline.evaluation.document import ITEM_KNN, ITEM_KNN_WINDOW, POPULARITY
 from offline.evaluation.metrics import DEPTH, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, known_events, load_cases
 from offline.workspace.progress import Progress, silent
 
 Rankings = dict[str, NDArray[np.int32]]
 """Item rows `[n, depth]`, best first, filled up with 0, for every protocol."""
-
-POPULARITY = "popularity"
-ITEM_KNN = "item_knn"
-ITEM_KNN_WINDOW = "item_knn_window"
 
 TUNING_USERS = 3_000
 

@@ -19,7 +19,7 @@ from app.engine.snapshot import Snapshot
 from offline.evaluation.metrics import DEPTH
 from offline.evaluation.next_session import happened, next_session
 from offline.evaluation.protocol import Cases, RowLists
-from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
+from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows
 from offline.workspace.progress import Progress, silent
 
 _BATCH = 128
@@ -99,7 +99,7 @@ def examples_of(
     rows = bundle_rows(item_ids, snapshot.items)
     states = read_user_states(snapshot.folder)
     requests, _ = batch_of_cases(cases, rows, states, snapshot.manifest.shapes.window)
-    hidden, targets = mapped(cases.mask(mask), rows), mapped(cases.targets, rows)
+    hidden, targets = map_rows(cases.mask(mask), rows), map_rows(cases.targets, rows)
     span = len(snapshot.tables.scales)
     wanted = np.unique(targets.lines() * span + targets.rows)
     case, item, types = next_session(split, cases)

@@ -1,15 +1,16 @@
-"""What the candidate sources find of a part's targets, and how true the predicted behaviours are."""
+"""The recall of the candidate sources on the targets of a part, and how true predicted behaviours are."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from app.engine.candidate_sources import USER_SOURCES
+from app.engine.ranking import Ranker
 from app.engine.snapshot import Snapshot
 from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.calibration_error import area_under_curve, expected_calibration_error, reliability
 from offline.evaluation.candidate_examples import Examples, examples_of
+from offline.evaluation.document import BehaviourFigures, CandidateRecall
 from offline.evaluation.next_session import chain_of
 from offline.evaluation.protocol import load_cases
 from offline.workspace.progress import Progress
@@ -18,60 +19,60 @@ LISTS = 10_000  # at most; enough for figures of three digits
 _SOURCES = {str(source.name).lower(): source for source in USER_SOURCES}
 
 
-def outcome(
+def candidate_figures(
     snapshot: Snapshot,
     split: Path,
     part: str,
     seed: int,
     progress: Progress | None = None,
-) -> dict[str, Any]:
-    """`candidates` by mask of the split, and `behaviours` (of the first mask) by name, for a report.
+) -> tuple[dict[str, CandidateRecall], dict[str, BehaviourFigures] | None]:
+    """The recall of the candidate sources by mask of the split, and the predicted behaviours under the first mask.
+
+    The behaviours are None without a ranker.
 
     Args:
         snapshot: the bundle.
         split: folder of the split.
         part: valid or test; a draw of `LISTS` of its users where there are more.
         seed: of the draw.
-        progress: told how far it is.
+        progress: called with every batch.
     """
     meta = read_split_meta(split)
     chain = chain_of(meta.behaviours)
     cases = load_cases(split, part, LISTS, seed)
-    found: dict[str, Any] = {"candidates": {}}
-    for place, mask in enumerate(dict.fromkeys(meta.mask)):
+    recall: dict[str, CandidateRecall] = {}
+    behaviours = None
+    for mask in dict.fromkeys(meta.mask):
         examples = examples_of(snapshot, split, cases, mask, chain, progress)
-        found["candidates"][mask] = source_recall(examples)
-        if place == 0 and snapshot.ranker is not None:
-            found["behaviours"] = _behaviours(snapshot, examples)
-    return found
+        if not recall and snapshot.ranker is not None:
+            behaviours = _behaviour_figures(snapshot.ranker, examples)
+        recall[mask] = candidate_recall(examples)
+    return recall, behaviours
 
 
-def source_recall(examples: Examples) -> dict[str, Any]:
-    """The mean share of a list's targets that each source finds, that all find, and how many candidates there are."""
+def candidate_recall(examples: Examples) -> CandidateRecall:
+    """The mean share of a list's targets among the candidates of each source, and of all together."""
     lines, counts = examples.lines(), examples.targets.lengths()
     recall = {}
     for name, source in (*_SOURCES.items(), ("union", sum(_SOURCES.values()))):
         hit = examples.target & ((examples.sources & source) != 0)
         recall[name] = float(np.mean(np.bincount(lines[hit], minlength=len(examples)) / np.maximum(counts, 1)))
-    return {"recall": recall, "width": round(len(examples.rows) / max(len(examples), 1), 1), "n": len(examples)}
+    return CandidateRecall(recall, round(len(examples.rows) / max(len(examples), 1), 1), len(examples))
 
 
-def _behaviours(snapshot: Snapshot, examples: Examples) -> dict[str, Any]:
-    ranker = snapshot.ranker
-    if ranker is None:
-        return {}
+def _behaviour_figures(ranker: Ranker, examples: Examples) -> dict[str, BehaviourFigures]:
     _, chain = ranker.run(examples.features)
     predicted = ranker.probabilities(chain)
-    found = {}
+    figures = {}
     for link, name in enumerate(ranker.spec.behaviours):
         probability, happened = predicted[:, link], examples.happened[:, link]
         bins = reliability(probability, happened)
-        found[name] = {
-            "n": len(happened),
-            "positives": int(happened.sum()),
-            "auc": area_under_curve(probability, happened),
-            "accuracy": float(((probability >= 0.5) == happened).mean()),
-            "ece": expected_calibration_error(bins),
-            "reliability": bins,
-        }
-    return found
+        figures[name] = BehaviourFigures(
+            n=len(happened),
+            positives=int(happened.sum()),
+            auc=area_under_curve(probability, happened),
+            accuracy=float(((probability >= 0.5) == happened).mean()),
+            ece=expected_calibration_error(bins),
+            reliability=bins,
+        )
+    return figures

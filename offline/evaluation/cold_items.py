@@ -22,8 +22,8 @@ from offline.evaluation.baselines import popularity
 from offline.evaluation.intervals import mean_interval
 from offline.evaluation.metrics import DEPTH, Metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases
-from offline.evaluation.ranked import ranked
-from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
+from offline.evaluation.ranked import rank_requests
+from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows
 from offline.split.withhold import WITHHELD_FILE
 from offline.workspace.progress import Progress, silent
 
@@ -121,15 +121,15 @@ class _Scored:
 
     @property
     def targets(self) -> RowLists:
-        return mapped(self.cases.targets, self.rows)
+        return map_rows(self.cases.targets, self.rows)
 
     def ranked(self, mask: str, tell: Progress) -> NDArray[np.int64]:
         """`[n, DEPTH]`, over the whole catalogue."""
-        return ranked(self.snapshot, self.requests, mapped(self.cases.mask(mask), self.rows), ALL_STAGES, tell)
+        return rank_requests(self.snapshot, self.requests, map_rows(self.cases.mask(mask), self.rows), ALL_STAGES, tell)
 
     def ranked_among(self, mask: str, cold: NDArray[np.integer], tell: Progress) -> NDArray[np.int64]:
         """`[n, DEPTH]`, over the rows `cold` of the split alone."""
-        hidden = mapped(self.cases.mask(mask), self.rows)
+        hidden = map_rows(self.cases.mask(mask), self.rows)
         allowed = np.zeros(self.snapshot.manifest.shapes.rows, dtype=np.bool_)
         allowed[self.rows[cold]] = True
         allowed[0] = False

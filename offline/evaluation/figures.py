@@ -1,52 +1,50 @@
-"""Means over users with their intervals, in the form in which the document holds them."""
-
-from typing import Any
+"""Means over the scored cases with their intervals, from tables of one value a case and metric."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offline.evaluation.intervals import mean_intervals
+from offline.evaluation.document import Difference, Lifts, Means
+from offline.evaluation.intervals import cluster_intervals, mean_intervals
 from offline.evaluation.metrics import Metric
 
-Figures = dict[str, Any]
 
+def means(
+    metrics: list[Metric],
+    values: NDArray[np.float64],
+    rng: np.random.Generator,
+    clusters: NDArray[np.int64] | None = None,
+) -> Means:
+    """The mean and the 95 % interval of each column.
 
-def means(metrics: list[Metric], values: NDArray[np.float64], rng: np.random.Generator) -> Figures:
-    """`metrics` and their `ci95`, by name: mean and 95 % interval of each column of `values`, `[n, metrics]`."""
-    found, ends = values.mean(axis=0).tolist(), mean_intervals(values, rng).tolist()
+    Args:
+        metrics: one for each column.
+        values: `[n, metrics]`.
+        rng: source of the resamples.
+        clusters: `[n]` the cluster of each case where whole clusters are resampled, rather than cases.
+    """
+    ends = mean_intervals(values, rng) if clusters is None else cluster_intervals(values, clusters, rng)
     names = [metric.name for metric in metrics]
-    return {"metrics": dict(zip(names, found, strict=True)), "ci95": dict(zip(names, ends, strict=True))}
+    return Means(
+        dict(zip(names, values.mean(axis=0).tolist(), strict=True)), dict(zip(names, ends.tolist(), strict=True))
+    )
 
 
 def means_of_all(
     metrics: list[Metric], tables: dict[str, NDArray[np.float64]], rng: np.random.Generator
-) -> dict[str, Figures]:
-    """`means` of several tables of the same users, each `[n, metrics]`, from one set of resamples."""
+) -> dict[str, Means]:
+    """`means` of several tables of the same cases, each `[n, metrics]`, from one set of resamples."""
     values = np.concatenate(list(tables.values()), axis=1)
-    found, ends = values.mean(axis=0).tolist(), mean_intervals(values, rng).tolist()
+    averages, ends = values.mean(axis=0).tolist(), mean_intervals(values, rng).tolist()
     names = [metric.name for metric in metrics]
     figures = {}
-    for place, name in enumerate(tables):
-        here = slice(place * len(names), (place + 1) * len(names))
-        figures[name] = {
-            "metrics": dict(zip(names, found[here], strict=True)),
-            "ci95": dict(zip(names, ends[here], strict=True)),
-        }
+    for index, table in enumerate(tables):
+        columns = slice(index * len(names), (index + 1) * len(names))
+        figures[table] = Means(
+            dict(zip(names, averages[columns], strict=True)), dict(zip(names, ends[columns], strict=True))
+        )
     return figures
 
 
-def flat(figures: Figures) -> Figures:
-    """The form that baselines have: each metric by name, and beside them `ci95`."""
-    return {**figures["metrics"], "ci95": figures["ci95"]}
-
-
-def differences(
-    metrics: list[Metric], ours: NDArray[np.float64], theirs: NDArray[np.float64], rng: np.random.Generator
-) -> Figures:
-    """For each metric the `difference` ours - theirs of the same users, both `[n, metrics]`, and its `ci95`."""
-    return lifts(means(metrics, ours - theirs, rng))
-
-
-def lifts(figures: Figures) -> Figures:
-    """The means of differences, by metric."""
-    return {name: {"difference": value, "ci95": figures["ci95"][name]} for name, value in figures["metrics"].items()}
+def lifts_of(differences: Means) -> Lifts:
+    """Means of differences as lifts, by metric."""
+    return {name: Difference(value, differences.ci95[name]) for name, value in differences.metrics.items()}

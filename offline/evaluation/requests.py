@@ -11,6 +11,7 @@ from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import UserStates
 from app.engine.catalogue import Items
 from app.engine.requests import RequestBatch
+from app.engine.snapshot import Snapshot
 from offline.dataset.histories import Histories
 from offline.evaluation.protocol import Cases, RowLists
 
@@ -26,11 +27,11 @@ def bundle_rows(item_ids: Sequence[str], items: Items) -> NDArray[np.int32]:
 
 
 def split_rows(rows: NDArray[np.int32], items: int) -> NDArray[np.int32]:
-    """The inverse of `bundle_rows` for a bundle of so many `items`, `[items + 1]`; 0 for items the split lacks."""
-    found = np.zeros(items + 1, dtype=np.int32)
-    found[rows] = np.arange(len(rows))
-    found[PADDING_ROW] = PADDING_ROW
-    return found
+    """The inverse of `bundle_rows` for a bundle with `items` items, `[items + 1]`; 0 for items the split lacks."""
+    inverse = np.zeros(items + 1, dtype=np.int32)
+    inverse[rows] = np.arange(len(rows))
+    inverse[PADDING_ROW] = PADDING_ROW
+    return inverse
 
 
 def batch_of_cases(
@@ -75,6 +76,22 @@ def batch_of_cases(
     return batch, same
 
 
+def text_requests(snapshot: Snapshot, texts: list[str]) -> RequestBatch:
+    """Requests of nobody, for a text each, to a bundle that reads text."""
+    assert snapshot.search is not None  # noqa: S101 - callers refuse it
+    size, shapes = len(texts), snapshot.manifest.shapes
+    return RequestBatch(
+        now=np.full(size, np.nan),
+        event_rows=np.zeros((size, shapes.window), dtype=np.int32),
+        event_types=np.zeros((size, shapes.window), dtype=np.uint8),
+        event_times=np.full((size, shapes.window), np.nan),
+        long_vector=np.zeros((size, shapes.dim), dtype=np.float32),
+        long_weight=np.zeros(size, dtype=np.float32),
+        exclude_rows=np.zeros((size, 0), dtype=np.int64),
+        matches=snapshot.search.matches(texts),
+    )
+
+
 def _is_context(cases: Cases) -> NDArray[np.bool_]:
     lines = cases.history.lines()
     to_the_end = cases.history.offsets[1:][lines] - np.arange(len(lines))
@@ -103,6 +120,6 @@ def _find(states: UserStates, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.where(known[place] == hashes, place, -1)
 
 
-def mapped(lists: RowLists, rows: NDArray[np.int32]) -> RowLists:
-    """The same lists by the bundle's rows; items that the bundle lacks become 0."""
+def map_rows(lists: RowLists, rows: NDArray[np.int32]) -> RowLists:
+    """Return the same lists by the bundle's rows; items that the bundle lacks become 0."""
     return RowLists(lists.offsets, rows[lists.rows])

@@ -1,27 +1,36 @@
 """Evaluate a search: the query alone, the user alone, and both, on the same pairs of a user and a query."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import read_user_states
-from app.engine.requests import RequestBatch, Stages
+from app.engine.requests import RequestBatch
 from app.engine.snapshot import Snapshot
-from offline.evaluation.baselines import baseline_rankings
-from offline.evaluation.graded import text_requests
-from offline.evaluation.intervals import cluster_intervals
-from offline.evaluation.metrics import DEPTH, Metric, table_of
+from offline.evaluation.baselines import Rankings, baseline_rankings
+from offline.evaluation.context import EvaluationContext
+from offline.evaluation.document import (
+    BUNDLE,
+    QUERY_ALONE,
+    USER_ALONE,
+    EvaluationDocument,
+    Lifts,
+    RankingFigures,
+    Report,
+)
+from offline.evaluation.figures import lifts_of, means
+from offline.evaluation.metrics import DEPTH, table_of
 from offline.evaluation.protocol import RowLists
-from offline.evaluation.ranked import ranked
-from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped, split_rows
+from offline.evaluation.ranked import rank_requests
+from offline.evaluation.recommendations import causal_notes
+from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows, split_rows, text_requests
 from offline.evaluation.search_cases import SearchCases, load_search_cases
-from offline.workspace.progress import Progress, silent
 
-BUNDLE, QUERY_ALONE, USER_ALONE = "bundle", "query_alone", "user_alone"
 WHOLE_QUERIES = (
     "intervals resample whole queries: what was bought after one query is much alike, so that a few queries with many "
     "buyers decide a mean"
@@ -29,7 +38,7 @@ WHOLE_QUERIES = (
 
 
 def search_requests(
-    snapshot: Snapshot, split: Path, found: SearchCases
+    snapshot: Snapshot, split: Path, pairs: SearchCases
 ) -> tuple[dict[str, RequestBatch], NDArray[np.bool_], NDArray[np.int32]]:
     """The cases as requests: with query and user (`bundle`), with the query alone, and with the user alone.
 
@@ -39,86 +48,86 @@ def search_requests(
     item_ids = pl.read_parquet(split / "items.parquet", columns=["row", "item_id"]).sort("row")["item_id"].to_list()
     rows = bundle_rows(item_ids, snapshot.items)
     window = snapshot.manifest.shapes.window
-    users, stored = batch_of_cases(found.cases, rows, read_user_states(snapshot.folder), window)
+    users, has_stored_state = batch_of_cases(pairs.cases, rows, read_user_states(snapshot.folder), window)
     if snapshot.search is None:
-        return {BUNDLE: users, USER_ALONE: users}, stored, rows
-    together = replace(users, matches=snapshot.search.matches(found.queries))
-    return {BUNDLE: together, QUERY_ALONE: text_requests(snapshot, found.queries), USER_ALONE: users}, stored, rows
+        return {BUNDLE: users, USER_ALONE: users}, has_stored_state, rows
+    both = replace(users, matches=snapshot.search.matches(pairs.queries))
+    requests = {BUNDLE: both, QUERY_ALONE: text_requests(snapshot, pairs.queries), USER_ALONE: users}
+    return requests, has_stored_state, rows
 
 
-def evaluate_search(
-    snapshot: Snapshot,
-    split: Path,
-    part: str,
-    masks: list[str],
-    metrics: list[Metric],
-    *,
-    seed: int,
-    stages: Stages,
-    baselines: bool,
-    progress: Progress | None = None,
-) -> tuple[dict[str, Any], int]:
-    """The `reports`, `baselines`, `variants` and `notes` of the document that `evaluate` returns, and how many states
-    of the bundle were used.
+def evaluate_search(context: EvaluationContext) -> EvaluationDocument:
+    """Score pairs of a user and a query; there is a report, and figures of baselines and variants, for each mask.
 
-    Cases are pairs of a user and a query; variants are `query_alone` and `user_alone`. Baselines know the user alone.
-    A report counts `queries`, and of the cases those whose query is new (`new_queries`) to train.
-
-    Args:
-        snapshot: the loaded bundle.
-        split: folder of the split; items are matched by id.
-        part: valid or test.
-        masks: protocols, a report each.
-        metrics: what is measured.
-        seed: of the resamples, and of the users that baselines are tuned on.
-        stages: which stages of the engine run.
-        baselines: whether to rank by baselines too.
-        progress: told how far it is.
+    Variants are `query_alone` and `user_alone`. Baselines know the user alone. A report counts `queries`, and the cases
+    whose query is new to train (`new_queries`).
     """
-    tell = progress or silent
-    found = load_search_cases(split, part)
-    requests, stored, rows = search_requests(snapshot, split, found)
-    to_split = split_rows(rows, snapshot.items.count)
-    simple = baseline_rankings(split, found.cases, masks, DEPTH, seed, progress) if baselines else {}
-    rng = np.random.default_rng(seed)
-    reports: list[dict[str, Any]] = []
-    variants: dict[str, dict[str, Any]] = {name: {} for name in requests if name != BUNDLE}
-    others: dict[str, dict[str, Any]] = {name: {} for name in simple}
-    targets = mapped(found.cases.targets, rows)
-    for mask in masks:
-        hidden = mapped(found.cases.mask(mask), rows)
-        lists = {name: to_split[ranked(snapshot, batch, hidden, stages, tell)] for name, batch in requests.items()}
-        lists |= {name: by_mask[mask] for name, by_mask in simple.items()}
-        tables = {name: table_of(metrics, rows_of, found.cases.targets) for name, rows_of in lists.items()}
-        report = {"protocol": mask, **_figures(metrics, tables[BUNDLE], found, rng), **_counts(found, targets)}
-        for name in (*variants, *others):
-            lift = _figures(metrics, tables[BUNDLE] - tables[name], found, rng)
-            report[f"lift_over_{name}"] = {
-                metric: {"difference": value, "ci95": lift["ci95"][metric]} for metric, value in lift["metrics"].items()
-            }
-            figures = _figures(metrics, tables[name], found, rng)
-            (variants if name in variants else others)[name][mask] = {**figures["metrics"], "ci95": figures["ci95"]}
-        reports.append(report)
-    document = {"reports": reports, "baselines": others, "variants": variants, "notes": [WHOLE_QUERIES]}
-    return document, int(stored.sum())
+    pairs = load_search_cases(context.split, context.part)
+    requests, has_stored_state, rows = search_requests(context.snapshot, context.split, pairs)
+    baselines: dict[str, Rankings] = {}
+    if context.baselines:
+        baselines = baseline_rankings(context.split, pairs.cases, context.masks, DEPTH, context.seed, context.progress)
+    rng = np.random.default_rng(context.seed)
+    reports = {}
+    others: dict[str, dict[str, RankingFigures]] = {}
+    for mask in context.masks:
+        rankings = _rankings(context, pairs, requests, rows, mask)
+        rankings |= {name: by_mask[mask] for name, by_mask in baselines.items()}
+        reports[mask], figures = _report(context, pairs, mask, rankings, map_rows(pairs.cases.targets, rows), rng)
+        for name, ranking_figures in figures.items():
+            others.setdefault(name, {})[mask] = ranking_figures
+    return EvaluationDocument(
+        dataset=context.dataset_facts(),
+        bundle=context.bundle_facts(int(has_stored_state.sum())),
+        reports=list(reports.values()),
+        baselines={name: others[name] for name in baselines},
+        variants={name: others[name] for name in requests if name != BUNDLE},
+        notes=[WHOLE_QUERIES, *causal_notes(context)],
+        slices={},
+    )
 
 
-def _figures(
-    metrics: list[Metric], values: NDArray[np.float64], found: SearchCases, rng: np.random.Generator
-) -> dict[str, Any]:
-    names = [metric.name for metric in metrics]
-    ends = cluster_intervals(values, found.number, rng).tolist()
+def _rankings(
+    context: EvaluationContext,
+    pairs: SearchCases,
+    requests: Mapping[str, RequestBatch],
+    rows: NDArray[np.int32],
+    mask: str,
+) -> dict[str, NDArray[np.int32]]:
+    """The rankings of the bundle and of its variants under a mask, in rows of the split."""
+    snapshot, to_split = context.snapshot, split_rows(rows, context.snapshot.items.count)
+    exclude = map_rows(pairs.cases.mask(mask), rows)
     return {
-        "metrics": dict(zip(names, values.mean(axis=0).tolist(), strict=True)),
-        "ci95": dict(zip(names, ends, strict=True)),
+        name: to_split[rank_requests(snapshot, batch, exclude, context.stages, context.progress)]
+        for name, batch in requests.items()
     }
 
 
-def _counts(found: SearchCases, targets: RowLists) -> dict[str, int]:
+def _report(
+    context: EvaluationContext,
+    pairs: SearchCases,
+    mask: str,
+    rankings: Mapping[str, NDArray[np.int32]],
+    targets: RowLists,
+    rng: np.random.Generator,
+) -> tuple[Report, dict[str, RankingFigures]]:
+    """The report of a mask, and the figures of all other rankings under it."""
+    metrics, queries = context.metrics, pairs.number
+    tables = {name: table_of(metrics, ranking, pairs.cases.targets) for name, ranking in rankings.items()}
+    bundle_means = means(metrics, tables[BUNDLE], rng, queries)
+    lifts: dict[str, Lifts] = {}
+    others = {}
+    for name in (name for name in rankings if name != BUNDLE):
+        lifts[name] = lifts_of(means(metrics, tables[BUNDLE] - tables[name], rng, queries))
+        others[name] = RankingFigures(means(metrics, tables[name], rng, queries))
+    return Report(mask, bundle_means, _counts(pairs, targets), lifts), others
+
+
+def _counts(pairs: SearchCases, targets: RowLists) -> dict[str, int]:
     return {
-        "n": len(found),
-        "queries": len(np.unique(found.number)),
-        "new_queries": int(found.new.sum()),
+        "n": len(pairs),
+        "queries": len(np.unique(pairs.number)),
+        "new_queries": int(pairs.new.sum()),
         "targets": len(targets.rows),
-        "targets_on_unknown_items": int((targets.rows == 0).sum()),
+        "targets_on_unknown_items": int((targets.rows == PADDING_ROW).sum()),
     }

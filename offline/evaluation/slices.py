@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from app.artifact.columns import offsets_of
 from app.artifact.names import PADDING_ROW
-from offline.evaluation.figures import Figures, flat, lifts, means_of_all
+from offline.evaluation.document import SliceBaseline, SliceFigures
+from offline.evaluation.figures import lifts_of, means_of_all
 from offline.evaluation.metrics import Metric, table_of
 from offline.evaluation.protocol import Cases, RowLists
 
@@ -32,7 +33,7 @@ class Slice:
 
     group: str  # history, context, popularity or seen
     name: str
-    kept: NDArray[np.bool_]  # beside `cases.targets.rows`
+    mask: NDArray[np.bool_]  # of each of `cases.targets.rows`, whether it belongs to the slice
 
 
 def slices_of(cases: Cases, counts: NDArray[np.integer]) -> Iterator[Slice]:
@@ -50,8 +51,8 @@ def slices_of(cases: Cases, counts: NDArray[np.integer]) -> Iterator[Slice]:
     yield Slice("context", CONTEXT_USERS, ((lengths > 0) & (lengths == cases.context))[lines])
     known = rows != PADDING_ROW
     band = popularity_bands(counts)
-    for place, name in enumerate(BANDS):
-        yield Slice("popularity", name, known & (band[rows] == place))
+    for index, name in enumerate(BANDS):
+        yield Slice("popularity", name, known & (band[rows] == index))
     seen = is_seen(cases)
     yield Slice("seen", SEEN, known & seen)
     yield Slice("seen", UNSEEN, known & ~seen)
@@ -73,7 +74,7 @@ def popularity_bands(counts: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def is_seen(cases: Cases) -> NDArray[np.bool_]:
-    """Which targets are on an item of their user's history, beside `cases.targets.rows`."""
+    """Whether each of `cases.targets.rows` is on an item of its user's history."""
     history, targets = cases.history, cases.targets
     span = 1 + max(int(history.rows.max(initial=0)), int(targets.rows.max(initial=0)))
     return np.isin(targets.lines() * span + targets.rows, history.lines() * span + history.rows)
@@ -81,15 +82,12 @@ def is_seen(cases: Cases) -> NDArray[np.bool_]:
 
 def slice_figures(
     metrics: list[Metric],
-    rankings: Mapping[str, NDArray[np.integer]],
+    rankings: Mapping[str, NDArray[np.int32]],
     cases: Cases,
     counts: NDArray[np.integer],
     rng: np.random.Generator,
-) -> list[Figures]:
-    """For each slice with anybody in it: `group`, `slice`, `n` users, `targets`, `metrics`, `ci95`, `baselines`.
-
-    A metric looks at the targets of the slice alone. Of each baseline there are its figures and, for each metric,
-    the bundle's `lift` over it.
+) -> list[SliceFigures]:
+    """The figures of each slice that has a user. A metric looks at the targets of the slice alone.
 
     Args:
         metrics: of the data set.
@@ -98,24 +96,33 @@ def slice_figures(
         counts: events of each item row before the cut, `[items + 1]`.
         rng: source of the resamples.
     """
-    ours, *others = rankings
-    found = []
+    bundle, *baselines = rankings
+    slices = []
     for part in slices_of(cases, counts):
-        users, targets = _taken(cases.targets, part.kept)
+        users, targets = _users_and_targets(cases.targets, part.mask)
         if not len(users):
             continue
-        tables = {name: table_of(metrics, ranked[users], targets) for name, ranked in rankings.items()}
-        gains = {f"{ours} - {name}": tables[ours] - tables[name] for name in others}
+        tables = {name: table_of(metrics, ranking[users], targets) for name, ranking in rankings.items()}
+        gains = {f"{bundle} - {name}": tables[bundle] - tables[name] for name in baselines}
         figures = means_of_all(metrics, tables | gains, rng)
-        baselines = {name: {**flat(figures[name]), "lift": lifts(figures[f"{ours} - {name}"])} for name in others}
-        counted = {"group": part.group, "slice": part.name, "n": len(users), "targets": len(targets.rows)}
-        found.append({**counted, **figures[ours], "baselines": baselines})
-    return found
+        slices.append(
+            SliceFigures(
+                group=part.group,
+                name=part.name,
+                n=len(users),
+                targets=len(targets.rows),
+                means=figures[bundle],
+                baselines={
+                    name: SliceBaseline(figures[name], lifts_of(figures[f"{bundle} - {name}"])) for name in baselines
+                },
+            )
+        )
+    return slices
 
 
-def _taken(targets: RowLists, kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], RowLists]:
-    """The users who keep a target, and their lists."""
-    lengths = np.bincount(targets.lines()[kept], minlength=len(targets))
+def _users_and_targets(targets: RowLists, mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], RowLists]:
+    """The users with a target inside the mask, and their lists of such targets."""
+    lengths = np.bincount(targets.lines()[mask], minlength=len(targets))
     users = np.flatnonzero(lengths)
     offsets = offsets_of(lengths[users])
-    return users, RowLists(offsets, targets.rows[kept])
+    return users, RowLists(offsets, targets.rows[mask])

@@ -1,53 +1,54 @@
 """The evaluation as a table for people."""
 
-from typing import Any
-
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from offline.evaluation.document import BUNDLE, EvaluationDocument, Interval
 
-def report_table(document: dict[str, Any]) -> Group:
-    """For each mask and metric a line for the bundle, and one for every baseline with the bundle's lead over it.
 
-    Intervals are of 95 %.
+def report_table(document: EvaluationDocument) -> Group:
+    """For each mask and metric a line of the bundle, and one of every other ranking with the bundle's lead over it.
+
+    Intervals are 95 % intervals.
     """
-    dataset, bundle = document["dataset"], document["bundle"]
-    title = f"{dataset['name']}, {dataset['part']} ({dataset['how']}), bundle {bundle['version']}"
+    dataset, bundle = document.dataset, document.bundle
+    title = f"{dataset.name}, {dataset.part} ({dataset.how}), bundle {bundle.version}"
     table = Table(title=title, title_justify="left")
     for heading in ("hidden", "metric", "ranking"):
         table.add_column(heading)
     for heading in ("value", "interval", "bundle leads by", "interval"):
         table.add_column(heading, justify="right")
-    for report in document["reports"]:
-        mask = report["protocol"]
-        for metric, value in report["metrics"].items():
-            table.add_row(mask, metric, "bundle", f"{value:.4f}", _interval(report["ci95"][metric]), style="bold")
-            for name, by_mask in (document["variants"] | document["baselines"]).items():
-                theirs, lift = by_mask[mask], report[f"lift_over_{name}"][metric]
-                ends = theirs["ci95"][metric]
-                cells = (
-                    f"{theirs[metric]:.4f}",
-                    _interval(ends),
-                    f"{lift['difference']:+.4f}",
-                    _interval(lift["ci95"]),
+    for report in document.reports:
+        for metric, value in report.means.metrics.items():
+            interval = _interval(report.means.ci95[metric])
+            table.add_row(report.mask, metric, BUNDLE, f"{value:.4f}", interval, style="bold")
+            for name, figures in document.rankings(report.mask):
+                lift = report.lifts[name][metric]
+                table.add_row(
+                    "",
+                    "",
+                    name,
+                    f"{figures.means.metrics[metric]:.4f}",
+                    _interval(figures.means.ci95[metric]),
+                    f"{lift.difference:+.4f}",
+                    _interval(lift.ci95),
                 )
-                table.add_row("", "", name, *cells)
             table.add_section()
     return Group(table, *map(Text, _lines(document)))
 
 
-def _lines(document: dict[str, Any]) -> list[str]:
-    report = document["reports"][0]
-    asking = {"graded_search": "queries", "search": "searches"}.get(document["dataset"]["task"], "users")
-    counted = f"{report['n']} {asking}"
-    if "queries" in report:
-        counted += f" by {report['queries']} queries, {report['new_queries']} of them new"
-    counted += f", {report['targets']} targets"
-    if report["targets_on_unknown_items"]:
-        counted += f", {report['targets_on_unknown_items']} of them on items that train and catalogue do not have"
-    return [counted, *(f"Note: {note}" for note in document["notes"])]
+def _lines(document: EvaluationDocument) -> list[str]:
+    counts = document.first_report.counts
+    cases = {"graded_search": "queries", "search": "searches"}.get(document.dataset.task or "", "users")
+    line = f"{counts['n']} {cases}"
+    if "queries" in counts:
+        line += f" by {counts['queries']} queries, {counts['new_queries']} of them new"
+    line += f", {counts['targets']} targets"
+    if counts["targets_on_unknown_items"]:
+        line += f", {counts['targets_on_unknown_items']} of them on items that train and catalogue do not have"
+    return [line, *(f"Note: {note}" for note in document.notes)]
 
 
-def _interval(ends: list[float]) -> str:
+def _interval(ends: Interval) -> str:
     return f"{ends[0]:.4f} .. {ends[1]:.4f}"

@@ -13,7 +13,6 @@ from app.artifact.columns import offsets_of
 from app.artifact.hashing import stable_hashes
 from app.artifact.text.ngrams import buckets
 
-TF_IDF = "tf_idf"
 BUCKETS = 2**20
 """So many that hardly two n-grams share one."""
 _COLUMNS = ("title", "brand", "category", "text")

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from app.artifact.manifest import Manifest
 from app.artifact.published_model import Figures, Forced
 from offline.errors import PublishRefused
+from offline.evaluation.document import POPULARITY, EvaluationDocument, Report
 
-BASELINE = "popularity"
 MAX_DROP = 0.05
 """Share of the figure before by which the next may be less, and surely is not by chance."""
 
@@ -22,28 +21,29 @@ class Comparison:
     high: float
 
 
-def comparison_of(metrics: dict[str, Any]) -> Comparison | None:
-    """What the evaluation in a manifest says; `None` when the bundle was never compared."""
-    reports = metrics.get("reports") or [{}]
-    metric = next(iter(reports[0].get("metrics", {})), None)
-    lift = reports[0].get(f"lift_over_{BASELINE}", {}).get(metric)
-    return None if metric is None or lift is None else Comparison(metric, *lift["ci95"])
+def comparison_of(report: Report) -> Comparison | None:
+    """How the bundle compares with the baseline under one mask; None when it was never compared."""
+    metric = report.first_metric
+    lift = report.lift(POPULARITY, metric)
+    return None if metric is None or lift is None else Comparison(metric, *lift.ci95)
 
 
-def figures_of(metrics: dict[str, Any]) -> Figures | None:
-    """What the evaluation in a manifest found in the set's first metric; `None` when there is none."""
-    dataset, report = metrics.get("dataset", {}), (metrics.get("reports") or [{}])[0]
-    metric = next(iter(report.get("metrics", {})), None)
-    ends = report.get("ci95", {}).get(metric)
-    if metric is None or ends is None or not {"name", "part", "how"} <= dataset.keys() or "protocol" not in report:
+def figures_of(document: EvaluationDocument) -> Figures | None:
+    """The first metric of an evaluation, with what it was measured on; None when there is none."""
+    dataset, report = document.dataset, document.first_report
+    metric = report.first_metric
+    ends = None if metric is None else report.means.ci95.get(metric)
+    if metric is None or ends is None or not report.mask:
+        return None
+    if dataset.name is None or dataset.part is None or dataset.how is None:
         return None
     return Figures(
-        dataset=dataset["name"],
-        part=dataset["part"],
-        how=dataset["how"],
-        mask=report["protocol"],
+        dataset=dataset.name,
+        part=dataset.part,
+        how=dataset.how,
+        mask=report.mask,
         metric=metric,
-        value=report["metrics"][metric],
+        value=report.means.metrics[metric],
         low=ends[0],
         high=ends[1],
     )
@@ -72,21 +72,22 @@ def refusal_of(comparison: Comparison | None) -> str | None:
     if comparison is None or comparison.high >= 0:
         return None
     return (
-        f"its {comparison.metric} is below that of {BASELINE}: the difference lies between {comparison.low:+.4f} and "
+        f"its {comparison.metric} is below that of {POPULARITY}: the difference lies between {comparison.low:+.4f} and "
         f"{comparison.high:+.4f} (95 % interval)"
     )
 
 
 def warning_of(manifest: Manifest) -> str | None:
     """What to tell people of a bundle that nothing is known against; `None` when it was compared."""
-    if comparison_of(manifest.metrics) is not None:
+    document = EvaluationDocument.of(manifest.metrics)
+    if comparison_of(document.first_report) is not None:
         return None
-    if manifest.metrics.get("baselines"):
+    if document.baselines:
         return (
-            f"warning: {manifest.version} was evaluated without {BASELINE} beside it: look at its figures, since "
+            f"warning: {manifest.version} was evaluated without {POPULARITY} beside it: look at its figures, since "
             "publishing does not"
         )
-    return f"warning: {manifest.version} was never compared with {BASELINE}: evaluate it to know what it is worth"
+    return f"warning: {manifest.version} was never compared with {POPULARITY}: evaluate it to know what it is worth"
 
 
 def pass_gate(
@@ -102,8 +103,9 @@ def pass_gate(
     Raises:
         PublishRefused: they do, and there is no `reason` to publish it all the same.
     """
-    refusal = refusal_of(comparison_of(manifest.metrics))
-    refusal = refusal or drop_of(figures_of(manifest.metrics), before, max_drop)
+    document = EvaluationDocument.of(manifest.metrics)
+    refusal = refusal_of(comparison_of(document.first_report))
+    refusal = refusal or drop_of(figures_of(document), before, max_drop)
     if refusal is None:
         return None
     if not reason:

@@ -11,6 +11,7 @@ import redis
 from app.artifact.published_model import Figures, Forced, PublishedModel
 from app.artifact.redis_keys import Keys
 from offline.errors import PublishRefused
+from offline.evaluation.document import EvaluationDocument
 from offline.publishing import versions
 from offline.publishing.checkpoint import Checkpoint, CheckpointStore
 from offline.publishing.compare import differing_items, differing_users
@@ -221,7 +222,7 @@ def _model(
         dim=manifest.shapes.dim,
         cut=manifest.cut,
         forced=forced,
-        figures=figures_of(manifest.metrics),
+        figures=figures_of(EvaluationDocument.of(manifest.metrics)),
     )
 
 

@@ -11,10 +11,11 @@ from app.artifact.search_features import SEARCH_FEATURES
 from app.engine.requests import user_context_of
 from app.engine.search import features_of_search, search_candidates
 from app.engine.snapshot import Snapshot
+from offline.evaluation.document import BUNDLE, QUERY_ALONE
 from offline.evaluation.metrics import DEPTH
 from offline.evaluation.protocol import RowLists
-from offline.evaluation.requests import mapped
-from offline.evaluation.search import BUNDLE, QUERY_ALONE, search_requests
+from offline.evaluation.requests import map_rows
+from offline.evaluation.search import search_requests
 from offline.evaluation.search_cases import SearchCases
 from offline.workspace.progress import Progress, silent
 
@@ -69,7 +70,7 @@ def search_examples(
     search = snapshot.search
     assert search is not None  # noqa: S101 - the caller has looked
     requests, _, rows = search_requests(snapshot, split, found)
-    hidden, targets = mapped(found.cases.mask(mask), rows), mapped(found.cases.targets, rows)
+    hidden, targets = map_rows(found.cases.mask(mask), rows), map_rows(found.cases.targets, rows)
     span = len(snapshot.tables.scales)
     wanted = np.unique(targets.lines() * span + targets.rows)
     features, listed_rows, hits, lengths = [], [], [], []

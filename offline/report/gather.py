@@ -10,6 +10,7 @@ from app.artifact.manifest import Manifest, read_manifest
 from app.errors import BundleError
 from offline.dataset.split_meta import META_FILE, SplitMeta, read_split_meta
 from offline.errors import RunFolderError
+from offline.evaluation.document import EvaluationDocument
 from offline.graph.build import GRAPH_FILE
 from offline.ingest.ingest import SUMMARY_FILE
 from offline.report.distributions import Distributions, distributions_of
@@ -28,7 +29,7 @@ class RunFacts:
     """All that the report is made of."""
 
     path: Path
-    document: Document  # of the evaluation
+    document: EvaluationDocument
     record: Document  # by stage
     summary: Document | None  # of ingest
     split: SplitMeta | None
@@ -62,7 +63,7 @@ def gather(folder: RunFolder) -> RunFacts:
     curves = [(what, _read(folder.path / below / HISTORY_FILE)) for below, what in TRAINED.items()]
     return RunFacts(
         path=folder.path,
-        document=document,
+        document=EvaluationDocument.of(document),
         record=folder.record(),
         summary=_read(folder.ingested / SUMMARY_FILE),
         split=_split(folder.split),

@@ -61,11 +61,11 @@ def remake_report(folder: RunFolder) -> Verdict:
 
 def page_of(facts: RunFacts, verdict: Verdict) -> str:
     """The page as one text that needs nothing else."""
-    name = facts.document["dataset"]["name"]
+    name = str(facts.document.dataset.name)
     head = Head(
         title=f"{verdict.decision}: {name}",
         name=name,
-        told=_told(facts),
+        told=_subject(facts),
         said="Verdict",
         heading=verdict.decision.capitalize(),
         meaning=_MEANINGS[verdict.decision],
@@ -75,11 +75,11 @@ def page_of(facts: RunFacts, verdict: Verdict) -> str:
     return html_of(head, [section(facts) for section in SECTIONS])
 
 
-def _told(facts: RunFacts) -> str:
+def _subject(facts: RunFacts) -> str:
     """Which bundle the page is about, and what it was measured on."""
     document = facts.document
-    report = document["reports"][0]
+    counts, dataset = document.first_report.counts, document.dataset
     return (
-        f"Bundle {document['bundle']['version']}, measured on {count(report.get('n'))} {scored_ones(document)} of the "
-        f"{document['dataset'].get('part')} part, cut by {document['dataset'].get('how')}."
+        f"Bundle {document.bundle.version}, measured on {count(counts.get('n'))} {scored_ones(document)} of the "
+        f"{dataset.part} part, cut by {dataset.how}."
     )

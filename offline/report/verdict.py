@@ -8,8 +8,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from offline.evaluation.baselines import POPULARITY
-from offline.evaluation.evaluate import VECTOR
+from offline.evaluation.document import (
+    ITEM_KNN,
+    ITEM_KNN_WINDOW,
+    LEXICAL,
+    POPULARITY,
+    QUERY_ALONE,
+    SEMANTIC,
+    TF_IDF,
+    USER_ALONE,
+    VECTOR,
+    Difference,
+    EvaluationDocument,
+)
 from offline.evaluation.slices import COLD_USERS
 from offline.publishing.gate import comparison_of, refusal_of
 from offline.report.numbers import count, figure, interval, is_number, share, signed
@@ -75,7 +86,7 @@ class Verdict:
 class Evidence:
     """What the rules look at."""
 
-    document: Document  # of the evaluation
+    document: EvaluationDocument
     summary: Document | None = None  # of ingest
     compression: Sequence[Document] = ()  # of the manifest
     curves: Sequence[tuple[str, Document]] = ()  # what was trained, and its history
@@ -92,57 +103,57 @@ def verdict_of(evidence: Evidence) -> Verdict:
 
 
 def against_popularity(evidence: Evidence) -> Iterator[Finding]:
-    """The gate's rule; and an interval that includes zero shows nothing."""
+    """The rule of the gate; an interval that includes zero proves nothing."""
     document = evidence.document
-    comparison = comparison_of(document)
+    report = document.first_report
+    comparison = comparison_of(report)
     if comparison is None:
-        if not document.get("baselines"):
+        if not document.baselines:
             yield Finding(Weight.LOOK, "It was never compared with popularity: evaluate it with baselines.")
         return
     refusal = refusal_of(comparison)
-    lift = document["reports"][0][f"lift_over_{POPULARITY}"][comparison.metric]
+    lift = report.lifts[POPULARITY][comparison.metric]
     if refusal is not None:
         yield Finding(Weight.BAD, f"{_capital(refusal)}. Recommending what is popular would serve shoppers better.")
     elif comparison.low > 0:
-        yield Finding(Weight.GOOD, f"It beats popularity: {_led(document, comparison.metric, lift)}.")
+        yield Finding(Weight.GOOD, f"It beats popularity: {_lead(document, comparison.metric, lift)}.")
     else:
         yield Finding(
             Weight.LOOK,
-            f"It is not surely better than popularity: {_led(document, comparison.metric, lift)}, which includes zero.",
+            f"It is not surely better than popularity: {_lead(document, comparison.metric, lift)}, which includes "
+            "zero.",
         )
-    for report in document["reports"][1:]:
-        lifts = report.get(f"lift_over_{POPULARITY}", {})
-        worse = [name for name, other in lifts.items() if other["ci95"][1] < 0]
+    for other in document.reports[1:]:
+        worse = [metric for metric, lift in other.lifts.get(POPULARITY, {}).items() if lift.ci95[1] < 0]
         if worse:
-            names = " and ".join(worse)
-            yield Finding(Weight.LOOK, f"With {_hidden(report['protocol'])} it is below popularity in {names}.")
+            yield Finding(Weight.LOOK, f"With {_hidden(other.mask)} it is below popularity in {' and '.join(worse)}.")
 
 
 def against_kin(evidence: Evidence) -> Iterator[Finding]:
-    """Item-kNN is what a model has to beat to be worth its upkeep; a ranker has to beat the bundle without it."""
+    """A model has to beat item-kNN to be worth its upkeep; a ranker has to beat the bundle without it."""
     document = evidence.document
-    report = _first(document)
-    metric = _metric(report)
-    for name in (*document.get("baselines", {}), *document.get("variants", {})):
-        lift = report.get(f"lift_over_{name}", {}).get(metric)
-        if name == POPULARITY or lift is None:
+    report = document.first_report
+    metric = report.first_metric
+    for name in (*document.baselines, *document.variants):
+        lift = report.lift(name, metric)
+        if name == POPULARITY or metric is None or lift is None:
             continue
-        who, (low, high) = NAMES.get(name, name), lift["ci95"]
+        other, (low, high) = NAMES.get(name, name), lift.ci95
         if high < 0:
-            yield Finding(Weight.LOOK, f"It is below {who}: {_led(document, metric, lift)}.")
+            yield Finding(Weight.LOOK, f"It is below {other}: {_lead(document, metric, lift)}.")
         elif low > 0:
-            yield Finding(Weight.GOOD, f"It beats {who}: {_led(document, metric, lift)}.")
+            yield Finding(Weight.GOOD, f"It beats {other}: {_lead(document, metric, lift)}.")
         else:
             weight = Weight.NOTE if name == VECTOR else Weight.LOOK
             yield Finding(
-                weight, f"It is not surely better than {who}: {_led(document, metric, lift)}, which includes zero."
+                weight, f"It is not surely better than {other}: {_lead(document, metric, lift)}, which includes zero."
             )
 
 
 def scored(evidence: Evidence) -> Iterator[Finding]:
-    """Figures of few users, or of targets that nobody could find, say little."""
-    report = _first(evidence.document)
-    users, targets, unknown = (report.get(name) for name in ("n", "targets", "targets_on_unknown_items"))
+    """Figures of few users, or of targets that nobody could find, prove little."""
+    counts = evidence.document.first_report.counts
+    users, targets, unknown = (counts.get(name) for name in ("n", "targets", "targets_on_unknown_items"))
     if users is not None and users < MIN_USERS:
         yield Finding(Weight.LOOK, f"Only {count(users)} {scored_ones(evidence.document)} are scored: it may be luck.")
     if targets and unknown and unknown > MAX_UNKNOWN_TARGETS * targets:
@@ -151,43 +162,44 @@ def scored(evidence: Evidence) -> Iterator[Finding]:
             f"{share(unknown, targets)} of the targets are on items that neither training nor the catalogue has, so "
             "that no model could find them: train oftener, or hand over a newer catalogue.",
         )
-    for note in evidence.document.get("notes", []):
+    for note in evidence.document.notes:
         yield Finding(Weight.NOTE, f"{_capital(note)}.")
 
 
 def too_good(evidence: Evidence) -> Iterator[Finding]:
     """Figures out of reach of any model point to a leak."""
-    report = _first(evidence.document)
-    metric = _metric(report)
-    value = report.get("metrics", {}).get(metric)
-    by_name = {name: masks.get(report.get("protocol"), {}) for name, masks in _baselines(evidence.document).items()}
-    best: Any = max((figures.get(metric, 0.0) for figures in by_name.values()), default=None)
-    if value is None:
+    document, report = evidence.document, evidence.document.first_report
+    metric = report.first_metric
+    if metric is None:
         return
+    value = report.means.metrics[metric]
+    baselines = (by_mask.get(report.mask) for by_mask in document.baselines.values())
+    best = max((0.0 if it is None else it.means.metrics.get(metric, 0.0) for it in baselines), default=None)
     if value > TOO_GOOD:
-        why = f"{metric} of {figure(value)} is more than shoppers let anybody guess"
+        reason = f"{metric} of {figure(value)} is more than shoppers let anybody guess"
     elif best is not None and value > TOO_GOOD_FROM and value > TOO_GOOD_FACTOR * best:
-        why = f"{metric} of {figure(value)} is more than {TOO_GOOD_FACTOR:.0f} times what any baseline reaches"
+        reason = f"{metric} of {figure(value)} is more than {TOO_GOOD_FACTOR:.0f} times what any baseline reaches"
     else:
         return
     yield Finding(
         Weight.LOOK,
-        f"{why}: too good to be true? Look for a leak, such as an attribute written after the purchase, or the same "
+        f"{reason}: too good to be true? Look for a leak, such as an attribute written after the purchase, or the same "
         "event in train and test.",
     )
 
 
 def cold_users(evidence: Evidence) -> Iterator[Finding]:
-    """Who is hardly known should get at least what is popular."""
-    report = _first(evidence.document)
-    metric = _metric(report)
-    for part in evidence.document.get("slices", {}).get(report.get("protocol"), []):
-        lift = part.get("baselines", {}).get(POPULARITY, {}).get("lift", {}).get(metric)
-        if part["slice"] == COLD_USERS and lift is not None and lift["ci95"][1] < 0:
+    """Users of whom hardly anything is known should get at least what is popular."""
+    report = evidence.document.first_report
+    metric = report.first_metric or ""
+    for part in evidence.document.slices.get(report.mask, []):
+        baseline = part.baselines.get(POPULARITY)
+        lift = None if baseline is None else baseline.lift.get(metric)
+        if part.name == COLD_USERS and lift is not None and lift.ci95[1] < 0:
             yield Finding(
                 Weight.LOOK,
-                f"{_capital(COLD_USERS)} are served worse than by popularity: {metric} {signed(lift['difference'])} "
-                f"(95 % interval {interval(lift['ci95'], plus=True)}).",
+                f"{_capital(COLD_USERS)} are served worse than by popularity: {metric} {signed(lift.difference)} "
+                f"(95 % interval {interval(lift.ci95, plus=True)}).",
             )
 
 
@@ -257,17 +269,17 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
 
 def calibrated(evidence: Evidence) -> Iterator[Finding]:
     """Probabilities that are off."""
-    for behaviour, figures in (evidence.document.get("behaviours") or {}).items():
-        ece = figures.get("ece")
-        if is_number(ece) and ece > MAX_ECE:
+    for behaviour, figures in (evidence.document.behaviours or {}).items():
+        if figures.ece is not None and figures.ece > MAX_ECE:
             yield Finding(
-                Weight.NOTE, f"P({behaviour}) is off by {share(ece)} on average (ECE): do not take it at its word."
+                Weight.NOTE,
+                f"P({behaviour}) is off by {share(figures.ece)} on average (ECE): do not take it at its word.",
             )
 
 
 def current(evidence: Evidence) -> Iterator[Finding]:
     """Figures of another bundle than the one that would be published."""
-    measured = evidence.document.get("bundle", {}).get("version")
+    measured = evidence.document.bundle.version
     if evidence.version is None:
         yield Finding(Weight.LOOK, "There is no bundle to publish: export it again.")
     elif measured != evidence.version:
@@ -290,44 +302,31 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
 )
 NAMES = {
     POPULARITY: "popularity",
-    "item_knn": "item-kNN",
-    "item_knn_window": "item-kNN of near events",
-    "tf_idf": "tf-idf",
+    ITEM_KNN: "item-kNN",
+    ITEM_KNN_WINDOW: "item-kNN of near events",
+    TF_IDF: "tf-idf",
     VECTOR: "the bundle without its ranker",
-    "lexical": "words alone",
-    "semantic": "meaning alone",
-    "query_alone": "the query alone, whoever asks",
-    "user_alone": "the user alone, whatever is asked",
+    LEXICAL: "words alone",
+    SEMANTIC: "meaning alone",
+    QUERY_ALONE: "the query alone, whoever asks",
+    USER_ALONE: "the user alone, whatever is asked",
 }
 """What rankings are called in sentences."""
 
 
-def scored_ones(document: Document) -> str:
-    """Who or what is scored."""
-    return {"graded_search": "queries", "search": "searches"}.get(document["dataset"].get("task", ""), "users")
-
-
-def _first(document: Document) -> Document:
-    return next(iter(document.get("reports") or []), {})
-
-
-def _metric(report: Document) -> str:
-    return next(iter(report.get("metrics", {})), "")
-
-
-def _baselines(document: Document) -> Document:
-    return document.get("baselines") or {}
+def scored_ones(document: EvaluationDocument) -> str:
+    """The noun for what is scored: users, queries or searches."""
+    return {"graded_search": "queries", "search": "searches"}.get(document.dataset.task or "", "users")
 
 
 def _hidden(protocol: str) -> str:
     return {"none": "nothing hidden"}.get(protocol, f"{protocol} items hidden")
 
 
-def _led(document: Document, metric: str, lift: Document) -> str:
-    value = _first(document)["metrics"][metric]
+def _lead(document: EvaluationDocument, metric: str, lift: Difference) -> str:
     return (
-        f"{metric} {figure(value)}, a difference of {signed(lift['difference'])} "
-        f"(95 % interval {interval(lift['ci95'], plus=True)})"
+        f"{metric} {figure(document.first_report.means.metrics[metric])}, a difference of {signed(lift.difference)} "
+        f"(95 % interval {interval(lift.ci95, plus=True)})"
     )
 
 

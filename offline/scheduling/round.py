@@ -13,6 +13,7 @@ from offline import job
 from offline.collecting.collect import collect
 from offline.dataset.spec import SPEC_FILE, load_spec
 from offline.errors import PublishRefused, TrainingError
+from offline.evaluation.document import EvaluationDocument
 from offline.publishing.gate import figures_of
 from offline.publishing.publish import PublishConfig, publish
 from offline.scheduling.plan import STOPPED, Outcome, Plan, ScheduleConfig
@@ -97,7 +98,7 @@ def _play(
     folder = RunFolder(config.round_folder(plan.number))
     document = job.run(source, folder, _options(plan, config), display)
     details["training"] = folder.record()["train"]["results"]
-    figures = figures_of(document)
+    figures = figures_of(EvaluationDocument.of(document))
     details["figures"] = None if figures is None else figures.model_dump()
     bundle = _copy_to_store(resolve(folder.bundles), config.bundles)
     display.stage("publish")

@@ -74,26 +74,29 @@ def compression(facts: RunFacts) -> Section:
 def cold_items(facts: RunFacts) -> Section:
     """How items without any event in training are found."""
     title = "Cold items"
-    found: Document = facts.document.get("cold_items") or {}
-    if not found:
+    figures = facts.document.cold_items or {}
+    if not figures:
         return Section("cold-items", title, ["No items were withheld from training to measure this."])
     rows = [
-        Row(["withheld items", count(found.get("items"))]),
-        Row(["targets on them", count(found.get("targets"))]),
-        Row(["HR@10 on withheld items", f"{figure(found.get('hr@10'))} ({interval(found.get('ci95'))})"], strong=True),
-        *(Row([said, figure(found[key])]) for key, said in _BESIDE.items() if is_number(found.get(key))),
+        Row(["withheld items", count(figures.get("items"))]),
+        Row(["targets on them", count(figures.get("targets"))]),
+        Row(
+            ["HR@10 on withheld items", f"{figure(figures.get('hr@10'))} ({interval(figures.get('ci95'))})"],
+            strong=True,
+        ),
+        *(Row([label, figure(figures[key])]) for key, label in _COMPARED.items() if is_number(figures.get(key))),
     ]
-    told = "Withheld items are placed by text and attributes alone, as a new item in the shop would be."
-    how = f"Withheld: {found['how']}." if found.get("how") else ""
+    sentence = "Withheld items are placed by text and attributes alone, as a new item in the shop would be."
+    how = f"Withheld: {figures['how']}." if figures.get("how") else ""
     return Section(
         "cold-items",
         title,
-        [told, *([how] if how else []), *found.get("notes", [])],
+        [sentence, *([how] if how else []), *figures.get("notes", [])],
         [Table("How items are found that training did not see (95 % interval)", words("") + numbers("value"), rows)],
     )
 
 
-_BESIDE = {
+_COMPARED = {
     "ranked_among_cold_hr@10": "HR@10 when only withheld items are ranked",
     "seen_in_training_hr@10": "HR@10 of a bundle that was trained on them",
     "popularity_hr@10": "HR@10 of popularity on them",
@@ -124,15 +127,15 @@ def _timings(facts: RunFacts) -> Table:
 
 
 def _origin(facts: RunFacts) -> Table:
-    manifest, dataset = facts.manifest, facts.document["dataset"]
-    said: dict[str, Any] = {
-        "data set": dataset.get("name"),
-        "fingerprint of the data": str(dataset.get("fingerprint"))[:16],
+    manifest, dataset = facts.manifest, facts.document.dataset
+    values: dict[str, Any] = {
+        "data set": dataset.name,
+        "fingerprint of the data": str(dataset.fingerprint)[:16],
     }
     if manifest is not None:
         shapes = manifest.shapes
         size = sum(entry.bytes for entry in manifest.files.values()) / 1e6
-        said |= {
+        values |= {
             "bundle": manifest.version,
             "made at": manifest.created_at,
             "size of the bundle": megabytes(size),
@@ -145,7 +148,7 @@ def _origin(facts: RunFacts) -> Table:
             "revision of the code": manifest.git_revision or "unknown",
             **{f"version of {name}": version for name, version in manifest.packages.items()},
         }
-    return Table("Origin", words("", "value"), [Row([name, str(value)]) for name, value in said.items()])
+    return Table("Origin", words("", "value"), [Row([name, str(value)]) for name, value in values.items()])
 
 
 def _commands(facts: RunFacts) -> Commands:

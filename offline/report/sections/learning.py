@@ -1,11 +1,13 @@
-"""How the network and the ranker learned, and what candidates, features and probabilities are worth."""
+"""How the network and the ranker learned, and how good candidates, features and probabilities are."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from offline.report.blocks import Gallery, Row, Section, Table, numbers, words
+from offline.evaluation.document import CandidateRecall, FeatureGroup
+from offline.report.blocks import Gallery, Plot, Row, Section, Table, numbers, words
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, figure, is_number, number, share, signed
-from offline.report.plots import curves, reliability, whiskers
+from offline.report.plots import Whisker, curves, reliability, whiskers
 from offline.report.verdict import NO_VALIDATION
 
 Document = dict[str, Any]
@@ -17,16 +19,16 @@ def learning(facts: RunFacts) -> Section:
     """Loss and validation metric by epoch."""
     title = "Learning curves"
     drawn = []
-    told = []
+    sentences = []
     for what, history in facts.curves.items():
         epochs: list[Document] = [epoch for epoch in history.get("epochs") or [] if is_number(epoch.get("loss"))]
         metric = None if history.get("metric") == NO_VALIDATION else str(history.get("metric", "metric"))
         validated = [epoch for epoch in epochs if metric and is_number(epoch.get("value"))]
         if not epochs:
-            told.append(f"The {what} was trained without an epoch to show.")
+            sentences.append(f"The {what} was trained without an epoch to show.")
             continue
         best = max(validated, key=lambda epoch: float(epoch["value"]), default=None)
-        told.append(
+        sentences.append(
             f"The {what} was trained without validation (epochs: {len(epochs)})."
             if best is None
             else f"The {what} was best in epoch {best['epoch']} of {len(epochs)}: validation {metric} "
@@ -44,91 +46,98 @@ def learning(facts: RunFacts) -> Section:
         )
         drawn.append(plot)
     if not drawn:
-        return Section("learning", title, told or ["This folder holds no learning curve."])
-    return Section("learning", title, told, [Gallery(drawn)])
+        return Section("learning", title, sentences or ["This folder holds no learning curve."])
+    return Section("learning", title, sentences, [Gallery(drawn)])
 
 
 def candidates(facts: RunFacts) -> Section:
-    """What each source of candidates finds, and what each group of features is worth."""
+    """The recall of each source of candidates, and the worth of each group of features."""
     title = "Candidate sources and feature groups"
-    by_mask: Document = facts.document.get("candidates") or {}
-    groups: list[Document] = facts.document.get("feature_groups") or []
+    by_mask = facts.document.candidates or {}
+    groups = facts.document.feature_groups or []
     blocks: list[Table | Gallery] = []
     if by_mask:
-        sources = list(dict.fromkeys(name for entry in by_mask.values() for name in entry["recall"]))
-        rows = [
-            Row(
-                [_SOURCES.get(name, name), *(figure(entry["recall"].get(name)) for entry in by_mask.values())],
-                strong=name == "union",
-            )
-            for name in sources
-        ]
-        rows.append(Row(["candidates a request, mean", *(number(entry.get("width")) for entry in by_mask.values())]))
-        heads = words("source") + numbers(*(f"recall, hidden: {mask}" for mask in by_mask))
-        blocks.append(Table("Share of the targets among each source's candidates", heads, rows))
+        blocks.append(_source_table(by_mask))
     if groups:
-        rows = [
-            Row(
-                [
-                    _named(entry["group"]),
-                    entry["metric"],
-                    figure(entry.get("with")),
-                    figure(entry.get("without")),
-                    signed(entry.get("difference")),
-                ]
-            )
-            for entry in groups
+        blocks.append(_feature_table(groups))
+        differences = [
+            (_hyphened(group.group), group.difference, None) for group in groups if group.difference is not None
         ]
-        heads = words("feature group", "metric") + numbers("with all", "without it", "difference")
-        blocks.append(Table("What the ranker loses without a group of features", heads, rows))
-        lines = [
-            (_named(entry["group"]), entry["difference"], None)
-            for entry in groups
-            if is_number(entry.get("difference"))
-        ]
-        if lines:
-            caption = (
-                "What each group of features gives. Groups at zero can go; one far above all others deserves trust only"
-            )
-            plot = whiskers(
-                "feature-groups",
-                "Worth of feature groups",
-                {f"{groups[0]['metric']} with the group less that without it": lines},
-                f"{caption} if its features are known at the time of the request.",
-                zero=True,
-            )
-            blocks.append(Gallery([plot]))
+        if differences:
+            blocks.append(Gallery([_feature_plot(groups[0].metric, differences)]))
     if not blocks:
         return Section(
             "candidates", title, ["This bundle has no ranker: retrieval alone finds and orders the answers."]
         )
-    told = "A target that no source finds cannot be ranked: the union's recall is the ceiling of every ranker."
-    return Section("candidates", title, [told], blocks)
+    sentence = "A target that no source finds cannot be ranked: the union's recall is the ceiling of every ranker."
+    return Section("candidates", title, [sentence], blocks)
+
+
+def _source_table(by_mask: Mapping[str, CandidateRecall]) -> Table:
+    sources = list(dict.fromkeys(name for entry in by_mask.values() for name in entry.recall))
+    rows = [
+        Row(
+            [_SOURCES.get(name, name), *(figure(entry.recall.get(name)) for entry in by_mask.values())],
+            strong=name == "union",
+        )
+        for name in sources
+    ]
+    rows.append(Row(["candidates a request, mean", *(number(entry.width) for entry in by_mask.values())]))
+    heads = words("source") + numbers(*(f"recall, hidden: {mask}" for mask in by_mask))
+    return Table("Share of the targets among each source's candidates", heads, rows)
+
+
+def _feature_table(groups: Sequence[FeatureGroup]) -> Table:
+    rows = [
+        Row(
+            [
+                _hyphened(group.group),
+                group.metric,
+                figure(group.with_it),
+                figure(group.without_it),
+                signed(group.difference),
+            ]
+        )
+        for group in groups
+    ]
+    heads = words("feature group", "metric") + numbers("with all", "without it", "difference")
+    return Table("What the ranker loses without a group of features", heads, rows)
+
+
+def _feature_plot(metric: str, differences: Sequence[Whisker]) -> Plot:
+    caption = "What each group of features gives. Groups at zero can go; one far above all others deserves trust only"
+    return whiskers(
+        "feature-groups",
+        "Worth of feature groups",
+        {f"{metric} with the group less that without it": differences},
+        f"{caption} if its features are known at the time of the request.",
+        zero=True,
+    )
 
 
 def behaviours(facts: RunFacts) -> Section:
     """How good predicted probabilities of views, carts and purchases are."""
     title = "Behaviour prediction"
-    found: Document = facts.document.get("behaviours") or {}
-    if not found:
+    by_name = facts.document.behaviours or {}
+    if not by_name:
         return Section("behaviours", title, ["This bundle predicts no behaviours."])
     rows = [
         Row(
             [
                 f"P({name})",
-                count(entry.get("n")),
-                count(entry.get("positives")),
-                share(entry.get("positives"), entry.get("n")),
-                figure(entry.get("auc")),
-                figure(entry.get("accuracy")),
-                figure(entry.get("ece")),
+                count(entry.n),
+                count(entry.positives),
+                share(entry.positives, entry.n),
+                figure(entry.auc),
+                figure(entry.accuracy),
+                figure(entry.ece),
             ]
         )
-        for name, entry in found.items()
+        for name, entry in by_name.items()
     ]
     heads = words("prediction") + numbers("pairs", "positive", "positive, %", "AUC", "accuracy", "ECE")
     blocks: list[Table | Gallery] = [Table("Pairs of a user and a candidate, on test", heads, rows)]
-    bins = {name: entry["reliability"] for name, entry in found.items() if entry.get("reliability")}
+    bins = {name: entry.reliability for name, entry in by_name.items() if entry.reliability}
     if bins:
         plot = reliability(
             "reliability",
@@ -138,12 +147,12 @@ def behaviours(facts: RunFacts) -> Section:
             "below it the prediction promises too much.",
         )
         blocks.append(Gallery([plot]))
-    told = (
+    sentence = (
         "AUC is the chance that a pair with the behaviour gets the higher probability: 0.5 is a guess. Accuracy is "
         "high by itself where positives are rare. ECE is the mean distance between predicted and observed share."
     )
-    return Section("behaviours", title, [told], blocks)
+    return Section("behaviours", title, [sentence], blocks)
 
 
-def _named(group: str) -> str:
+def _hyphened(group: str) -> str:
     return group.replace("_", "-")

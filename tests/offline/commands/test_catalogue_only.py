@@ -21,7 +21,7 @@ from app.engine.loading import load_snapshot
 from app.engine.snapshot import Snapshot
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import TrainingError
-from offline.evaluation.graded import ranked_by_text
+from offline.evaluation.ranked import rank_texts
 from offline.evaluation.tf_idf import tf_idf_ranking
 from offline.graph.build import item_graph, read_graph
 from offline.publishing.publish import publish
@@ -98,7 +98,7 @@ def test_the_report_tells_words_from_meaning_and_what_typing_mistakes_cost(catal
 
 
 def test_a_title_finds_its_own_item(snapshot: Snapshot, items: pl.DataFrame) -> None:
-    ranked = ranked_by_text(snapshot, items["title"].to_list())
+    ranked = rank_texts(snapshot, items["title"].to_list())
     rows = [snapshot.items.row_of(item_id) for item_id in items["item_id"]]
     assert (ranked[:, :3] == np.array(rows)[:, None]).any(axis=1).mean() > 0.9
 
@@ -117,14 +117,14 @@ def categories(snapshot: Snapshot) -> list[str]:
 
 def test_words_with_typing_mistakes_lead_to_their_kind_of_item(snapshot: Snapshot, categories: list[str]) -> None:
     asked = {"laptp": "Laptop", "headphnes": "Headphones", "printr": "Printer", "moniter": "Monitor", "routr": "Router"}
-    assert share_of_kind(ranked_by_text(snapshot, list(asked)), list(asked.values()), categories) > 0.8
+    assert share_of_kind(rank_texts(snapshot, list(asked)), list(asked.values()), categories) > 0.8
 
 
 def test_words_that_describe_a_few_items_find_these_first_and_the_page_is_filled_unlike_by_tf_idf(
     snapshot: Snapshot, items: pl.DataFrame, categories: list[str]
 ) -> None:
     asked = {"toner": "Printer", "folding screen": "Laptop", "lens": "Camera", "sharp pixels": "Monitor"}
-    ours, simple = ranked_by_text(snapshot, list(asked)), tf_idf_ranking(items, list(asked), 10)
+    ours, simple = rank_texts(snapshot, list(asked)), tf_idf_ranking(items, list(asked), 10)
     assert share_of_kind(ours[:, :4], list(asked.values()), categories) > 0.9
     assert (ours[:, :10] > 0).all()
     assert (simple[0] > 0).sum() == 4

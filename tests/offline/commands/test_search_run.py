@@ -12,7 +12,8 @@ from app.artifact.search_spec import PRIOR, SearchSpec
 from app.engine.loading import load_snapshot
 from app.engine.recommend import recommend
 from app.engine.snapshot import Snapshot
-from offline.evaluation.search import BUNDLE, QUERY_ALONE, search_requests
+from offline.evaluation.document import BUNDLE, QUERY_ALONE, EvaluationDocument
+from offline.evaluation.search import search_requests
 from offline.evaluation.search_cases import load_search_cases
 from offline.evaluation.table import report_table
 from offline.job import Options, run
@@ -57,7 +58,7 @@ def test_the_table_and_the_page_show_all_three(folder: RunFolder, document: Any)
     from rich.console import Console
 
     console = Console(width=200, record=True)
-    console.print(report_table(document))
+    console.print(report_table(EvaluationDocument.of(document)))
     printed = console.export_text()
     page = folder.page.read_text()
     for name in ("query_alone", "user_alone"):

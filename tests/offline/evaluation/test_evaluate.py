@@ -20,11 +20,12 @@ from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.snapshot import Snapshot
 from offline.errors import DatasetError
 from offline.evaluation import evaluate as evaluation
-from offline.evaluation.evaluate import NOT_CAUSAL, evaluate
+from offline.evaluation.evaluate import evaluate
 from offline.evaluation.metrics import Metric, table_of
 from offline.evaluation.protocol import Cases, load_cases
-from offline.evaluation.ranked import ranked
-from offline.evaluation.requests import batch_of_cases, bundle_rows, mapped
+from offline.evaluation.ranked import rank_requests
+from offline.evaluation.recommendations import NOT_CAUSAL
+from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows
 from offline.evaluation.table import report_table
 from offline.split.split import PARTS
 
@@ -99,7 +100,7 @@ def test_items_are_those_of_the_bundle_and_events_on_others_are_left_out(write_s
     batch, used = requests_of(folder, states_of({"u0": [(7, 1), (5, 1), (9, 1)]}), rows)
     assert used == [True]
     assert batch.event_rows.tolist() == [[7, 5, 9]]
-    assert mapped(load_cases(folder, "test").targets, rows).rows.tolist() == [3]
+    assert map_rows(load_cases(folder, "test").targets, rows).rows.tolist() == [3]
 
 
 def test_a_user_whom_nobody_knows_has_no_signal(write_split: Write, tmp_path: Path) -> None:
@@ -142,8 +143,8 @@ def test_rows_of_the_split_are_found_in_the_bundle_by_id(snapshot: Snapshot, ask
 @pytest.mark.parametrize("mask", ["seen", "purchased", "none"])
 def test_hidden_items_are_never_ranked_and_no_item_twice(snapshot: Snapshot, asked: Asked, mask: str) -> None:
     cases, batch, rows = asked
-    hidden = mapped(cases.mask(mask), rows)
-    found = ranked(snapshot, batch, hidden, ALL_STAGES)
+    hidden = map_rows(cases.mask(mask), rows)
+    found = rank_requests(snapshot, batch, hidden, ALL_STAGES)
     assert found.shape == (len(cases), 200)
     for line in range(len(cases)):
         shown = found[line][found[line] > 0].tolist()
@@ -153,17 +154,17 @@ def test_hidden_items_are_never_ranked_and_no_item_twice(snapshot: Snapshot, ask
 
 def test_a_user_is_ranked_alone_as_among_others(snapshot: Snapshot, asked: Asked) -> None:
     cases, batch, rows = asked
-    hidden = mapped(cases.mask("seen"), rows)
-    together = ranked(snapshot, batch, hidden, ALL_STAGES)
+    hidden = map_rows(cases.mask("seen"), rows)
+    together = rank_requests(snapshot, batch, hidden, ALL_STAGES)
     for line in range(0, len(cases), 9):
         only = type(hidden)(np.array([0, len(hidden.of(line))]), hidden.of(line))
-        alone = ranked(snapshot, batch.take(np.array([line])), only, ALL_STAGES)
+        alone = rank_requests(snapshot, batch.take(np.array([line])), only, ALL_STAGES)
         np.testing.assert_array_equal(alone[0], together[line])
 
 
 def test_without_retrieval_everybody_gets_what_is_popular(snapshot: Snapshot, asked: Asked) -> None:
     cases, batch, rows = asked
-    found = ranked(snapshot, batch, mapped(cases.mask("none"), rows), Stages(retrieval=False))
+    found = rank_requests(snapshot, batch, map_rows(cases.mask("none"), rows), Stages(retrieval=False))
     assert (found == snapshot.items.popular_rows[:200]).all()
 
 
@@ -187,7 +188,7 @@ def test_the_bundle_ranks_about_as_well_as_the_network_that_it_was_made_of(
     hidden = cases.mask("seen")
     exact = rank_items(queries, units * lengths[:, None], hidden.lines(), hidden.rows, 200)
     exact[cases.history.lengths() == 0] = 0
-    served = ranked(snapshot, batch, mapped(hidden, rows), ALL_STAGES)
+    served = rank_requests(snapshot, batch, map_rows(hidden, rows), ALL_STAGES)
     served[cases.history.lengths() == 0] = 0
     overlap = np.mean([len(set(one[:10]) & set(other[:10])) / 10 for one, other in zip(exact, served, strict=True)])
     assert overlap > 0.95
@@ -267,7 +268,7 @@ def test_targets_that_the_bundle_does_not_have_are_counted_and_missed(
 def test_the_table_shows_every_figure_and_note(snapshot: Snapshot, split: Path) -> None:
     document = evaluate(snapshot.folder, split)
     console = Console(width=140, record=True, file=io.StringIO())
-    console.print(report_table(document | {"notes": ["mind this"]}))
+    console.print(report_table(EvaluationDocument.of(document | {"notes": ["mind this"]})))
     text = console.export_text()
     report = document["reports"][0]
     for metric, value in report["metrics"].items():

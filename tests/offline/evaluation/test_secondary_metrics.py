@@ -12,7 +12,7 @@ from offline.evaluation.baselines import popularity
 from offline.evaluation.exposure import coverage, exposure_of, gini, mean_percentile, popularity_percentiles
 from offline.evaluation.metrics import Metric, table_of
 from offline.evaluation.protocol import event_counts, load_cases
-from offline.evaluation.secondary_metrics import USUAL, further_figures
+from offline.evaluation.secondary_metrics import USUAL_METRICS, secondary_figures
 
 Write = Callable[..., Path]
 
@@ -67,9 +67,9 @@ def test_further_metrics_are_those_that_the_set_does_not_name(write_split: Write
     events = event_counts(folder, "test", 10)
     assert events.tolist() == [0, *(sum(row == item for _, row, _, _ in train) for item in range(1, 11))]
     ranked = popularity(folder, cases, ["seen"])["seen"]
-    (found,) = further_figures(named, {"it": ranked}, cases, events, np.random.default_rng(0)).values()
-    assert list(found["metrics"]) == [metric.name for metric in USUAL if metric.name != "hr@10"]
-    for metric in USUAL[1:]:
+    (found,) = secondary_figures(named, {"it": ranked}, cases, events, np.random.default_rng(0)).values()
+    assert list(found["metrics"]) == [metric.name for metric in USUAL_METRICS if metric.name != "hr@10"]
+    for metric in USUAL_METRICS[1:]:
         value = table_of([metric], ranked, cases.targets).mean()
         assert found["metrics"][metric.name] == pytest.approx(value)
         assert found["ci95"][metric.name][0] <= value <= found["ci95"][metric.name][1]

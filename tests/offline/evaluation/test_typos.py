@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from offline.evaluation.typos import mistyped
+from offline.evaluation.typos import add_typos
 
 words = st.text("abcdefgh", min_size=2, max_size=9)
 
@@ -14,16 +14,16 @@ words = st.text("abcdefgh", min_size=2, max_size=9)
     seed=st.integers(0, 99),
 )
 def test_every_query_gets_one_mistake(queries: list[str], seed: int) -> None:
-    typed = mistyped(queries, seed)
+    typed = add_typos(queries, seed)
     assert [OSA.distance(query, written) for query, written in zip(queries, typed, strict=True)] == [1] * len(queries)
-    assert mistyped(queries, seed) == typed
+    assert add_typos(queries, seed) == typed
 
 
 @given(seed=st.integers(0, 99))
 def test_short_words_and_numbers_are_left_alone_where_there_is_a_longer_word(seed: int) -> None:
-    (written,) = mistyped(["usb 3.0 ps4 cable"], seed)
+    (written,) = add_typos(["usb 3.0 ps4 cable"], seed)
     assert written.startswith("usb 3.0 ps4 ")
 
 
 def test_what_holds_no_word_stays() -> None:
-    assert mistyped(["", "4", "耳 a"], 0) == ["", "4", "耳 a"]
+    assert add_typos(["", "4", "耳 a"], 0) == ["", "4", "耳 a"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.artifact.published_model import Figures
 from app.artifact.redis_keys import Keys
 from offline.errors import PublishRefused
+from offline.evaluation.document import EvaluationDocument
 from offline.publishing.gate import drop_of, figures_of
 from offline.publishing.publish import PublishConfig, publish
 
@@ -23,7 +24,7 @@ def document(value: float, width: float = 0.01, **dataset: str) -> dict[str, Any
 
 
 def figures(value: float, width: float, **dataset: str) -> Figures:
-    found = figures_of(document(value, width, **dataset))
+    found = figures_of(EvaluationDocument.of(document(value, width, **dataset)))
     assert found is not None
     return found
 
@@ -46,7 +47,7 @@ def test_figures_of_something_else_say_nothing(other: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("metrics", [{}, {"reports": [{"metrics": {"hr@10": 0.1}}]}, {"reports": []}])
 def test_what_was_not_measured_has_no_figures(metrics: dict[str, Any]) -> None:
-    assert figures_of(metrics) is None
+    assert figures_of(EvaluationDocument.of(metrics)) is None
 
 
 def test_a_bundle_below_the_one_served_is_refused_with_both_figures_unless_forced(

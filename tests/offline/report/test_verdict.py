@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.artifact.manifest import Manifest
 from offline.errors import PublishRefused
+from offline.evaluation.document import EvaluationDocument
 from offline.publishing.gate import pass_gate
 from offline.report.verdict import Decision, Evidence, Weight, verdict_of
 
@@ -55,7 +56,21 @@ def history(*values: float) -> list[tuple[str, dict[str, Any]]]:
     return [("network", {"metric": "ndcg@10", "epochs": epochs})]
 
 
-GOOD = Evidence(document(), rows("events"), [variant("fp32", 0.1), variant("int8", 0.0999, chosen=True)], [], "v1")
+GOOD = Evidence(
+    EvaluationDocument.of(document()),
+    rows("events"),
+    [variant("fp32", 0.1), variant("int8", 0.0999, chosen=True)],
+    [],
+    "v1",
+)
+
+
+def changed_evidence(changed: dict[str, Any]) -> Evidence:
+    """The good evidence with some parts changed; an evaluation is given as JSON."""
+    if "document" in changed:
+        changed = changed | {"document": EvaluationDocument.of(changed["document"])}
+    return replace(GOOD, **changed)
+
 
 WORSE = document(protocol="none", lift_over_popularity=lift(-0.2, -0.1))["reports"][0]
 
@@ -123,7 +138,7 @@ def test_a_bundle_with_nothing_against_it_is_to_be_published() -> None:
     ],
 )
 def test_each_rule_finds_what_it_is_for(changed: dict[str, Any], weight: Weight, sentence: str) -> None:
-    verdict = verdict_of(replace(GOOD, **changed))
+    verdict = verdict_of(changed_evidence(changed))
     found = [finding.weight for finding in verdict.findings if sentence in finding.sentence]
     assert found == [weight], verdict.sentences()
     decisions = {Weight.BAD: Decision.REFUSE, Weight.LOOK: Decision.LOOK}
@@ -145,7 +160,7 @@ def test_each_rule_finds_what_it_is_for(changed: dict[str, Any], weight: Weight,
     ],
 )
 def test_what_is_usual_is_not_held_against_a_bundle(changed: dict[str, Any]) -> None:
-    verdict = verdict_of(replace(GOOD, **changed))
+    verdict = verdict_of(changed_evidence(changed))
     assert verdict.decision is Decision.PUBLISH
     assert {found.weight for found in verdict.findings} == {Weight.GOOD}
 
@@ -164,4 +179,4 @@ def test_the_gate_refuses_what_the_verdict_refuses_and_nothing_else(
         refused = False
     except PublishRefused:
         refused = True
-    assert (verdict_of(replace(GOOD, document=metrics)).decision is Decision.REFUSE) == refused
+    assert (verdict_of(changed_evidence({"document": metrics})).decision is Decision.REFUSE) == refused
