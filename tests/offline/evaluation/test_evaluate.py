@@ -20,6 +20,7 @@ from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.snapshot import Snapshot
 from offline.errors import DatasetError
 from offline.evaluation import evaluate as evaluation
+from offline.evaluation.document import EvaluationDocument
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.metrics import Metric, table_of
 from offline.evaluation.protocol import Cases, load_cases
