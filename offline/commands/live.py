@@ -21,21 +21,18 @@ from offline.commands.options import (
     KeepEvents,
     MaxDrop,
     Rate,
-    Seed,
-    UserDays,
-)
-from offline.commands.output import budget_seconds, overrides_of, print_json, say_on, shown
-from offline.workspace.redis_client import (
     RedisCaFile,
     RedisDb,
     RedisPassword,
     RedisPrefix,
     RedisUrl,
     RedisUsername,
-    address_of,
-    connected,
+    Seed,
+    UserDays,
     keys_of,
 )
+from offline.commands.output import budget_seconds, overrides_of, print_json, say_on, shown
+from offline.workspace.redis_client import address_of, connected
 
 
 def publish(

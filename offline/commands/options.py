@@ -1,9 +1,12 @@
-"""Options that several commands take."""
+"""Options that several commands take, and what they mean where that takes more than a type."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from app.artifact.redis_keys import Keys
+from app.stores.redis_link import EXPECTED
 
 Data = Annotated[Path, typer.Option("--data", help="dataset.toml, or the folder that holds it.")]
 Out = Annotated[Path, typer.Option("--out", help="Run folder, such as runs/NAME; what is done there is kept.")]
@@ -71,3 +74,44 @@ EarlierLogs = Annotated[
 CatalogueFile = Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")]
 Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]
+
+# The variables are the service's own, so that both find the same keys.
+RedisUrl = Annotated[str, typer.Option("--redis", envvar="AISLE_REDIS", help=f"Address of the store: {EXPECTED}.")]
+RedisPrefix = Annotated[
+    str, typer.Option("--prefix", envvar="AISLE_REDIS_PREFIX", help="What all keys begin with, as in the service.")
+]
+RedisUsername = Annotated[
+    str | None, typer.Option("--redis-username", envvar="AISLE_REDIS_USERNAME", help="ACL user; goes before the URL's.")
+]
+RedisPassword = Annotated[
+    str | None,
+    typer.Option(
+        "--redis-password",
+        envvar="AISLE_REDIS_PASSWORD",
+        help="Goes before the URL's. Other people on this machine may see what is typed here: set the variable.",
+    ),
+]
+RedisDb = Annotated[
+    int | None, typer.Option("--redis-db", envvar="AISLE_REDIS_DB", min=0, help="Database; goes before the URL's.")
+]
+RedisCaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--redis-ca-file",
+        envvar="AISLE_REDIS_CA_FILE",
+        exists=True,
+        dir_okay=False,
+        help="Certificates of who signed the server's, for rediss://; else the system's.",
+    ),
+]
+
+
+def keys_of(prefix: str) -> Keys:
+    """Return the names of the keys that begin with the prefix.
+
+    Raises:
+        BadParameter: the prefix is empty.
+    """
+    if not prefix:
+        raise typer.BadParameter("expected at least one character, such as ai:", param_hint="--prefix")
+    return Keys(prefix.encode())

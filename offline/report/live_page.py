@@ -1,4 +1,4 @@
-"""The online figures as a page of their own."""
+"""The page of what shoppers did with answers, for the folder that `collect` writes into."""
 
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,12 @@ def write_online_page(document: dict[str, Any], logs: Path, page: Path) -> None:
     """Write the page, whole or not at all.
 
     Args:
-        document: of `evaluate_online`.
-        logs: folder that it is about.
-        page: file to write.
+        document: what `evaluate_online` returned.
+        logs: the folder that it was measured on.
+        page: the file to write.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the file cannot be written.
     """
     with storage_errors(page), atomic_file(page) as temporary:
         temporary.write_text(online_page(document, logs.resolve().name), encoding="utf-8")
@@ -41,14 +41,14 @@ def online_page(document: dict[str, Any], name: str) -> str:
         last = versions[-1]
         heading = f"CTR {share(last['metrics']['ctr'])}"
         since = min(version["from"] for version in versions)
-        told = f"{count(document['answers'])} answers, {moment(since)} to {moment(last['to'])}."
+        subject = f"{count(document['answers'])} answers, {moment(since)} to {moment(last['to'])}."
     else:
-        heading, told = "Nothing was shown", ""
+        heading, subject = "Nothing was shown", ""
     head = Head(
         title=f"live answers: {name}",
         name=name,
-        told=told,
-        said="Live answers",
+        subject=subject,
+        kind="Live answers",
         heading=heading,
         meaning=_MEANING + (f" The figure is of {versions[-1]['version']}, the last one." if versions else ""),
         findings=[*_findings(document), *(Finding(Weight.LOOK, note) for note in notes_of(document))],
@@ -57,13 +57,13 @@ def online_page(document: dict[str, Any], name: str) -> str:
 
 
 def _findings(document: dict[str, Any]) -> list[Finding]:
-    """The last version beside the one before it."""
+    """How the last version compares with the one before it."""
     return [
         Finding(
-            _WEIGHTS.get(found["said"], Weight.NOTE),
-            f"{LABELS[metric]} of {comparison['version']} {_WORDS[found['said']]} that of {comparison['than']}: "
-            f"{signed(found['difference'])} ({interval(found['ci95'], plus=True)}).",
+            _WEIGHTS.get(difference["said"], Weight.NOTE),
+            f"{LABELS[metric]} of {comparison['version']} {_WORDS[difference['said']]} that of {comparison['than']}: "
+            f"{signed(difference['difference'])} ({interval(difference['ci95'], plus=True)}).",
         )
         for comparison in document["comparisons"][:1]
-        for metric, found in comparison["differences"].items()
+        for metric, difference in comparison["differences"].items()
     ]

@@ -22,8 +22,8 @@ class Head:
 
     title: str  # of the window
     name: str  # of the shop
-    told: str  # what the page is about
-    said: str  # what kind of statement the heading is
+    subject: str  # what the page is about
+    kind: str  # what kind of statement the heading is
     heading: str
     meaning: str
     findings: Sequence[Finding]

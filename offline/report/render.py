@@ -65,8 +65,8 @@ def page_of(facts: RunFacts, verdict: Verdict) -> str:
     head = Head(
         title=f"{verdict.decision}: {name}",
         name=name,
-        told=_subject(facts),
-        said="Verdict",
+        subject=_subject(facts),
+        kind="Verdict",
         heading=verdict.decision.capitalize(),
         meaning=_MEANINGS[verdict.decision],
         findings=verdict.findings,

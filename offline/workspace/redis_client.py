@@ -1,47 +1,15 @@
-"""How a command of the job reaches Redis: its options, the connection, and its errors in one line."""
+"""A connection of the job to Redis, whose errors become one line of advice."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import redis
-import typer
 
-from app.artifact.redis_keys import Keys
 from app.errors import StoreUnavailable
 from app.stores.redis_gate import kind_of
-from app.stores.redis_link import EXPECTED, RedisAddress, open_sync, redact
-
-# The variables are the service's own, so that both find the same keys.
-RedisUrl = Annotated[str, typer.Option("--redis", envvar="AISLE_REDIS", help=f"Address of the store: {EXPECTED}.")]
-RedisPrefix = Annotated[
-    str, typer.Option("--prefix", envvar="AISLE_REDIS_PREFIX", help="What all keys begin with, as in the service.")
-]
-RedisUsername = Annotated[
-    str | None, typer.Option("--redis-username", envvar="AISLE_REDIS_USERNAME", help="ACL user; goes before the URL's.")
-]
-RedisPassword = Annotated[
-    str | None,
-    typer.Option(
-        "--redis-password",
-        envvar="AISLE_REDIS_PASSWORD",
-        help="Goes before the URL's. Other people on this machine may see what is typed here: set the variable.",
-    ),
-]
-RedisDb = Annotated[
-    int | None, typer.Option("--redis-db", envvar="AISLE_REDIS_DB", min=0, help="Database; goes before the URL's.")
-]
-RedisCaFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--redis-ca-file",
-        envvar="AISLE_REDIS_CA_FILE",
-        exists=True,
-        dir_okay=False,
-        help="Certificates of who signed the server's, for rediss://; else the system's.",
-    ),
-]
+from app.stores.redis_link import RedisAddress, open_sync, redact
 
 _TIMEOUT_S: Final = 60.0  # of one exchange: hundreds of users, or thousands of entries
 
@@ -65,25 +33,14 @@ def address_of(
     db: int | None = None,
     ca_file: Path | None = None,
 ) -> RedisAddress:
-    """Where the options say that Redis is."""
+    """Return the address of Redis; user, password and database that are given go before those in the URL."""
     ca = None if ca_file is None else str(ca_file)
     return RedisAddress(url, username, password, db, ca, timeout_s=_TIMEOUT_S)
 
 
-def keys_of(prefix: str) -> Keys:
-    """The keys that the options mean.
-
-    Raises:
-        BadParameter: there is no prefix.
-    """
-    if not prefix:
-        raise typer.BadParameter("expected at least one character, such as ai:", param_hint="--prefix")
-    return Keys(prefix.encode())
-
-
 @contextmanager
 def connected(address: RedisAddress) -> Iterator[redis.Redis]:
-    """A client for a while; the one seam at which errors of Redis become ours.
+    """Yield a client, and translate the errors of Redis into one line with advice.
 
     Raises:
         SettingsError: the address cannot be understood.
