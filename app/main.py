@@ -62,7 +62,9 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
 
     address, keys = _redis_address(settings), Keys(settings.redis_prefix.encode())
     folder = None if (settings.bundle / MANIFEST).is_file() else settings.bundle
-    load = LoadOptions(settings.threads, settings.clock, DevicePolicy(settings.device, settings.gpu_memory_mb))
+    load = LoadOptions(
+        settings.threads, settings.clock, DevicePolicy(settings.device, settings.gpu_memory_mb, settings.gpu_captures)
+    )
     release = load_release(settings.bundle if folder is None else _first_bundle(folder, address, keys), load)
     store, models = _stores(settings, address, keys, folder, release)
     services = build_services(

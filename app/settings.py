@@ -66,6 +66,13 @@ class Settings(BaseSettings):
             "many as they need.",
         ),
     ] = 0
+    gpu_captures: Annotated[
+        bool,
+        Field(
+            description="Whether the kernels of a run on the GPU are captured once for each combination of shapes and "
+            "then replayed, in a third of the time. Turn it off where a driver or a runtime makes trouble of it."
+        ),
+    ] = True
     clock: Annotated[
         Literal["wall", "bundle"],
         Field(

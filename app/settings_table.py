@@ -9,7 +9,7 @@ from app.settings import PREFIX, Settings
 COMMAND: Final = "make docs"
 """The command that renews the page."""
 _GROUPS: Final = (
-    ("What is served", ("bundle", "wait", "follow_s", "clock", "device", "gpu_memory_mb", "threads")),
+    ("What is served", ("bundle", "wait", "follow_s", "clock", "device", "gpu_memory_mb", "gpu_captures", "threads")),
     ("Where it listens", ("host", "reached_at", "port", "page", "log_level", "drain_s", "shutdown_grace_s")),
     ("Who may call", ("read_keys", "admin_keys", "rate_per_key")),
     ("Depth of lists", ("retrieve_depth", "list_depth")),

@@ -8,6 +8,7 @@
 #     install   the wheels of a folder into a folder of their own, ahead of the interpreter's packages
 #     device    the driver, the versions and the execution providers of ONNX Runtime
 #     parity    device_parity.py: the GPU's answers beside the CPU's
+#     swaps     gpu_swaps.py: retrieval while bundles are loaded beside it
 #     search    gpu_search.py, one run for each catalogue size
 #     serve     serve_ceiling.py, first with the bundle on the GPU, then on the CPU of the same machine
 #
@@ -154,6 +155,7 @@ fi
 
 step device 60 bash -c show_device
 step parity 90 "$PYTHON" benchmarks/device_parity.py --device "$DEVICE" --bundle "$BUNDLE"
+step swaps 60 "$PYTHON" benchmarks/gpu_swaps.py --device "$DEVICE" --bundle "$BUNDLE"
 first=1
 for items in $ITEMS; do
   step "search_$items" 150 "$PYTHON" benchmarks/gpu_search.py --device "$DEVICE" --items "$items" \
@@ -166,8 +168,8 @@ for items in $ITEMS; do
     done
   fi
 done
-if grep -q "the GPU fails" "$OUT/gpu_run.log"; then
-  say "a service gave up its GPU: see gpu_run.log"
+if grep -qE "the GPU fails|the GPU captures no further kernels" "$OUT/gpu_run.log"; then
+  say "a service gave up its GPU, or a capture failed: see gpu_run.log"
   failed=$((failed + 1))
 fi
 say "$failed steps failed, $SECONDS s in all"

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import Any, Final
 
 import numpy as np
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 class _Device:
     """What all sessions of the process share: one run at a time, and none is captured while a session opens.
 
-    A capture fails where another thread takes device memory, as opening a session does.
+    A capture fails where another thread takes or frees device memory, as opening and closing a session do.
     """
 
     def __init__(self) -> None:
-        self.lock = Lock()
+        self.lock = RLock()
         self.opening = 0
 
 
@@ -42,6 +42,13 @@ def opening_session() -> Iterator[None]:
     finally:
         with _DEVICE.lock:
             _DEVICE.opening -= 1
+
+
+@contextmanager
+def no_capture() -> Iterator[None]:
+    """Wait for a run that is under way, and keep others from starting: for a body that frees device memory."""
+    with _DEVICE.lock:
+        yield
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from app.artifact.event_features import age_buckets
 from app.artifact.quantise import half_matrix
 from app.engine.candidates import Candidates, candidates_from_graph
 from app.engine.catalogue import Items
-from app.engine.device_runs import DeviceRuns, opening_session
+from app.engine.device_runs import DeviceRuns, no_capture, opening_session
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.retriever import Retriever
 from app.engine.runtime import (
@@ -72,6 +72,7 @@ class Device:
 
     kind: Literal["cpu", "cuda"]
     memory_mb: int = 0  # limit, besides the item matrix; 0 for no limit
+    captures: bool = True  # whether the kernels of runs on CUDA are captured once and replayed
 
     @property
     def provider(self) -> str:
@@ -111,6 +112,11 @@ class GpuRetriever:
         matrix, unit = half_matrix(items.vectors, score_scales)
         self._matrix, self._unit = self._to_device(matrix), self._to_device(unit)
         self._all_items = self._to_device(items.selectable)
+
+    def __del__(self) -> None:
+        """Free the device's memory."""
+        with no_capture():
+            self.__dict__.clear()
 
     @property
     def has_failed(self) -> bool:
@@ -229,7 +235,8 @@ def open_gpu_retriever(
     if not path.exists():
         raise BundleUnfit(f"{folder}: has no {names.HALF_GRAPH}: export the bundle again, or serve with --device cpu")
     with opening_session(), tempfile.TemporaryDirectory(prefix="aisle-placement-") as folder_of_profile:
-        session = open_device_session(path, device.provider, device.memory_mb, Path(folder_of_profile) / "run")
+        profile = Path(folder_of_profile) / "run"
+        session = open_device_session(path, device.provider, device.memory_mb, profile, captures=device.captures)
         try:
             retriever = GpuRetriever(session, items, score_scales, device, partial(_on_cpu, folder, items))
             retriever.run_on_device(_blank(window, items.vectors.shape[1]), 1)

@@ -121,12 +121,13 @@ def open_session(path: Path, threads: int) -> Any:
     return _open(path, options, [CPU])
 
 
-def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path) -> Any:
+def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path, *, captures: bool) -> Any:
     """An `InferenceSession` on `provider`, which profiles where nodes run until `end_profiling` is called.
 
     Args:
         memory_mb: limit of the device memory that runs take; 0 for no limit.
         profile: path that the name of the profile's file begins with.
+        captures: whether its runs can be captured, where the provider is CUDA.
 
     Raises:
         DeviceUnavailable: this runtime lacks the provider, or the provider finds no device.
@@ -141,8 +142,10 @@ def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path
     provider_options: dict[str, str] = {}
     if provider == CUDA:
         ort.preload_dlls()  # CUDA's libraries from pip's packages
-        # Sums in full float32, as on the CPU; device memory is not doubled at each extension; kernels can be captured.
-        provider_options = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested", CAPTURE: "1"}
+        # Sums in full float32, as on the CPU; and device memory is not doubled at each extension.
+        provider_options = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
+        if captures:
+            provider_options[CAPTURE] = "1"
         if memory_mb:
             provider_options["gpu_mem_limit"] = str(memory_mb * 2**20)
     options = _options()

@@ -49,6 +49,7 @@ class DevicePolicy:
 
     kind: Literal["auto", "cpu", "cuda"] = "cpu"  # auto: a GPU where one can be used
     memory_mb: int = 0  # of the GPU; 0 for no limit
+    captures: bool = True  # whether the kernels of runs on a GPU are captured once and replayed
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _load_snapshot(path: Path, threads: int, device: DevicePolicy) -> Snapshot:
     if device.kind == "cpu" or (device.kind == "auto" and CUDA not in runtime().get_available_providers()):
         return load_snapshot(path, threads)
     try:
-        return load_snapshot(path, threads, Device("cuda", device.memory_mb))
+        return load_snapshot(path, threads, Device("cuda", device.memory_mb, device.captures))
     except (DeviceUnavailable, BundleUnfit) as error:
         if device.kind == "cuda":
             raise

@@ -17,6 +17,7 @@ from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import list_files
 from app.artifact.quantise import half_matrix
+from app.engine import device_runs
 from app.engine.candidates import Candidates
 from app.engine.gpu_retriever import (
     LARGEST_BATCH,
@@ -158,6 +159,23 @@ def test_where_the_device_fails_the_cpu_answers_from_then_on(
     assert len(runs) == 3
     np.testing.assert_array_equal(found.rows, expected.rows)
     assert [record.__dict__["reason"] for record in caplog.records] == ["CUDA failure 2: out of memory"]
+
+
+def test_the_device_is_freed_while_nothing_runs_on_it(shop_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A capture fails where another thread frees memory meanwhile."""
+    lock = device_runs._DEVICE.lock
+    is_held: list[bool] = []
+
+    class Freed:
+        def __del__(self) -> None:
+            is_held.append(lock._is_owned())
+
+    retriever = load_snapshot(shop_bundle, device=Device("cpu")).retriever
+    assert isinstance(retriever, GpuRetriever)
+    retriever._matrix = Freed()
+    del retriever
+    assert is_held == [True]
+    assert not lock._is_owned()
 
 
 def test_a_device_that_fails_while_a_bundle_is_verified_is_not_passed_over(
