@@ -1,8 +1,8 @@
 """Retrieval on a GPU while bundles are loaded beside it: no run may fail, no load may be refused, no answer may differ.
 
-One thread answers batches of all sizes, depths and kinds of masks from a bundle on the device, as a service does; another
-loads the same bundle onto the device again and again, runs its golden requests and drops it, as changes of version do,
-only far more often. Answers are compared with those of int8 on the CPU.
+One thread answers batches of all sizes, depths and kinds of masks from a bundle on the device, as a service does;
+another loads the same bundle onto the device again and again, runs its golden requests and drops it, as changes of
+version do, only far more often. Answers are compared with those of int8 on the CPU.
 
 The last line of the output is JSON. The exit status is 1 when a load was refused, the device was given up, or a list
 shares less than `LEAST_SHARE` of its items with the CPU's.
