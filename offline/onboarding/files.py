@@ -26,11 +26,11 @@ def file_groups(root: Path) -> tuple[list[FileGroup], list[str]]:
 
     Files of a folder whose names differ in digits alone, or whose columns are the same, are one table.
     """
-    found: dict[str, list[Path]] = {}
+    files_by_pattern: dict[str, list[Path]] = {}
     for file in sorted(path for path in root.rglob("*") if path.is_file() and _is_table(path, root)):
-        found.setdefault(_pattern(file, root), []).append(file)
+        files_by_pattern.setdefault(_pattern(file, root), []).append(file)
     groups, unreadable = [], []
-    for pattern, files in found.items():
+    for pattern, files in files_by_pattern.items():
         names = tuple(str(file) for file in files)
         try:
             sample = scan(names[:1], str(files[0])).head(SAMPLE_ROWS).drop(ROW, FILE).collect()
@@ -63,15 +63,15 @@ def _pattern(file: Path, root: Path) -> str:
 
 def _joined(groups: list[FileGroup], root: Path) -> list[FileGroup]:
     """Groups of one folder below `root` with the same columns and format become one."""
-    kept: dict[tuple[str, ...], FileGroup] = {}
+    joined: dict[tuple[str, ...], FileGroup] = {}
     for group in groups:
         first = Path(group.files[0])
         ending = _ending(first) or ""
         folder = first.parent.relative_to(root).as_posix()
         key = (folder, ending, *group.sample.columns) if folder != "." else (group.path,)
-        if key in kept:
-            path, files = f"{folder}/*{ending}", (*kept[key].files, *group.files)
-            kept[key] = FileGroup(path, tuple(sorted(files)), kept[key].sample)
+        if key in joined:
+            path, files = f"{folder}/*{ending}", (*joined[key].files, *group.files)
+            joined[key] = FileGroup(path, tuple(sorted(files)), joined[key].sample)
         else:
-            kept[key] = group
-    return list(kept.values())
+            joined[key] = group
+    return list(joined.values())

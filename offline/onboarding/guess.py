@@ -7,7 +7,7 @@ import polars as pl
 
 from app.artifact.behaviours import BEHAVIOUR_NAMES, Behaviour, behaviour_of
 from offline.dataset.reading import scan, text
-from offline.dataset.vocabulary import (
+from offline.onboarding.column_names import (
     EVENT_COLUMNS,
     ITEM_COLUMNS,
     TEXT_COLUMNS,

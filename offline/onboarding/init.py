@@ -21,9 +21,9 @@ class Initialised:
 
     @property
     def tables(self) -> dict[str, GuessedTable]:
-        """What was found, by name of the table."""
-        found = {"events": self.guessed.events, "items": self.guessed.items, "users": self.guessed.users}
-        return {name: table for name, table in found.items() if table is not None}
+        """The tables that were guessed, by name."""
+        tables = {"events": self.guessed.events, "items": self.guessed.items, "users": self.guessed.users}
+        return {name: table for name, table in tables.items() if table is not None}
 
     @property
     def unknown_words(self) -> list[str]:

@@ -28,7 +28,7 @@ def read_coded(file: Path) -> CodedEvents:
     """The events of an `events.parquet` that `ingest` wrote.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no such file.
     """
     lazy = pl.scan_parquet(file)
     texts = {name: _distinct(lazy, name) for name in ("user_id", "item_id", "query")}
@@ -54,5 +54,5 @@ def read_coded(file: Path) -> CodedEvents:
 
 
 def _distinct(lazy: pl.LazyFrame, name: str) -> pl.Series:
-    found = lazy.select(name).drop_nulls().unique().collect(engine="streaming")
-    return found.get_column(name).sort()
+    texts = lazy.select(name).drop_nulls().unique().collect(engine="streaming")
+    return texts.get_column(name).sort()

@@ -1,6 +1,6 @@
 """The ways to cut a log in two: what was known, and what is held out.
 
-A frame of events here is sorted by (user_id, order). A cut answers with one boolean a row: held out or not.
+Events are sorted by (user_id, order). A cut returns one boolean a row: held out or not.
 """
 
 from itertools import pairwise
@@ -47,25 +47,25 @@ def time_of_share(times: pl.Series, share: float) -> float:
     return cut
 
 
-def validation_users(of: int) -> int:
-    """How many of `of` users validate: a tenth, but at least `LEAST_USERS` and at most `MOST_USERS`.
+def validation_users(users: int) -> int:
+    """How many of so many users validate: a tenth, but at least `LEAST_USERS` and at most `MOST_USERS`.
 
     Choices are made and the ranker learns by them, so that a small set gives a larger share, up to half.
     """
-    wanted = min(max(int(of * USERS_SHARE), LEAST_USERS), MOST_USERS)
-    return max(1, min(wanted, int(of * MOST_USERS_SHARE)))
+    count = min(max(int(users * USERS_SHARE), LEAST_USERS), MOST_USERS)
+    return max(1, min(count, int(users * MOST_USERS_SHARE)))
 
 
 def last_item(
     events: pl.DataFrame,
-    wanted: pl.Expr,
+    is_target: pl.Expr,
     rng: np.random.Generator,
     *,
     unseen: bool = False,
     min_events: int = MIN_EVENTS_NEXT_ITEM,
     max_users: int | None = None,
 ) -> pl.Series:
-    """Held out: the last `wanted` event of sampled users, and all that follows it; everybody keeps an event.
+    """Held out: the last target event of sampled users, and all that follows it; everybody keeps an event.
 
     With `unseen`, the user's earlier events on that item are held out too: a ranking that hides seen items
     could never show it. Users with fewer than `min_events` events are never sampled; at most `max_users` are.
@@ -73,18 +73,18 @@ def last_item(
     placed = events.select(
         "user_id",
         "item_id",
-        pl.int_range(pl.len()).over("user_id").alias("place"),
+        pl.int_range(pl.len()).over("user_id").alias("index"),
         pl.len().over("user_id").alias("of"),
-        wanted.alias("wanted"),
+        is_target.alias("is_target"),
     )
     last = (
-        placed.filter(pl.col("wanted") & (pl.col("place") > 0) & (pl.col("of") >= min_events))
+        placed.filter(pl.col("is_target") & (pl.col("index") > 0) & (pl.col("of") >= min_events))
         .group_by("user_id")
-        .agg(pl.col("place").max().alias("from"), pl.col("item_id").sort_by("place").last().alias("held_item"))
+        .agg(pl.col("index").max().alias("from"), pl.col("item_id").sort_by("index").last().alias("held_item"))
     )
     again = (pl.col("item_id") == pl.col("held_item")) if unseen else pl.lit(value=False)
     placed = placed.join(last, on="user_id", how="left", maintain_order="left").with_columns(
-        ((pl.col("place") >= pl.col("from")) | again).fill_null(value=False).alias(_HELD)
+        ((pl.col("index") >= pl.col("from")) | again).fill_null(value=False).alias(_HELD)
     )
     able = (
         placed.group_by("user_id")
@@ -100,18 +100,18 @@ def last_item(
 
 def some_items(
     events: pl.DataFrame,
-    wanted: pl.Expr,
+    is_target: pl.Expr,
     rng: np.random.Generator,
     *,
     items_share: float = ITEMS_SHARE,
     max_users: int | None = None,
 ) -> pl.Series:
-    """Held out: every event of sampled users on a random `items_share` of their distinct `wanted` items.
+    """Held out: every event of sampled users on a random `items_share` of their distinct items of target events.
 
     Users with a single such item are never sampled; at most `max_users` are. At least one item is held out and one
     is left.
     """
-    pairs = events.filter(wanted).select("user_id", "item_id").unique().sort("user_id", "item_id")
+    pairs = events.filter(is_target).select("user_id", "item_id").unique().sort("user_id", "item_id")
     able = pairs.group_by("user_id").len("of").filter(pl.col("of") >= 2).sort("user_id")
     chosen = _sample(able, rng, max_users)
     drawn = pairs.join(chosen, on="user_id", how="inner", maintain_order="left")
@@ -129,7 +129,7 @@ def some_items(
 
 def new_queries(
     events: pl.DataFrame,
-    wanted: pl.Expr,
+    is_target: pl.Expr,
     keys: pl.Series,
     rng: np.random.Generator,
     *,
@@ -137,27 +137,27 @@ def new_queries(
     events_share: float = QUERY_EVENTS_SHARE,
     pairs_share: float = NEW_PAIRS_SHARE,
 ) -> tuple[pl.Series, pl.Series]:
-    """Which rows have a query that is to be new, and which are held out to be asked by it.
+    """Which rows have a query that is to be new, and which are held out to be searched by it.
 
     New are a random `queries_share` of the queries, none of which has many of the events (see `ONE_QUERY_SHARE`), nor
     all together more than `events_share`. Held out is a random `pairs_share` of the pairs of user and item that such a
     query led to, with all the pair's events, since a ranking would find the item in the history. Every item and every
     user keeps at least one of those pairs. `keys` are the queries of the rows, null without one; equal for equal ones.
     """
-    rows = events.select("user_id", "item_id", keys.alias("key"), wanted.alias("wanted"))
-    asked = pl.col("wanted") & pl.col("key").is_not_null()
-    sizes = rows.filter(asked).group_by("key").len("size").sort("key")
+    rows = events.select("user_id", "item_id", keys.alias("key"), is_target.alias("is_target"))
+    is_searched = pl.col("is_target") & pl.col("key").is_not_null()
+    sizes = rows.filter(is_searched).group_by("key").len("size").sort("key")
     most = max(ONE_QUERY_SHARE, 1 / max(sizes.height, 1)) * events.height
     drawn = sizes[rng.permutation(sizes.height)].filter(pl.col("size") <= most)
     drawn = drawn.filter(pl.col("size").cum_sum() <= events_share * events.height)
     drawn = drawn.head(int(queries_share * sizes.height))
     new = rows.get_column("key").is_in(drawn.get_column("key").implode()).fill_null(value=False)
-    pairs = rows.filter(new & asked).select("user_id", "item_id").unique().sort("user_id", "item_id")
+    pairs = rows.filter(new & is_searched).select("user_id", "item_id").unique().sort("user_id", "item_id")
     pairs = pairs.with_columns(pl.Series("draw", rng.random(pairs.height), pl.Float64))
     later = [pl.col("draw") > pl.col("draw").min().over(name) for name in ("user_id", "item_id")]
-    kept = pairs.filter((pl.col("draw") >= 1 - pairs_share) & later[0] & later[1]).tail(MOST_NEW_PAIRS)
+    chosen = pairs.filter((pl.col("draw") >= 1 - pairs_share) & later[0] & later[1]).tail(MOST_NEW_PAIRS)
     held = events.select("user_id", "item_id").join(
-        kept.select("user_id", "item_id", pl.lit(value=True).alias(_HELD)),
+        chosen.select("user_id", "item_id", pl.lit(value=True).alias(_HELD)),
         on=["user_id", "item_id"],
         how="left",
         maintain_order="left",
@@ -165,16 +165,16 @@ def new_queries(
     return new, held.get_column(_HELD).fill_null(value=False)
 
 
-def scored(events: pl.DataFrame, task: str, eligible: pl.Expr, held_out: pl.Expr) -> pl.Series:
+def target_rows(events: pl.DataFrame, task: str, eligible: pl.Expr, held_out: pl.Expr) -> pl.Series:
     """Which rows are the targets, among those both `held_out` and `eligible`.
 
     next_item: the first of each user. all_items: the first of each user and item. search: those with a query,
     the first of each user, query and item.
     """
     keys = {"all_items": ["user_id", "item_id"], "search": ["user_id", "query", "item_id"]}.get(task, ["user_id"])
-    told = pl.col("query").is_not_null() if task == "search" else pl.lit(value=True)
-    rows = events.lazy().with_row_index("at").filter(held_out & eligible & told).select("at", *keys).collect()
-    first = rows.unique(keys, keep="first", maintain_order=True).get_column("at")
+    is_searched = pl.col("query").is_not_null() if task == "search" else pl.lit(value=True)
+    rows = events.lazy().with_row_index("row").filter(held_out & eligible & is_searched).select("row", *keys).collect()
+    first = rows.unique(keys, keep="first", maintain_order=True).get_column("row")
     marks = np.zeros(events.height, dtype=np.bool_)
     marks[first.to_numpy()] = True
     return pl.Series("target", marks)

@@ -19,10 +19,10 @@ def keep_fresh_valid(split: Path, earlier: Path) -> int:
     """
     meta = read_split_meta(split)
     counts = dict(meta.counts)
-    known = pl.concat([_named(earlier, part) for part in ("train", "valid")]).unique()
-    valid = pl.read_parquet(split / "valid.parquet").with_row_index("at")
-    again = _with_ids(valid, split).join(known, on=["user_id", "item_id"], how="semi").get_column("at")
-    marked = valid.with_columns(pl.col("target") & ~pl.col("at").is_in(again.to_list())).drop("at")
+    known = pl.concat([_user_item_ids(earlier, part) for part in ("train", "valid")]).unique()
+    valid = pl.read_parquet(split / "valid.parquet").with_row_index("index")
+    repeated = _with_ids(valid, split).join(known, on=["user_id", "item_id"], how="semi").get_column("index")
+    marked = valid.with_columns(pl.col("target") & ~pl.col("index").is_in(repeated.to_list())).drop("index")
     left = marked.filter("target").height
     if left >= ENOUGH:
         with atomic_file(split / "valid.parquet") as temporary:
@@ -34,7 +34,7 @@ def keep_fresh_valid(split: Path, earlier: Path) -> int:
     return left
 
 
-def _named(split: Path, part: str) -> pl.DataFrame:
+def _user_item_ids(split: Path, part: str) -> pl.DataFrame:
     table = pl.read_parquet(split / f"{part}.parquet", columns=["user", "item"])
     return _with_ids(table, split).select("user_id", "item_id")
 

@@ -44,7 +44,7 @@ def write_parts(
     tables: list[pl.DataFrame] = []
     types: set[int] = set()
     files: dict[str, list[Path]] = {part: [] for part in PARTS}
-    for number, rows in enumerate(_ranges(cut, coded, users, items)):
+    for number, rows in enumerate(_user_ranges(cut, coded, users, items)):
         tables.append(_counts(rows))
         types.update(rows.filter(pl.col("part") == "train").get_column("type").unique())
         for part in PARTS:
@@ -57,21 +57,25 @@ def write_parts(
     return _summed(pl.concat(tables), types)
 
 
-def _ranges(cut: pl.DataFrame, coded: CodedEvents, users: pl.DataFrame, items: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The rows as the parts hold them, with `part`, of one range of users after the other; at least one range."""
+def _user_ranges(
+    cut: pl.DataFrame, coded: CodedEvents, users: pl.DataFrame, items: pl.DataFrame
+) -> Iterator[pl.DataFrame]:
+    """The rows as the parts hold them, with `part`, one range of users after another; at least one range."""
     user_of = np.zeros(len(coded.users), dtype=np.uint32)
     user_of[users.get_column("user_id").to_numpy()] = users.get_column("user").to_numpy()
-    known = items.select("item_id", pl.col("row").alias("item"))
-    item_of = coded.items.to_frame().join(known, on="item_id", how="left", maintain_order="left").get_column("item")
+    rows_of_items = items.select("item_id", pl.col("row").alias("item"))
+    item_of = (
+        coded.items.to_frame().join(rows_of_items, on="item_id", how="left", maintain_order="left").get_column("item")
+    )
     user = user_of[cut.get_column("user_id").to_numpy()]
     range_of = (np.cumsum(np.bincount(user, minlength=1)) - 1) // RANGE_EVENTS  # by user
     number = range_of[user]
     later = pl.col("part").to_physical().replace_strict([0, 1, 2, 3], [0, 1, 1, 2], return_dtype=pl.UInt8)
-    for at in np.unique(range_of):
-        here = np.flatnonzero(number == at)
-        rows = cut[here]
+    for index in np.unique(range_of):
+        chosen = np.flatnonzero(number == index)
+        rows = cut[chosen]
         placed = rows.with_columns(
-            pl.Series("user", user[here], pl.UInt32),
+            pl.Series("user", user[chosen], pl.UInt32),
             item_of.gather(rows.get_column("item_id")).fill_null(0).alias("item"),
             coded.queries.gather(rows.get_column("query")).alias("query"),
         ).sort("user", later, "order")
@@ -85,8 +89,8 @@ def _counts(rows: pl.DataFrame) -> pl.DataFrame:
     `searched` have a query that is not to be new. Of the targets, also those on an item outside the vocabulary, and on
     one of the user's history (the earlier parts).
     """
-    place = pl.col("part").to_physical()
-    touched = place.min().over("user", "item") < place
+    part = pl.col("part").to_physical()
+    touched = part.min().over("user", "item") < part
     return (
         rows.with_columns(seen=touched & (pl.col("item") != 0))
         .group_by("part")
@@ -105,9 +109,9 @@ def _counts(rows: pl.DataFrame) -> pl.DataFrame:
 def _summed(tables: pl.DataFrame, train_types: set[int]) -> WrittenParts:
     sums = tables.group_by("part").agg(pl.all().exclude("start").sum(), pl.col("start").min())
     sizes = list(PartCounts.model_fields)
-    found = {row.pop("part"): row for row in sums.to_dicts()}
+    rows = {row.pop("part"): row for row in sums.to_dicts()}
     return WrittenParts(
-        counts={part: PartCounts(**{name: found.get(part, {}).get(name, 0) for name in sizes}) for part in PARTS},
+        counts={part: PartCounts(**{name: rows.get(part, {}).get(name, 0) for name in sizes}) for part in PARTS},
         train_types=train_types,
-        starts={part: found.get(part, {}).get("start") for part in PARTS},
+        starts={part: rows.get(part, {}).get("start") for part in PARTS},
     )

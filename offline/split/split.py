@@ -56,13 +56,13 @@ def split(
     """
     tell = progress or silent
     tell(0, 4, "reading tables")
-    summary, coded, catalogue, described = _read(ingested)
-    how = _way(how, summary, coded.events.height, spec.evaluation.task)
+    summary, coded, catalogue, attributes = _read(ingested)
+    how = _choose_how(how, summary, coded.events.height, spec.evaluation.task)
     tell(1, 4, f"cutting ({how})")
     cut = _cut(coded, spec.evaluation, how, seed)
     tell(2, 4, "numbering items and users")
-    items = _numbered_items(cut, catalogue, coded.items, np.random.default_rng(seed))
-    users = _numbered_users(cut, seed)
+    items = _number_items(cut, catalogue, coded.items, np.random.default_rng(seed))
+    users = _number_users(cut, seed)
     tell(3, 4, "writing parts")
     with atomic_folder(out, META_FILE) as folder:
         written = write_parts(folder, cut, coded, users, items)
@@ -77,7 +77,7 @@ def split(
             dropped_without_time=coded.events.height - cut.height,
         )
         items.write_parquet(folder / "items.parquet")
-        _described(users, coded.users, described).write_parquet(folder / "users.parquet")
+        _with_attributes(users, coded.users, attributes).write_parquet(folder / "users.parquet")
         copy_graded(ingested, folder)
         (folder / META_FILE).write_text(meta.text(), encoding="utf-8")
     tell(4, 4, "split")
@@ -97,7 +97,7 @@ def _read(ingested: Path) -> tuple[Summary, CodedEvents, pl.DataFrame, pl.DataFr
         ) from None
 
 
-def _way(how: str | None, summary: Summary, n_events: int, task: str) -> str:
+def _choose_how(how: str | None, summary: Summary, n_events: int, task: str) -> str:
     """The way to cut, checked and written out; `none` when there is nothing to cut."""
     if not n_events:
         if task == "graded_search":
@@ -131,52 +131,56 @@ def _share(how: str) -> float:
 
 def _cut(coded: CodedEvents, evaluation: EvaluationSpec, how: str, seed: int) -> pl.DataFrame:
     """The events with the `part` and the `target` mark of each row, less what a time split cannot place."""
-    events = coded.events.with_columns(query_new=pl.lit(value=False))
-    wanted = pl.lit(value=True)
+    events = coded.events.with_columns(pl.lit("train", PART).alias("part"), query_new=pl.lit(value=False))
+    if how == "none":
+        return events.with_columns(pl.lit(value=False).alias("target"))
+    is_target = pl.lit(value=True)
     if evaluation.target_event is not None:
-        wanted = pl.col("type") == BEHAVIOURS[evaluation.target_event]
-    eligible = wanted
+        is_target = pl.col("type") == BEHAVIOURS[evaluation.target_event]
+    eligible = is_target
+    rng = np.random.default_rng([seed, 1])
     if how.startswith("time:"):
-        if events.get_column("time").null_count():
-            events = events.filter(pl.col("time").is_not_null())
-        test_cut = cuts.time_of_share(events.get_column("time"), _share(how))
-        history = events.get_column("time").filter(events.get_column("time") < test_cut)
-        train_cut = cuts.time_of_share(history, 1 - _VALID_SHARE)
-        part = (
-            pl.when(pl.col("time") >= test_cut)
-            .then(pl.lit("test", PART))
-            .when(pl.col("time") >= train_cut)
-            .then(pl.lit("valid", PART))
-            .otherwise(pl.lit("train", PART))
-        )
-        events = events.with_columns(part.alias("part"), cuts.not_bought_before(events))
-        eligible = wanted & pl.col("fresh")
+        events = _cut_by_time(events, _share(how))
+        eligible = is_target & pl.col("fresh")
     elif how == "column":
         events = events.with_columns(pl.col("split").alias("part"))
     elif how == "last":
-        rng = np.random.default_rng([seed, 1])
-        held = cuts.last_item(events, wanted, rng, min_events=2)
-        events = events.with_columns(pl.lit("train", PART).alias("part")).with_columns(_moved(held, "test"))
-    elif how == "random":
-        rng = np.random.default_rng([seed, 1])
-        held = cuts.some_items(events, wanted, rng)
-        events = events.with_columns(pl.lit("train", PART).alias("part")).with_columns(_moved(held, "test"))
+        events = events.with_columns(_moved(cuts.last_item(events, is_target, rng, min_events=2), "test"))
     else:
-        return events.with_columns(pl.lit("train", PART).alias("part"), pl.lit(value=False).alias("target"))
+        events = events.with_columns(_moved(cuts.some_items(events, is_target, rng), "test"))
     if not (events.get_column("part") == "valid").any():
-        events = _carve_valid(events, coded.queries, evaluation, wanted, np.random.default_rng([seed, 2]))
-    marks = [cuts.scored(events, evaluation.task, eligible, pl.col("part") == part) for part in ("valid", "test")]
-    if not marks[1].any():
+        events = _carve_valid(events, coded.queries, evaluation, is_target, np.random.default_rng([seed, 2]))
+    valid, test = (
+        cuts.target_rows(events, evaluation.task, eligible, pl.col("part") == part) for part in ("valid", "test")
+    )
+    if not test.any():
         kind = evaluation.target_event or "event"
         raise DatasetError(
             f"expected at least one {kind} to score in the test part of the split {how}, got none: "
             "mark test rows in the split column, or split by time:0.8, last or random"
         )
-    return events.with_columns((marks[0] | marks[1]).alias("target"))
+    return events.with_columns((valid | test).alias("target"))
+
+
+def _cut_by_time(events: pl.DataFrame, share: float) -> pl.DataFrame:
+    """The events with a clock time, their parts, and `fresh`: the user had not purchased the item before."""
+    if events.get_column("time").null_count():
+        events = events.filter(pl.col("time").is_not_null())
+    times = events.get_column("time")
+    test_cut = cuts.time_of_share(times, share)
+    train_cut = cuts.time_of_share(times.filter(times < test_cut), 1 - _VALID_SHARE)
+    part = (
+        pl.when(pl.col("time") >= test_cut)
+        .then(pl.lit("test", PART))
+        .when(pl.col("time") >= train_cut)
+        .then(pl.lit("valid", PART))
+        .otherwise(pl.lit("train", PART))
+    )
+    return events.with_columns(part.alias("part"), cuts.not_bought_before(events))
 
 
 def _carve_valid(
-    events: pl.DataFrame, queries: pl.Series, evaluation: EvaluationSpec, wanted: pl.Expr, rng: np.random.Generator
+    events: pl.DataFrame, queries: pl.Series, evaluation: EvaluationSpec, is_target: pl.Expr, rng: np.random.Generator
 ) -> pl.DataFrame:
     """`events` with some rows of train moved to valid, as the task asks. Draws depend on train alone.
 
@@ -188,20 +192,20 @@ def _carve_valid(
     rows = in_train.arg_true().to_numpy()
     users = cuts.validation_users(train.get_column("user_id").n_unique())
     if evaluation.task == "search":
-        new, asked = cuts.new_queries(train, wanted, _query_keys(train, queries), rng)
-        unread = np.zeros(events.height, dtype=np.bool_)
-        unread[rows] = new.to_numpy()
-        events = events.with_columns(pl.Series("query_new", unread))
-        held[rows] = asked.to_numpy()
-        rows, train = rows[~asked.to_numpy()], train.filter(~asked)
+        new, held_pairs = cuts.new_queries(train, is_target, _query_keys(train, queries), rng)
+        new_rows = np.zeros(events.height, dtype=np.bool_)
+        new_rows[rows] = new.to_numpy()
+        events = events.with_columns(pl.Series("query_new", new_rows))
+        held[rows] = held_pairs.to_numpy()
+        rows, train = rows[~held_pairs.to_numpy()], train.filter(~held_pairs)
     if evaluation.task in ("all_items", "search"):
-        held[rows] |= cuts.some_items(train, wanted, rng, max_users=users).to_numpy()
+        held[rows] |= cuts.some_items(train, is_target, rng, max_users=users).to_numpy()
         return events.with_columns(_moved(pl.Series(held), "valid"))
     unseen = "seen" in evaluation.mask
-    held[rows] = cuts.last_item(train, wanted, rng, unseen=unseen, max_users=users).to_numpy()
+    held[rows] = cuts.last_item(train, is_target, rng, unseen=unseen, max_users=users).to_numpy()
     events = events.with_columns(_moved(pl.Series(held), "valid"), pl.Series("held", held))
     # Held-out rows that stood before the target go behind it: what precedes a target is its history.
-    target = pl.col("order").filter(pl.col("held") & wanted).max().over("user_id")
+    target = pl.col("order").filter(pl.col("held") & is_target).max().over("user_id")
     behind = pl.col("order") + pl.when(pl.col("held") & (pl.col("order") < target)).then(events.height).otherwise(0)
     return events.with_columns(behind.alias("order")).drop("held").sort("user_id", "order")
 
@@ -216,16 +220,16 @@ def _moved(held: pl.Series, part: str) -> pl.Expr:
     return pl.when(held).then(pl.lit(part, PART)).otherwise("part").alias("part")
 
 
-def _numbered_items(
+def _number_items(
     cut: pl.DataFrame, catalogue: pl.DataFrame, texts: pl.Series, rng: np.random.Generator
 ) -> pl.DataFrame:
     """One row an item of the catalogue or of train; `row` from 1, drawn so that no id order shows in it."""
     codes = cut.select("part", "item_id").filter(pl.col("part") == "train").get_column("item_id").unique()
     ids = pl.concat([catalogue.select("item_id"), texts.gather(codes).to_frame()]).unique().sort("item_id")
-    return _shuffled(ids, "row", 1, rng).join(catalogue, on="item_id", how="left", maintain_order="left")
+    return _shuffle(ids, "row", 1, rng).join(catalogue, on="item_id", how="left", maintain_order="left")
 
 
-def _numbered_users(cut: pl.DataFrame, seed: int) -> pl.DataFrame:
+def _number_users(cut: pl.DataFrame, seed: int) -> pl.DataFrame:
     """One row a user (a code), `user` from 0: those of train first, then of valid and context, then of test.
 
     In that order, a change in a later part leaves the numbers of the earlier ones as they are.
@@ -234,23 +238,23 @@ def _numbered_users(cut: pl.DataFrame, seed: int) -> pl.DataFrame:
     start = 0
     known = pl.DataFrame(schema={"user_id": pl.UInt32})
     for index, parts in enumerate((("train",), ("valid", "context"), ("test",))):
-        here = cut.select("part", "user_id").filter(pl.col("part").is_in(parts)).select("user_id").unique()
-        fresh = here.join(known, on="user_id", how="anti").sort("user_id")
-        groups.append(_shuffled(fresh, "user", start, np.random.default_rng([seed, 3, index])))
+        members = cut.select("part", "user_id").filter(pl.col("part").is_in(parts)).select("user_id").unique()
+        fresh = members.join(known, on="user_id", how="anti").sort("user_id")
+        groups.append(_shuffle(fresh, "user", start, np.random.default_rng([seed, 3, index])))
         known = pl.concat([known, fresh])
         start += fresh.height
     return pl.concat(groups)
 
 
-def _shuffled(ids: pl.DataFrame, name: str, start: int, rng: np.random.Generator) -> pl.DataFrame:
+def _shuffle(ids: pl.DataFrame, name: str, start: int, rng: np.random.Generator) -> pl.DataFrame:
     """`ids` in a drawn order, numbered from `start` in a first column `name`."""
     return ids[rng.permutation(ids.height)].with_row_index(name, offset=start)
 
 
-def _described(users: pl.DataFrame, texts: pl.Series, described: pl.DataFrame) -> pl.DataFrame:
-    """`users` with their ids for codes, and the `attributes` of those that `described` knows."""
+def _with_attributes(users: pl.DataFrame, texts: pl.Series, attributes: pl.DataFrame) -> pl.DataFrame:
+    """`users` with their ids for codes, and the `attributes` of those that `attributes` has."""
     ids = users.with_columns(texts.gather(users.get_column("user_id")).alias("user_id"))
-    return ids.join(described, on="user_id", how="left", maintain_order="left")
+    return ids.join(attributes, on="user_id", how="left", maintain_order="left")
 
 
 def _meta(

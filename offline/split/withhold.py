@@ -19,13 +19,13 @@ _TRAINED = ("train", "valid")
 
 @dataclass(frozen=True)
 class Withhold:
-    """Which items."""
+    """Which items are withheld."""
 
     how: str  # random, or newest: those whose first event is the latest
     share: float  # of the items with an event in train or valid
 
 
-def withhold(whole: Path, out: Path, wanted: Withhold, seed: int) -> int:
+def withhold(whole: Path, out: Path, choice: Withhold, seed: int) -> int:
     """Copy the split `whole` to `out` without the train and valid events on some items; how many items those are.
 
     Items keep their rows, text and attributes. Context and test rows stay: nothing is trained on them. Beside the
@@ -33,29 +33,29 @@ def withhold(whole: Path, out: Path, wanted: Withhold, seed: int) -> int:
 
     Raises:
         InputError: the way or the share has no meaning.
-        DatasetError: the newest are asked for without clock times, or nothing would be left to train on.
+        DatasetError: the newest items cannot be told without clock times, or nothing would be left to train on.
         RunFolderError: `out` holds something else.
     """
-    if wanted.how not in WAYS or not 0 < wanted.share < 1:
+    if choice.how not in WAYS or not 0 < choice.share < 1:
         raise InputError(
-            f"expected --how random or newest and --share between 0 and 1, got {wanted.how!r} and {wanted.share:g}: "
+            f"expected --how random or newest and --share between 0 and 1, got {choice.how!r} and {choice.share:g}: "
             "write --how random --share 0.1"
         )
     meta = read_split_meta(whole)
     counts = dict(meta.counts)
     parts = {part: pl.read_parquet(whole / f"{part}.parquet") for part in (*_TRAINED, "context", "test")}
     known = pl.concat([parts[part].filter(pl.col("item") != 0) for part in _TRAINED])
-    rows = _chosen(known, wanted, np.random.default_rng([seed, 4]))
+    rows = _choose_items(known, choice, np.random.default_rng([seed, 4]))
     for part in _TRAINED:
-        kept = parts[part].join(rows, on="item", how="anti", maintain_order="left")
+        rest = parts[part].join(rows, on="item", how="anti", maintain_order="left")
         counts[part] = counts[part].model_copy(
             update={
-                "events": kept.height,
-                "users": kept.get_column("user").n_unique(),
-                "targets": kept.filter("target").height,
+                "events": rest.height,
+                "users": rest.get_column("user").n_unique(),
+                "targets": rest.filter("target").height,
             }
         )
-        parts[part] = kept
+        parts[part] = rest
     if parts["train"].is_empty():
         raise DatasetError(f"expected train events on other items than the {rows.height} withheld: lower --share")
     with atomic_folder(out, META_FILE) as folder:
@@ -64,17 +64,17 @@ def withhold(whole: Path, out: Path, wanted: Withhold, seed: int) -> int:
         for part, table in parts.items():
             table.write_parquet(folder / f"{part}.parquet")
         rows.write_parquet(folder / WITHHELD_FILE)
-        withheld = WithheldItems(how=wanted.how, share=wanted.share, items=rows.height)
+        withheld = WithheldItems(how=choice.how, share=choice.share, items=rows.height)
         described = meta.model_copy(update={"counts": counts, "withheld": withheld})
         (folder / META_FILE).write_text(described.text(), encoding="utf-8")
     return rows.height
 
 
-def _chosen(known: pl.DataFrame, wanted: Withhold, rng: np.random.Generator) -> pl.DataFrame:
-    """One column `item`, ascending."""
+def _choose_items(known: pl.DataFrame, choice: Withhold, rng: np.random.Generator) -> pl.DataFrame:
+    """The rows of the withheld items, as one column `item`, ascending."""
     first = known.group_by("item").agg(pl.col("time").min()).sort("item")
-    count = max(1, math.floor(wanted.share * first.height))
-    if wanted.how == "random":
+    count = max(1, math.floor(choice.share * first.height))
+    if choice.how == "random":
         rows = first.get_column("item").to_numpy()[rng.permutation(first.height)[:count]]
         return pl.DataFrame({"item": rows}, schema={"item": known.schema["item"]}).sort("item")
     if first.get_column("time").null_count():

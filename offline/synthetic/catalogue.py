@@ -74,22 +74,22 @@ def make_catalogue(items: int, rng: np.random.Generator) -> Catalogue:
     style = line_style[line] + rng.normal(0, 0.25, (items, STYLE_DIM))
     is_new = np.zeros(items, dtype=np.bool_)
     is_new[rng.choice(np.arange(sure.size, items), size=round(items * _NEW_SHARE), replace=False)] = True
-    median = np.array([each.price for each in CATEGORIES])[category]
+    median = np.array([kind.price for kind in CATEGORIES])[category]
     price = np.round(median * tier * np.exp(rng.normal(0, 0.3, items)), 2)
     parts = _wording(category, brand, line, rng)
     table = pl.DataFrame(
         {
             "item_id": pl.Series([f"p{number}" for number in 100_000 + rng.permutation(items)]),
-            "title": pl.Series([_title(each) for each in parts]),
+            "title": pl.Series([_title(words) for words in parts]),
             "category": pl.Series([f"{CATEGORIES[c].department} > {CATEGORIES[c].name}" for c in category]),
             "brand": pl.Series(brand),
             "price": pl.Series(price),
-            "description": pl.Series([_description(each) for each in parts]),
-            "attributes_json": pl.Series([_attributes(each) for each in parts]),
+            "description": pl.Series([_description(words) for words in parts]),
+            "attributes_json": pl.Series([_attributes(words) for words in parts]),
             "in_stock": pl.Series(rng.random(items) >= _OUT_OF_STOCK_SHARE),
         }
     )
-    queries = pl.Series("query", [query for each in parts for query in _queries(each)])
+    queries = pl.Series("query", [query for words in parts for query in _queries(words)])
     usual = np.bincount(category, np.log(price + 1)) / np.bincount(category)
     return Catalogue(
         table=table,
@@ -106,13 +106,13 @@ def make_catalogue(items: int, rng: np.random.Generator) -> Catalogue:
 def _brands(category: Ints, n_categories: int, rng: np.random.Generator) -> tuple[list[str], Floats]:
     """A brand for each item, and what its name adds to the price. A brand keeps to a few neighbouring categories."""
     names = [start + end for start in BRAND_STARTS for end in BRAND_ENDS]
-    names = [names[at] for at in rng.permutation(len(names))]
+    names = [names[index] for index in rng.permutation(len(names))]
     per_category = min(6, max(2, category.size // n_categories // 8))
     homes = np.array([[(3 * c + k) % len(names) for k in range(per_category)] for c in range(n_categories)])
     share = 0.7 ** np.arange(per_category)
     drawn = homes[category, rng.choice(per_category, size=category.size, p=share / share.sum())]
     tier = np.exp(rng.normal(0, 0.25, len(names)))
-    return [names[at] for at in drawn], tier[drawn]
+    return [names[index] for index in drawn], tier[drawn]
 
 
 def _lines(category: Ints, n_categories: int, rng: np.random.Generator) -> tuple[Ints, Floats]:

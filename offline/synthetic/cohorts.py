@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from offline.synthetic.catalogue import Catalogue, Ints
-from offline.synthetic.sessions import Log, make_log
-from offline.synthetic.shelves import Shelves
+from offline.synthetic.catalogue import Ints
+from offline.synthetic.sessions import Log, Shop, make_log
 from offline.synthetic.shoppers import Shoppers
 from offline.workspace.progress import Progress, silent
 
@@ -26,31 +25,24 @@ class Cohort:
     log: Log
 
 
-def make_cohorts(
-    events: int,
-    catalogue: Catalogue,
-    shoppers: Shoppers,
-    shelves: Shelves,
-    rng: np.random.Generator,
-    *,
-    progress: Progress,
-) -> Iterator[Cohort]:
+def make_cohorts(events: int, shop: Shop, rng: np.random.Generator, *, progress: Progress) -> Iterator[Cohort]:
     """About `events` events over all cohorts, each cohort in the order of time; its own generator draws it."""
-    users = shoppers.activity.size
+    users = shop.shoppers.activity.size
     count = min(users, max(1, -(-events // COHORT_EVENTS)))
     bounds = np.linspace(0, users, count + 1).astype(np.int64)
     sessions = 0
     for number, own in enumerate(rng.spawn(count)):
         start, end = int(bounds[number]), int(bounds[number + 1])
         progress(number, count, "letting shoppers browse")
-        wanted = events * end // users - events * start // users
-        log = make_log(wanted, catalogue, _some(shoppers, start, end), shelves, own, progress=silent)
+        cohort_events = events * end // users - events * start // users
+        cohort_shop = replace(shop, shoppers=_slice(shop.shoppers, start, end))
+        log = make_log(cohort_events, cohort_shop, own, progress=silent)
         yield Cohort(np.arange(start, end), replace(log, session=log.session + sessions))
         sessions += int(log.session.max(initial=-1)) + 1
     progress(count, count, "letting shoppers browse")
 
 
-def _some(shoppers: Shoppers, start: int, end: int) -> Shoppers:
+def _slice(shoppers: Shoppers, start: int, end: int) -> Shoppers:
     activity = shoppers.activity[start:end]
     return Shoppers(
         tastes=shoppers.tastes[start:end],

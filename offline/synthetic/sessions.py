@@ -44,7 +44,9 @@ class Log:
 
 
 @dataclass(frozen=True)
-class _Shop:
+class Shop:
+    """A made-up shop before anything happens in it."""
+
     catalogue: Catalogue
     shoppers: Shoppers
     shelves: Shelves
@@ -57,20 +59,12 @@ class _Views:
     query: Ints
 
 
-def make_log(
-    events: int,
-    catalogue: Catalogue,
-    shoppers: Shoppers,
-    shelves: Shelves,
-    rng: np.random.Generator,
-    *,
-    progress: Progress,
-) -> Log:
+def make_log(events: int, shop: Shop, rng: np.random.Generator, *, progress: Progress) -> Log:
     """About `events` events, in the order of time; every shopper has a session, if so many events allow it."""
-    shop = _Shop(catalogue, shoppers, shelves)
-    users = shoppers.activity.size
+    activity = shop.shoppers.activity
+    users = activity.size
     spare = max(0, round(1.2 * events / EVENTS_PER_SESSION) - users)
-    user = np.concatenate([rng.permutation(users), rng.choice(users, size=spare, p=shoppers.activity)])
+    user = np.concatenate([rng.permutation(users), rng.choice(users, size=spare, p=activity)])
     day = DAYS * rng.beta(1.2, 1.0, user.size)
     second = np.clip(rng.normal(17, 4, user.size), 0, 23.9) * 3600
     begin = START + day.astype(np.int64) * _DAY_S + second.astype(np.int64)
@@ -84,9 +78,9 @@ def make_log(
         done += sessions.size
     progress(done, user.size, "letting shoppers browse")
     log = _funnel(steps, user, begin, shop, rng)
-    kept = np.cumsum(np.bincount(log.session, minlength=user.size)) <= events
-    kept[: min(users, user.size)] |= events >= users
-    rows = np.flatnonzero(kept[log.session])
+    fits = np.cumsum(np.bincount(log.session, minlength=user.size)) <= events
+    fits[: min(users, user.size)] |= events >= users
+    rows = np.flatnonzero(fits[log.session])
     rows = rows[np.lexsort((rows, log.session[rows], log.time[rows]))]
     return Log(log.user[rows], log.item[rows], log.session[rows], log.type[rows], log.time[rows], log.query[rows])
 
@@ -94,15 +88,15 @@ def make_log(
 def _rounds(user: Ints, begin: Ints) -> list[Ints]:
     """The sessions [rows] that are somebody's first, then those that are somebody's second, and so on."""
     order = np.lexsort((begin, user))
-    mine = user[order]
-    first = np.flatnonzero(np.concatenate([[True], mine[1:] != mine[:-1]]))
+    owner = user[order]
+    first = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
     nth = np.empty(user.size, dtype=np.int64)
     nth[order] = np.arange(user.size) - np.repeat(first, np.diff(np.concatenate([first, [user.size]])))
     by_nth = np.argsort(nth, kind="stable")
     return np.split(by_nth, np.cumsum(np.bincount(nth))[:-1])
 
 
-def _walk(sessions: Ints, user: Ints, period: Ints, last: Ints, shop: _Shop, rng: np.random.Generator) -> list[_Views]:
+def _walk(sessions: Ints, user: Ints, period: Ints, last: Ints, shop: Shop, rng: np.random.Generator) -> list[_Views]:
     """The views of `sessions`: all first ones, all second ones, and so on, each of the sessions that last so long.
 
     `user` and `period` are those of `sessions`. `last` [users] is where everybody stopped last time, -1 for nowhere;
@@ -124,7 +118,7 @@ def _walk(sessions: Ints, user: Ints, period: Ints, last: Ints, shop: _Shop, rng
     return steps
 
 
-def _first_views(user: Ints, period: Ints, last: Ints, shop: _Shop, rng: np.random.Generator) -> tuple[Ints, Flags]:
+def _first_views(user: Ints, period: Ints, last: Ints, shop: Shop, rng: np.random.Generator) -> tuple[Ints, Flags]:
     """Where sessions begin: near the `last` item of the one before, or at something that the user likes."""
     resumes = (last >= 0) & (rng.random(user.size) < _RESUME)
     item = np.empty(user.size, dtype=np.int64)
@@ -134,7 +128,7 @@ def _first_views(user: Ints, period: Ints, last: Ints, shop: _Shop, rng: np.rand
     return item, rng.random(user.size) < _QUERY_FIRST
 
 
-def _next_views(trail: Ints, user: Ints, period: Ints, shop: _Shop, rng: np.random.Generator) -> tuple[Ints, Flags]:
+def _next_views(trail: Ints, user: Ints, period: Ints, shop: Shop, rng: np.random.Generator) -> tuple[Ints, Flags]:
     """The item after each `trail` [sessions, views so far], and whether a query led there."""
     previous = trail[:, -1]
     item = _neighbour(previous, user, shop, rng)
@@ -152,7 +146,7 @@ def _next_views(trail: Ints, user: Ints, period: Ints, shop: _Shop, rng: np.rand
     return item, moved & (rng.random(user.size) < _QUERY_MOVED)
 
 
-def _neighbour(item: Ints, user: Ints, shop: _Shop, rng: np.random.Generator) -> Ints:
+def _neighbour(item: Ints, user: Ints, shop: Shop, rng: np.random.Generator) -> Ints:
     """An item much like each of `item` [draws], the nearest the likeliest, with an eye to the user's style."""
     near = shop.shelves.near[item]
     style = np.einsum("snd,sd->sn", shop.catalogue.style[near], shop.shoppers.style[user])
@@ -160,7 +154,7 @@ def _neighbour(item: Ints, user: Ints, shop: _Shop, rng: np.random.Generator) ->
     return np.take_along_axis(near, score.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
-def _favourite(category: Ints, user: Ints, period: Ints, shop: _Shop, rng: np.random.Generator) -> Ints:
+def _favourite(category: Ints, user: Ints, period: Ints, shop: Shop, rng: np.random.Generator) -> Ints:
     """Of a few popular items of `category` [draws], the one that suits the user's style and budget best."""
     wide = np.repeat(category, _CANDIDATES), np.repeat(period, _CANDIDATES)
     items = draw_popular(shop.shelves, *wide, rng).reshape(category.size, _CANDIDATES)
@@ -168,7 +162,7 @@ def _favourite(category: Ints, user: Ints, period: Ints, shop: _Shop, rng: np.ra
     return np.take_along_axis(items, liking.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
-def _fit(items: Ints, user: Ints, shop: _Shop) -> Floats:
+def _fit(items: Ints, user: Ints, shop: Shop) -> Floats:
     """How well each of `items` suits its `user`, in the shape of `items`; about 0 on average."""
     style = (shop.catalogue.style[items] * shop.shoppers.style[user]).sum(axis=-1)
     off_budget = np.abs(shop.catalogue.dearness[items] - np.log(shop.shoppers.budget)[user])
@@ -176,18 +170,19 @@ def _fit(items: Ints, user: Ints, shop: _Shop) -> Floats:
     return fit
 
 
-def _funnel(steps: list[_Views], user: Ints, begin: Ints, shop: _Shop, rng: np.random.Generator) -> Log:
+def _funnel(steps: list[_Views], user: Ints, begin: Ints, shop: Shop, rng: np.random.Generator) -> Log:
     """The events of all views: each a view, some a cart after it, and some of these a purchase."""
-    session = np.concatenate([each.session for each in steps])
-    item = np.concatenate([each.item for each in steps])
-    query = np.concatenate([each.query for each in steps])
+    session = np.concatenate([views.session for views in steps])
+    item = np.concatenate([views.item for views in steps])
+    query = np.concatenate([views.query for views in steps])
     time = np.empty(session.size, dtype=np.int64)
     clock = begin.copy()
-    at = 0
-    for each in steps:
-        time[at : at + each.session.size] = clock[each.session]
-        clock[each.session] += 10 + rng.exponential(50, each.session.size).astype(np.int64)
-        at += each.session.size
+    start = 0
+    for views in steps:
+        end = start + views.session.size
+        time[start:end] = clock[views.session]
+        clock[views.session] += 10 + rng.exponential(50, views.session.size).astype(np.int64)
+        start = end
     fit = _fit(item, user[session], shop)
     carted = np.flatnonzero(rng.random(item.size) < 1 / (1 + np.exp(2.6 - fit)))
     bought = carted[rng.random(carted.size) < 0.45]

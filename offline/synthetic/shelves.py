@@ -54,12 +54,12 @@ def draw_popular(shelves: Shelves, category: Ints, period: Ints, rng: np.random.
     """An item for each pair of `category` and `period` [draws], in proportion to its popularity then and there."""
     chosen = np.empty(category.size, dtype=np.int64)
     for now in np.unique(period):
-        here = np.flatnonzero(period == now)
+        rows = np.flatnonzero(period == now)
         totals = shelves.popular[now]
-        start, end = shelves.start[category[here]], shelves.end[category[here]]
+        start, end = shelves.start[category[rows]], shelves.end[category[rows]]
         low = np.where(start > 0, totals[start - 1], 0.0)
-        aim = low + rng.random(here.size) * (totals[end - 1] - low)
-        chosen[here] = shelves.order[np.clip(np.searchsorted(totals, aim, side="right"), start, end - 1)]
+        aim = low + rng.random(rows.size) * (totals[end - 1] - low)
+        chosen[rows] = shelves.order[np.clip(np.searchsorted(totals, aim, side="right"), start, end - 1)]
     return chosen
 
 
@@ -70,8 +70,8 @@ def _near(catalogue: Catalogue) -> Ints:
         style = catalogue.style[members].astype(np.float32)
         length = (style**2).sum(axis=1)
         keep = min(NEIGHBOURS, members.size - 1)
-        for at in range(0, members.size, _CHUNK):
-            rows = np.arange(at, min(at + _CHUNK, members.size))
+        for start in range(0, members.size, _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, members.size))
             distance = length - 2 * style[rows] @ style.T
             distance[np.arange(rows.size), rows] = np.inf
             best = np.argpartition(distance, keep - 1, axis=1)[:, :keep]

@@ -11,9 +11,9 @@ from offline.dataset.spec import SPEC_FILE
 from offline.errors import InputError
 from offline.synthetic.catalogue import Catalogue, make_catalogue
 from offline.synthetic.cohorts import COHORT_EVENTS, make_cohorts
-from offline.synthetic.sessions import END, Log, make_log
-from offline.synthetic.shelves import Shelves, make_shelves
-from offline.synthetic.shoppers import Shoppers, make_shoppers
+from offline.synthetic.sessions import END, Log, Shop, make_log
+from offline.synthetic.shelves import make_shelves
+from offline.synthetic.shoppers import make_shoppers
 from offline.workspace.atomic import atomic_folder, check_output_folder
 from offline.workspace.progress import Progress, silent
 
@@ -77,10 +77,10 @@ def synthesize(
         InputError: fewer than 1 user, 20 items or 1 event.
         RunFolderError: `out` holds something else and `force` is not set; with it, what it holds is removed.
     """
-    wanted = users * EVENTS_PER_USER if events is None else events
-    if users < 1 or items < MIN_ITEMS or wanted < 1:
+    total = users * EVENTS_PER_USER if events is None else events
+    if users < 1 or items < MIN_ITEMS or total < 1:
         raise InputError(
-            f"expected at least 1 user, {MIN_ITEMS} items and 1 event, got {users}, {items} and {wanted}: "
+            f"expected at least 1 user, {MIN_ITEMS} items and 1 event, got {users}, {items} and {total}: "
             "ask for a larger shop"
         )
     tell = progress or silent
@@ -90,18 +90,18 @@ def synthesize(
     maker = np.random.default_rng(seed)
     catalogue = make_catalogue(items, maker)
     shelves = make_shelves(catalogue, maker)
-    shoppers = make_shoppers(users, catalogue, maker)
+    shop = Shop(catalogue, make_shoppers(users, catalogue, maker), shelves)
     with atomic_folder(out, TRUTH_FILE, force=force) as folder:
-        if wanted <= COHORT_EVENTS:
-            log = make_log(wanted, catalogue, shoppers, shelves, maker, progress=tell)
+        if total <= COHORT_EVENTS:
+            log = make_log(total, shop, maker, progress=tell)
             path, ids = "events.parquet", _user_ids(users, maker)
             _dirty(_exported(log, catalogue, ids, later_s), maker).write_parquet(folder / path)
         else:
             path, ids = "events/*.parquet", _user_ids(users, maker)
-            _write_parts(folder / "events", wanted, catalogue, shoppers, shelves, ids, later_s, maker, tell)
+            _write_parts(folder / "events", total, shop, ids, later_s, maker, tell)
         tell(0, 1, "writing the shop")
         catalogue.table[maker.permutation(items)].write_parquet(folder / "items.parquet")
-        _truth(catalogue, shoppers, ids).write_parquet(folder / TRUTH_FILE)
+        _truth(shop, ids).write_parquet(folder / TRUTH_FILE)
         toml = _TOML.format(users=users, items=items, seed=seed, events=path)
         (folder / SPEC_FILE).write_text(toml, encoding="utf-8")
     tell(1, 1, "made a shop")
@@ -114,19 +114,17 @@ def _user_ids(users: int, rng: np.random.Generator) -> pl.Series:
 def _write_parts(
     folder: Path,
     events: int,
-    catalogue: Catalogue,
-    shoppers: Shoppers,
-    shelves: Shelves,
+    shop: Shop,
     user_ids: pl.Series,
     later_s: int,
     rng: np.random.Generator,
-    tell: Progress,
+    progress: Progress,
 ) -> None:
     """Write the log to `folder`, a file a cohort of shoppers."""
     folder.mkdir()
-    cohorts = make_cohorts(events, catalogue, shoppers, shelves, rng, progress=tell)
+    cohorts = make_cohorts(events, shop, rng, progress=progress)
     for number, cohort in enumerate(cohorts):
-        rows = _exported(cohort.log, catalogue, user_ids.gather(cohort.users), later_s)
+        rows = _exported(cohort.log, shop.catalogue, user_ids.gather(cohort.users), later_s)
         _dirty(rows, rng).write_parquet(folder / f"part-{number:05d}.parquet")
 
 
@@ -150,7 +148,7 @@ def _exported(log: Log, catalogue: Catalogue, user_ids: pl.Series, later_s: int)
 
 
 def _dirty(rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """`rows` with what real logs have: some written twice, some broken, some on items that left the catalogue."""
+    """`rows` with the flaws of real logs: rows written twice, broken rows, rows on items that left the catalogue."""
     draw = rng.random(rows.height)
     which = rng.integers(4, size=rows.height)
     bad = pl.Series(draw < _BAD)
@@ -171,10 +169,10 @@ def _dirty(rows: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     return rows[twice]
 
 
-def _truth(catalogue: Catalogue, shoppers: Shoppers, user_ids: pl.Series) -> pl.DataFrame:
-    users = pl.DataFrame({"id": user_ids, "categories": shoppers.tastes.tolist()})
+def _truth(shop: Shop, user_ids: pl.Series) -> pl.DataFrame:
+    users = pl.DataFrame({"id": user_ids, "categories": shop.shoppers.tastes.tolist()})
     items = pl.DataFrame(
-        {"id": catalogue.table.get_column("item_id"), "categories": catalogue.category[:, None].tolist()}
+        {"id": shop.catalogue.table.get_column("item_id"), "categories": shop.catalogue.category[:, None].tolist()}
     )
     return pl.concat(
         [users.select(pl.lit("user").alias("kind"), pl.all()), items.select(pl.lit("item").alias("kind"), pl.all())]
