@@ -1,1 +1,1 @@
-"""A shop's logs and catalogue: described by `dataset.toml`, ingested once, cut once."""
+"""A shop's data set: `dataset.toml`, how its files are read, and the typed records that later stages share."""

@@ -23,7 +23,7 @@ class Histories:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Events a user, `[users]`."""
+        """The number of events of each user, `[users]`."""
         return np.diff(self.offsets)
 
     def windows(self, window: int) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""The queries of a log: which there are, how often and by how many, and which led to an item."""
+"""The queries of a log: how often and by how many users each was typed, and which led to an item."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from app.artifact.text.ngrams import words
 from offline.dataset.split_events import read_parts
 
 LEAST_USERS: Final = 2
-"""Who alone has typed something may have typed a secret: nobody else is shown it."""
+"""What a single user has typed may be a secret: nobody else is shown it."""
 MOST_QUERIES: Final = 20_000
 MOST_NODES: Final = 200_000
 MOST_ITEM_QUERIES: Final = 10
@@ -42,17 +42,17 @@ def query_events(split: Path, parts: Sequence[str]) -> pl.DataFrame:
 def query_nodes(events: pl.DataFrame) -> pl.Series:
     """The queries of the graph, ascending: all of `events` (from `query_events`), the `MOST_NODES` most frequent ones.
 
-    The place of a query is the number of its node.
+    The index of a query is the number of its node.
     """
     counted = events.group_by("query").len("count").sort("count", "query", descending=[True, False])
     return counted.head(MOST_NODES).get_column("query").sort()
 
 
 def popular_queries(split: Path, parts: Sequence[str]) -> pl.DataFrame:
-    """What people search for: query, text, count, users; most users first, then by query, `MOST_QUERIES` at most.
+    """The queries of most users: query, text, count, users; most users first, then by query, `MOST_QUERIES` at most.
 
     `text` is the query in the spelling that most of its events have. Queries of fewer than `LEAST_USERS` users are left
-    out, and so are very long ones.
+    out, and so are queries of over 200 letters.
 
     Args:
         split: folder of the split.
@@ -76,7 +76,7 @@ def logged_query_texts(split: Path, parts: Sequence[str]) -> pl.DataFrame:
     """The queries that led to each item: item (row), query (normalised), share; ordered by item, largest share first.
 
     `share` is the query's part of the item's events that a query led to. `MOST_ITEM_QUERIES` an item at most. Items
-    without any are not there.
+    without a query are left out.
 
     Args:
         split: folder of the split.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-"""Typical value at least the first: so many units a second follow. 1e11 s would be the year 5138."""
+"""From which typical value on a number counts so many units a second: 1e11 seconds would be the year 5138."""
 
 _ISO = (
     r"^(?P<date>\d{4}-\d{2}-\d{2})"
@@ -41,7 +41,7 @@ def clock_votes(column: str, dtype: pl.DataType, typical: pl.Expr) -> dict[str, 
 
 
 def clock_of(votes: Mapping[str, int]) -> Clock:
-    """The clock that the sums of `clock_votes` speak for."""
+    """The clock of a column, from the sums of `clock_votes`."""
     voters = "typical" if votes.get("typical") else "all"
     number = votes.get(voters, 0)
     # The median is at least so large when half of the values are.

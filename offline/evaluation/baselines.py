@@ -50,7 +50,7 @@ _FIRST_DECAY = 0.7
 
 
 def baseline_rankings(
-    folder: Path,
+    split: Path,
     cases: Cases,
     protocols: Sequence[str],
     depth: int = DEPTH,
@@ -66,22 +66,22 @@ def baseline_rankings(
     Raises:
         DatasetError: a protocol or a metric has no meaning.
     """
-    found = {POPULARITY: popularity(folder, cases, protocols, depth)}
-    ways = {ITEM_KNN: False} | ({ITEM_KNN_WINDOW: True} if read_split_meta(folder).has_order else {})
+    found = {POPULARITY: popularity(split, cases, protocols, depth)}
+    ways = {ITEM_KNN: False} | ({ITEM_KNN_WINDOW: True} if read_split_meta(split).has_order else {})
     for name, near in ways.items():
-        settings = tune_item_knn(folder, near=near, seed=seed, progress=progress)
-        found[name] = item_knn(folder, cases, protocols, settings, depth, progress)
+        settings = tune_item_knn(split, near=near, seed=seed, progress=progress)
+        found[name] = item_knn(split, cases, protocols, settings, depth, progress)
     return found
 
 
-def popularity(folder: Path, cases: Cases, protocols: Sequence[str], depth: int = DEPTH) -> Rankings:
+def popularity(split: Path, cases: Cases, protocols: Sequence[str], depth: int = DEPTH) -> Rankings:
     """The items with most events before the cut: in train, for test in train and valid. Ties go by row."""
-    order = _popular_rows(known_events(folder, cases.part), read_split_meta(folder).n_items)
+    order = _popular_rows(known_events(split, cases.part), read_split_meta(split).n_items)
     return {protocol: _best_allowed(order, cases.mask(protocol), depth) for protocol in protocols}
 
 
 def item_knn(
-    folder: Path,
+    split: Path,
     cases: Cases,
     protocols: Sequence[str],
     settings: KnnSettings,
@@ -97,35 +97,35 @@ def item_knn(
     Raises:
         DatasetError: a protocol has no meaning.
     """
-    meta = read_split_meta(folder)
-    events = known_events(folder, cases.part)
+    meta = read_split_meta(split)
+    events = known_events(split, cases.part)
     (similar,) = _similarities(events, meta.n_items, [settings])
     popular = _popular_rows(events, meta.n_items)
     asked = _histories(cases, similar.shape[0], settings.history_decay if meta.has_order else None)
     return _ranked(asked, similar, popular, {name: cases.mask(name) for name in protocols}, depth, progress)
 
 
-def tune_item_knn(folder: Path, *, near: bool, seed: int = 0, progress: Progress | None = None) -> KnnSettings:
+def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress | None = None) -> KnnSettings:
     """The settings that do best on the first metric and protocol of at most `TUNING_USERS` users of valid.
 
     Co-occurrence is counted in train alone. One group of settings is varied at a time, the others held.
 
     Args:
-        folder: the split.
+        split: its folder.
         near: whether only events near each other co-occur, rather than whole histories.
         seed: draws the users.
         progress: told of each setting.
     """
     tell = progress or silent
-    meta = read_split_meta(folder)
+    meta = read_split_meta(split)
     best = KnnSettings(decay=_FIRST_DECAY if near else None)
     try:
-        cases = load_cases(folder, "valid", TUNING_USERS, seed)
+        cases = load_cases(split, "valid", TUNING_USERS, seed)
     except DatasetError:  # nobody to tune on
         return best
     n_items, metric = meta.n_items, parse_metric(meta.metrics[0])
     protocol: str = meta.mask[0]
-    events, masks = known_events(folder, "valid"), {protocol: cases.mask(protocol)}
+    events, masks = known_events(split, "valid"), {protocol: cases.mask(protocol)}
     popular = _popular_rows(events, n_items)
     groups = [_NORMALISATION, *([_HISTORY_DECAY] if meta.has_order else []), *([_DECAY] if near else [])]
     total = sum(map(len, groups))

@@ -74,12 +74,12 @@ class Cases:
         return RowLists(offsets_of(keys // span, len(self)), (keys % span).astype(np.int32))
 
 
-def validates(folder: Path) -> bool:
-    """Whether the split in `folder` scores anybody in its valid part."""
-    return bool(_read(folder, "valid").get_column("target").any())
+def validates(split: Path) -> bool:
+    """Whether the split in the folder `split` scores anybody in its valid part."""
+    return bool(_read(split, "valid").get_column("target").any())
 
 
-def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0) -> Cases:
+def load_cases(split: Path, part: str, limit: int | None = None, seed: int = 0) -> Cases:
     """The cases of `part`, ordered by user; with `limit`, a draw of at most so many users.
 
     A history is what the service would know: train and context rows, for test valid rows too, never one that
@@ -88,15 +88,15 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
 
     Raises:
         DatasetError: `part` is neither valid nor test, or nobody is scored in it.
-        RunFolderError: `folder` holds no split.
+        RunFolderError: `split` is not the folder of a split.
     """
-    meta = read_split_meta(folder)
+    meta = read_split_meta(split)
     if part not in KNOWN_PARTS:
         raise DatasetError(f"expected the part valid or test, got {part!r}: choose one")
-    targets = _read(folder, part).filter("target").sort("user", "order")
+    targets = _read(split, part).filter("target").sort("user", "order")
     users = targets.get_column("user").unique().sort()
     if not len(users):
-        raise DatasetError(f"expected targets in the part {part} of {folder}, got none: split again")
+        raise DatasetError(f"expected targets in the part {part} of {split}, got none: split again")
     if limit is not None and limit < len(users):
         drawn = np.random.default_rng(seed).choice(len(users), size=limit, replace=False)
         users = users.gather(np.sort(drawn))
@@ -105,7 +105,7 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
         pl.col("order").min().alias("first"), pl.col("time").min().alias("at")
     )
     history = (
-        pl.concat([_read(folder, name).with_columns(from_=pl.lit(name)) for name in (*KNOWN_PARTS[part], "context")])
+        pl.concat([_read(split, name).with_columns(from_=pl.lit(name)) for name in (*KNOWN_PARTS[part], "context")])
         .join(first, on="user", how="inner")
         .filter((pl.col("order") < pl.col("first")) & (pl.col("item") != PADDING_ROW))
         .sort("user", pl.col("from_") == "context", "order")
@@ -115,7 +115,7 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
     times = history.get_column("time").fill_null(float("nan")).to_numpy().astype(np.float64)
     return Cases(
         part=part,
-        user_ids=user_ids_of(folder, users),
+        user_ids=user_ids_of(split, users),
         now=newest_known(first.get_column("at"), meta.test_cut if part == "test" else meta.train_cut, lines, times),
         history=RowLists(offsets_of(lines, len(numbers)), history.get_column("item").to_numpy().astype(np.int32)),
         history_types=history.get_column("type").to_numpy().astype(np.uint8),
@@ -128,27 +128,27 @@ def load_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0)
     )
 
 
-def known_events(folder: Path, part: str) -> pl.DataFrame:
+def known_events(split: Path, part: str) -> pl.DataFrame:
     """The events that may be counted when `part` is scored: user, item, order; sorted, no context, no unknown item."""
-    parts = [_read(folder, name) for name in KNOWN_PARTS[part]]
+    parts = [_read(split, name) for name in KNOWN_PARTS[part]]
     return pl.concat(parts).filter(pl.col("item") != PADDING_ROW).sort("user", "order").select("user", "item", "order")
 
 
-def event_counts(folder: Path, part: str, n_items: int) -> NDArray[np.int64]:
+def event_counts(split: Path, part: str, n_items: int) -> NDArray[np.int64]:
     """How many of `known_events` each item row has, `[n_items + 1]`; 0 for row 0."""
-    return np.bincount(known_events(folder, part).get_column("item").to_numpy(), minlength=n_items + 1)
+    return np.bincount(known_events(split, part).get_column("item").to_numpy(), minlength=n_items + 1)
 
 
-def _read(folder: Path, part: str) -> pl.DataFrame:
+def _read(split: Path, part: str) -> pl.DataFrame:
     try:
-        return pl.read_parquet(folder / f"{part}.parquet").drop("query")
+        return pl.read_parquet(split / f"{part}.parquet").drop("query")
     except FileNotFoundError:
-        raise RunFolderError(f"{folder}: expected a split with {part}.parquet, got none: split again") from None
+        raise RunFolderError(f"{split}: expected a split with {part}.parquet, got none: split again") from None
 
 
-def user_ids_of(folder: Path, users: pl.Series) -> list[str]:
+def user_ids_of(split: Path, users: pl.Series) -> list[str]:
     """The ids of user numbers."""
-    table = pl.read_parquet(folder / "users.parquet")
+    table = pl.read_parquet(split / "users.parquet")
     ids: list[str] = users.to_frame().join(table, on="user", how="left", maintain_order="left")["user_id"].to_list()
     return ids
 

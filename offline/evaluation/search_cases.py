@@ -27,24 +27,24 @@ class SearchCases:
         return len(self.queries)
 
 
-def load_search_cases(folder: Path, part: str, limit: int | None = None, seed: int = 0) -> SearchCases:
+def load_search_cases(split: Path, part: str, limit: int | None = None, seed: int = 0) -> SearchCases:
     """The cases of `part`, ordered by user, then query; with `limit`, a draw of at most so many.
 
     What is known of a user is as in `load_cases`: nothing that comes after the first target of the case.
 
     Raises:
         DatasetError: `part` is neither valid nor test, or it has no target that a query led to.
-        RunFolderError: `folder` holds no split.
+        RunFolderError: `split` is not the folder of a split.
     """
-    meta = read_split_meta(folder)
+    meta = read_split_meta(split)
     if part not in KNOWN_PARTS:
         raise DatasetError(f"expected the part valid or test, got {part!r}: choose one")
-    targets = pl.read_parquet(folder / f"{part}.parquet").filter(pl.col("target") & pl.col("query").is_not_null())
+    targets = pl.read_parquet(split / f"{part}.parquet").filter(pl.col("target") & pl.col("query").is_not_null())
     typed = targets.get_column("query").unique().sort()
     read = pl.DataFrame({"query": typed, "key": pl.Series([normalised_query(text) for text in typed], dtype=pl.String)})
     targets = targets.join(read, on="query", how="left").sort("user", "key", "order")
     if targets.is_empty():
-        raise DatasetError(f"expected targets that a query led to in the part {part} of {folder}, got none")
+        raise DatasetError(f"expected targets that a query led to in the part {part} of {split}, got none")
     lines = (
         targets.group_by("user", "key", maintain_order=True)
         .agg(
@@ -62,7 +62,7 @@ def load_search_cases(folder: Path, part: str, limit: int | None = None, seed: i
     wanted = wanted.sort("line", "order")
     wanted = wanted.unique(["line", "item"], keep="first", maintain_order=True)
     known = [
-        pl.read_parquet(folder / f"{name}.parquet").drop("query").with_columns(from_=pl.lit(name))
+        pl.read_parquet(split / f"{name}.parquet").drop("query").with_columns(from_=pl.lit(name))
         for name in (*KNOWN_PARTS[part], "context")
     ]
     history = (
@@ -76,11 +76,11 @@ def load_search_cases(folder: Path, part: str, limit: int | None = None, seed: i
     times = history.get_column("time").fill_null(float("nan")).to_numpy().astype(np.float64)
     cut = meta.test_cut if part == "test" else meta.train_cut
     count = lines.height
-    learned = query_events(folder, KNOWN_PARTS[part]).get_column("query").unique()
+    learned = query_events(split, KNOWN_PARTS[part]).get_column("query").unique()
     return SearchCases(
         cases=Cases(
             part=part,
-            user_ids=user_ids_of(folder, lines.get_column("user")),
+            user_ids=user_ids_of(split, lines.get_column("user")),
             now=newest_known(lines.get_column("at"), cut, at_line, times),
             history=RowLists(offsets_of(at_line, count), history.get_column("item").to_numpy().astype(np.int32)),
             history_types=history.get_column("type").to_numpy().astype(np.uint8),

@@ -1,4 +1,4 @@
-"""Columns of attributes, whatever they hold, as one list of `name=value` texts."""
+"""Attribute columns of scalars, lists or objects as one list of `name=value` texts."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ def attribute_lists(table: pl.DataFrame, columns: Sequence[tuple[str, str]]) -> 
     """One `list[str]` a row from `columns`, pairs of (column of `table`, the name to write before `=`).
 
     A scalar gives `name=value`, a list one of these for each element, a JSON object or a struct `key=value`
-    for each key; a nested object joins its keys with a dot. Nothing is said for null. Duplicates within a row
+    for each key; a nested object joins its keys with a dot. Null gives nothing. Duplicates within a row
     are dropped.
     """
     rows: list[list[str]] = [[] for _ in range(table.height)]

@@ -22,7 +22,7 @@ class FileGroup:
 
 
 def file_groups(root: Path) -> tuple[list[FileGroup], list[str]]:
-    """The tables in `root` and in its folders, by name, and what to say of the files that cannot be read.
+    """The tables in `root` and its folders, by name, and an error text for each file that cannot be read.
 
     Files of a folder whose names differ in digits alone, or whose columns are the same, are one table.
     """

@@ -95,7 +95,7 @@ def findings_of_error(table: str, error: DatasetError) -> list[Finding]:
 
 
 def findings_of_mistakes(table: str, mistakes: Iterable[Mistake]) -> list[Finding]:
-    """Findings that stop ingest."""
+    """A finding for each mistake; all of them stop ingest."""
     return [
         Finding("error", table, mistake.expected, mistake.got, mistake.advice, file=mistake.location)
         for mistake in mistakes

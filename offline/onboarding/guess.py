@@ -155,7 +155,7 @@ def _named(
     names: dict[str, tuple[str, ...]],
     fits: dict[str, Callable[[ColumnProfile], bool]],
 ) -> dict[str, Guess]:
-    """For each role the column with the likeliest name whose content does not speak against it."""
+    """For each role the column with the likeliest name whose content fits."""
     pairs = sorted(
         (rank, -column.filled, number, role)
         for role, known in names.items()

@@ -13,7 +13,7 @@ from offline.workspace.atomic import atomic_file
 
 @dataclass(frozen=True)
 class Initialised:
-    """The file that was written, what it says, and the files that could not be read."""
+    """The file that was written, the guesses in it, and the files that could not be read."""
 
     path: Path
     guessed: GuessedFolder
@@ -27,7 +27,7 @@ class Initialised:
 
     @property
     def unknown_words(self) -> list[str]:
-        """The shop's words for events that nobody knows here; rows with them are set aside."""
+        """The shop's words for events that have no known meaning; their rows are set aside."""
         events = self.guessed.events
         return [] if events is None else [word for word, behaviour in events.words.items() if behaviour is None]
 

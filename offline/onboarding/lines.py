@@ -1,4 +1,4 @@
-"""Rows of text files as lines: what an editor shows, where a field may span several of them."""
+"""Line numbers of the rows of text files, as an editor shows them; a row may span several lines."""
 
 import csv
 import gzip
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 _FURTHEST_ROW = 5_000_000
-"""Lines of rows beyond are not looked up: the file would have to be read up to there."""
+"""The last row whose line is looked up: a file has to be read up to it."""
 
 
 def line_numbers(file: str, rows: Iterable[int]) -> dict[int, int]:

@@ -8,13 +8,13 @@ from offline.dataset.split_meta import META_FILE, read_split_meta
 from offline.workspace.atomic import atomic_file
 
 ENOUGH = 100
-"""Targets with fewer of which validation says next to nothing."""
+"""With fewer targets, validation figures mean next to nothing."""
 
 
 def keep_fresh_valid(split: Path, earlier: Path) -> int:
     """Unmark the valid targets of `split` that were in train or valid of the split `earlier`; how many are left.
 
-    Who validates is drawn anew for every split, and where the cut is not by time, the draw may fall on what trained
+    Validation users are drawn anew for every split. Unless the cut is by time, the draw may hit events that trained
     the earlier run, or one before it. With fewer than `ENOUGH` left, valid stays as it is: such a run begins cold.
     """
     meta = read_split_meta(split)

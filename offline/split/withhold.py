@@ -1,4 +1,4 @@
-"""Withhold items: a split as if nobody had ever touched some of them, to see where their content alone places them."""
+"""Withhold items: a split without the training events of some items, to measure what their content alone tells."""
 
 import math
 from dataclasses import dataclass
