@@ -148,7 +148,7 @@ def test_a_loss_that_is_no_number_is_one_line_and_leaves_no_broken_checkpoint(
         return found + (lengths - lengths.detach()).abs().sqrt().sum()  # 0, and without a slope
 
     monkeypatch.setattr(training, "batch_loss", loss)
-    with pytest.raises(TrainingError, match=rf"number as the {what}, came .* at step \d+ .*--learning-rate 0\.001"):
+    with pytest.raises(TrainingError, match=rf"number as the {what}, got .* at step \d+ .*--learning-rate 0\.001"):
         run(shop_run.dataset, folder, options, quiet, upto="train")
     for name in folder.train.glob("*.safetensors"):
         from safetensors.torch import load_file
