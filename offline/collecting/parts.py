@@ -64,10 +64,10 @@ class Parts:
             DatasetError: one has others: the mapping in dataset.toml was changed since. `at` is its place.
         """
         for part in self.all:
-            found = pl.read_parquet_schema(part.path)
-            if list(found) != list(columns):
+            existing = pl.read_parquet_schema(part.path)
+            if list(existing) != list(columns):
                 raise DatasetError(
-                    f"{at}: expected the columns of what was collected before, {', '.join(found)} in {part.path}, "
+                    f"{at}: expected the columns of what was collected before, {', '.join(existing)} in {part.path}, "
                     f"got the mapping to {', '.join(columns)}: map them as before"
                 )
 

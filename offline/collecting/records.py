@@ -76,6 +76,6 @@ def _no_field() -> str:
 
 def _first(error: ValidationError) -> str:
     """The first finding, without what was found."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(map(str, found["loc"]))
-    return f"{place}: {found['msg']}" if place else found["msg"]
+    finding = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(map(str, finding["loc"]))
+    return f"{place}: {finding['msg']}" if place else finding["msg"]

@@ -97,15 +97,15 @@ class _Merges:
 
     def forget(self, user_hash: int) -> dict[int, float]:
         """Remove the merges of a user; the hashes of all visitors that led to them, and when each did."""
-        found: dict[int, float] = {}
+        visitors: dict[int, float] = {}
         waiting = [user_hash]
         while waiting:
             for visitor, row in self._rows.pop(waiting.pop(), []):
-                found[visitor] = max(row[3], found.get(visitor, row[3]))
+                visitors[visitor] = max(row[3], visitors.get(visitor, row[3]))
                 waiting.append(visitor)
         for user, rows in self._rows.items():
             self._rows[user] = [(visitor, row) for visitor, row in rows if visitor != user_hash]
-        return found
+        return visitors
 
     def table(self) -> pl.DataFrame:
         rows = sorted(row for rows in self._rows.values() for _, row in rows)
@@ -129,14 +129,16 @@ def erase_from_part(path: Path, erasures: pl.DataFrame) -> bool:
         RunFolderError: it cannot be written.
     """
     users = erasures.select("user_hash").unique().lazy()
-    found = pl.scan_parquet(path, glob=False).select("user_hash", "timestamp").join(users, on="user_hash", how="semi")
-    if found.head(1).collect().is_empty():
+    erased_rows = (
+        pl.scan_parquet(path, glob=False).select("user_hash", "timestamp").join(users, on="user_hash", how="semi")
+    )
+    if erased_rows.head(1).collect().is_empty():
         return False
     rows = pl.read_parquet(path, glob=False)
-    left = without_erased(rows, erasures)
-    if left.height == rows.height:
+    remaining = without_erased(rows, erasures)
+    if remaining.height == rows.height:
         return False
-    write_whole(path, left.write_parquet)
+    write_whole(path, remaining.write_parquet)
     return True
 
 

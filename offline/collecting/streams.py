@@ -20,8 +20,8 @@ class StreamId:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """The inverse of `str` and of `sortable`; `None` for anything else."""
-        found = re.fullmatch(r"(\d+)-(\d+)", text)
-        return None if found is None else cls(int(found[1]), int(found[2]))
+        reply = re.fullmatch(r"(\d+)-(\d+)", text)
+        return None if reply is None else cls(int(reply[1]), int(reply[2]))
 
     def __str__(self) -> str:
         return f"{self.ms}-{self.seq}"
@@ -60,28 +60,28 @@ class Stream:
         self._key = key
 
     def __len__(self) -> int:
-        found: Any = self._client.xlen(self._key)
-        return int(found)
+        reply: Any = self._client.xlen(self._key)
+        return int(reply)
 
     def first(self) -> StreamId | None:
         """The id of the oldest entry."""
-        found: Any = self._client.xrange(self._key, count=1)
-        return _id_of(found[0][0]) if found else None
+        reply: Any = self._client.xrange(self._key, count=1)
+        return _id_of(reply[0][0]) if reply else None
 
     def last(self) -> StreamId | None:
         """The id of the newest entry."""
-        found: Any = self._client.xrevrange(self._key, count=1)
-        return _id_of(found[0][0]) if found else None
+        reply: Any = self._client.xrevrange(self._key, count=1)
+        return _id_of(reply[0][0]) if reply else None
 
     def between(self, after: StreamId, upto: StreamId) -> Iterator[Entry]:
         """The entries after `after` up to and with `upto`, in order."""
         begin = after
         while True:
-            found: Any = self._client.xrange(self._key, str(begin.next()), str(upto), count=_AT_ONCE)
-            for name, fields in found:
+            reply: Any = self._client.xrange(self._key, str(begin.next()), str(upto), count=_AT_ONCE)
+            for name, fields in reply:
                 begin = _id_of(name)
                 yield Entry(begin, fields)
-            if len(found) < _AT_ONCE:
+            if len(reply) < _AT_ONCE:
                 return
 
     def trim(self, upto: StreamId) -> int:

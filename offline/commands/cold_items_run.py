@@ -19,7 +19,7 @@ def run(
     *,
     how: str,
     share: float,
-    beside: Path | None = None,
+    reference: Path | None = None,
 ) -> dict[str, Any]:
     """Train without the withheld items, and score them on test, beside a bundle that was trained with them.
 
@@ -32,7 +32,7 @@ def run(
         display: told how far it is.
         how: which items, see `Withhold`.
         share: how many.
-        beside: a bundle that was trained on the same split with all items.
+        reference: a bundle that was trained on the same split with all items, to compare with.
 
     Returns:
         The document of `cold_items`, with the `minutes` that this call took.
@@ -45,6 +45,6 @@ def run(
     job.run(data, folder, replace(options, withhold=Withhold(how, share)), display, upto="export")
     display.stage("cold items")
     document = cold_items(
-        folder.bundles, folder.whole, folder.split, beside=beside, seed=options.seed, progress=display.work
+        folder.bundles, folder.whole, folder.split, reference=reference, seed=options.seed, progress=display.work
     )
     return document | {"minutes": round((time.monotonic() - began) / 60, 1)}

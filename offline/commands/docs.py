@@ -33,27 +33,27 @@ def _section(name: str, callback: Callable[..., Any]) -> Iterator[str]:
     yield "\n| option | default | meaning |"
     yield "|---|---|---|"
     for parameter in inspect.signature(callback).parameters.values():
-        cells = (_spelled(parameter), _default(parameter), _meaning(_told(parameter)))
+        cells = (_spelled(parameter), _default(parameter), _meaning(_option_of(parameter)))
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""
 
 
-def _told(parameter: inspect.Parameter) -> OptionInfo | ArgumentInfo:
+def _option_of(parameter: inspect.Parameter) -> OptionInfo | ArgumentInfo:
     """What the annotation tells of an option."""
-    found = [each for each in get_args(parameter.annotation) if isinstance(each, OptionInfo | ArgumentInfo)]
-    if get_origin(parameter.annotation) is not Annotated or not found:
+    options = [each for each in get_args(parameter.annotation) if isinstance(each, OptionInfo | ArgumentInfo)]
+    if get_origin(parameter.annotation) is not Annotated or not options:
         raise TypeError(f"expected an annotation with an option, got {parameter}: annotate it")
-    return found[0]
+    return options[0]
 
 
 def _spelled(parameter: inspect.Parameter) -> str:
-    told, kind = _told(parameter), get_args(parameter.annotation)[0]
-    if isinstance(told, ArgumentInfo):
-        return f"`{told.metavar or parameter.name.upper()}`"
+    option, kind = _option_of(parameter), get_args(parameter.annotation)[0]
+    if isinstance(option, ArgumentInfo):
+        return f"`{option.metavar or parameter.name.upper()}`"
     # Beside an annotation the first name stands where a default would.
-    given = [name for name in (told.default, *(told.param_decls or ())) if isinstance(name, str)]
+    spelled = [name for name in (option.default, *(option.param_decls or ())) if isinstance(name, str)]
     bare = parameter.name.replace("_", "-")
-    names = given or ([f"--{bare}", f"--no-{bare}"] if kind is bool else [f"--{bare}"])
+    names = spelled or ([f"--{bare}", f"--no-{bare}"] if kind is bool else [f"--{bare}"])
     return ", ".join(f"`{name}`" for name in names)
 
 
@@ -66,14 +66,14 @@ def _default(parameter: inspect.Parameter) -> str:
     return "yes" if default is True else f"`{str(default).removesuffix('.0')}`"
 
 
-def _meaning(told: OptionInfo | ArgumentInfo) -> str:
-    text = " ".join((told.help or "").split())
-    bounds = [f"at least {told.min:g}"] if told.min is not None else []
-    bounds += [f"at most {told.max:g}"] if told.max is not None else []
+def _meaning(option: OptionInfo | ArgumentInfo) -> str:
+    text = " ".join((option.help or "").split())
+    bounds = [f"at least {option.min:g}"] if option.min is not None else []
+    bounds += [f"at most {option.max:g}"] if option.max is not None else []
     if bounds:
         text += f" {', '.join(bounds).capitalize()}."
-    if told.envvar:
-        text += f" Also `{told.envvar}`."
+    if option.envvar:
+        text += f" Also `{option.envvar}`."
     return re.sub(r"(?<![`\w])(--[a-z][a-z-]*)", r"`\1`", text)
 
 

@@ -10,8 +10,8 @@ import orjson
 
 def overrides_of(epochs: int | None, dim: int | None, learning_rate: float | None) -> dict[str, Any] | None:
     """What of the training settings was given."""
-    given = {"epochs": epochs, "dim": dim, "learning_rate": learning_rate}
-    return {name: value for name, value in given.items() if value is not None} or None
+    overrides = {"epochs": epochs, "dim": dim, "learning_rate": learning_rate}
+    return {name: value for name, value in overrides.items() if value is not None} or None
 
 
 def budget_seconds(budget: str | None) -> float | None:

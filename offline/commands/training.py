@@ -70,8 +70,8 @@ def run(
         minutes = sum(entry["seconds"] for entry in record.values()) / 60
         peak = max(entry["peak_memory_mb"] for entry in record.values())
         display.console.print(f"{minutes:.1f} minutes in all, peak memory {peak} MB", highlight=False)
-        told = f"{record['report']['results']['verdict']}; the reasons, figures and plots: {out / 'report.html'}"
-        display.console.print(told, highlight=False, markup=False)
+        summary = f"{record['report']['results']['verdict']}; the reasons, figures and plots: {out / 'report.html'}"
+        display.console.print(summary, highlight=False, markup=False)
         display.console.print(f"serve it: aisle-serve --bundle {out / 'bundle'}", highlight=False)
     print_json(document)
 
@@ -172,7 +172,7 @@ def cold_items(
     out: Out,
     share: Annotated[float, typer.Option("--share", help="Share of the items to withhold.")] = 0.1,
     how: Annotated[str, typer.Option("--how", help="random, or newest: whose first event is the latest.")] = "random",
-    beside: Annotated[
+    reference: Annotated[
         Path | None,
         typer.Option("--beside", help="A bundle that `run` made of the same data and split, to compare with."),
     ] = None,
@@ -200,7 +200,7 @@ def cold_items(
         overrides=overrides_of(epochs, dim, learning_rate),
     )
     with shown() as display:
-        document = cold_items_run.run(data, out, options, display, how=how, share=share, beside=beside)
+        document = cold_items_run.run(data, out, options, display, how=how, share=share, reference=reference)
     print_json(document)
 
 

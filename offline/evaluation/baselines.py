@@ -66,12 +66,12 @@ def baseline_rankings(
     Raises:
         DatasetError: a protocol or a metric has no meaning.
     """
-    found = {POPULARITY: popularity(split, cases, protocols, depth)}
-    ways = {ITEM_KNN: False} | ({ITEM_KNN_WINDOW: True} if read_split_meta(split).has_order else {})
-    for name, near in ways.items():
-        settings = tune_item_knn(split, near=near, seed=seed, progress=progress)
-        found[name] = item_knn(split, cases, protocols, settings, depth, progress)
-    return found
+    rankings = {POPULARITY: popularity(split, cases, protocols, depth)}
+    baselines = {ITEM_KNN: False} | ({ITEM_KNN_WINDOW: True} if read_split_meta(split).has_order else {})
+    for name, in_window in baselines.items():
+        settings = tune_item_knn(split, near=in_window, seed=seed, progress=progress)
+        rankings[name] = item_knn(split, cases, protocols, settings, depth, progress)
+    return rankings
 
 
 def popularity(split: Path, cases: Cases, protocols: Sequence[str], depth: int = DEPTH) -> Rankings:
@@ -101,8 +101,8 @@ def item_knn(
     events = known_events(split, cases.part)
     (similar,) = _similarities(events, meta.n_items, [settings])
     popular = _popular_rows(events, meta.n_items)
-    asked = _histories(cases, similar.shape[0], settings.history_decay if meta.has_order else None)
-    return _ranked(asked, similar, popular, {name: cases.mask(name) for name in protocols}, depth, progress)
+    histories = _histories(cases, similar.shape[0], settings.history_decay if meta.has_order else None)
+    return _ranked(histories, similar, popular, {name: cases.mask(name) for name in protocols}, depth, progress)
 
 
 def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress | None = None) -> KnnSettings:
@@ -129,17 +129,17 @@ def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress 
     popular = _popular_rows(events, n_items)
     groups = [_NORMALISATION, *([_HISTORY_DECAY] if meta.has_order else []), *([_DECAY] if near else [])]
     total = sum(map(len, groups))
-    done: dict[KnnSettings, float] = {}
+    scores: dict[KnnSettings, float] = {}
     for group in groups:
-        tries = [tried for tried in (replace(best, **choice) for choice in group) if tried not in done]
-        kinds = list(dict.fromkeys(_similarity_kind(tried) for tried in tries))
+        candidates = [settings for settings in (replace(best, **choice) for choice in group) if settings not in scores]
+        kinds = list(dict.fromkeys(_similarity_kind(settings) for settings in candidates))
         similar = dict(zip(kinds, _similarities(events, n_items, kinds), strict=True))
-        for tried in tries:
-            tell(len(done), total, "tuning item-kNN")
-            asked = _histories(cases, n_items + 1, tried.history_decay if meta.has_order else None)
-            ranked = _ranked(asked, similar[_similarity_kind(tried)], popular, masks, metric.k, None)[protocol]
-            done[tried] = float(table_of([metric], ranked, cases.targets).mean())
-        best = max(done, key=lambda settings: done[settings])
+        for settings in candidates:
+            tell(len(scores), total, "tuning item-kNN")
+            histories = _histories(cases, n_items + 1, settings.history_decay if meta.has_order else None)
+            ranked = _ranked(histories, similar[_similarity_kind(settings)], popular, masks, metric.k, None)[protocol]
+            scores[settings] = float(table_of([metric], ranked, cases.targets).mean())
+        best = max(scores, key=lambda settings: scores[settings])
     tell(total, total, "tuning item-kNN")
     return best
 
@@ -159,15 +159,15 @@ def _popular_rows(events: pl.DataFrame, n_items: int) -> NDArray[np.int32]:
 
 def _best_allowed(order: NDArray[np.int32], mask: RowLists, depth: int) -> NDArray[np.int32]:
     """The first `depth` of `order` that the mask of each case leaves, `[n, depth]`."""
-    place = np.full(int(order.max(initial=0)) + 1, len(order))
-    place[order] = np.arange(len(order))
+    rank_of_item = np.full(int(order.max(initial=0)) + 1, len(order))
+    rank_of_item[order] = np.arange(len(order))
     ranked = np.zeros((len(mask), depth), dtype=np.int32)
     for start in range(0, len(mask), _BLOCK):
         end = min(start + _BLOCK, len(mask))
         inside = slice(int(mask.offsets[start]), int(mask.offsets[end]))
         lengths = np.diff(mask.offsets[start : end + 1])
         head = order[: depth + int(lengths.max(initial=0))]
-        places = place[mask.rows[inside]]
+        places = rank_of_item[mask.rows[inside]]
         near = places < len(head)
         hidden = np.zeros((end - start, len(head)), dtype=np.bool_)
         hidden[np.repeat(np.arange(end - start), lengths)[near], places[near]] = True
@@ -176,24 +176,24 @@ def _best_allowed(order: NDArray[np.int32], mask: RowLists, depth: int) -> NDArr
     return ranked
 
 
-def _similarities(events: pl.DataFrame, n_items: int, wanted: Sequence[KnnSettings]) -> list[Any]:
+def _similarities(events: pl.DataFrame, n_items: int, settings_list: Sequence[KnnSettings]) -> list[Any]:
     """One sparse float32 `[n_items + 1, n_items + 1]` for each of `wanted`: from an item (row) to its nearest others.
 
     Of one count for all settings with the same decay, block by block, so that it never exists as a whole.
     """
     counts = np.maximum(_counts(events, n_items), 1).astype(np.float64)
-    blocks: dict[KnnSettings, list[Any]] = {settings: [] for settings in wanted}
-    for decay in dict.fromkeys(settings.decay for settings in wanted):
+    blocks: dict[KnnSettings, list[Any]] = {settings: [] for settings in settings_list}
+    for decay in dict.fromkeys(settings.decay for settings in settings_list):
         together = _together(events, n_items + 1, decay)
         for start in range(0, n_items + 1, _BLOCK):
             counted = together(slice(start, start + _BLOCK))
             of_row = np.repeat(counts[start : start + _BLOCK], np.diff(counted.indptr))
             of_column = counts[counted.indices]
-            for settings, done in blocks.items():
+            for settings, blocks_of_settings in blocks.items():
                 if settings.decay == decay:
                     scale = of_row**-settings.source_power * of_column**-settings.target_power
-                    done.append(_nearest(counted, (counted.data * scale).astype(np.float32)))
-    return [sparse.vstack(blocks[settings], format="csr") for settings in wanted]
+                    blocks_of_settings.append(_nearest(counted, (counted.data * scale).astype(np.float32)))
+    return [sparse.vstack(blocks[settings], format="csr") for settings in settings_list]
 
 
 def _together(events: pl.DataFrame, size: int, decay: float | None) -> Callable[[slice], Any]:
@@ -225,37 +225,37 @@ def _in_windows(events: pl.DataFrame, size: int, decay: float) -> Any:
     users, items = events["user"].to_numpy(), events["item"].to_numpy().astype(np.int64)
     together = sparse.csr_array((size, size), dtype=np.float32)
     for apart in range(1, _WINDOW + 1):
-        left, right = items[:-apart], items[apart:]
-        kept = (users[:-apart] == users[apart:]) & (left != right)
-        weights = np.full(int(kept.sum()), decay ** (apart - 1), dtype=np.float32)
-        together = together + sparse.csr_array((weights, (left[kept], right[kept])), shape=(size, size))
+        earlier, later = items[:-apart], items[apart:]
+        is_pair = (users[:-apart] == users[apart:]) & (earlier != later)
+        weights = np.full(int(is_pair.sum()), decay ** (apart - 1), dtype=np.float32)
+        together = together + sparse.csr_array((weights, (earlier[is_pair], later[is_pair])), shape=(size, size))
     return (together + together.T).tocsr()
 
 
 def _nearest(counted: Any, similarity: NDArray[np.float32]) -> Any:
     """The `_NEIGHBOURS` most similar of every row; `similarity` stands beside the entries of `counted`."""
-    kept = np.ones(len(similarity), dtype=np.bool_)
+    keep = np.ones(len(similarity), dtype=np.bool_)
     starts = counted.indptr
     for row in np.flatnonzero(np.diff(starts) > _NEIGHBOURS):
         start, end = starts[row], starts[row + 1]
         far = np.argpartition(-similarity[start:end], _NEIGHBOURS)[_NEIGHBOURS:]
-        kept[start + far] = False
-    offsets = offsets_of(kept)[starts]
-    return sparse.csr_array((similarity[kept], counted.indices[kept], offsets), shape=counted.shape)
+        keep[start + far] = False
+    offsets = offsets_of(keep)[starts]
+    return sparse.csr_array((similarity[keep], counted.indices[keep], offsets), shape=counted.shape)
 
 
 def _histories(cases: Cases, size: int, decay: float | None) -> Any:
     """What each case asks for neighbours, weighted: sparse float32 `[n, size]`."""
     history = cases.history
     newer = history.offsets[1:][history.lines()] - np.arange(len(history.rows)) - 1
-    kept = np.ones(len(newer), dtype=np.bool_) if decay is None else newer < _MAX_HISTORY
-    weights = np.power(1.0 if decay is None else decay, newer[kept]).astype(np.float32)
-    places = (history.lines()[kept], history.rows[kept])
+    keep = np.ones(len(newer), dtype=np.bool_) if decay is None else newer < _MAX_HISTORY
+    weights = np.power(1.0 if decay is None else decay, newer[keep]).astype(np.float32)
+    places = (history.lines()[keep], history.rows[keep])
     return sparse.csr_array((weights, places), shape=(len(cases), size))
 
 
 def _ranked(
-    asked: Any,
+    histories: Any,
     similar: Any,
     popular: NDArray[np.int32],
     masks: dict[str, RowLists],
@@ -263,11 +263,11 @@ def _ranked(
     progress: Progress | None,
 ) -> Rankings:
     tell = progress or silent
-    found = {name: np.zeros((asked.shape[0], depth), dtype=np.int32) for name in masks}
-    hidden = np.zeros(asked.shape[1], dtype=np.bool_)
-    for start in range(0, asked.shape[0], _BLOCK):
-        tell(start, asked.shape[0], "ranking by item-kNN")
-        scores = asked[start : start + _BLOCK] @ similar
+    rankings = {name: np.zeros((histories.shape[0], depth), dtype=np.int32) for name in masks}
+    hidden = np.zeros(histories.shape[1], dtype=np.bool_)
+    for start in range(0, histories.shape[0], _BLOCK):
+        tell(start, histories.shape[0], "ranking by item-kNN")
+        scores = histories[start : start + _BLOCK] @ similar
         for line in range(scores.shape[0]):
             here = slice(scores.indptr[line], scores.indptr[line + 1])
             for name, mask in masks.items():
@@ -279,10 +279,10 @@ def _ranked(
                     head = popular[: depth + len(masked)]
                     best = np.concatenate([best, head[~hidden[head]][: depth - len(best)]])
                     hidden[best] = False
-                found[name][start + line, : len(best)] = best
+                rankings[name][start + line, : len(best)] = best
                 hidden[masked] = False
-    tell(asked.shape[0], asked.shape[0], "ranking by item-kNN")
-    return found
+    tell(histories.shape[0], histories.shape[0], "ranking by item-kNN")
+    return rankings
 
 
 def _best(

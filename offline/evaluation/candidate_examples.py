@@ -44,15 +44,15 @@ class Examples:
         """The list of each candidate."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
-    def keep(self, kept: NDArray[np.bool_]) -> "Examples":
+    def keep(self, mask: NDArray[np.bool_]) -> "Examples":
         """All lists with those of their candidates that are `kept`, `[candidates]`."""
-        lengths = np.bincount(self.lines()[kept], minlength=len(self))
+        lengths = np.bincount(self.lines()[mask], minlength=len(self))
         return Examples(
-            self.features[kept],
-            self.rows[kept],
-            self.sources[kept],
-            self.target[kept],
-            self.happened[kept],
+            self.features[mask],
+            self.rows[mask],
+            self.sources[mask],
+            self.target[mask],
+            self.happened[mask],
             offsets_of(lengths),
             self.targets,
         )
@@ -61,18 +61,18 @@ class Examples:
         """Those of the chosen lists, in that order."""
         lengths = np.diff(self.offsets)[lists]
         offsets = offsets_of(lengths)
-        place = np.arange(offsets[-1]) + np.repeat(self.offsets[lists] - offsets[:-1], lengths)
+        candidate_index = np.arange(offsets[-1]) + np.repeat(self.offsets[lists] - offsets[:-1], lengths)
         counts = self.targets.lengths()[lists]
         ends = offsets_of(counts)
-        at = np.arange(ends[-1]) + np.repeat(self.targets.offsets[lists] - ends[:-1], counts)
+        target_index = np.arange(ends[-1]) + np.repeat(self.targets.offsets[lists] - ends[:-1], counts)
         return Examples(
-            self.features[place],
-            self.rows[place],
-            self.sources[place],
-            self.target[place],
-            self.happened[place],
+            self.features[candidate_index],
+            self.rows[candidate_index],
+            self.sources[candidate_index],
+            self.target[candidate_index],
+            self.happened[candidate_index],
             offsets,
-            RowLists(ends, self.targets.rows[at]),
+            RowLists(ends, self.targets.rows[target_index]),
         )
 
 
@@ -94,33 +94,35 @@ def examples_of(
         chain: behaviours, from the first step to the last.
         progress: told of every batch.
     """
-    tell = progress or silent
+    report_progress = progress or silent
     item_ids = pl.read_parquet(split / "items.parquet", columns=["row", "item_id"]).sort("row")["item_id"].to_list()
     rows = bundle_rows(item_ids, snapshot.items)
     states = read_user_states(snapshot.folder)
     requests, _ = batch_of_cases(cases, rows, states, snapshot.manifest.shapes.window)
     hidden, targets = map_rows(cases.mask(mask), rows), map_rows(cases.targets, rows)
     span = len(snapshot.tables.scales)
-    wanted = np.unique(targets.lines() * span + targets.rows)
+    target_keys = np.unique(targets.lines() * span + targets.rows)
     case, item, types = next_session(split, cases)
     links = [np.unique((case * span + rows[item])[which]) for which in happened(types, chain).T]
-    found: list[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]] = []
+    batches: list[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]] = []
     lengths = np.zeros(len(cases), dtype=np.int64)
     for lines, batch in _batches(requests, hidden):
-        tell(int(lines[0]), len(cases), "candidates and features")
+        report_progress(int(lines[0]), len(cases), "candidates and features")
         retrieved = recommend(snapshot, batch, DEPTH, Stages(ranking=False))
-        listed = union_of_sources(batch, retrieved, snapshot.tables, snapshot.items.popular_rows)
-        features = rank_features(snapshot.tables, listed, user_context_of(batch, retrieved.query_vectors))
-        lengths[lines] = np.diff(listed.offsets)
-        found.append((features, listed.rows, listed.sources, lines[listed.request_index] * span + listed.rows))
-    tell(len(cases), len(cases), "candidates and features")
-    parts = tuple(zip(*found, strict=True))
+        candidates = union_of_sources(batch, retrieved, snapshot.tables, snapshot.items.popular_rows)
+        features = rank_features(snapshot.tables, candidates, user_context_of(batch, retrieved.query_vectors))
+        lengths[lines] = np.diff(candidates.offsets)
+        batches.append(
+            (features, candidates.rows, candidates.sources, lines[candidates.request_index] * span + candidates.rows)
+        )
+    report_progress(len(cases), len(cases), "candidates and features")
+    parts = tuple(zip(*batches, strict=True))
     features, listed_rows, sources, keys = (np.concatenate(part) for part in parts)
     return Examples(
         features=features.reshape(-1, len(FEATURES)),
         rows=listed_rows,
         sources=sources,
-        target=np.isin(keys, wanted) & (listed_rows != PADDING_ROW),
+        target=np.isin(keys, target_keys) & (listed_rows != PADDING_ROW),
         happened=np.stack([np.isin(keys, link) for link in links], axis=1),
         offsets=offsets_of(lengths),
         targets=targets,

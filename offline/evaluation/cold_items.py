@@ -41,7 +41,7 @@ def cold_items(
     whole: Path,
     withheld: Path,
     *,
-    beside: Path | None = None,
+    reference: Path | None = None,
     part: str = "test",
     seed: int = 0,
     progress: Progress | None = None,
@@ -49,14 +49,14 @@ def cold_items(
     """Score a bundle on those targets of a part that are withheld items, against the whole catalogue.
 
     Returns a JSON document: `how`, `items` withheld, `targets` scored, `hr@10` with `ci95` (bootstrap over users),
-    `ndcg@10`, `ranked_among_cold_hr@10` when only withheld items are ranked, `seen_in_training_hr@10` of `beside`
+    `ndcg@10`, `ranked_among_cold_hr@10` when only withheld items are ranked, `seen_in_training_hr@10` of `reference`
     (null without) and `popularity_hr@10` of the same targets, and `notes`. The first mask of the split is used.
 
     Args:
         bundle: trained on `withheld`.
         whole: the split before items were withheld.
         withheld: the same without them, from `offline.dataset.withhold`.
-        beside: a bundle trained on `whole`.
+        reference: a bundle trained on `whole`, to compare with.
         part: valid or test.
         seed: of the resamples.
         progress: told how far it is.
@@ -64,7 +64,7 @@ def cold_items(
     Raises:
         BundleError: a bundle cannot be served.
         DatasetError: no target of that part is a withheld item.
-        InputError: `beside` was trained on something else.
+        InputError: `reference` was trained on something else.
         RunFolderError: a folder is no such split.
     """
     tell = progress or silent
@@ -75,14 +75,14 @@ def cold_items(
     cold = pl.read_parquet(withheld / WITHHELD_FILE).get_column("item").to_numpy()
     cases = _on(load_cases(whole, part), cold)
     item_ids = pl.read_parquet(whole / "items.parquet").sort("row")["item_id"].to_list()
-    if beside is not None:
-        _refuse_other(beside, meta)
+    if reference is not None:
+        _refuse_other(reference, meta)
     ours = _Scored.of(bundle, cases, item_ids)
     values = table_of(_METRICS, ours.ranked(mask, tell), ours.targets)
     among = table_of(_METRICS, ours.ranked_among(mask, cold, tell), ours.targets)
     seen = None
-    if beside is not None:
-        trained = _Scored.of(beside, cases, item_ids)
+    if reference is not None:
+        trained = _Scored.of(reference, cases, item_ids)
         seen = float(table_of(_METRICS, trained.ranked(mask, tell), trained.targets)[:, 0].mean())
     popular = table_of(_METRICS, popularity(withheld, cases, [mask], DEPTH)[mask], cases.targets)
     return {
@@ -133,15 +133,15 @@ class _Scored:
         allowed = np.zeros(self.snapshot.manifest.shapes.rows, dtype=np.bool_)
         allowed[self.rows[cold]] = True
         allowed[0] = False
-        found = []
+        rankings = []
         for start in range(0, len(self.requests), _BATCH):
             tell(start, len(self.requests), "ranking withheld items")
             lines = np.arange(start, min(start + _BATCH, len(self.requests)))
             excluded = pad_rows([hidden.of(line).astype(np.int64) for line in lines.tolist()])
             batch = replace(self.requests.take(lines), exclude_rows=excluded)
-            found.append(recommend(self.snapshot, batch, DEPTH, ALL_STAGES, ItemMask(allowed[None])).rows)
+            rankings.append(recommend(self.snapshot, batch, DEPTH, ALL_STAGES, ItemMask(allowed[None])).rows)
         tell(len(self.requests), len(self.requests), "ranking withheld items")
-        return np.concatenate(found)
+        return np.concatenate(rankings)
 
 
 def _on(cases: Cases, rows: NDArray[np.integer]) -> Cases:
@@ -150,8 +150,8 @@ def _on(cases: Cases, rows: NDArray[np.integer]) -> Cases:
     Raises:
         DatasetError: there are none.
     """
-    kept = np.isin(cases.targets.rows, rows)
-    counts = np.bincount(cases.targets.lines()[kept], minlength=len(cases))
+    is_cold = np.isin(cases.targets.rows, rows)
+    counts = np.bincount(cases.targets.lines()[is_cold], minlength=len(cases))
     lines = np.flatnonzero(counts)
     if not len(lines):
         raise DatasetError(
@@ -167,16 +167,16 @@ def _on(cases: Cases, rows: NDArray[np.integer]) -> Cases:
         history_types=cases.history_types[in_history],
         history_times=cases.history_times[in_history],
         context=cases.context[lines],
-        targets=RowLists(offsets_of(counts[lines]), cases.targets.rows[kept]),
+        targets=RowLists(offsets_of(counts[lines]), cases.targets.rows[is_cold]),
     )
 
 
-def _refuse_other(beside: Path, meta: SplitMeta) -> None:
-    manifest = read_manifest(resolve(beside))
-    found = (manifest.data_fingerprint, manifest.split, manifest.seed)
-    wanted = (meta.fingerprint, meta.how, meta.seed)
-    if found != wanted:
+def _refuse_other(reference: Path, meta: SplitMeta) -> None:
+    manifest = read_manifest(resolve(reference))
+    trained_on = (manifest.data_fingerprint, manifest.split, manifest.seed)
+    expected = (meta.fingerprint, meta.how, meta.seed)
+    if trained_on != expected:
         raise InputError(
-            f"expected --beside trained on the same data, split and seed {wanted}, got {found}: make one with "
+            f"expected --beside trained on the same data, split and seed {expected}, got {trained_on}: make one with "
             "`aisle-offline run` and the same --split and --seed"
         )

@@ -17,8 +17,8 @@ def coverage(ranked: NDArray[np.integer], k: int, n_items: int) -> float:
         k: how deep to look.
         n_items: items of the catalogue, rows `1..n_items`.
     """
-    shown = np.unique(ranked[:, :k])
-    return float((shown != PADDING_ROW).sum() / max(n_items, 1))
+    items = np.unique(ranked[:, :k])
+    return float((items != PADDING_ROW).sum() / max(n_items, 1))
 
 
 def popularity_percentiles(counts: NDArray[np.integer]) -> NDArray[np.float64]:

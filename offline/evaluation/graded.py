@@ -86,10 +86,10 @@ def _bundle_tables(context: EvaluationContext, cases: GradedCases) -> tuple[_Tab
     return clean, with_typos
 
 
-def _baseline_tables(context: EvaluationContext, items: pl.DataFrame, cases: GradedCases, done: int) -> _Tables:
+def _baseline_tables(context: EvaluationContext, items: pl.DataFrame, cases: GradedCases, finished: int) -> _Tables:
     if not context.baselines:
         return {}
-    context.progress(done, done + 1, "ranking by tf-idf")
+    context.progress(finished, finished + 1, "ranking by tf-idf")
     return {TF_IDF: graded_table(context.metrics, tf_idf_ranking(items, cases.queries, DEPTH), cases)}
 
 

@@ -97,15 +97,15 @@ def graded_table(metrics: Sequence[Metric], ranked: NDArray[np.integer], cases: 
 
 def _ndcg(k: int, ranked: NDArray[np.integer], cases: GradedCases) -> NDArray[np.float64]:
     discounts = 1.0 / np.log2(1.0 + np.arange(1, k + 1))
-    found = np.zeros(len(cases))
+    ndcg = np.zeros(len(cases))
     for line in range(len(cases)):
         inside = slice(int(cases.relevant.offsets[line]), int(cases.relevant.offsets[line + 1]))
         rows, gains = cases.relevant.rows[inside], cases.gains[inside]
-        worth = {int(row): float(gain) for row, gain in zip(rows, gains, strict=True) if row != PADDING_ROW}
-        got = np.array([worth.get(int(row), 0.0) for row in ranked[line, :k]])
-        best = -np.sort(-gains)[:k]
-        found[line] = (got @ discounts[: len(got)]) / (best @ discounts[: len(best)])
-    return found
+        relevance = {int(row): float(gain) for row, gain in zip(rows, gains, strict=True) if row != PADDING_ROW}
+        gained = np.array([relevance.get(int(row), 0.0) for row in ranked[line, :k]])
+        ideal = -np.sort(-gains)[:k]
+        ndcg[line] = (gained @ discounts[: len(gained)]) / (ideal @ discounts[: len(ideal)])
+    return ndcg
 
 
 def break_ties(

@@ -42,8 +42,8 @@ def cluster_intervals(
     Returns:
         Lower and upper ends, `[columns, 2]`.
     """
-    _, place = np.unique(clusters, return_inverse=True)
-    sums, sizes = _by_cluster(values, place, int(place.max()) + 1)
+    _, cluster_index = np.unique(clusters, return_inverse=True)
+    sums, sizes = _by_cluster(values, cluster_index, int(cluster_index.max()) + 1)
     means = np.concatenate([(times @ sums) / (times @ sizes)[:, None] for times in _draws(len(sizes), rng, rounds)])
     return _ends(means)
 
@@ -71,9 +71,12 @@ def cluster_difference_intervals(
     Returns:
         Lower and upper ends, `[columns, 2]`; NaN where no resample has cases on both sides.
     """
-    _, place = np.unique(np.concatenate([our_clusters, their_clusters]), return_inverse=True)
-    count = int(place.max()) + 1
-    sides = [_by_cluster(ours, place[: len(ours)], count), _by_cluster(theirs, place[len(ours) :], count)]
+    _, cluster_index = np.unique(np.concatenate([our_clusters, their_clusters]), return_inverse=True)
+    count = int(cluster_index.max()) + 1
+    sides = [
+        _by_cluster(ours, cluster_index[: len(ours)], count),
+        _by_cluster(theirs, cluster_index[len(ours) :], count),
+    ]
     differences = []
     for times in _draws(count, rng, rounds):
         cases = [times @ sizes for _, sizes in sides]
@@ -82,10 +85,10 @@ def cluster_difference_intervals(
             (times[whole] @ sums) / cases[side][whole, None] for side, (sums, _) in enumerate(sides)
         )
         differences.append(our_mean - their_mean)
-    found = np.concatenate(differences)
-    if not len(found):
+    resampled = np.concatenate(differences)
+    if not len(resampled):
         return np.full((ours.shape[1], 2), np.nan)
-    return _ends(found)
+    return _ends(resampled)
 
 
 def _ends(means: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -94,12 +97,12 @@ def _ends(means: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _by_cluster(
-    values: NDArray[np.float64], place: NDArray[np.int64], count: int
+    values: NDArray[np.float64], cluster_index: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums `[count, columns]` and cases `[count]` of each cluster."""
     sums = np.zeros((count, values.shape[1]))
-    np.add.at(sums, place, values)
-    return sums, np.bincount(place, minlength=count).astype(np.float64)
+    np.add.at(sums, cluster_index, values)
+    return sums, np.bincount(cluster_index, minlength=count).astype(np.float64)
 
 
 def _draws(count: int, rng: np.random.Generator, rounds: int) -> Iterator[NDArray[np.int64]]:
@@ -107,8 +110,8 @@ def _draws(count: int, rng: np.random.Generator, rounds: int) -> Iterator[NDArra
     step = max(1, _DRAWS_AT_ONCE // count)
     for start in range(0, rounds, step):
         lines = min(step, rounds - start)
-        drawn = rng.integers(0, count, size=(lines, count)) + np.arange(lines)[:, None] * count
-        yield np.bincount(drawn.ravel(), minlength=lines * count).reshape(lines, count)
+        draws = rng.integers(0, count, size=(lines, count)) + np.arange(lines)[:, None] * count
+        yield np.bincount(draws.ravel(), minlength=lines * count).reshape(lines, count)
 
 
 def mean_interval(values: NDArray[np.float64], rng: np.random.Generator, rounds: int = ROUNDS) -> tuple[float, float]:

@@ -62,12 +62,12 @@ def hits(ranked: NDArray[np.integer], targets: RowLists) -> NDArray[np.bool_]:
         targets: of the same users.
     """
     span = 1 + max(int(ranked.max(initial=0)), int(targets.rows.max(initial=0)))
-    wanted = np.sort(targets.lines() * span + targets.rows)
-    if not len(wanted):
+    target_keys = np.sort(targets.lines() * span + targets.rows)
+    if not len(target_keys):
         return np.zeros(ranked.shape, dtype=np.bool_)
     keys = np.arange(len(ranked))[:, None] * span + ranked
-    place = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
-    return np.asarray((wanted[place] == keys) & (ranked != PADDING_ROW), dtype=np.bool_)
+    index = np.minimum(np.searchsorted(target_keys, keys), len(target_keys) - 1)
+    return np.asarray((target_keys[index] == keys) & (ranked != PADDING_ROW), dtype=np.bool_)
 
 
 def values(metric: Metric, hit: NDArray[np.bool_], positives: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -84,23 +84,23 @@ def values(metric: Metric, hit: NDArray[np.bool_], positives: NDArray[np.integer
     top = hit[:, : metric.k]
     ranks = np.arange(1, top.shape[1] + 1)
     possible = np.minimum(positives, metric.k)
-    found: NDArray[np.float64]
+    metric_values: NDArray[np.float64]
     match metric.kind:
         case "hr":
-            found = np.asarray(top.any(axis=1), dtype=np.float64)
+            metric_values = np.asarray(top.any(axis=1), dtype=np.float64)
         case "recall":
-            found = np.asarray(top.sum(axis=1) / positives, dtype=np.float64)
+            metric_values = np.asarray(top.sum(axis=1) / positives, dtype=np.float64)
         case "precision":
-            found = np.asarray(top.sum(axis=1) / metric.k, dtype=np.float64)
+            metric_values = np.asarray(top.sum(axis=1) / metric.k, dtype=np.float64)
         case "ndcg":
             gains = 1.0 / np.log2(1.0 + np.arange(1, metric.k + 1))
             ideal = np.cumsum(gains)[possible - 1]
-            found = np.asarray(top @ gains[: top.shape[1]] / ideal)
+            metric_values = np.asarray(top @ gains[: top.shape[1]] / ideal)
         case "mrr":
-            found = np.asarray((top / ranks).max(axis=1, initial=0.0))
+            metric_values = np.asarray((top / ranks).max(axis=1, initial=0.0))
         case _:
-            found = np.asarray((top * np.cumsum(top, axis=1) / ranks).sum(axis=1) / possible)
-    return found
+            metric_values = np.asarray((top * np.cumsum(top, axis=1) / ranks).sum(axis=1) / possible)
+    return metric_values
 
 
 def table_of(metrics: list[Metric], ranked: NDArray[np.integer], targets: RowLists) -> NDArray[np.float64]:

@@ -21,10 +21,10 @@ def next_session(split: Path, cases: Cases) -> tuple[NDArray[np.int64], NDArray[
     `SESSION_GAP_S`; without clock times, it holds all that was held out.
     """
     users = pl.read_parquet(split / "users.parquet", columns=["user", "user_id"])
-    wanted = pl.DataFrame({"user_id": cases.user_ids, "case": np.arange(len(cases))}).join(users, on="user_id")
+    case_users = pl.DataFrame({"user_id": cases.user_ids, "case": np.arange(len(cases))}).join(users, on="user_id")
     events = (
         pl.read_parquet(split / f"{cases.part}.parquet", columns=["user", "item", "type", "time", "order"])
-        .join(wanted.select("user", "case"), on="user", how="inner")
+        .join(case_users.select("user", "case"), on="user", how="inner")
         .sort("case", "order")
         .with_columns(pause=(pl.col("time") - pl.col("time").shift(1).over("case")).fill_null(0.0))
         .filter((pl.col("pause") > SESSION_GAP_S).cum_sum().over("case") == 0)

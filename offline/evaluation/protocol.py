@@ -67,8 +67,8 @@ class Cases:
             raise DatasetError(f"expected a mask of {', '.join(MASKS)}, got {protocol!r}: correct [evaluation] mask")
         lines, rows = self.history.lines(), self.history.rows
         if protocol != "seen":
-            kept = (self.history_types == PURCHASE) if protocol == "purchased" else np.zeros(len(rows), dtype=bool)
-            lines, rows = lines[kept], rows[kept]
+            is_hidden = (self.history_types == PURCHASE) if protocol == "purchased" else np.zeros(len(rows), dtype=bool)
+            lines, rows = lines[is_hidden], rows[is_hidden]
         span = int(rows.max(initial=0)) + 1
         keys = np.unique(lines * span + rows)
         return RowLists(offsets_of(keys // span, len(self)), (keys % span).astype(np.int32))
@@ -98,8 +98,8 @@ def load_cases(split: Path, part: str, limit: int | None = None, seed: int = 0) 
     if not len(users):
         raise DatasetError(f"expected targets in the part {part} of {split}, got none: split again")
     if limit is not None and limit < len(users):
-        drawn = np.random.default_rng(seed).choice(len(users), size=limit, replace=False)
-        users = users.gather(np.sort(drawn))
+        sample = np.random.default_rng(seed).choice(len(users), size=limit, replace=False)
+        users = users.gather(np.sort(sample))
         targets = targets.join(users.to_frame(), on="user", how="semi", maintain_order="left")
     first = targets.group_by("user", maintain_order=True).agg(
         pl.col("order").min().alias("first"), pl.col("time").min().alias("at")
@@ -154,16 +154,16 @@ def user_ids_of(split: Path, users: pl.Series) -> list[str]:
 
 
 def newest_known(
-    at: pl.Series, cut: float | None, lines: NDArray[np.int64], times: NDArray[np.float64]
+    target_times: pl.Series, cut: float | None, lines: NDArray[np.int64], times: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The time of each case: its own `at`, else the cut, else that of the newest event of its history."""
-    told = at.fill_null(float("nan")).to_numpy().astype(np.float64)
+    known = target_times.fill_null(float("nan")).to_numpy().astype(np.float64)
     if cut is not None:
-        return np.where(np.isnan(told), cut, told)
-    newest = np.full(len(told), -np.inf)
+        return np.where(np.isnan(known), cut, known)
+    newest = np.full(len(known), -np.inf)
     timed = ~np.isnan(times)
     np.maximum.at(newest, lines[timed], times[timed])
-    return np.where(np.isnan(told), np.where(np.isinf(newest), np.nan, newest), told)
+    return np.where(np.isnan(known), np.where(np.isinf(newest), np.nan, newest), known)
 
 
 def offsets_of(lines: NDArray[np.int64], count: int) -> NDArray[np.int64]:

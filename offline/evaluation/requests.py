@@ -56,14 +56,17 @@ def batch_of_cases(
     known = users >= 0
     offsets = np.asarray(states.event_offsets)
     stored = Histories(offsets, states.event_rows, states.event_types, states.event_times)
-    place = offsets[users + 1][:, None] - window + np.arange(window)[None, :]
-    stored_rows, stored_types, _ = stored.take(place, known[:, None] & (place >= offsets[users][:, None]))
+    position = offsets[users + 1][:, None] - window + np.arange(window)[None, :]
+    stored_rows, stored_types, _ = stored.take(position, known[:, None] & (position >= offsets[users][:, None]))
     own_rows, own_types, _ = before.windows(window)
-    same = known & (stored_rows == own_rows).all(axis=1) & (stored_types == own_types).all(axis=1)
+    is_stored = known & (stored_rows == own_rows).all(axis=1) & (stored_types == own_types).all(axis=1)
     event_rows, event_types, event_times = whole.windows(window)
     long_vector = np.zeros((len(cases), states.long_vectors.shape[1]), dtype=np.float32)
     long_weight = np.zeros(len(cases), dtype=np.float32)
-    long_vector[same], long_weight[same] = states.long_vectors_of(users[same]), states.long_weights[users[same]]
+    long_vector[is_stored], long_weight[is_stored] = (
+        states.long_vectors_of(users[is_stored]),
+        states.long_weights[users[is_stored]],
+    )
     batch = RequestBatch(
         now=cases.now,
         event_rows=event_rows.astype(np.int32),
@@ -73,7 +76,7 @@ def batch_of_cases(
         long_weight=long_weight,
         exclude_rows=np.zeros((len(cases), 0), dtype=np.int64),
     )
-    return batch, same
+    return batch, is_stored
 
 
 def text_requests(snapshot: Snapshot, texts: list[str]) -> RequestBatch:
@@ -98,16 +101,16 @@ def _is_context(cases: Cases) -> NDArray[np.bool_]:
     return np.asarray(to_the_end <= cases.context[lines], dtype=np.bool_)
 
 
-def _histories(cases: Cases, rows: NDArray[np.int32], kept: NDArray[np.bool_]) -> Histories:
+def _histories(cases: Cases, rows: NDArray[np.int32], keep: NDArray[np.bool_]) -> Histories:
     """The kept events on items that the bundle has, by its rows."""
-    found = rows[cases.history.rows]
-    kept = kept & (found != 0)
-    counts = np.bincount(cases.history.lines()[kept], minlength=len(cases))
+    bundle_items = rows[cases.history.rows]
+    keep = keep & (bundle_items != 0)
+    counts = np.bincount(cases.history.lines()[keep], minlength=len(cases))
     return Histories(
         offsets=offsets_of(counts),
-        rows=found[kept],
-        types=cases.history_types[kept],
-        times=cases.history_times[kept],
+        rows=bundle_items[keep],
+        types=cases.history_types[keep],
+        times=cases.history_times[keep],
     )
 
 
@@ -116,8 +119,8 @@ def _find(states: UserStates, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     known = np.asarray(states.hashes)
     if not len(known):
         return np.full(len(hashes), -1)
-    place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-    return np.where(known[place] == hashes, place, -1)
+    index = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return np.where(known[index] == hashes, index, -1)
 
 
 def map_rows(lists: RowLists, rows: NDArray[np.int32]) -> RowLists:

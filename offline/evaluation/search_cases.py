@@ -55,12 +55,12 @@ def load_search_cases(split: Path, part: str, limit: int | None = None, seed: in
         .with_columns(number=pl.col("key").rank("dense").cast(pl.Int64) - 1)
     )
     if limit is not None and limit < lines.height:
-        drawn = np.random.default_rng(seed).choice(lines.height, size=limit, replace=False)
-        lines = lines[np.sort(drawn)]
+        sample = np.random.default_rng(seed).choice(lines.height, size=limit, replace=False)
+        lines = lines[np.sort(sample)]
     lines = lines.with_row_index("line").with_columns(pl.col("line").cast(pl.Int64))
-    wanted = targets.join(lines.select("user", "key", "line"), on=["user", "key"]).unique(["line", "item", "order"])
-    wanted = wanted.sort("line", "order")
-    wanted = wanted.unique(["line", "item"], keep="first", maintain_order=True)
+    pairs = targets.join(lines.select("user", "key", "line"), on=["user", "key"]).unique(["line", "item", "order"])
+    pairs = pairs.sort("line", "order")
+    pairs = pairs.unique(["line", "item"], keep="first", maintain_order=True)
     known = [
         pl.read_parquet(split / f"{name}.parquet").drop("query").with_columns(from_=pl.lit(name))
         for name in (*KNOWN_PARTS[part], "context")
@@ -87,8 +87,8 @@ def load_search_cases(split: Path, part: str, limit: int | None = None, seed: in
             history_times=times,
             context=np.bincount(at_line[(history.get_column("from_") == "context").to_numpy()], minlength=count),
             targets=RowLists(
-                offsets_of(wanted.get_column("line").to_numpy(), count),
-                wanted.get_column("item").to_numpy().astype(np.int32),
+                offsets_of(pairs.get_column("line").to_numpy(), count),
+                pairs.get_column("item").to_numpy().astype(np.int32),
             ),
         ),
         queries=lines.get_column("query").to_list(),

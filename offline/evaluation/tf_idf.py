@@ -33,16 +33,16 @@ def tf_idf_ranking(items: pl.DataFrame, queries: Sequence[str], depth: int) -> N
     items = items.sort("row")
     counted = _counts([" ".join(_texts(*values)) for values in items.select(*_COLUMNS, "attributes").iter_rows()])
     idf = np.log((1 + counted.shape[0]) / (1 + np.bincount(counted.indices, minlength=BUCKETS))) + 1
-    vectors, asked = _unit(counted, idf), _unit(_counts(queries), idf)
-    scores = (asked @ vectors.T).tocsr()
+    item_vectors, query_vectors = _unit(counted, idf), _unit(_counts(queries), idf)
+    scores = (query_vectors @ item_vectors.T).tocsr()
     hashes = stable_hashes(items["item_id"].to_list())
-    found = np.zeros((len(queries), depth), dtype=np.int64)
+    ranking = np.zeros((len(queries), depth), dtype=np.int64)
     for line in range(len(queries)):
         here = slice(scores.indptr[line], scores.indptr[line + 1])
         columns, values = scores.indices[here], scores.data[here]
         best = columns[np.lexsort((hashes[columns], -values))][:depth]
-        found[line, : len(best)] = 1 + best
-    return found
+        ranking[line, : len(best)] = 1 + best
+    return ranking
 
 
 def _texts(*values: Any) -> list[str]:

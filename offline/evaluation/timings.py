@@ -12,9 +12,9 @@ def timings_of(record: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
         record: of the run folder, by stage; only stages that are done are in it.
         manifest: of the bundle.
     """
-    kept = ("seconds", "peak_memory_mb")
+    fields = ("seconds", "peak_memory_mb")
     return {
-        "stages": {stage: {name: entry[name] for name in kept} for stage, entry in record.items()},
+        "stages": {stage: {name: entry[name] for name in fields} for stage, entry in record.items()},
         "versions": manifest.packages,
         "seed": manifest.seed,
         "revision": manifest.git_revision,

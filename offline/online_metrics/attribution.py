@@ -38,13 +38,13 @@ def attribute(shown: pl.DataFrame, events: pl.DataFrame, window_s: float) -> Att
         .explode("items", "place")
         .select("answer", "request_id", item="items", shown_at="at", until=pl.col("at") + window_s, rank=_rank())
     )
-    found = naming.join(items, on=["request_id", "item"])
+    matches = naming.join(items, on=["request_id", "item"])
     is_before = pl.col("shown_at") <= pl.col("at")
     nearest = pl.when(is_before).then(pl.col("answer").cast(pl.Int64)).otherwise(-pl.col("answer").cast(pl.Int64))
-    own = found.sort(is_before, nearest).unique("event", keep="last", maintain_order=True)
+    own = matches.sort(is_before, nearest).unique("event", keep="last", maintain_order=True)
     direct = own.filter(pl.col("at") <= pl.col("until"))
     of_answers = pl.concat([_columns(direct), _columns(_followed(numbered, direct))])
-    return Attributed(of_answers, _counts(shown, naming, found, direct))
+    return Attributed(of_answers, _counts(shown, naming, matches, direct))
 
 
 def _rank() -> pl.Expr:
@@ -64,9 +64,9 @@ def _columns(events: pl.DataFrame) -> pl.DataFrame:
     return events.select("answer", "item", "type", "rank")
 
 
-def _counts(shown: pl.DataFrame, naming: pl.DataFrame, found: pl.DataFrame, direct: pl.DataFrame) -> dict[str, int]:
+def _counts(shown: pl.DataFrame, naming: pl.DataFrame, matches: pl.DataFrame, direct: pl.DataFrame) -> dict[str, int]:
     known = naming.join(shown.select("request_id").unique(), on="request_id", how="semi").height
-    with_item = found.get_column("event").n_unique()
+    with_item = matches.get_column("event").n_unique()
     return {
         "attributed": direct.height,
         "too_late": with_item - direct.height,

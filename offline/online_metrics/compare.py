@@ -37,15 +37,15 @@ def comparisons_of(
 
 def warnings_of(versions: Sequence[dict[str, Any]]) -> list[str]:
     """What figures rest on too little."""
-    found = []
+    warnings = []
     for version in versions:
         if version["clusters"] < MIN_PEOPLE or version["answers_with_click"] < MIN_CLICKED:
             people, clicked = version["clusters"], version["answers_with_click"]
-            found.append(
+            warnings.append(
                 f"{version['version']}: {version['answers']} answers to {people} people, {clicked} with a click: too "
                 f"few to tell; wait for {MIN_PEOPLE} people and {MIN_CLICKED} answers with a click."
             )
-    return found
+    return warnings
 
 
 def notes_of(document: dict[str, Any]) -> list[str]:

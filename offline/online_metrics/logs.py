@@ -29,8 +29,8 @@ def read_shown(logs: Path) -> pl.DataFrame:
             f"{logs}: expected a folder that `aisle-offline collect` wrote what was shown into, got no "
             f"{IMPRESSIONS_FOLDER}/*.parquet: collect first; a service keeps what it shows in Redis only"
         )
-    shown = pl.concat([pl.read_parquet(part.path, glob=False) for part in parts])
-    named = shown.select(
+    impressions = pl.concat([pl.read_parquet(part.path, glob=False) for part in parts])
+    columns = impressions.select(
         "request_id",
         person="user_hash",
         version="model_version",
@@ -38,7 +38,7 @@ def read_shown(logs: Path) -> pl.DataFrame:
         items="item_ids",
         first_rank="first_position",
     )
-    return named.filter(pl.col("items").list.len() > 0).sort("at", maintain_order=True).with_row_index("answer")
+    return columns.filter(pl.col("items").list.len() > 0).sort("at", maintain_order=True).with_row_index("answer")
 
 
 def read_events(logs: Path) -> pl.DataFrame:

@@ -13,14 +13,14 @@ from offline.online_metrics.figures import LABELS, MEANINGS
 
 def online_table(document: dict[str, Any]) -> Group:
     """Each version's metrics with intervals of 95 %, the last version less each before it, and what it all means."""
-    beside = [_comparisons(document)] if document["comparisons"] else []
-    return Group(_versions(document), *beside, *map(Text, _lines(document)))
+    comparisons = [_comparisons(document)] if document["comparisons"] else []
+    return Group(_versions(document), *comparisons, *map(Text, _lines(document)))
 
 
 def _versions(document: dict[str, Any]) -> Table:
     table = _table(f"What {document['answers']} answers led to", "version", "metric", "value", "95 % interval")
     for version in document["versions"]:
-        told = [
+        head = [
             version["version"],
             f"{version['answers']} answers, {version['people']} people",
             f"from {_minute(version['from'])}",
@@ -28,7 +28,7 @@ def _versions(document: dict[str, Any]) -> Table:
         ]
         values = [f"{version['metrics'][metric]:.4f}" for metric in MEANINGS]
         ends = ["{:.4f} .. {:.4f}".format(*version["ci95"][metric]) for metric in MEANINGS]
-        table.add_row(*map("\n".join, (told, LABELS.values(), values, ends)))
+        table.add_row(*map("\n".join, (head, LABELS.values(), values, ends)))
     return table
 
 
@@ -36,9 +36,9 @@ def _comparisons(document: dict[str, Any]) -> Table:
     last = document["versions"][-1]["version"]
     table = _table(f"{last} less each one before it", "version", "metric", "difference", "95 % interval")
     for comparison in document["comparisons"]:
-        found = [comparison["differences"][metric] for metric in MEANINGS]
-        differences = [f"{each['difference']:+.4f} {each['said']:5}" for each in found]
-        ends = ["-" if each["ci95"] is None else "{:+.4f} .. {:+.4f}".format(*each["ci95"]) for each in found]
+        figures = [comparison["differences"][metric] for metric in MEANINGS]
+        differences = [f"{figure['difference']:+.4f} {figure['said']:5}" for figure in figures]
+        ends = ["-" if figure["ci95"] is None else "{:+.4f} .. {:+.4f}".format(*figure["ci95"]) for figure in figures]
         table.add_row(*map("\n".join, ([comparison["than"]], LABELS.values(), differences, ends)))
     return table
 

@@ -28,13 +28,13 @@ def differing_users(
         pipe.hmget(keys.erased, [user_hash.to_bytes(8, "little") for user_hash in hashes])  # last, to know all of them
         values, times = pipe.execute()
     erased = erasures_among(hashes, times, cut)
-    found = {}
+    differing = {}
     for at, seed in enumerate(seeds):
         if seed.user_hash not in erased:
             kind = _difference(seed, values[4 * at : 4 * at + 4], keep_events)
             if kind is not None:
-                found[seed.user_hash] = kind
-    return found
+                differing[seed.user_hash] = kind
+    return differing
 
 
 def differing_items(client: redis.Redis, seeds: dict[bytes, bytes]) -> int:

@@ -20,14 +20,14 @@ _GLOB: Final = re.compile(rb"([*?\[\]\\])")
 
 def read_published(client: redis.Redis, keys: Keys) -> dict[str, PublishedModel | None]:
     """All versions; `None` for one that was written down in a form that this code does not know."""
-    found: Any = client.hgetall(keys.models)
-    return {name.decode(): _model(text) for name, text in found.items()}
+    stored: Any = client.hgetall(keys.models)
+    return {name.decode(): _model(text) for name, text in stored.items()}
 
 
 def read_pointer(client: redis.Redis, keys: Keys) -> str | None:
     """The version that is served."""
-    found: Any = client.get(keys.pointer)
-    return None if found is None else found.decode()
+    stored: Any = client.get(keys.pointer)
+    return None if stored is None else stored.decode()
 
 
 def refuse_same_tag(version: str, others: Iterable[str]) -> None:
@@ -64,12 +64,12 @@ def kept_for_rollback(version: str, pointer: str | None, published: dict[str, Pu
 
 def unfinished(client: redis.Redis, keys: Keys) -> dict[str, float]:
     """Versions that are being published or removed, and since when, in unix seconds."""
-    found = {}
+    stored = {}
     begin = keys.publishing("")
     for key in client.scan_iter(match=_escaped(begin) + b"*", count=_AT_ONCE):
         at: Any = client.hget(key, "at")
-        found[key[len(begin) :].decode()] = float(at or 0)
-    return found
+        stored[key[len(begin) :].decode()] = float(at or 0)
+    return stored
 
 
 def remove_versions(client: redis.Redis, keys: Keys, versions: Iterable[str]) -> int:
@@ -93,8 +93,8 @@ def remove_versions(client: redis.Redis, keys: Keys, versions: Iterable[str]) ->
 
 def _remove_keys(client: redis.Redis, begin: bytes) -> int:
     removed = 0
-    found = client.scan_iter(match=_escaped(begin) + b"*", count=_AT_ONCE)
-    own = (key for key in found if len(key) == len(begin) + _HASH_BYTES)
+    stored = client.scan_iter(match=_escaped(begin) + b"*", count=_AT_ONCE)
+    own = (key for key in stored if len(key) == len(begin) + _HASH_BYTES)
     for names in _groups(own):
         removed += client.unlink(*names)
     return removed

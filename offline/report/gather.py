@@ -77,12 +77,12 @@ def gather(folder: RunFolder) -> RunFacts:
 
 def _read(path: Path) -> Document | None:
     try:
-        found: Document = json.loads(path.read_text("utf-8"))
+        document: Document = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise RunFolderError(f"{path}: expected JSON, got something else ({error}): run its stage again") from error
-    return found
+    return document
 
 
 def _split(folder: Path) -> SplitMeta | None:

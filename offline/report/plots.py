@@ -32,11 +32,11 @@ def whiskers(name: str, title: str, panels: Mapping[str, Sequence[Whisker]], cap
     lines = sum(len(rows) for rows in panels.values())
     with drawing(0.5 + 0.45 * len(panels) + 0.26 * lines, rows=len(panels)) as (figure, all_axes):
         for axes, (metric, rows) in zip(all_axes, panels.items(), strict=True):
-            for place, (_, value, ends) in enumerate(rows):
-                colour = SERIES[0] if place == 0 else INK
+            for index, (_, value, ends) in enumerate(rows):
+                colour = SERIES[0] if index == 0 else INK
                 if ends is not None:
-                    axes.plot(ends, [place, place], color=colour, linewidth=1.6)
-                axes.plot([value], [place], marker="o", color=colour, markersize=6 if place == 0 else 4.5)
+                    axes.plot(ends, [index, index], color=colour, linewidth=1.6)
+                axes.plot([value], [index], marker="o", color=colour, markersize=6 if index == 0 else 4.5)
             axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.grid(axis="y", visible=False)
@@ -46,11 +46,11 @@ def whiskers(name: str, title: str, panels: Mapping[str, Sequence[Whisker]], cap
                 axes.axvline(0.0, color=INK, linewidth=0.8, linestyle=":")
             else:
                 axes.set_xlim(left=min(0.0, *(value for _, value, _ in rows)))
-        said = "; ".join(
+        description = "; ".join(
             f"{metric}: " + ", ".join(f"{label} {value:.4f}" for label, value, _ in rows)
             for metric, rows in panels.items()
         )
-        return Plot(svg_of(figure, name, title, said), caption)
+        return Plot(svg_of(figure, name, title, description), caption)
 
 
 def grouped(name: str, title: str, metric: str, groups: Mapping[str, Mapping[str, Whisker]], caption: str) -> Plot:
@@ -58,15 +58,15 @@ def grouped(name: str, title: str, metric: str, groups: Mapping[str, Mapping[str
     rankings = list(dict.fromkeys(ranking for group in groups.values() for ranking in group))
     with drawing(0.9 + 0.42 * len(groups)) as (figure, (axes,)):
         for number, ranking in enumerate(rankings):
-            points = [(place, group[ranking]) for place, group in enumerate(groups.values()) if ranking in group]
+            points = [(index, group[ranking]) for index, group in enumerate(groups.values()) if ranking in group]
             shift = 0.2 * (number - (len(rankings) - 1) / 2)
             colour, marker = SERIES[number % len(SERIES)], _MARKERS[number % len(_MARKERS)]
-            for place, (_, _, ends) in points:
+            for index, (_, _, ends) in points:
                 if ends is not None:
-                    axes.plot(ends, [place + shift] * 2, color=colour, linewidth=1.4)
+                    axes.plot(ends, [index + shift] * 2, color=colour, linewidth=1.4)
             axes.plot(
                 [value for _, (_, value, _) in points],
-                [place + shift for place, _ in points],
+                [index + shift for index, _ in points],
                 linestyle="none",
                 marker=marker,
                 color=colour,
@@ -79,11 +79,11 @@ def grouped(name: str, title: str, metric: str, groups: Mapping[str, Mapping[str
         axes.set_xlim(left=0.0)
         axes.set_xlabel(metric)
         figure.legend(loc="outside upper right", ncols=len(rankings))
-        said = "; ".join(
+        description = "; ".join(
             f"{label}: " + ", ".join(f"{ranking} {value:.4f}" for ranking, (_, value, _) in group.items())
             for label, group in groups.items()
         )
-        return Plot(svg_of(figure, name, title, said), caption)
+        return Plot(svg_of(figure, name, title, description), caption)
 
 
 def degrees(name: str, title: str, of: str, histogram: NDArray[np.int64], caption: str) -> Plot:
@@ -105,8 +105,8 @@ def degrees(name: str, title: str, of: str, histogram: NDArray[np.int64], captio
         axes.set_xlabel(f"events per {of.removesuffix('s')}")
         axes.set_ylabel(of)
         total, events = histogram[:, 1].sum(), (histogram[:, 0] * histogram[:, 1]).sum()
-        said = f"{total} {of} with {events / total:.1f} events on average, at most {histogram[-1, 0]}."
-        return Plot(svg_of(figure, name, title, said), caption)
+        description = f"{total} {of} with {events / total:.1f} events on average, at most {histogram[-1, 0]}."
+        return Plot(svg_of(figure, name, title, description), caption)
 
 
 def rank_share(name: str, title: str, histogram: NDArray[np.int64], caption: str) -> Plot:
@@ -129,10 +129,10 @@ def rank_share(name: str, title: str, histogram: NDArray[np.int64], caption: str
         axes.set_xlabel("most popular items")
         axes.set_ylabel("% of events")
         tenth = int(np.searchsorted(items, 0.1 * items[-1]))
-        said = (
+        description = (
             f"The {items[tenth]} most popular of {items[-1]} items make {events[tenth] / events[-1]:.0%} of the events."
         )
-        return Plot(svg_of(figure, name, title, said), caption)
+        return Plot(svg_of(figure, name, title, description), caption)
 
 
 def over_time(
@@ -157,8 +157,8 @@ def over_time(
     """
     with drawing(2.9) as (figure, (axes,)):
         for number, (behaviour, values) in enumerate(counts.items()):
-            drawn = np.where(values > 0, values, np.nan)
-            axes.plot(days, drawn, color=SERIES[number], linestyle=_LINES[number], label=behaviour)
+            visible = np.where(values > 0, values, np.nan)
+            axes.plot(days, visible, color=SERIES[number], linestyle=_LINES[number], label=behaviour)
         axes.set_yscale("log")
         _plain(axes.yaxis)
         low, high = axes.get_ylim()
@@ -171,23 +171,23 @@ def over_time(
         axes.set_xlabel(f"{unit} since the first event")
         axes.set_ylabel("events")
         figure.legend(loc="outside upper right", ncols=len(counts))
-        said = ", ".join(f"{behaviour}: {values.sum()} events" for behaviour, values in counts.items())
-        return Plot(svg_of(figure, name, title, said), caption)
+        description = ", ".join(f"{behaviour}: {values.sum()} events" for behaviour, values in counts.items())
+        return Plot(svg_of(figure, name, title, description), caption)
 
 
 def curves(name: str, title: str, epochs: Sequence[Mapping[str, Any]], metric: str | None, caption: str) -> Plot:
     """Loss and, where there is a `metric`, its value on validation by epoch, one below the other."""
-    drawn = {"loss": "training loss"} | ({} if metric is None else {"value": f"validation {metric}"})
-    said = f"{len(epochs)} epochs"
-    with drawing(0.6 + 1.5 * len(drawn), rows=len(drawn)) as (figure, all_axes):
-        for number, (axes, (key, label)) in enumerate(zip(all_axes, drawn.items(), strict=True)):
+    series = {"loss": "training loss"} | ({} if metric is None else {"value": f"validation {metric}"})
+    description = f"{len(epochs)} epochs"
+    with drawing(0.6 + 1.5 * len(series), rows=len(series)) as (figure, all_axes):
+        for number, (axes, (key, label)) in enumerate(zip(all_axes, series.items(), strict=True)):
             known = [(epoch["epoch"], epoch[key]) for epoch in epochs if epoch.get(key) is not None]
             axes.plot(*zip(*known, strict=True), marker=_MARKERS[number], markersize=4, color=SERIES[number])
             axes.set_ylabel(label)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-            said += f"; {label} {known[-1][1]:.4g} in the last"
+            description += f"; {label} {known[-1][1]:.4g} in the last"
         all_axes[-1].set_xlabel("epoch")
-        return Plot(svg_of(figure, name, title, f"{said}."), caption)
+        return Plot(svg_of(figure, name, title, f"{description}."), caption)
 
 
 def reliability(name: str, title: str, bins: Mapping[str, Sequence[Mapping[str, Any]]], caption: str) -> Plot:
@@ -209,11 +209,11 @@ def reliability(name: str, title: str, bins: Mapping[str, Sequence[Mapping[str, 
             xlim=(0, 1.05 * largest), ylim=(0, 1.05 * largest), xlabel="predicted probability", ylabel="observed share"
         )
         figure.legend(loc="outside upper right", ncols=len(bins))
-        said = "; ".join(
+        description = "; ".join(
             f"{behaviour}: " + ", ".join(f"{p['predicted']:.3f} said, {p['observed']:.3f} came" for p in points)
             for behaviour, points in bins.items()
         )
-        return Plot(svg_of(figure, name, title, said), caption)
+        return Plot(svg_of(figure, name, title, description), caption)
 
 
 def trade_off(
@@ -252,23 +252,25 @@ def trade_off(
         axes.margins(0.25, 0.3)
         axes.set(xlabel=x, ylabel=y)
         axes.set_xlim(left=0)
-        said = "; ".join(
+        description = "; ".join(
             f"{label}: {cost:.3g}, {y} {worth:.4f}{' (chosen)' if chosen else ''}"
             for label, cost, worth, chosen in points
         )
-        return Plot(svg_of(figure, name, title, said), caption)
+        return Plot(svg_of(figure, name, title, description), caption)
 
 
 def by_rank(name: str, title: str, ranks: Sequence[Mapping[str, int]], caption: str) -> Plot:
     """The share of what was shown at each rank that was clicked."""
-    shares = [100 * each["clicked"] / each["shown"] for each in ranks]
+    shares = [100 * rank["clicked"] / rank["shown"] for rank in ranks]
     with drawing(2.9) as (figure, (axes,)):
-        axes.plot([each["rank"] for each in ranks], shares, marker="o", markersize=4, color=SERIES[0])
+        axes.plot([rank["rank"] for rank in ranks], shares, marker="o", markersize=4, color=SERIES[0])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_ylim(0, 1.1 * max(shares) or 1.0)
         axes.set(xlabel="rank", ylabel="% of items clicked")
-        said = "; ".join(f"rank {each['rank']}: {found:.2f} %" for each, found in zip(ranks, shares, strict=True))
-        return Plot(svg_of(figure, name, title, said), caption)
+        description = "; ".join(
+            f"rank {rank['rank']}: {clicked:.2f} %" for rank, clicked in zip(ranks, shares, strict=True)
+        )
+        return Plot(svg_of(figure, name, title, description), caption)
 
 
 def _plain(*logarithmic: Axis) -> None:

@@ -54,8 +54,8 @@ def drawing(height: float, *, rows: int = 1) -> Iterator[tuple[Figure, list[Axes
     """A figure of the page's width and so many inches of height, and its axes one below the other."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, height))
-        found = figure.subplots(rows, 1, squeeze=False)
-        yield figure, [axes for (axes,) in found]
+        grid = figure.subplots(rows, 1, squeeze=False)
+        yield figure, [axes for (axes,) in grid]
 
 
 def svg_of(figure: Figure, name: str, title: str, description: str) -> Markup:

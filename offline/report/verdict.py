@@ -79,7 +79,7 @@ class Verdict:
 
     def sentences(self) -> list[str]:
         """The reasons."""
-        return [found.sentence for found in self.findings]
+        return [finding.sentence for finding in self.findings]
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ class Evidence:
 
 def verdict_of(evidence: Evidence) -> Verdict:
     """Every rule's finding, and what they come to."""
-    findings = [found for rule in _RULES for found in rule(evidence)]
-    weights = {found.weight for found in findings}
+    findings = [finding for rule in _RULES for finding in rule(evidence)]
+    weights = {finding.weight for finding in findings}
     decision = Decision.REFUSE if Weight.BAD in weights else Decision.LOOK if Weight.LOOK in weights else None
     order = (Weight.BAD, Weight.LOOK, Weight.GOOD, Weight.NOTE)
-    return Verdict(decision or Decision.PUBLISH, sorted(findings, key=lambda found: order.index(found.weight)))
+    return Verdict(decision or Decision.PUBLISH, sorted(findings, key=lambda finding: order.index(finding.weight)))
 
 
 def against_popularity(evidence: Evidence) -> Iterator[Finding]:
@@ -228,15 +228,18 @@ def compressed(evidence: Evidence) -> Iterator[Finding]:
     """What the chosen variant loses against the one in full precision, which comes first in the table."""
     variants = [entry for entry in evidence.compression if "variant" in entry]
     chosen = next((entry for entry in variants if entry.get("chosen")), None)
-    whole, left = (None if entry is None else entry.get("value") for entry in (next(iter(variants), None), chosen))
-    if chosen is not None and chosen is not variants[0] and is_number(whole) and is_number(left):
-        loss = (whole - left) / whole if whole else 0.0
-        said = f"the chosen variant ({chosen['variant']}) has {chosen.get('metric')} {figure(left)}"
+    full_value, chosen_value = (
+        None if entry is None else entry.get("value") for entry in (next(iter(variants), None), chosen)
+    )
+    if chosen is not None and chosen is not variants[0] and is_number(full_value) and is_number(chosen_value):
+        loss = (full_value - chosen_value) / full_value if full_value else 0.0
+        sentence = f"the chosen variant ({chosen['variant']}) has {chosen.get('metric')} {figure(chosen_value)}"
         if loss > MAX_COMPRESSION_LOSS:
-            yield Finding(Weight.LOOK, f"Compression costs {share(loss)}: {said} instead of {figure(whole)}.")
+            yield Finding(Weight.LOOK, f"Compression costs {share(loss)}: {sentence} instead of {figure(full_value)}.")
         else:
             yield Finding(
-                Weight.GOOD, f"Compression costs {share(max(loss, 0.0))}: {said}, uncompressed {figure(whole)}."
+                Weight.GOOD,
+                f"Compression costs {share(max(loss, 0.0))}: {sentence}, uncompressed {figure(full_value)}.",
             )
     overlap: Any = (chosen or next(iter(evidence.compression), {})).get("overlap_at_10")
     # A cut network may answer otherwise and as well: only where that was not measured does overlap tell.

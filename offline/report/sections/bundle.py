@@ -18,15 +18,15 @@ def compression(facts: RunFacts) -> Section:
     variants: list[Document] = [entry for entry in entries if "variant" in entry]
     if not variants:
         overlap = next((entry["overlap_at_10"] for entry in entries if "overlap_at_10" in entry), None)
-        told = "Item vectors are stored in 8 bits; no other variant was tried."
+        sentence = "Item vectors are stored in 8 bits; no other variant was tried."
         if overlap is not None:
-            told += f" Of the network's ten best items {share(overlap)} are among the bundle's ten best."
-        return Section("compression", title, [told])
+            sentence += f" Of the network's ten best items {share(overlap)} are among the bundle's ten best."
+        return Section("compression", title, [sentence])
     metric = next((str(entry["metric"]) for entry in variants if entry.get("metric")), "")
     rows = [
         Row(
             [
-                f"{place}. {entry['variant']}{' (chosen)' if entry.get('chosen') else ''}",
+                f"{number_of_variant}. {entry['variant']}{' (chosen)' if entry.get('chosen') else ''}",
                 number(entry.get("megabytes")),
                 number(entry.get("p50_ms")),
                 number(entry.get("p99_ms")),
@@ -36,7 +36,7 @@ def compression(facts: RunFacts) -> Section:
             ],
             strong=bool(entry.get("chosen")),
         )
-        for place, entry in enumerate(variants, start=1)
+        for number_of_variant, entry in enumerate(variants, start=1)
     ]
     heads = [
         *words("variant"),
@@ -44,21 +44,21 @@ def compression(facts: RunFacts) -> Section:
         *words("note"),
     ]
     plots = []
-    for name, key, unit, what in (
+    for name, key, unit, cost in (
         ("latency", "p50_ms", "p50 of an answer, ms", "latency"),
         ("size", "megabytes", "size, MB", "size"),
     ):
         points = [
-            (str(place), entry[key], entry["value"], bool(entry.get("chosen")))
-            for place, entry in enumerate(variants, start=1)
+            (str(number_of_variant), entry[key], entry["value"], bool(entry.get("chosen")))
+            for number_of_variant, entry in enumerate(variants, start=1)
             if is_number(entry.get(key)) and is_number(entry.get("value"))
         ]
         if points:
             caption = (
-                f"Quality against {what}, numbered as in the table; the chosen one is filled. Best is up and to the "
+                f"Quality against {cost}, numbered as in the table; the chosen one is filled. Best is up and to the "
                 "left: a variant that lies below and to the right of another is worth nothing."
             )
-            plots.append(trade_off(f"trade-{name}", f"{metric} against {what}", unit, metric, points, caption))
+            plots.append(trade_off(f"trade-{name}", f"{metric} against {cost}", unit, metric, points, caption))
     return Section(
         "compression",
         title,
@@ -111,8 +111,10 @@ def making(facts: RunFacts) -> Section:
         rows = [Row([name.replace("_", " "), _plain(value)]) for name, value in settings.items()]
         blocks.append(Table("Settings of training", words("setting", "value"), rows))
     blocks.append(_commands(facts))
-    told = "Peak memory is that of the whole process up to the end of a stage; a stage that was done before adds none."
-    return Section("making", "Times, versions, settings, commands", [told], blocks)
+    sentence = (
+        "Peak memory is that of the whole process up to the end of a stage; a stage that was done before adds none."
+    )
+    return Section("making", "Times, versions, settings, commands", [sentence], blocks)
 
 
 def _timings(facts: RunFacts) -> Table:

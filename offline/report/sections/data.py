@@ -33,7 +33,7 @@ def data_quality(facts: RunFacts) -> Section:
     if spread is not None:
         blocks.append(Gallery(list(_plots(spread, facts.split))))
     return Section(
-        "data", title, [*_told(summary, spread, facts.split), *([] if missing.rows else [_NONE_MISSING])], blocks
+        "data", title, [*_sentences(summary, spread, facts.split), *([] if missing.rows else [_NONE_MISSING])], blocks
     )
 
 
@@ -45,11 +45,13 @@ def graph(facts: RunFacts) -> Section:
     nodes, edges = facts.graph.get("nodes", {}), facts.graph.get("edges", {})
     rows = [Row([" – ".join(name.split("__")).replace("_", " "), count(number)]) for name, number in edges.items()]
     empty = [name.replace("__", " – ").replace("_", " ") for name, number in edges.items() if not number]
-    told = "Edges are counted from the events of train and from the catalogue; a bucket holds hashed n-grams of text."
+    sentence = (
+        "Edges are counted from the events of train and from the catalogue; a bucket holds hashed n-grams of text."
+    )
     return Section(
         "graph",
         title,
-        [told, *([f"Without any edge: {', '.join(empty)}; the network goes without them."] if empty else [])],
+        [sentence, *([f"Without any edge: {', '.join(empty)}; the network goes without them."] if empty else [])],
         [
             Table(
                 "Nodes",
@@ -135,7 +137,7 @@ def _parts(split: SplitMeta) -> Table:
     )
 
 
-def _told(summary: Document, spread: Distributions | None, split: SplitMeta | None) -> Iterator[str]:
+def _sentences(summary: Document, spread: Distributions | None, split: SplitMeta | None) -> Iterator[str]:
     events = summary.get("events") or {}
     if events.get("kept"):
         people, things = count(events.get("users")), count(events.get("items"))
@@ -153,8 +155,8 @@ def _told(summary: Document, spread: Distributions | None, split: SplitMeta | No
         yield "The events have no clock times." if not summary.get("has_time") else "All events happened at one time."
     if split is not None:
         cuts = [f"{part} begins {moment(at)}" for part, at in _cuts(split)]
-        said = ": " + ", ".join(cuts) if cuts else ""
-        yield f"The data is cut by {split.how}{said} (seed {split.seed})."
+        cut_times = ": " + ", ".join(cuts) if cuts else ""
+        yield f"The data is cut by {split.how}{cut_times} (seed {split.seed})."
 
 
 def _cuts(split: SplitMeta) -> list[tuple[str, float]]:

@@ -18,36 +18,36 @@ _SOURCES = {"co_occurrence": "co-occurrence lists", "history": "own history", "u
 def learning(facts: RunFacts) -> Section:
     """Loss and validation metric by epoch."""
     title = "Learning curves"
-    drawn = []
+    plots = []
     sentences = []
-    for what, history in facts.curves.items():
+    for model, history in facts.curves.items():
         epochs: list[Document] = [epoch for epoch in history.get("epochs") or [] if is_number(epoch.get("loss"))]
         metric = None if history.get("metric") == NO_VALIDATION else str(history.get("metric", "metric"))
         validated = [epoch for epoch in epochs if metric and is_number(epoch.get("value"))]
         if not epochs:
-            sentences.append(f"The {what} was trained without an epoch to show.")
+            sentences.append(f"The {model} was trained without an epoch to show.")
             continue
         best = max(validated, key=lambda epoch: float(epoch["value"]), default=None)
         sentences.append(
-            f"The {what} was trained without validation (epochs: {len(epochs)})."
+            f"The {model} was trained without validation (epochs: {len(epochs)})."
             if best is None
-            else f"The {what} was best in epoch {best['epoch']} of {len(epochs)}: validation {metric} "
+            else f"The {model} was best in epoch {best['epoch']} of {len(epochs)}: validation {metric} "
             f"{figure(best['value'])}."
         )
         if len(epochs) < 2:  # a point is no curve
             continue
         plot = curves(
-            f"curve-{what.replace(' ', '-')}",
-            f"Learning curve of the {what}",
+            f"curve-{model.replace(' ', '-')}",
+            f"Learning curve of the {model}",
             epochs,
             metric if validated else None,
-            f"The {what}. The loss should fall; the validation metric should rise and level off. Still rising at the "
+            f"The {model}. The loss should fall; the validation metric should rise and level off. Still rising at the "
             "end: train longer. Falling while the loss falls: it memorises.",
         )
-        drawn.append(plot)
-    if not drawn:
+        plots.append(plot)
+    if not plots:
         return Section("learning", title, sentences or ["This folder holds no learning curve."])
-    return Section("learning", title, sentences, [Gallery(drawn)])
+    return Section("learning", title, sentences, [Gallery(plots)])
 
 
 def candidates(facts: RunFacts) -> Section:

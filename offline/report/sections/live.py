@@ -38,7 +38,9 @@ def live_section(document: Document) -> Section:
     ]
     latest_first = versions[::-1]
     panels = {
-        LABELS[metric]: [(each["version"], each["metrics"][metric], each["ci95"][metric]) for each in latest_first]
+        LABELS[metric]: [
+            (version["version"], version["metrics"][metric], version["ci95"][metric]) for version in latest_first
+        ]
         for metric in MEANINGS
     }
     plots = [
@@ -72,15 +74,15 @@ def _versions(versions: list[Document]) -> Table:
     rows = [
         Row(
             [
-                each["version"],
-                moment(each["from"]),
-                moment(each["to"]),
-                *(count(each[name]) for name in ("answers", "people", "shown_items", "clicks")),
-                share(each["clicks"], each["shown_items"]),
+                version["version"],
+                moment(version["from"]),
+                moment(version["to"]),
+                *(count(version[name]) for name in ("answers", "people", "shown_items", "clicks")),
+                share(version["clicks"], version["shown_items"]),
             ],
-            strong=place == 0,
+            strong=index == 0,
         )
-        for place, each in enumerate(versions)
+        for index, version in enumerate(versions)
     ]
     heads = words("version", "first answer", "last answer")
     return Table(
@@ -91,23 +93,23 @@ def _versions(versions: list[Document]) -> Table:
 
 
 def _metrics(document: Document, versions: list[Document]) -> Table:
-    leads = {each["than"]: each["differences"] for each in document["comparisons"]}
+    leads = {version["than"]: version["differences"] for version in document["comparisons"]}
     rows = []
     for metric in MEANINGS:
-        for place, each in enumerate(versions):
-            lead = leads.get(each["version"], {}).get(metric)
+        for index, version in enumerate(versions):
+            lead = leads.get(version["version"], {}).get(metric)
             rows.append(
                 Row(
                     [
-                        LABELS[metric] if place == 0 else "",
-                        each["version"],
-                        figure(each["metrics"][metric]),
-                        interval(each["ci95"][metric]),
+                        LABELS[metric] if index == 0 else "",
+                        version["version"],
+                        figure(version["metrics"][metric]),
+                        interval(version["ci95"][metric]),
                         "" if lead is None else signed(lead["difference"]),
                         "" if lead is None else interval(lead["ci95"], plus=True),
                         "" if lead is None else _SAID[lead["said"]],
                     ],
-                    strong=place == 0,
+                    strong=index == 0,
                 )
             )
     heads = words("metric", "version") + numbers("value", "95 % interval", "the last leads by", "95 % interval")

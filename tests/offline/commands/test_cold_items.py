@@ -77,7 +77,7 @@ def test_only_withheld_targets_are_scored_and_against_the_whole_catalogue(shop_r
     targets = pl.read_parquet(shop_run.split / "test.parquet").filter("target")
     known = targets.filter(pl.col("item") != 0)
     known.select("item").unique().write_parquet(out / WITHHELD_FILE)
-    document = cold_items(shop_run.bundle, shop_run.split, out, beside=shop_run.bundle)
+    document = cold_items(shop_run.bundle, shop_run.split, out, reference=shop_run.bundle)
     report = evaluate(shop_run.bundle, shop_run.split, baselines=False)["reports"][0]
     assert document["targets"] == report["targets"] - report["targets_on_unknown_items"]
     assert np.isclose(document["hr@10"] * document["users"], report["metrics"]["hr@10"] * report["n"])
@@ -100,7 +100,7 @@ def test_a_withheld_item_is_never_popular_and_a_bundle_of_another_split_is_refus
     meta = json.loads((out / "meta.json").read_text())
     (out / "meta.json").write_text(json.dumps(meta | {"fingerprint": "another"}))
     with pytest.raises(InputError, match="same data, split and seed"):
-        cold_items(shop_run.bundle, shop_run.split, out, beside=shop_run.bundle)
+        cold_items(shop_run.bundle, shop_run.split, out, reference=shop_run.bundle)
 
 
 def test_a_run_that_withholds_keeps_the_whole_split_beside(shop: Path, quiet: Any, tmp_path: Path) -> None:
