@@ -1,9 +1,10 @@
 """What the bundle costs and where it came from: compression, cold items, times, versions, settings, commands."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
-from offline.report.blocks import Commands, Gallery, Row, Section, Table, numbers, words
+from offline.report.blocks import Commands, Gallery, Plot, Row, Section, Table, numbers, words
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, duration, figure, interval, is_number, megabytes, number, share
 from offline.report.plots import trade_off
@@ -23,10 +24,24 @@ def compression(facts: RunFacts) -> Section:
             sentence += f" Of the network's ten best items {share(overlap)} are among the bundle's ten best."
         return Section("compression", title, [sentence])
     metric = next((str(entry["metric"]) for entry in variants if entry.get("metric")), "")
+    plots = _trade_offs(variants, metric)
+    return Section(
+        "compression",
+        title,
+        [
+            f"Chosen on validation: the smallest variant that loses no more {metric} than was allowed."
+            if metric
+            else "Nobody was there to validate variants on, so that none was measured."
+        ],
+        [_variant_table(variants, metric), *([Gallery(plots)] if plots else [])],
+    )
+
+
+def _variant_table(variants: Sequence[Document], metric: str) -> Table:
     rows = [
         Row(
             [
-                f"{number_of_variant}. {entry['variant']}{' (chosen)' if entry.get('chosen') else ''}",
+                f"{index}. {entry['variant']}{' (chosen)' if entry.get('chosen') else ''}",
                 number(entry.get("megabytes")),
                 number(entry.get("p50_ms")),
                 number(entry.get("p99_ms")),
@@ -36,21 +51,26 @@ def compression(facts: RunFacts) -> Section:
             ],
             strong=bool(entry.get("chosen")),
         )
-        for number_of_variant, entry in enumerate(variants, start=1)
+        for index, entry in enumerate(variants, start=1)
     ]
     heads = [
         *words("variant"),
         *numbers("size, MB", "p50, ms", "p99, ms", metric or "metric", "overlap@10 with full precision"),
         *words("note"),
     ]
+    return Table("Variants of the bundle", heads, rows)
+
+
+def _trade_offs(variants: Sequence[Document], metric: str) -> list[Plot]:
+    """Quality against latency and size, where both were measured."""
     plots = []
     for name, key, unit, cost in (
         ("latency", "p50_ms", "p50 of an answer, ms", "latency"),
         ("size", "megabytes", "size, MB", "size"),
     ):
         points = [
-            (str(number_of_variant), entry[key], entry["value"], bool(entry.get("chosen")))
-            for number_of_variant, entry in enumerate(variants, start=1)
+            (str(index), entry[key], entry["value"], bool(entry.get("chosen")))
+            for index, entry in enumerate(variants, start=1)
             if is_number(entry.get(key)) and is_number(entry.get("value"))
         ]
         if points:
@@ -59,16 +79,7 @@ def compression(facts: RunFacts) -> Section:
                 "left: a variant that lies below and to the right of another is worth nothing."
             )
             plots.append(trade_off(f"trade-{name}", f"{metric} against {cost}", unit, metric, points, caption))
-    return Section(
-        "compression",
-        title,
-        [
-            f"Chosen on validation: the smallest variant that loses no more {metric} than was allowed."
-            if metric
-            else "Nobody was there to validate variants on, so that none was measured."
-        ],
-        [Table("Variants of the bundle", heads, rows), *([Gallery(plots)] if plots else [])],
-    )
+    return plots
 
 
 def cold_items(facts: RunFacts) -> Section:
