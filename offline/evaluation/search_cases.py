@@ -39,13 +39,54 @@ def load_search_cases(split: Path, part: str, limit: int | None = None, seed: in
     meta = read_split_meta(split)
     if part not in KNOWN_PARTS:
         raise DatasetError(f"expected the part valid or test, got {part!r}: choose one")
+    targets = _searched_targets(split, part)
+    pairs = _pairs(targets, limit, seed)
+    target_rows = (
+        targets.join(pairs.select("user", "key", "line"), on=["user", "key"])
+        .unique(["line", "item", "order"])
+        .sort("line", "order")
+        .unique(["line", "item"], keep="first", maintain_order=True)
+    )
+    history = _known_before(split, part, pairs)
+    pair_of_event = history.get_column("line").to_numpy()
+    times = history.get_column("time").fill_null(float("nan")).to_numpy().astype(np.float64)
+    cut = meta.test_cut if part == "test" else meta.train_cut
+    count = pairs.height
+    learned = query_events(split, KNOWN_PARTS[part]).get_column("query").unique()
+    return SearchCases(
+        cases=Cases(
+            part=part,
+            user_ids=user_ids_of(split, pairs.get_column("user")),
+            now=newest_known(pairs.get_column("at"), cut, pair_of_event, times),
+            history=RowLists(offsets_of(pair_of_event, count), history.get_column("item").to_numpy().astype(np.int32)),
+            history_types=history.get_column("type").to_numpy().astype(np.uint8),
+            history_times=times,
+            context=np.bincount(pair_of_event[(history.get_column("from_") == "context").to_numpy()], minlength=count),
+            targets=RowLists(
+                offsets_of(target_rows.get_column("line").to_numpy(), count),
+                target_rows.get_column("item").to_numpy().astype(np.int32),
+            ),
+        ),
+        queries=pairs.get_column("query").to_list(),
+        number=pairs.get_column("number").to_numpy(),
+        new=~pairs.get_column("key").is_in(learned.implode()).to_numpy(),
+    )
+
+
+def _searched_targets(split: Path, part: str) -> pl.DataFrame:
+    """The targets that a query led to, each with the `key` that is equal for queries that read the same."""
     targets = pl.read_parquet(split / f"{part}.parquet").filter(pl.col("target") & pl.col("query").is_not_null())
-    typed = targets.get_column("query").unique().sort()
-    read = pl.DataFrame({"query": typed, "key": pl.Series([normalised_query(text) for text in typed], dtype=pl.String)})
-    targets = targets.join(read, on="query", how="left").sort("user", "key", "order")
+    queries = targets.get_column("query").unique().sort()
+    keys = pl.Series([normalised_query(query) for query in queries], dtype=pl.String)
+    targets = targets.join(pl.DataFrame({"query": queries, "key": keys}), on="query", how="left")
     if targets.is_empty():
         raise DatasetError(f"expected targets that a query led to in the part {part} of {split}, got none")
-    lines = (
+    return targets.sort("user", "key", "order")
+
+
+def _pairs(targets: pl.DataFrame, limit: int | None, seed: int) -> pl.DataFrame:
+    """A row for each pair of a user and a query, numbered by `line`, with the order and time of its first target."""
+    pairs = (
         targets.group_by("user", "key", maintain_order=True)
         .agg(
             pl.col("query").first(),
@@ -54,44 +95,22 @@ def load_search_cases(split: Path, part: str, limit: int | None = None, seed: in
         )
         .with_columns(number=pl.col("key").rank("dense").cast(pl.Int64) - 1)
     )
-    if limit is not None and limit < lines.height:
-        sample = np.random.default_rng(seed).choice(lines.height, size=limit, replace=False)
-        lines = lines[np.sort(sample)]
-    lines = lines.with_row_index("line").with_columns(pl.col("line").cast(pl.Int64))
-    pairs = targets.join(lines.select("user", "key", "line"), on=["user", "key"]).unique(["line", "item", "order"])
-    pairs = pairs.sort("line", "order")
-    pairs = pairs.unique(["line", "item"], keep="first", maintain_order=True)
-    known = [
+    if limit is not None and limit < pairs.height:
+        sample = np.random.default_rng(seed).choice(pairs.height, size=limit, replace=False)
+        pairs = pairs[np.sort(sample)]
+    return pairs.with_row_index("line").with_columns(pl.col("line").cast(pl.Int64))
+
+
+def _known_before(split: Path, part: str, pairs: pl.DataFrame) -> pl.DataFrame:
+    """The events that the service would know of each pair's user before its first target, by `line`, oldest first."""
+    parts = [
         pl.read_parquet(split / f"{name}.parquet").drop("query").with_columns(from_=pl.lit(name))
         for name in (*KNOWN_PARTS[part], "context")
     ]
-    history = (
-        pl.concat(known)
+    return (
+        pl.concat(parts)
         .filter(pl.col("item") != PADDING_ROW)
-        .join(lines.select("user", "line", "first"), on="user", how="inner")
+        .join(pairs.select("user", "line", "first"), on="user", how="inner")
         .filter(pl.col("order") < pl.col("first"))
         .sort("line", pl.col("from_") == "context", "order")
-    )
-    at_line = history.get_column("line").to_numpy()
-    times = history.get_column("time").fill_null(float("nan")).to_numpy().astype(np.float64)
-    cut = meta.test_cut if part == "test" else meta.train_cut
-    count = lines.height
-    learned = query_events(split, KNOWN_PARTS[part]).get_column("query").unique()
-    return SearchCases(
-        cases=Cases(
-            part=part,
-            user_ids=user_ids_of(split, lines.get_column("user")),
-            now=newest_known(lines.get_column("at"), cut, at_line, times),
-            history=RowLists(offsets_of(at_line, count), history.get_column("item").to_numpy().astype(np.int32)),
-            history_types=history.get_column("type").to_numpy().astype(np.uint8),
-            history_times=times,
-            context=np.bincount(at_line[(history.get_column("from_") == "context").to_numpy()], minlength=count),
-            targets=RowLists(
-                offsets_of(pairs.get_column("line").to_numpy(), count),
-                pairs.get_column("item").to_numpy().astype(np.int32),
-            ),
-        ),
-        queries=lines.get_column("query").to_list(),
-        number=lines.get_column("number").to_numpy(),
-        new=~lines.get_column("key").is_in(learned.implode()).to_numpy(),
     )
