@@ -73,15 +73,15 @@ def collect(
     """Move what is in the streams now into the folder `out`, and describe it as a data set.
 
     Args:
-        client: of the store.
-        keys: its keys.
+        client: a connection to the store.
+        keys: the names of its keys.
         out: `events/` and `impressions/`, `dataset.toml`, and what is remembered beside them.
         base: a data set whose events come first; counts until `dataset.toml` is there, as `name` and `items` do.
         name: of the data set.
         items: file of the catalogue.
         part_entries: entries of a stream in one file, at most.
-        progress: told how far it is.
-        say: told what a person may want to know.
+        progress: called with how far the work is.
+        say: called with each line that a person may want to read.
 
     Raises:
         DatasetError: `dataset.toml` or the base cannot be used; nothing was read.

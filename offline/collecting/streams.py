@@ -51,7 +51,7 @@ class Stream:
     """One stream in Redis.
 
     Args:
-        client: of the store.
+        client: a connection to the store.
         key: of the stream.
     """
 

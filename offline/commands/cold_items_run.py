@@ -21,7 +21,7 @@ def run(
     share: float,
     reference: Path | None = None,
 ) -> dict[str, Any]:
-    """Train without the withheld items, and score them on test, beside a bundle that was trained with them.
+    """Train without the withheld items, and score them on test, next to a bundle that was trained with them.
 
     Stages that were done before are left as they are.
 
@@ -29,7 +29,7 @@ def run(
         data: `dataset.toml` or its folder.
         out: run folder.
         options: of the run.
-        display: told how far it is.
+        display: shows how far the work is.
         how: which items, see `Withhold`.
         share: how many.
         reference: a bundle that was trained on the same split with all items, to compare with.

@@ -9,7 +9,7 @@ import orjson
 
 
 def overrides_of(epochs: int | None, dim: int | None, learning_rate: float | None) -> dict[str, Any] | None:
-    """What of the training settings was given."""
+    """Return the training settings that were given; None when none was."""
     overrides = {"epochs": epochs, "dim": dim, "learning_rate": learning_rate}
     return {name: value for name, value in overrides.items() if value is not None} or None
 
@@ -31,7 +31,7 @@ def shown() -> Iterator[Any]:
 
 
 def say_on(display: Any) -> Callable[[str], None]:
-    """Says a line beside the progress."""
+    """Return a function that prints a line above the progress."""
 
     def say(line: str) -> None:
         display.console.print(line, highlight=False, markup=False)

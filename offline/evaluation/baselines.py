@@ -111,10 +111,10 @@ def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress 
     Co-occurrence is counted in train alone. One group of settings is varied at a time, the others held.
 
     Args:
-        split: its folder.
+        split: folder of the split.
         near: whether only events near each other co-occur, rather than whole histories.
         seed: draws the users.
-        progress: told of each setting.
+        progress: called with each setting.
     """
     tell = progress or silent
     meta = read_split_meta(split)

@@ -92,7 +92,7 @@ def examples_of(
         cases: who is scored.
         mask: seen, purchased or none: what is hidden.
         chain: behaviours, from the first step to the last.
-        progress: told of every batch.
+        progress: called with every batch.
     """
     report_progress = progress or silent
     item_ids = pl.read_parquet(split / "items.parquet", columns=["row", "item_id"]).sort("row")["item_id"].to_list()

@@ -59,7 +59,7 @@ def cold_items(
         reference: a bundle trained on `whole`, to compare with.
         part: valid or test.
         seed: of the resamples.
-        progress: told how far it is.
+        progress: called with how far the work is.
 
     Raises:
         BundleError: a bundle cannot be served.

@@ -97,8 +97,8 @@ class UserWriter:
     """Writes users to the store, without overwriting what is newer there.
 
     Args:
-        client: of the store.
-        keys: its keys.
+        client: a connection to the store.
+        keys: the names of its keys.
         contents: of the bundle, whose version and cut count.
         keep_events: events kept a user.
         live_s: seconds that the keys of users live; 0 for ever.
