@@ -212,7 +212,7 @@ def _train(context: StageContext) -> dict[str, Any]:
     )
     return {name: trained.record[name] for name in ("device", "metric", "best")} | {
         "epochs": len(trained.record["epochs"]),
-        **({"start": warm.told} if warm.told else {}),
+        **({"start": warm.record} if warm.record else {}),
     }
 
 

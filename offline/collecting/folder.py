@@ -6,7 +6,7 @@ from pathlib import Path
 
 from offline.collecting.durable import make_folder
 from offline.errors import RunFolderError
-from offline.workspace.lock import only_one
+from offline.workspace.lock import exclusive_lock
 
 LOCK_FILE = ".collecting"
 
@@ -22,5 +22,5 @@ def locked(out: Path) -> Iterator[None]:
         raise RunFolderError(f"{out}: expected a folder to collect into, got a file: name another folder")
     make_folder(out)
     refusal = f"{out}: another collector is at work here; wait for it, or name another folder"
-    with only_one(out / LOCK_FILE, refusal):
+    with exclusive_lock(out / LOCK_FILE, refusal):
         yield

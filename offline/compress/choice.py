@@ -14,7 +14,7 @@ from offline.errors import RunFolderError
 
 COMPRESS_FILE = "compress.json"
 MAX_LOSS = 0.005
-_BLURRED = 2.0
+_MAX_NOISE_RATIO = 2.0
 """Times the stated loss that the noise of a difference may be. What cannot be told apart better is not cut."""
 
 
@@ -27,7 +27,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One line of the table, and what the choice needs besides."""
 
     variant: str
@@ -75,12 +75,12 @@ class CompressionChoice:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> "CompressionChoice":
-        """The inverse of `as_dict`."""
+        """Read what `as_dict` returned."""
         given = dict(document)
         return cls(table=given.pop("compression"), recipe=Recipe(**given.pop("recipe")), **given)
 
 
-def difference(full: NDArray[np.float64], variant: NDArray[np.float64]) -> Difference:
+def paired_difference(full: NDArray[np.float64], variant: NDArray[np.float64]) -> Difference:
     """How much of the metric is lost, from both values of every user, `[users]`.
 
     The standard error is that of the users' paired differences. Where full precision finds nothing, nothing can be
@@ -93,7 +93,7 @@ def difference(full: NDArray[np.float64], variant: NDArray[np.float64]) -> Diffe
     return Difference(float(lost.mean()) / mean, float(lost.std(ddof=1)) / len(lost) ** 0.5 / mean)
 
 
-def choose(measured: Sequence[Measured], plain: str, max_loss: float) -> Measured:
+def choose(measured: Sequence[Measurement], plain: str, max_loss: float) -> Measurement:
     """The smallest variant within `max_loss`; of equally small ones the one with the better metric, then the first.
 
     The loss is judged by the mean of paired differences. Two guards stand against luck, since among several noisy
@@ -116,10 +116,10 @@ def choose(measured: Sequence[Measured], plain: str, max_loss: float) -> Measure
 
 def is_clear(found: Difference, max_loss: float) -> bool:
     """Whether there are users enough to tell a loss of `max_loss`."""
-    return found.noise <= _BLURRED * max_loss
+    return found.noise <= _MAX_NOISE_RATIO * max_loss
 
 
-def within_loss(measured: Sequence[Measured], max_loss: float) -> set[str]:
+def within_loss(measured: Sequence[Measurement], max_loss: float) -> set[str]:
     """The variants that `choose` may take; `measured` with those that go less far first."""
     within: set[str] = set()
     for variant in measured:

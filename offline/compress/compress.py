@@ -8,7 +8,7 @@ import torch
 
 from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, CompressionChoice
 from offline.compress.recipe import Recipe
-from offline.compress.sweep import Search
+from offline.compress.sweep import Sweep
 from offline.training.trained import Trained, save_trained
 from offline.training.validation import load_validation
 from offline.workspace.atomic import write_json
@@ -55,27 +55,27 @@ def compress(
     else:
         tried = out / _TRIED
         tried.mkdir(exist_ok=True)
-        search = Search(
+        sweep = Sweep(
             on_cpu,
             split,
             validation,
             weight_bits=weight_bits,
             max_loss=max_loss,
             device=device or torch.device("cpu"),
-            tried=tried,
+            weights_folder=tried,
             progress=tell,
         )
-        found = search.run()
+        result = sweep.run()
         choice = CompressionChoice(
-            variant=found.chosen.variant,
-            recipe=found.recipe,
+            variant=result.chosen.variant,
+            recipe=result.recipe,
             max_loss=max_loss,
             metric=validation.metric,
             users=len(validation.cases),
-            table=[line.line(validation.metric, found.chosen.variant) for line in found.measured],
+            table=[line.line(validation.metric, result.chosen.variant) for line in result.measured],
         )
         if choice.recipe.cuts:
-            save_trained(found.trained, out)
+            save_trained(result.trained, out)
         shutil.rmtree(tried)
     write_json(out / COMPRESS_FILE, choice.as_dict())
     tell(1, 1, f"chosen: {choice.variant}")

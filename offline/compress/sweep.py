@@ -11,12 +11,19 @@ from numpy.typing import NDArray
 
 from app.engine.loading import golden_overlap
 from offline.compress.apply import cut_for
-from offline.compress.choice import Difference, Measured, choose, difference, is_clear, within_loss
+from offline.compress.choice import Difference, Measurement, choose, is_clear, paired_difference, within_loss
 from offline.compress.cut import hidden_units
 from offline.compress.fine_tune import fine_tune
 from offline.compress.recipe import Recipe
-from offline.compress.served import Latency, Served, answers, latencies, serve, tower_model
 from offline.compress.sparsity import without_small_weights
+from offline.compress.variant_session import (
+    Latency,
+    VariantSession,
+    measure_latencies,
+    open_variant,
+    top_rows,
+    tower_model,
+)
 from offline.dataset.split_events import read_histories
 from offline.evaluation.metrics import parse_metric, table_of
 from offline.training.checkpoint import load_weights, save_weights
@@ -33,11 +40,11 @@ OVERLAP_DEPTH = 10
 
 
 @dataclass(frozen=True)
-class Searched:
+class SweepResult:
     """The table, milder variants first, and the chosen one with its network."""
 
-    measured: list[Measured]
-    chosen: Measured
+    measured: list[Measurement]
+    chosen: Measurement
     recipe: Recipe  # of the chosen one
     trained: Trained
 
@@ -48,7 +55,7 @@ class _Variant:
 
     name: str
     recipe: Recipe | None
-    served: Served
+    session: VariantSession
     value: float
     overlap: float
     difference: Difference
@@ -56,17 +63,17 @@ class _Variant:
     note: str
 
 
-class Search:
-    """One bounded search: dimensions, hidden units, then both together.
+class Sweep:
+    """One bounded sweep: dimensions, hidden units, then both together.
 
     Args:
         trained: a network that is not cut, on the CPU.
         split: of its training; test is not read.
         validation: the users that variants are judged by.
-        weight_bits: of the item vectors that are served.
+        weight_bits: of the item vectors that are session.
         max_loss: as in `choose`.
         device: of the fine-tuning.
-        tried: folder for the weights of variants that are fine-tuned, so that a stopped search need not do it again.
+        weights_folder: keeps the weights of fine-tuned variants, so that a stopped sweep need not train them again.
         progress: told of each variant.
     """
 
@@ -79,7 +86,7 @@ class Search:
         weight_bits: int,
         max_loss: float,
         device: torch.device,
-        tried: Path,
+        weights_folder: Path,
         progress: Progress,
     ) -> None:
         self._trained = trained
@@ -88,27 +95,27 @@ class Search:
         self._bits = weight_bits
         self._max_loss = max_loss
         self._device = device
-        self._tried = tried
+        self._weights = weights_folder
         self._progress = progress
         self._histories = read_histories(split, ("train",))
-        self._found: list[_Variant] = []
+        self._variants: list[_Variant] = []
         self._full: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
 
-    def run(self) -> Searched:
-        """All variants."""
+    def run(self) -> SweepResult:
+        """Measure all variants and choose one."""
         with tempfile.TemporaryDirectory() as folder:
             self._graphs = Path(folder)
             model = tower_model(self._trained)
             self._add("fp32", None, self._trained, model, 32, note="the reference; the service does not read it")
             plain = self._add(f"int{self._bits}", Recipe(weight_bits=self._bits), self._trained, model, self._bits)
             if self._max_loss == 0:  # whatever is cut may cost something
-                return self._chosen(plain)
+                return self._choose(plain)
             for share in SPARSE_SHARES:
-                self._sparse(model, share, plain)
-            dims = self._cuts([Recipe(item_dim=dim, weight_bits=self._bits) for dim in self._dims()])
-            units = self._cuts([self._units(share) for share in UNIT_SHARES])
-            self._both(dims, units)
-            return self._chosen(plain)
+                self._add_sparse(model, share, plain)
+            dims = self._cut_deeper([Recipe(item_dim=dim, weight_bits=self._bits) for dim in self._dims()])
+            units = self._cut_deeper([self._units(share) for share in UNIT_SHARES])
+            self._combine(dims, units)
+            return self._choose(plain)
 
     def _dims(self) -> list[int]:
         dim = self._trained.network.shape.dim
@@ -123,7 +130,7 @@ class Search:
             weight_bits=self._bits,
         )
 
-    def _sparse(self, model: onnx.ModelProto, share: float, plain: _Variant) -> None:
+    def _add_sparse(self, model: onnx.ModelProto, share: float, plain: _Variant) -> None:
         self._add(
             f"{plain.name}, {share:.0%} of the tower's weights zero",
             None,
@@ -134,7 +141,7 @@ class Search:
             note="for comparison: zeros stay in dense matrices, which ONNX Runtime multiplies as they are",
         )
 
-    def _cuts(self, recipes: list[Recipe]) -> list[_Variant]:
+    def _cut_deeper(self, recipes: list[Recipe]) -> list[_Variant]:
         """Ever deeper cuts of one kind; returns those within the loss.
 
         The first that is not within it, fine-tuned or not, ends the search: what goes further cannot be chosen, and
@@ -149,7 +156,7 @@ class Search:
                 within.append(variant)
         return within
 
-    def _both(self, dims: list[_Variant], units: list[_Variant]) -> None:
+    def _combine(self, dims: list[_Variant], units: list[_Variant]) -> None:
         """The deepest cuts of both kinds together; where that goes too far, a milder one of the units."""
         if not dims or not units:
             return
@@ -171,12 +178,12 @@ class Search:
         if not tune or self._is_within(variant) or not is_clear(variant.difference, self._max_loss):
             return variant
         recipe = replace(recipe, tuned=True)
-        tuned = self._tuned(_name(recipe), cut)
+        tuned = self._fine_tune(_name(recipe), cut)
         return self._add(_name(recipe), recipe, tuned, tower_model(tuned), bits, milder=milder)
 
-    def _tuned(self, name: str, cut: Trained) -> Trained:
+    def _fine_tune(self, name: str, cut: Trained) -> Trained:
         """The cut network fine-tuned, now or in an earlier search that was stopped."""
-        path = self._tried / f"{name.replace(' ', '_').replace(',', '')}.safetensors"
+        path = self._weights / f"{name.replace(' ', '_').replace(',', '')}.safetensors"
         if path.exists():
             load_weights(path, cut.network)
             return cut
@@ -185,8 +192,8 @@ class Search:
         save_weights(path, tuned.network)
         return tuned
 
-    def _open(self, trained: Trained, model: onnx.ModelProto, bits: int) -> Served:
-        return serve(trained, model, bits, self._graphs / f"{len(self._found)}.onnx")
+    def _open(self, trained: Trained, model: onnx.ModelProto, bits: int) -> VariantSession:
+        return open_variant(trained, model, bits, self._graphs / f"{len(self._variants)}.onnx")
 
     def _add(
         self,
@@ -200,8 +207,8 @@ class Search:
         note: str = "",
     ) -> _Variant:
         self._tell(name)
-        served = self._open(trained, model, bits)
-        rows = answers(served, self._validation, DEPTH)
+        session = self._open(trained, model, bits)
+        rows = top_rows(session, self._validation, DEPTH)
         values = self._values(rows)
         top = rows[:, :OVERLAP_DEPTH]
         if self._full is None:
@@ -210,18 +217,18 @@ class Search:
         variant = _Variant(
             name,
             recipe,
-            served,
+            session,
             float(values.mean()),
             golden_overlap(full_top, top),
-            difference(full_values, values),
+            paired_difference(full_values, values),
             milder,
             note,
         )
-        self._found.append(variant)
+        self._variants.append(variant)
         return variant
 
     def _tell(self, what: str) -> None:
-        self._progress(len(self._found), max(_STEPS, len(self._found) + 1), what)
+        self._progress(len(self._variants), max(_STEPS, len(self._variants) + 1), what)
 
     def _values(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """The validation metric of every user."""
@@ -229,24 +236,24 @@ class Search:
         return table_of([metric], rows, self._validation.cases.targets)[:, 0]
 
     def _is_within(self, variant: _Variant) -> bool:
-        return variant.name in within_loss([_measured(found) for found in self._found], self._max_loss)
+        return variant.name in within_loss([_measurement(found) for found in self._variants], self._max_loss)
 
-    def _chosen(self, plain: _Variant) -> Searched:
+    def _choose(self, plain: _Variant) -> SweepResult:
         requests = load_validation(self._split, _LATENCY_REQUESTS, self._trained.settings.seed)
         assert requests is not None  # noqa: S101 - there are validation users
-        timed = latencies([variant.served for variant in self._found], requests)
-        measured = [_measured(variant, latency) for variant, latency in zip(self._found, timed, strict=True)]
+        timed = measure_latencies([variant.session for variant in self._variants], requests)
+        measured = [_measurement(variant, latency) for variant, latency in zip(self._variants, timed, strict=True)]
         chosen = choose(measured, plain.name, self._max_loss)
-        network = next(variant.served.trained for variant in self._found if variant.name == chosen.variant)
+        network = next(variant.session.trained for variant in self._variants if variant.name == chosen.variant)
         assert chosen.recipe is not None  # noqa: S101 - `choose` takes no other
-        return Searched(measured, chosen, chosen.recipe, network)
+        return SweepResult(measured, chosen, chosen.recipe, network)
 
 
-def _measured(variant: _Variant, latency: Latency | None = None) -> Measured:
-    return Measured(
+def _measurement(variant: _Variant, latency: Latency | None = None) -> Measurement:
+    return Measurement(
         variant=variant.name,
         recipe=variant.recipe,
-        megabytes=variant.served.megabytes,
+        megabytes=variant.session.megabytes,
         p50_ms=latency.p50_ms if latency else 0.0,
         p99_ms=latency.p99_ms if latency else 0.0,
         value=variant.value,

@@ -33,7 +33,7 @@ from offline.export.lexical import have_words, queries_by_row, write_lexical
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, export_tower, write_search
-from offline.export.suggest import spelled, write_suggest
+from offline.export.suggest import spell_queries, write_suggest
 from offline.export.text_table import write_text_table
 from offline.export.user_states import user_states
 from offline.export.vocabulary import write_vocabulary
@@ -45,8 +45,8 @@ _STEPS = 6
 
 
 @dataclass(frozen=True)
-class Exported:
-    """A bundle in its store."""
+class BundleExport:
+    """A bundle that was written to its store."""
 
     folder: Path
     version: str
@@ -55,7 +55,7 @@ class Exported:
 
 def export_bundle(
     inputs: ExportInputs, store: Path, *, now: datetime | None = None, progress: Progress | None = None
-) -> Exported:
+) -> BundleExport:
     """Write a bundle to the folder of versions `store`, and make it the current one.
 
     Users are known as of the end of the inputs' parts: nothing of test or context is in a bundle. `now` is the time
@@ -91,7 +91,7 @@ def export_bundle(
         load_snapshot(temporary, device=Device("cpu"))  # the graph for a GPU must give the golden answers, too
     point_to(store, version)
     report(_STEPS, _STEPS, "exported")
-    return Exported(folder, version, fidelity)
+    return BundleExport(folder, version, fidelity)
 
 
 def write_rank_tables(folder: Path, source: BundleSource) -> NDArray[np.float32]:
@@ -123,7 +123,7 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
     vocabulary = write_vocabulary(folder, items, queries)
     logged = logged_query_texts(inputs.split, inputs.parts)
     write_lexical(folder, items, vocabulary, queries_by_row(logged, items.height))
-    write_suggest(folder, items, popularity, spelled(queries, vocabulary))
+    write_suggest(folder, items, popularity, spell_queries(queries, vocabulary))
     order = SearchSpec(weights=PRIOR) if inputs.search is None else inputs.search
     scale = inputs.trained.settings.text_scale
     order = order.model_copy(update={"text_scale": scale, "items_have_words": have_words(items)})

@@ -20,7 +20,7 @@ MAX_QUERY_ERROR = 0.05
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Bundle against network."""
+    """How near a bundle's answers are to those of its network in full precision."""
 
     requests: int
     overlap_at_10: float  # mean share of the network's top 10 that the bundle answers too

@@ -55,7 +55,7 @@ def write_suggest(
     return index
 
 
-def spelled(queries: Iterable[tuple[str, int]], vocabulary: Vocabulary) -> list[tuple[str, int]]:
+def spell_queries(queries: Iterable[tuple[str, int]], vocabulary: Vocabulary) -> list[tuple[str, int]]:
     """Queries with their slips mended, those that are then alike taken together, in the order of their first."""
     spelling = Spelling(vocabulary)
     found: Counter[str] = Counter()

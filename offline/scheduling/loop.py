@@ -12,7 +12,7 @@ from typing import Any, Final
 from offline.errors import FolderInUse, RunFolderError
 from offline.scheduling.plan import Outcome, Plan, ScheduleConfig
 from offline.scheduling.state import STATE_FILE, OpenRound, State, read_state, write_state
-from offline.workspace.lock import only_one
+from offline.workspace.lock import exclusive_lock
 
 LOCK_FILE = ".scheduling"
 FIRST_RETRY_S: Final = 60.0  # doubled with every further failure, up to the interval
@@ -62,7 +62,9 @@ def run_schedule(
     with ExitStack() as stack:
         try:
             stack.enter_context(
-                only_one(out / LOCK_FILE, f"{out}: another schedule is at work here; stop it, or name another folder")
+                exclusive_lock(
+                    out / LOCK_FILE, f"{out}: another schedule is at work here; stop it, or name another folder"
+                )
             )
         except FolderInUse as error:
             if not timing.is_once:

@@ -22,8 +22,8 @@ class Batch:
 
     rows: Tensor  # [batch, window] int64
     types: Tensor  # [batch, window] int64
-    ages: Tensor  # [batch, asking, window] int64
-    asked: Tensor  # [queries] flat places in [batch * asking] that have a target
+    ages: Tensor  # [batch, user_lines, window] int64
+    asked: Tensor  # [queries] flat places in [batch * user_lines] that have a target
     targets: Targets  # by place in `asked`
 
     def to(self, device: torch.device) -> "Batch":

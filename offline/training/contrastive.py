@@ -27,7 +27,7 @@ from offline.training.item_bags import RowBags, bucket_idf, text_bags
 from offline.training.scoring import rank_items
 from offline.training.settings import TrainSettings
 from offline.training.state import TrainState
-from offline.training.text_augmentation import ItemFields, draw_views, item_fields
+from offline.training.text_augmentation import ItemFields, draw_texts, item_fields
 from offline.training.trained import HISTORY_FILE, Trained
 from offline.workspace.atomic import write_json
 from offline.workspace.progress import TrainProgress
@@ -83,7 +83,7 @@ def train_on_catalogue(
     run = _Run(item_fields(items), graph, settings, device, progress)
     out.mkdir(parents=True, exist_ok=True)
     run.start(out / CHECKPOINT_FILE)
-    while run.goes_on() and not (run.state.epoch and _share(started, budget_s) >= 1.0):
+    while run.has_epochs_left() and not (run.state.epoch and _share(started, budget_s) >= 1.0):
         loss = run.epoch(lambda: _share(started, budget_s))
         if run.validate(loss, time.monotonic() - started):
             save_weights(out / BEST_FILE, run.network)
@@ -126,7 +126,7 @@ class _Run:
         self._text = RowBags.of(graph.text)
         self._attributes = None if graph.item_attributes is None else RowBags.of(graph.item_attributes)
         self._same = fields.titles()
-        self._train, self._valid = _held_out(fields.described(), settings)
+        self._train, self._valid = _hold_out(fields.described(), settings)
         if len(self._train) < 2:
             raise TrainingError(
                 f"no events, and {len(self._train)} items with words: expected at least 2 to tell from each other"
@@ -147,7 +147,7 @@ class _Run:
         rng = np.random.default_rng([settings.seed, 0])
         views_an_item = max(_VALIDATION_VIEWS, _LEAST_VALIDATION_VIEWS // max(1, len(self._valid)))
         self._asked = np.repeat(self._valid, views_an_item)
-        self._asked_bags = text_bags(draw_views(fields, self._asked, rng), self._idf)
+        self._asked_bags = text_bags(draw_texts(fields, self._asked, rng), self._idf)
 
     @property
     def metric(self) -> str:
@@ -160,7 +160,7 @@ class _Run:
             self.state = TrainState(**load_checkpoint(checkpoint, self.network, self.optimizer))
             self._earlier_s = self.state.seconds
 
-    def goes_on(self) -> bool:
+    def has_epochs_left(self) -> bool:
         """Whether there are epochs left, and validation still improves."""
         return self.state.epoch < self._settings.epochs and self.state.since_best < self._settings.patience
 
@@ -189,7 +189,7 @@ class _Run:
         cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * warm * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)
-        queries = text_bags(draw_views(self._fields, rows, rng), self._idf)
+        queries = text_bags(draw_texts(self._fields, rows, rng), self._idf)
         hidden = rng.random(len(rows)) < _HIDDEN_SHARE
         texts = _without(self._text.take(rows), queries, hidden)
         same = torch.from_numpy(self._same[rows]).to(self._device)
@@ -243,7 +243,7 @@ class _Run:
             self._progress(TrainProgress(epoch, self._settings.epochs, step, self._steps, loss, self.metric, last))
 
 
-def _held_out(described: NDArray[np.int64], settings: TrainSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _hold_out(described: NDArray[np.int64], settings: TrainSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The item rows that train and those that validate, each ascending."""
     count = min(int(_VALIDATION_SHARE * len(described)), settings.validation_users)
     drawn = np.random.default_rng([settings.seed, 2]).permutation(len(described))

@@ -20,11 +20,11 @@ from offline.dataset.histories import Histories
 from offline.dataset.logged_queries import query_events, query_nodes
 from offline.dataset.split_events import read_events
 from offline.training.item_bags import bucket_idf, text_bags
-from offline.training.text_augmentation import mistyped_view
+from offline.training.text_augmentation import draw_query_text
 
 HIDDEN_SHARE = 0.5
 """Of the queries, a step: they send no message, so that the words of other queries must lead to the item."""
-HEARD_SHARE = 0.5
+CONNECTED_SHARE = 0.5
 """Of the events of queries that do send one, a step: many a search repeats one that was logged. Without these the tower
 learns that whatever is asked for was never asked for before; validation .131 with a fifth, .136 with half."""
 USER_SHARE, USER_ALONE_SHARE = 0.6, 0.2
@@ -51,29 +51,29 @@ class QueryEvents:
 
 @dataclass(frozen=True)
 class QueryBatch:
-    """What is asked, by whom, and the item that followed; `asking` lines have a user whose history counts."""
+    """Queries by their words, by their user or by both, and the item that followed each."""
 
     words: Bags  # [lines]
-    spoken: Tensor  # [lines] float, 0 where the words are not told
-    asking: Tensor  # [users] lines, ascending
+    words_given: Tensor  # [lines] float, 0 where the words are left out
+    user_lines: Tensor  # [users] the lines that have a user, ascending
     rows: Tensor  # [users, window] int64 item rows, newest last, 0 for padding
     types: Tensor  # [users, window] int64
     ages: Tensor  # [users, 1, window] int64
     targets: Targets  # a line each
-    heard: Tensor  # [queries of the graph] bool, those that send messages
+    connected: Tensor  # [queries of the graph] bool, those that send messages
 
     def to(self, device: torch.device) -> "QueryBatch":
         """The same batch on a device."""
         targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
         return QueryBatch(
             self.words.to(device),
-            self.spoken.to(device),
-            self.asking.to(device),
+            self.words_given.to(device),
+            self.user_lines.to(device),
             self.rows.to(device),
             self.types.to(device),
             self.ages.to(device),
             targets,
-            self.heard.to(device),
+            self.connected.to(device),
         )
 
 
@@ -121,57 +121,57 @@ def draw_query_batch(
     timed: bool,
     rng: np.random.Generator,
 ) -> QueryBatch | None:
-    """So many drawn events, and the queries that send messages meanwhile; None where the draw leaves nothing.
+    """Draw events, and the queries that send messages meanwhile; None where no event is left to draw.
 
-    Queries are told as another might type them. What is known of a user is the history before the event, or, without
-    an order, the history without that item.
+    The words are drawn with typos and omissions, as another user might type them. The history of a user is the one
+    before the event or, without an order, the one without that item.
 
     Args:
         events: of the log.
         histories: of the same parts.
         graph_queries: query nodes of the graph.
-        size: events.
+        size: how many events to draw.
         window: events of a history.
         ordered: whether the order of events means anything.
         timed: whether events have times.
         rng: of all draws.
     """
     hidden = rng.random(len(events.queries)) < HIDDEN_SHARE
-    able = np.flatnonzero(hidden[events.query] | (rng.random(len(events)) < HEARD_SHARE))
+    able = np.flatnonzero(hidden[events.query] | (rng.random(len(events)) < CONNECTED_SHARE))
     if not len(able):
         return None
     weight = events.weight[able]
     drawn = np.sort(rng.choice(able, size=min(size, len(able)), p=weight / weight.sum()))
-    heard = np.ones(graph_queries, dtype=np.bool_)
-    heard[events.nodes[hidden & (events.nodes >= 0)]] = False
-    texts = [mistyped_view(events.queries[number], rng) for number in events.query[drawn]]
+    connected = np.ones(graph_queries, dtype=np.bool_)
+    connected[events.nodes[hidden & (events.nodes >= 0)]] = False
+    texts = [draw_query_text(events.queries[number], rng) for number in events.query[drawn]]
     kind = rng.random(len(drawn))
     with_user = np.flatnonzero(kind < USER_SHARE)
-    rows, types, times, when = _pasts(histories, events, drawn[with_user], window, ordered=ordered)
+    rows, types, times, when = _histories_before(histories, events, drawn[with_user], window, ordered=ordered)
     some = (types != 0).any(axis=1)
     with_user, rows, types, times, when = with_user[some], rows[some], types[some], times[some], when[some]
     longest = max(1, int((types != 0).any(axis=0).sum()))
     rows, types, times = rows[:, -longest:], types[:, -longest:], times[:, -longest:]
     ages = age_buckets(times, when[:, None]) if timed else np.zeros(rows.shape, dtype=np.int64)
     count = len(drawn)
-    spoken = np.ones(count, dtype=np.float32)
-    spoken[with_user[kind[with_user] < USER_ALONE_SHARE]] = 0.0
+    words_given = np.ones(count, dtype=np.float32)
+    words_given[with_user[kind[with_user] < USER_ALONE_SHARE]] = 0.0
     return QueryBatch(
         words=text_bags(texts, events.idf).bags(),
-        spoken=torch.from_numpy(spoken),
-        asking=torch.from_numpy(with_user),
+        words_given=torch.from_numpy(words_given),
+        user_lines=torch.from_numpy(with_user),
         rows=torch.from_numpy(rows.astype(np.int64)),
         types=torch.from_numpy(types.astype(np.int64)),
         ages=torch.from_numpy(ages)[:, None, :],
         targets=Targets(torch.arange(count), torch.from_numpy(events.item[drawn]), torch.ones(count)),
-        heard=torch.from_numpy(heard),
+        connected=torch.from_numpy(connected),
     )
 
 
-def _pasts(
+def _histories_before(
     histories: Histories, events: QueryEvents, drawn: NDArray[np.int64], window: int, *, ordered: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-    """Rows, types and times `[drawn, window]` of what is known, newest last, and the events' own times `[drawn]`."""
+    """Rows, types and times `[drawn, window]` of the histories, newest last, and the times of the events `[drawn]`."""
     user, place = events.user[drawn], events.place[drawn]
     first, last = histories.offsets[user], histories.offsets[user + 1]
     end = place if ordered else last
@@ -187,11 +187,11 @@ def _pasts(
 
 
 def query_vectors_of(tower: QueryTower, table: Tensor, units: Tensor, batch: QueryBatch, text_scale: float) -> Tensor:
-    """What each line of a batch asks with, `[lines, dim]`: its words, and its user's vector where there is one."""
-    words = functional.normalize(bag_vectors(table, batch.words), dim=1) * text_scale * batch.spoken[:, None]
-    if not len(batch.asking):
+    """`[lines, dim]` the query vector of each line: that of its words, plus its user's vector where there is one."""
+    words = functional.normalize(bag_vectors(table, batch.words), dim=1) * text_scale * batch.words_given[:, None]
+    if not len(batch.user_lines):
         return words
     present = (batch.types != 0)[:, :, None]
-    zero = units.new_zeros(len(batch.asking), units.shape[1])
+    zero = units.new_zeros(len(batch.user_lines), units.shape[1])
     users = tower(units[batch.rows] * present, batch.types, batch.ages, zero, zero[:, :1])[:, 0]
-    return words.index_add(0, batch.asking, users)
+    return words.index_add(0, batch.user_lines, users)

@@ -52,7 +52,7 @@ def refit(
         RunFolderError: the first training has not finished.
         TrainingError: the loss is not a number.
     """
-    settings, best = _chosen(chosen)
+    settings, best = _best_schedule(chosen)
     build_graph(split, out / GRAPH, parts=PARTS, without=settings.without, progress=progress)
     graph = item_graph(read_graph(out / GRAPH))
     begin_with = chosen / BEST_FILE if fits(chosen / BEST_FILE, Network(graph, settings.shape())) else None
@@ -69,7 +69,7 @@ def refit(
     )
 
 
-def _chosen(chosen: Path) -> tuple[TrainSettings, int]:
+def _best_schedule(chosen: Path) -> tuple[TrainSettings, int]:
     """The settings of the first training, and its best epoch."""
     path = chosen / HISTORY_FILE
     try:

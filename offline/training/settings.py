@@ -14,11 +14,11 @@ from offline.errors import InputError
 SWITCHES = ("graph", "aggregation", "attention", "text", "attributes", "behaviours")
 """Pieces that a training can be run without, to see what each is worth."""
 
-SMALL = 120_000
+SMALL_LOG = 120_000
 """Below so many train events a vector of 64 numbers is enough, and more of them overfit."""
 
 
-CATALOGUE_ALONE: dict[str, Any] = {
+CATALOGUE_ONLY: dict[str, Any] = {
     "dim": 256,  # short texts must tell near-equal items apart: on validation .363 against .340 with 128
     "layers": 0,  # there is nothing to pass messages over
     "ordered": True,  # events that come later have an order: the query starts as a mean, the newest most
@@ -32,10 +32,10 @@ CATALOGUE_ALONE: dict[str, Any] = {
 """Where there are no events: `offline.training.contrastive`."""
 MANY_USERS = 100_000
 """From so many on, larger batches: a step's fixed cost is the item tower."""
-TARGETS = 1_000_000
+TARGETS_IN_ALL = 1_000_000
 """Next items learned in all, about; further passes gain little, and a large log needs one."""
 MOST_EPOCHS = 8
-MOSTLY_SEARCHED = 0.5
+MIN_SEARCH_SHARE = 0.5
 """Share of train events that a query led to."""
 LEAST_HISTORY_WEIGHT = 0.1
 """Of the loss of unordered histories, each of which holds what it asks for: where searches teach of users without that,
@@ -47,7 +47,7 @@ validation was .0719 with it and .0715 without, and of views .57 found their ite
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """One training run."""
+    """The settings of one training run."""
 
     dim: int
     window: int
@@ -109,7 +109,7 @@ class TrainSettings:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For the record."""
+        """The settings as JSON holds them; `of_record` is the inverse."""
         return asdict(self)
 
 
@@ -151,13 +151,13 @@ def choose_settings(
         "without": check_switches(without, ordered=split.ordered),
     }
     if not split.events:
-        chosen |= CATALOGUE_ALONE
+        chosen |= CATALOGUE_ONLY
     return TrainSettings(**(chosen | (overrides or {})))
 
 
 @dataclass(frozen=True)
 class _SplitFacts:
-    """What settings hang on."""
+    """The properties of a split that settings depend on."""
 
     events: int  # of train
     users: int
@@ -185,7 +185,7 @@ class _SplitFacts:
     @property
     def mostly_searched(self) -> bool:
         """Whether the words of queries say of items what a catalogue's text does elsewhere."""
-        return self.search_share >= MOSTLY_SEARCHED
+        return self.search_share >= MIN_SEARCH_SHARE
 
     @property
     def has_words(self) -> bool:
@@ -261,13 +261,13 @@ def _texts(split: _SplitFacts) -> dict[str, Any]:
 
 def _dim(events: int, *, ordered: bool) -> int:
     """Without order a vector holds whole histories: 256 numbers rank better than 128 (validation .140 against .136)."""
-    if events < SMALL:
+    if events < SMALL_LOG:
         return 64
     return 128 if ordered else 256
 
 
 def _ordered_epochs(events: int, users: int) -> int:
-    return min(max(round(TARGETS / max(events - users, 1)), 1), MOST_EPOCHS)
+    return min(max(round(TARGETS_IN_ALL / max(events - users, 1)), 1), MOST_EPOCHS)
 
 
 def check_switches(without: Sequence[str], *, ordered: bool | None = None) -> tuple[str, ...]:

@@ -17,5 +17,5 @@ class TrainState:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """The state as a checkpoint holds it."""
         return dict(vars(self))

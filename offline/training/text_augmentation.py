@@ -79,13 +79,13 @@ def attribute_text(pair: str) -> str:
     return "" if lowered in _NO or not any(char.isalpha() for char in value) else value
 
 
-def draw_views(fields: ItemFields, rows: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
+def draw_texts(fields: ItemFields, rows: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
     """A view of each of `rows`: spans of one or two of its fields. Empty where a span holds no word."""
     draws = rng.random((len(rows), _DRAWS))
     return [_view(fields.fields[row - 1], iter(line)) for row, line in zip(rows.tolist(), draws.tolist(), strict=True)]
 
 
-def mistyped_view(query: str, rng: np.random.Generator) -> str:
+def draw_query_text(query: str, rng: np.random.Generator) -> str:
     """A query as another might type it: some of its words left out, at least one kept, and some mistyped."""
     tokens = query.split(" ")
     draws = iter(rng.random(_DRAWS_A_WORD * len(tokens) + 1).tolist())

@@ -1,4 +1,4 @@
-"""Beside events, views of the catalogue's own texts find their items, so that what somebody types is understood."""
+"""A loss by which parts of the catalogue's texts find their items, so that typed queries are understood."""
 
 from dataclasses import dataclass
 
@@ -13,29 +13,29 @@ from model.item_tower import ItemGraph
 from model.losses import Targets
 from model.text_tower import Bags, bag_vectors
 from offline.training.item_bags import bucket_idf, text_bags
-from offline.training.text_augmentation import ItemFields, draw_views, item_fields
+from offline.training.text_augmentation import ItemFields, draw_texts, item_fields
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What items say of themselves."""
+    """The texts of all items."""
 
     fields: ItemFields
-    described: NDArray[np.int64]  # rows of the items that say anything
+    described: NDArray[np.int64]  # rows of the items with any text
     idf: NDArray[np.float32]  # [buckets]
 
 
 @dataclass(frozen=True)
-class ViewBatch:
-    """Texts, and the item that each is of."""
+class TextBatch:
+    """Augmented texts, and the item of each."""
 
     words: Bags  # [lines]
     targets: Targets  # a line each
 
-    def to(self, device: torch.device) -> "ViewBatch":
+    def to(self, device: torch.device) -> "TextBatch":
         """The same batch on a device."""
         targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
-        return ViewBatch(self.words.to(device), targets)
+        return TextBatch(self.words.to(device), targets)
 
 
 def load_catalogue(items: pl.DataFrame, graph: ItemGraph) -> Catalogue | None:
@@ -47,13 +47,13 @@ def load_catalogue(items: pl.DataFrame, graph: ItemGraph) -> Catalogue | None:
     return Catalogue(fields, described, bucket_idf(graph)) if len(described) else None
 
 
-def draw_view_batch(catalogue: Catalogue, size: int, rng: np.random.Generator) -> ViewBatch:
-    """Views of so many drawn items."""
+def draw_text_batch(catalogue: Catalogue, size: int, rng: np.random.Generator) -> TextBatch:
+    """The augmented texts of `size` drawn items."""
     rows = rng.choice(catalogue.described, size=size)
-    words = text_bags(draw_views(catalogue.fields, rows, rng), catalogue.idf).bags()
-    return ViewBatch(words, Targets(torch.arange(size), torch.from_numpy(rows), torch.ones(size)))
+    words = text_bags(draw_texts(catalogue.fields, rows, rng), catalogue.idf).bags()
+    return TextBatch(words, Targets(torch.arange(size), torch.from_numpy(rows), torch.ones(size)))
 
 
-def view_vectors(table: Tensor, batch: ViewBatch, text_scale: float) -> Tensor:
-    """What each view asks with, `[lines, dim]`."""
+def text_vectors(table: Tensor, batch: TextBatch, text_scale: float) -> Tensor:
+    """`[lines, dim]` the query vector of each text."""
     return text_scale * functional.normalize(bag_vectors(table, batch.words), dim=1)

@@ -33,7 +33,7 @@ from offline.training.contrastive import train_on_catalogue
 from offline.training.query_loss import QueryBatch, QueryEvents, draw_query_batch, load_query_events, query_vectors_of
 from offline.training.settings import TrainSettings
 from offline.training.state import TrainState
-from offline.training.text_loss import Catalogue, ViewBatch, draw_view_batch, load_catalogue, view_vectors
+from offline.training.text_loss import Catalogue, TextBatch, draw_text_batch, load_catalogue, text_vectors
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_search_validation, load_validation, validate
 from offline.workspace.atomic import write_json
@@ -92,7 +92,7 @@ def train(
     run = _Run(_load_data(inputs, events, validated=not fixed_epochs), inputs, device, fixed_epochs, progress)
     out.mkdir(parents=True, exist_ok=True)
     run.start(out / CHECKPOINT_FILE, begin)
-    while run.goes_on() and not (run.state.epoch and clock.share() >= 1.0):
+    while run.has_epochs_left() and not (run.state.epoch and clock.share() >= 1.0):
         _epoch(run, clock, out)
     return _keep_best(run, inputs, out)
 
@@ -214,7 +214,7 @@ class _Run:
         if begin is not None:
             begin(self.network)
 
-    def goes_on(self) -> bool:
+    def has_epochs_left(self) -> bool:
         """Whether there are epochs left, and validation still improves."""
         if self._fixed_epochs:
             return self.state.epoch < self._fixed_epochs
@@ -235,7 +235,7 @@ class _Run:
         self.state.epoch += 1
         return float(np.mean(losses)) if losses else math.nan
 
-    def _draw_texts(self, rng: np.random.Generator) -> tuple[QueryBatch | None, ViewBatch | None]:
+    def _draw_texts(self, rng: np.random.Generator) -> tuple[QueryBatch | None, TextBatch | None]:
         settings, data, device = self._settings, self._data, self.device
         asked = views = None
         if data.queries is not None:
@@ -250,11 +250,11 @@ class _Run:
                 rng=rng,
             )
         if data.catalogue is not None:
-            views = draw_view_batch(data.catalogue, settings.view_batch, rng)
+            views = draw_text_batch(data.catalogue, settings.view_batch, rng)
         return None if asked is None else asked.to(device), None if views is None else views.to(device)
 
     def _step(
-        self, batch: Batch | SetBatch, texts: tuple[QueryBatch | None, ViewBatch | None], budget_share: float
+        self, batch: Batch | SetBatch, texts: tuple[QueryBatch | None, TextBatch | None], budget_share: float
     ) -> float:
         settings, state = self._settings, self.state
         done = max(budget_share, state.step / (self._steps * settings.epochs))
@@ -264,20 +264,18 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = self._loss(batch.to(self.device), *texts)
-        self._refuse_unless_finite("loss", loss)
+        self._require_finite("loss", loss)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         # Looked at before the step: weights that are no numbers would go into the checkpoint of the epoch.
-        self._refuse_unless_finite(
-            "gradient", torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
-        )
+        self._require_finite("gradient", torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT))
         self.optimizer.step()
         state.step += 1
         return loss.item()
 
-    def _loss(self, batch: Batch | SetBatch, asked: QueryBatch | None, views: ViewBatch | None) -> Tensor:
+    def _loss(self, batch: Batch | SetBatch, asked: QueryBatch | None, views: TextBatch | None) -> Tensor:
         network, settings, frequency = self.network, self._settings, self._frequency
-        units, lengths = network.item_vectors(self.graph, self.known, None if asked is None else asked.heard)
+        units, lengths = network.item_vectors(self.graph, self.known, None if asked is None else asked.connected)
         loss = units.new_zeros(())
         if asked is None or settings.history_weight:
             loss = batch_loss(network.queries, units, lengths, frequency, batch, settings)
@@ -288,12 +286,12 @@ class _Run:
             loss = settings.history_weight * loss + settings.query_weight * of_queries
         if table is not None and views is not None:
             # Views learn where items are; items do not move towards what merely describes them.
-            seen = view_vectors(table, views, settings.text_scale)
+            seen = text_vectors(table, views, settings.text_scale)
             of_views = cross_entropy(seen, units.detach(), views.targets, frequency, settings)
             loss = loss + settings.view_weight * of_views
         return loss
 
-    def _refuse_unless_finite(self, what: str, value: Tensor) -> None:
+    def _require_finite(self, what: str, value: Tensor) -> None:
         if torch.isfinite(value):
             return
         lower = self._settings.learning_rate / 4

@@ -34,17 +34,17 @@ Begin = Callable[[Network], None]
 
 @dataclass(frozen=True)
 class WarmStart:
-    """How training begins."""
+    """The settings and first weights of a training."""
 
     settings: TrainSettings
     begin: Begin | None  # None begins cold
-    told: dict[str, Any]  # for the record: `warm`, and why not, or how many items are taken over and fresh
+    record: dict[str, Any]  # for the record: `warm`, and why not, or how many items are taken over and fresh
 
 
 def plan_warm_start(
     earlier: RunFolder, folder: RunFolder, graph: ItemGraph, settings: TrainSettings, epochs: int | None = None
 ) -> WarmStart:
-    """A warm start from the run in `earlier` for the one in `folder`, or a cold one with the reason in `told`.
+    """A warm start from the run in `earlier` for the one in `folder`, or a cold one with the reason in `record`.
 
     Nothing that `folder` tests on may have trained the weights: so it begins cold where the cut could have moved such
     events (random draws, or a cut by time before that of the earlier run).
@@ -58,12 +58,12 @@ def plan_warm_start(
     """
     try:
         weights = load_best_weights(earlier.train)
-        reason = _moved_cut(read_split_meta(earlier.split), read_split_meta(folder.split)) or _other_shapes(
+        reason = _cut_reason(read_split_meta(earlier.split), read_split_meta(folder.split)) or _shape_reason(
             weights, graph, settings
         )
-        reason = reason or _other_relations(earlier, folder)
+        reason = reason or _relation_reason(earlier, folder)
         if reason is None:
-            begin, counts = _mapped(weights, earlier, folder, graph)
+            begin, counts = _map_weights(weights, earlier, folder, graph)
     except (OSError, KeyError, ValueError, pl.exceptions.PolarsError, RunFolderError) as error:
         first = str(error).partition("\n")[0]
         reason = f"the run in {earlier.path} cannot be read ({first})"
@@ -73,7 +73,7 @@ def plan_warm_start(
     return WarmStart(fewer, begin, {"warm": True, "from": earlier.path.name, **counts})
 
 
-def _moved_cut(before: SplitMeta, now: SplitMeta) -> str | None:
+def _cut_reason(before: SplitMeta, now: SplitMeta) -> str | None:
     if before.dataset != now.dataset:
         return f"the earlier run is of {before.dataset}, this one of {now.dataset}"
     if before.how != now.how:
@@ -88,7 +88,7 @@ def _moved_cut(before: SplitMeta, now: SplitMeta) -> str | None:
     return None
 
 
-def _other_shapes(weights: dict[str, Tensor], graph: ItemGraph, settings: TrainSettings) -> str | None:
+def _shape_reason(weights: dict[str, Tensor], graph: ItemGraph, settings: TrainSettings) -> str | None:
     with torch.device("meta"):
         wanted = {name: tuple(value.shape) for name, value in Network(graph, settings.shape()).state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
@@ -102,7 +102,7 @@ def _other_shapes(weights: dict[str, Tensor], graph: ItemGraph, settings: TrainS
     return f"the earlier network has other sizes ({name}: {found.get(name)}, now {wanted.get(name)})"
 
 
-def _other_relations(earlier: RunFolder, folder: RunFolder) -> str | None:
+def _relation_reason(earlier: RunFolder, folder: RunFolder) -> str | None:
     """Gates stand in the order of the relations."""
     before, now = (
         [name for name, count in json.loads((run.graph / GRAPH_FILE).read_text("utf-8"))["edges"].items() if count]
@@ -111,14 +111,14 @@ def _other_relations(earlier: RunFolder, folder: RunFolder) -> str | None:
     return None if before == now else f"the earlier graph has the relations {', '.join(before)}, now {', '.join(now)}"
 
 
-def _mapped(
+def _map_weights(
     weights: dict[str, Tensor], earlier: RunFolder, folder: RunFolder, graph: ItemGraph
 ) -> tuple[Begin, dict[str, int]]:
     before, now = (pl.read_parquet(run.split / "items.parquet").sort("row") for run in (earlier, folder))
     trained = known_items(pl.read_parquet(earlier.split / "train.parquet"), before.height + 1).numpy()
-    items = _places(before["item_id"].to_list(), now["item_id"].to_list()) + 1  # row 0 is no item
+    items = _positions(before["item_id"].to_list(), now["item_id"].to_list()) + 1  # row 0 is no item
     items = np.where(trained[items], items, 0)
-    attributes = _places(item_attributes(before)[1], item_attributes(now)[1])
+    attributes = _positions(item_attributes(before)[1], item_attributes(now)[1])
     kept = torch.from_numpy(np.flatnonzero(items)), torch.from_numpy(items[items > 0])
     named = torch.from_numpy(np.flatnonzero(attributes >= 0)), torch.from_numpy(attributes[attributes >= 0])
 
@@ -136,7 +136,7 @@ def _mapped(
     return begin, {"known_items": len(kept[0]), "fresh_items": graph.items - 1 - len(kept[0])}
 
 
-def _places(before: Sequence[str], now: Sequence[str]) -> np.ndarray:
+def _positions(before: Sequence[str], now: Sequence[str]) -> np.ndarray:
     """Where each of `now` stood in `before`, -1 for those that are new."""
     place = {name: at for at, name in enumerate(before)}
     return np.array([place.get(name, -1) for name in now], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A lock that goes with the process: a killed one leaves none behind."""
+"""A lock that ends with its process, so that a killed one leaves none behind."""
 
 import fcntl
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from offline.errors import FolderInUse
 
 
 @contextmanager
-def only_one(path: Path, refusal: str) -> Iterator[None]:
+def exclusive_lock(path: Path, refusal: str) -> Iterator[None]:
     """Keep other processes out for a while.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any
 
 from offline.errors import RunFolderError
 from offline.workspace.atomic import write_json
-from offline.workspace.lock import only_one
+from offline.workspace.lock import exclusive_lock
 
 RECORD_FILE = "run.json"
 LOCK_FILE = ".lock"
@@ -19,13 +19,13 @@ LOCK_FILE = ".lock"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`runs/NAME`."""
+    """The folder of one run, such as `runs/NAME`, and where its stages write."""
 
     path: Path
 
     @property
     def ingested(self) -> Path:
-        """Clean tables."""
+        """The clean tables of ingest."""
         return self.path / "ingest"
 
     @property
@@ -123,7 +123,9 @@ class RunFolder:
         if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / LOCK_FILE).exists():
             raise RunFolderError(f"{self.path}: expected a run folder or an empty one, got other files: name another")
         self.path.mkdir(parents=True, exist_ok=True)
-        with only_one(self.path / LOCK_FILE, f"{self.path}: another run is at work here; wait for it, or name another"):
+        with exclusive_lock(
+            self.path / LOCK_FILE, f"{self.path}: another run is at work here; wait for it, or name another"
+        ):
             self._clear_leftovers()
             yield
 

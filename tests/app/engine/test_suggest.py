@@ -15,7 +15,7 @@ from strange_texts import strange_texts
 from app.artifact.text.suggest_index import SORTED_BYTES, SuggestIndex, key_of, read_suggest_index
 from app.engine.snapshot import Snapshot
 from app.engine.text.suggest import Suggester, Suggestion, begins_but_for_one
-from offline.export.suggest import make_suggest_index, spelled, write_suggest
+from offline.export.suggest import make_suggest_index, spell_queries, write_suggest
 from offline.export.vocabulary import make_vocabulary
 
 LONG = "An extraordinarily long title that goes on beyond what is sorted by its bytes"
@@ -270,7 +270,7 @@ def test_an_index_is_written_and_read_alike(items: pl.DataFrame, popularity: np.
 def test_slips_of_logged_queries_are_not_offered(items: pl.DataFrame) -> None:
     queries = [("Wireless  mouse", 900), ("wirelss mouse", 2), ("手机", 3)]
     vocabulary = make_vocabulary(items, queries)
-    assert spelled(queries, vocabulary) == [("Wireless  mouse", 900), ("wireless mouse", 2), ("手机", 3)]
+    assert spell_queries(queries, vocabulary) == [("Wireless  mouse", 900), ("wireless mouse", 2), ("手机", 3)]
 
 
 def test_a_catalogue_without_texts_suggests_nothing(

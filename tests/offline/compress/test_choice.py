@@ -10,9 +10,9 @@ from offline.compress.choice import (
     COMPRESS_FILE,
     CompressionChoice,
     Difference,
-    Measured,
+    Measurement,
     choose,
-    difference,
+    paired_difference,
     read_choice,
     within_loss,
 )
@@ -30,16 +30,16 @@ def measured(
     noise: float = NOISE,
     value: float = 0.1,
     served: bool = True,
-) -> Measured:
+) -> Measurement:
     recipe = Recipe(item_dim=int(megabytes * 8)) if served else None
-    return Measured(name, recipe, megabytes, 1.0, 2.0, value, 0.9, Difference(loss, noise), milder)
+    return Measurement(name, recipe, megabytes, 1.0, 2.0, value, 0.9, Difference(loss, noise), milder)
 
 
 FULL = measured("fp32", 40, 0.0, noise=0.0, served=False)
 PLAIN = measured("int8", 10, 0.001)
 
 
-def chosen(*variants: Measured, max_loss: float = 0.005) -> str:
+def chosen(*variants: Measurement, max_loss: float = 0.005) -> str:
     return choose([FULL, PLAIN, *variants], "int8", max_loss).variant
 
 
@@ -82,16 +82,16 @@ def test_of_equally_small_ones_the_better_is_chosen_then_the_first() -> None:
 def test_difference_is_paired_and_relative() -> None:
     rng = np.random.default_rng(0)
     full = rng.random(400)
-    found = difference(full, full - 0.01 - 0.001 * rng.standard_normal(400))
+    found = paired_difference(full, full - 0.01 - 0.001 * rng.standard_normal(400))
     assert found.loss == pytest.approx(0.01 / full.mean(), rel=0.02)
     assert found.noise == pytest.approx(0.001 / 20 / full.mean(), rel=0.15)  # not that of the users
-    same = difference(full, full)
+    same = paired_difference(full, full)
     assert (same.loss, same.noise) == (0.0, 0.0)
 
 
 def test_where_full_precision_finds_nothing_nothing_can_be_told() -> None:
-    assert difference(np.zeros(9), np.ones(9)).noise == np.inf
-    assert difference(np.ones(1), np.ones(1)).noise == np.inf
+    assert paired_difference(np.zeros(9), np.ones(9)).noise == np.inf
+    assert paired_difference(np.ones(1), np.ones(1)).noise == np.inf
 
 
 def test_choice_goes_through_json_and_table_has_its_keys(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from app.artifact.user_state import read_user_states
 from app.engine.loading import load_snapshot, read_warmup
 from app.engine.requests import RequestBatch
 from app.errors import GoldenMismatch
-from offline.compress import served, sweep
+from offline.compress import sweep, variant_session
 from offline.compress.apply import apply_compression, cut_for, load_compressed
 from offline.compress.choice import CompressionChoice, read_choice
 from offline.compress.compress import compress
@@ -53,7 +53,7 @@ def one_cut(patch: pytest.MonkeyPatch, models: Models, sparse: tuple[float, ...]
     def tower_model(trained: Trained) -> Any:
         shape = trained.network.shape
         if shape not in models:
-            models[shape] = served.tower_model(trained)
+            models[shape] = variant_session.tower_model(trained)
         return models[shape]
 
     patch.setattr(sweep, "DIM_SHARES", (0.5,))

@@ -102,17 +102,17 @@ def test_an_unheard_query_counts_as_if_it_had_not_been_logged(graph: ItemGraph) 
     network = Network(graph, choose_settings(meta, 0, {"dim": 8}, content=True).shape()).eval()
     assert graph.item_queries is not None
     edges = graph.item_queries.matrix.to_dense()
-    heard = torch.ones(graph.queries, dtype=torch.bool)
-    heard[::2] = False
-    kept = edges * heard
+    connected = torch.ones(graph.queries, dtype=torch.bool)
+    connected[::2] = False
+    kept = edges * connected
     kept = kept / kept.sum(dim=1, keepdim=True).clamp(min=1e-9)
-    found = network.items.query_messages(graph, heard)
+    found = network.items.query_messages(graph, connected)
     assert graph.query_text is not None
     assert network.items.text is not None
     assert found is not None
     torch.testing.assert_close(found, kept @ (graph.query_text @ network.items.text))
     everyone = network.items.query_messages(graph)
-    torch.testing.assert_close(everyone, network.items.query_messages(graph, torch.ones_like(heard)))
+    torch.testing.assert_close(everyone, network.items.query_messages(graph, torch.ones_like(connected)))
 
 
 @pytest.mark.parametrize("ordered", [True, False])
@@ -125,10 +125,10 @@ def test_no_history_tells_the_item_that_followed(
         events, histories, graph.queries, 400, 50, ordered=ordered, timed=False, rng=np.random.default_rng(1)
     )
     assert batch is not None
-    assert 0 < int((~batch.heard).sum()) < graph.queries
-    assert len(batch.asking) > 50
+    assert 0 < int((~batch.connected).sum()) < graph.queries
+    assert len(batch.user_lines) > 50
     assert (batch.types != 0).any(dim=1).all()
-    targets = batch.targets.item[batch.asking]
+    targets = batch.targets.item[batch.user_lines]
     if not ordered:
         assert not (batch.rows == targets[:, None]).any()
     by_user = [histories.rows[histories.offsets[user] : histories.offsets[user + 1]].tolist() for user in range(USERS)]

@@ -3,7 +3,7 @@
 import pytest
 from made_up_meta import made_up_meta
 
-from offline.training.settings import MANY_USERS, MOST_EPOCHS, TARGETS, TrainSettings, choose_settings
+from offline.training.settings import MANY_USERS, MOST_EPOCHS, TARGETS_IN_ALL, TrainSettings, choose_settings
 
 
 def chosen(*, events: int = 50_000, users: int = 5_000, order: bool = True, content: bool = True) -> TrainSettings:
@@ -11,7 +11,7 @@ def chosen(*, events: int = 50_000, users: int = 5_000, order: bool = True, cont
     return choose_settings(meta, 0, content=content)
 
 
-@pytest.mark.parametrize(("events", "expected"), [(2_000, MOST_EPOCHS), (5_000 + TARGETS // 3, 3), (10**8, 1)])
+@pytest.mark.parametrize(("events", "expected"), [(2_000, MOST_EPOCHS), (5_000 + TARGETS_IN_ALL // 3, 3), (10**8, 1)])
 def test_a_larger_log_takes_fewer_epochs_and_never_none(events: int, expected: int) -> None:
     assert chosen(events=events).epochs == expected
 

@@ -14,7 +14,7 @@ from model.item_tower import ItemGraph
 from offline.dataset.split_meta import read_split_meta
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.settings import VIEW_WEIGHT, choose_settings
-from offline.training.text_loss import draw_view_batch, load_catalogue, view_vectors
+from offline.training.text_loss import draw_text_batch, load_catalogue, text_vectors
 from offline.training.train import TrainInputs, train
 from offline.training.trained import Trained
 
@@ -44,12 +44,12 @@ def found_share(trained: Trained, split: Path) -> float:
     """Of views, how many have their item among the best 3 by the cosine."""
     catalogue = load_catalogue(pl.read_parquet(split / "items.parquet"), trained.graph)
     assert catalogue is not None
-    batch = draw_view_batch(replace(catalogue, described=np.arange(1, ITEMS + 1)), 300, np.random.default_rng(3))
+    batch = draw_text_batch(replace(catalogue, described=np.arange(1, ITEMS + 1)), 300, np.random.default_rng(3))
     table = trained.network.items.text
     assert table is not None
     with torch.no_grad():
         units, _ = trained.network.item_vectors(trained.graph, trained.known)
-        scores = view_vectors(table, batch, 1.0) @ units[1:].T
+        scores = text_vectors(table, batch, 1.0) @ units[1:].T
     best = scores.topk(3, dim=1).indices + 1
     return float((best == batch.targets.item[:, None]).any(dim=1).float().mean())
 

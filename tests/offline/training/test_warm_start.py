@@ -62,7 +62,7 @@ def test_known_items_attributes_and_the_rest_are_taken_over_and_new_ones_stay_fr
     earlier: RunFolder, later: RunFolder
 ) -> None:
     warm, network = plan(earlier, later)
-    assert warm.begin is not None, warm.told
+    assert warm.begin is not None, warm.record
     fresh = {name: value.clone() for name, value in network.state_dict().items()}
     warm.begin(network)
     found, given = network.state_dict(), load_best_weights(earlier.train)
@@ -73,8 +73,8 @@ def test_known_items_attributes_and_the_rest_are_taken_over_and_new_ones_stay_fr
     for item, row in now.select("item_id", "row").iter_rows():
         expected = given["items.ids"][rows[item]] if item in rows else fresh["items.ids"][row]
         assert torch.equal(found["items.ids"][row], expected)
-    assert warm.told["known_items"] == sum(item in rows for item in now["item_id"])
-    assert warm.told["known_items"] + warm.told["fresh_items"] == now.height
+    assert warm.record["known_items"] == sum(item in rows for item in now["item_id"])
+    assert warm.record["known_items"] + warm.record["fresh_items"] == now.height
     places = {name: place for place, name in enumerate(item_attributes(before)[1])}
     for place, name in enumerate(item_attributes(now)[1]):
         expected = given["items.attributes"][places[name]] if name in places else fresh["items.attributes"][place]
@@ -94,7 +94,9 @@ def test_other_sizes_begin_cold_with_the_reason(earlier: RunFolder, later: RunFo
     warm, _ = plan(earlier, later, dim=64, epochs=8)
     assert warm.begin is None
     assert warm.settings.epochs == 8
-    assert "began cold: the earlier network has other sizes (items.attributes: (32,), now (64,))" in warm.told["reason"]
+    assert (
+        "began cold: the earlier network has other sizes (items.attributes: (32,), now (64,))" in warm.record["reason"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_what_may_have_trained_on_the_test_events_begins_cold(
         meta.write_text(json.dumps(json.loads(meta.read_text()) | changes))
     warm, _ = plan(copy, later)
     assert warm.begin is None
-    assert said in warm.told["reason"]
+    assert said in warm.record["reason"]
 
 
 def test_only_events_that_no_earlier_round_trained_on_validate(
@@ -150,7 +152,7 @@ def test_an_earlier_run_that_cannot_be_read_begins_cold(
     remove(copy.path / lost)
     warm, _ = plan(copy, later)
     assert warm.begin is None
-    assert "cannot be read" in warm.told["reason"]
+    assert "cannot be read" in warm.record["reason"]
 
 
 def test_settings_keep_all_but_the_epochs(earlier: RunFolder, later: RunFolder) -> None:

@@ -30,8 +30,8 @@ TIMED = 1_000
 
 
 @dataclass(frozen=True)
-class Served:
-    """One variant, opened."""
+class VariantSession:
+    """One variant as the service would run it."""
 
     session: Any
     table: ItemTable
@@ -41,19 +41,19 @@ class Served:
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one request, in milliseconds."""
+    """The latency of one request, in milliseconds."""
 
     p50_ms: float
     p99_ms: float
 
 
 def tower_model(trained: Trained) -> onnx.ModelProto:
-    """The exported query tower; `serve` uses a copy of it, so that one export serves several variants."""
+    """The exported query tower; `open_variant` uses a copy of it, so that one export serves several variants."""
     shape = trained.network.shape
     return export_tower(trained.network.queries, shape.dim if shape.item_dim is None else shape.item_dim)
 
 
-def serve(trained: Trained, model: onnx.ModelProto, bits: int, path: Path) -> Served:
+def open_variant(trained: Trained, model: onnx.ModelProto, bits: int, path: Path) -> VariantSession:
     """Write the variant's graph to `path` and open it with one thread.
 
     Args:
@@ -67,27 +67,27 @@ def serve(trained: Trained, model: onnx.ModelProto, bits: int, path: Path) -> Se
     copy.CopyFrom(model)
     write_search(path, copy, table.vectors, table.score_scales, block_of(trained.graph.items - 1))
     size = table.nbytes + path.stat().st_size
-    return Served(open_session(path, threads=1), table, trained, size / 1e6)
+    return VariantSession(open_session(path, threads=1), table, trained, size / 1e6)
 
 
-def answers(served: Served, validation: Validation, depth: int) -> NDArray[np.int64]:
+def top_rows(variant: VariantSession, validation: Validation, depth: int) -> NDArray[np.int64]:
     """The best rows of every validation user, hidden ones left out, `[users, depth]`; 0 where there are no more."""
     found = []
-    for feeds in _feeds(served, validation, _batch_of(served), depth):
-        scores, rows = served.session.run((names.OUT_SCORES, names.OUT_ROWS), feeds)
+    for feeds in _feeds(variant, validation, _batch_of(variant), depth):
+        scores, rows = variant.session.run((names.OUT_SCORES, names.OUT_ROWS), feeds)
         found.append(np.where(np.isfinite(scores), rows, names.PADDING_ROW))
     return np.concatenate(found)
 
 
-def latencies(
-    variants: Sequence[Served], validation: Validation, *, warm_up: int = WARM_UP, timed: int = TIMED
+def measure_latencies(
+    variants: Sequence[VariantSession], validation: Validation, *, warm_up: int = WARM_UP, timed: int = TIMED
 ) -> list[Latency]:
     """The time of one request alone, for each variant on the same requests.
 
     The variants take turns, and the turn's order moves on with every request, so that neither the machine's drift nor
     what the one before leaves in the caches favours one.
     """
-    requests = [list(_feeds(served, validation, 1, _DEPTH)) for served in variants]
+    requests = [list(_feeds(variant, validation, 1, _DEPTH)) for variant in variants]
     seconds = np.zeros((warm_up + timed, len(variants)))
     outputs = (names.OUT_SCORES, names.OUT_ROWS, names.OUT_QUERY)
     for turn in range(len(seconds)):
@@ -101,20 +101,20 @@ def latencies(
     return [Latency(float(p50), float(p99)) for p50, p99 in percentiles.T]
 
 
-def _batch_of(served: Served) -> int:
-    return max(1, min(_BATCH, _SCORES_AT_ONCE // len(served.table.vectors)))
+def _batch_of(variant: VariantSession) -> int:
+    return max(1, min(_BATCH, _SCORES_AT_ONCE // len(variant.table.vectors)))
 
 
-def _feeds(served: Served, validation: Validation, batch: int, depth: int) -> Iterator[dict[str, Any]]:
+def _feeds(variant: VariantSession, validation: Validation, batch: int, depth: int) -> Iterator[dict[str, Any]]:
     """The graph's inputs, `batch` validation users at a time."""
-    cases, tower = validation.cases, served.trained.network.queries
+    cases, tower = validation.cases, variant.trained.network.queries
     histories = Histories(cases.history.offsets, cases.history.rows, cases.history_types, cases.history_times)
-    real = served.table.real()
+    real = variant.table.real()
     rows, types, times = histories.windows(tower.window)
     ages = age_buckets(times, cases.now[:, None])
     long = long_states(tower, torch.from_numpy(real), histories, cases.now, tower.window)
     selectable = np.zeros((1, len(real)), dtype=bool)
-    selectable[0, 1 : served.trained.graph.items] = True
+    selectable[0, 1 : variant.trained.graph.items] = True
     top_k = np.array([min(depth, len(real))], dtype=np.int64)
     for start in range(0, len(cases), batch):
         part = slice(start, min(start + batch, len(cases)))
