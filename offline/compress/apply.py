@@ -35,7 +35,6 @@ def apply_compression(
 
     Args:
         trained: a network that is not cut, trained on `parts`; it is left as it is.
-        split: of its training.
         choice: made on this network or on another of the same sizes.
         parts: what may be learned from: train, or train and valid.
         device: of the fine-tuning; the CPU if left out.
@@ -71,7 +70,6 @@ def load_compressed(split: Path, graph: ItemGraph, train: Path, compress: Path) 
     """The network that the chosen variant stands for, on the CPU.
 
     Args:
-        split: of its training.
         graph: of its training.
         train: folder of the training.
         compress: folder that `compress` wrote.

@@ -36,12 +36,9 @@ def compress(
 
     Args:
         trained: a network that is not cut.
-        split: of its training.
-        out: folder to write.
         weight_bits: of the item vectors.
         max_loss: share of the validation metric that compression may cost.
         device: of the fine-tuning; the CPU if left out.
-        progress: told of each variant.
     """
     tell = progress or silent
     out.mkdir(parents=True, exist_ok=True)

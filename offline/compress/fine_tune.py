@@ -48,7 +48,6 @@ def fine_tune(
         cut: the network to train; it is left as it is.
         whole: the network before the cut.
         histories: events that may train.
-        device: where.
         step: told of every step.
 
     Raises:

@@ -74,7 +74,6 @@ class Sweep:
         max_loss: as in `choose`.
         device: of the fine-tuning.
         weights_folder: keeps the weights of fine-tuned variants, so that a stopped sweep need not train them again.
-        progress: told of each variant.
     """
 
     def __init__(

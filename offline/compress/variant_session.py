@@ -57,10 +57,8 @@ def open_variant(trained: Trained, model: onnx.ModelProto, bits: int, path: Path
     """Write the variant's graph to `path` and open it with one thread.
 
     Args:
-        trained: its network.
         model: from `tower_model`, of this network or of one with the same sizes; left as it is.
         bits: of the item vectors; 32 leaves them as they are.
-        path: the file.
     """
     table = item_table(trained, bits)
     copy = onnx.ModelProto()

@@ -18,7 +18,6 @@ def write_catalogue(folder: Path, items: pl.DataFrame) -> dict[str, str]:
     """Write the columns of `items` that hold anything, with a first entry for row 0.
 
     Args:
-        folder: of the bundle.
         items: the split's item table.
 
     Returns:

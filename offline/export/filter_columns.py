@@ -36,7 +36,6 @@ def write_filters(folder: Path, items: pl.DataFrame, first_times: NDArray[np.flo
     An attribute whose values all are numbers is one of numbers, and one of `true` and `false` a boolean one.
 
     Args:
-        folder: of the bundle.
         items: the split's item table.
         first_times: `[items + 1]` unix seconds of the first event that the bundle knows, NaN where there is none: when
             an item was added, where the catalogue does not say.

@@ -53,7 +53,6 @@ def save_checked(model: onnx.ModelProto, path: Path, metadata: Mapping[str, str]
 
     Args:
         model: what is written.
-        path: the file.
         metadata: what the file tells of itself.
 
     Raises:

@@ -23,7 +23,6 @@ def write_half_search(path: Path, model: onnx.ModelProto, rows: int, dim: int, b
     """Put the search in half precision behind an exported tower, which is used up, and write both.
 
     Args:
-        path: the file.
         model: from `export_tower`.
         rows: of the item matrix, a multiple of the block.
         dim: numbers in an item vector.

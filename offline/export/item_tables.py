@@ -34,7 +34,6 @@ def item_table(trained: Trained, bits: int) -> ItemTable:
     """The table of a network on the CPU.
 
     Args:
-        trained: the network.
         bits: 8, or 7 for processors whose 8-bit products saturate; 32 keeps the vectors as they are.
     """
     units, lengths = trained.network.item_vectors(trained.graph.to(torch.device("cpu")), trained.known.cpu())

@@ -28,7 +28,6 @@ def write_lexical(
     """Write the index to the bundle in `folder`; nothing for a catalogue without a word. Whether it was written.
 
     Args:
-        folder: of the bundle.
         items: the split's item table.
         vocabulary: of the same catalogue, whose compounds are indexed as one word and as two.
         queries: what people searched for who then chose the item, by row from 1.

@@ -27,7 +27,6 @@ def rank_tables(
     """The tables of a bundle.
 
     Args:
-        trained: the network.
         items: the split's item table, by row from 1.
         histories: what may be counted.
         graph: folder of the graph that was built of the same events.

@@ -45,7 +45,6 @@ def write_search(
     """Put the search behind an exported tower, which is used up, and write both.
 
     Args:
-        path: the file.
         model: from `export_tower`.
         vectors: `[rows, dim]`; in float32 the search is the reference of compression, not what a bundle holds.
         scales: `[rows]`.

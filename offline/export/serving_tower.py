@@ -18,10 +18,10 @@ class ServingTower(nn.Module):
     def __init__(self, tower: QueryTower) -> None:
         super().__init__()
         self.tower = copy.deepcopy(tower).eval()
-        self.tower.add_module("total", _SumAsProduct())
+        self.tower.add_module("total", _SumByProduct())
         self.tower.add_module("unit", _UnitByProduct())
         for owner, name in _single_row_linears(self.tower):
-            owner.add_module(name, _BesideZeros(owner.get_submodule(name)))
+            owner.add_module(name, _ZeroPaddedLinear(owner.get_submodule(name)))
 
     def forward(
         self,
@@ -38,7 +38,7 @@ class ServingTower(nn.Module):
         return torch.where(given, given_query, query[:, 0])
 
 
-class _BesideZeros(nn.Module):
+class _ZeroPaddedLinear(nn.Module):
     """A linear layer on one row a request, computed beside a row of zeros that is dropped again.
 
     A matrix product of a single row takes another kernel than one of several rows, which rounds otherwise: without
@@ -56,7 +56,7 @@ class _BesideZeros(nn.Module):
         return result[:-1]
 
 
-class _SumAsProduct(nn.Module):
+class _SumByProduct(nn.Module):
     """The sum over the last axis as one small product a request: the runtime's own sums depend on the batch."""
 
     def forward(self, rows: Tensor) -> Tensor:

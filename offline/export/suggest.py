@@ -1,4 +1,4 @@
-"""What a search box completes to: titles, brands, categories and logged queries, weighted by how they are liked."""
+"""The suggestions of a search box: titles, brands, categories and logged queries, weighted by popularity."""
 
 import re
 from collections import Counter
@@ -18,15 +18,15 @@ from app.artifact.text.vocabulary import Vocabulary
 from app.engine.text.spelling import Spelling
 
 _TITLE, _CATEGORY, _BRAND, _QUERY = range(len(KINDS))
-_FROM: Final = {_TITLE: 0.0, _CATEGORY: 0.35, _BRAND: 0.4, _QUERY: 0.45}
+_LEAST_WEIGHT: Final = {_TITLE: 0.0, _CATEGORY: 0.35, _BRAND: 0.4, _QUERY: 0.45}
 """The least weight of each kind: a word that means many items comes before one item, of two that are liked alike."""
-_SPAN: Final = 0.5  # of the weights of one kind
-_WHOLE: Final = 0.3  # more where what is typed begins the text, and not a word inside of it
-_PREFERRED: Final = {_BRAND: 3, _CATEGORY: 2, _QUERY: 1, _TITLE: 0}  # of two that read alike
-_LENGTH: Final = 1e-4  # less for every letter: of what is liked alike, the shorter says more
+_WEIGHT_RANGE: Final = 0.5  # of the weights of one kind
+_PREFIX_BONUS: Final = 0.3  # more where what is typed begins the text, and not a word inside of it
+_KIND_RANK: Final = {_BRAND: 3, _CATEGORY: 2, _QUERY: 1, _TITLE: 0}  # of two that read alike
+_LENGTH_PENALTY: Final = 1e-4  # less for every letter: of what is liked alike, the shorter says more
 _LEVELS: Final = re.compile(r"\s*>\s*")
-_MOST_STARTS: Final = 24  # words of one text
-_LONGEST: Final = 240  # letters of a key
+_MAX_STARTS: Final = 24  # words of one text
+_MAX_KEY_LETTERS: Final = 240  # letters of a key
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,6 @@ def write_suggest(
     """Write the index to the bundle in `folder`; None, and nothing written, where there is nothing to suggest.
 
     Args:
-        folder: of the bundle.
         items: the split's item table.
         popularity: of every item row, `[rows]`.
         queries: logged ones, and how often each was asked.
@@ -56,7 +55,7 @@ def write_suggest(
 
 
 def spell_queries(queries: Iterable[tuple[str, int]], vocabulary: Vocabulary) -> list[tuple[str, int]]:
-    """Queries with their slips mended, those that are then alike taken together, in the order of their first."""
+    """Queries with typos corrected and their counts; equal ones are added up, in the order of their first."""
     spelling = Spelling(vocabulary)
     found: Counter[str] = Counter()
     for text, count in queries:
@@ -73,18 +72,18 @@ def make_suggest_index(
     found: dict[str, tuple[_Entry, float]] = {}
     kinds = (
         _titles(items, popularity),
-        _shared(items["brand"], popularity, _BRAND),
-        _shared(_levels(items["category"]), popularity, _CATEGORY),
+        _shared_values(items["brand"], popularity, _BRAND),
+        _shared_values(_levels(items["category"]), popularity, _CATEGORY),
         [_entry(text, _QUERY, 0, float(count)) for text, count in queries],
     )
     for entry, weight in chain.from_iterable(
-        _weighted([each for each in of_kind if each.key.text]) for of_kind in kinds
+        _weigh([entry for entry in of_kind if entry.key.text]) for of_kind in kinds
     ):
         before = found.get(entry.key.text)
         if before is None:
             found[entry.key.text] = (entry, weight)
         else:  # two that read alike are one, with the more telling kind and the better weight
-            best = max(before, (entry, weight), key=lambda each: (_PREFERRED[each[0].kind], each[1], -each[0].row))
+            best = max(before, (entry, weight), key=lambda pair: (_KIND_RANK[pair[0].kind], pair[1], -pair[0].row))
             found[entry.key.text] = (best[0], max(before[1], weight))
     return _index([found[key] for key in sorted(found)]) if found else None
 
@@ -99,12 +98,12 @@ def _titles(items: pl.DataFrame, popularity: NDArray[np.float32]) -> list[_Entry
 
 def _levels(categories: pl.Series) -> pl.Series:
     """Every level of each item's category, the topmost first."""
-    levels = [[level for level in _LEVELS.split(each or "") if level] for each in categories.to_list()]
+    levels = [[level for level in _LEVELS.split(path or "") if level] for path in categories.to_list()]
     return pl.Series(levels, dtype=pl.List(pl.String))
 
 
-def _shared(values: pl.Series, popularity: NDArray[np.float32], kind: int) -> list[_Entry]:
-    """Values that items share, liked by how many have them and how popular those are."""
+def _shared_values(values: pl.Series, popularity: NDArray[np.float32], kind: int) -> list[_Entry]:
+    """Values that items share, weighted by how many items have them and how popular those are."""
     table = pl.DataFrame({"value": values, "liking": 1.0 + 99.0 * popularity[1 : len(values) + 1]})
     table = table.explode("value") if values.dtype == pl.List else table
     summed = table.drop_nulls("value").group_by("value").agg(pl.col("liking").sum()).sort("value")
@@ -113,18 +112,18 @@ def _shared(values: pl.Series, popularity: NDArray[np.float32], kind: int) -> li
 
 
 def _entry(text: str, kind: int, row: int, liking: float) -> _Entry:
-    return _Entry(text, kind, row, liking, key_of(text[:_LONGEST]))
+    return _Entry(text, kind, row, liking, key_of(text[:_MAX_KEY_LETTERS]))
 
 
-def _weighted(entries: list[_Entry]) -> Iterator[tuple[_Entry, float]]:
-    """Weights by the logarithm of the liking, within one kind."""
+def _weigh(entries: list[_Entry]) -> Iterator[tuple[_Entry, float]]:
+    """Entries of one kind with their weights, which grow with the logarithm of the liking."""
     if not entries:
         return
     liking = np.array([entry.liking for entry in entries])
     most = float(liking.max())
     level = np.log1p(liking / most * 1e3) / np.log1p(1e3) if most > 0 else np.zeros(len(liking))
-    for entry, each in zip(entries, level.tolist(), strict=True):
-        yield entry, _FROM[entry.kind] + _SPAN * each - _LENGTH * len(entry.key.text)
+    for entry, share in zip(entries, level.tolist(), strict=True):
+        yield entry, _LEAST_WEIGHT[entry.kind] + _WEIGHT_RANGE * share - _LENGTH_PENALTY * len(entry.key.text)
 
 
 def _index(found: list[tuple[_Entry, float]]) -> SuggestIndex:
@@ -134,7 +133,7 @@ def _index(found: list[tuple[_Entry, float]]) -> SuggestIndex:
     positions, owners, whole = [], [], []
     for place, entry in enumerate(entries):
         key, at = entry.key.text, int(keys.offsets[place])
-        for start in entry.key.starts[:_MOST_STARTS]:
+        for start in entry.key.starts[:_MAX_STARTS]:
             positions.append(at + (start if key.isascii() else len(key[:start].encode())))
             owners.append(place)
             whole.append(start == 0)
@@ -148,7 +147,7 @@ def _index(found: list[tuple[_Entry, float]]) -> SuggestIndex:
         weights=weights,
         positions=np.array(positions, dtype=np.uint32)[order],
         entries=owner[order],
-        scores=(weights[owner] + np.float32(_WHOLE) * np.array(whole, dtype=np.float32))[order],
+        scores=(weights[owner] + np.float32(_PREFIX_BONUS) * np.array(whole, dtype=np.float32))[order],
     )
 
 

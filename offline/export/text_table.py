@@ -22,8 +22,6 @@ def write_text_table(folder: Path, trained: Trained, items: pl.DataFrame, querie
     Golden texts are titles, or logged queries where there are none.
 
     Args:
-        folder: of the bundle.
-        trained: the network.
         items: the split's item table.
         queries: logged ones.
     """

@@ -39,9 +39,9 @@ def user_states(
     hashes = stable_hashes(user_ids)
     users = np.argsort(hashes, kind="stable")
     users = users[histories.lengths[users] > 0]
-    places, lengths = _last_places(histories, users, window)
+    places, lengths = _last_positions(histories, users, window)
     quantised, scales = quantise_rows(long.vectors[users], LONG_BITS)
-    seen = _seen(histories, users)
+    seen = _seen_items(histories, users)
     return UserStates(
         hashes=hashes[users],
         long_vectors=quantised,
@@ -58,13 +58,13 @@ def user_states(
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _SeenItems:
     offsets: NDArray[np.int64]  # [users + 1]
     rows: NDArray[np.int32]
     purchased: NDArray[np.bool_]
 
 
-def _seen(histories: Histories, users: NDArray[np.int64]) -> _Seen:
+def _seen_items(histories: Histories, users: NDArray[np.int64]) -> _SeenItems:
     """The different items of each user's whole history, ascending, and whether any event on them is a purchase."""
     line_of = np.full(len(histories), -1)
     line_of[users] = np.arange(len(users))
@@ -75,14 +75,14 @@ def _seen(histories: Histories, users: NDArray[np.int64]) -> _Seen:
     purchased = np.zeros(len(unique), dtype=bool)
     purchased[inverse[histories.types == PURCHASE]] = True
     counts = np.bincount(unique // width, minlength=len(users))
-    return _Seen(
+    return _SeenItems(
         offsets=offsets_of(counts),
         rows=(unique % width).astype(np.int32),
         purchased=purchased,
     )
 
 
-def _last_places(
+def _last_positions(
     histories: Histories, users: NDArray[np.int64], window: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Flat places of each user's last `window` events, user after user, and how many they are."""

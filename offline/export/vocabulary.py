@@ -26,7 +26,6 @@ def write_vocabulary(folder: Path, items: pl.DataFrame, queries: Iterable[tuple[
     """Write the vocabulary to the bundle in `folder`; it may have no word.
 
     Args:
-        folder: of the bundle.
         items: the split's item table.
         queries: logged ones, and how often each was asked.
     """

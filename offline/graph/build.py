@@ -47,8 +47,6 @@ def build_graph(
     """Write the graph of the split's events and catalogue to `out`; returns edge counts by relation.
 
     Args:
-        split: folder of the split.
-        out: folder to write.
         parts: whose events become edges.
         without: pieces left out: `graph` (edges between users and items, and between items), `text`, `attributes`,
             or `behaviours` (all events count as one of the first behaviour).

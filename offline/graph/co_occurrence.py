@@ -23,18 +23,18 @@ def co_occurrence(train: pl.DataFrame, items: int, ordered: bool) -> sp.csr_matr
         items: rows of the item table, the padding row included.
         ordered: whether the order of a user's events means anything.
     """
-    return _ordered(train, items) if ordered else _unordered(train, items)
+    return _ordered_pairs(train, items) if ordered else _unordered_pairs(train, items)
 
 
-def _ordered(train: pl.DataFrame, items: int, pairs_at_once: int = _PAIRS) -> sp.csr_matrix:
+def _ordered_pairs(train: pl.DataFrame, items: int, pairs_at_once: int = _PAIRS) -> sp.csr_matrix:
     user, item = train["user"].to_numpy(), train["item"].to_numpy()
     counts = np.bincount(user, minlength=1)
-    each = (1 / np.sqrt(np.maximum(counts, 1)))[user]
+    event_weight = (1 / np.sqrt(np.maximum(counts, 1)))[user]
     totals, pairs = np.zeros(items), np.zeros(items, np.int64)
     for gap in range(1, MAX_GAP + 1):
         left, right = item[:-gap], item[gap:]
         same = (user[gap:] == user[:-gap]) & (left != right)
-        weight = GAP_DECAY ** (gap - 1) * each[gap:][same]
+        weight = GAP_DECAY ** (gap - 1) * event_weight[gap:][same]
         for end in (left[same], right[same]):
             totals += np.bincount(end, weight, minlength=items)
             pairs += np.bincount(end, minlength=items)
@@ -44,9 +44,9 @@ def _ordered(train: pl.DataFrame, items: int, pairs_at_once: int = _PAIRS) -> sp
     starts = np.flatnonzero(np.diff(block, prepend=-1)).tolist()
     blocks = []
     for start, end in zip(starts, [*starts[1:], items], strict=True):
-        near = _pairs_of(start, end, user, item, each, items)
+        near = _pairs_of(start, end, user, item, event_weight, items)
         blocks += [
-            _prune(_scaled(near[at : at + _BLOCK], scale[start + at : min(end, start + at + _BLOCK)], scale))
+            _prune(_scale(near[at : at + _BLOCK], scale[start + at : min(end, start + at + _BLOCK)], scale))
             for at in range(0, end - start, _BLOCK)
         ]
     return _rows_to_one(sp.vstack(blocks).tocsr())
@@ -57,12 +57,12 @@ def _pairs_of(
     end: int,
     user: NDArray[np.uint32],
     item: NDArray[np.uint32],
-    each: NDArray[np.float64],
+    event_weight: NDArray[np.float64],
     items: int,
 ) -> sp.csr_matrix:
-    """What the items `start` to `end` share with every item, `[end - start, items]`, before any scaling.
+    """`[end - start, items]` the summed weights of the pairs of items `start` to `end` with every item, not scaled.
 
-    `each` [events] is what a pair of neighbours counts for in that event's history.
+    `event_weight` `[events]` is the weight of a pair of neighbours in that event's history.
     """
     here = np.flatnonzero((item >= start) & (item < end))
     rows, columns, weights = [], [], []
@@ -74,13 +74,13 @@ def _pairs_of(
             at, other = at[same], other[same]  # noqa: PLW2901 - as above
             rows.append((item[at] - start).astype(np.int32))
             columns.append(item[other].astype(np.int32))
-            weights.append(GAP_DECAY ** (gap - 1) * each[at])
+            weights.append(GAP_DECAY ** (gap - 1) * event_weight[at])
     place = (np.concatenate(rows), np.concatenate(columns))
     summed = sp.coo_matrix((np.concatenate(weights), place), shape=(end - start, items)).tocsr()
     return summed.astype(np.float32)
 
 
-def _unordered(train: pl.DataFrame, items: int) -> sp.csr_matrix:
+def _unordered_pairs(train: pl.DataFrame, items: int) -> sp.csr_matrix:
     pairs = train.select("user", "item").unique(maintain_order=True)
     users = int(train["user"].to_numpy().max(initial=0)) + 1
     place = (pairs["user"].to_numpy(), pairs["item"].to_numpy())
@@ -92,7 +92,7 @@ def _unordered(train: pl.DataFrame, items: int) -> sp.csr_matrix:
     blocks = []
     for start in range(0, items, _BLOCK):
         block = (transposed[start : start + _BLOCK] @ weighted).tocsr()
-        block = _scaled(block, scale[start : start + _BLOCK], scale).tocoo()
+        block = _scale(block, scale[start : start + _BLOCK], scale).tocoo()
         own = block.row + start == block.col
         block.data[own] = 0.0
         blocks.append(_prune(block.tocsr()))
@@ -103,7 +103,7 @@ def _inverse_root(totals: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(totals > 0, 1 / np.sqrt(np.maximum(totals, 1e-12)), 0.0).astype(np.float32)
 
 
-def _scaled(matrix: sp.csr_matrix, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> sp.csr_matrix:
+def _scale(matrix: sp.csr_matrix, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> sp.csr_matrix:
     return (sp.diags(rows) @ matrix @ sp.diags(columns)).tocsr()
 
 

@@ -37,12 +37,12 @@ def item_and_query_text(
     texts = items.select(
         "row", pl.concat_str([pl.col(name).fill_null("") for name in _TEXT_COLUMNS], separator=" ").alias("text")
     )
-    of_items = _counted(texts["row"].to_numpy().astype(np.int64), texts["text"].to_list(), text_buckets)
-    of_queries = _counted(np.arange(len(queries), dtype=np.int64), queries, text_buckets)
+    of_items = _count(texts["row"].to_numpy().astype(np.int64), texts["text"].to_list(), text_buckets)
+    of_queries = _count(np.arange(len(queries), dtype=np.int64), queries, text_buckets)
     holders = sum(np.bincount(counts.bucket, minlength=text_buckets) for counts in (of_items, of_queries))
     described = len(np.unique(of_items.owner)) if queries else items.height
     idf = inverse_frequency(np.asarray(holders), described + len(queries))
-    return _weighted(of_items, idf, "item"), _weighted(of_queries, idf, "query")
+    return _weigh(of_items, idf, "item"), _weigh(of_queries, idf, "query")
 
 
 def inverse_frequency(holders: NDArray[np.int64], documents: int) -> NDArray[np.float64]:
@@ -60,7 +60,7 @@ class _Counts:
     number: NDArray[np.float32]
 
 
-def _counted(owners: NDArray[np.int64], texts: Sequence[str], text_buckets: int) -> _Counts:
+def _count(owners: NDArray[np.int64], texts: Sequence[str], text_buckets: int) -> _Counts:
     counts = [Counter(buckets(text, text_buckets)) for text in texts]
     sizes = np.array([len(count) for count in counts], dtype=np.int64)
     total = int(sizes.sum())
@@ -71,7 +71,7 @@ def _counted(owners: NDArray[np.int64], texts: Sequence[str], text_buckets: int)
     )
 
 
-def _weighted(counts: _Counts, idf: NDArray[np.float64], owner: str) -> pl.DataFrame:
+def _weigh(counts: _Counts, idf: NDArray[np.float64], owner: str) -> pl.DataFrame:
     weight = (1 + np.log(np.maximum(counts.number, 1))) * idf[counts.bucket]
     squares = np.bincount(counts.owner, weights=weight**2, minlength=1)
     weight = weight / np.sqrt(np.maximum(squares[counts.owner], 1e-12))
@@ -93,7 +93,7 @@ def item_attributes(items: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     for depth in range(1, 6):
         level = path.list.head(depth).list.join(" > ")
         parts.append(items.filter(path.list.len() >= depth).select("row", name="category=" + level))
-    parts += _missing(items)
+    parts += _missing_fields(items)
     edges = pl.concat(parts).drop_nulls().unique()
     edges = edges.with_columns(count=pl.len().over("name")).filter(pl.col("count") >= MIN_ATTRIBUTE_ITEMS)
     vocabulary = edges.select("name").unique().sort("name").with_row_index("attribute")
@@ -103,7 +103,7 @@ def item_attributes(items: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     return edges.sort("item", "attribute"), vocabulary["name"].to_list()
 
 
-def _missing(items: pl.DataFrame) -> list[pl.DataFrame]:
+def _missing_fields(items: pl.DataFrame) -> list[pl.DataFrame]:
     """`name=?` for the items without what others have. Nothing where all have it, or none has."""
     return [
         items.filter(pl.col(name).is_null()).select("row", name=pl.lit(f"{name}=?"))

@@ -52,7 +52,6 @@ def fit_ranker(
 
     Args:
         examples: to learn from.
-        seed: of draws and first weights.
         metric: measured on `check`.
         check: chooses the epochs: of the order by the metric, of the chain by its loss.
         epochs: of order and chain where nobody chooses.

@@ -61,10 +61,8 @@ def search_examples(
 
     Args:
         snapshot: a bundle that can search and knows nothing of what the cases hold out.
-        split: folder of the split.
         found: the cases.
         mask: seen, purchased or none: what is hidden.
-        progress: told of every batch.
     """
     tell = progress or silent
     search = snapshot.search

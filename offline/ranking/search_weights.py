@@ -54,10 +54,6 @@ def fit_search(
 
     Args:
         snapshot: a bundle that knows train alone.
-        split: folder of the split.
-        out: folder, which exists.
-        seed: of draws.
-        progress: told how far it is.
     """
     meta = read_split_meta(split)
     for name in (names.SEARCH, HISTORY_FILE):

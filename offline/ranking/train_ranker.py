@@ -68,10 +68,7 @@ def train_ranker(
 
     Args:
         snapshot: a bundle that knows train alone, of a network that has not seen validation targets.
-        split: folder of the split.
         out: folder, which appears whole.
-        seed: of draws.
-        progress: told how far it is.
 
     Raises:
         TrainingError: the loss is not a number.

@@ -70,9 +70,7 @@ def train_on_catalogue(
         graph: its graph, whose text and attributes are read.
         out: folder of the training.
         settings: from `choose_catalogue_settings`.
-        device: where it is done.
         budget_s: seconds of this call.
-        progress: told how far it is.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not a number.

@@ -81,7 +81,6 @@ def load_query_events(split: Path, parts: Sequence[str], graph: ItemGraph, power
     """The query events of some parts, as `histories_of` the same parts orders them; None where there are none.
 
     Args:
-        split: folder of the split.
         parts: whose events are learned.
         graph: of the same parts.
         power: a query is drawn as often as the number of its events to this power.
@@ -134,7 +133,6 @@ def draw_query_batch(
         window: events of a history.
         ordered: whether the order of events means anything.
         timed: whether events have times.
-        rng: of all draws.
     """
     hidden = rng.random(len(events.queries)) < HIDDEN_SHARE
     able = np.flatnonzero(hidden[events.query] | (rng.random(len(events)) < CONNECTED_SHARE))

@@ -41,12 +41,7 @@ def refit(
     the folders `GRAPH` and `WEIGHTS` in `out`; a checkpoint there is taken up.
 
     Args:
-        split: folder of the split.
         chosen: folder of the finished first training.
-        out: folder to write.
-        device: where.
-        progress: told how far the graph is.
-        training: told of every step.
 
     Raises:
         RunFolderError: the first training has not finished.

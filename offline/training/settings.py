@@ -133,7 +133,6 @@ def choose_settings(
 
     Args:
         meta: of the split.
-        seed: of every draw.
         overrides: replaces single settings.
         content: whether items have text or attributes.
         without: pieces to leave out.

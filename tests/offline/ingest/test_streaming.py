@@ -65,9 +65,9 @@ def test_co_occurrence_does_not_depend_on_the_size_of_its_blocks(monkeypatch: py
     rng = np.random.default_rng(0)
     user = np.sort(rng.integers(0, 20, 300))
     train = pl.DataFrame({"user": user, "item": rng.integers(1, 30, 300), "order": range(300)})
-    whole = co_occurrence._ordered(train, 40).toarray()
+    whole = co_occurrence._ordered_pairs(train, 40).toarray()
     for at_once in (1, 100, 1_000):
-        np.testing.assert_array_equal(co_occurrence._ordered(train, 40, at_once).toarray(), whole)
+        np.testing.assert_array_equal(co_occurrence._ordered_pairs(train, 40, at_once).toarray(), whole)
 
 
 def test_a_large_shop_comes_in_parts_that_read_as_one_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
