@@ -8,9 +8,9 @@ import torch
 
 from offline.compress.choice import COMPRESS_FILE, MAX_LOSS, CompressionChoice
 from offline.compress.recipe import Recipe
-from offline.compress.sweep import Sweep
+from offline.compress.sweep import Sweep, SweepResult
 from offline.training.trained import Trained, save_trained
-from offline.training.validation import load_validation
+from offline.training.validation import Validation, load_validation
 from offline.workspace.atomic import write_json
 from offline.workspace.progress import Progress, silent
 
@@ -40,18 +40,17 @@ def compress(
         max_loss: share of the validation metric that compression may cost.
         device: of the fine-tuning; the CPU if left out.
     """
-    tell = progress or silent
+    report = progress or silent
     out.mkdir(parents=True, exist_ok=True)
     (out / COMPRESS_FILE).unlink(missing_ok=True)
-    settings = trained.settings
-    on_cpu = replace(trained, network=trained.network.cpu().eval(), known=trained.known.cpu())
-    validation = load_validation(split, MOST_USERS, settings.seed)
+    validation = load_validation(split, MOST_USERS, trained.settings.seed)
     if validation is None:
         name = f"int{weight_bits}"
         choice = CompressionChoice(name, Recipe(weight_bits=weight_bits), max_loss, None, 0, [])
     else:
-        tried = out / _TRIED
-        tried.mkdir(exist_ok=True)
+        weights_folder = out / _TRIED
+        weights_folder.mkdir(exist_ok=True)
+        on_cpu = replace(trained, network=trained.network.cpu().eval(), known=trained.known.cpu())
         sweep = Sweep(
             on_cpu,
             split,
@@ -59,21 +58,26 @@ def compress(
             weight_bits=weight_bits,
             max_loss=max_loss,
             device=device or torch.device("cpu"),
-            weights_folder=tried,
-            progress=tell,
+            weights_folder=weights_folder,
+            progress=report,
         )
         result = sweep.run()
-        choice = CompressionChoice(
-            variant=result.chosen.variant,
-            recipe=result.recipe,
-            max_loss=max_loss,
-            metric=validation.metric,
-            users=len(validation.cases),
-            table=[line.line(validation.metric, result.chosen.variant) for line in result.measured],
-        )
+        choice = _choice(result, validation, max_loss)
         if choice.recipe.cuts:
             save_trained(result.trained, out)
-        shutil.rmtree(tried)
+        shutil.rmtree(weights_folder)
     write_json(out / COMPRESS_FILE, choice.as_dict())
-    tell(1, 1, f"chosen: {choice.variant}")
+    report(1, 1, f"chosen: {choice.variant}")
     return choice
+
+
+def _choice(result: SweepResult, validation: Validation, max_loss: float) -> CompressionChoice:
+    chosen = result.chosen.variant
+    return CompressionChoice(
+        variant=chosen,
+        recipe=result.recipe,
+        max_loss=max_loss,
+        metric=validation.metric,
+        users=len(validation.cases),
+        table=[variant.line(validation.metric, chosen) for variant in result.measured],
+    )
