@@ -246,11 +246,11 @@ def _rank(context: StageContext) -> dict[str, Any]:
     )
     exported = export_bundle(inputs, folder.rank_bundle, progress=context.progress)
     snapshot = load_snapshot(exported.folder, threads=0)
-    found = train_ranker(snapshot, folder.split, folder.rank, seed=options.seed, progress=context.progress)
+    ranker = train_ranker(snapshot, folder.split, folder.rank, seed=options.seed, progress=context.progress)
     search = fit_search(snapshot, folder.split, folder.rank, seed=options.seed, progress=context.progress)
     shutil.rmtree(folder.rank_bundle)
     return {
-        "ranker": None if found is None else asdict(found),
+        "ranker": None if ranker is None else asdict(ranker),
         **({} if search is None else {"search": asdict(search)}),
     }
 

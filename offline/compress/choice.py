@@ -43,7 +43,7 @@ class Measurement:
 
     def line(self, metric: str, chosen: str) -> dict[str, Any]:
         """As it stands in the manifest."""
-        told = f"loss {self.difference.loss:+.2%} ± {self.difference.noise:.2%}"
+        loss = f"loss {self.difference.loss:+.2%} ± {self.difference.noise:.2%}"
         return {
             "variant": self.variant,
             "megabytes": round(self.megabytes, 6),
@@ -53,7 +53,7 @@ class Measurement:
             "value": self.value,
             "overlap_at_10": round(self.overlap_at_10, 4),
             "chosen": self.variant == chosen,
-            "note": "; ".join(filter(None, [told, self.note])),
+            "note": "; ".join(filter(None, [loss, self.note])),
         }
 
 
@@ -114,18 +114,18 @@ def choose(measured: Sequence[Measurement], plain: str, max_loss: float) -> Meas
     return min(eligible, key=lambda variant: (variant.megabytes, -variant.value))
 
 
-def is_clear(found: Difference, max_loss: float) -> bool:
+def is_clear(difference: Difference, max_loss: float) -> bool:
     """Whether there are users enough to tell a loss of `max_loss`."""
-    return found.noise <= _MAX_NOISE_RATIO * max_loss
+    return difference.noise <= _MAX_NOISE_RATIO * max_loss
 
 
 def within_loss(measured: Sequence[Measurement], max_loss: float) -> set[str]:
     """The variants that `choose` may take; `measured` with those that go less far first."""
     within: set[str] = set()
     for variant in measured:
-        found = variant.difference
+        difference = variant.difference
         milder = all(name in within for name in variant.milder)
-        if milder and found.loss <= max_loss and is_clear(found, max_loss):
+        if milder and difference.loss <= max_loss and is_clear(difference, max_loss):
             within.add(variant.variant)
     return within
 

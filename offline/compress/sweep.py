@@ -118,8 +118,8 @@ class Sweep:
 
     def _dims(self) -> list[int]:
         dim = self._trained.network.shape.dim
-        found = {max(8, round(dim * share / 8) * 8) for share in DIM_SHARES}
-        return sorted((kept for kept in found if kept < dim), reverse=True)
+        dims = {max(8, round(dim * share / 8) * 8) for share in DIM_SHARES}
+        return sorted((kept for kept in dims if kept < dim), reverse=True)
 
     def _units(self, share: float) -> Recipe:
         hidden, feed = hidden_units(self._trained.network)
@@ -235,7 +235,7 @@ class Sweep:
         return table_of([metric], rows, self._validation.cases.targets)[:, 0]
 
     def _is_within(self, variant: _Variant) -> bool:
-        return variant.name in within_loss([_measurement(found) for found in self._variants], self._max_loss)
+        return variant.name in within_loss([_measurement(other) for other in self._variants], self._max_loss)
 
     def _choose(self, plain: _Variant) -> SweepResult:
         requests = load_validation(self._split, _LATENCY_REQUESTS, self._trained.settings.seed)

@@ -70,11 +70,11 @@ def open_variant(trained: Trained, model: onnx.ModelProto, bits: int, path: Path
 
 def top_rows(variant: VariantSession, validation: Validation, depth: int) -> NDArray[np.int64]:
     """The best rows of every validation user, hidden ones left out, `[users, depth]`; 0 where there are no more."""
-    found = []
+    parts = []
     for feeds in _feeds(variant, validation, _batch_of(variant), depth):
         scores, rows = variant.session.run((names.OUT_SCORES, names.OUT_ROWS), feeds)
-        found.append(np.where(np.isfinite(scores), rows, names.PADDING_ROW))
-    return np.concatenate(found)
+        parts.append(np.where(np.isfinite(scores), rows, names.PADDING_ROW))
+    return np.concatenate(parts)
 
 
 def measure_latencies(

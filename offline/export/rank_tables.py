@@ -56,11 +56,11 @@ def _neighbours(pairs: pl.DataFrame, rows: int) -> tuple[NDArray[np.int32], NDAr
     target = pairs["target"].to_numpy()
     place = np.arange(len(target)) - np.searchsorted(target, target)
     kept = place < NEIGHBOURS
-    found = np.full((rows, NEIGHBOURS), PADDING_ROW, dtype=np.int32)
+    neighbours = np.full((rows, NEIGHBOURS), PADDING_ROW, dtype=np.int32)
     weights = np.zeros((rows, NEIGHBOURS), dtype=np.float16)
-    found[target[kept], place[kept]] = pairs["source"].to_numpy()[kept]
+    neighbours[target[kept], place[kept]] = pairs["source"].to_numpy()[kept]
     weights[target[kept], place[kept]] = pairs["weight"].to_numpy()[kept]
-    return found, weights
+    return neighbours, weights
 
 
 @torch.no_grad()
@@ -88,13 +88,13 @@ def _counts(histories: Histories, rows: int) -> NDArray[np.float32]:
 def _codes(texts: pl.Series, rows: int) -> NDArray[np.int32]:
     """A number from 1 for every different text, 0 where it is missing."""
     ranked = texts.cast(pl.String).rank("dense").fill_null(0).to_numpy()
-    found = np.zeros(rows, dtype=np.int32)
-    found[1 : len(ranked) + 1] = ranked
-    return found
+    codes = np.zeros(rows, dtype=np.int32)
+    codes[1 : len(ranked) + 1] = ranked
+    return codes
 
 
 def _log_prices(prices: pl.Series, rows: int) -> NDArray[np.float32]:
     """Natural logs of 1 + price, NaN where it is missing."""
-    found = np.full(rows, np.nan, dtype=np.float32)
-    found[1 : len(prices) + 1] = np.log1p(prices.cast(pl.Float64).fill_null(float("nan")).to_numpy())
-    return found
+    log_prices = np.full(rows, np.nan, dtype=np.float32)
+    log_prices[1 : len(prices) + 1] = np.log1p(prices.cast(pl.Float64).fill_null(float("nan")).to_numpy())
+    return log_prices

@@ -184,9 +184,9 @@ def check_graph(folder: Path, without: Collection[str]) -> None:
     """
     built = json.loads((folder / GRAPH_FILE).read_text("utf-8")).get("without", [])
     if built != sorted(without):
-        wanted, found = (", ".join(names) or "nothing" for names in (sorted(without), built))
+        expected, actual = (", ".join(names) or "nothing" for names in (sorted(without), built))
         raise RunFolderError(
-            f"{folder}: expected a graph that leaves out {wanted}, got one that leaves out {found}: "
+            f"{folder}: expected a graph that leaves out {expected}, got one that leaves out {actual}: "
             "build the graph again with the same --without"
         )
 
@@ -238,12 +238,12 @@ def _behaviours(train: pl.DataFrame) -> dict[str, pl.DataFrame]:
         .agg(pl.col("weight").sum())
         .sort("type", "user", "item")
     )
-    found = {}
+    tables = {}
     for code, name in BEHAVIOUR_NAMES.items():
         rows = summed.filter(pl.col("type") == code)
         if rows.height:
-            found[f"user__{name}__item"] = _table(*(rows[column].to_numpy() for column in ("user", "item", "weight")))
-    return found
+            tables[f"user__{name}__item"] = _table(*(rows[column].to_numpy() for column in ("user", "item", "weight")))
+    return tables
 
 
 def _recency(events: pl.DataFrame) -> pl.Expr:

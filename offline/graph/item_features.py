@@ -47,8 +47,8 @@ def item_and_query_text(
 
 def inverse_frequency(holders: NDArray[np.int64], documents: int) -> NDArray[np.float64]:
     """The idf of buckets `[buckets]`, `holders` of which so many of the `documents` have."""
-    found: NDArray[np.float64] = np.log((1 + documents) / (1 + holders)) + 1
-    return found
+    idf: NDArray[np.float64] = np.log((1 + documents) / (1 + holders)) + 1
+    return idf
 
 
 @dataclass(frozen=True)

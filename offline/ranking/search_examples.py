@@ -42,40 +42,40 @@ class SearchExamples:
 
     def of_lists(self, kept: NDArray[np.bool_]) -> "SearchExamples":
         """The lists that are `kept`, `[lists]`."""
-        here = kept[self.lines()]
-        wanted = kept[self.targets.lines()]
+        kept_candidates = kept[self.lines()]
+        kept_targets = kept[self.targets.lines()]
         return SearchExamples(
-            self.features[here],
-            self.rows[here],
-            self.target[here],
+            self.features[kept_candidates],
+            self.rows[kept_candidates],
+            self.target[kept_candidates],
             offsets_of(np.diff(self.offsets)[kept]),
             self.number[kept],
-            RowLists(offsets_of(self.targets.lengths()[kept]), self.targets.rows[wanted]),
+            RowLists(offsets_of(self.targets.lengths()[kept]), self.targets.rows[kept_targets]),
         )
 
 
 def search_examples(
-    snapshot: Snapshot, split: Path, found: SearchCases, mask: str, progress: Progress | None = None
+    snapshot: Snapshot, split: Path, cases: SearchCases, mask: str, progress: Progress | None = None
 ) -> SearchExamples:
     """Every case twice: asked by its user, and by nobody, since one order serves both.
 
     Args:
         snapshot: a bundle that can search and knows nothing of what the cases hold out.
-        found: the cases.
+        cases: the searches.
         mask: seen, purchased or none: what is hidden.
     """
     tell = progress or silent
     search = snapshot.search
     assert search is not None  # noqa: S101 - the caller has looked
-    requests, _, rows = search_requests(snapshot, split, found)
-    hidden, targets = map_rows(found.cases.mask(mask), rows), map_rows(found.cases.targets, rows)
+    requests, _, rows = search_requests(snapshot, split, cases)
+    hidden, targets = map_rows(cases.cases.mask(mask), rows), map_rows(cases.cases.targets, rows)
     span = len(snapshot.tables.scales)
-    wanted = np.unique(targets.lines() * span + targets.rows)
+    target_keys = np.unique(targets.lines() * span + targets.rows)
     features, listed_rows, hits, lengths = [], [], [], []
     for name in (BUNDLE, QUERY_ALONE):
-        for start in range(0, len(found), _BATCH):
-            tell(start, len(found), "candidates and features of searches")
-            lines = np.arange(start, min(start + _BATCH, len(found)))
+        for start in range(0, len(cases), _BATCH):
+            tell(start, len(cases), "candidates and features of searches")
+            lines = np.arange(start, min(start + _BATCH, len(cases)))
             batch = requests[name].take(lines)
             listed, users, _ = search_candidates(snapshot, search, batch, DEPTH)
             of_case = lines[listed.request_index]
@@ -83,13 +83,13 @@ def search_examples(
             values, _ = features_of_search(snapshot.tables, batch, listed, user_context_of(batch, users))
             features.append(values.T[shown])
             listed_rows.append(listed.rows[shown])
-            hits.append(np.isin(of_case * span + listed.rows, wanted)[shown])
+            hits.append(np.isin(of_case * span + listed.rows, target_keys)[shown])
             lengths.append(np.bincount(listed.request_index[shown], minlength=len(lines)))
     return SearchExamples(
         features=np.concatenate(features).reshape(-1, len(SEARCH_FEATURES)),
         rows=np.concatenate(listed_rows),
         target=np.concatenate(hits),
         offsets=offsets_of(np.concatenate(lengths)),
-        number=np.tile(found.number, 2),
+        number=np.tile(cases.number, 2),
         targets=RowLists(offsets_of(np.tile(targets.lengths(), 2)), np.tile(targets.rows, 2)),
     )

@@ -109,23 +109,23 @@ def fit_weights(examples: SearchExamples, penalty: float) -> NDArray[np.float32]
     start = torch.from_numpy((prior * spread)[useful].astype(np.float32))
     lines, target = torch.from_numpy(examples.lines()), torch.from_numpy(examples.target)
     has_target = np.bincount(examples.lines()[examples.target], minlength=len(examples)) > 0
-    asked = np.bincount(examples.number[has_target], minlength=int(examples.number.max()) + 1)
-    share = has_target / np.sqrt(np.maximum(asked[examples.number], 1))  # many askers of one query are much alike
-    each = torch.from_numpy((share / max(share.sum(), 1e-12)).astype(np.float32))
+    askers = np.bincount(examples.number[has_target], minlength=int(examples.number.max()) + 1)
+    share = has_target / np.sqrt(np.maximum(askers[examples.number], 1))  # many askers of one query are much alike
+    list_weights = torch.from_numpy((share / max(share.sum(), 1e-12)).astype(np.float32))
     weights = torch.nn.Parameter(start.clone())
     optimizer = torch.optim.LBFGS([weights], max_iter=_STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = listwise_loss(scaled @ weights, lines, len(examples), target, each)
+        loss = listwise_loss(scaled @ weights, lines, len(examples), target, list_weights)
         loss = loss + penalty * (weights - start).square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    found = np.zeros(len(spread), dtype=np.float32)
-    found[useful] = weights.detach().numpy() / spread[useful]
-    return found
+    fitted = np.zeros(len(spread), dtype=np.float32)
+    fitted[useful] = weights.detach().numpy() / spread[useful]
+    return fitted
 
 
 def _by_query(values: NDArray[np.float64], number: NDArray[np.int64]) -> NDArray[np.float64]:

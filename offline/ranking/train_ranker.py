@@ -143,8 +143,8 @@ def feature_groups(folder: Path) -> list[dict[str, Any]]:
     path = folder / HISTORY_FILE
     if not path.exists():
         return []
-    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8")).get("feature_groups", [])
-    return found
+    groups: list[dict[str, Any]] = json.loads(path.read_text("utf-8")).get("feature_groups", [])
+    return groups
 
 
 def _cross_fit(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tuple[FittedRanker, _HeldOut]:
@@ -171,9 +171,9 @@ def _cross_fit(examples: Examples, metric: Metric, seed: int, tell: Progress) ->
         tell(total, total, "ranker")
         return fits[0], held[0]
     # One epoch for all folds: each fold's own best would flatter the ranker.
-    values = np.concatenate([each.values for each in fits], axis=1)
+    values = np.concatenate([fit.values for fit in fits], axis=1)
     order_epochs = int(values.mean(axis=1).argmax())
-    chain_epochs = round(float(np.median([each.epochs[1] for each in fits])))
+    chain_epochs = round(float(np.median([fit.epochs[1] for fit in fits])))
     last = fit_ranker(examples, seed, metric=metric, epochs=(order_epochs, chain_epochs))
     tell(total, total, "ranker")
     return replace(last, history=fits[0].history), replace(_join(held), ranked=values[order_epochs])
@@ -202,11 +202,11 @@ def _measure_held_out(ranker: Ranker, check: Examples, metric: Metric) -> _HeldO
 
 def _join(held: list[_HeldOut]) -> _HeldOut:
     return _HeldOut(
-        retrieval=np.concatenate([each.retrieval for each in held]),
-        ranked=np.concatenate([each.ranked for each in held]),
-        without={group: np.concatenate([each.without[group] for each in held]) for group in GROUPS},
-        raw=np.concatenate([each.raw for each in held]),
-        happened=np.concatenate([each.happened for each in held]),
+        retrieval=np.concatenate([part.retrieval for part in held]),
+        ranked=np.concatenate([part.ranked for part in held]),
+        without={group: np.concatenate([part.without[group] for part in held]) for group in GROUPS},
+        raw=np.concatenate([part.raw for part in held]),
+        happened=np.concatenate([part.happened for part in held]),
     )
 
 

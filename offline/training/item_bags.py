@@ -48,10 +48,10 @@ class RowBags:
 
 def text_bags(texts: Sequence[str], idf: NDArray[np.float32]) -> RowBags:
     """What somebody typed, as a request's text is read; `idf` by bucket."""
-    found = [weighted_buckets(text, idf) for text in texts]
-    offsets = offsets_of([len(columns) for columns, _ in found])
-    columns = np.concatenate([np.zeros(0, np.int64), *(columns for columns, _ in found)])
-    weights = np.concatenate([np.zeros(0, np.float32), *(weights for _, weights in found)])
+    bags = [weighted_buckets(text, idf) for text in texts]
+    offsets = offsets_of([len(columns) for columns, _ in bags])
+    columns = np.concatenate([np.zeros(0, np.int64), *(columns for columns, _ in bags)])
+    weights = np.concatenate([np.zeros(0, np.float32), *(weights for _, weights in bags)])
     return RowBags(offsets, columns, weights)
 
 

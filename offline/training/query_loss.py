@@ -93,17 +93,17 @@ def load_query_events(split: Path, parts: Sequence[str], graph: ItemGraph, power
     places = read_events(split, parts, ("user", "item", "order"))
     places = places.filter(pl.col("item") > 0).with_row_index("place").drop("item")
     numbered = queries.to_frame("query").with_row_index("number").join(nodes, on="query", how="left").sort("number")
-    found = events.filter(pl.col("item") > 0).join(places, on=["user", "order"]).join(numbered, on="query")
-    found = found.sort("place")
-    query = found.get_column("number").to_numpy().astype(np.int64)
+    joined = events.filter(pl.col("item") > 0).join(places, on=["user", "order"]).join(numbered, on="query")
+    joined = joined.sort("place")
+    query = joined.get_column("number").to_numpy().astype(np.int64)
     counts = np.bincount(query, minlength=len(queries)).astype(np.float64)
     return QueryEvents(
         queries=queries.to_list(),
         nodes=numbered.get_column("node").cast(pl.Int64).fill_null(-1).to_numpy(),
         query=query,
-        item=found.get_column("item").to_numpy().astype(np.int64),
-        user=found.get_column("user").to_numpy().astype(np.int64),
-        place=found.get_column("place").to_numpy().astype(np.int64),
+        item=joined.get_column("item").to_numpy().astype(np.int64),
+        user=joined.get_column("user").to_numpy().astype(np.int64),
+        place=joined.get_column("place").to_numpy().astype(np.int64),
         weight=counts[query] ** (power - 1),
         idf=bucket_idf(graph),
     )

@@ -51,12 +51,12 @@ def query_vectors(
     rows, types, times = histories.windows(window)
     ages = age_buckets(times, now[:, None])
     long = long_states(tower, units, histories, now, window)
-    found = []
+    parts = []
     for start in range(0, len(histories), _BATCH):
         part = slice(start, start + _BATCH)
         events = units[torch.from_numpy(rows[part].astype(np.int64)).to(units.device)]
         kinds = torch.from_numpy(types[part].astype(np.int64)).to(units.device)
-        found.append(
+        parts.append(
             tower(
                 events * (kinds != 0)[:, :, None],
                 kinds,
@@ -65,7 +65,7 @@ def query_vectors(
                 torch.from_numpy(long.weights[part])[:, None].to(units.device),
             )[:, 0]
         )
-    return torch.cat(found) if found else torch.zeros(0, units.shape[1])
+    return torch.cat(parts) if parts else torch.zeros(0, units.shape[1])
 
 
 @torch.no_grad()
@@ -85,11 +85,11 @@ def rank_items(
         hidden_rows: `[hidden]` which row.
         depth: rows a query.
     """
-    found = []
+    parts = []
     for start in range(0, len(queries), _BATCH):
         scores = queries[start : start + _BATCH] @ items.T
         scores[:, 0] = -torch.inf
         low, high = np.searchsorted(hidden_lines, [start, start + _BATCH])
         scores[hidden_lines[low:high] - start, hidden_rows[low:high].astype(np.int64)] = -torch.inf
-        found.append(scores.topk(min(depth, scores.shape[1]), dim=1).indices.cpu().numpy())
-    return np.concatenate(found) if found else np.zeros((0, depth), dtype=np.int64)
+        parts.append(scores.topk(min(depth, scores.shape[1]), dim=1).indices.cpu().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, depth), dtype=np.int64)

@@ -42,11 +42,11 @@ class ItemFields:
     def titles(self) -> NDArray[np.int64]:
         """A number a title, `[items + 1]`, the same for items whose titles read the same."""
         numbers: dict[str, int] = {}
-        found = [0]
+        title_numbers = [0]
         for row, fields in enumerate(self.fields, start=1):
             title = " ".join(words(fields["title"][0])) if "title" in fields else f"\n{row}"
-            found.append(numbers.setdefault(title, len(numbers) + 1))
-        return np.array(found, dtype=np.int64)
+            title_numbers.append(numbers.setdefault(title, len(numbers) + 1))
+        return np.array(title_numbers, dtype=np.int64)
 
 
 def item_fields(items: pl.DataFrame) -> ItemFields:

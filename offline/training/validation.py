@@ -46,11 +46,11 @@ def load_search_validation(split: Path, graph: ItemGraph, pairs: int, seed: int)
     """The validation pairs of a user and a query, `pairs` at most; None where there are none."""
     meta = read_split_meta(split)
     try:
-        found = load_search_cases(split, "valid", limit=pairs, seed=seed)
+        search_cases = load_search_cases(split, "valid", limit=pairs, seed=seed)
     except DatasetError:
         return None
-    words = text_bags(found.queries, bucket_idf(graph)).bags()
-    return Validation(found.cases, found.cases.mask(meta.mask[0]), ndcg_or_first(meta.metrics), words)
+    words = text_bags(search_cases.queries, bucket_idf(graph)).bags()
+    return Validation(search_cases.cases, search_cases.cases.mask(meta.mask[0]), ndcg_or_first(meta.metrics), words)
 
 
 @torch.no_grad()

@@ -90,16 +90,16 @@ def _cut_reason(before: SplitMeta, now: SplitMeta) -> str | None:
 
 def _shape_reason(weights: dict[str, Tensor], graph: ItemGraph, settings: TrainSettings) -> str | None:
     with torch.device("meta"):
-        wanted = {name: tuple(value.shape) for name, value in Network(graph, settings.shape()).state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    for shapes in (wanted, found):  # rows of these are mapped
+        expected = {name: tuple(value.shape) for name, value in Network(graph, settings.shape()).state_dict().items()}
+    actual = {name: tuple(value.shape) for name, value in weights.items()}
+    for shapes in (expected, actual):  # rows of these are mapped
         for name in (_IDS, _ATTRIBUTES):
             if name in shapes:
                 shapes[name] = shapes[name][1:]
-    if wanted == found:
+    if expected == actual:
         return None
-    name = next(name for name in sorted(wanted | found) if wanted.get(name) != found.get(name))
-    return f"the earlier network has other sizes ({name}: {found.get(name)}, now {wanted.get(name)})"
+    name = next(name for name in sorted(expected | actual) if expected.get(name) != actual.get(name))
+    return f"the earlier network has other sizes ({name}: {actual.get(name)}, now {expected.get(name)})"
 
 
 def _relation_reason(earlier: RunFolder, folder: RunFolder) -> str | None:

@@ -96,12 +96,12 @@ class RunFolder:
         """
         path = self.path / RECORD_FILE
         try:
-            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            record: dict[str, Any] = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise RunFolderError(f"{path}: not JSON ({error}); delete it to run all stages again") from error
-        return found
+        return record
 
     def is_done(self, stage: str, key: str) -> bool:
         """Whether the stage was finished with that key."""

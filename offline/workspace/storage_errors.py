@@ -60,5 +60,5 @@ def errno_of(error: Exception) -> int | None:
     """The system's number of an error, from the exception or, where a library hides it, from its text."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    found = _IN_TEXT.search(str(error))
-    return None if found is None else int(found[1])
+    match = _IN_TEXT.search(str(error))
+    return None if match is None else int(match[1])
