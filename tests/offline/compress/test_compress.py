@@ -183,7 +183,7 @@ def test_stopped_search_takes_up_what_was_fine_tuned(
 
     one_cut(monkeypatch, models)
     monkeypatch.setattr(sweep, "is_clear", lambda *_: True)
-    monkeypatch.setattr(sweep, "latencies", stop)
+    monkeypatch.setattr(sweep, "measure_latencies", stop)
     with pytest.raises(KeyboardInterrupt):
         compress(compressed.whole, compressed.split, tmp_path / "c", max_loss=LEAST)
     assert not (tmp_path / "c" / "compress.json").exists()
