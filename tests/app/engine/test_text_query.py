@@ -55,7 +55,7 @@ def test_a_bundle_that_reads_words_otherwise_is_refused(tmp_path: Path) -> None:
     write_golden_texts(tmp_path, ["trail shoe", "运动鞋"], WORDS)
     check_golden_texts(tmp_path, WORDS)
     other = TextQuery(np.roll(WORDS.vectors, 1, axis=0), WORDS.scales, WORDS.idf)
-    with pytest.raises(GoldenMismatch, match="splits text otherwise"):
+    with pytest.raises(GoldenMismatch, match="splits text differently"):
         check_golden_texts(tmp_path, other)
 
 
