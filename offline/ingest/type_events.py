@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from app.artifact.behaviours import VIEW, behaviour_of
+from app.artifact.behaviours import BEHAVIOURS, VIEW
 from offline.dataset.reading import FILE, ROW, number, text
 from offline.dataset.spec import EventsSpec
 from offline.dataset.times import Clock, clock_of, clock_votes, seconds
@@ -83,10 +83,14 @@ def _reason(unknown_split: pl.Expr) -> pl.Expr:
 
 
 def _behaviour_codes(words: pl.Series, table: EventsSpec) -> pl.Series:
-    """The code of each word for an event, null for one that nobody knows."""
-    codes = {word: behaviour_of(word, table.types) for word in words.drop_nulls().unique()}
-    known = {word: code for word, code in codes.items() if code is not None}
-    return words.replace_strict(known, default=None, return_dtype=pl.UInt8)
+    """The code of each word for an event: one of `[events.types]`, else a behaviour's name in any case, else null.
+
+    Words of other systems count only where `dataset.toml` maps them, as `init` writes it: to leave one out is the
+    shop's decision.
+    """
+    names = {word: table.types.get(word, word.lower()) for word in words.drop_nulls().unique()}
+    codes = {word: BEHAVIOURS[name] for word, name in names.items() if name in BEHAVIOURS}
+    return words.replace_strict(codes, default=None, return_dtype=pl.UInt8)
 
 
 def _is_filled(role: str, dtype: pl.DataType) -> pl.Expr:

@@ -21,7 +21,14 @@ from offline.onboarding.findings import (
     findings_of_mistakes,
     findings_of_rejected,
 )
-from offline.onboarding.warnings import count_warnings, event_warnings, item_warnings, table_warnings, unread_columns
+from offline.onboarding.warnings import (
+    count_warnings,
+    event_warnings,
+    item_warnings,
+    table_warnings,
+    unmapped_words,
+    unread_columns,
+)
 from offline.workspace.progress import Progress, silent
 
 Columns = dict[str, str]
@@ -193,7 +200,9 @@ def _check_events(context: CheckContext, table: _Table, items: pl.DataFrame | No
             findings += findings_of_error("events", error)
             return
         context.rows["events"] = int(str(cleaned.counts["read"]))
-        findings += _bad_rows(context, table, cleaned.rejected.collect())
+        rejected = cleaned.rejected.collect()
+        findings += _bad_rows(context, table, rejected)
+        findings += unmapped_words(rejected)
         findings += count_warnings("events", cleaned.counts, table.columns)
         findings += event_warnings(cleaned.events, context.now)
         findings += table_warnings(cleaned.events, items, users)

@@ -77,7 +77,7 @@ def _table(name: str, table: GuessedTable | None, roles: Mapping[str, str], path
 def _words(words: Mapping[str, Behaviour | None]) -> list[str]:
     if not words:
         return []
-    lines = [_line("[events.types]", "the shop's own words; rows with a word that nobody knows are set aside as bad")]
+    lines = [_line("[events.types]", "the shop's own words; rows with any other word are set aside as bad")]
     for word, behaviour in words.items():
         key = word if _PLAIN_KEY.match(word) else _text(word)
         if behaviour is None:

@@ -1,12 +1,15 @@
 """What is odd in a data set that ingest accepts: each oddity counted, as a warning."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from app.artifact.behaviours import BEHAVIOUR_NAMES, behaviour_of
 from offline.dataset.reading import FILE, ROW, scan
 from offline.dataset.spec import DatasetSpec
+from offline.ingest.rejects import Reason
 from offline.onboarding.column_profile import profile_column
 from offline.onboarding.findings import Finding
 from offline.onboarding.guess import event_roles, item_roles
@@ -145,6 +148,22 @@ def unread_columns(spec: DatasetSpec, table: str, files: Sequence[str], columns:
         advice = f'write {role} = "{guess.columns[0]}" below [{table}]'
         warnings.append(_warning(table, f"a column for {role}", got, advice, 1, guess.columns[0]))
     return warnings
+
+
+def unmapped_words(rejected: pl.DataFrame) -> list[Finding]:
+    """For each word for an event that other systems have and `dataset.toml` does not map: the line that maps it.
+
+    Args:
+        rejected: rows of the events, as `rejects.rejected_rows` returns them.
+    """
+    records = rejected.filter(pl.col("reason") == Reason.UNKNOWN_TYPE).get_column("record")
+    words = dict.fromkeys(str(json.loads(record)["type"]) for record in records)
+    codes = {word: behaviour_of(word) for word in words}
+    return [
+        _warning("events", "a line in [events.types]", repr(word), f'write "{word}" = "{BEHAVIOUR_NAMES[code]}"', 1)
+        for word, code in codes.items()
+        if code is not None
+    ]
 
 
 def _warning(table: str, expected: str, got: str, advice: str, count: int, column: str | None = None) -> Finding:

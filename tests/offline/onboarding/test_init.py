@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from app.artifact.behaviours import ALIASES, BEHAVIOURS, Behaviour
 from offline.dataset.spec import DatasetSpec, load_spec
 from offline.errors import DatasetError, InputError
 from offline.ingest.ingest import ingest
@@ -163,3 +164,16 @@ def test_a_folder_without_events_is_refused_with_what_it_holds(tmp_path: Path) -
     with pytest.raises(DatasetError, match=r"other\.csv: a, b"):
         init(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["other.csv"]
+
+
+@pytest.mark.parametrize("behaviour", ALIASES)
+def test_every_word_that_post_events_understands_is_mapped_as_there(tmp_path: Path, behaviour: Behaviour) -> None:
+    words = [word for group in ALIASES[behaviour].values() for word in group]
+    did = [words[n % len(words)] for n in range(N)]
+    pl.DataFrame(EXPORTS["log"] | {"did": did}).write_csv(tmp_path / "log.csv")
+    init(tmp_path)
+    spec = load_spec(tmp_path)
+    assert spec.events is not None
+    assert spec.events.types == dict.fromkeys(words, behaviour)
+    ingest(spec, tmp_path / "out")
+    assert pl.read_parquet(tmp_path / "out" / "events.parquet")["type"].unique().to_list() == [BEHAVIOURS[behaviour]]
