@@ -4,6 +4,7 @@ The JSON is a contract: bundles keep it for as long as they are served. Older bu
 as empty, or as None where that says something else.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -63,7 +64,7 @@ class Means:
 class Difference:
     """The mean of the bundle's metric less that of another ranking, on the same cases, and its 95 % interval."""
 
-    difference: float
+    difference: float  # NaN where the document holds the interval alone
     ci95: Interval
 
 
@@ -433,7 +434,7 @@ def _secondary(document: Json) -> SecondaryFigures | None:
 
 
 def _lifts(document: Json) -> Lifts:
-    return {metric: Difference(value["difference"], value["ci95"]) for metric, value in document.items()}
+    return {metric: Difference(value.get("difference", math.nan), value["ci95"]) for metric, value in document.items()}
 
 
 def _lifts_json(lifts: Lifts) -> Json:
