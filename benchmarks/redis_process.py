@@ -57,7 +57,9 @@ class RedisProcess:
         while True:
             try:
                 with self.client() as client:
-                    client.ping()
+                    owner = client.info("server")["process_id"]
+                if owner != self._process.pid:
+                    raise RuntimeError(f"another redis-server has port {self.port}: start this one on another port")
                 return
             except redis.AuthenticationError:
                 return

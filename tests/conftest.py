@@ -10,12 +10,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from made_once import made_once
 from made_up_catalogue import write_catalogue
 from redis_process import RedisProcess, find_binary, running_redis
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores; set before torch is imported
+
+
+settings.register_profile("aisle", deadline=None)  # how long an example takes says more of the machine than of the code
+settings.load_profile("aisle")
 
 
 @dataclass(frozen=True)
