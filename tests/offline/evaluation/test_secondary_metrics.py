@@ -67,7 +67,8 @@ def test_further_metrics_are_those_that_the_set_does_not_name(write_split: Write
     events = event_counts(folder, "test", 10)
     assert events.tolist() == [0, *(sum(row == item for _, row, _, _ in train) for item in range(1, 11))]
     ranked = popularity(folder, cases, ["seen"])["seen"]
-    (found,) = secondary_figures(named, {"it": ranked}, cases, events, np.random.default_rng(0)).values()
+    (figures,) = secondary_figures(named, {"it": ranked}, cases, events, np.random.default_rng(0)).values()
+    found = figures.json()
     assert list(found["metrics"]) == [metric.name for metric in USUAL_METRICS if metric.name != "hr@10"]
     for metric in USUAL_METRICS[1:]:
         value = table_of([metric], ranked, cases.targets).mean()

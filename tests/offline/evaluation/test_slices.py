@@ -69,7 +69,8 @@ def test_every_slice_holds_its_users_and_targets_and_no_others(scored: tuple[Cas
     rng = np.random.default_rng(0)
     ours = np.array([rng.permutation(np.arange(1, ITEMS + 1)) for _ in range(len(cases))])
     theirs = np.array([rng.permutation(np.arange(1, ITEMS + 1)) for _ in range(len(cases))])
-    figures = slice_figures(METRICS, {"bundle": ours, "popularity": theirs}, cases, counts, rng)
+    slices = slice_figures(METRICS, {"bundle": ours, "popularity": theirs}, cases, counts, rng)
+    figures = [part.json() for part in slices]
     assert [part["slice"] for part in figures] == sorted(expected, key=[part["slice"] for part in figures].index)
     for part in figures:
         mine = expected[part["slice"]]
@@ -101,9 +102,9 @@ def test_slices_without_anybody_are_left_out(write_split: Write, tmp_path: Path)
     folder = write_split(tmp_path, train=[(0, 1, 1, None), (0, 2, 1, None)], test=[(0, 3, 1, None)])
     cases = load_cases(folder, "test")
     ranked = popularity(folder, cases, ["none"])["none"]
-    figures = slice_figures(
-        METRICS, {"bundle": ranked}, cases, event_counts(folder, "test", 10), np.random.default_rng(0)
-    )
+    events = event_counts(folder, "test", 10)
+    slices = slice_figures(METRICS, {"bundle": ranked}, cases, events, np.random.default_rng(0))
+    figures = [part.json() for part in slices]
     assert [part["slice"] for part in figures] == [
         "users with 2-4 events",
         "targets on cold items",
