@@ -34,32 +34,32 @@ def read_base(path: Path) -> Base:
     spec = load_spec(path)
     if spec.events is None:
         return Base(spec, TimeForm(), has_split=False, has_time=True)
-    table, at = spec.events, spec.toml.location("events")
-    rows = scan(find_files(spec.root, table.path, at), at)
+    table, location = spec.events, spec.toml.location("events")
+    rows = scan(find_files(spec.root, table.path, location), location)
     schema = rows.collect_schema()
-    _require_types(table, schema, at)
+    _require_types(table, schema, location)
     times = _time_form(table, rows, schema)
     return Base(spec, times, has_split=table.split in schema, has_time=table.time in schema)
 
 
-def _require_types(table: EventsSpec, schema: pl.Schema, at: str) -> None:
+def _require_types(table: EventsSpec, schema: pl.Schema, location: str) -> None:
     if table.type not in schema:
         raise DatasetError(
-            f"{at}: expected a column {table.type!r} that says what each event is, got {', '.join(schema)}: "
+            f"{location}: expected a column {table.type!r} that says what each event is, got {', '.join(schema)}: "
             "collected events have one, and beside them these would have none; add the column, filled with view"
         )
     for column in event_columns(table, TimeForm()).names:
         dtype = schema.get(column, pl.String())
         if dtype.is_nested() or dtype in _APART:
             raise DatasetError(
-                f"{at}: expected text, numbers or points in time in {column!r}, where collected events have theirs, "
-                f"got {dtype}: convert or rename the column"
+                f"{location}: expected text, numbers or points in time in {column!r}, where collected events have "
+                f"theirs, got {dtype}: convert or rename the column"
             )
     for column in (table.user, table.item):
         if column in schema and schema[column].is_float():
             raise DatasetError(
-                f"{at}: expected ids in {column!r} as text or whole numbers, got {schema[column]}: beside the text "
-                "of collected ids, 7.0 would not be 7; convert the column"
+                f"{location}: expected ids in {column!r} as text or whole numbers, got {schema[column]}: beside the "
+                "text of collected ids, 7.0 would not be 7; convert the column"
             )
 
 

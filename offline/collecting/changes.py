@@ -95,10 +95,10 @@ def change_part(path: Path, columns: EventColumns, changes: Changes) -> bool:
         RunFolderError: it cannot be written.
     """
     user = columns.of["user"]
-    found = pl.scan_parquet(path, glob=False).select(pl.col(user).unique()).collect().get_column(user)
+    users = pl.scan_parquet(path, glob=False).select(pl.col(user).unique()).collect().get_column(user)
     touched = [
         (name, changes.users.get(name, name), until)
-        for name in found
+        for name in users
         if (until := changes.erased_until(name)) > _NEVER or name in changes.users
     ]
     if not touched:

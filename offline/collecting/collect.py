@@ -129,7 +129,7 @@ class _Pass:
         self._impression_stream = Stream(client, keys.impression_stream)
         self._event_parts = _opened(out / EVENTS_FOLDER)
         self._impression_parts = _opened(out / IMPRESSIONS_FOLDER)
-        self._event_parts.require_columns(described.columns.names, described.at)
+        self._event_parts.require_columns(described.columns.names, described.location)
         self._impression_parts.require_columns(IMPRESSION_COLUMNS, str(out / IMPRESSIONS_FOLDER))
         # Taken now, so that the pass ends however much comes meanwhile.
         self._ends = self._event_stream.last(), self._impression_stream.last()
@@ -155,11 +155,11 @@ class _Pass:
                     change_part(part.path, self._described.columns, effect)
                 self._erase_impressions([entry for entry, _ in changes])
             columns = self._described.columns
-            found = columns.frame([row.user for row in rows], [row.event for row in rows])
-            fresh = _without_duplicates(found, parts, columns)
+            events = columns.frame([row.user for row in rows], [row.event for row in rows])
+            fresh = _without_duplicates(events, parts, columns)
             self._add(parts, first, last, fresh)
             self._counts["events"] += fresh.height
-            self._counts["duplicates"] += found.height - fresh.height
+            self._counts["duplicates"] += events.height - fresh.height
             self._counts["merged"] += sum(isinstance(record, MergeRecord) for _, record in changes)
             self._counts["erased"] += sum(isinstance(record, EraseRecord) for _, record in changes)
             self._advance(len(batch), "events")
@@ -261,9 +261,9 @@ def _without_duplicates(rows: pl.DataFrame, parts: Parts, columns: EventColumns)
     """The rows less those whose user has an event of the same id, before them here or in an earlier file."""
     key = [columns.of["user"], columns.of["event_id"]]
     unique = rows.unique(key, keep="first", maintain_order=True)
-    wanted = unique.lazy().select(key)
+    keys = unique.lazy().select(key)
     for part in parts.all:
-        known = pl.scan_parquet(part.path, glob=False).select(key).join(wanted, on=key, how="semi").unique().collect()
+        known = pl.scan_parquet(part.path, glob=False).select(key).join(keys, on=key, how="semi").unique().collect()
         if not known.is_empty():
             unique = unique.join(known, on=key, how="anti", maintain_order="left")
     return unique

@@ -134,8 +134,8 @@ def event_columns(table: EventsSpec, times: TimeForm) -> EventColumns:
 def impression_frame(records: Sequence[ImpressionRecord]) -> pl.DataFrame:
     """A row for each answer that was shown."""
     rows = [
-        (each.request_id, each.user_hash, each.model_version, each.time, each.item_ids, each.first_position)
-        for each in records
+        (record.request_id, record.user_hash, record.model_version, record.time, record.item_ids, record.first_position)
+        for record in records
     ]
     return pl.DataFrame(rows, schema=_IMPRESSIONS, orient="row")
 

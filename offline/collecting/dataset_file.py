@@ -31,7 +31,7 @@ class DatasetFile:
     """What `dataset.toml` says about collected events, or is going to say."""
 
     columns: EventColumns
-    at: str  # its place, for errors
+    location: str  # where it describes events, for errors
     notes: list[str] = field(default_factory=list)  # what people should know
     text: str | None = None  # to be written; None when it is there
 
@@ -43,16 +43,16 @@ def read_dataset_file(out: Path) -> DatasetFile:
         DatasetError: it is no TOML, or `[events]` is wrong.
     """
     toml, raw = read_toml(out / SPEC_FILE)
-    at = toml.location("events")
+    location = toml.location("events")
     table = raw.get("events", {})
     try:
         # A file that lacks what `run` needs is no reason to leave events in Redis.
         spec = EventsSpec.model_validate({"path": EVENTS_PATH, **table} if isinstance(table, dict) else table)
     except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-        place = toml.location("events", *(part for part in found["loc"] if isinstance(part, str)))
-        raise DatasetError(f"{place}: {found['msg']}, got {found['input']!r}: correct it") from None
-    return DatasetFile(event_columns(spec, _read_times(out)), at, _notes_on_paths(out, spec, at))
+        mistake = error.errors(include_url=False)[0]
+        place = toml.location("events", *(part for part in mistake["loc"] if isinstance(part, str)))
+        raise DatasetError(f"{place}: {mistake['msg']}, got {mistake['input']!r}: correct it") from None
+    return DatasetFile(event_columns(spec, _read_times(out)), location, _notes_on_paths(out, spec, location))
 
 
 def plan_dataset_file(out: Path, base: Path | None, name: str | None, items: str | None) -> DatasetFile:
@@ -102,8 +102,8 @@ def write_dataset_file(out: Path, planned: DatasetFile) -> None:
         return
     text, times = planned.text, planned.columns.times
     spelled = json.dumps({"unit": times.unit, "zone": times.zone})
-    write_whole(out / TIMES_FILE, lambda beside: beside.write_text(spelled + "\n", encoding="utf-8"))
-    write_whole(out / SPEC_FILE, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_whole(out / TIMES_FILE, lambda partial: partial.write_text(spelled + "\n", encoding="utf-8"))
+    write_whole(out / SPEC_FILE, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def _read_times(out: Path) -> TimeForm:
@@ -115,23 +115,23 @@ def _tables_of(base: Base | None) -> dict[str, dict[str, Any]]:
     """The tables of the base, their files named so that they are found from another folder."""
     if base is None:
         return {}
-    spec, found = base.spec, {}
+    spec, tables = base.spec, {}
     for name in _TABLES:
         table = getattr(spec, name)
         if table is not None:
-            found[name] = table.model_dump(exclude_unset=True)
+            tables[name] = table.model_dump(exclude_unset=True)
     for name, keys in _PATHS.items():
         for key in keys:
-            if key in found.get(name, {}):
-                found[name][key] = _moved(found[name][key], spec.root)
+            if key in tables.get(name, {}):
+                tables[name][key] = _moved(tables[name][key], spec.root)
     if spec.evaluation.task == "graded_search":
         for key in _PATHS["evaluation"]:
-            found["evaluation"][key] = _moved(getattr(spec.evaluation, key), spec.root)
-    if "events" in found:
-        found["events"]["path"] = [*_moved(found["events"]["path"], spec.root), EVENTS_PATH]
+            tables["evaluation"][key] = _moved(getattr(spec.evaluation, key), spec.root)
+    if "events" in tables:
+        tables["events"]["path"] = [*_moved(tables["events"]["path"], spec.root), EVENTS_PATH]
         if base.has_split:
-            found["events"]["split"] = NO_SPLIT
-    return {name: table for name, table in found.items() if table}
+            tables["events"]["split"] = NO_SPLIT
+    return {name: table for name, table in tables.items() if table}
 
 
 def _notes_on(base: Base) -> list[str]:
@@ -146,16 +146,16 @@ def _notes_on(base: Base) -> list[str]:
     return notes
 
 
-def _notes_on_paths(out: Path, spec: EventsSpec, at: str) -> list[str]:
+def _notes_on_paths(out: Path, spec: EventsSpec, location: str) -> list[str]:
     folder = (out / EVENTS_FOLDER).resolve()
     for path in spec.path:
         try:
-            found = [] if "://" in path else find_files(out, [path], at)
+            files = [] if "://" in path else find_files(out, [path], location)
         except DatasetError:
-            found = [str(out / path)]  # no part is there yet
-        if any(Path(file).resolve().parent == folder for file in found):
+            files = [str(out / path)]  # no part is there yet
+        if any(Path(file).resolve().parent == folder for file in files):
             return []
-    return [f"{at}.path does not name {EVENTS_PATH!r}: add it to train on what is collected"]
+    return [f"{location}.path does not name {EVENTS_PATH!r}: add it to train on what is collected"]
 
 
 def _moved(paths: str | Sequence[str], root: Path) -> Any:
@@ -187,4 +187,4 @@ def _value(value: Any) -> str:
     """A text or a list of texts; what JSON escapes, TOML reads."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return f"[{', '.join(_value(each) for each in value)}]"
+    return f"[{', '.join(_value(entry) for entry in value)}]"

@@ -57,7 +57,7 @@ class Parts:
         write_whole(path, rows.write_parquet)
         self.all.append(Part(path, first, last))
 
-    def require_columns(self, columns: Sequence[str], at: str) -> None:
+    def require_columns(self, columns: Sequence[str], location: str) -> None:
         """Return when every part has these columns.
 
         Raises:
@@ -67,8 +67,8 @@ class Parts:
             existing = pl.read_parquet_schema(part.path)
             if list(existing) != list(columns):
                 raise DatasetError(
-                    f"{at}: expected the columns of what was collected before, {', '.join(existing)} in {part.path}, "
-                    f"got the mapping to {', '.join(columns)}: map them as before"
+                    f"{location}: expected the columns of what was collected before, {', '.join(existing)} in "
+                    f"{part.path}, got the mapping to {', '.join(columns)}: map them as before"
                 )
 
 

@@ -73,7 +73,7 @@ class Remembered:
         """
         path = self.folder / REJECTED_FILE
         lines = path.read_text("utf-8").splitlines() if path.is_file() and rejected else []
-        known = {(found["stream"], found["id"]) for found in map(json.loads, lines)}
+        known = {(stored["stream"], stored["id"]) for stored in map(json.loads, lines)}
         fresh = [
             json.dumps({"stream": stream, "id": str(entry), "reason": reason}, ensure_ascii=False)
             for entry, reason in rejected
@@ -81,7 +81,7 @@ class Remembered:
         ]
         if fresh:
             text = "".join(f"{line}\n" for line in [*lines, *fresh])
-            write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+            write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 class _Merges:

@@ -23,7 +23,9 @@ This page is made from the code by `{COMMAND}`; a test fails where it says somet
 
 def commands_page() -> str:
     """The page, with a section a command, in the order of `aisle-offline --help`."""
-    commands = [(each.name or "", each.callback) for each in app.registered_commands if each.callback is not None]
+    commands = [
+        (command.name or "", command.callback) for command in app.registered_commands if command.callback is not None
+    ]
     return "\n".join([_INTRODUCTION, *(line for name, callback in commands for line in _section(name, callback))])
 
 
@@ -40,7 +42,7 @@ def _section(name: str, callback: Callable[..., Any]) -> Iterator[str]:
 
 def _option_of(parameter: inspect.Parameter) -> OptionInfo | ArgumentInfo:
     """What the annotation tells of an option."""
-    options = [each for each in get_args(parameter.annotation) if isinstance(each, OptionInfo | ArgumentInfo)]
+    options = [option for option in get_args(parameter.annotation) if isinstance(option, OptionInfo | ArgumentInfo)]
     if get_origin(parameter.annotation) is not Annotated or not options:
         raise TypeError(f"expected an annotation with an option, got {parameter}: annotate it")
     return options[0]

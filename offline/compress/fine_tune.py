@@ -71,9 +71,9 @@ def fine_tune(
         some = _part_of(batch, rng).to(device)
         rows = _asked_items(frequency, rng).to(device)
         with torch.no_grad():
-            wanted = torch.softmax(_scores(teacher, *wide, some, rows), dim=1)
+            teacher_shares = torch.softmax(_scores(teacher, *wide, some, rows), dim=1)
         came = torch.log_softmax(_scores(network.queries, *network.narrowed(*wide), some, rows), dim=1)
-        loss = -(wanted * came).sum(dim=1).mean()
+        loss = -(teacher_shares * came).sum(dim=1).mean()
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {done} of fine-tuning: lower --learning-rate")
         optimizer.zero_grad()
@@ -93,16 +93,16 @@ def _part_of(batch: Batch | SetBatch, rng: np.random.Generator) -> Batch | SetBa
     lines = np.sort(rng.permutation(size)[:WINDOWS])
     place = np.full(size, -1)
     place[lines] = np.arange(len(lines))
-    asked = batch.asked.numpy()
-    asked = asked[place[asked // asking] >= 0]
-    asked = rng.permutation(asked)[:QUERIES]
+    query_rows = batch.query_positions.numpy()
+    query_rows = query_rows[place[query_rows // asking] >= 0]
+    query_rows = rng.permutation(query_rows)[:QUERIES]
     chosen = torch.from_numpy(lines)
     return replace(
         batch,
         rows=batch.rows[chosen],
         types=batch.types[chosen],
         ages=batch.ages[chosen],
-        asked=torch.from_numpy(place[asked // asking] * asking + asked % asking),
+        query_positions=torch.from_numpy(place[query_rows // asking] * asking + query_rows % asking),
     )
 
 
@@ -123,7 +123,9 @@ def _scores(tower: QueryTower, units: Tensor, lengths: Tensor, batch: Batch | Se
         present = batch.types != 0
         zero = units.new_zeros(len(batch.rows), units.shape[1])
         events = units[batch.rows] * present[:, :, None]
-        queries = tower(events, batch.types, batch.ages, zero, zero[:, :1]).reshape(-1, units.shape[1])[batch.asked]
+        queries = tower(events, batch.types, batch.ages, zero, zero[:, :1]).reshape(-1, units.shape[1])[
+            batch.query_positions
+        ]
     scores: Tensor = queries @ (units[rows] * lengths[rows, None]).T
     return scores
 

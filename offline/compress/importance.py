@@ -48,11 +48,11 @@ def unit_importance(tower: QueryTower, units: Tensor, histories: Histories, now:
     finally:
         for hook in hooks:
             hook.remove()  # type: ignore[attr-defined]
-    found = [
+    importances = [
         (square / max(count, 1)).sqrt().float() * layer.weight.detach().norm(dim=0).cpu()
         for square, count, layer in zip(squares, counts, layers, strict=True)
     ]
-    return UnitImportance(found[0], found[1] if len(found) > 1 else None)
+    return UnitImportance(importances[0], importances[1] if len(importances) > 1 else None)
 
 
 @torch.no_grad()

@@ -50,11 +50,11 @@ def measure_fidelity(trained: Trained, snapshot: Snapshot, batch: RequestBatch) 
     answered = recommend(snapshot, batch, DEPTH, Stages(ranking=False))
     overlap = np.mean([len(np.intersect1d(*pair)) / DEPTH for pair in zip(exact, answered.rows, strict=True)])
     error = np.linalg.norm(queries.numpy() - answered.query_vectors, axis=1) / np.linalg.norm(queries.numpy(), axis=1)
-    found = Fidelity(len(batch), float(overlap), float(error.max(initial=0.0)))
-    if found.overlap_at_10 < MIN_OVERLAP or found.query_error > MAX_QUERY_ERROR:
+    fidelity = Fidelity(len(batch), float(overlap), float(error.max(initial=0.0)))
+    if fidelity.overlap_at_10 < MIN_OVERLAP or fidelity.query_error > MAX_QUERY_ERROR:
         raise GoldenMismatch(
             f"{snapshot.folder}: expected answers like the network's (overlap@10 of at least {MIN_OVERLAP}, query "
-            f"vectors within {MAX_QUERY_ERROR:.0%}), got {found.overlap_at_10:.3f} and {found.query_error:.1%}; "
+            f"vectors within {MAX_QUERY_ERROR:.0%}), got {fidelity.overlap_at_10:.3f} and {fidelity.query_error:.1%}; "
             "the export is at fault: keep the run folder and report it"
         )
-    return found
+    return fidelity

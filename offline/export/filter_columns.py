@@ -47,10 +47,10 @@ def write_filters(folder: Path, items: pl.DataFrame, first_times: NDArray[np.flo
 
 def first_times(rows: NDArray[np.int32], times: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """The earliest time of each item row `[count]`, NaN where there is none; `rows` and `times` are of events."""
-    found = np.full(count, np.inf)
+    earliest = np.full(count, np.inf)
     known = np.isfinite(times)
-    np.minimum.at(found, rows[known], times[known])
-    return np.where(np.isfinite(found), found, np.nan)
+    np.minimum.at(earliest, rows[known], times[known])
+    return np.where(np.isfinite(earliest), earliest, np.nan)
 
 
 def _catalogue(items: pl.DataFrame, first_times: NDArray[np.float64]) -> Iterator[FilterColumn]:
@@ -70,9 +70,9 @@ def _catalogue(items: pl.DataFrame, first_times: NDArray[np.float64]) -> Iterato
 
 def _attributes(items: pl.DataFrame) -> Iterator[FilterColumn]:
     """All at once, since there may be tens of thousands of them."""
-    told = items.select("row", pl.col("attributes").alias("told")).explode("told").drop_nulls()
-    told = told.filter(pl.col("told").str.contains("=", literal=True))
-    pairs = told.select(
+    attributes = items.select("row", pl.col("attributes").alias("told")).explode("told").drop_nulls()
+    attributes = attributes.filter(pl.col("told").str.contains("=", literal=True))
+    pairs = attributes.select(
         "row",
         pl.col("told").str.replace(r"(?s)=.*$", "").str.strip_chars().alias("name"),
         pl.col("told").str.replace(r"^[^=]*=", "").str.strip_chars().alias("value"),

@@ -67,10 +67,10 @@ def queries_by_row(logged: pl.DataFrame, items: int) -> list[str]:
         logged: item (row), query, share.
         items: how many.
     """
-    found = [""] * items
+    texts = [""] * items
     for row, query, share in logged.select("item", "query", "share").iter_rows():
-        found[row - 1] += f"{query}\n" * math.ceil(_TIMES * share)
-    return found
+        texts[row - 1] += f"{query}\n" * math.ceil(_TIMES * share)
+    return texts
 
 
 def brands_by_code(brands: pl.Series) -> list[str | None]:

@@ -22,13 +22,13 @@ def git_revision() -> str | None:
 
 def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that shape a bundle."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -51,8 +51,8 @@ class _ZeroPaddedLinear(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """`[batch, 1, in]` -> `[batch, 1, out]`."""
-        beside = torch.cat([rows, torch.zeros_like(rows[:1])], dim=0)
-        result: Tensor = self.linear(beside)
+        pair = torch.cat([rows, torch.zeros_like(rows[:1])], dim=0)
+        result: Tensor = self.linear(pair)
         return result[:-1]
 
 
@@ -74,10 +74,10 @@ class _UnitByProduct(nn.Module):
 
 def _single_row_linears(tower: QueryTower) -> list[tuple[nn.Module, str]]:
     """Every linear layer that reads one row a request: all but those of the events."""
-    found: list[tuple[nn.Module, str]] = [(tower, "inner"), (tower, "outer")]
+    linears: list[tuple[nn.Module, str]] = [(tower, "inner"), (tower, "outer")]
     if tower.narrow is not None:
-        found.append((tower, "narrow"))
+        linears.append((tower, "narrow"))
     if tower.session is not None:
-        found += [(tower.session, "queries"), (tower.session, "joined")]
-        found += [(tower.session.feed, name) for name in ("0", "3")]
-    return found
+        linears += [(tower.session, "queries"), (tower.session, "joined")]
+        linears += [(tower.session.feed, name) for name in ("0", "3")]
+    return linears

@@ -57,11 +57,11 @@ def write_suggest(
 def spell_queries(queries: Iterable[tuple[str, int]], vocabulary: Vocabulary) -> list[tuple[str, int]]:
     """Queries with typos corrected and their counts; equal ones are added up, in the order of their first."""
     spelling = Spelling(vocabulary)
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for text, count in queries:
         corrected = spelling.read(f"{text} ").corrected  # the space: no longer typed
-        found[corrected or text] += count
-    return list(found.items())
+        counts[corrected or text] += count
+    return list(counts.items())
 
 
 def make_suggest_index(
@@ -69,7 +69,7 @@ def make_suggest_index(
 ) -> SuggestIndex | None:
     """The index of a catalogue (see `write_suggest`)."""
     items = items.sort("row")
-    found: dict[str, tuple[_Entry, float]] = {}
+    entries: dict[str, tuple[_Entry, float]] = {}
     kinds = (
         _titles(items, popularity),
         _shared_values(items["brand"], popularity, _BRAND),
@@ -79,13 +79,13 @@ def make_suggest_index(
     for entry, weight in chain.from_iterable(
         _weigh([entry for entry in of_kind if entry.key.text]) for of_kind in kinds
     ):
-        before = found.get(entry.key.text)
+        before = entries.get(entry.key.text)
         if before is None:
-            found[entry.key.text] = (entry, weight)
+            entries[entry.key.text] = (entry, weight)
         else:  # two that read alike are one, with the more telling kind and the better weight
             best = max(before, (entry, weight), key=lambda pair: (_KIND_RANK[pair[0].kind], pair[1], -pair[0].row))
-            found[entry.key.text] = (best[0], max(before[1], weight))
-    return _index([found[key] for key in sorted(found)]) if found else None
+            entries[entry.key.text] = (best[0], max(before[1], weight))
+    return _index([entries[key] for key in sorted(entries)]) if entries else None
 
 
 def _titles(items: pl.DataFrame, popularity: NDArray[np.float32]) -> list[_Entry]:
@@ -126,15 +126,15 @@ def _weigh(entries: list[_Entry]) -> Iterator[tuple[_Entry, float]]:
         yield entry, _LEAST_WEIGHT[entry.kind] + _WEIGHT_RANGE * share - _LENGTH_PENALTY * len(entry.key.text)
 
 
-def _index(found: list[tuple[_Entry, float]]) -> SuggestIndex:
-    entries = [entry for entry, _ in found]
-    weights = np.array([weight for _, weight in found], dtype=np.float32)
+def _index(scored: list[tuple[_Entry, float]]) -> SuggestIndex:
+    entries = [entry for entry, _ in scored]
+    weights = np.array([weight for _, weight in scored], dtype=np.float32)
     keys = TextColumn.of([entry.key.text for entry in entries])
     positions, owners, whole = [], [], []
     for place, entry in enumerate(entries):
-        key, at = entry.key.text, int(keys.offsets[place])
+        key, offset = entry.key.text, int(keys.offsets[place])
         for start in entry.key.starts[:_MAX_STARTS]:
-            positions.append(at + (start if key.isascii() else len(key[:start].encode())))
+            positions.append(offset + (start if key.isascii() else len(key[:start].encode())))
             owners.append(place)
             whole.append(start == 0)
     owner = np.array(owners, dtype=np.int32)

@@ -38,7 +38,7 @@ def make_vocabulary(items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()
     """The vocabulary of a catalogue (see `write_vocabulary`)."""
     documents: Counter[str] = Counter()
     named: Counter[str] = Counter()
-    searched: Counter[str] = Counter()
+    in_queries: Counter[str] = Counter()
     plain: set[str] = set()
     for names_of_item, texts_of_item in _texts(items):
         in_names = _entries(names_of_item, plain)
@@ -46,18 +46,18 @@ def make_vocabulary(items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()
         documents.update(in_names | _entries(texts_of_item, plain))
     for text, count in queries:
         for entry in _entries([text], plain):
-            searched[entry] += count
-    found = sorted(documents.keys() | searched.keys(), key=str.encode)
+            in_queries[entry] += count
+    all_words = sorted(documents.keys() | in_queries.keys(), key=str.encode)
     return Vocabulary(
-        words=SortedTexts.of(found),
-        terms=SortedTexts.of(sorted({stem(word) for word in found}, key=str.encode)),
-        documents=np.array([documents[word] for word in found], dtype=np.int32),
-        named=np.array([named[word] for word in found], dtype=np.int32),
-        searched=np.array([min(searched[word], 2**31 - 1) for word in found], dtype=np.int32),
-        codes=np.array([word not in plain for word in found], dtype=np.bool_),
-        lengths=np.array([len(word) for word in found], dtype=np.uint8),
-        letters=np.array([letter_mask(word) for word in found], dtype=np.uint64),
-        compounds=_compounds(items, found, documents),
+        words=SortedTexts.of(all_words),
+        terms=SortedTexts.of(sorted({stem(word) for word in all_words}, key=str.encode)),
+        documents=np.array([documents[word] for word in all_words], dtype=np.int32),
+        named=np.array([named[word] for word in all_words], dtype=np.int32),
+        searched=np.array([min(in_queries[word], 2**31 - 1) for word in all_words], dtype=np.int32),
+        codes=np.array([word not in plain for word in all_words], dtype=np.bool_),
+        lengths=np.array([len(word) for word in all_words], dtype=np.uint8),
+        letters=np.array([letter_mask(word) for word in all_words], dtype=np.uint64),
+        compounds=_compounds(items, all_words, documents),
     )
 
 
@@ -65,7 +65,10 @@ def _texts(items: pl.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
     """Names and further texts of each item."""
     columns = [items[name].to_list() for name in (*_NAMES, "text", "attributes")]
     for *in_names, text, attributes in zip(*columns, strict=True):
-        yield [each for each in in_names if each], [*filter(None, [text]), *map(attribute_text, attributes or [])]
+        yield (
+            [text_in_name for text_in_name in in_names if text_in_name],
+            [*filter(None, [text]), *map(attribute_text, attributes or [])],
+        )
 
 
 def attribute_text(pair: str) -> str:
@@ -78,12 +81,12 @@ def attribute_text(pair: str) -> str:
 
 def _entries(texts: Sequence[str], plain: set[str]) -> set[str]:
     """What the texts have for the vocabulary; those that are no codes go to `plain`, too."""
-    found: set[str] = set()
+    entries: set[str] = set()
     for text in texts:
         all_of_text, plain_of_text = _entries_of_text(text)
-        found |= all_of_text
+        entries |= all_of_text
         plain |= plain_of_text
-    return found
+    return entries
 
 
 @lru_cache(maxsize=_KEPT)
@@ -99,12 +102,12 @@ def _compounds(items: pl.DataFrame, words: Sequence[str], documents: Counter[str
         pairs = {pair for text in (*names_of_item, *texts_of_item) for pair in _neighbours(text)}
         apart.update(pair for pair in pairs if documents[pair[0] + pair[1]] >= _LEAST_ITEMS)
     place_of = {word: place for place, word in enumerate(words)}
-    found = sorted(
+    compounds = sorted(
         (place_of[first + second], len(first))
         for (first, second), count in apart.items()
         if count >= max(_LEAST_ITEMS, _LEAST_SHARE * min(documents[first], documents[second]))
     )
-    return np.array(found, dtype=np.int32).reshape(-1, 2)
+    return np.array(compounds, dtype=np.int32).reshape(-1, 2)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -46,8 +46,10 @@ def _ordered_pairs(train: pl.DataFrame, items: int, pairs_at_once: int = _PAIRS)
     for start, end in zip(starts, [*starts[1:], items], strict=True):
         near = _pairs_of(start, end, user, item, event_weight, items)
         blocks += [
-            _prune(_scale(near[at : at + _BLOCK], scale[start + at : min(end, start + at + _BLOCK)], scale))
-            for at in range(0, end - start, _BLOCK)
+            _prune(
+                _scale(near[offset : offset + _BLOCK], scale[start + offset : min(end, start + offset + _BLOCK)], scale)
+            )
+            for offset in range(0, end - start, _BLOCK)
         ]
     return _rows_to_one(sp.vstack(blocks).tocsr())
 
@@ -67,14 +69,14 @@ def _pairs_of(
     here = np.flatnonzero((item >= start) & (item < end))
     rows, columns, weights = [], [], []
     for gap in range(1, MAX_GAP + 1):
-        for at, other in ((here, here + gap), (here, here - gap)):
+        for row, other in ((here, here + gap), (here, here - gap)):
             inside = (other >= 0) & (other < len(item))
-            at, other = at[inside], other[inside]  # noqa: PLW2901 - narrowed step by step
-            same = (user[at] == user[other]) & (item[at] != item[other])
-            at, other = at[same], other[same]  # noqa: PLW2901 - as above
-            rows.append((item[at] - start).astype(np.int32))
+            row, other = row[inside], other[inside]  # noqa: PLW2901 - narrowed step by step
+            same = (user[row] == user[other]) & (item[row] != item[other])
+            row, other = row[same], other[same]  # noqa: PLW2901 - as above
+            rows.append((item[row] - start).astype(np.int32))
             columns.append(item[other].astype(np.int32))
-            weights.append(GAP_DECAY ** (gap - 1) * event_weight[at])
+            weights.append(GAP_DECAY ** (gap - 1) * event_weight[row])
     place = (np.concatenate(rows), np.concatenate(columns))
     summed = sp.coo_matrix((np.concatenate(weights), place), shape=(end - start, items)).tocsr()
     return summed.astype(np.float32)

@@ -52,7 +52,7 @@ def notes_of(document: dict[str, Any]) -> list[str]:
     """What keeps the figures of `evaluate_online` from saying what they seem to, in sentences."""
     warnings, left = document["warnings"][-_WARNINGS:], len(document["warnings"]) - _WARNINGS
     notes: list[str] = [*warnings, *([f"The same holds for {left} versions before them."] if left > 0 else [])]
-    if any(not each["together_s"] for each in document["comparisons"]):
+    if any(not comparison["together_s"] for comparison in document["comparisons"]):
         notes.append(
             "Versions that did not serve at the same time differ by season and visitors, too; only such that serve "
             "together, to visitors by chance, can be compared."
@@ -65,8 +65,8 @@ def notes_of(document: dict[str, Any]) -> list[str]:
 def _comparison(
     answers: pl.DataFrame, last: dict[str, Any], other: dict[str, Any], metrics: Sequence[str], seed: int
 ) -> dict[str, Any]:
-    ours, theirs = (answers.filter(version=each["version"]) for each in (last, other))
-    our_values, their_values = (each.select(metrics).to_numpy() for each in (ours, theirs))
+    ours, theirs = (answers.filter(version=side["version"]) for side in (last, other))
+    our_values, their_values = (side.select(metrics).to_numpy() for side in (ours, theirs))
     ends = cluster_difference_intervals(
         our_values,
         ours.get_column("cluster").to_numpy(),

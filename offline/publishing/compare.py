@@ -29,9 +29,9 @@ def differing_users(
         values, times = pipe.execute()
     erased = erasures_among(hashes, times, cut)
     differing = {}
-    for at, seed in enumerate(seeds):
+    for index, seed in enumerate(seeds):
         if seed.user_hash not in erased:
-            kind = _difference(seed, values[4 * at : 4 * at + 4], keep_events)
+            kind = _difference(seed, values[4 * index : 4 * index + 4], keep_events)
             if kind is not None:
                 differing[seed.user_hash] = kind
     return differing
@@ -61,13 +61,13 @@ def _has_all(stored: bytes, given: bytes, width: int) -> bool:
 def _has_events(stored: bytes, given: bytes, keep_events: int) -> bool:
     if stored == given:
         return True
-    wanted, there = _words(given, EVENT.itemsize), _words(stored, EVENT.itemsize)
+    expected, there = _words(given, EVENT.itemsize), _words(stored, EVENT.itemsize)
     known = set(there)
-    missing = [at for at, record in enumerate(wanted) if record not in known]
+    missing = [index for index, record in enumerate(expected) if record not in known]
     # Newer events push out the oldest: no others may be missing, and only where there are as many as there can be.
-    made_room = missing == list(range(len(missing))) and len(there) >= min(keep_events, len(wanted))
+    made_room = missing == list(range(len(missing))) and len(there) >= min(keep_events, len(expected))
     return not missing or made_room
 
 
 def _words(text: bytes, width: int) -> list[bytes]:
-    return [text[at : at + width] for at in range(0, len(text), width)]
+    return [text[start : start + width] for start in range(0, len(text), width)]

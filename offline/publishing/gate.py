@@ -94,7 +94,7 @@ def pass_gate(
     manifest: Manifest,
     reason: str | None,
     by: str,
-    at: datetime,
+    now: datetime,
     before: Figures | None = None,
     max_drop: float = MAX_DROP,
 ) -> Forced | None:
@@ -113,4 +113,4 @@ def pass_gate(
             f"{manifest.version} is not published: {refusal}. Look at its data and train again, or publish it all the "
             "same with --force REASON, which is written down with your name"
         )
-    return Forced(by=by, reason=reason, refusal=refusal, at=at.isoformat(timespec="seconds"))
+    return Forced(by=by, reason=reason, refusal=refusal, at=now.isoformat(timespec="seconds"))

@@ -55,12 +55,14 @@ class UserSeeds:
         return [
             UserSeed(
                 user_hash,
-                events[max(ends[at], ends[at + 1] - self._keep) * EVENT.itemsize : ends[at + 1] * EVENT.itemsize],
-                seen[seen_ends[at] * _ITEM_BYTES : seen_ends[at + 1] * _ITEM_BYTES],
-                purchased[purchased_ends[at] * _ITEM_BYTES : purchased_ends[at + 1] * _ITEM_BYTES],
-                vectors[at],
+                events[
+                    max(ends[index], ends[index + 1] - self._keep) * EVENT.itemsize : ends[index + 1] * EVENT.itemsize
+                ],
+                seen[seen_ends[index] * _ITEM_BYTES : seen_ends[index + 1] * _ITEM_BYTES],
+                purchased[purchased_ends[index] * _ITEM_BYTES : purchased_ends[index + 1] * _ITEM_BYTES],
+                vectors[index],
             )
-            for at, user_hash in enumerate(hashes)
+            for index, user_hash in enumerate(hashes)
         ]
 
     def _events(self, users: slice) -> tuple[bytes, list[int]]:
@@ -116,12 +118,12 @@ class UserWriter:
     def write(self, seeds: Sequence[UserSeed]) -> None:
         """Write some users in one exchange; those who were erased since the cut are left out."""
         erased = find_erased(self._client, self._keys, [seed.user_hash for seed in seeds], self._cut)
-        wanted = [seed for seed in seeds if seed.user_hash not in erased]
+        present = [seed for seed in seeds if seed.user_hash not in erased]
         try:
-            since = self._send(wanted)
+            since = self._send(present)
         except redis.exceptions.NoScriptError:  # the server was restarted meanwhile
             self._client.script_load(self._source)
-            since = self._send(wanted)
+            since = self._send(present)
         # Who was erased while the exchange was under way was brought back by it.
         brought_back = [name for user_hash in since for name in self.names_of(user_hash)]
         if brought_back:

@@ -67,8 +67,8 @@ def unfinished(client: redis.Redis, keys: Keys) -> dict[str, float]:
     stored = {}
     begin = keys.publishing("")
     for key in client.scan_iter(match=_escaped(begin) + b"*", count=_AT_ONCE):
-        at: Any = client.hget(key, "at")
-        stored[key[len(begin) :].decode()] = float(at or 0)
+        time: Any = client.hget(key, "at")
+        stored[key[len(begin) :].decode()] = float(time or 0)
     return stored
 
 

@@ -13,11 +13,11 @@ def fit_calibration(raw: NDArray[np.float64], happened: NDArray[np.bool_]) -> Ca
     """The rising curve nearest to what happened (Zadrozny and Elkan, KDD 2002), thinned to at most `_POINTS` points."""
     order = np.argsort(raw, kind="stable")
     fitted = isotonic_regression(happened[order].astype(np.float64)).x
-    at = raw[order]
+    thresholds = raw[order]
     starts = np.flatnonzero(np.diff(fitted, prepend=-1.0))
     ends = np.append(starts[1:], len(fitted)) - 1
     # The middle of every level, so that between two levels probabilities rise rather than jump.
-    middles = (at[starts] + at[ends]) / 2
+    middles = (thresholds[starts] + thresholds[ends]) / 2
     levels = fitted[starts]
     if len(levels) > _POINTS:
         kept = np.unique(np.linspace(0, len(levels) - 1, _POINTS).round().astype(np.int64))

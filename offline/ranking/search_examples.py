@@ -77,14 +77,14 @@ def search_examples(
             tell(start, len(cases), "candidates and features of searches")
             lines = np.arange(start, min(start + _BATCH, len(cases)))
             batch = requests[name].take(lines)
-            listed, users, _ = search_candidates(snapshot, search, batch, DEPTH)
-            of_case = lines[listed.request_index]
-            shown = ~np.isin(of_case * span + listed.rows, hidden.lines() * span + hidden.rows)
-            values, _ = features_of_search(snapshot.tables, batch, listed, user_context_of(batch, users))
+            candidates, users, _ = search_candidates(snapshot, search, batch, DEPTH)
+            of_case = lines[candidates.request_index]
+            shown = ~np.isin(of_case * span + candidates.rows, hidden.lines() * span + hidden.rows)
+            values, _ = features_of_search(snapshot.tables, batch, candidates, user_context_of(batch, users))
             features.append(values.T[shown])
-            listed_rows.append(listed.rows[shown])
-            hits.append(np.isin(of_case * span + listed.rows, target_keys)[shown])
-            lengths.append(np.bincount(listed.request_index[shown], minlength=len(lines)))
+            listed_rows.append(candidates.rows[shown])
+            hits.append(np.isin(of_case * span + candidates.rows, target_keys)[shown])
+            lengths.append(np.bincount(candidates.request_index[shown], minlength=len(lines)))
     return SearchExamples(
         features=np.concatenate(features).reshape(-1, len(SEARCH_FEATURES)),
         rows=np.concatenate(listed_rows),

@@ -23,13 +23,15 @@ class Batch:
     rows: Tensor  # [batch, window] int64
     types: Tensor  # [batch, window] int64
     ages: Tensor  # [batch, user_lines, window] int64
-    asked: Tensor  # [queries] flat places in [batch * user_lines] that have a target
-    targets: Targets  # by place in `asked`
+    query_positions: Tensor  # [queries] flat places in [batch * user_lines] that have a target
+    targets: Targets  # by place in `query_positions`
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
-        return Batch(self.rows.to(device), self.types.to(device), self.ages.to(device), self.asked.to(device), targets)
+        return Batch(
+            self.rows.to(device), self.types.to(device), self.ages.to(device), self.query_positions.to(device), targets
+        )
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,11 @@ def _ordered_batch(
     place = last[:, None] - longest + np.arange(longest)[None, :]  # of the inputs; a target is one place further
     present = place >= first[:, None]
     rows, types, times = histories.take(place, present)
-    wanted, _, when = histories.take(place + 1, present)
+    targets, _, when = histories.take(place + 1, present)
     if hide_seen:
         earlier = np.tril(np.ones((longest, longest), dtype=bool))[None]
-        present = present & ~((rows[:, None, :] == wanted[:, :, None]) & earlier).any(axis=2)
-    asked = np.flatnonzero(present)
+        present = present & ~((rows[:, None, :] == targets[:, :, None]) & earlier).any(axis=2)
+    positions = np.flatnonzero(present)
     if timed:
         ages = age_buckets(times[:, None, :], when[:, :, None])
     else:
@@ -113,11 +115,11 @@ def _ordered_batch(
         rows=torch.from_numpy(rows.astype(np.int64)),
         types=torch.from_numpy(types.astype(np.int64)),
         ages=torch.from_numpy(ages),
-        asked=torch.from_numpy(asked),
+        query_positions=torch.from_numpy(positions),
         targets=Targets(
-            torch.arange(len(asked)),
-            torch.from_numpy(wanted.ravel()[asked].astype(np.int64)),
-            torch.ones(len(asked)),
+            torch.arange(len(positions)),
+            torch.from_numpy(targets.ravel()[positions].astype(np.int64)),
+            torch.ones(len(positions)),
         ),
     )
 

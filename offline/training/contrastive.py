@@ -144,8 +144,8 @@ class _Run:
         self._earlier_s = 0.0
         rng = np.random.default_rng([settings.seed, 0])
         views_an_item = max(_VALIDATION_VIEWS, _LEAST_VALIDATION_VIEWS // max(1, len(self._valid)))
-        self._asked = np.repeat(self._valid, views_an_item)
-        self._asked_bags = text_bags(draw_texts(fields, self._asked, rng), self._idf)
+        self._validation_rows = np.repeat(self._valid, views_an_item)
+        self._validation_bags = text_bags(draw_texts(fields, self._validation_rows, rng), self._idf)
 
     @property
     def metric(self) -> str:
@@ -228,10 +228,10 @@ class _Run:
         """Of every view, 1 / log2(1 + the place of the first item with its item's title), within the best 10."""
         self.network.eval()
         units, _ = self.network.item_vectors(self._graph, self.known)
-        queries = torch.nn.functional.normalize(self._queries(self._asked_bags), dim=1)
+        queries = torch.nn.functional.normalize(self._queries(self._validation_bags), dim=1)
         nothing = np.zeros(0, dtype=np.int64)
         ranked = rank_items(queries, units, nothing, nothing.astype(np.int32), _DEPTH)
-        hit = self._same[ranked] == self._same[self._asked][:, None]
+        hit = self._same[ranked] == self._same[self._validation_rows][:, None]
         gains = 1 / np.log2(np.arange(2, 2 + ranked.shape[1]))
         return float((hit * gains).max(axis=1).mean())
 

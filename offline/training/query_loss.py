@@ -173,8 +173,8 @@ def _histories_before(
     user, place = events.user[drawn], events.place[drawn]
     first, last = histories.offsets[user], histories.offsets[user + 1]
     end = place if ordered else last
-    at = end[:, None] - window + np.arange(window)[None, :]
-    rows, types, times = histories.take(at, at >= first[:, None])
+    positions = end[:, None] - window + np.arange(window)[None, :]
+    rows, types, times = histories.take(positions, positions >= first[:, None])
     if not ordered:
         own = rows == events.item[drawn][:, None]
         rows, types = np.where(own, 0, rows), np.where(own, 0, types)

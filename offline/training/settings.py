@@ -197,9 +197,9 @@ class _SplitFacts:
             return 512 if self.mostly_searched else 2048
         return 1024 if self.users >= MANY_USERS else 256
 
-    def pick(self, *, ordered: float, searched: float, unordered: float) -> Any:
+    def pick(self, *, ordered: float, searches: float, unordered: float) -> Any:
         """The value for histories with an order, else for logs that are mostly searches, else for all others."""
-        return ordered if self.ordered else searched if self.mostly_searched else unordered
+        return ordered if self.ordered else searches if self.mostly_searched else unordered
 
 
 def _size(split: _SplitFacts) -> dict[str, Any]:
@@ -222,9 +222,9 @@ def _schedule(split: _SplitFacts) -> dict[str, Any]:
     ordered_epochs = _ordered_epochs(split.events, split.users)
     return {
         "batch": split.batch,
-        "epochs": split.pick(ordered=ordered_epochs, searched=4, unordered=6),
+        "epochs": split.pick(ordered=ordered_epochs, searches=4, unordered=6),
         "patience": 3,
-        "learning_rate": split.pick(ordered=2e-3, searched=4e-3, unordered=5e-3),
+        "learning_rate": split.pick(ordered=2e-3, searches=4e-3, unordered=5e-3),
         "weight_decay": 1e-3,
         "full_softmax_items": 60_000,
         "sampled_items": 16_384,

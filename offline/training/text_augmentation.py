@@ -59,14 +59,14 @@ def item_fields(items: pl.DataFrame) -> ItemFields:
 def _fields(
     title: str | None, brand: str | None, category: str | None, text: str | None, attributes: Sequence[str] | None
 ) -> Fields:
-    found = {
+    fields = {
         "title": [title or ""],
         "brand": [brand or ""],
         "category": [(category or "").rsplit(">", 1)[-1]],
         "text": (text or "").split("\n"),
         "attribute": [attribute_text(pair) for pair in (attributes or ())[:_MAX_ATTRIBUTES]],
     }
-    said = {kind: [text[:_MAX_LETTERS] for text in texts if has_words(text)] for kind, texts in found.items()}
+    said = {kind: [text[:_MAX_LETTERS] for text in texts if has_words(text)] for kind, texts in fields.items()}
     return {kind: texts for kind, texts in said.items() if texts}
 
 
@@ -98,10 +98,10 @@ def _view(fields: Fields, draws: Iterator[float]) -> str:
     if not fields:
         return ""
     spans = 2 if next(draws) < _TWO_SPANS else 1
-    found: list[str] = []
+    parts: list[str] = []
     for _ in range(spans):
-        found += _span(words(_drawn_text(fields, next(draws))), next(draws), next(draws))
-    typed = [_mistyped(word, draws) if next(draws) < TYPO_SHARE else word for word in dict.fromkeys(found)]
+        parts += _span(words(_drawn_text(fields, next(draws))), next(draws), next(draws))
+    typed = [_mistyped(word, draws) if next(draws) < TYPO_SHARE else word for word in dict.fromkeys(parts)]
     return " ".join(typed)
 
 
@@ -135,10 +135,10 @@ def _part(token: str, start: float, length: int) -> str:
 
 def _mistyped(word: str, draws: Iterator[float]) -> str:
     """The word with a letter left out, doubled, exchanged with the next, or replaced by another of its letters."""
-    kind, at, other = int(4 * next(draws)), next(draws), next(draws)
+    kind, position, other = int(4 * next(draws)), next(draws), next(draws)
     if len(word) < _SHORTEST or is_east_asian(word):
         return word
-    place = int(at * (len(word) - 1))
+    place = int(position * (len(word) - 1))
     letter, after = word[place], word[place + 1]
     written = ("", letter + letter, after + letter, word[int(other * len(word))])[kind]
     skipped = 2 if kind == 2 else 1

@@ -237,9 +237,9 @@ class _Run:
 
     def _draw_texts(self, rng: np.random.Generator) -> tuple[QueryBatch | None, TextBatch | None]:
         settings, data, device = self._settings, self._data, self.device
-        asked = views = None
+        queries = views = None
         if data.queries is not None:
-            asked = draw_query_batch(
+            queries = draw_query_batch(
                 data.queries,
                 data.histories,
                 self.graph.queries,
@@ -251,7 +251,7 @@ class _Run:
             )
         if data.catalogue is not None:
             views = draw_text_batch(data.catalogue, settings.view_batch, rng)
-        return None if asked is None else asked.to(device), None if views is None else views.to(device)
+        return None if queries is None else queries.to(device), None if views is None else views.to(device)
 
     def _step(
         self, batch: Batch | SetBatch, texts: tuple[QueryBatch | None, TextBatch | None], budget_share: float
@@ -273,16 +273,18 @@ class _Run:
         state.step += 1
         return loss.item()
 
-    def _loss(self, batch: Batch | SetBatch, asked: QueryBatch | None, views: TextBatch | None) -> Tensor:
+    def _loss(self, batch: Batch | SetBatch, query_batch: QueryBatch | None, views: TextBatch | None) -> Tensor:
         network, settings, frequency = self.network, self._settings, self._frequency
-        units, lengths = network.item_vectors(self.graph, self.known, None if asked is None else asked.connected)
+        units, lengths = network.item_vectors(
+            self.graph, self.known, None if query_batch is None else query_batch.connected
+        )
         loss = units.new_zeros(())
-        if asked is None or settings.history_weight:
+        if query_batch is None or settings.history_weight:
             loss = batch_loss(network.queries, units, lengths, frequency, batch, settings)
         table = network.items.text
-        if table is not None and asked is not None:
-            queries = query_vectors_of(network.queries, table, units, asked, settings.text_scale)
-            of_queries = cross_entropy(queries, units * lengths[:, None], asked.targets, frequency, settings)
+        if table is not None and query_batch is not None:
+            queries = query_vectors_of(network.queries, table, units, query_batch, settings.text_scale)
+            of_queries = cross_entropy(queries, units * lengths[:, None], query_batch.targets, frequency, settings)
             loss = settings.history_weight * loss + settings.query_weight * of_queries
         if table is not None and views is not None:
             # Views learn where items are; items do not move towards what merely describes them.
@@ -373,7 +375,7 @@ def batch_loss(
         zero = units.new_zeros(len(batch.rows), units.shape[1])
         queries = tower(units[batch.rows] * present[:, :, None], batch.types, batch.ages, zero, zero[:, :1]).reshape(
             -1, units.shape[1]
-        )[batch.asked]
+        )[batch.query_positions]
     return cross_entropy(queries, units * lengths[:, None], batch.targets, frequency, settings)
 
 

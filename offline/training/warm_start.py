@@ -138,5 +138,5 @@ def _map_weights(
 
 def _positions(before: Sequence[str], now: Sequence[str]) -> np.ndarray:
     """Where each of `now` stood in `before`, -1 for those that are new."""
-    place = {name: at for at, name in enumerate(before)}
+    place = {name: position for position, name in enumerate(before)}
     return np.array([place.get(name, -1) for name in now], dtype=np.int64)

@@ -154,7 +154,7 @@ def _sentences(summary: Document, spread: Distributions | None, split: SplitMeta
     elif events.get("kept"):
         yield "The events have no clock times." if not summary.get("has_time") else "All events happened at one time."
     if split is not None:
-        cuts = [f"{part} begins {moment(at)}" for part, at in _cuts(split)]
+        cuts = [f"{part} begins {moment(begin)}" for part, begin in _cuts(split)]
         cut_times = ": " + ", ".join(cuts) if cuts else ""
         yield f"The data is cut by {split.how}{cut_times} (seed {split.seed})."
 
@@ -162,7 +162,7 @@ def _sentences(summary: Document, spread: Distributions | None, split: SplitMeta
 def _cuts(split: SplitMeta) -> list[tuple[str, float]]:
     """The parts that begin at a clock time, with it, in unix seconds."""
     cuts = (("validation", split.train_cut), ("test", split.test_cut))
-    return [(part, at) for part, at in cuts if at is not None]
+    return [(part, begin) for part, begin in cuts if begin is not None]
 
 
 def _plots(spread: Distributions, split: SplitMeta | None) -> Iterator[Plot]:
@@ -191,7 +191,7 @@ def _over_time(times: OverTime, split: SplitMeta | None) -> Plot:
     unit, length = ("days", _DAY_S) if times.last - times.first > 2 * _DAY_S else ("hours", _HOUR_S)
     half = (times.starts[1] - times.starts[0]) / 2
     begins = [] if split is None else _cuts(split)
-    cuts = {f"{part} begins": (at - times.first) / length for part, at in begins}
+    cuts = {f"{part} begins": (begin - times.first) / length for part, begin in begins}
     return over_time(
         "over-time",
         "Events over time",

@@ -48,7 +48,7 @@ def test_every_event_but_the_first_is_asked_once_right_after_the_one_before_it(w
     for batch in batches:
         width = batch.rows.shape[1]
         assert width <= window
-        line, place = batch.asked // width, batch.asked % width
+        line, place = batch.query_positions // width, batch.query_positions % width
         wanted = batch.targets.item[batch.targets.query.argsort()]
         assert (batch.rows[line, place] + 1 == wanted).all()
         asked.update(wanted.tolist())
@@ -72,8 +72,8 @@ def test_with_hide_seen_no_target_lies_in_what_its_position_reads() -> None:
     for plain, batch in zip(ordered(made, 12), ordered(made, 12, hide_seen=True), strict=True):
         assert (plain.rows == batch.rows).all()
         width = batch.rows.shape[1]
-        by_place = dict(zip(batch.asked.tolist(), batch.targets.item.tolist(), strict=True))
-        for place, item in zip(plain.asked.tolist(), plain.targets.item.tolist(), strict=True):
+        by_place = dict(zip(batch.query_positions.tolist(), batch.targets.item.tolist(), strict=True))
+        for place, item in zip(plain.query_positions.tolist(), plain.targets.item.tolist(), strict=True):
             seen = item in plain.rows[place // width, : place % width + 1].tolist()
             assert (place in by_place) != seen
             kept, dropped = kept + (not seen), dropped + seen
@@ -86,7 +86,7 @@ def test_ages_are_seen_from_the_moment_of_the_target() -> None:
     for batch in ordered(made, 10):
         rows = batch.rows.numpy()
         width = rows.shape[1]
-        for place, item in zip(batch.asked.tolist(), batch.targets.item.tolist(), strict=True):
+        for place, item in zip(batch.query_positions.tolist(), batch.targets.item.tolist(), strict=True):
             line, position = divmod(place, width)
             read = rows[line, : position + 1]
             times = np.where(read > 0, made.times[read - 1], np.nan)
