@@ -37,15 +37,30 @@ IMPRESSIONS_FOLDER = "impressions"
 PART_ENTRIES = 100_000
 
 Say = Callable[[str], None]
-"""Told a line for people."""
+"""Receives a line for people."""
 
 _Record = EventRecord | MergeRecord | EraseRecord | Unreadable
 _Shown = tuple[StreamId, ImpressionRecord | Unreadable]
 
 
 @dataclass(frozen=True)
+class CollectConfig:
+    """How a data set is collected. `base`, `name` and `items` count only until the folder has a `dataset.toml`."""
+
+    base: Path | None = None  # a data set whose events come before those collected
+    name: str | None = None  # of the data set; that of the base or of the folder otherwise
+    items: str | None = None  # file of the catalogue, instead of the base's
+    part_entries: int = PART_ENTRIES  # most entries of a stream in one file
+
+    @property
+    def has_description(self) -> bool:
+        """Whether anything here is meant for `dataset.toml`."""
+        return (self.base, self.name, self.items) != (None, None, None)
+
+
+@dataclass(frozen=True)
 class Collected:
-    """What one pass did."""
+    """The counts of one pass."""
 
     events: int = 0  # rows written
     impressions: int = 0  # rows written
@@ -63,11 +78,8 @@ def collect(
     keys: Keys,
     out: Path,
     *,
-    base: Path | None = None,
-    name: str | None = None,
-    items: str | None = None,
-    part_entries: int = PART_ENTRIES,
-    progress: Progress | None = None,
+    config: CollectConfig | None = None,
+    progress: Progress = silent,
     say: Say | None = None,
 ) -> Collected:
     """Move what is in the streams now into the folder `out`, and describe it as a data set.
@@ -75,12 +87,10 @@ def collect(
     Args:
         client: a connection to the store.
         keys: the names of its keys.
-        out: `events/` and `impressions/`, `dataset.toml`, and what is remembered beside them.
-        base: a data set whose events come first; counts until `dataset.toml` is there, as `name` and `items` do.
-        name: of the data set.
-        items: file of the catalogue.
-        part_entries: entries of a stream in one file, at most.
-        progress: called with how far the work is.
+        out: the folder of the data set; it gets `events/`, `impressions/`, `dataset.toml`, and the records of merges,
+            erasures and rejected entries.
+        config: the defaults when left out.
+        progress: called with the number of entries moved.
         say: called with each line that a person may want to read.
 
     Raises:
@@ -88,22 +98,22 @@ def collect(
         RunFolderError: the folder is in use, of another store, or cannot be written.
         RedisError: the store cannot be reached, or refuses.
     """
-    tell, inform = progress or silent, say or _unsaid
+    config, say = config or CollectConfig(), say or _ignore
     with locked(out):
         if (out / SPEC_FILE).is_file():
-            described = read_dataset_file(out)
-            if base is not None or name is not None or items is not None:
-                inform(f"{out / SPEC_FILE} is there and stays as it is: --base, --name and --items change nothing")
+            dataset_file = read_dataset_file(out)
+            if config.has_description:
+                say(f"{out / SPEC_FILE} is there and stays as it is: --base, --name and --items change nothing")
         else:
-            described = plan_dataset_file(out, base, name, items)
-        run = _Pass(client, keys, out, described, part_entries, tell)
+            dataset_file = plan_dataset_file(out, config.base, config.name, config.items)
+        run = _Pass(client, keys, out, dataset_file, config.part_entries, progress)
         run.drain_events()
         run.drain_impressions()
         result = run.finish()
-        for note in described.notes:
-            inform(note)
+        for note in dataset_file.notes:
+            say(note)
         if not result.parts:
-            inform("nothing to collect")
+            say("nothing to collect")
         return result
 
 
@@ -115,21 +125,21 @@ class _Pass:
         client: redis.Redis,
         keys: Keys,
         out: Path,
-        described: DatasetFile,
+        dataset_file: DatasetFile,
         part_entries: int,
-        tell: Progress,
+        progress: Progress,
     ) -> None:
         self._out = out
-        self._described = described
+        self._dataset_file = dataset_file
         self._part_entries = part_entries
-        self._tell = tell
+        self._progress = progress
         clear_partial(out)
         self._remembered = Remembered(out)
         self._event_stream = Stream(client, keys.event_stream)
         self._impression_stream = Stream(client, keys.impression_stream)
-        self._event_parts = _opened(out / EVENTS_FOLDER)
-        self._impression_parts = _opened(out / IMPRESSIONS_FOLDER)
-        self._event_parts.require_columns(described.columns.names, described.location)
+        self._event_parts = _open_parts(out / EVENTS_FOLDER)
+        self._impression_parts = _open_parts(out / IMPRESSIONS_FOLDER)
+        self._event_parts.require_columns(dataset_file.columns.names, dataset_file.location)
         self._impression_parts.require_columns(IMPRESSION_COLUMNS, str(out / IMPRESSIONS_FOLDER))
         # Taken now, so that the pass ends however much comes meanwhile.
         self._ends = self._event_stream.last(), self._impression_stream.last()
@@ -152,9 +162,9 @@ class _Pass:
             self._remembered.note_changes(changes)
             if effect:
                 for part in parts.all:
-                    change_part(part.path, self._described.columns, effect)
+                    change_part(part.path, self._dataset_file.columns, effect)
                 self._erase_impressions([entry for entry, _ in changes])
-            columns = self._described.columns
+            columns = self._dataset_file.columns
             events = columns.frame([row.user for row in rows], [row.event for row in rows])
             fresh = _without_duplicates(events, parts, columns)
             self._add(parts, first, last, fresh)
@@ -187,7 +197,7 @@ class _Pass:
     def finish(self) -> Collected:
         """What was done."""
         self._counts["left"] = len(self._event_stream) + len(self._impression_stream)
-        self._tell(self._total, self._total, "collected")
+        self._progress(self._total, self._total, "collected")
         return Collected(**self._counts)
 
     def _event_batches(self, upto: StreamId) -> Iterator[list[tuple[StreamId, _Record]]]:
@@ -220,13 +230,13 @@ class _Pass:
     def _add(self, parts: Parts, first: StreamId, last: StreamId, rows: pl.DataFrame) -> None:
         # Described before the first part is there: its columns are those of the file from then on.
         if not (self._out / SPEC_FILE).exists():
-            write_dataset_file(self._out, self._described)
+            write_dataset_file(self._out, self._dataset_file)
         parts.add(first, last, rows)
         self._counts["parts"] += 1
 
     def _advance(self, entries: int, what: str) -> None:
         self._done += entries
-        self._tell(self._done, max(self._done, self._total), what)
+        self._progress(self._done, max(self._done, self._total), what)
 
     def _cut_off(self, stream: Stream, parts: Parts) -> None:
         """Remove from the stream what is in files."""
@@ -241,7 +251,7 @@ class _Pass:
         self._counts["trimmed"] += stream.trim(parts.last)
 
 
-def _opened(folder: Path) -> Parts:
+def _open_parts(folder: Path) -> Parts:
     clear_partial(folder)
     return Parts(folder)
 
@@ -269,5 +279,5 @@ def _without_duplicates(rows: pl.DataFrame, parts: Parts, columns: EventColumns)
     return unique
 
 
-def _unsaid(line: str) -> None:
+def _ignore(line: str) -> None:
     del line

@@ -50,8 +50,8 @@ def read_dataset_file(out: Path) -> DatasetFile:
         spec = EventsSpec.model_validate({"path": EVENTS_PATH, **table} if isinstance(table, dict) else table)
     except ValidationError as error:
         mistake = error.errors(include_url=False)[0]
-        place = toml.location("events", *(part for part in mistake["loc"] if isinstance(part, str)))
-        raise DatasetError(f"{place}: {mistake['msg']}, got {mistake['input']!r}: correct it") from None
+        key_location = toml.location("events", *(part for part in mistake["loc"] if isinstance(part, str)))
+        raise DatasetError(f"{key_location}: {mistake['msg']}, got {mistake['input']!r}: correct it") from None
     return DatasetFile(event_columns(spec, _read_times(out)), location, _notes_on_paths(out, spec, location))
 
 

@@ -77,5 +77,5 @@ def _no_field() -> str:
 def _first(error: ValidationError) -> str:
     """The first finding, without what was found."""
     finding = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(map(str, finding["loc"]))
-    return f"{place}: {finding['msg']}" if place else finding["msg"]
+    field = ".".join(map(str, finding["loc"]))
+    return f"{field}: {finding['msg']}" if field else finding["msg"]

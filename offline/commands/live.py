@@ -93,7 +93,8 @@ def collect(
     --base, --name and --items say what goes into its dataset.toml, which is written once. The last line of the output
     is what was collected, as JSON.
     """
-    from offline.collecting.collect import collect as collect_streams  # noqa: PLC0415 - as above
+    from offline.collecting.collect import CollectConfig  # noqa: PLC0415 - as above
+    from offline.collecting.collect import collect as collect_streams  # noqa: PLC0415
 
     address = address_of(redis, redis_username, redis_password, redis_db, redis_ca_file)
     with shown() as display, connected(address) as client:
@@ -102,9 +103,7 @@ def collect(
             client,
             keys_of(prefix),
             out,
-            base=base,
-            name=name,
-            items=items,
+            config=CollectConfig(base=base, name=name, items=items),
             progress=display.work,
             say=say_on(display),
         )

@@ -116,7 +116,7 @@ def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress 
         seed: draws the users.
         progress: called with each setting.
     """
-    tell = progress or silent
+    report = progress or silent
     meta = read_split_meta(split)
     best = KnnSettings(decay=_FIRST_DECAY if near else None)
     try:
@@ -135,12 +135,12 @@ def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress 
         kinds = list(dict.fromkeys(_similarity_kind(settings) for settings in candidates))
         similar = dict(zip(kinds, _similarities(events, n_items, kinds), strict=True))
         for settings in candidates:
-            tell(len(scores), total, "tuning item-kNN")
+            report(len(scores), total, "tuning item-kNN")
             histories = _histories(cases, n_items + 1, settings.history_decay if meta.has_order else None)
             ranked = _ranked(histories, similar[_similarity_kind(settings)], popular, masks, metric.k, None)[protocol]
             scores[settings] = float(table_of([metric], ranked, cases.targets).mean())
         best = max(scores, key=lambda settings: scores[settings])
-    tell(total, total, "tuning item-kNN")
+    report(total, total, "tuning item-kNN")
     return best
 
 
@@ -262,11 +262,11 @@ def _ranked(
     depth: int,
     progress: Progress | None,
 ) -> Rankings:
-    tell = progress or silent
+    report = progress or silent
     rankings = {name: np.zeros((histories.shape[0], depth), dtype=np.int32) for name in masks}
     hidden = np.zeros(histories.shape[1], dtype=np.bool_)
     for start in range(0, histories.shape[0], _BLOCK):
-        tell(start, histories.shape[0], "ranking by item-kNN")
+        report(start, histories.shape[0], "ranking by item-kNN")
         scores = histories[start : start + _BLOCK] @ similar
         for line in range(scores.shape[0]):
             here = slice(scores.indptr[line], scores.indptr[line + 1])
@@ -281,7 +281,7 @@ def _ranked(
                     hidden[best] = False
                 rankings[name][start + line, : len(best)] = best
                 hidden[masked] = False
-    tell(histories.shape[0], histories.shape[0], "ranking by item-kNN")
+    report(histories.shape[0], histories.shape[0], "ranking by item-kNN")
     return rankings
 
 

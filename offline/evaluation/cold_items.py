@@ -67,7 +67,7 @@ def cold_items(
         InputError: `reference` was trained on something else.
         RunFolderError: a folder is no such split.
     """
-    tell = progress or silent
+    report = progress or silent
     meta = read_split_meta(withheld)
     if meta.withheld is None:
         raise RunFolderError(f"{withheld}: expected a split without some items, got a whole one: withhold some first")
@@ -78,12 +78,12 @@ def cold_items(
     if reference is not None:
         _refuse_other(reference, meta)
     ours = _Scored.of(bundle, cases, item_ids)
-    values = table_of(_METRICS, ours.ranked(mask, tell), ours.targets)
-    among = table_of(_METRICS, ours.ranked_among(mask, cold, tell), ours.targets)
+    values = table_of(_METRICS, ours.ranked(mask, report), ours.targets)
+    among = table_of(_METRICS, ours.ranked_among(mask, cold, report), ours.targets)
     seen = None
     if reference is not None:
         trained = _Scored.of(reference, cases, item_ids)
-        seen = float(table_of(_METRICS, trained.ranked(mask, tell), trained.targets)[:, 0].mean())
+        seen = float(table_of(_METRICS, trained.ranked(mask, report), trained.targets)[:, 0].mean())
     popular = table_of(_METRICS, popularity(withheld, cases, [mask], DEPTH)[mask], cases.targets)
     return {
         "how": meta.withheld.how,
@@ -123,11 +123,13 @@ class _Scored:
     def targets(self) -> RowLists:
         return map_rows(self.cases.targets, self.rows)
 
-    def ranked(self, mask: str, tell: Progress) -> NDArray[np.int64]:
+    def ranked(self, mask: str, progress: Progress) -> NDArray[np.int64]:
         """`[n, DEPTH]`, over the whole catalogue."""
-        return rank_requests(self.snapshot, self.requests, map_rows(self.cases.mask(mask), self.rows), ALL_STAGES, tell)
+        return rank_requests(
+            self.snapshot, self.requests, map_rows(self.cases.mask(mask), self.rows), ALL_STAGES, progress
+        )
 
-    def ranked_among(self, mask: str, cold: NDArray[np.integer], tell: Progress) -> NDArray[np.int64]:
+    def ranked_among(self, mask: str, cold: NDArray[np.integer], progress: Progress) -> NDArray[np.int64]:
         """`[n, DEPTH]`, over the rows `cold` of the split alone."""
         hidden = map_rows(self.cases.mask(mask), self.rows)
         allowed = np.zeros(self.snapshot.manifest.shapes.rows, dtype=np.bool_)
@@ -135,12 +137,12 @@ class _Scored:
         allowed[0] = False
         rankings = []
         for start in range(0, len(self.requests), _BATCH):
-            tell(start, len(self.requests), "ranking withheld items")
+            progress(start, len(self.requests), "ranking withheld items")
             lines = np.arange(start, min(start + _BATCH, len(self.requests)))
             excluded = pad_rows([hidden.of(line).astype(np.int64) for line in lines.tolist()])
             batch = replace(self.requests.take(lines), exclude_rows=excluded)
             rankings.append(recommend(self.snapshot, batch, DEPTH, ALL_STAGES, ItemMask(allowed[None])).rows)
-        tell(len(self.requests), len(self.requests), "ranking withheld items")
+        progress(len(self.requests), len(self.requests), "ranking withheld items")
         return np.concatenate(rankings)
 
 

@@ -163,10 +163,10 @@ def over_time(
         _plain(axes.yaxis)
         low, high = axes.get_ylim()
         axes.set_ylim(low, high * (high / low) ** 0.4 if cuts else high)  # room for the names of the cuts
-        for label, place in cuts.items():
-            axes.axvline(place, color=INK, linewidth=1, linestyle=":")
+        for label, time in cuts.items():
+            axes.axvline(time, color=INK, linewidth=1, linestyle=":")
             axes.annotate(
-                label, (place, 0.99), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90, size=8
+                label, (time, 0.99), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90, size=8
             )
         axes.set_xlabel(f"{unit} since the first event")
         axes.set_ylabel("events")

@@ -21,7 +21,7 @@ _PROPERTIES = {
     INK: "var(--ink)",
     GRID: "var(--rule)",
     PAPER: "var(--paper)",
-    **{colour: f"var(--series-{place})" for place, colour in enumerate(SERIES, start=1)},
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, start=1)},
 }
 WIDTH = 5.6  # inches of 72 units, so that text of 10 units stays legible on a phone
 _STYLE: Any = {

@@ -216,11 +216,11 @@ def rows_read(evidence: Evidence) -> Iterator[Finding]:
         if duplicates > MAX_DUPLICATES * read:
             yield Finding(Weight.NOTE, f"{share(duplicates, read)} of the rows of {table} say what another one says.")
     events, items = summary.get("events", {}), summary.get("items", {})
-    absent, kept = events.get("on_items_absent_from_catalogue", 0), events.get("kept", 0)
-    if items.get("kept") and absent > MAX_ABSENT_ITEMS * kept:
+    absent, total = events.get("on_items_absent_from_catalogue", 0), events.get("kept", 0)
+    if items.get("kept") and absent > MAX_ABSENT_ITEMS * total:
         yield Finding(
             Weight.LOOK,
-            f"{share(absent, kept)} of the events are on items that the catalogue lacks: do both write ids alike?",
+            f"{share(absent, total)} of the events are on items that the catalogue lacks: do both write ids alike?",
         )
 
 

@@ -10,7 +10,7 @@ from app.artifact.bundle_store import point_to, resolve, versions
 from app.artifact.redis_keys import Keys
 from app.errors import AisleError
 from offline import job
-from offline.collecting.collect import collect
+from offline.collecting.collect import CollectConfig, collect
 from offline.dataset.spec import SPEC_FILE, load_spec
 from offline.errors import PublishRefused, TrainingError
 from offline.evaluation.document import EvaluationDocument
@@ -84,7 +84,11 @@ def _play(
         display.stage("collect")
         with connected(config.address) as client:
             collected_now = collect(
-                client, keys, config.logs, base=_earlier_logs(config), items=config.items, progress=display.work
+                client,
+                keys,
+                config.logs,
+                config=CollectConfig(base=_earlier_logs(config), items=config.items),
+                progress=display.work,
             )
         counts = ("events", "merged", "erased", "rejected")
         details["collected"] = {name: getattr(collected_now, name) for name in counts}

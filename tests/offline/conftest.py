@@ -23,8 +23,9 @@ from app.artifact.manifest import read_manifest
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, ImpressionRecord
 from app.artifact.user_state import UserStates, read_user_states
-from offline.collecting.collect import Collected, collect
+from offline.collecting.collect import CollectConfig, Collected, collect
 from offline.compress import sweep
+from offline.workspace.progress import Progress, silent
 
 Event = tuple[int, int, int, float | None] | tuple[int, int, int, float | None, str | None]
 """user, item row, behaviour, time, and the query that led to it."""
@@ -150,8 +151,10 @@ def send(client: redis.Redis, keys: Keys) -> Callable[..., None]:
 def run(client: redis.Redis, keys: Keys) -> Callable[..., Collected]:
     """One pass into a folder."""
 
-    def one_pass(out: Path, **options: Any) -> Collected:
-        return collect(client, keys, out, **options)
+    def one_pass(
+        out: Path, *, progress: Progress = silent, say: Callable[[str], None] | None = None, **settings: Any
+    ) -> Collected:
+        return collect(client, keys, out, config=CollectConfig(**settings), progress=progress, say=say)
 
     return one_pass
 

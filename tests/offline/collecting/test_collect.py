@@ -151,8 +151,9 @@ def test_killed_at_any_moment_every_event_is_there_once(
     out = tmp_path / "out"
     code = (
         "import redis, sys; from pathlib import Path; from app.artifact.redis_keys import Keys; "
-        "from offline.collecting.collect import collect; "
-        "collect(redis.Redis.from_url(sys.argv[1]), Keys(sys.argv[2].encode()), Path(sys.argv[3]), part_entries=10)"
+        "from offline.collecting.collect import CollectConfig, collect; "
+        "collect(redis.Redis.from_url(sys.argv[1]), Keys(sys.argv[2].encode()), Path(sys.argv[3]), "
+        "config=CollectConfig(part_entries=10))"
     )
     for kill_at in (3, 40, 90):
         process = subprocess.Popen([sys.executable, "-c", code, redis_server.url, redis_prefix, str(out)])
