@@ -19,7 +19,7 @@ from app.api.direct_route import DirectRoute
 from app.api.event_schemas import Event, EventsAnswer
 from app.api.openapi import bodies_of, responses_with_status
 from app.api.wire_values import iso_of, unix_of
-from app.artifact.behaviours import BEHAVIOUR_NAMES, behaviour_of
+from app.artifact.behaviours import behaviour_of
 from app.artifact.stream_records import EventRecord
 from app.errors import InvalidRequest
 from app.serving.cooperative import cooperative_map
@@ -177,7 +177,7 @@ def _parse_event(row: Any, now: float, shop_types: Mapping[str, str]) -> EventRe
         **vars(event)
         | {
             "event_id": event.event_id or uuid4().hex,  # so that it is stored once, even if Redis is sent it twice
-            "type": BEHAVIOUR_NAMES[behaviour],
+            "type": behaviour,
             "time": now if event.time is None else time,
         }
     )

@@ -90,20 +90,19 @@ def folded(word: str) -> str:
     return "".join(character for character in word.lower() if character.isalnum())
 
 
-_CODES: Final[Mapping[str, int]] = {
-    folded(word): BEHAVIOURS[behaviour]
+_MEANINGS: Final[Mapping[str, Behaviour]] = {
+    folded(word): behaviour
     for behaviour, sources in ALIASES.items()
     for words in (*sources.values(), (behaviour,))
     for word in words
 }
 
 
-def behaviour_of(word: str, own: Mapping[str, str] = MappingProxyType({})) -> int | None:
-    """The behaviour code that a word for an event stands for; None for a word that nobody knows.
+def behaviour_of(word: str, own: Mapping[str, str] = MappingProxyType({})) -> Behaviour | None:
+    """The behaviour that a word for an event stands for; None for a word that nobody knows.
 
     Args:
         word: as a log, an export or a request writes it.
         own: the shop's own words, exactly as its logs write them, each with its behaviour; these go first.
     """
-    behaviour = own.get(word)
-    return _CODES.get(folded(word)) if behaviour is None else BEHAVIOURS[behaviour]
+    return _MEANINGS.get(own.get(word) or folded(word))

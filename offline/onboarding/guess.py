@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from app.artifact.behaviours import BEHAVIOUR_NAMES, Behaviour, behaviour_of
+from app.artifact.behaviours import Behaviour, behaviour_of
 from offline.dataset.reading import scan, text
 from offline.onboarding.column_names import (
     EVENT_COLUMNS,
@@ -251,14 +251,9 @@ def _events(group: FileGroup, profiles: Sequence[ColumnProfile]) -> GuessedTable
         rows = scan(group.files, group.path)  # all of them: a rare word stands in none of the first rows
         counted = rows.select(text(column, rows.collect_schema()[column])).drop_nulls().group_by(column).len("count")
         counts = counted.collect(engine="streaming").sort(["count", column], descending=[True, False])
-        words = {word: _behaviour(word) for word in counts.get_column(column)}
+        words = {word: behaviour_of(word) for word in counts.get_column(column)}
     unread = _unread(profiles, roles, EVENT_COLUMNS)
     return GuessedTable(group, "each row tells of a user and an item", roles, words, unread)
-
-
-def _behaviour(word: str) -> Behaviour | None:
-    code = behaviour_of(word)
-    return None if code is None else BEHAVIOUR_NAMES[code]
 
 
 def _items(group: FileGroup, profiles: Sequence[ColumnProfile]) -> GuessedTable:

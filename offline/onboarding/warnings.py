@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from app.artifact.behaviours import BEHAVIOUR_NAMES, behaviour_of
+from app.artifact.behaviours import behaviour_of
 from offline.dataset.reading import FILE, ROW, scan
 from offline.dataset.spec import DatasetSpec
 from offline.ingest.rejects import Reason
@@ -158,11 +158,11 @@ def unmapped_words(rejected: pl.DataFrame) -> list[Finding]:
     """
     records = rejected.filter(pl.col("reason") == Reason.UNKNOWN_TYPE).get_column("record")
     words = dict.fromkeys(str(json.loads(record)["type"]) for record in records)
-    codes = {word: behaviour_of(word) for word in words}
+    behaviours = {word: behaviour_of(word) for word in words}
     return [
-        _warning("events", "a line in [events.types]", repr(word), f'write "{word}" = "{BEHAVIOUR_NAMES[code]}"', 1)
-        for word, code in codes.items()
-        if code is not None
+        _warning("events", "a line in [events.types]", repr(word), f'write "{word}" = "{behaviour}"', 1)
+        for word, behaviour in behaviours.items()
+        if behaviour is not None
     ]
 
 

@@ -60,17 +60,17 @@ NAMES = {
 @pytest.mark.parametrize(("name", "behaviour"), [(name, code) for code, names in NAMES.items() for name in names])
 def test_a_name_of_another_system_is_known_however_it_is_written(name: str, behaviour: int) -> None:
     spellings = [name, name.upper(), name.title(), f" {name} ", name.replace("-", "_"), name.replace("_", " ")]
-    assert [behaviour_of(spelling) for spelling in spellings] == [behaviour] * len(spellings)
+    assert [behaviour_of(spelling) for spelling in spellings] == [BEHAVIOUR_NAMES[behaviour]] * len(spellings)
 
 
 def test_words_of_the_shop_itself_go_first_as_they_are_written() -> None:
     own = {"like": "cart", "share": "purchase", "click": "cart"}
     assert [behaviour_of(word, own) for word in ("like", "share", "click", "view", "Add To Cart")] == [
-        CART,
-        PURCHASE,
-        CART,
-        VIEW,
-        CART,
+        "cart",
+        "purchase",
+        "cart",
+        "view",
+        "cart",
     ]
     assert behaviour_of("Like", own) is None
     assert behaviour_of("like") is None
@@ -111,7 +111,7 @@ EVERY_ALIAS = [
 @pytest.mark.parametrize(("word", "behaviour"), EVERY_ALIAS)
 def test_an_alias_means_its_behaviour_in_every_spelling(word: str, behaviour: str) -> None:
     spellings = [word, word.upper(), word.title(), f" {word} ", word.replace("_", "-"), word.replace(" ", "_")]
-    assert {behaviour_of(spelling) for spelling in spellings} == {BEHAVIOURS[behaviour]}
+    assert {behaviour_of(spelling) for spelling in spellings} == {behaviour}
 
 
 def test_no_alias_means_two_things() -> None:
