@@ -1,1 +1,1 @@
-"""From the streams that the service writes to a data set that the job reads."""
+"""Collecting: move the streams that the service writes into a data set that the job reads."""

@@ -1,4 +1,4 @@
-"""The logs that a shop had before: what must hold so that collected events can follow them in one data set."""
+"""Check that the earlier logs of a shop and collected events can stand in one data set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ _SAMPLE = 100_000  # rows whose times are looked at
 
 @dataclass(frozen=True)
 class Base:
-    """A data set that can be added to."""
+    """A data set that collected events can be added to."""
 
     spec: DatasetSpec
     times: TimeForm
@@ -26,10 +26,10 @@ class Base:
 
 
 def read_base(path: Path) -> Base:
-    """Read the `dataset.toml` of `path`, or in it, and look at the columns of its events.
+    """Read the data set at `path` (a `dataset.toml` or its folder), and check the columns of its events.
 
     Raises:
-        DatasetError: it cannot be read, or its events and collected ones cannot stand in one table.
+        DatasetError: the data set cannot be read, or its events and collected ones cannot stand in one table.
     """
     spec = load_spec(path)
     if spec.events is None:
@@ -64,7 +64,7 @@ def _require_types(table: EventsSpec, schema: pl.Schema, location: str) -> None:
 
 
 def _time_form(table: EventsSpec, rows: pl.LazyFrame, schema: pl.Schema) -> TimeForm:
-    """How the base writes times; seconds where it has none, or spells them as text."""
+    """Return how the base writes times: seconds when it has none, or writes them as text."""
     if table.time not in schema:
         return TimeForm()
     dtype = schema[table.time]

@@ -1,4 +1,4 @@
-"""Merges and erasures: what they do to the rows of events that came before them in the stream."""
+"""Apply merges and erasures to the events that come before them in the stream."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _FROM, _TO, _UNTIL = "changes:from", "changes:to", "changes:until"  # no columns
 
 @dataclass(frozen=True)
 class Changes:
-    """What becomes of a user's rows."""
+    """Merges and erasures that apply to the rows of users."""
 
     users: dict[str, str]  # visitor -> the user that they turned out to be
     erased: dict[int, float]  # hash of a user -> unix seconds up to which all is forgotten
@@ -26,22 +26,23 @@ class Changes:
         return bool(self.users or self.erased)
 
     def erased_until(self, user: str) -> float:
-        """Unix seconds up to which a user's rows go."""
+        """Return the unix seconds up to which a user's rows are erased; minus infinity when none are."""
         return self.erased.get(stable_hash(user), _NEVER) if self.erased else _NEVER
 
 
 @dataclass(frozen=True)
 class EventRow:
-    """An event, and whose it is by the end of the records that it came with."""
+    """An event, and the user it belongs to after the merges that follow it in its batch."""
 
     user: str
     event: EventRecord
 
 
 def fold(records: Sequence[EventRecord | MergeRecord | EraseRecord]) -> tuple[list[EventRow], Changes]:
-    """The events that are left of some records in stream order, and the changes to all rows before them.
+    """Return the events that remain of a batch of records, and the changes to make to all earlier rows.
 
-    From the last record to the first: what is known on the way is what comes after.
+    The records are in stream order. They are read from the last to the first, so that the changes known at an event
+    are those that come after it.
     """
     users: dict[str, str] = {}
     changes = Changes(users, {})
@@ -64,10 +65,10 @@ def fold(records: Sequence[EventRecord | MergeRecord | EraseRecord]) -> tuple[li
 
 
 class Repeatable:
-    """Tells where to end a batch of records so that its changes, made twice, are those made once.
+    """Decides where a batch of records ends, so that applying its changes twice equals applying them once.
 
-    A collector that is killed half-way through the files changes them all again. That would go wrong where rows become
-    a user's whose own rows were erased or renamed by an earlier record of the same batch.
+    A collector that is killed half-way through the files applies the batch to all of them again. That gives wrong rows
+    when a merge moves rows to a user whose own rows an earlier record of the batch erased or moved.
     """
 
     def __init__(self) -> None:
@@ -75,13 +76,13 @@ class Repeatable:
         self._erased: set[int] = set()
 
     def allows(self, record: object) -> bool:
-        """Whether the record may join those added before."""
+        """Return whether the record may join the batch."""
         if not isinstance(record, MergeRecord):
             return True
         return record.user_id not in self._visitors and stable_hash(record.user_id) not in self._erased
 
     def add(self, record: object) -> None:
-        """The record belongs to the batch."""
+        """Add a record to the batch."""
         if isinstance(record, MergeRecord):
             self._visitors.add(record.visitor_id)
         elif isinstance(record, EraseRecord):
@@ -89,10 +90,10 @@ class Repeatable:
 
 
 def change_part(path: Path, columns: EventColumns, changes: Changes) -> bool:
-    """Make the changes to one file, if it has rows that they are about; whether it had.
+    """Apply the changes to one file, and return whether any of its rows were affected.
 
     Raises:
-        RunFolderError: it cannot be written.
+        RunFolderError: the file cannot be written.
     """
     user = columns.of["user"]
     users = pl.scan_parquet(path, glob=False).select(pl.col(user).unique()).collect().get_column(user)

@@ -1,7 +1,8 @@
-"""Collect: move what the service wrote to its streams into files, then cut it off there.
+"""Collect: move the entries of the service's streams into files, then remove them from Redis.
 
-A batch of entries is on disk, and all that it changes in earlier files, before one of them is removed from Redis. The
-place to go on from is in the names of the files, so that a collector killed at any moment loses and repeats nothing.
+A batch of entries, and the changes that it makes to earlier files, are on disk before any of its entries is removed
+from Redis. The names of the files say which entries they cover, so that a collector that is killed at any moment loses
+and repeats nothing.
 """
 
 from collections import Counter
@@ -118,7 +119,7 @@ def collect(
 
 
 class _Pass:
-    """From the place that was reached to where the streams end now."""
+    """One pass: the entries between the last one collected and the last one in the streams when it starts."""
 
     def __init__(
         self,
@@ -148,7 +149,7 @@ class _Pass:
         self._counts: Counter[str] = Counter()  # by field of `Collected`
 
     def drain_events(self) -> None:
-        """Move the events; merges and erasures among them change what was collected before."""
+        """Move the events, and apply the merges and erasures among them to the files collected before."""
         stream, parts = self._event_stream, self._event_parts
         upto = self._ends[0]
         if upto is None:
@@ -176,7 +177,7 @@ class _Pass:
             self._cut_off(stream, parts)
 
     def drain_impressions(self) -> None:
-        """Move what was shown, without what erased users were."""
+        """Move the impressions, without those of erased users."""
         stream, parts = self._impression_stream, self._impression_parts
         upto = self._ends[1]
         if upto is None:
@@ -195,13 +196,13 @@ class _Pass:
             self._cut_off(stream, parts)
 
     def finish(self) -> Collected:
-        """What was done."""
+        """Return the counts of the pass."""
         self._counts["left"] = len(self._event_stream) + len(self._impression_stream)
         self._progress(self._total, self._total, "collected")
         return Collected(**self._counts)
 
     def _event_batches(self, upto: StreamId) -> Iterator[list[tuple[StreamId, _Record]]]:
-        """Entries for one file each; a batch may end early for the sake of `Repeatable`."""
+        """Yield the entries of one file at a time; a batch ends early where `Repeatable` requires it."""
         batch: list[tuple[StreamId, _Record]] = []
         repeatable = Repeatable()
         for entry in self._event_stream.between(self._event_parts.last, upto):
@@ -239,7 +240,11 @@ class _Pass:
         self._progress(self._done, max(self._done, self._total), what)
 
     def _cut_off(self, stream: Stream, parts: Parts) -> None:
-        """Remove from the stream what is in files."""
+        """Remove the entries that are in files from the stream.
+
+        Raises:
+            RunFolderError: the files are of another store.
+        """
         first = stream.first()
         if first is None or first > parts.last:
             return
@@ -268,7 +273,7 @@ def _groups(entries: Iterator[_Shown], size: int) -> Iterator[list[_Shown]]:
 
 
 def _without_duplicates(rows: pl.DataFrame, parts: Parts, columns: EventColumns) -> pl.DataFrame:
-    """The rows less those whose user has an event of the same id, before them here or in an earlier file."""
+    """Return the rows whose user has no event of the same id, in an earlier row or in an earlier file."""
     key = [columns.of["user"], columns.of["event_id"]]
     unique = rows.unique(key, keep="first", maintain_order=True)
     keys = unique.lazy().select(key)

@@ -1,4 +1,4 @@
-"""The columns of what is collected: named, and timed, as the data set has them."""
+"""The columns of collected events and impressions, with the names and the form of times of the data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -47,36 +47,36 @@ _IMPRESSIONS: Final = pl.Schema(
 
 @dataclass(frozen=True)
 class TimeForm:
-    """How times are written: so many a second, or as points in time of a zone."""
+    """How times are written: as numbers of a unit, or as datetimes of a time zone."""
 
     unit: str = SECONDS
     zone: str | None = None
 
     @property
     def is_datetime(self) -> bool:
-        """Whether times are no numbers."""
+        """Whether times are datetimes rather than numbers."""
         return self.unit == "datetime"
 
     def written(self, seconds: pl.Expr) -> pl.Expr:
-        """Unix seconds in this form."""
+        """Convert unix seconds to this form."""
         if not self.is_datetime:
             return seconds * _UNITS[self.unit]
         instant = (seconds * 1e6).round().cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
         return instant if self.zone is None else instant.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
 
     def seconds(self, written: pl.Expr) -> pl.Expr:
-        """The inverse."""
+        """Convert times of this form to unix seconds."""
         return written.dt.epoch("us") / 1e6 if self.is_datetime else written / _UNITS[self.unit]
 
 
 def unit_of(ratio: float) -> str:
-    """The unit of which that many are nearest to a second."""
+    """Return the unit whose number in a second is nearest to `ratio`."""
     return min(_UNITS, key=lambda name: abs(_UNITS[name] - ratio))
 
 
 @dataclass(frozen=True)
 class EventColumns:
-    """The column of each role and of each thing that only Aisle knows, and the form of times."""
+    """The column of each role and of each field that only Aisle knows, and the form of times."""
 
     of: dict[str, str] = field(default_factory=dict)
     times: TimeForm = TimeForm()
@@ -84,7 +84,7 @@ class EventColumns:
 
     @property
     def names(self) -> list[str]:
-        """All columns, in order."""
+        """The names of all columns, in order."""
         return [*self.of.values(), *([NO_SPLIT] if self.no_split else [])]
 
     def seconds(self) -> pl.Expr:
@@ -92,7 +92,7 @@ class EventColumns:
         return self.times.seconds(pl.col(self.of["time"]))
 
     def frame(self, users: Sequence[str], events: Sequence[EventRecord]) -> pl.DataFrame:
-        """A row for each event, which is that of the user beside it."""
+        """Return a row for each event; `users` holds the user of each."""
         rows = [
             (
                 user,
@@ -117,7 +117,7 @@ class EventColumns:
 
 
 def event_columns(table: EventsSpec, times: TimeForm) -> EventColumns:
-    """The columns that `[events]` names. A role that shares its column with an earlier one has none of its own."""
+    """Return the columns that `[events]` names. A role that shares its column with an earlier role has none."""
     taken: dict[str, str] = {}
     for role in _ROLES:
         column = getattr(table, role)
@@ -132,7 +132,7 @@ def event_columns(table: EventsSpec, times: TimeForm) -> EventColumns:
 
 
 def impression_frame(records: Sequence[ImpressionRecord]) -> pl.DataFrame:
-    """A row for each answer that was shown."""
+    """Return a row for each answer that was shown."""
     rows = [
         (record.request_id, record.user_hash, record.model_version, record.time, record.item_ids, record.first_position)
         for record in records

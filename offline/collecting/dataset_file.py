@@ -1,4 +1,4 @@
-"""The `dataset.toml` of what is collected: written once, for people to edit, and read at every pass."""
+"""The `dataset.toml` of a collected data set: written once, for people to edit, and read at every pass."""
 
 import glob
 import json
@@ -20,7 +20,7 @@ from offline.errors import DatasetError
 EVENTS_FOLDER = "events"
 EVENTS_PATH = f"{EVENTS_FOLDER}/*.parquet"
 TIMES_FILE = "times.json"
-"""How the base writes times. It stands beside `dataset.toml`, which has no key for it."""
+"""Holds how the base writes times, for which `dataset.toml` has no key."""
 
 _TABLES = ("events", "items", "users", "evaluation")
 _PATHS = {"items": ("path",), "users": ("path",), "evaluation": ("queries", "judgments")}
@@ -28,7 +28,7 @@ _PATHS = {"items": ("path",), "users": ("path",), "evaluation": ("queries", "jud
 
 @dataclass(frozen=True)
 class DatasetFile:
-    """What `dataset.toml` says about collected events, or is going to say."""
+    """What `dataset.toml` says, or will say, about collected events."""
 
     columns: EventColumns
     location: str  # where it describes events, for errors
@@ -37,10 +37,10 @@ class DatasetFile:
 
 
 def read_dataset_file(out: Path) -> DatasetFile:
-    """What the file that is there says.
+    """Read the `dataset.toml` in the folder `out`.
 
     Raises:
-        DatasetError: it is no TOML, or `[events]` is wrong.
+        DatasetError: the file is no TOML, or `[events]` is wrong.
     """
     toml, raw = read_toml(out / SPEC_FILE)
     location = toml.location("events")
@@ -56,10 +56,10 @@ def read_dataset_file(out: Path) -> DatasetFile:
 
 
 def plan_dataset_file(out: Path, base: Path | None, name: str | None, items: str | None) -> DatasetFile:
-    """What the file is to say when there is something to describe.
+    """Plan the `dataset.toml` of a folder that has none yet; `write_dataset_file` writes it.
 
     Args:
-        out: the folder of what is collected.
+        out: the folder to collect into.
         base: a data set whose events come first, with its mapping, catalogue and evaluation.
         name: of the data set; that of the base or of the folder otherwise.
         items: file of the catalogue, instead of the base's.
@@ -93,10 +93,10 @@ def plan_dataset_file(out: Path, base: Path | None, name: str | None, items: str
 
 
 def write_dataset_file(out: Path, planned: DatasetFile) -> None:
-    """Write what was planned, unless the file is there.
+    """Write a planned file; do nothing for one that was read.
 
     Raises:
-        RunFolderError: it cannot be written.
+        RunFolderError: the file cannot be written.
     """
     if planned.text is None:
         return
@@ -112,7 +112,7 @@ def _read_times(out: Path) -> TimeForm:
 
 
 def _tables_of(base: Base | None) -> dict[str, dict[str, Any]]:
-    """The tables of the base, their files named so that they are found from another folder."""
+    """Return the tables of the base, with absolute paths."""
     if base is None:
         return {}
     spec, tables = base.spec, {}
@@ -159,7 +159,7 @@ def _notes_on_paths(out: Path, spec: EventsSpec, location: str) -> list[str]:
 
 
 def _moved(paths: str | Sequence[str], root: Path) -> Any:
-    """The same files by absolute names."""
+    """Return the same paths or patterns, made absolute."""
     if not isinstance(paths, str):
         return [_moved(path, root) for path in paths]
     if "://" in paths or Path(paths).is_absolute():
@@ -170,7 +170,7 @@ def _moved(paths: str | Sequence[str], root: Path) -> Any:
 
 
 def _table(name: str, content: Mapping[str, Any]) -> list[str]:
-    """A table in TOML, nested ones behind it."""
+    """Return the lines of a TOML table, followed by those of its nested tables."""
     flat = {key: value for key, value in content.items() if not isinstance(value, Mapping)}
     lines = [f"[{name}]", *(f"{_key(key)} = {_value(value)}" for key, value in flat.items() if value is not None)]
     for key, value in content.items():
@@ -184,7 +184,7 @@ def _key(key: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """A text or a list of texts; what JSON escapes, TOML reads."""
+    """Return a text or a list of texts in TOML, which reads the escapes of JSON."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return f"[{', '.join(_value(entry) for entry in value)}]"

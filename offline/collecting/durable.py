@@ -1,4 +1,4 @@
-"""Files and folders of what was collected; an error says that nothing was lost."""
+"""Write collected files and folders to the disk; an error says that nothing was lost."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` write a temporary file that replaces `path` once it is on the disk.
 
     Raises:
-        RunFolderError: it cannot be written; what stood at `path` before stands there still.
+        RunFolderError: the file cannot be written; an earlier file at `path` is unchanged.
     """
     try:
         with atomic_file(path) as temporary:
@@ -27,10 +27,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and bring its name to the disk.
+    """Make `folder` where it is missing, and sync its name to the disk.
 
     Raises:
-        RunFolderError: it cannot be made.
+        RunFolderError: the folder cannot be made.
     """
     if folder.is_dir():
         return

@@ -1,4 +1,4 @@
-"""The folder of what is collected: one collector at a time."""
+"""The lock of a collected data set: one collector at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +13,12 @@ LOCK_FILE = ".collecting"
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Keep other collectors out; the lock goes with the process, so that a killed one leaves none behind.
+    """Keep other collectors out of the folder `out`, which is made where it is missing.
+
+    The lock ends with the process, so that a killed collector leaves none behind.
 
     Raises:
-        RunFolderError: another one is at work here, or the folder is a file.
+        RunFolderError: another collector is at work here, or the folder is a file.
     """
     if out.is_file():
         raise RunFolderError(f"{out}: expected a folder to collect into, got a file: name another folder")

@@ -1,4 +1,4 @@
-"""The parts of what was collected: Parquet files, each named by the first and the last entry that it covers."""
+"""The parts of a collected stream: Parquet files, each named by the first and the last entry that it covers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SUFFIX = ".parquet"
 
 @dataclass(frozen=True)
 class Part:
-    """One file. It covers every entry from `first` to `last`, although not every one became a row."""
+    """One file. It covers every entry from `first` to `last`, although some of them have no row."""
 
     path: Path
     first: StreamId
@@ -26,7 +26,7 @@ class Parts:
     """All parts of one stream, oldest first.
 
     Args:
-        folder: that holds nothing else.
+        folder: holds the parts and no other Parquet file; it may be missing.
 
     Raises:
         RunFolderError: the folder holds other Parquet files.
@@ -39,18 +39,18 @@ class Parts:
 
     @property
     def last(self) -> StreamId:
-        """The entry to go on behind: everything up to it is in a part."""
+        """The last entry that a part covers; `START` without parts."""
         return max((part.last for part in self.all), default=START)
 
     def covers(self, entry: StreamId) -> bool:
-        """Whether the entry is in a part."""
+        """Return whether a part covers the entry."""
         return any(part.first <= entry <= part.last for part in self.all)
 
     def add(self, first: StreamId, last: StreamId, rows: pl.DataFrame) -> None:
-        """Write a further part; it is on disk when this returns.
+        """Write a part with the rows of the entries from `first` to `last`; it is on disk when this returns.
 
         Raises:
-            RunFolderError: it cannot be written.
+            RunFolderError: the part cannot be written.
         """
         make_folder(self.folder)
         path = self.folder / f"{first.sortable}_{last.sortable}{SUFFIX}"

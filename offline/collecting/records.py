@@ -1,4 +1,4 @@
-"""What an entry of a stream says, or why it cannot be read."""
+"""Read the entries of streams as records, or say why an entry cannot be read."""
 
 import math
 import re
@@ -23,13 +23,13 @@ _LARGEST: Final = 2**63 - 1  # of a column of whole numbers
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An entry to set aside. What it holds is not kept: an erasure could not find a person in it."""
+    """An entry that is rejected. Only the reason is kept: an erasure could not find a user in its content."""
 
     reason: str
 
 
 def read_event(entry: Entry) -> EventRecord | MergeRecord | EraseRecord | Unreadable:
-    """An entry of the event stream."""
+    """Read an entry of the event stream."""
     line = entry.fields.get(FIELD)
     if line is None:
         return Unreadable(_no_field())
@@ -46,7 +46,7 @@ def read_event(entry: Entry) -> EventRecord | MergeRecord | EraseRecord | Unread
 
 
 def read_impression(entry: Entry) -> ImpressionRecord | Unreadable:
-    """An entry of the impression stream."""
+    """Read an entry of the impression stream."""
     line = entry.fields.get(FIELD)
     if line is None:
         return Unreadable(_no_field())
@@ -75,7 +75,7 @@ def _no_field() -> str:
 
 
 def _first(error: ValidationError) -> str:
-    """The first finding, without what was found."""
+    """Return the first finding, without the value that it is about."""
     finding = error.errors(include_url=False, include_input=False, include_context=False)[0]
     field = ".".join(map(str, finding["loc"]))
     return f"{field}: {finding['msg']}" if field else finding["msg"]

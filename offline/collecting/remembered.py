@@ -1,4 +1,4 @@
-"""What is written down beside the parts: merges, erasures, and entries that could not be read."""
+"""The records of merges, erasures and rejected entries of a collected data set."""
 
 import json
 from collections.abc import Sequence
@@ -26,23 +26,24 @@ Change = tuple[StreamId, MergeRecord | EraseRecord]
 
 @dataclass(frozen=True)
 class Remembered:
-    """The files in the folder of one data set. Noting the same entries twice is noting them once."""
+    """The records in the folder of one data set. Noting the same entries twice has no further effect."""
 
     folder: Path
 
     def merges(self) -> pl.DataFrame:
-        """`id` of the entry, `visitor_id`, `user_id`, `time` in unix seconds; without those of erased users."""
+        """Return merges, without those of erased users: `id` of the entry, `visitor_id`, `user_id`, `time` (unix s)."""
         return _read(self.folder / MERGES_FILE, _MERGES)
 
     def erasures(self) -> pl.DataFrame:
-        """`id` of the entry, `user_hash` in hexadecimal digits, `time` in unix seconds up to which all is forgotten.
+        """Return the erasures: `id` of the entry, `user_hash` (hexadecimal digits), `time` (unix seconds).
 
-        An erased user's hash, and those of the visitors that were merged into them: what they were shown goes too.
+        Everything of the user up to `time` is forgotten. The visitors that were merged into an erased user have rows,
+        too, so that their impressions are removed as well.
         """
         return _read(self.folder / ERASURES_FILE, _ERASURES)
 
     def note_changes(self, changes: Sequence[Change]) -> None:
-        """Add some merges and erasures, in stream order.
+        """Add merges and erasures, in stream order.
 
         Raises:
             RunFolderError: a file cannot be written.
@@ -58,7 +59,7 @@ class Remembered:
             else:
                 gone = {int(record.user_hash, 16): record.time, **merges.forget(int(record.user_hash, 16))}
                 erased += [(entry.sortable, f"{user_hash:016x}", time) for user_hash, time in gone.items()]
-        # Erasures first: a merge that is forgotten tells no more whose visitor it was.
+        # Erasures first: once a merge is forgotten, nothing says whose visitor it was.
         if erased:
             added = pl.DataFrame(erased, schema=_ERASURES, orient="row")
             whole = pl.concat([self.erasures(), added]).unique(["id", "user_hash"], keep="first", maintain_order=True)
@@ -66,7 +67,7 @@ class Remembered:
         write_whole(self.folder / MERGES_FILE, merges.table().write_parquet)
 
     def note_rejected(self, stream: str, rejected: Sequence[tuple[StreamId, str]]) -> None:
-        """Add entries and the reason why each could not be read.
+        """Add rejected entries of a stream, each with the reason why it could not be read.
 
         Raises:
             RunFolderError: the file cannot be written.
@@ -85,7 +86,7 @@ class Remembered:
 
 
 class _Merges:
-    """Merges in stream order, found by the hash of the user."""
+    """Merges in stream order, by the hash of the user."""
 
     def __init__(self, table: pl.DataFrame) -> None:
         self._rows: dict[int, list[tuple[int, _Row]]] = {}  # hash of the user -> hash of the visitor, and the row
@@ -96,7 +97,7 @@ class _Merges:
         self._rows.setdefault(stable_hash(row[2]), []).append((stable_hash(row[1]), row))
 
     def forget(self, user_hash: int) -> dict[int, float]:
-        """Remove the merges of a user; the hashes of all visitors that led to them, and when each did."""
+        """Remove the merges of a user, and return the hash and the latest time of each visitor merged into them."""
         visitors: dict[int, float] = {}
         waiting = [user_hash]
         while waiting:
@@ -113,7 +114,7 @@ class _Merges:
 
 
 def without_erased(rows: pl.DataFrame, erasures: pl.DataFrame) -> pl.DataFrame:
-    """The impressions that are left: those without a user, and those later than their user's erasure."""
+    """Return the impressions without a user, and those later than the erasure of their user."""
     until = erasures.group_by("user_hash").agg(pl.col("time").max().alias("until"))
     return (
         rows.join(until, on="user_hash", how="left", maintain_order="left")
@@ -123,10 +124,10 @@ def without_erased(rows: pl.DataFrame, erasures: pl.DataFrame) -> pl.DataFrame:
 
 
 def erase_from_part(path: Path, erasures: pl.DataFrame) -> bool:
-    """Remove erased users' impressions from one file, if it has any; whether it had.
+    """Remove the impressions of erased users from one file, and return whether it had any.
 
     Raises:
-        RunFolderError: it cannot be written.
+        RunFolderError: the file cannot be written.
     """
     users = erasures.select("user_hash").unique().lazy()
     erased_rows = (

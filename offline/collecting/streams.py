@@ -1,4 +1,4 @@
-"""Reading a stream in order, up to a given entry, and cutting off what is on disk."""
+"""Read a stream of Redis in order, and trim it."""
 
 import re
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ _AT_ONCE = 10_000  # entries in one exchange
 
 @dataclass(frozen=True, order=True, slots=True)
 class StreamId:
-    """The id of an entry: Redis's milliseconds, and a number within them."""
+    """The id of an entry: milliseconds, and a number within the millisecond."""
 
     ms: int
     seq: int
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The inverse of `str` and of `sortable`; `None` for anything else."""
+        """Parse what `str` and `sortable` return; return None for anything else."""
         reply = re.fullmatch(r"(\d+)-(\d+)", text)
         return None if reply is None else cls(int(reply[1]), int(reply[2]))
 
@@ -28,11 +28,11 @@ class StreamId:
 
     @property
     def sortable(self) -> str:
-        """The same so wide that names sort as ids do."""
+        """The id padded with zeros, so that texts sort as ids do."""
         return f"{self.ms:015d}-{self.seq:010d}"
 
     def next(self) -> "StreamId":
-        """The smallest larger id."""
+        """Return the smallest larger id."""
         return StreamId(self.ms, self.seq + 1)
 
 
@@ -52,7 +52,7 @@ class Stream:
 
     Args:
         client: a connection to the store.
-        key: of the stream.
+        key: the key of the stream.
     """
 
     def __init__(self, client: redis.Redis, key: bytes) -> None:
@@ -64,17 +64,17 @@ class Stream:
         return int(reply)
 
     def first(self) -> StreamId | None:
-        """The id of the oldest entry."""
+        """Return the id of the oldest entry; None when the stream is empty."""
         reply: Any = self._client.xrange(self._key, count=1)
         return _id_of(reply[0][0]) if reply else None
 
     def last(self) -> StreamId | None:
-        """The id of the newest entry."""
+        """Return the id of the newest entry; None when the stream is empty."""
         reply: Any = self._client.xrevrange(self._key, count=1)
         return _id_of(reply[0][0]) if reply else None
 
     def between(self, after: StreamId, upto: StreamId) -> Iterator[Entry]:
-        """The entries after `after` up to and with `upto`, in order."""
+        """Yield the entries after `after`, up to and including `upto`, in order."""
         begin = after
         while True:
             reply: Any = self._client.xrange(self._key, str(begin.next()), str(upto), count=_AT_ONCE)
@@ -85,7 +85,7 @@ class Stream:
                 return
 
     def trim(self, upto: StreamId) -> int:
-        """Remove the entries up to and with `upto`; how many those were."""
+        """Remove the entries up to and including `upto`, and return how many."""
         removed: Any = self._client.xtrim(self._key, minid=str(upto.next()), approximate=False)
         return int(removed)
 

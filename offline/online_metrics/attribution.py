@@ -1,22 +1,22 @@
-"""Which answer an event belongs to. The rules are those of `aisle_online_*` in the service's metrics.
+"""Attribute events to answers, by the rules of the service's metrics `aisle_online_*`.
 
 1. An event that names an answer by `request_id` belongs to it if the answer showed its item, and if it happened no
-   later than a window after the answer. Of several answers of one name it is the newest before it that showed the item;
-   where the caller's clock puts the event before all of them, the first one.
-2. A cart or purchase that names none belongs to the answer that the same person came to the same item from last, by
-   rule 1 and within the same window.
+   later than a window after the answer. Of several answers with that name, the event belongs to the newest before it
+   that showed the item; when the caller's clock puts the event before all of them, to the first one.
+2. A cart or purchase that names no answer belongs to the answer that last led the same person to the same item by
+   rule 1, within the same window.
 """
 
 from dataclasses import dataclass
 
 import polars as pl
 
-LATER = ("cart", "purchase")  # what is told by pages that no longer know of lists
+LATER = ("cart", "purchase")  # sent by pages that do not know the list that led to them
 
 
 @dataclass(frozen=True)
 class Attributed:
-    """Events and their answers."""
+    """Events with the answers that they belong to."""
 
     of_answers: pl.DataFrame  # `answer`, `item`, `type`, `rank`; a row for each event that belongs to one
     counts: dict[str, int]  # of events that name an answer: attributed, other_item, too_late, unknown_request
@@ -28,7 +28,7 @@ def attribute(shown: pl.DataFrame, events: pl.DataFrame, window_s: float) -> Att
     Args:
         shown: from `read_shown`.
         events: from `read_events`.
-        window_s: how long after an answer something may belong to it.
+        window_s: how long after an answer an event may belong to it.
     """
     numbered = events.with_row_index("event")
     naming = numbered.filter(pl.col("request_id").is_not_null())
@@ -52,7 +52,7 @@ def _rank() -> pl.Expr:
 
 
 def _followed(numbered: pl.DataFrame, direct: pl.DataFrame) -> pl.DataFrame:
-    """The events of rule 2, each with the answer of the nearest event of rule 1 before it."""
+    """Return the events of rule 2, each with the answer of the last event of rule 1 before it."""
     later = numbered.filter(pl.col("request_id").is_null() & pl.col("type").is_in(LATER)).sort("at", "event")
     came = direct.sort("at", "event").select("user", "item", "at", "answer", "until", "rank")
     return later.join_asof(came, on="at", by=["user", "item"], strategy="backward", check_sortedness=False).filter(

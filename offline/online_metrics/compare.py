@@ -1,4 +1,4 @@
-"""The version that answered last beside each one before it, and where there is too little to tell."""
+"""Compare the last version with each one before it, and warn where there is too little data."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,8 +8,8 @@ import polars as pl
 
 from offline.evaluation.intervals import cluster_difference_intervals
 
-MIN_PEOPLE = 100  # below it, a bootstrap of people is none to trust
-MIN_CLICKED = 30  # answers with a click; fewer make no rate
+MIN_PEOPLE = 100  # with fewer, a bootstrap over people cannot be trusted
+MIN_CLICKED = 30  # answers with a click; with fewer, a rate means little
 
 AHEAD, BEHIND, OPEN = "ahead", "behind", "open"
 """Where the interval of a difference lies; `open` includes zero."""
@@ -21,13 +21,13 @@ _WARNINGS = 3  # that are shown
 def comparisons_of(
     answers: pl.DataFrame, versions: Sequence[dict[str, Any]], metrics: Sequence[str], seed: int
 ) -> list[dict[str, Any]]:
-    """Differences of the last version's means and those of each one before it, the latest of them first.
+    """Return the difference of the last version's means and those of each earlier version, the latest of them first.
 
     Args:
-        answers: a row for each: `version`, `cluster`, and a column a metric.
-        versions: from the first to the last, each with its name and times.
-        metrics: names of columns.
-        seed: of the intervals.
+        answers: one row an answer: `version`, `cluster`, and a column a metric.
+        versions: name and times of each version, from the first to the last.
+        metrics: the columns to compare.
+        seed: draws the resamples of the intervals.
     """
     if len(versions) < 2:
         return []
@@ -36,7 +36,7 @@ def comparisons_of(
 
 
 def warnings_of(versions: Sequence[dict[str, Any]]) -> list[str]:
-    """What figures rest on too little."""
+    """Return a sentence for each version whose figures rest on too little data."""
     warnings = []
     for version in versions:
         if version["clusters"] < MIN_PEOPLE or version["answers_with_click"] < MIN_CLICKED:
@@ -49,7 +49,7 @@ def warnings_of(versions: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def notes_of(document: dict[str, Any]) -> list[str]:
-    """What keeps the figures of `evaluate_online` from saying what they seem to, in sentences."""
+    """Return sentences on what limits the figures of `evaluate_online`."""
     warnings, left = document["warnings"][-_WARNINGS:], len(document["warnings"]) - _WARNINGS
     notes: list[str] = [*warnings, *([f"The same holds for {left} versions before them."] if left > 0 else [])]
     if any(not comparison["together_s"] for comparison in document["comparisons"]):

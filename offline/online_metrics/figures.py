@@ -1,4 +1,4 @@
-"""CTR, conversion and MRR of each version, with intervals."""
+"""Online figures: CTR, cart rate, conversion and MRR of each version, with intervals."""
 
 from pathlib import Path
 from typing import Any
@@ -20,26 +20,26 @@ MEANINGS = {
 """Means over answers, in the order of tables. The first event of an answer on an item is a click on it."""
 
 LABELS = {"ctr": "CTR", "cart_rate": "cart rate", "conversion": "conversion", "mrr": "MRR"}
-"""Their names for people."""
+"""The names of the metrics for people."""
 
 ONLINE_WINDOW_S = 1_800.0
-"""How long after an answer something counts for it, where nothing else is said; that of the service, too."""
+"""How long after an answer an event counts for it by default, here and in the service."""
 
 _DECIMALS = 6
 _RANKS = 20  # of the curve by rank
 
 
 def evaluate_online(logs: Path, window_s: float, last_s: float | None = None, seed: int = 0) -> dict[str, Any]:
-    """The figures of what was collected.
+    """Return the online figures of a collected data set.
 
     Args:
         logs: folder that `collect` writes into.
-        window_s: how long after an answer something may belong to it.
-        last_s: count only answers of so many seconds before the newest one.
-        seed: of the intervals.
+        window_s: how long after an answer an event may belong to it.
+        last_s: count only the answers of so many seconds before the newest one.
+        seed: draws the resamples of the intervals.
 
     Raises:
-        RunFolderError: nothing that was shown is there.
+        RunFolderError: no impressions were collected there.
         DatasetError: `dataset.toml` cannot be read.
     """
     shown = read_shown(logs)
@@ -61,7 +61,7 @@ def evaluate_online(logs: Path, window_s: float, last_s: float | None = None, se
 
 
 def _answers(shown: pl.DataFrame, of_answers: pl.DataFrame) -> pl.DataFrame:
-    """A row for each answer: what is counted of it."""
+    """Return the answers with the values of their metrics and the cluster of each."""
     outcome = of_answers.group_by("answer").agg(
         cart_rate=(pl.col("type") == "cart").any(),
         conversion=(pl.col("type") == "purchase").any(),
@@ -75,7 +75,7 @@ def _answers(shown: pl.DataFrame, of_answers: pl.DataFrame) -> pl.DataFrame:
         pl.col("clicked").fill_null(0),
         ctr=pl.col("clicked").is_not_null().cast(pl.Float64),
         shown_items=pl.col("items").list.len(),
-        # Answers to one person hang together; those to nobody in particular are by themselves.
+        # The answers to one person are one cluster; an answer to nobody in particular is a cluster of its own.
         cluster=pl.coalesce("person", pl.concat_str(pl.lit("nobody "), "answer")).rank("dense").cast(pl.Int64),
     )
 
@@ -106,7 +106,7 @@ def _version(answers: pl.DataFrame, name: str, seed: int) -> dict[str, Any]:
 
 
 def _by_rank(shown: pl.DataFrame, of_answers: pl.DataFrame) -> list[dict[str, Any]]:
-    """How often items were shown and clicked at each of the first ranks: what a place alone is worth shows here."""
+    """Return how often items were shown and clicked at each of the first ranks, which shows the effect of the rank."""
     first = shown.get_column("first_rank").to_numpy()
     last = first + shown.get_column("items").list.len().to_numpy() - 1
     clicked = of_answers.unique(["answer", "item"]).get_column("rank").to_numpy()

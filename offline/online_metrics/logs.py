@@ -1,4 +1,4 @@
-"""What `collect` wrote, as two tables: the answers that were shown, and the events."""
+"""Read a collected data set as two tables: the answers that were shown, and the events."""
 
 from pathlib import Path
 
@@ -12,16 +12,18 @@ from offline.errors import RunFolderError
 
 
 def was_collected(folder: Path) -> bool:
-    """Whether a data set is what `collect` wrote, with answers that were shown."""
+    """Return whether `collect` wrote the data set, with answers that were shown."""
     return (folder / TIMES_FILE).is_file() and bool(Parts(folder / IMPRESSIONS_FOLDER).all)
 
 
 def read_shown(logs: Path) -> pl.DataFrame:
-    """A row for each answer: `answer` (its number, in order), `request_id`, `person` (hash, null for nobody),
-    `version`, `at` (unix seconds), `items` (list), `first_rank`.
+    """Return a row for each answer that was shown, ordered by time.
+
+    The columns are `answer` (a number in that order), `request_id`, `person` (hash, null for nobody), `version`, `at`
+    (unix seconds), `items` (list) and `first_rank`.
 
     Raises:
-        RunFolderError: nothing that was shown is there.
+        RunFolderError: no impressions were collected there.
     """
     parts = Parts(logs / IMPRESSIONS_FOLDER).all
     if not parts:
@@ -42,7 +44,9 @@ def read_shown(logs: Path) -> pl.DataFrame:
 
 
 def read_events(logs: Path) -> pl.DataFrame:
-    """A row for each event: `user`, `item`, `type`, `at` (unix seconds), `request_id`; in the order of the stream.
+    """Return a row for each event, in the order of the stream.
+
+    The columns are `user`, `item`, `type`, `at` (unix seconds) and `request_id`.
 
     Raises:
         DatasetError: `dataset.toml` cannot be read.

@@ -1,4 +1,4 @@
-"""The online figures as tables for people, narrow enough for a terminal."""
+"""Online figures as tables for people, narrow enough for a terminal."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from offline.online_metrics.figures import LABELS, MEANINGS
 
 
 def online_table(document: dict[str, Any]) -> Group:
-    """Each version's metrics with intervals of 95 %, the last version less each before it, and what it all means."""
+    """Return the metrics of each version with 95 % intervals, the comparisons with the last version, and notes."""
     comparisons = [_comparisons(document)] if document["comparisons"] else []
     return Group(_versions(document), *comparisons, *map(Text, _lines(document)))
 

@@ -1,1 +1,1 @@
-"""From a bundle to the store that the service reads: seeded, read back, and only then pointed to."""
+"""Publishing: seed the store with a bundle, read it back, and only then point the service at it."""

@@ -17,9 +17,10 @@ _KINDS: Final = ("recent events", "items seen", "items purchased", "long vector"
 def differing_users(
     client: redis.Redis, keys: Keys, writer: UserWriter, seeds: Sequence[UserSeed], cut: float | None, keep_events: int
 ) -> dict[int, str]:
-    """The users of whom the store lacks something, and what. Who was erased since the cut need not be there.
+    """Return the users whose records in the store differ from their seeds, and the first record that differs.
 
-    What came since is no difference: further events and items, and old events that made room for them.
+    Users who were erased since the cut are not compared. What the store learned since the cut is no difference: further
+    events and items, and missing old events that newer ones pushed out.
     """
     names = [name for seed in seeds for name in writer.names_of(seed.user_hash)]
     hashes = [seed.user_hash for seed in seeds]
@@ -38,7 +39,7 @@ def differing_users(
 
 
 def differing_items(client: redis.Redis, seeds: dict[bytes, bytes]) -> int:
-    """How many items the store has no vector of, or another one."""
+    """Return how many items have no vector in the store, or another one; `seeds` are values by key."""
     values: Any = client.mget(list(seeds))
     return sum(stored != given for stored, given in zip(values, seeds.values(), strict=True))
 
@@ -61,11 +62,11 @@ def _has_all(stored: bytes, given: bytes, width: int) -> bool:
 def _has_events(stored: bytes, given: bytes, keep_events: int) -> bool:
     if stored == given:
         return True
-    expected, there = _words(given, EVENT.itemsize), _words(stored, EVENT.itemsize)
-    known = set(there)
+    expected, present = _words(given, EVENT.itemsize), _words(stored, EVENT.itemsize)
+    known = set(present)
     missing = [index for index, record in enumerate(expected) if record not in known]
     # Newer events push out the oldest: no others may be missing, and only where there are as many as there can be.
-    made_room = missing == list(range(len(missing))) and len(there) >= min(keep_events, len(expected))
+    made_room = missing == list(range(len(missing))) and len(present) >= min(keep_events, len(expected))
     return not missing or made_room
 
 

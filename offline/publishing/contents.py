@@ -1,4 +1,4 @@
-"""What of a bundle goes to the store, checked against its checksums."""
+"""The contents of a bundle that go to the store, checked against its checksums."""
 
 import hashlib
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from app.errors import BundleCorrupt
 
 @dataclass(frozen=True)
 class Contents:
-    """A bundle whose files are those that were exported; arrays are mapped into memory."""
+    """A bundle whose files have the checksums of its manifest; arrays are mapped into memory."""
 
     manifest: Manifest
     states: UserStates
@@ -29,11 +29,11 @@ class Contents:
 
     @property
     def version(self) -> str:
-        """Its name in the store."""
+        """The name of the bundle in the store."""
         return self.manifest.version
 
     def digest(self) -> str:
-        """Tells the files from those of any other bundle."""
+        """Return a text that identifies the files: 16 hexadecimal digits."""
         files = sorted((name, entry.sha256) for name, entry in self.manifest.files.items())
         return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
 
@@ -42,7 +42,7 @@ def read_contents(bundle: Path) -> Contents:
     """Read a bundle, or the current one of a store of bundles.
 
     Raises:
-        BundleError: a file is missing, differs, or is of another schema.
+        BundleError: a file is missing, differs from its checksum, or is of another schema.
     """
     folder = resolve(bundle)
     manifest = read_manifest(folder)

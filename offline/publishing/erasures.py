@@ -1,4 +1,4 @@
-"""Users who were erased: a bundle that is older than the erasure must not bring them back."""
+"""Find erased users, so that a bundle older than the erasure does not bring them back."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from app.artifact.redis_keys import Keys
 
 
 def find_erased(client: redis.Redis, keys: Keys, hashes: Sequence[int], cut: float | None) -> set[int]:
-    """Those of the users whom a bundle of that cut must leave out."""
+    """Return the users whom a bundle with that cut (unix seconds) must leave out; without a cut, all erased ones."""
     if not hashes:
         return set()
     times: Any = client.hmget(keys.erased, [user_hash.to_bytes(8, "little") for user_hash in hashes])
@@ -17,7 +17,7 @@ def find_erased(client: redis.Redis, keys: Keys, hashes: Sequence[int], cut: flo
 
 
 def erasures_among(hashes: Sequence[int], times: Sequence[bytes | None], cut: float | None) -> set[int]:
-    """The same, from what is written down of each user: the unix seconds of the erasure, or nothing."""
+    """Return the same from `times`: for each user the unix seconds of the erasure as text, or None."""
     return {
         user_hash
         for user_hash, time in zip(hashes, times, strict=True)
@@ -26,9 +26,9 @@ def erasures_among(hashes: Sequence[int], times: Sequence[bytes | None], cut: fl
 
 
 def forget_vectors(client: redis.Redis, keys: Keys, version: str, cut: float | None) -> None:
-    """Remove the long vectors of users who were erased after theirs was written.
+    """Remove the long vectors of users who were erased while the version was being written.
 
-    An erasure removes those of the versions that are published; this one was not yet.
+    An erasure removes the long vectors of published versions only, and this one was not published yet.
     """
     times: Any = client.hgetall(keys.erased)
     hashes = [int.from_bytes(name, "little") for name in times]

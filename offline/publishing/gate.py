@@ -1,4 +1,4 @@
-"""What must be true of a bundle's figures before it is published."""
+"""The gate: the rules that the figures of a bundle must meet before it is published."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,12 +9,12 @@ from offline.errors import PublishRefused
 from offline.evaluation.document import POPULARITY, EvaluationDocument, Report
 
 MAX_DROP = 0.05
-"""Share of the figure before by which the next may be less, and surely is not by chance."""
+"""Largest loss against the served version, as a share of its value."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """By how much a bundle is better than the baseline, in the set's first metric."""
+    """How far a bundle is ahead of the baseline in the first metric of the data set."""
 
     metric: str
     low: float  # of the 95 % interval of the difference
@@ -22,14 +22,14 @@ class Comparison:
 
 
 def comparison_of(report: Report) -> Comparison | None:
-    """How the bundle compares with the baseline under one mask; None when it was never compared."""
+    """Return how the bundle compares with the baseline under one mask; None when it was never compared."""
     metric = report.first_metric
     lift = report.lift(POPULARITY, metric)
     return None if metric is None or lift is None else Comparison(metric, *lift.ci95)
 
 
 def figures_of(document: EvaluationDocument) -> Figures | None:
-    """The first metric of an evaluation, with what it was measured on; None when there is none."""
+    """Return the first metric of an evaluation, and what it was measured on; None when there is none."""
     dataset, report = document.dataset, document.first_report
     metric = report.first_metric
     ends = None if metric is None else report.means.ci95.get(metric)
@@ -50,10 +50,10 @@ def figures_of(document: EvaluationDocument) -> Figures | None:
 
 
 def drop_of(now: Figures | None, before: Figures | None, max_drop: float) -> str | None:
-    """What a comparison with the version before speaks against publishing, in words; `None` when nothing.
+    """Say why the figures of the served version speak against publishing; None when they do not.
 
-    The two were measured on different events, so that only a drop beyond `max_drop` (a share of the value before)
-    counts, and only where the intervals do not meet. Figures of another data set, cut, mask or metric say nothing.
+    The two were measured on different events, so that only a drop of more than `max_drop` (a share of the value before)
+    counts, and only when the intervals do not overlap. Figures of another data set, cut, mask or metric say nothing.
     """
     values = {"value", "low", "high"}
     if now is None or before is None or now.model_dump(exclude=values) != before.model_dump(exclude=values):
@@ -68,7 +68,7 @@ def drop_of(now: Figures | None, before: Figures | None, max_drop: float) -> str
 
 
 def refusal_of(comparison: Comparison | None) -> str | None:
-    """What speaks against publishing, in words; `None` when nothing does."""
+    """Say why the comparison speaks against publishing; None when it does not."""
     if comparison is None or comparison.high >= 0:
         return None
     return (
@@ -78,7 +78,7 @@ def refusal_of(comparison: Comparison | None) -> str | None:
 
 
 def warning_of(manifest: Manifest) -> str | None:
-    """What to tell people of a bundle that nothing is known against; `None` when it was compared."""
+    """Return a warning for a bundle that was not compared with the baseline; None when it was."""
     document = EvaluationDocument.of(manifest.metrics)
     if comparison_of(document.first_report) is not None:
         return None
@@ -98,10 +98,10 @@ def pass_gate(
     before: Figures | None = None,
     max_drop: float = MAX_DROP,
 ) -> Forced | None:
-    """Return when the bundle may be published; who took it upon themselves when its figures speak against it.
+    """Return when the bundle may be published: None when its figures allow it, else the record of who forced it.
 
     Raises:
-        PublishRefused: they do, and there is no `reason` to publish it all the same.
+        PublishRefused: the figures speak against it, and no `reason` is given to publish it all the same.
     """
     document = EvaluationDocument.of(manifest.metrics)
     refusal = refusal_of(comparison_of(document.first_report))

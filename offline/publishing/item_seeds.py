@@ -1,4 +1,4 @@
-"""What the store is to hold of each item of a bundle: its vector."""
+"""The records that the store is to hold of each item of a bundle: its vector."""
 
 import numpy as np
 
@@ -7,12 +7,7 @@ from offline.publishing.contents import Contents
 
 
 class ItemSeeds:
-    """Every item of a bundle, by row.
-
-    Args:
-        contents: of the bundle.
-        keys: of the store.
-    """
+    """The vectors of all items of a bundle, in the order of their rows."""
 
     def __init__(self, contents: Contents, keys: Keys) -> None:
         self._contents = contents
@@ -23,7 +18,7 @@ class ItemSeeds:
         return len(self._contents.item_hashes) - 1
 
     def part(self, start: int, stop: int) -> dict[bytes, bytes]:
-        """Key and value of the items from place `start` up to `stop`; the item of row 1 has place 0."""
+        """Return the values of the items from index `start` up to `stop`, by key; the item of row 1 has index 0."""
         contents = self._contents
         rows = slice(start + 1, min(stop, len(self)) + 1)
         records = np.empty(rows.stop - rows.start, dtype=self._record)

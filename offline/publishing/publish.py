@@ -1,4 +1,4 @@
-"""Publish: seed the store with a bundle, read it back, point the service at it, remove what is older."""
+"""Publish: seed the store with a bundle, read it back, point the service at it, remove older versions."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the store is to hold of each user of a bundle: recent events, items seen and purchased, the long vector."""
+"""The records to store of each user of a bundle: recent events, items seen and purchased, long vector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _ITEM_BYTES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class UserSeed:
-    """One user as of the bundle's cut; each record as the store keeps it."""
+    """The records of one user at the bundle's cut, in the form in which the store keeps them."""
 
     user_hash: int
     events: bytes
@@ -28,12 +28,7 @@ class UserSeed:
 
 
 class UserSeeds:
-    """Every user of a bundle, by ascending hash.
-
-    Args:
-        contents: of the bundle.
-        keep_events: events a user at most, the newest.
-    """
+    """All users of a bundle, by ascending hash, with at most `keep_events` events each, the newest."""
 
     def __init__(self, contents: Contents, keep_events: int) -> None:
         self._states = contents.states
@@ -45,7 +40,7 @@ class UserSeeds:
         return len(self._states.hashes)
 
     def part(self, start: int, stop: int) -> list[UserSeed]:
-        """The users from place `start` up to `stop`."""
+        """Return the users from index `start` up to `stop`."""
         states = self._states
         users = slice(start, min(stop, len(self)))
         hashes = states.hashes[users].tolist()
@@ -66,7 +61,7 @@ class UserSeeds:
         ]
 
     def _events(self, users: slice) -> tuple[bytes, list[int]]:
-        """Records of all events of some users, and where those of each begin and end, in records."""
+        """Return the records of all events of some users, and the offsets of each user, in records."""
         states = self._states
         offsets = states.event_offsets[users.start : users.stop + 1]
         flat = slice(int(offsets[0]), int(offsets[-1]))
@@ -76,7 +71,7 @@ class UserSeeds:
         return records.tobytes(), (offsets - offsets[0]).tolist()
 
     def _items(self, users: slice) -> tuple[bytes, bytes, list[int], list[int]]:
-        """Items seen, items purchased, and where those of each user begin and end, in items."""
+        """Return items seen, items purchased, and the offsets of each user in both, in items."""
         states = self._states
         offsets = states.seen_offsets[users.start : users.stop + 1]
         flat = slice(int(offsets[0]), int(offsets[-1]))
@@ -96,14 +91,14 @@ class UserSeeds:
 
 
 class UserWriter:
-    """Writes users to the store, without overwriting what is newer there.
+    """Writes users to the store without overwriting newer records.
 
     Args:
         client: a connection to the store.
         keys: the names of its keys.
-        contents: of the bundle, whose version and cut count.
-        keep_events: events kept a user.
-        live_s: seconds that the keys of users live; 0 for ever.
+        contents: the bundle; its version and cut are used.
+        keep_events: most recent events of a user.
+        live_s: lifetime of the keys of users, in seconds; 0 for ever.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, contents: Contents, keep_events: int, live_s: int) -> None:
@@ -116,7 +111,7 @@ class UserWriter:
         self._digest: Any = client.script_load(self._source)
 
     def write(self, seeds: Sequence[UserSeed]) -> None:
-        """Write some users in one exchange; those who were erased since the cut are left out."""
+        """Write users in one exchange, without those who were erased since the cut."""
         erased = find_erased(self._client, self._keys, [seed.user_hash for seed in seeds], self._cut)
         present = [seed for seed in seeds if seed.user_hash not in erased]
         try:
@@ -124,13 +119,13 @@ class UserWriter:
         except redis.exceptions.NoScriptError:  # the server was restarted meanwhile
             self._client.script_load(self._source)
             since = self._send(present)
-        # Who was erased while the exchange was under way was brought back by it.
+        # The exchange brought back the users who were erased while it was under way.
         brought_back = [name for user_hash in since for name in self.names_of(user_hash)]
         if brought_back:
             self._client.unlink(*brought_back)
 
     def names_of(self, user_hash: int) -> list[bytes]:
-        """The keys of a user: recent events, seen, purchased, long vector."""
+        """Return the keys of a user: recent events, seen, purchased, long vector."""
         keys = self._keys
         version = self._version
         return [
@@ -141,7 +136,7 @@ class UserWriter:
         ]
 
     def _send(self, seeds: Sequence[UserSeed]) -> set[int]:
-        """Those of the users who are erased by the time they are written."""
+        """Write the users, and return those who were erased by then."""
         if not seeds:
             return set()
         hashes = [seed.user_hash for seed in seeds]

@@ -1,4 +1,4 @@
-"""The versions in the store: which there are, which is served, and which go."""
+"""The versions in the store: read them, point the service at one, and remove others."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,29 +12,29 @@ from app.artifact.published_model import PublishedModel
 from app.artifact.redis_keys import Keys, version_tag
 from offline.errors import PublishRefused
 
-ABANDONED_S: Final = 86_400  # a publication that nobody went on with for so long is over
+ABANDONED_S: Final = 86_400  # a publication that is not resumed for so long is abandoned
 _AT_ONCE: Final = 1_000  # keys
 _HASH_BYTES: Final = 8
 _GLOB: Final = re.compile(rb"([*?\[\]\\])")
 
 
 def read_published(client: redis.Redis, keys: Keys) -> dict[str, PublishedModel | None]:
-    """All versions; `None` for one that was written down in a form that this code does not know."""
+    """Return the records of all versions; None for a record in a form that this code does not know."""
     stored: Any = client.hgetall(keys.models)
     return {name.decode(): _model(text) for name, text in stored.items()}
 
 
 def read_pointer(client: redis.Redis, keys: Keys) -> str | None:
-    """The version that is served."""
+    """Return the version that is served, if any."""
     stored: Any = client.get(keys.pointer)
     return None if stored is None else stored.decode()
 
 
 def refuse_same_tag(version: str, others: Iterable[str]) -> None:
-    """Return when the keys of `version` cannot be taken for those of another one.
+    """Return when no other version has the tag that the keys of `version` contain.
 
     Raises:
-        PublishRefused: they can.
+        PublishRefused: another version has it.
     """
     for other in others:
         if other != version and version_tag(other) == version_tag(version):
@@ -45,7 +45,7 @@ def refuse_same_tag(version: str, others: Iterable[str]) -> None:
 
 
 def point_to(client: redis.Redis, keys: Keys, model: PublishedModel) -> None:
-    """Make a version whose keys are all there the one to serve: in one step, for every replica."""
+    """Make a version the one that all replicas serve, in one step. All of its keys must be there."""
     with client.pipeline(transaction=True) as pipe:
         pipe.hset(keys.models, model.version, model.model_dump_json())
         pipe.set(keys.marker(model.version), b"1")
@@ -55,7 +55,7 @@ def point_to(client: redis.Redis, keys: Keys, model: PublishedModel) -> None:
 
 
 def kept_for_rollback(version: str, pointer: str | None, published: dict[str, PublishedModel | None]) -> str | None:
-    """The version to keep beside `version`: the one served before it, else the newest other."""
+    """Return the version to keep besides `version`: the one served before it, else the newest other one."""
     if pointer not in (None, version):
         return pointer
     others = [(model.published_at, name) for name, model in published.items() if model and name != version]
@@ -63,7 +63,7 @@ def kept_for_rollback(version: str, pointer: str | None, published: dict[str, Pu
 
 
 def unfinished(client: redis.Redis, keys: Keys) -> dict[str, float]:
-    """Versions that are being published or removed, and since when, in unix seconds."""
+    """Return the versions that are being published or removed, and since when, in unix seconds."""
     stored = {}
     begin = keys.publishing("")
     for key in client.scan_iter(match=_escaped(begin) + b"*", count=_AT_ONCE):
@@ -73,9 +73,9 @@ def unfinished(client: redis.Redis, keys: Keys) -> dict[str, float]:
 
 
 def remove_versions(client: redis.Redis, keys: Keys, versions: Iterable[str]) -> int:
-    """Take versions off the list, then remove their keys; how many those were.
+    """Remove the records of versions, then their keys, and return how many keys were removed.
 
-    What is left when this is stopped is `unfinished`, for the next publication to remove.
+    A version whose removal is stopped half-way is `unfinished`; the next publication removes the rest.
     """
     removed = 0
     for version in versions:

@@ -1,1 +1,1 @@
-"""Rounds of collect, run and publish, one after the other, for shops without an orchestrator."""
+"""Scheduling: rounds of collect, run and publish, one after the other, for shops without an orchestrator."""

@@ -12,11 +12,11 @@ from offline.scheduling.round_process import play_in_process
 
 
 def schedule(config: ScheduleConfig, timing: Timing) -> bool:
-    """Play rounds until SIGTERM or SIGINT; whether none failed.
+    """Play rounds until SIGTERM or SIGINT, and return whether none failed.
 
     Raises:
         FolderInUse: another schedule is at work in the folder.
-        RunFolderError: the folder holds something else.
+        RunFolderError: the folder holds other files than those of a schedule.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

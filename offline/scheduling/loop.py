@@ -1,4 +1,4 @@
-"""The schedule: waits until a round is due, plays it, remembers what came of it, and never plays two at once."""
+"""The schedule: wait until a round is due, play it, store its outcome; never play two at once."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ FIRST_RETRY_S: Final = 60.0  # doubled with every further failure, up to the int
 _AFRESH_AFTER: Final = 3  # failures in a row in one folder: something in it may be the cause
 
 Play = Callable[[Plan, Callable[[], None]], Outcome]
-"""Plays a round, and calls what it is given when the collecting is done."""
+"""Plays a round, and calls its second argument when the collecting is done."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def run_schedule(
 
     Raises:
         FolderInUse: another schedule is at work in the folder.
-        RunFolderError: the folder holds something else.
+        RunFolderError: the folder holds other files than those of a schedule.
     """
     out = config.out
     _refuse_foreign(out)
@@ -97,7 +97,7 @@ def run_schedule(
 
 
 def plan_of(state: State, timing: Timing) -> Plan:
-    """What the next round does: an open one goes on."""
+    """Plan the next round; an open round is resumed."""
     is_cold = state.is_cold_next or (timing.cold_every is not None and state.since_cold >= timing.cold_every)
     return Plan(
         number=state.open.number if state.open else state.next_number,
@@ -108,9 +108,9 @@ def plan_of(state: State, timing: Timing) -> Plan:
 
 
 def with_due_time(timing: Timing, state: State) -> State:
-    """The state with the next round due by this schedule's interval, which need not be that of the last round.
+    """Return the state with the next round due by the interval of this schedule, which may have changed.
 
-    What failed or goes on is not put off.
+    A round that is retried or resumed is not put off.
     """
     if state.began_at is None:
         return state
@@ -120,10 +120,10 @@ def with_due_time(timing: Timing, state: State) -> State:
 
 
 def state_after(state: State, plan: Plan, outcome: Outcome, timing: Timing, began: float, ended: float) -> State:
-    """The state after a round.
+    """Return the state after a round.
 
-    The next is due an interval after this one began, or at once where it took longer; after a failure sooner, with
-    twice the wait after each further one, up to the interval.
+    The next round is due an interval after this one began, or at once when it took longer. After a failure it is due
+    sooner: the wait doubles with each further failure, up to the interval.
     """
     due_at = max(began + timing.every_s, ended)
     match outcome.status:
@@ -154,7 +154,7 @@ def state_after(state: State, plan: Plan, outcome: Outcome, timing: Timing, bega
             if not outcome.is_afresh and in_row % _AFRESH_AFTER:
                 return failed
             return replace(failed, next_number=plan.number + 1, is_cold_next=True, open=None)
-        case _:  # stopped: it goes on as soon as the schedule is there again
+        case _:  # stopped: it is resumed as soon as the schedule runs again
             return replace(state, due_at=min(state.due_at, ended))
 
 
@@ -189,7 +189,7 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _remove_rounds(config: ScheduleConfig, state: State) -> None:
-    """All rounds' folders but the newest, the one that was published last, and one that goes on."""
+    """Remove the folders of rounds, except the newest, the last published one and an open one."""
     keep = {state.last_number, state.open.number if state.open else None}
     numbers = sorted(int(path.name) for path in config.out.iterdir() if path.name.isdigit() and path.is_dir())
     for number in numbers[: -config.keep]:

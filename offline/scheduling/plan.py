@@ -11,7 +11,7 @@ STOPPED = "stopped; the round goes on when the schedule is started again"
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """What every round of a schedule uses."""
+    """The settings of every round of a schedule."""
 
     address: RedisAddress
     prefix: str
@@ -34,17 +34,17 @@ class ScheduleConfig:
 
     @property
     def bundles(self) -> Path:
-        """The store of bundles that the service is started with."""
+        """The store of bundles that the service reads."""
         return self.out / "bundle"
 
     def round_folder(self, number: int) -> Path:
-        """The run folder of a round."""
+        """Return the run folder of a round."""
         return self.out / f"{number:06d}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one round has to do."""
+    """The work of one round."""
 
     number: int
     is_collected: bool  # by an earlier attempt

@@ -1,4 +1,4 @@
-"""One round: collect, run, publish; reads as a table of contents."""
+"""One round: collect, run, publish."""
 
 import shutil
 from collections.abc import Callable
@@ -26,7 +26,7 @@ NOTHING_TO_TRAIN_ON = "no events were collected yet, and there is no --base to t
 
 
 class Stopped(Exception):
-    """The schedule is to end; raised at a place from which the round can go on."""
+    """The schedule is stopping; raised where the round can be resumed."""
 
 
 class StoppingDisplay:
@@ -37,12 +37,12 @@ class StoppingDisplay:
         self._is_stopping = is_stopping
 
     def stage(self, name: str) -> None:
-        """A stage begins."""
+        """Show that a stage begins."""
         self._raise_if_stopping()
         self._display.stage(name)
 
     def skipped(self, name: str) -> None:
-        """A stage was done before."""
+        """Show that a stage was done before."""
         self._display.skipped(name)
 
     def work(self, done: int, total: int, what: str) -> None:
@@ -61,9 +61,10 @@ class StoppingDisplay:
 
 
 def play_round(plan: Plan, config: ScheduleConfig, display: job.Display, collected: Callable[[], None]) -> Outcome:
-    """Play a round, or go on with one; `collected` is called when all that was in the store is on disk.
+    """Play or resume a round, and call `collected` when all entries of the store are on disk.
 
-    An intended refusal is an outcome; the version before it stays, whatever happens.
+    A refused publication and bad data are outcomes, not exceptions. Whatever happens, the served version stays until
+    the new one is published.
     """
     details: dict[str, Any] = {}
     try:
@@ -148,7 +149,7 @@ def _options(plan: Plan, config: ScheduleConfig) -> job.Options:
 
 
 def _copy_to_store(bundle: Path, store: Path) -> Path:
-    """Copy the bundle into the store that services read, before any of them is told to follow it."""
+    """Copy the bundle into the store that services read, before they are pointed at it."""
     target = store / bundle.name
     with atomic_folder(target, "manifest.json") as partial:
         shutil.copytree(bundle, partial, dirs_exist_ok=True)
@@ -156,7 +157,7 @@ def _copy_to_store(bundle: Path, store: Path) -> Path:
 
 
 def _remove_bundles(config: ScheduleConfig, served: set[str | None]) -> None:
-    """Keep the newest bundles and those that may be served: the published one and the one before it."""
+    """Remove the bundles of the store, except the newest and those that may be served."""
     for version in versions(config.bundles)[: -max(config.keep, 2)]:
         if version not in served:
             shutil.rmtree(config.bundles / version, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A round in a process of its own: its memory goes with it, and whatever ends it does not end the schedule."""
+"""Play a round in its own process, so that its memory is freed and its crash does not end the schedule."""
 
 import multiprocessing
 import signal

@@ -1,4 +1,4 @@
-"""What a schedule remembers between rounds: a small JSON file, so that a restart knows when the next one is due."""
+"""The state of a schedule between rounds: a JSON file from which a restart knows when the next round is due."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ STATE_FILE = "schedule.json"
 
 @dataclass(frozen=True)
 class OpenRound:
-    """A round that was begun and is not over: it goes on in its folder."""
+    """A round that began and is not over; it is resumed in its folder."""
 
     number: int
     is_collected: bool = False
@@ -20,7 +20,7 @@ class OpenRound:
 
 @dataclass(frozen=True)
 class State:
-    """As of the end of the last round, or of its last step."""
+    """The state at the end of the last round, or of its last step."""
 
     next_number: int = 1
     due_at: float = 0.0  # unix seconds
@@ -38,10 +38,10 @@ class State:
 
 
 def read_state(folder: Path) -> State:
-    """The state in `folder`; a fresh one where there is none.
+    """Read the state in `folder`; without one, return that of a new schedule.
 
     Raises:
-        RunFolderError: the file is not ours.
+        RunFolderError: the file does not hold the state of a schedule.
     """
     path = folder / STATE_FILE
     try:
