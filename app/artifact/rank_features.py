@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.behaviours import CART, PURCHASE, VIEW
+from app.artifact.behaviours import BEHAVIOURS, CART, PURCHASE, VIEW
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_tables import RankTables
 
@@ -319,7 +319,7 @@ def _history_features(
     is_candidate &= context.event_rows != PADDING_ROW
     request, column = np.nonzero(is_candidate)  # oldest first within a request, so that the newest is written last
     candidate = position[is_candidate]
-    counts = np.zeros((4, len(candidates)), dtype=np.float32)
+    counts = np.zeros((1 + len(BEHAVIOURS), len(candidates)), dtype=np.float32)
     np.add.at(counts, (context.event_types[is_candidate], candidate), np.float32(1.0))
     events_since = np.full(len(candidates), float(window))
     events_since[candidate] = window - 1 - column

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.artifact.behaviours import CART, PURCHASE, VIEW
 from offline.synthetic.catalogue import QUERIES_PER_ITEM, Catalogue, Floats, Ints
 from offline.synthetic.shelves import NEIGHBOURS, PERIODS, Shelves, draw_popular
 from offline.synthetic.shoppers import Shoppers, draw_taste
@@ -187,5 +188,5 @@ def _funnel(steps: list[_Views], user: Ints, begin: Ints, shop: Shop, rng: np.ra
     carted = np.flatnonzero(rng.random(item.size) < 1 / (1 + np.exp(2.6 - fit)))
     bought = carted[rng.random(carted.size) < 0.45]
     view = np.concatenate([np.arange(item.size), carted, bought])
-    kind = np.repeat([1, 2, 3], [item.size, carted.size, bought.size])
+    kind = np.repeat([VIEW, CART, PURCHASE], [item.size, carted.size, bought.size])
     return Log(user[session[view]], item[view], session[view], kind, time[view] + 3 * (kind - 1), query[view])
