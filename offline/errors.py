@@ -9,7 +9,7 @@
     ├── TrainingError             training cannot go on (no signal, a loss that is not a number)
     └── PublishRefused            a bundle's figures speak against publishing it
 
-Messages say what was expected, what came, and what to do. The command line prints them and exits with status 1.
+Messages say what was expected, what was received, and what to do. The command line prints them and exits with status 1.
 """
 
 from dataclasses import dataclass

@@ -76,7 +76,7 @@ def problem_response(
     Args:
         status: the HTTP status.
         code: stable name of the problem.
-        detail: what was expected, what came instead, and what to do.
+        detail: what was expected, what was received, and what to do.
         request_id: the id of the request.
         errors: path and message of each wrong field.
         headers: further headers.

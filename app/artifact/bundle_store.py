@@ -25,16 +25,20 @@ def resolve(path: Path) -> Path:
             f"no bundle at {path}: expected a {MANIFEST}, or a {POINTER} file naming a version; "
             "make one with `aisle-offline run`"
         ) from error
+    except UnicodeDecodeError as error:
+        raise BundleCorrupt(
+            f"{path / POINTER}: expected the name of a version, got other bytes: export it again"
+        ) from error
     if not version or Path(version).name != version or not (path / version / MANIFEST).is_file():
         raise BundleCorrupt(f"{path / POINTER} names {version!r}, which is no bundle there: export it again")
     return path / version
 
 
 def current(store: Path) -> str | None:
-    """The version that the pointer names, even if its folder is missing; `None` without a pointer."""
+    """The version that the pointer names, even if its folder is missing; `None` without a pointer that can be read."""
     try:
         return (store / POINTER).read_text("utf-8").strip() or None
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return None
 
 

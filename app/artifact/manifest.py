@@ -99,13 +99,17 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleCorrupt(
             f"no bundle at {folder}: expected a file {MANIFEST} ({error.strerror}): make one with `aisle-offline run`"
         ) from error
+    except UnicodeDecodeError as error:
+        raise BundleCorrupt(f"{path}: not a manifest ({error}): export the bundle again") from error
     try:
-        version = int(_schema_version(text))
+        version = _schema_version(text)
         if version != SCHEMA_VERSION:
             raise BundleSchema(f"{path}: bundle schema {version}, this service reads {SCHEMA_VERSION}: export it again")
         return Manifest.model_validate_json(text)
-    except (ValidationError, ValueError, TypeError) as error:
-        raise BundleCorrupt(f"{path}: not a manifest ({error}): export the bundle again") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise BundleCorrupt(f"{path}: not a manifest ({place}: {first['msg']}): export the bundle again") from error
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:

@@ -72,8 +72,8 @@ def fine_tune(
         rows = _asked_items(frequency, rng).to(device)
         with torch.no_grad():
             teacher_shares = torch.softmax(_scores(teacher, *wide, some, rows), dim=1)
-        came = torch.log_softmax(_scores(network.queries, *network.narrowed(*wide), some, rows), dim=1)
-        loss = -(teacher_shares * came).sum(dim=1).mean()
+        log_shares = torch.log_softmax(_scores(network.queries, *network.narrowed(*wide), some, rows), dim=1)
+        loss = -(teacher_shares * log_shares).sum(dim=1).mean()
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {done} of fine-tuning: lower --learning-rate")
         optimizer.zero_grad()

@@ -89,7 +89,7 @@ def read_split_meta(split: Path) -> SplitMeta:
         raise RunFolderError(f"{split}: expected a split with {META_FILE}, got none: split first") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
         raise RunFolderError(
             f"{path}: expected what `split` writes, got another document ({place}: {first['msg']}): split again"
         ) from None

@@ -51,7 +51,7 @@ class Cases:
     history: RowLists  # oldest first, without events on unknown items
     history_types: NDArray[np.uint8]  # beside `history.rows`
     history_times: NDArray[np.float64]  # beside `history.rows`, unix seconds, NaN when unknown
-    context: NDArray[np.int64]  # [n] the newest so many events of a history came as context
+    context: NDArray[np.int64]  # [n] how many of a history's newest events are context
     targets: RowLists  # distinct items; each 0 is another one
 
     def __len__(self) -> int:

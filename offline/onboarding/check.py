@@ -238,7 +238,7 @@ def _bad_rows(context: CheckContext, table: _Table, rejected: pl.DataFrame) -> l
 
 
 def as_table(findings: Iterable[Finding]) -> list[tuple[str, str, str, str, str, str]]:
-    """The cells of each finding: level, where, column, what came, what was expected, what to do."""
+    """The cells of each finding: level, where, column, what is there, what was expected, what to do."""
     return [
         (
             finding.level,

@@ -96,11 +96,16 @@ class RunFolder:
         """
         path = self.path / RECORD_FILE
         try:
-            record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            record = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise RunFolderError(f"{path}: not JSON ({error}); delete it to run all stages again") from error
+        if not isinstance(record, dict) or not all(isinstance(entry, dict) for entry in record.values()):
+            raise RunFolderError(
+                f"{path}: expected an object with one entry a stage, got another document; delete it to run all "
+                "stages again"
+            )
         return record
 
     def is_done(self, stage: str, key: str) -> bool:

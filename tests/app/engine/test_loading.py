@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from app.artifact import names
+from app.artifact.bundle_store import POINTER, current
 from app.artifact.manifest import list_files
 from app.engine.loading import load_snapshot
 from app.errors import BundleCorrupt, BundleError, BundleSchema, GoldenMismatch
@@ -87,6 +88,18 @@ def test_a_manifest_that_is_none_is_refused(spoiled: Path, content: str) -> None
     (spoiled / names.MANIFEST).write_text(content, "utf-8")
     with pytest.raises(BundleCorrupt, match=names.MANIFEST):
         load_snapshot(spoiled)
+
+
+def test_a_manifest_or_a_pointer_of_other_bytes_is_refused(spoiled: Path, tmp_path: Path) -> None:
+    (spoiled / names.MANIFEST).write_bytes(b"\xff\xfe")
+    with pytest.raises(BundleCorrupt, match=f"{names.MANIFEST}: not a manifest"):
+        load_snapshot(spoiled)
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / POINTER).write_bytes(b"\xff\xfe")
+    with pytest.raises(BundleCorrupt, match=f"{POINTER}: expected the name of a version"):
+        load_snapshot(store)
+    assert current(store) is None
 
 
 def test_no_spoiled_array_gets_past_as_a_foreign_error(spoiled: Path, tmp_path: Path) -> None:

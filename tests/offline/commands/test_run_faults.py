@@ -11,7 +11,7 @@ import pytest
 import torch
 from job_process import job
 
-from offline.errors import StorageError, TrainingError
+from offline.errors import RunFolderError, StorageError, TrainingError
 from offline.job import Options, run
 from offline.training import train as training
 from offline.workspace.atomic import atomic_file
@@ -158,6 +158,13 @@ def test_a_loss_that_is_no_number_is_one_line_and_leaves_no_broken_checkpoint(
     lower = Options(seed=1, device="cpu", overrides={"epochs": 1, "dim": 32, "learning_rate": 0.001})
     run(shop_run.dataset, folder, lower, quiet, upto="train")
     assert json.loads((folder.train / "history.json").read_text())["settings"]["learning_rate"] == 0.001
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null", '{"ingest": 3}', '{"ingest": {}, "split": []}'])
+def test_a_record_that_is_no_record_of_stages_is_refused_with_what_to_do(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RunFolderError, match=r"run\.json: expected an object .* delete it"):
+        RunFolder(tmp_path).record()
 
 
 def test_a_folder_that_cannot_be_made_says_why(shop: Path, quiet: Any, tmp_path: Path) -> None:
