@@ -315,7 +315,7 @@ def _evaluate(context: StageContext) -> dict[str, Any]:
     manifest = read_manifest(bundle)
     document["timings"] = timings_of(folder.record(), manifest)
     document["feature_groups"] = feature_groups(folder.rank)
-    record_metrics(bundle, manifest, document)
+    record_metrics(bundle, document)
     write_json(folder.report, document)
     return document
 

@@ -46,7 +46,8 @@ METRICS = {
 
 # Every file and folder that a bundle of this schema may have.
 BUNDLE_FILES = """
-catalogue filters golden/rows.npy golden/scores.npy golden/text_vectors.npy golden/texts
+catalogue filters golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
+golden/text_vectors.npy golden/texts
 items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
 items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
 items/vectors.npy lexical manifest.json rank.onnx ranker.json retrieve.fp16.onnx retrieve.onnx search.json suggest
@@ -152,7 +153,7 @@ def test_records_in_redis() -> None:
 
 
 def test_files_and_tensors_of_a_bundle() -> None:
-    assert names.SCHEMA_VERSION == 5
+    assert (names.SCHEMA_VERSION, names.READABLE_SCHEMAS) == (6, (5, 6))
     texts = {name: value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
     tensors = {value for name, value in texts.items() if name.startswith(("IN_", "OUT_"))}
     assert tensors == set(TENSORS.split())

@@ -1,20 +1,22 @@
 """The manifest of a bundle: its contents, its origin, and the checksum of every file."""
 
 import hashlib
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from app.artifact.names import MANIFEST, SCHEMA_VERSION
+from app.artifact.names import MANIFEST, READABLE_SCHEMAS, SCHEMA_VERSION
+from app.artifact.parts import first_numbers_of
 from app.errors import BundleCorrupt, BundleSchema
 
 
 class FileEntry(BaseModel):
     """Size in bytes and SHA-256 of one file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
     bytes: int
     sha256: str
 
@@ -22,7 +24,7 @@ class FileEntry(BaseModel):
 class Shapes(BaseModel):
     """The dimensions that arrays of the bundle share."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
     items: int  # real items; rows 1..items
     rows: int  # columns of the item matrix: the padding row, the items, and filler up to whole blocks
     dim: int
@@ -41,7 +43,7 @@ def _checked_time(time: str) -> str:
 
 
 class Manifest(BaseModel):
-    """`manifest.json`."""
+    """`manifest.json`. A file may have further keys, of a later writer: `read_manifest` passes over them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     schema_version: int
@@ -58,6 +60,9 @@ class Manifest(BaseModel):
     seed: int
     split: str  # how the data was cut: column, time:F, last or random; with the seed, what was held out
     packages: dict[str, str]  # versions of what made it
+    parts: dict[str, PositiveInt]  # optional part -> number of its form, see `app.artifact.parts`
+    measured_as: str | None = None  # the version that `metrics` were measured on; None where it is this one
+    catalogue_sequence: int | None = None  # of the last change of the catalogue that the bundle has; None without any
     sample_users: list[str]  # a few ids with history, for the demo page
     catalogue_columns: dict[str, str]  # column -> "text" | "number" | "json"
     metrics: dict[str, Any]
@@ -86,7 +91,7 @@ def list_files(folder: Path) -> dict[str, FileEntry]:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check the manifest itself.
+    """Read and check the manifest itself. That of an earlier schema gets its parts by the files it lists.
 
     Raises:
         BundleCorrupt: it is missing or not a manifest.
@@ -102,10 +107,10 @@ def read_manifest(folder: Path) -> Manifest:
     except UnicodeDecodeError as error:
         raise BundleCorrupt(f"{path}: not a manifest ({error}): export the bundle again") from error
     try:
-        version = _schema_version(text)
-        if version != SCHEMA_VERSION:
-            raise BundleSchema(f"{path}: bundle schema {version}, this service reads {SCHEMA_VERSION}: export it again")
-        return Manifest.model_validate_json(text)
+        version = _Head.model_validate_json(text).schema_version
+        if version not in READABLE_SCHEMAS:
+            raise BundleSchema(_refusal_of(path, version))
+        return Manifest.model_validate(_known_keys(json.loads(text), version))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
@@ -130,5 +135,16 @@ class _Head(BaseModel):
     schema_version: int
 
 
-def _schema_version(text: str) -> int:
-    return _Head.model_validate_json(text).schema_version
+def _refusal_of(path: Path, version: int) -> str:
+    readable = " and ".join(map(str, READABLE_SCHEMAS))
+    remedy = "update this service, or export it again" if version > SCHEMA_VERSION else "export it again"
+    return f"{path}: bundle schema {version}, this service reads {readable}: {remedy}"
+
+
+def _known_keys(document: dict[str, Any], version: int) -> dict[str, Any]:
+    """What `Manifest` knows of a document, with the parts of a bundle whose schema had no numbers of them."""
+    known = {key: value for key, value in document.items() if key in Manifest.model_fields}
+    if version < SCHEMA_VERSION:
+        files = document.get("files")
+        known["parts"] = first_numbers_of(files if isinstance(files, dict) else ())
+    return known

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
+READABLE_SCHEMAS: Final = (5, SCHEMA_VERSION)  # ascending
 
 PADDING_ROW: Final = 0  # item row 0 is no item: it pads event windows and exclude lists
 
@@ -47,8 +48,10 @@ USER_SEEN_OFFSETS: Final = "users/seen_offsets.npy"  # int64 [users + 1]
 USER_SEEN_ROWS: Final = "users/seen_rows.npy"  # int32 [seen], each item once a user, of the whole history
 USER_SEEN_PURCHASED: Final = "users/seen_purchased.npy"  # bool [seen], whether the user purchased it
 WARMUP: Final = "warmup"  # folder of request arrays
-GOLDEN_ROWS: Final = "golden/rows.npy"  # int32 [requests, 10]
+GOLDEN_ROWS: Final = "golden/rows.npy"  # int32 [requests, 10] by retrieval alone; in schema 5 by the ranker, if any
 GOLDEN_SCORES: Final = "golden/scores.npy"  # float32 [requests, 10]
+GOLDEN_RANKED_ROWS: Final = "golden/ranked_rows.npy"  # int32 [requests, 10] by the ranker
+GOLDEN_RANKED_SCORES: Final = "golden/ranked_scores.npy"  # float32 [requests, 10]
 GOLDEN_TEXTS: Final = "golden/texts"  # a text column
 GOLDEN_TEXT_VECTORS: Final = "golden/text_vectors.npy"  # float32 [texts, dim]
 

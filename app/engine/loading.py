@@ -1,7 +1,8 @@
 """Loading a bundle: its files become a `Snapshot` that has answered its golden requests, which also warms it up."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from app.engine.catalogue import read_catalogue, read_items
 from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
 from app.engine.ranking import read_ranker
 from app.engine.recommend import recommend
-from app.engine.requests import RequestBatch
+from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.retriever import Retriever
 from app.engine.runtime import open_session
 from app.engine.selection.filter_index import read_filters
@@ -30,6 +31,16 @@ from app.errors import BundleCorrupt, BundleUnfit, GoldenMismatch
 GOLDEN_DEPTH = 10
 MIN_GOLDEN_OVERLAP = 0.9
 MAX_GOLDEN_ERROR = 0.02  # of the score, relative to the largest golden score
+_ONE_GOLDEN_SET: Final = 5  # schema
+
+
+@dataclass(frozen=True)
+class GoldenSet:
+    """Files of golden answers to the warm-up requests, relative to the bundle, and the stages that made them."""
+
+    rows: str
+    scores: str
+    stages: Stages
 
 
 def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) -> Snapshot:
@@ -94,7 +105,7 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device
 
 
 def check_golden(snapshot: Snapshot) -> None:
-    """Answer the warm-up requests and compare with the golden answers.
+    """Answer the warm-up requests and compare with the golden answers of retrieval, and with those of the ranker.
 
     Instruction sets and runtime versions differ in the last digits, so the comparison is by overlap of the top 10
     and by score within a tolerance.
@@ -105,26 +116,25 @@ def check_golden(snapshot: Snapshot) -> None:
     batch = read_warmup(snapshot.folder)
     if not len(batch):
         return
-    try:
-        rows = np.load(snapshot.folder / names.GOLDEN_ROWS, allow_pickle=False)
-        scores = np.load(snapshot.folder / names.GOLDEN_SCORES, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise BundleCorrupt(f"{snapshot.folder}: golden answers cannot be read ({error})") from error
-    answers = golden_answers(snapshot, batch)
-    overlap = golden_overlap(rows, answers.rows)
-    error_ = golden_error(rows, scores, answers)
-    largest = np.abs(scores[np.isfinite(scores)]).max(initial=1e-6)
-    if overlap < MIN_GOLDEN_OVERLAP or error_ > MAX_GOLDEN_ERROR * largest:
-        raise GoldenMismatch(
-            f"{snapshot.folder / names.GOLDEN_ROWS}: expected the golden answers (overlap@10 of at least "
-            f"{MIN_GOLDEN_OVERLAP}, scores within {MAX_GOLDEN_ERROR:.0%}), got overlap {overlap:.3f} and error "
-            f"{error_ / largest:.1%}: export the bundle again, with `--weight-bits 7` for processors without VNNI"
-        )
+    for golden in golden_sets(snapshot):
+        _compare_golden(snapshot, golden, batch)
 
 
-def golden_answers(snapshot: Snapshot, batch: RequestBatch) -> Candidates:
-    """The answers to the warm-up requests, by retrieval and, where there is one, by the ranker."""
-    return recommend(snapshot, batch, GOLDEN_DEPTH)
+def golden_sets(snapshot: Snapshot) -> tuple[GoldenSet, ...]:
+    """The golden answers that a bundle has: those of retrieval and, where there is a ranker, those of the ranker.
+
+    In schema 5 the only ones are those that are served.
+    """
+    if snapshot.manifest.schema_version == _ONE_GOLDEN_SET:
+        return (GoldenSet(names.GOLDEN_ROWS, names.GOLDEN_SCORES, ALL_STAGES),)
+    retrieved = GoldenSet(names.GOLDEN_ROWS, names.GOLDEN_SCORES, Stages(ranking=False))
+    ranked = GoldenSet(names.GOLDEN_RANKED_ROWS, names.GOLDEN_RANKED_SCORES, ALL_STAGES)
+    return (retrieved,) if snapshot.ranker is None else (retrieved, ranked)
+
+
+def golden_answers(snapshot: Snapshot, batch: RequestBatch, stages: Stages = ALL_STAGES) -> Candidates:
+    """The answers to the warm-up requests, by retrieval and, where there is one and `stages` say so, by the ranker."""
+    return recommend(snapshot, batch, GOLDEN_DEPTH, stages)
 
 
 def golden_error(expected: NDArray[np.int64], scores: NDArray[np.float32], answers: Candidates) -> float:
@@ -146,6 +156,25 @@ def golden_overlap(expected: NDArray[np.int64], rows: NDArray[np.int64]) -> floa
         for request_expected, request_rows in zip(expected, rows, strict=True)
     ]
     return float(np.mean(shares))
+
+
+def _compare_golden(snapshot: Snapshot, golden: GoldenSet, batch: RequestBatch) -> None:
+    path = snapshot.folder / golden.rows
+    try:
+        rows = np.load(path, allow_pickle=False)
+        scores = np.load(snapshot.folder / golden.scores, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BundleCorrupt(f"{snapshot.folder}: golden answers cannot be read ({error})") from error
+    answers = golden_answers(snapshot, batch, golden.stages)
+    overlap = golden_overlap(rows, answers.rows)
+    error_ = golden_error(rows, scores, answers)
+    largest = np.abs(scores[np.isfinite(scores)]).max(initial=1e-6)
+    if overlap < MIN_GOLDEN_OVERLAP or error_ > MAX_GOLDEN_ERROR * largest:
+        raise GoldenMismatch(
+            f"{path}: expected the golden answers (overlap@10 of at least {MIN_GOLDEN_OVERLAP}, scores within "
+            f"{MAX_GOLDEN_ERROR:.0%}), got overlap {overlap:.3f} and error {error_ / largest:.1%}: export the bundle "
+            "again, with `--weight-bits 7` for processors without VNNI"
+        )
 
 
 def write_warmup(folder: Path, batch: RequestBatch) -> None:

@@ -1,6 +1,7 @@
 """Write a bundle: into a temporary folder, verified against the network, renamed into the store, pointed to."""
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,11 +12,13 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from app.artifact import names
 from app.artifact.bundle_store import point_to
 from app.artifact.columns import TextColumn
 from app.artifact.manifest import Manifest, Shapes, list_files
+from app.artifact.parts import numbers_of
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.artifact.user_state import UserStates
 from app.engine.gpu_retriever import Device
@@ -81,11 +84,12 @@ def export_bundle(
         report(3, _STEPS, "users")
         states = write_users(temporary, source)
         manifest = _manifest(source, states, created, version, columns)
+        manifest = manifest.model_copy(update={"parts": numbers_of(_paths_below(temporary))})
         report(4, _STEPS, "golden answers")
         fidelity = write_golden(temporary, manifest, inputs.trained, states)
         compression = _compression(temporary, source.table, fidelity, inputs.compression)
         manifest = manifest.model_copy(update={"files": list_files(temporary), "compression": compression})
-        _write_manifest(temporary, manifest)
+        _write_manifest(temporary, manifest.model_dump_json(indent=2))
         report(5, _STEPS, "verifying")
         load_snapshot(temporary)
         load_snapshot(temporary, device=Device("cpu"))  # the graph for a GPU must give the golden answers, too
@@ -149,9 +153,10 @@ def write_users(folder: Path, source: BundleSource) -> UserStates:
     return states
 
 
-def record_metrics(folder: Path, manifest: Manifest, metrics: dict[str, Any]) -> None:
-    """Put the figures of an evaluation into the manifest of the bundle in `folder`."""
-    _write_manifest(folder, manifest.model_copy(update={"metrics": metrics}))
+def record_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """Put the figures of an evaluation into the manifest of the bundle in `folder`; all else of it stays."""
+    document = json.loads((folder / names.MANIFEST).read_text("utf-8")) | {"metrics": metrics}
+    _write_manifest(folder, TypeAdapter(dict[str, Any]).dump_json(document, indent=2).decode())
 
 
 def _version(created: datetime, table: ItemTable) -> str:
@@ -163,7 +168,7 @@ def _version(created: datetime, table: ItemTable) -> str:
 def _manifest(
     source: BundleSource, states: UserStates, created: datetime, version: str, columns: dict[str, str]
 ) -> Manifest:
-    """The manifest, as yet without the files and what is measured of them."""
+    """The manifest, as yet without the files, the parts that they make, and what is measured of them."""
     meta, trained = source.meta, source.inputs.trained
     rows, dim = source.table.vectors.shape
     return Manifest(
@@ -187,6 +192,7 @@ def _manifest(
         seed=meta.seed,
         split=meta.how,
         packages=package_versions(),
+        parts={},
         sample_users=_sample_users(source.user_ids, source.histories),
         catalogue_columns=columns,
         metrics={},
@@ -234,6 +240,10 @@ def _compression(
     ]
 
 
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
+def _paths_below(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+
+
+def _write_manifest(folder: Path, text: str) -> None:
     with atomic_file(folder / names.MANIFEST) as temporary:
-        temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ import numpy as np
 from app.artifact import names
 from app.artifact.manifest import Manifest
 from app.artifact.user_state import UserStates
-from app.engine.loading import GOLDEN_DEPTH, check_golden, golden_answers, open_snapshot, write_warmup
+from app.engine.loading import GOLDEN_DEPTH, check_golden, golden_answers, golden_sets, open_snapshot, write_warmup
 from offline.export.fidelity import Fidelity, measure_fidelity
 from offline.export.warmup import warmup_requests
 from offline.training.trained import Trained
@@ -31,9 +31,10 @@ def write_golden(folder: Path, manifest: Manifest, trained: Trained, states: Use
     )
     batch = warmup_requests(states, rows, shapes.window, manifest.cut, GOLDEN_REQUESTS, rng)
     write_warmup(folder, batch)
-    answers = golden_answers(snapshot, batch)
     (folder / names.GOLDEN_ROWS).parent.mkdir(parents=True, exist_ok=True)
-    np.save(folder / names.GOLDEN_ROWS, answers.rows[:, :GOLDEN_DEPTH].astype(np.int32))
-    np.save(folder / names.GOLDEN_SCORES, answers.scores[:, :GOLDEN_DEPTH])
+    for golden in golden_sets(snapshot):
+        answers = golden_answers(snapshot, batch, golden.stages)
+        np.save(folder / golden.rows, answers.rows[:, :GOLDEN_DEPTH].astype(np.int32))
+        np.save(folder / golden.scores, answers.scores[:, :GOLDEN_DEPTH])
     check_golden(snapshot)
     return fidelity

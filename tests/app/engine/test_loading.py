@@ -45,9 +45,10 @@ def test_a_missing_file_is_named(spoiled: Path) -> None:
         load_snapshot(spoiled)
 
 
-def test_another_schema_is_refused_before_anything_else_is_read(spoiled: Path) -> None:
-    edit_manifest(spoiled, schema_version=names.SCHEMA_VERSION + 1, shapes="of the future")
-    with pytest.raises(BundleSchema, match=rf"{names.MANIFEST}: bundle schema .* reads {names.SCHEMA_VERSION}: export"):
+@pytest.mark.parametrize(("schema", "remedy"), [(4, "export it again"), (7, "update this service, or export it again")])
+def test_another_schema_is_refused_before_anything_else_is_read(spoiled: Path, schema: int, remedy: str) -> None:
+    edit_manifest(spoiled, schema_version=schema, shapes="of another time")
+    with pytest.raises(BundleSchema, match=rf"{names.MANIFEST}: bundle schema {schema}, .* reads 5 and 6: {remedy}$"):
         load_snapshot(spoiled)
 
 
