@@ -1,1 +1,3 @@
 """The job: from raw logs to a published bundle."""
+
+import app  # noqa: F401 - it silences ONNX Runtime, which exporters import too
