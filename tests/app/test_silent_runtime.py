@@ -28,7 +28,7 @@ def traces_of(graph: Path, code: str, **variables: str) -> list[str]:
     home.mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "TMPDIR": str(home)} | variables
-    subprocess.run([sys.executable, "-c", code, str(graph)], check=True, env=environment, timeout=120)  # noqa: S603
+    subprocess.run([sys.executable, "-c", code, str(graph)], check=True, env=environment, timeout=120)
     return [trace for trace in TRACES if (home / trace).exists()]
 
 
