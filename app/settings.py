@@ -15,6 +15,7 @@ from app.errors import SettingsError
 PREFIX: Final = "AISLE_"
 MAX_K: Final = 200  # the contract's largest `k`
 MAX_QUERY: Final = 512  # characters of a query
+MAX_LIST: Final = 10_000  # the largest limit of a list: past it not even the entries are looked at
 
 
 class Settings(BaseSettings):
@@ -122,10 +123,15 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="Bytes of a request body: a thousand events fit; more is answered 413.")
     ] = 1_048_576
     max_events: Annotated[
-        int, Field(ge=0, description="Events in `recent_events`; the window of the model is far shorter.")
+        int, Field(ge=0, le=MAX_LIST, description="Events in `recent_events`; the window of the model is far shorter.")
     ] = 1_000
     max_item_ids: Annotated[
-        int, Field(ge=0, description="Ids in `exclude_item_ids` and in `context.item_ids`, each: a large basket fits.")
+        int,
+        Field(
+            ge=0,
+            le=MAX_LIST,
+            description="Ids in `exclude_item_ids` and in `context.item_ids`, each: a large basket fits.",
+        ),
     ] = 1_000
     max_event_rows: Annotated[
         int, Field(ge=1, description="Events in one `POST /events`; they are written in one exchange.")

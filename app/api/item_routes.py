@@ -73,7 +73,7 @@ def item_routes(services: Services) -> list[APIRoute]:
 
 async def get_item(recommender: RecommendService, request: Request) -> Response:
     """An item with all its catalogue columns; a missing value is null."""
-    NoParameters.model_validate(dict(request.query_params))
+    NoParameters.model_validate(fields_of(request.query_params))
     release = recommender.release
     row = _row_of(request, release)
     catalogue = release.snapshot.catalogue

@@ -11,6 +11,7 @@ from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
 from app.api.openapi import parameter
 from app.api.schemas import ModelsAnswer, NoParameters, ServedModel
+from app.api.wire_values import fields_of
 from app.serving.follower import BundleFollower, ModelState
 from app.serving.service import RecommendService
 
@@ -76,7 +77,7 @@ def model_routes(recommender: RecommendService, follower: BundleFollower) -> lis
 
 async def get_models(follower: BundleFollower, request: Request) -> Response:
     """All versions that may be served, oldest first: those published to Redis, or those in the store of bundles."""
-    NoParameters.model_validate(dict(request.query_params))
+    NoParameters.model_validate(fields_of(request.query_params))
     return json_response({"models": [_document(state) for state in await follower.list()]})
 
 

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas import Id, RecentEvent
+from app.settings import MAX_LIST
 
 
 class PredictRequest(BaseModel):
@@ -11,13 +12,14 @@ class PredictRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"user_id": "u1", "item_ids": ["p3", "p9"]}]}
     )
-    item_ids: list[Id] = Field(min_length=1, description="Items of the catalogue.")
+    item_ids: list[Id] = Field(min_length=1, max_length=MAX_LIST, description="Items of the catalogue.")
     user_id: Id | None = Field(default=None, description="A user that the shop knows.")
     visitor_id: Id | None = Field(
         default=None, description="Looked up like a user when there is no user, or nothing is known of it."
     )
     recent_events: list[RecentEvent] | None = Field(
         default=None,
+        max_length=MAX_LIST,
         description="Replaces the stored history. Oldest first; sorted by time when all events have one.",
     )
 

@@ -60,6 +60,11 @@ _HEADERS: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
 }
 MEDIA_TYPE: Final = "application/problem+json"
+MOST_ERRORS: Final = 20  # wrong fields that one problem names
+MOST_LOOKED_AT: Final = 1_000  # wrong fields past which they are only counted
+_MOST_BYTES: Final = 12_000  # of the named fields together
+_MOST_TEXT: Final = 1_000  # characters of a detail or a message
+_MOST_PATH: Final = 256  # characters of a field
 INTERNAL: Final = "an unexpected error, which the log explains under this request id"
 
 
@@ -78,19 +83,36 @@ def problem_response(
         code: stable name of the problem.
         detail: what was expected, what was received, and what to do.
         request_id: the id of the request.
-        errors: path and message of each wrong field.
+        errors: path and message of each wrong field; the first `MOST_ERRORS` are named.
         headers: further headers.
     """
     document = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": _cut(detail, _MOST_TEXT),
         "code": code,
         "request_id": request_id,
-        "errors": [{"field": field, "message": message} for field, message in errors],
+        "errors": _named(errors),
     }
     return Response(orjson.dumps(document), status, headers, MEDIA_TYPE)
+
+
+def _named(errors: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """The wrong fields that an answer of bounded size has room for."""
+    named: list[dict[str, str]] = []
+    room = _MOST_BYTES
+    for field, message in errors[:MOST_ERRORS]:
+        entry = {"field": _cut(field, _MOST_PATH), "message": _cut(message, _MOST_TEXT)}
+        room -= len(orjson.dumps(entry))
+        if room < 0:
+            break
+        named.append(entry)
+    return named
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def internal_problem(request_id: str) -> Response:
@@ -120,15 +142,25 @@ def problem_of(error: AisleError, request_id: str) -> Response:
 
 async def _validation_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ValidationError)  # noqa: S101 - what it was registered for
-    fields = [
+    if error.error_count() > MOST_LOOKED_AT:
+        fields = []
+        detail = f"{error.error_count()} fields or entries are wrong: /docs shows what this call takes"
+    else:
+        fields = _wrong_fields(error)
+        field, message = fields[0]
+        more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+        shown = _cut(field, _MOST_PATH)
+        detail = f"{shown}: {message}{more}" if field else message
+    trace = trace_of(request.scope)
+    return problem_response(STATUS_OF[InvalidRequest], InvalidRequest.code, detail, trace.request_id, fields)
+
+
+def _wrong_fields(error: ValidationError) -> list[tuple[str, str]]:
+    """Path and message of each wrong field."""
+    return [
         (".".join(str(part) for part in problem["loc"]), problem["msg"])
         for problem in error.errors(include_url=False, include_context=False, include_input=False)
     ]
-    field, message = fields[0]
-    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
-    detail = f"{field}: {message}{more}" if field else message
-    trace = trace_of(request.scope)
-    return problem_response(STATUS_OF[InvalidRequest], InvalidRequest.code, detail, trace.request_id, fields)
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:

@@ -3,17 +3,30 @@
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from app.artifact.behaviours import Behaviour
 from app.engine.reasons import Kind
-from app.settings import MAX_K, MAX_QUERY
+from app.settings import MAX_K, MAX_LIST, MAX_QUERY
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Time = Annotated[
     datetime, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}, "validation")
 ]
 """ISO 8601, or Unix time in seconds or milliseconds."""
+
+MAX_FIELDS: Final = 100
+"""Names in `fields`."""
+
+
+def _distinct(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+Name = Annotated[str, StringConstraints(max_length=512)]
+"""Of a column or an attribute."""
+FieldNames = Annotated[list[Name], Field(max_length=MAX_FIELDS), AfterValidator(_distinct)]
+"""Columns and attributes to answer; a repeated one counts once."""
 
 NOT_YET: Final = ("session_id",)
 """Fields of the contract that this version does not serve."""
@@ -30,7 +43,9 @@ class Context(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     item_ids: list[Id] = Field(
-        default=[], description="Items of this page or basket, the newest last: they count as viewed just now."
+        default=[],
+        max_length=MAX_LIST,
+        description="Items of this page or basket, the newest last: they count as viewed just now.",
     )
 
 
@@ -80,6 +95,7 @@ class RecommendRequest(BaseModel):
     context: Context | None = None
     recent_events: list[RecentEvent] | None = Field(
         default=None,
+        max_length=MAX_LIST,
         description="Replaces the stored history. Oldest first; sorted by time when all events have one.",
     )
     k: int = Field(default=20, ge=1, le=MAX_K, description="How many items, at most.")
@@ -98,7 +114,7 @@ class RecommendRequest(BaseModel):
         "category passes for all above it. Texts are compared exactly, or without regard to case where no item has "
         "the very text. An item without a value passes no condition but `exists: false` and `not`.",
     )
-    exclude_item_ids: list[Id] = Field(default=[], description="Items that must not be answered.")
+    exclude_item_ids: list[Id] = Field(default=[], max_length=MAX_LIST, description="Items that must not be answered.")
     exclude: Literal["none", "purchased", "seen"] | None = Field(
         default=None,
         description="Items of the user's past that must not be answered: none, those purchased, or those seen "
@@ -127,7 +143,7 @@ class RecommendRequest(BaseModel):
         description="What the order shall bring more of: the likelier that behaviour (for revenue: times the price), "
         "the higher an item.",
     )
-    facets: list[str] | None = Field(
+    facets: list[Name] | None = Field(
         default=None,
         max_length=20,
         description="Columns and attributes of which values are counted, over all items that `total` counts: the 100 "
@@ -138,12 +154,12 @@ class RecommendRequest(BaseModel):
         description="Anything but relevance orders all items that pass, those without a value last; equal ones by "
         "relevance to the query, then by popularity.",
     )
-    group_by: str | None = Field(
+    group_by: Name | None = Field(
         default=None,
         description="A column or attribute of texts: at most one item, the best, of each value. Items without one are "
         "groups of their own; `total` counts groups.",
     )
-    fields: list[str] | None = Field(
+    fields: FieldNames | None = Field(
         default=None, description="Catalogue columns and attributes to answer with each item."
     )
     explain: bool = Field(default=False, description="Whether to say what gave each item its score.")
@@ -160,7 +176,7 @@ class SimilarRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     k: int = Field(default=20, ge=1, le=MAX_K)
-    fields: list[str] | None = None
+    fields: FieldNames | None = None
 
 
 class NoParameters(BaseModel):

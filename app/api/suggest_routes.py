@@ -60,7 +60,7 @@ async def get_suggest(recommender: RecommendService, request: Request) -> Respon
     used do not matter, and one typo in a word is borne where little else is found. Of nothing typed: what is
     liked most.
     """
-    parameters = SuggestRequest.model_validate(fields_of(request.query_params, frozenset()))
+    parameters = SuggestRequest.model_validate(fields_of(request.query_params))
     release = recommender.release
     trace = trace_of(request.scope)
     trace.timer.lap("parse")

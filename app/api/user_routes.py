@@ -15,7 +15,7 @@ from app.api.direct_route import DirectRoute
 from app.api.event_schemas import ErasureReceipt, MergeAnswer, MergeRequest, UserAnswer
 from app.api.openapi import body_of, parameter, problem_with
 from app.api.schemas import Id, NoParameters
-from app.api.wire_values import iso_of
+from app.api.wire_values import fields_of, iso_of
 from app.artifact.behaviours import BEHAVIOUR_NAMES
 from app.errors import InvalidRequest, UserNotFound
 from app.serving.users import UserService
@@ -178,7 +178,7 @@ async def merge_user(users: UserService, request: Request) -> Response:
 
 
 def _user_id(request: Request) -> str:
-    NoParameters.model_validate(dict(request.query_params))
+    NoParameters.model_validate(fields_of(request.query_params))
     try:
         return _ID.validate_python(request.path_params["user_id"])
     except ValidationError as error:

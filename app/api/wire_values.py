@@ -2,9 +2,14 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from starlette.datastructures import QueryParams
+
+from app.errors import InvalidRequest
+
+MAX_PARAMETERS: Final = 100
+"""Query parameters of one call, a repeated one counted each time."""
 
 
 def unix_of(time: datetime | None) -> float:
@@ -21,17 +26,23 @@ def iso_of(time: float) -> str | None:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def fields_of(parameters: QueryParams, lists: frozenset[str]) -> dict[str, Any]:
+def fields_of(parameters: QueryParams, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The value of each parameter: of a list all, repeated or separated by commas; of any other the last.
 
     Args:
         parameters: the query of the request.
         lists: names of the parameters that are lists.
+
+    Raises:
+        InvalidRequest: there are more than `MAX_PARAMETERS`.
     """
-    return {
-        name: _split(parameters.getlist(name)) if name in lists else parameters.getlist(name)[-1] for name in parameters
-    }
-
-
-def _split(values: list[str]) -> list[str]:
-    return [part for value in values for part in value.split(",") if part]
+    pairs = parameters.multi_items()
+    if len(pairs) > MAX_PARAMETERS:
+        raise InvalidRequest(f"at most {MAX_PARAMETERS} query parameters, got {len(pairs)}: send fewer, or a body")
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in lists:
+            fields.setdefault(name, []).extend(part for part in value.split(",") if part)
+        else:
+            fields[name] = value
+    return fields

@@ -1,10 +1,8 @@
 """All columns of a bundle that filters, facets and orders may name, and the masks of filters over them."""
 
 import difflib
-from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +13,7 @@ from app.engine.catalogue import Catalogue
 from app.engine.selection.column import Column
 from app.engine.selection.filter_parsing import parse_filter
 from app.engine.selection.filters import Condition, Every, Filter, Some, Without
+from app.engine.selection.mask_cache import MaskCache
 from app.errors import InvalidRequest
 
 MASK_CACHE_BYTES: Final = 64 * 2**20
@@ -27,7 +26,7 @@ class FilterIndex:
 
     Args:
         selectable: `[rows]`, true for real items.
-        cache_bytes: memory limit of the cached masks.
+        cache_bytes: memory limit of the cached masks and of the filters that they are kept by.
     """
 
     def __init__(
@@ -40,9 +39,7 @@ class FilterIndex:
                 self._by_name.setdefault(_ATTRIBUTES + column.name, column)
                 self._by_name.setdefault(column.name, column)
         self._selectable = selectable
-        self._mask_limit = max(4, cache_bytes // max(1, len(selectable)))
-        self._masks: OrderedDict[Filter, NDArray[np.bool_]] = OrderedDict()
-        self._lock = Lock()
+        self._masks = MaskCache(cache_bytes)
 
     @property
     def names(self) -> list[str]:
@@ -76,17 +73,11 @@ class FilterIndex:
 
     def mask(self, condition: Filter) -> NDArray[np.bool_]:
         """`[rows]`, the items that pass; the array is shared and read-only."""
-        with self._lock:
-            mask = self._masks.get(condition)
-            if mask is not None:
-                self._masks.move_to_end(condition)
-                return mask
-        mask = self._passing(condition) & self._selectable
-        mask.flags.writeable = False
-        with self._lock:
-            self._masks[condition] = mask
-            while len(self._masks) > self._mask_limit:
-                self._masks.popitem(last=False)
+        mask = self._masks.get(condition)
+        if mask is None:
+            mask = self._passing(condition) & self._selectable
+            mask.flags.writeable = False
+            self._masks.put(condition, mask)
         return mask
 
     def _passing(self, condition: Filter) -> NDArray[np.bool_]:

@@ -10,7 +10,9 @@ from app.errors import InvalidRequest
 
 MAX_DEPTH: Final = 16
 MAX_CONDITIONS: Final = 256
+MAX_NODES: Final = 1_024  # conditions, and every all, any and not around them
 MAX_VALUES: Final = 1_000  # in all lists of `in` together: each is looked up
+MAX_TEXT: Final = 1_024  # characters of a value: masks are kept by their filter
 _SHOWN: Final = 60  # characters of a wrong value
 _LARGEST: Final = 1.7e308  # of a number
 _FIELD: Final = "field"
@@ -37,12 +39,16 @@ def parse_filter(tree: Any, find: FindColumn, path: str = "filter") -> Filter:
 class _Parser:
     def __init__(self, find: FindColumn) -> None:
         self._find = find
+        self._nodes = 0
         self._conditions = 0
         self._values = 0
 
     def parse(self, tree: Any, path: str, depth: int) -> Filter:
         if depth > MAX_DEPTH:
             raise _wrong(path, f"at most {MAX_DEPTH} levels of all, any and not", "more")
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _wrong(path, f"at most {MAX_NODES} conditions and all, any and not around them", "more")
         if not isinstance(tree, Mapping):
             raise _wrong(path, "an object with all, any, not or field", _shown(tree))
         if _FIELD in tree:
@@ -113,6 +119,8 @@ def _value(column: Column, given: Any, path: str) -> Value:
         case "boolean" if isinstance(given, bool):
             return given
         case "text" if isinstance(given, str):
+            if len(given) > MAX_TEXT:
+                raise _wrong(path, f"a text of at most {MAX_TEXT} characters", str(len(given)))
             return given
         case "number" if isinstance(given, int | float) and not isinstance(given, bool):
             number = float(given) if abs(given) <= _LARGEST else math.inf
