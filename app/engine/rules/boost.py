@@ -1,12 +1,18 @@
 """Boosts: items that pass a filter are scored as if they were several times as likely, or as unlikely."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.selection.filters import Filter
+
+LARGEST_PRODUCT: Final = 1e9
+"""Boosts together bring an item up by at most this factor, and bury it by as much: a score stays a number."""
+_LARGEST_LOG: Final = math.log(LARGEST_PRODUCT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +26,7 @@ class Boost:
 def boost_gains(
     scores: NDArray[np.float64], passes: Sequence[NDArray[np.bool_]], factors: Sequence[float], *, are_logits: bool
 ) -> NDArray[np.float64]:
-    """What each boost adds to each score, `[boosts, n]`; the factors of several boosts multiply.
+    """What each boost adds to each score, `[boosts, n]`; the factors of several multiply, up to `LARGEST_PRODUCT`.
 
     The network's scores are logits under a softmax: `factor` times the probability is `ln(factor)` more. Popularity is
     not a logit, and is multiplied.
@@ -32,8 +38,13 @@ def boost_gains(
     """
     added = np.zeros((len(factors), len(scores)))
     boosted = scores.astype(np.float64)
+    logs = np.zeros(len(scores))  # of the products
+    for inside, factor in zip(passes, factors, strict=True):
+        logs += np.where(inside, np.log(factor), 0.0)
+    share = np.minimum(1.0, _LARGEST_LOG / np.maximum(np.abs(logs), 1e-9))  # of each factor's logarithm that counts
     for index, (inside, factor) in enumerate(zip(passes, factors, strict=True)):
-        gain = np.log(factor) if are_logits else boosted * (factor - 1.0)
+        counted = np.where(share < 1.0, factor**share, factor)
+        gain = np.log(factor) * share if are_logits else boosted * (counted - 1.0)
         added[index] = np.where(inside, gain, 0.0)
         boosted = boosted + added[index]
     return added

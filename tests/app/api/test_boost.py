@@ -55,6 +55,27 @@ def test_several_boosts_multiply(recommend: Recommend, users: list[str]) -> None
     assert twice["items"] == recommend(user_id=users[0], k=50, boost=[{"filter": CHEAP, "factor": 6}])["items"]
 
 
+@pytest.mark.parametrize("factor", [1000.0, 0.001, 1e-300])
+@pytest.mark.parametrize("who", [{}, {"user_id": "KNOWN"}, {"query": "black"}])
+def test_the_product_of_boosts_is_bounded(
+    recommend: Recommend, users: list[str], who: dict[str, Any], factor: float
+) -> None:
+    who = {name: users[0] if value == "KNOWN" else value for name, value in who.items()}
+    boost = [{"filter": CHEAP, "factor": factor}] * 20
+    answer = recommend(**who, k=20, boost=boost)
+    rest = recommend(k=20, cursor=answer["next_cursor"])
+    assert all(isinstance(item["score"], float) for page in (answer, rest) for item in page["items"])
+    explained = recommend(**who, k=20, boost=boost, explain=True)["items"]
+    for item in explained:
+        assert sum(reason["weight"] for reason in item["reasons"]) == pytest.approx(item["score"], rel=1e-5, abs=1e-5)
+
+
+def test_the_order_of_boosts_past_the_bound_does_not_count(recommend: Recommend, users: list[str]) -> None:
+    boosts = [{"filter": CHEAP, "factor": factor} for factor in [1000.0] * 6 + [0.001] * 2]
+    first = scores(recommend(user_id=users[0], k=50, boost=boosts))
+    assert scores(recommend(user_id=users[0], k=50, boost=boosts[::-1])) == pytest.approx(first, abs=2e-6)
+
+
 def test_a_large_boost_brings_up_items_that_lay_deep(recommend: Recommend, item_ids: list[str]) -> None:
     rare = {"all": [{"field": "price", "exists": True}, {"field": "price", "gte": 100}]}
     matching = recommend(query="black", k=200, filter=rare)["items"]
