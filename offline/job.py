@@ -326,7 +326,9 @@ def _report(context: StageContext) -> dict[str, Any]:
         write_json(context.folder.live, document)
     else:
         context.folder.live.unlink(missing_ok=True)
-    return {"page": context.folder.page.name, "verdict": write_report(context.folder).decision}
+    verdict = write_report(context.folder)
+    against = [finding.json() for finding in verdict.against()]
+    return {"page": context.folder.page.name, "verdict": verdict.decision, "against": against}
 
 
 STAGES = (

@@ -47,6 +47,13 @@ def show_report(display: Any, document: dict[str, Any]) -> None:
     display.console.print(report_table(EvaluationDocument.of(document)))
 
 
+def show_against(display: Any, report: dict[str, Any]) -> None:
+    """What of a verdict asks for a look, each with what to do, from the results of the stage `report`."""
+    for finding in report.get("against", []):
+        display.console.print(f"{finding['weight']}: {finding['sentence']}", highlight=False, markup=False)
+        display.console.print(f"  -> {finding['next_step']}", highlight=False, markup=False)
+
+
 def print_json(document: dict[str, Any]) -> None:
     """The last line of a command's output."""
     sys.stdout.write(orjson.dumps(document).decode() + "\n")

@@ -22,7 +22,7 @@ from offline.commands.options import (
     Split,
     Without,
 )
-from offline.commands.output import budget_seconds, overrides_of, print_json, show_report, shown
+from offline.commands.output import budget_seconds, overrides_of, print_json, show_against, show_report, shown
 
 
 def run(
@@ -70,6 +70,7 @@ def run(
         minutes = sum(entry["seconds"] for entry in record.values()) / 60
         peak = max(entry["peak_memory_mb"] for entry in record.values())
         display.console.print(f"{minutes:.1f} minutes in all, peak memory {peak} MB", highlight=False)
+        show_against(display, record["report"]["results"])
         summary = f"{record['report']['results']['verdict']}; the reasons, figures and plots: {out / 'report.html'}"
         display.console.print(summary, highlight=False, markup=False)
         display.console.print(f"serve it: aisle-serve --bundle {out / 'bundle'}", highlight=False)
@@ -164,7 +165,14 @@ def report(out: Out) -> None:
 
     folder = RunFolder(out)
     verdict = remake_report(folder)
-    print_json({"page": str(folder.page), "verdict": verdict.decision, "reasons": verdict.sentences()})
+    print_json(
+        {
+            "page": str(folder.page),
+            "verdict": verdict.decision,
+            "reasons": verdict.sentences(),
+            "findings": [finding.json() for finding in verdict.findings],
+        }
+    )
 
 
 def cold_items(

@@ -14,12 +14,10 @@ from app.artifact.columns import offsets_of
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError
 from offline.evaluation.document import ITEM_KNN, ITEM_KNN_WINDOW, POPULARITY
+from offline.evaluation.masked_ranking import Rankings, ranked_by_scores
 from offline.evaluation.metrics import DEPTH, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, known_events, load_cases
 from offline.workspace.progress import Progress, silent
-
-Rankings = dict[str, NDArray[np.int32]]
-"""Item rows `[n, depth]`, best first, filled up with 0, for every protocol."""
 
 TUNING_USERS = 3_000
 
@@ -76,7 +74,7 @@ def baseline_rankings(
 
 def popularity(split: Path, cases: Cases, protocols: Sequence[str], depth: int = DEPTH) -> Rankings:
     """The items with most events before the cut: in train, for test in train and valid. Ties go by row."""
-    order = _popular_rows(known_events(split, cases.part), read_split_meta(split).n_items)
+    order = popular_rows(known_events(split, cases.part), read_split_meta(split).n_items)
     return {protocol: _best_allowed(order, cases.mask(protocol), depth) for protocol in protocols}
 
 
@@ -100,9 +98,11 @@ def item_knn(
     meta = read_split_meta(split)
     events = known_events(split, cases.part)
     (similar,) = _similarities(events, meta.n_items, [settings])
-    popular = _popular_rows(events, meta.n_items)
+    popular = popular_rows(events, meta.n_items)
     histories = _histories(cases, similar.shape[0], settings.history_decay if meta.has_order else None)
-    return _ranked(histories, similar, popular, {name: cases.mask(name) for name in protocols}, depth, progress)
+    return ranked_by_scores(
+        histories, similar, popular, {name: cases.mask(name) for name in protocols}, depth, progress
+    )
 
 
 def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress | None = None) -> KnnSettings:
@@ -126,7 +126,7 @@ def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress 
     n_items, metric = meta.n_items, parse_metric(meta.metrics[0])
     protocol: str = meta.mask[0]
     events, masks = known_events(split, "valid"), {protocol: cases.mask(protocol)}
-    popular = _popular_rows(events, n_items)
+    popular = popular_rows(events, n_items)
     groups = [_NORMALISATION, *([_HISTORY_DECAY] if meta.has_order else []), *([_DECAY] if near else [])]
     total = sum(map(len, groups))
     scores: dict[KnnSettings, float] = {}
@@ -137,7 +137,9 @@ def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress 
         for settings in candidates:
             report(len(scores), total, "tuning item-kNN")
             histories = _histories(cases, n_items + 1, settings.history_decay if meta.has_order else None)
-            ranked = _ranked(histories, similar[_similarity_kind(settings)], popular, masks, metric.k, None)[protocol]
+            ranked = ranked_by_scores(histories, similar[_similarity_kind(settings)], popular, masks, metric.k, None)[
+                protocol
+            ]
             scores[settings] = float(table_of([metric], ranked, cases.targets).mean())
         best = max(scores, key=lambda settings: scores[settings])
     report(total, total, "tuning item-kNN")
@@ -153,7 +155,8 @@ def _counts(events: pl.DataFrame, n_items: int) -> NDArray[np.int64]:
     return np.bincount(events.get_column("item").to_numpy(), minlength=n_items + 1)
 
 
-def _popular_rows(events: pl.DataFrame, n_items: int) -> NDArray[np.int32]:
+def popular_rows(events: pl.DataFrame, n_items: int) -> NDArray[np.int32]:
+    """All item rows, those with most events first; ties go by row, `[n_items]`."""
     return (1 + np.argsort(-_counts(events, n_items)[1:], kind="stable")).astype(np.int32)
 
 
@@ -252,46 +255,3 @@ def _histories(cases: Cases, size: int, decay: float | None) -> Any:
     weights = np.power(1.0 if decay is None else decay, newer[keep]).astype(np.float32)
     places = (history.lines()[keep], history.rows[keep])
     return sparse.csr_array((weights, places), shape=(len(cases), size))
-
-
-def _ranked(
-    histories: Any,
-    similar: Any,
-    popular: NDArray[np.int32],
-    masks: dict[str, RowLists],
-    depth: int,
-    progress: Progress | None,
-) -> Rankings:
-    report = progress or silent
-    rankings = {name: np.zeros((histories.shape[0], depth), dtype=np.int32) for name in masks}
-    hidden = np.zeros(histories.shape[1], dtype=np.bool_)
-    for start in range(0, histories.shape[0], _BLOCK):
-        report(start, histories.shape[0], "ranking by item-kNN")
-        scores = histories[start : start + _BLOCK] @ similar
-        for line in range(scores.shape[0]):
-            here = slice(scores.indptr[line], scores.indptr[line + 1])
-            for name, mask in masks.items():
-                masked = mask.of(start + line)
-                hidden[masked] = True
-                best = _best(scores.indices[here], scores.data[here], hidden, depth)
-                if len(best) < depth:
-                    hidden[best] = True
-                    head = popular[: depth + len(masked)]
-                    best = np.concatenate([best, head[~hidden[head]][: depth - len(best)]])
-                    hidden[best] = False
-                rankings[name][start + line, : len(best)] = best
-                hidden[masked] = False
-    report(histories.shape[0], histories.shape[0], "ranking by item-kNN")
-    return rankings
-
-
-def _best(
-    rows: NDArray[np.int32], scores: NDArray[np.float32], hidden: NDArray[np.bool_], depth: int
-) -> NDArray[np.int32]:
-    """The `depth` best of `rows` that are not hidden, best first; ties go by row."""
-    allowed = ~hidden[rows]
-    rows, scores = rows[allowed], scores[allowed]
-    if len(rows) > depth:
-        near = np.argpartition(-scores, depth)[:depth]
-        rows, scores = rows[near], scores[near]
-    return rows[np.lexsort((rows, -scores))]

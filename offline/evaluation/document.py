@@ -22,6 +22,11 @@ POPULARITY: Final = "popularity"
 ITEM_KNN: Final = "item_knn"
 ITEM_KNN_WINDOW: Final = "item_knn_window"  # of events near each other
 TF_IDF: Final = "tf_idf"
+QUERY_COUNTS: Final = "query_counts"  # what followed the query, and the words of it, in the log
+QUERY_AND_USER: Final = "query_and_user"  # the best baseline of the query, joined with item-kNN
+
+WITHOUT_HISTORY: Final = "without_history"
+"""The count of cases of which nothing is known but what they ask for."""
 
 _LIFT: Final = "lift_over_"
 _ORDERS: Final = {

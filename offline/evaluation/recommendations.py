@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import read_user_states
 from app.engine.requests import Stages
-from offline.evaluation.baselines import Rankings, baseline_rankings
+from offline.evaluation.baselines import baseline_rankings
 from offline.evaluation.context import EvaluationContext
 from offline.evaluation.document import (
     BUNDLE,
     ITEM_KNN,
     POPULARITY,
     VECTOR,
+    WITHOUT_HISTORY,
     EvaluationDocument,
     Lifts,
     RankingFigures,
@@ -24,6 +25,7 @@ from offline.evaluation.document import (
     SliceFigures,
 )
 from offline.evaluation.figures import lifts_of, means
+from offline.evaluation.masked_ranking import Rankings
 from offline.evaluation.metrics import DEPTH, table_of
 from offline.evaluation.protocol import Cases, event_counts, load_cases
 from offline.evaluation.ranked import rank_requests
@@ -118,7 +120,12 @@ def _figures_by_mask(
 ) -> dict[str, _MaskFigures]:
     rng, secondary_rng = np.random.default_rng(context.seed), np.random.default_rng([context.seed, 1])
     counts = event_counts(context.split, context.part, context.meta.n_items)
-    totals = {"n": len(cases), "targets": len(cases.targets.rows), "targets_on_unknown_items": bundle.unknown_targets}
+    totals = {
+        "n": len(cases),
+        "targets": len(cases.targets.rows),
+        "targets_on_unknown_items": bundle.unknown_targets,
+        WITHOUT_HISTORY: int((cases.history.lengths() == 0).sum()),
+    }
     figures = {}
     for mask in context.masks:
         rankings = {BUNDLE: bundle.rankings[mask]} | {name: by_mask[mask] for name, by_mask in others.items()}

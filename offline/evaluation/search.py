@@ -12,20 +12,23 @@ from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import read_user_states
 from app.engine.requests import RequestBatch
 from app.engine.snapshot import Snapshot
-from offline.evaluation.baselines import Rankings, baseline_rankings
+from offline.evaluation.baselines import baseline_rankings
 from offline.evaluation.context import EvaluationContext
 from offline.evaluation.document import (
     BUNDLE,
     QUERY_ALONE,
     USER_ALONE,
+    WITHOUT_HISTORY,
     EvaluationDocument,
     Lifts,
     RankingFigures,
     Report,
 )
 from offline.evaluation.figures import lifts_of, means
+from offline.evaluation.masked_ranking import Rankings
 from offline.evaluation.metrics import DEPTH, table_of
 from offline.evaluation.protocol import RowLists
+from offline.evaluation.query_baselines import query_rankings
 from offline.evaluation.ranked import rank_requests
 from offline.evaluation.recommendations import causal_notes
 from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows, split_rows, text_requests
@@ -59,14 +62,15 @@ def search_requests(
 def evaluate_search(context: EvaluationContext) -> EvaluationDocument:
     """Score pairs of a user and a query; there is a report, and figures of baselines and variants, for each mask.
 
-    Variants are `query_alone` and `user_alone`. Baselines know the user alone. A report counts `queries`, and the cases
-    whose query is new to train (`new_queries`).
+    Variants are `query_alone` and `user_alone`. Baselines know the user, the query, or both. A report counts
+    `queries`, and the cases whose query is new to train (`new_queries`).
     """
     pairs = load_search_cases(context.split, context.part)
     requests, has_stored_state, rows = search_requests(context.snapshot, context.split, pairs)
     baselines: dict[str, Rankings] = {}
     if context.baselines:
         baselines = baseline_rankings(context.split, pairs.cases, context.masks, DEPTH, context.seed, context.progress)
+        baselines |= query_rankings(context.split, pairs, context.masks, baselines, context.progress)
     rng = np.random.default_rng(context.seed)
     reports = {}
     others: dict[str, dict[str, RankingFigures]] = {}
@@ -130,4 +134,5 @@ def _counts(pairs: SearchCases, targets: RowLists) -> dict[str, int]:
         "new_queries": int(pairs.new.sum()),
         "targets": len(targets.rows),
         "targets_on_unknown_items": int((targets.rows == PADDING_ROW).sum()),
+        WITHOUT_HISTORY: int((pairs.cases.history.lengths() == 0).sum()),
     }

@@ -20,6 +20,8 @@ HISTORY_LENGTHS = {
     "users with 5-19 events": (5, 19),
     "users with 20+ events": (20, None),
 }
+UNKNOWN_USERS = "users without any event"
+"""Of whom nothing is known before the cut, and who get what is popular; they are among `COLD_USERS`, too."""
 CONTEXT_USERS = "users known by context only"
 BANDS = ("targets on cold items", "targets on tail items", "targets on middle items", "targets on head items")
 SEEN, UNSEEN = "targets seen before", "targets not seen before"
@@ -31,7 +33,7 @@ HEAD_SHARE = 0.2
 class Slice:
     """Some of the targets; users without any of them are left out."""
 
-    group: str  # history, context, popularity or seen
+    group: str  # history, unknown, context, popularity or seen
     name: str
     mask: NDArray[np.bool_]  # of each of `cases.targets.rows`, whether it belongs to the slice
 
@@ -48,6 +50,7 @@ def slices_of(cases: Cases, counts: NDArray[np.integer]) -> Iterator[Slice]:
     for name, (least, most) in HISTORY_LENGTHS.items():
         inside = (lengths >= least) & (lengths <= (np.inf if most is None else most))
         yield Slice("history", name, inside[lines])
+    yield Slice("unknown", UNKNOWN_USERS, (lengths == 0)[lines])
     yield Slice("context", CONTEXT_USERS, ((lengths > 0) & (lengths == cases.context))[lines])
     known = rows != PADDING_ROW
     band = popularity_bands(counts)

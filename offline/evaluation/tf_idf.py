@@ -31,10 +31,7 @@ def tf_idf_ranking(items: pl.DataFrame, queries: Sequence[str], depth: int) -> N
         depth: rows a query.
     """
     items = items.sort("row")
-    counted = _counts([" ".join(_texts(*values)) for values in items.select(*_COLUMNS, "attributes").iter_rows()])
-    idf = np.log((1 + counted.shape[0]) / (1 + np.bincount(counted.indices, minlength=BUCKETS))) + 1
-    item_vectors, query_vectors = _unit(counted, idf), _unit(_counts(queries), idf)
-    scores = (query_vectors @ item_vectors.T).tocsr()
+    scores = tf_idf_scores(items, queries)
     hashes = stable_hashes(items["item_id"].to_list())
     ranking = np.zeros((len(queries), depth), dtype=np.int64)
     for line in range(len(queries)):
@@ -43,6 +40,18 @@ def tf_idf_ranking(items: pl.DataFrame, queries: Sequence[str], depth: int) -> N
         best = columns[np.lexsort((hashes[columns], -values))][:depth]
         ranking[line, : len(best)] = 1 + best
     return ranking
+
+
+def tf_idf_scores(items: pl.DataFrame, queries: Sequence[str]) -> Any:
+    """The cosine of each query with each item, where they share an n-gram: sparse float64 `[queries, items]`.
+
+    Args:
+        items: the split's item table, ordered by row.
+        queries: `[queries]`.
+    """
+    counted = _counts([" ".join(_texts(*values)) for values in items.select(*_COLUMNS, "attributes").iter_rows()])
+    idf = np.log((1 + counted.shape[0]) / (1 + np.bincount(counted.indices, minlength=BUCKETS))) + 1
+    return (_unit(_counts(queries), idf) @ _unit(counted, idf).T).tocsr()
 
 
 def _texts(*values: Any) -> list[str]:

@@ -3,6 +3,7 @@
 `do not publish` is what the gate of `publish` refuses, and nothing else; what else is amiss asks for a closer look.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,15 +15,21 @@ from offline.evaluation.document import (
     LEXICAL,
     POPULARITY,
     QUERY_ALONE,
+    QUERY_AND_USER,
+    QUERY_COUNTS,
     SEMANTIC,
     TF_IDF,
     USER_ALONE,
     VECTOR,
+    WITHOUT_HISTORY,
     Difference,
     EvaluationDocument,
+    Report,
 )
-from offline.evaluation.slices import COLD_USERS
+from offline.evaluation.recommendations import NOT_CAUSAL
+from offline.evaluation.slices import COLD_USERS, UNKNOWN_USERS
 from offline.publishing.gate import comparison_of, refusal_of
+from offline.report.next_steps import cut_by_time, gain_ground, tell_apart, train_longer
 from offline.report.numbers import count, figure, interval, is_number, share, signed
 
 Document = dict[str, Any]
@@ -39,6 +46,9 @@ TOO_GOOD_FACTOR = 5.0  # times the best baseline
 TOO_GOOD_FROM = 0.05  # a metric below it may well be many times a baseline's
 STILL_RISING = 0.01  # relative, in the last epoch
 MAX_ECE = 0.05
+MAX_BEHIND = 0.05  # as a share of a baseline's metric: that much it may be behind at worst, and still be as good
+MANY_UNKNOWN = 0.5
+KNOW_THE_QUERY = frozenset({TF_IDF, QUERY_COUNTS, QUERY_AND_USER})
 
 
 NO_VALIDATION = "negative loss"
@@ -68,6 +78,11 @@ class Finding:
 
     weight: Weight
     sentence: str
+    next_step: str = ""  # what to do about it; empty where there is nothing to do
+
+    def json(self) -> Document:
+        """The finding as JSON."""
+        return {"weight": self.weight, "sentence": self.sentence, "next_step": self.next_step}
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,10 @@ class Verdict:
     def sentences(self) -> list[str]:
         """The reasons."""
         return [finding.sentence for finding in self.findings]
+
+    def against(self) -> list[Finding]:
+        """The reasons that keep it from `publish`."""
+        return [finding for finding in self.findings if finding.weight in (Weight.BAD, Weight.LOOK)]
 
 
 @dataclass(frozen=True)
@@ -109,24 +128,29 @@ def against_popularity(evidence: Evidence) -> Iterator[Finding]:
     comparison = comparison_of(report)
     if comparison is None:
         if not document.baselines:
-            yield Finding(Weight.LOOK, "It was never compared with popularity: evaluate it with baselines.")
+            yield Finding(
+                Weight.LOOK,
+                "It was never compared with popularity: evaluate it with baselines.",
+                "Run again without --no-baselines: what was done before is kept.",
+            )
         return
     refusal = refusal_of(comparison)
     lift = report.lifts[POPULARITY][comparison.metric]
+    train_on = "Keep the version that is served, and train on more days of log."
     if refusal is not None:
-        yield Finding(Weight.BAD, f"{_capital(refusal)}. Recommending what is popular would serve shoppers better.")
+        yield Finding(
+            Weight.BAD,
+            f"{_capital(refusal)}. Recommending what is popular would serve shoppers better.",
+            gain_ground(document, evidence.curves, train_on),
+        )
     elif comparison.low > 0:
-        yield Finding(Weight.GOOD, f"It beats popularity: {_lead(document, comparison.metric, lift)}.")
+        yield Finding(Weight.GOOD, f"It beats popularity: {_lead(report, comparison.metric, lift)}.")
     else:
         yield Finding(
             Weight.LOOK,
-            f"It is not surely better than popularity: {_lead(document, comparison.metric, lift)}, which includes "
-            "zero.",
+            f"It is not surely better than popularity: {_lead(report, comparison.metric, lift)}, which includes zero.",
+            gain_ground(document, evidence.curves, tell_apart(report, lift, scored_ones(document))),
         )
-    for other in document.reports[1:]:
-        worse = [metric for metric, lift in other.lifts.get(POPULARITY, {}).items() if lift.ci95[1] < 0]
-        if worse:
-            yield Finding(Weight.LOOK, f"With {_hidden(other.mask)} it is below popularity in {' and '.join(worse)}.")
 
 
 def against_kin(evidence: Evidence) -> Iterator[Finding]:
@@ -140,14 +164,41 @@ def against_kin(evidence: Evidence) -> Iterator[Finding]:
             continue
         other, (low, high) = NAMES.get(name, name), lift.ci95
         if high < 0:
-            yield Finding(Weight.LOOK, f"It is below {other}: {_lead(document, metric, lift)}.")
-        elif low > 0:
-            yield Finding(Weight.GOOD, f"It beats {other}: {_lead(document, metric, lift)}.")
-        else:
-            weight = Weight.NOTE if name == VECTOR else Weight.LOOK
             yield Finding(
-                weight, f"It is not surely better than {other}: {_lead(document, metric, lift)}, which includes zero."
+                Weight.LOOK, f"It is below {other}: {_lead(report, metric, lift)}.", _catch_up(evidence, name)
             )
+        elif low > 0:
+            yield Finding(Weight.GOOD, f"It beats {other}: {_lead(report, metric, lift)}.")
+        else:
+            sentence = f"It is not surely better than {other}: {_lead(report, metric, lift)}, which includes zero."
+            if name in document.variants:  # a part of itself, which is served along
+                yield Finding(Weight.NOTE, sentence)
+            elif low > -MAX_BEHIND * (report.means.metrics[metric] - lift.difference):
+                yield Finding(Weight.NOTE, f"{sentence[:-1]}; at worst it is {share(MAX_BEHIND)} behind.")
+            else:
+                yield Finding(
+                    Weight.LOOK,
+                    sentence,
+                    gain_ground(document, evidence.curves, tell_apart(report, lift, scored_ones(document))),
+                )
+
+
+def elsewhere(evidence: Evidence) -> Iterator[Finding]:
+    """What is surely below another ranking in any other metric or under any other mask than the first."""
+    document = evidence.document
+    for report in document.reports:
+        for name in (*document.baselines, *document.variants):
+            lifts = report.lifts.get(name, {})
+            below = [metric for metric, lift in lifts.items() if lift.ci95[1] < 0]
+            if report is document.first_report and report.first_metric in below:
+                continue  # said already
+            if below:
+                lead = _lead(report, below[0], lifts[below[0]])
+                yield Finding(
+                    Weight.LOOK,
+                    f"With {_hidden(report.mask)} it is below {NAMES.get(name, name)} in {_and(below)}: {lead}.",
+                    _weigh_metrics(evidence),
+                )
 
 
 def scored(evidence: Evidence) -> Iterator[Finding]:
@@ -155,36 +206,82 @@ def scored(evidence: Evidence) -> Iterator[Finding]:
     counts = evidence.document.first_report.counts
     users, targets, unknown = (counts.get(name) for name in ("n", "targets", "targets_on_unknown_items"))
     if users is not None and users < MIN_USERS:
-        yield Finding(Weight.LOOK, f"Only {count(users)} {scored_ones(evidence.document)} are scored: it may be luck.")
+        ones = scored_ones(evidence.document)
+        more = f"about {math.ceil(MIN_USERS / users)} times as much" if users else "more"
+        yield Finding(
+            Weight.LOOK,
+            f"Only {count(users)} {ones} are scored: it may be luck.",
+            f"Add queries with judgments until {MIN_USERS} are scored."
+            if ones == "queries"
+            else f"Hand over more days of log, {more}, so that {MIN_USERS} {ones} are scored. Publish anyway if that "
+            "is all there is, and look at the figures of the next run.",
+        )
     if targets and unknown and unknown > MAX_UNKNOWN_TARGETS * targets:
         yield Finding(
             Weight.LOOK,
             f"{share(unknown, targets)} of the targets are on items that neither training nor the catalogue has, so "
-            "that no model could find them: train oftener, or hand over a newer catalogue.",
+            "that no model could find them.",
+            "Train oftener (aisle-offline schedule), or hand over a newer catalogue: what it holds can be recommended "
+            "before anybody has touched it.",
         )
     for note in evidence.document.notes:
-        yield Finding(Weight.NOTE, f"{_capital(note)}.")
+        yield Finding(
+            Weight.NOTE, f"{_capital(note)}.", (cut_by_time(evidence.document) or "") if note == NOT_CAUSAL else ""
+        )
+
+
+def without_history(evidence: Evidence) -> Iterator[Finding]:
+    """Users of whom nothing is known get what is popular: no figure of theirs says anything of the network."""
+    document, report = evidence.document, evidence.document.first_report
+    users, unknown = report.counts.get("n"), report.counts.get(WITHOUT_HISTORY)
+    if not users or not unknown or document.dataset.task == "graded_search":
+        return
+    gets = "only their words count" if document.dataset.task == "search" else "they get what is popular"
+    metric = report.first_metric
+    part = next((part for part in document.slices.get(report.mask, []) if part.name == UNKNOWN_USERS), None)
+    if part is not None and metric is not None and metric in part.means.metrics:
+        gets += f" ({metric} {figure(part.means.metrics[metric])})"
+    yield Finding(
+        Weight.NOTE,
+        f"{share(unknown, users)} of the scored {scored_ones(document)} ({count(unknown)} of {count(users)}) have no "
+        f"history before the cut: {gets}.",
+        "Log visitors before they log in, and join them (user in [events]), or publish oftener, so that fewer are "
+        "unknown."
+        if unknown > MANY_UNKNOWN * users
+        else "",
+    )
 
 
 def too_good(evidence: Evidence) -> Iterator[Finding]:
-    """Figures out of reach of any model point to a leak."""
+    """Figures out of reach of any model point to a leak.
+
+    What the bundle is compared with has to know as much as it does: in a search the query, too.
+    """
     document, report = evidence.document, evidence.document.first_report
     metric = report.first_metric
     if metric is None:
         return
     value = report.means.metrics[metric]
-    baselines = (by_mask.get(report.mask) for by_mask in document.baselines.values())
-    best = max((0.0 if it is None else it.means.metrics.get(metric, 0.0) for it in baselines), default=None)
+    is_search = document.dataset.task in ("search", "graded_search")
+    fair = {name for name in document.baselines if not is_search or name in KNOW_THE_QUERY}
+    figures = (document.baselines[name].get(report.mask) for name in fair)
+    best = max((0.0 if it is None else it.means.metrics.get(metric, 0.0) for it in figures), default=None)
     if value > TOO_GOOD:
         reason = f"{metric} of {figure(value)} is more than shoppers let anybody guess"
     elif best is not None and value > TOO_GOOD_FROM and value > TOO_GOOD_FACTOR * best:
-        reason = f"{metric} of {figure(value)} is more than {TOO_GOOD_FACTOR:.0f} times what any baseline reaches"
+        knowing = " that knows the query" if is_search else ""
+        reason = (
+            f"{metric} of {figure(value)} is more than {TOO_GOOD_FACTOR:.0f} times what any baseline{knowing} reaches"
+        )
     else:
         return
     yield Finding(
         Weight.LOOK,
         f"{reason}: too good to be true? Look for a leak, such as an attribute written after the purchase, or the same "
         "event in train and test.",
+        cut_by_time(document)
+        or "Run once more with --without attributes into another folder: where the figure falls to that of the "
+        "baselines, an attribute knows what was bought.",
     )
 
 
@@ -200,6 +297,11 @@ def cold_users(evidence: Evidence) -> Iterator[Finding]:
                 Weight.LOOK,
                 f"{_capital(COLD_USERS)} are served worse than by popularity: {metric} {signed(lift.difference)} "
                 f"(95 % interval {interval(lift.ci95, plus=True)}).",
+                gain_ground(
+                    evidence.document,
+                    evidence.curves,
+                    "Until a longer log mends it, ask for them without user_id: such requests get what is popular.",
+                ),
             )
 
 
@@ -210,7 +312,12 @@ def rows_read(evidence: Evidence) -> Iterator[Finding]:
         counts = summary.get(table, {})
         read, rejected, duplicates = (counts.get(name, 0) for name in ("read", "rejected", "duplicates"))
         if rejected > MAX_BAD_ROWS * read:
-            yield Finding(Weight.LOOK, f"{share(rejected, read)} of the rows of {table} were bad and left out.")
+            yield Finding(
+                Weight.LOOK,
+                f"{share(rejected, read)} of the rows of {table} were bad and left out{_reasons(counts)}.",
+                "Look at ingest/rejected.parquet in the run folder: where these rows should be left out (returns, "
+                "tests), publish; else aisle-offline check says of each file and line what to mend.",
+            )
         elif table == "events" and read:
             yield Finding(Weight.GOOD, f"Of {count(read)} rows of events {count(rejected)} were bad and left out.")
         if duplicates > MAX_DUPLICATES * read:
@@ -221,6 +328,9 @@ def rows_read(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             Weight.LOOK,
             f"{share(absent, total)} of the events are on items that the catalogue lacks: do both write ids alike?",
+            "aisle-offline check names such an item: look it up in the catalogue. If it was sold out, export the "
+            "catalogue with former items (in_stock = false hides them); if it is written otherwise, name the other "
+            "column in dataset.toml.",
         )
 
 
@@ -235,7 +345,11 @@ def compressed(evidence: Evidence) -> Iterator[Finding]:
         loss = (full_value - chosen_value) / full_value if full_value else 0.0
         sentence = f"the chosen variant ({chosen['variant']}) has {chosen.get('metric')} {figure(chosen_value)}"
         if loss > MAX_COMPRESSION_LOSS:
-            yield Finding(Weight.LOOK, f"Compression costs {share(loss)}: {sentence} instead of {figure(full_value)}.")
+            yield Finding(
+                Weight.LOOK,
+                f"Compression costs {share(loss)}: {sentence} instead of {figure(full_value)}.",
+                "Run again with --max-loss 0: only compress and what follows are done anew.",
+            )
         else:
             yield Finding(
                 Weight.GOOD,
@@ -247,6 +361,8 @@ def compressed(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             Weight.LOOK,
             f"Only {share(overlap)} of the network's ten best items are among the ten best of the compressed bundle.",
+            "Give it users to validate on (more days of log), so that the loss itself is measured; or publish anyway "
+            "if it beats the baselines above: their figures are of the compressed bundle.",
         )
 
 
@@ -261,12 +377,17 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
         if metric == NO_VALIDATION:
             continue
         if best <= 0:
-            yield Finding(Weight.LOOK, f"The {what} learned nothing that validation sees: {metric} stayed at 0.")
+            yield Finding(
+                Weight.LOOK,
+                f"The {what} learned nothing that validation sees: {metric} stayed at 0.",
+                train_longer(evidence.curves) or "Hand over more days of log: too few users, or items, return.",
+            )
         elif len(epochs) > 1 and last == best and last - epochs[-2]["value"] > STILL_RISING * abs(last):
             yield Finding(
                 Weight.NOTE,
                 f"Validation of the {what} was still rising in the last of {len(epochs)} epochs ({metric} "
                 f"{figure(epochs[-2]['value'])}, then {figure(last)}): more --epochs or a longer --budget may help.",
+                train_longer([(name, curve) for name, curve in evidence.curves if name == what]) or "",
             )
 
 
@@ -284,18 +405,26 @@ def current(evidence: Evidence) -> Iterator[Finding]:
     """Figures of another bundle than the one that would be published."""
     measured = evidence.document.bundle.version
     if evidence.version is None:
-        yield Finding(Weight.LOOK, "There is no bundle to publish: export it again.")
+        yield Finding(
+            Weight.LOOK,
+            "There is no bundle to publish: export it again.",
+            "Give the same aisle-offline run again: it does what is missing.",
+        )
     elif measured != evidence.version:
         yield Finding(
-            Weight.LOOK, f"The figures are of {measured}, but the current bundle is {evidence.version}: evaluate again."
+            Weight.LOOK,
+            f"The figures are of {measured}, but the current bundle is {evidence.version}: evaluate again.",
+            "Give the same aisle-offline run again: it does what is missing.",
         )
 
 
 _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     against_popularity,
     against_kin,
+    elsewhere,
     current,
     scored,
+    without_history,
     too_good,
     cold_users,
     rows_read,
@@ -308,6 +437,8 @@ NAMES = {
     ITEM_KNN: "item-kNN",
     ITEM_KNN_WINDOW: "item-kNN of near events",
     TF_IDF: "tf-idf",
+    QUERY_COUNTS: "counts of what followed a query",
+    QUERY_AND_USER: "counts of queries joined with item-kNN",
     VECTOR: "the bundle without its ranker",
     LEXICAL: "words alone",
     SEMANTIC: "meaning alone",
@@ -322,13 +453,52 @@ def scored_ones(document: EvaluationDocument) -> str:
     return {"graded_search": "queries", "search": "searches"}.get(document.dataset.task or "", "users")
 
 
+def _catch_up(evidence: Evidence, name: str) -> str:
+    """What to do about a bundle that is surely below another ranking."""
+    document = evidence.document
+    if name in document.variants:
+        if name == QUERY_ALONE:
+            return "Send searches without user_id and visitor_id, until more of the log names the query of each event."
+        learns = "ranker has more users to learn from" if name == VECTOR else "order of searches has more to learn from"
+        return gain_ground(document, evidence.curves, f"Hand over more days of log, so that the {learns}.")
+    return gain_ground(
+        document,
+        evidence.curves,
+        f"Hand over more days of log, and until then weigh what {NAMES.get(name, name)} lacks (filters, new items, "
+        "searches) against the difference.",
+    )
+
+
+def _weigh_metrics(evidence: Evidence) -> str:
+    """What to do about a bundle that is surely below another ranking in a metric or mask that is not the first."""
+    first = evidence.document.first_report
+    weigh = (
+        f"Publish if {first.first_metric} with {_hidden(first.mask)} is what counts for you, as the order in "
+        "[evaluation] says; else put the metric or mask first that does, and run again."
+    )
+    return gain_ground(evidence.document, evidence.curves, weigh)
+
+
+def _reasons(counts: Document) -> str:
+    """The commonest reason, where ingest noted it."""
+    reasons: dict[str, int] = counts.get("reasons", {})
+    if not reasons:
+        return ""
+    reason, number = max(reasons.items(), key=lambda item: item[1])
+    return f", most for this ({count(number)}): {reason}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def _hidden(protocol: str) -> str:
     return {"none": "nothing hidden"}.get(protocol, f"{protocol} items hidden")
 
 
-def _lead(document: EvaluationDocument, metric: str, lift: Difference) -> str:
+def _lead(report: Report, metric: str, lift: Difference) -> str:
     return (
-        f"{metric} {figure(document.first_report.means.metrics[metric])}, a difference of {signed(lift.difference)} "
+        f"{metric} {figure(report.means.metrics.get(metric))}, a difference of {signed(lift.difference)} "
         f"(95 % interval {interval(lift.ci95, plus=True)})"
     )
 

@@ -17,6 +17,8 @@ from offline.evaluation.search import search_requests
 from offline.evaluation.search_cases import load_search_cases
 from offline.evaluation.table import report_table
 from offline.job import Options, run
+from offline.report.gather import gather
+from offline.report.verdict import verdict_of
 from offline.workspace.run_folder import RunFolder
 
 
@@ -52,6 +54,20 @@ def test_query_and_user_together_find_more_than_either(document: Any) -> None:
         assert lift["difference"] == pytest.approx(report["metrics"]["ndcg@10"] - figures["ndcg@10"])
         assert lift["ci95"][0] - 1e-9 <= lift["difference"] <= lift["ci95"][1] + 1e-9
     assert alone["query_alone"]["ndcg@10"] > 0.5
+
+
+def test_baselines_that_know_the_query_stand_beside_the_search(folder: RunFolder, document: Any) -> None:
+    (report,) = document["reports"]
+    figures = {name: by_mask["none"] for name, by_mask in document["baselines"].items()}
+    assert set(figures) == {"popularity", "item_knn", "query_counts", "query_and_user"}
+    for name in ("query_counts", "query_and_user"):
+        assert figures[name]["ndcg@10"] > 2 * figures["popularity"]["ndcg@10"]
+        assert report[f"lift_over_{name}"]["ndcg@10"]["difference"] == pytest.approx(
+            report["metrics"]["ndcg@10"] - figures[name]["ndcg@10"]
+        )
+    verdict = verdict_of(gather(folder).evidence())
+    assert not [said for said in verdict.sentences() if "too good" in said]
+    assert "counts of what followed a query" in folder.page.read_text()
 
 
 def test_the_table_and_the_page_show_all_three(folder: RunFolder, document: Any) -> None:

@@ -53,6 +53,8 @@ def members(cases: Cases, counts: np.ndarray) -> dict[str, dict[int, list[int]]]
         known = next(name for name, most in bounds if length <= most)
         for row in cases.targets.of(line).tolist():
             names = [f"users with {known} events"]
+            if not length:
+                names.append("users without any event")
             if length and length == cases.context[line]:
                 names.append("users known by context only")
             if row:
@@ -65,7 +67,7 @@ def members(cases: Cases, counts: np.ndarray) -> dict[str, dict[int, list[int]]]
 def test_every_slice_holds_its_users_and_targets_and_no_others(scored: tuple[Cases, np.ndarray]) -> None:
     cases, counts = scored
     expected = members(cases, counts)
-    assert len(expected) == 11
+    assert len(expected) == 12
     rng = np.random.default_rng(0)
     ours = np.array([rng.permutation(np.arange(1, ITEMS + 1)) for _ in range(len(cases))])
     theirs = np.array([rng.permutation(np.arange(1, ITEMS + 1)) for _ in range(len(cases))])

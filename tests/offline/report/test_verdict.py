@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.artifact.manifest import Manifest
 from offline.errors import PublishRefused
 from offline.evaluation.document import EvaluationDocument
+from offline.evaluation.recommendations import NOT_CAUSAL
 from offline.publishing.gate import pass_gate
 from offline.report.verdict import Decision, Evidence, Weight, verdict_of
 
@@ -72,6 +73,13 @@ def changed_evidence(changed: dict[str, Any]) -> Evidence:
     return replace(GOOD, **changed)
 
 
+def search(**names: float) -> dict[str, Any]:
+    """The evaluation of searches with an hr@10 of .6; baselines that know the user reach .01, others what is given."""
+    changed = document(value=0.6, beside=0.01)
+    baselines = {name: {"seen": {"hr@10": value}} for name, value in names.items()}
+    return changed | {"dataset": {"name": "shop", "task": "search"}, "baselines": changed["baselines"] | baselines}
+
+
 WORSE = document(protocol="none", lift_over_popularity=lift(-0.2, -0.1))["reports"][0]
 
 
@@ -117,6 +125,18 @@ def test_a_bundle_with_nothing_against_it_is_to_be_published() -> None:
             Weight.LOOK,
             "With nothing hidden it is below popularity in hr@10",
         ),
+        (
+            {
+                "document": document(
+                    lift_over_item_knn=lift(0.05, 0.15) | {"mrr": {"difference": -1, "ci95": [-2, -0.1]}}
+                )
+            },
+            Weight.LOOK,
+            "With seen items hidden it is below item-kNN in mrr",
+        ),
+        ({"document": search(query_counts=0.1)}, Weight.LOOK, "5 times what any baseline that knows the query"),
+        ({"document": document(without_history=90)}, Weight.NOTE, "10.0 % of the scored users (90 of 900) have no"),
+        ({"document": document(lift_over_item_knn=lift(-0.004, 0.1))}, Weight.NOTE, "at worst it is 5.0 % behind"),
         ({"document": document(n=50)}, Weight.LOOK, "Only 50 users"),
         ({"document": document(targets_on_unknown_items=300)}, Weight.LOOK, "33.3 % of the targets are on items"),
         ({"document": document() | {"notes": ["mind this"]}}, Weight.NOTE, "Mind this."),
@@ -141,6 +161,7 @@ def test_each_rule_finds_what_it_is_for(changed: dict[str, Any], weight: Weight,
     verdict = verdict_of(changed_evidence(changed))
     found = [finding.weight for finding in verdict.findings if sentence in finding.sentence]
     assert found == [weight], verdict.sentences()
+    assert all(finding.next_step for finding in verdict.against()), verdict.against()
     decisions = {Weight.BAD: Decision.REFUSE, Weight.LOOK: Decision.LOOK}
     assert verdict.decision is decisions.get(weight, Decision.PUBLISH)
 
@@ -150,6 +171,8 @@ def test_each_rule_finds_what_it_is_for(changed: dict[str, Any], weight: Weight,
     [
         {"document": document() | cold(-0.1, 0.1)},
         {"document": document(value=0.04, beside=0.001)},
+        {"document": search(query_counts=0.2)},
+        {"document": search()},
         {"curves": history(0.1, 0.2, 0.15)},
         {"curves": history(0.1, 0.1001)},
         {"curves": history(0.3)},
@@ -180,3 +203,35 @@ def test_the_gate_refuses_what_the_verdict_refuses_and_nothing_else(
     except PublishRefused:
         refused = True
     assert (verdict_of(changed_evidence({"document": metrics})).decision is Decision.REFUSE) == refused
+
+
+@pytest.mark.parametrize(
+    ("changed", "step"),
+    [
+        (document(n=50), "about 4 times as much, so that 200 users are scored"),
+        (document(lift_over_popularity=lift(-0.05, 0.15)), "about 3,600 scored users, now 900, would tell"),
+        (document(lift_over_popularity=lift(-0.1, 0.1)), "More of this log will hardly tell them apart"),
+        (document(lift_over_popularity=lift(-0.2, -0.1)), "Keep the version that is served"),
+    ],
+)
+def test_what_speaks_against_publishing_says_what_to_do_with_figures(changed: dict[str, Any], step: str) -> None:
+    against = verdict_of(changed_evidence({"document": changed})).against()
+    assert any(step in finding.next_step for finding in against), against
+
+
+def test_a_training_that_was_cut_short_is_to_go_on() -> None:
+    short = history(0.1, 0.2)
+    short[0][1]["settings"] = {"epochs": 10, "patience": 3}
+    for epoch in short[0][1]["epochs"]:
+        epoch["seconds"] = 30.0
+    (found,) = verdict_of(
+        replace(changed_evidence({"document": document(lift_over_item_knn=lift(-0.2, -0.1))}), curves=short)
+    ).against()
+    assert "2 of 10 epochs" in found.next_step
+    assert "--budget 10m" in found.next_step
+
+
+def test_near_events_on_a_cut_that_is_not_by_time_ask_for_one() -> None:
+    changed = document(lift_over_item_knn=lift(-0.2, -0.1)) | {"notes": [NOT_CAUSAL]}
+    (found,) = verdict_of(changed_evidence({"document": changed})).against()
+    assert "--split time:0.8" in found.next_step

@@ -1,0 +1,73 @@
+"""What to do about a finding: steps with the option, file or figure that they need."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from offline.evaluation.document import Difference, EvaluationDocument, Report
+from offline.evaluation.recommendations import NOT_CAUSAL
+from offline.report.numbers import count, is_number
+
+Document = dict[str, Any]
+
+BY_TIME: Final = "time:0.8"
+MOST_TIMES_THE_LOG: Final = 20  # nobody waits for more
+_MINUTE: Final = 60.0
+_STAGES_AFTER_TRAINING: Final = 2.0  # compress, rank and refit take about as long again
+
+
+def train_longer(curves: Sequence[tuple[str, Document]]) -> str | None:
+    """How to let the network's training end by itself; None where it did, or where that is not known."""
+    for what, history in curves:
+        epochs = [epoch for epoch in history.get("epochs", []) if is_number(epoch.get("value"))]
+        settings = history.get("settings", {})
+        most, patience = settings.get("epochs"), settings.get("patience")
+        if what != "network" or not epochs or not is_number(most) or not is_number(patience):
+            continue
+        best = max(range(len(epochs)), key=lambda place: epochs[place]["value"])
+        if len(epochs) - 1 - best >= patience:
+            return None
+        if len(epochs) >= most:
+            return f"Train longer: --epochs {2 * int(most)}." if best == len(epochs) - 1 else None
+        seconds = [epoch["seconds"] for epoch in epochs if is_number(epoch.get("seconds"))]
+        sure = "leave --budget out"
+        if seconds:
+            whole = most * sum(seconds) / len(seconds) * _STAGES_AFTER_TRAINING
+            sure += f", or give --budget {_minutes(whole)}"
+        return f"Training ended after {len(epochs)} of {int(most)} epochs: {sure}."
+    return None
+
+
+def cut_by_time(document: EvaluationDocument) -> str | None:
+    """How to measure by what only knows the past; None where that is done, or the log has no times."""
+    if NOT_CAUSAL not in document.notes:
+        return None
+    return f"Run again with --split {BY_TIME}: on this cut, near events of other users tell of what is held out."
+
+
+def tell_apart(report: Report, lift: Difference, ones: str) -> str:
+    """What would show whether a difference is real; `ones` is what is scored."""
+    low, high = lift.ci95
+    users, half = report.counts.get("n"), (high - low) / 2
+    if users and is_number(lift.difference) and lift.difference > 0:
+        times = (half / lift.difference) ** 2
+        if times <= MOST_TIMES_THE_LOG:
+            needed = float(f"{times * users:.2g}")
+            return (
+                f"Hand over more days of log: about {count(needed)} scored {ones}, now {count(users)}, would tell. "
+                "Publish anyway if you cannot wait: it is ahead, though perhaps by chance."
+            )
+    return (
+        "More of this log will hardly tell them apart. Publish anyway where you need what the other cannot do: "
+        "filters, new items, searches, reasons."
+    )
+
+
+def gain_ground(document: EvaluationDocument, curves: Sequence[tuple[str, Document]], otherwise: str) -> str:
+    """What may lift a bundle over a simpler method."""
+    steps = [step for step in (cut_by_time(document), train_longer(curves)) if step is not None]
+    return " ".join(steps) or otherwise
+
+
+def _minutes(seconds: float) -> str:
+    return f"{max(1, math.ceil(seconds / _MINUTE))}m"
