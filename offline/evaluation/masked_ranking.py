@@ -15,7 +15,7 @@ _BLOCK = 1_024  # cases at once
 
 
 def ranked_by_scores(
-    asked: Any,
+    key_weights: Any,
     scores: Any,
     popular: NDArray[np.int32],
     masks: dict[str, RowLists],
@@ -26,7 +26,7 @@ def ranked_by_scores(
     """The items with the best sums of scores for each case; popular ones where too few have any.
 
     Args:
-        asked: what each case asks by, weighted: sparse `[n, keys]`.
+        key_weights: what each case asks by, weighted: sparse `[n, keys]`.
         scores: of the items for each key: sparse `[keys, items + 1]`.
         popular: all item rows, the most popular first.
         masks: by protocol, the rows that each case must not be answered with.
@@ -35,11 +35,11 @@ def ranked_by_scores(
         what: is done, in words.
     """
     report = progress or silent
-    rankings = {name: np.zeros((asked.shape[0], depth), dtype=np.int32) for name in masks}
+    rankings = {name: np.zeros((key_weights.shape[0], depth), dtype=np.int32) for name in masks}
     hidden = np.zeros(scores.shape[1], dtype=np.bool_)
-    for start in range(0, asked.shape[0], _BLOCK):
-        report(start, asked.shape[0], what)
-        sums = asked[start : start + _BLOCK] @ scores
+    for start in range(0, key_weights.shape[0], _BLOCK):
+        report(start, key_weights.shape[0], what)
+        sums = key_weights[start : start + _BLOCK] @ scores
         for line in range(sums.shape[0]):
             here = slice(sums.indptr[line], sums.indptr[line + 1])
             for name, mask in masks.items():
@@ -53,7 +53,7 @@ def ranked_by_scores(
                     hidden[best] = False
                 rankings[name][start + line, : len(best)] = best
                 hidden[masked] = False
-    report(asked.shape[0], asked.shape[0], what)
+    report(key_weights.shape[0], key_weights.shape[0], what)
     return rankings
 
 

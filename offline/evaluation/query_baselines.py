@@ -50,10 +50,10 @@ def query_rankings(
     meta = read_split_meta(split)
     popular = popular_rows(known_events(split, pairs.cases.part), meta.n_items)
     masks = {protocol: pairs.cases.mask(protocol) for protocol in protocols}
-    texts, asked = _asked(pairs)
+    texts, query_of_case = _distinct_queries(pairs)
     rankings = {
         QUERY_COUNTS: ranked_by_scores(
-            asked,
+            query_of_case,
             _count_scores(query_events(split, KNOWN_PARTS[pairs.cases.part]), texts, meta.n_items + 1),
             popular,
             masks,
@@ -64,7 +64,7 @@ def query_rankings(
     }
     words = _word_scores(split, texts)
     if words.nnz:
-        rankings[TF_IDF] = ranked_by_scores(asked, words, popular, masks, DEPTH, progress, "ranking by tf-idf")
+        rankings[TF_IDF] = ranked_by_scores(query_of_case, words, popular, masks, DEPTH, progress, "ranking by tf-idf")
     if ITEM_KNN in of_user:
         rankings[QUERY_AND_USER] = {
             protocol: _joined(rankings[QUERY_COUNTS][protocol], of_user[ITEM_KNN][protocol]) for protocol in protocols
@@ -72,7 +72,7 @@ def query_rankings(
     return rankings
 
 
-def _asked(pairs: SearchCases) -> tuple[list[str], Any]:
+def _distinct_queries(pairs: SearchCases) -> tuple[list[str], Any]:
     """The distinct queries as they are normalised, and which of them each case asks: sparse `[n, texts]`."""
     texts, place = np.unique([normalised_query(text) for text in pairs.queries], return_inverse=True)
     ones = np.ones(len(pairs), dtype=np.float32)
