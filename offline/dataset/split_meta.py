@@ -58,6 +58,7 @@ class SplitMeta(_Record):
     n_items: int
     n_users: int
     dropped_without_time: int = 0
+    valid_unseen: bool | None = None  # whether carved valid users keep no event on what they are asked for
     fresh_valid: int | None = None  # targets of valid that the run of a warm start did not know
     withheld: WithheldItems | None = None
 

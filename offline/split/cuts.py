@@ -10,6 +10,7 @@ import polars as pl
 
 from app.artifact.behaviours import PURCHASE
 from offline.errors import DatasetError
+from offline.split.coded_events import PARTS
 
 USERS_SHARE = 0.1
 LEAST_USERS, MOST_USERS = 2_000, 5_000
@@ -104,12 +105,13 @@ def some_items(
     rng: np.random.Generator,
     *,
     items_share: float = ITEMS_SHARE,
+    unseen: bool = True,
     max_users: int | None = None,
 ) -> pl.Series:
     """Held out: every event of sampled users on a random `items_share` of their distinct items of target events.
 
-    Users with a single such item are never sampled; at most `max_users` are. At least one item is held out and one
-    is left.
+    Without `unseen`, the target events on them alone. Users with a single such item are never sampled; at most
+    `max_users` are. At least one item is held out and one is left.
     """
     pairs = events.filter(is_target).select("user_id", "item_id").unique().sort("user_id", "item_id")
     able = pairs.group_by("user_id").len("of").filter(pl.col("of") >= 2).sort("user_id")
@@ -118,13 +120,7 @@ def some_items(
     drawn = drawn.with_columns(pl.Series("draw", rng.random(drawn.height), pl.Float64))
     quota = (pl.col("of") * items_share).floor().clip(1, None)
     taken = drawn.filter(pl.col("draw").rank("ordinal").over("user_id") <= quota)
-    held = events.join(
-        taken.select("user_id", "item_id", pl.lit(value=True).alias(_HELD)),
-        on=["user_id", "item_id"],
-        how="left",
-        maintain_order="left",
-    )
-    return held.get_column(_HELD).fill_null(value=False)
+    return _on_pairs(events, taken, is_target, unseen=unseen)
 
 
 def new_queries(
@@ -163,6 +159,55 @@ def new_queries(
         maintain_order="left",
     )
     return new, held.get_column(_HELD).fill_null(value=False)
+
+
+def any_item(
+    events: pl.DataFrame,
+    is_target: pl.Expr,
+    rng: np.random.Generator,
+    *,
+    unseen: bool = False,
+    max_users: int | None = None,
+) -> pl.Series:
+    """Held out: the target events of sampled users on one random item each; for histories without an order.
+
+    With `unseen`, all events of the user on that item are held out. Users without an event on another item are never
+    sampled; at most `max_users` are.
+    """
+    pairs = events.filter(is_target).select("user_id", "item_id").unique().sort("user_id", "item_id")
+    several = events.group_by("user_id").agg(pl.col("item_id").n_unique().alias("of")).filter(pl.col("of") >= 2)
+    able = pairs.join(several, on="user_id", how="semi").select("user_id").unique().sort("user_id")
+    drawn = pairs.join(_sample(able, rng, max_users), on="user_id", how="inner", maintain_order="left")
+    drawn = drawn.with_columns(pl.Series("draw", rng.random(drawn.height), pl.Float64))
+    taken = drawn.filter(pl.col("draw").rank("ordinal").over("user_id") == 1)
+    return _on_pairs(events, taken, is_target, unseen=unseen)
+
+
+def _on_pairs(events: pl.DataFrame, pairs: pl.DataFrame, is_target: pl.Expr, *, unseen: bool) -> pl.Series:
+    """Which rows are on one of the `pairs` of user and item: all of them, or without `unseen` the targets alone."""
+    held = events.select("user_id", "item_id", is_target.alias("is_target")).join(
+        pairs.select("user_id", "item_id", pl.lit(value=True).alias(_HELD)),
+        on=["user_id", "item_id"],
+        how="left",
+        maintain_order="left",
+    )
+    is_held = pl.col(_HELD).fill_null(value=False)
+    return held.select(is_held if unseen else is_held & pl.col("is_target")).to_series()
+
+
+def drawn_order(events: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Events without an order of their own in one that is drawn: `order` counts from 0 for each user.
+
+    The draw depends on the events alone, never on the order of rows, and each value of `split` has its own, so that
+    the rows of one move none of another. Times, which test rows alone may have, come before the draw.
+    """
+    content = ["user_id", "item_id", "type", "query", "time"]
+    parts = []
+    for (name,), part in events.partition_by("split", as_dict=True).items():
+        rng = np.random.default_rng([seed, 5, len(PARTS) if name is None else PARTS.index(str(name))])
+        parts.append(part.sort(content).with_columns(pl.Series("draw", rng.random(part.height), pl.Float64)))
+    order = pl.int_range(pl.len(), dtype=pl.Int32).over("user_id").alias("order")
+    return pl.concat(parts).sort("user_id", "time", "draw").with_columns(order).drop("draw")
 
 
 def target_rows(events: pl.DataFrame, task: str, eligible: pl.Expr, held_out: pl.Expr) -> pl.Series:

@@ -28,6 +28,9 @@ _DEFAULT_TIME = "time:0.8"
 _VALID_SHARE = 1 / 8
 """The share of the history before a time cut that validates: of 0.8, train is 0.7 and valid the rest."""
 
+FEW_TOUCHED = 0.05
+"""Of the test targets of a split column: with fewer that their users had touched, validation has none, either."""
+
 Summary = dict[str, object]
 
 
@@ -59,7 +62,8 @@ def split(
     summary, coded, catalogue, attributes = _read(ingested)
     how = _choose_how(how, summary, coded.events.height, spec.evaluation.task)
     tell(1, 4, f"cutting ({how})")
-    cut = _cut(coded, spec.evaluation, how, seed)
+    has_order = bool(summary["has_order"])
+    cut, unseen = _cut(coded, spec.evaluation, how, seed, has_order=has_order)
     tell(2, 4, "numbering items and users")
     items = _number_items(cut, catalogue, coded.items, np.random.default_rng(seed))
     users = _number_users(cut, seed)
@@ -75,6 +79,7 @@ def split(
             n_items=items.height,
             n_users=users.height,
             dropped_without_time=coded.events.height - cut.height,
+            unseen=unseen,
         )
         items.write_parquet(folder / "items.parquet")
         _with_attributes(users, coded.users, attributes).write_parquet(folder / "users.parquet")
@@ -116,6 +121,8 @@ def _choose_how(how: str | None, summary: Summary, n_events: int, task: str) -> 
         return how
     if how not in ("column", "last", "random"):
         raise DatasetError(f"expected column, time:F, last or random, got {how!r}: choose one")
+    if how == "last" and not summary["has_order"]:
+        raise DatasetError("expected times or positions for the split last, got none: use random")
     return how
 
 
@@ -129,11 +136,18 @@ def _share(how: str) -> float:
     return share
 
 
-def _cut(coded: CodedEvents, evaluation: EvaluationSpec, how: str, seed: int) -> pl.DataFrame:
-    """The events with the `part` and the `target` mark of each row, less what a time split cannot place."""
-    events = coded.events.with_columns(pl.lit("train", PART).alias("part"), query_new=pl.lit(value=False))
+def _cut(
+    coded: CodedEvents, evaluation: EvaluationSpec, how: str, seed: int, *, has_order: bool
+) -> tuple[pl.DataFrame, bool | None]:
+    """The events with the `part` and the `target` mark of each row, less what a time split cannot place.
+
+    Also whether what validation users are asked for was taken out of their histories (see `_carve_valid`); None where
+    nothing was carved.
+    """
+    events = coded.events if has_order or how == "none" else cuts.drawn_order(coded.events, seed)
+    events = events.with_columns(pl.lit("train", PART).alias("part"), query_new=pl.lit(value=False))
     if how == "none":
-        return events.with_columns(pl.lit(value=False).alias("target"))
+        return events.with_columns(pl.lit(value=False).alias("target")), None
     is_target = pl.lit(value=True)
     if evaluation.target_event is not None:
         is_target = pl.col("type") == BEHAVIOURS[evaluation.target_event]
@@ -141,15 +155,23 @@ def _cut(coded: CodedEvents, evaluation: EvaluationSpec, how: str, seed: int) ->
     rng = np.random.default_rng([seed, 1])
     if how.startswith("time:"):
         events = _cut_by_time(events, _share(how))
-        eligible = is_target & pl.col("fresh")
+        # What was bought may be bought again: where nothing is hidden, that is asked for, too.
+        eligible = is_target if evaluation.mask[0] == "none" else is_target & pl.col("fresh")
     elif how == "column":
         events = events.with_columns(pl.col("split").alias("part"))
     elif how == "last":
-        events = events.with_columns(_moved(cuts.last_item(events, is_target, rng, min_events=2), "test"))
+        findable = _findable(evaluation, is_target)
+        held = cuts.last_item(events.with_columns(cuts.not_bought_before(events)), findable, rng, min_events=2)
+        events = events.with_columns(_moved(held, "test"))
     else:
         events = events.with_columns(_moved(cuts.some_items(events, is_target, rng), "test"))
+    unseen = None
     if not (events.get_column("part") == "valid").any():
-        events = _carve_valid(events, coded.queries, evaluation, is_target, np.random.default_rng([seed, 2]))
+        unseen = _takes_out(events, evaluation, how, eligible)
+        rng = np.random.default_rng([seed, 2])
+        events = _carve_valid(
+            events, coded.queries, evaluation, is_target, rng, how=how, unseen=unseen, has_order=has_order
+        )
     valid, test = (
         cuts.target_rows(events, evaluation.task, eligible, pl.col("part") == part) for part in ("valid", "test")
     )
@@ -159,7 +181,7 @@ def _cut(coded: CodedEvents, evaluation: EvaluationSpec, how: str, seed: int) ->
             f"expected at least one {kind} to score in the test part of the split {how}, got none: "
             "mark test rows in the split column, or split by time:0.8, last or random"
         )
-    return events.with_columns((valid | test).alias("target"))
+    return events.with_columns((valid | test).alias("target")), unseen
 
 
 def _cut_by_time(events: pl.DataFrame, share: float) -> pl.DataFrame:
@@ -179,12 +201,40 @@ def _cut_by_time(events: pl.DataFrame, share: float) -> pl.DataFrame:
     return events.with_columns(part.alias("part"), cuts.not_bought_before(events))
 
 
-def _carve_valid(
-    events: pl.DataFrame, queries: pl.Series, evaluation: EvaluationSpec, is_target: pl.Expr, rng: np.random.Generator
-) -> pl.DataFrame:
-    """`events` with some rows of train moved to valid, as the task asks. Draws depend on train alone.
+def _takes_out(events: pl.DataFrame, evaluation: EvaluationSpec, how: str, eligible: pl.Expr) -> bool:
+    """Whether validation users shall have no earlier event on what they are asked for, as it is in test.
 
-    A search is validated on queries that train has and on others that it has not, as many of a shop's queries are new.
+    So it is where the first mask hides what was seen, where whole items are held out at random, and where a split
+    column has (next to) no test target that its user had touched: whoever made it took those events out. Nothing else
+    of test is looked at.
+    """
+    if evaluation.mask[0] == "seen" or evaluation.task == "search" or how == "random":
+        return True
+    if how != "column":
+        return False
+    in_test = pl.col("part") == "test"
+    targets = events.filter(cuts.target_rows(events, evaluation.task, eligible, in_test))
+    known = events.filter(~in_test)
+    of_known = targets.join(known, on="user_id", how="semi")
+    touched = of_known.join(known, on=["user_id", "item_id"], how="semi")
+    return of_known.height > 0 and touched.height < FEW_TOUCHED * of_known.height
+
+
+def _carve_valid(
+    events: pl.DataFrame,
+    queries: pl.Series,
+    evaluation: EvaluationSpec,
+    is_target: pl.Expr,
+    rng: np.random.Generator,
+    *,
+    how: str,
+    unseen: bool,
+    has_order: bool,
+) -> pl.DataFrame:
+    """`events` with some rows of train moved to valid, as the task and the first mask ask; draws depend on train alone.
+
+    With `unseen`, the users' other events on what is held out go with it. A search is validated on queries that train
+    has and on others that it has not, as many of a shop's queries are new.
     """
     in_train = events.get_column("part") == "train"
     train = events.filter(in_train)
@@ -198,16 +248,26 @@ def _carve_valid(
         events = events.with_columns(pl.Series("query_new", new_rows))
         held[rows] = held_pairs.to_numpy()
         rows, train = rows[~held_pairs.to_numpy()], train.filter(~held_pairs)
-    if evaluation.task in ("all_items", "search"):
-        held[rows] |= cuts.some_items(train, is_target, rng, max_users=users).to_numpy()
+    if evaluation.task in ("all_items", "search") or how == "random":
+        held[rows] |= cuts.some_items(train, is_target, rng, unseen=unseen, max_users=users).to_numpy()
         return events.with_columns(_moved(pl.Series(held), "valid"))
-    unseen = "seen" in evaluation.mask
-    held[rows] = cuts.last_item(train, is_target, rng, unseen=unseen, max_users=users).to_numpy()
+    if not has_order:
+        held[rows] = cuts.any_item(train, is_target, rng, unseen=unseen, max_users=users).to_numpy()
+        return events.with_columns(_moved(pl.Series(held), "valid"))
+    findable = is_target if unseen else _findable(evaluation, is_target)
+    train = train.with_columns(cuts.not_bought_before(train))
+    held[rows] = cuts.last_item(train, findable, rng, unseen=unseen, max_users=users).to_numpy()
     events = events.with_columns(_moved(pl.Series(held), "valid"), pl.Series("held", held))
-    # Held-out rows that stood before the target go behind it: what precedes a target is its history.
-    target = pl.col("order").filter(pl.col("held") & is_target).max().over("user_id")
-    behind = pl.col("order") + pl.when(pl.col("held") & (pl.col("order") < target)).then(events.height).otherwise(0)
-    return events.with_columns(behind.alias("order")).drop("held").sort("user_id", "order")
+    if unseen:  # held-out rows that stood before the target go behind it: what precedes a target is its history
+        target = pl.col("order").filter(pl.col("held") & is_target).max().over("user_id")
+        is_before = pl.col("held") & (pl.col("order") < target)
+        events = events.with_columns(pl.col("order") + pl.when(is_before).then(events.height).otherwise(0))
+    return events.drop("held").sort("user_id", "order")
+
+
+def _findable(evaluation: EvaluationSpec, is_target: pl.Expr) -> pl.Expr:
+    """The targets, by `fresh` without those that the first mask hides because they were bought before."""
+    return is_target & pl.col("fresh") if evaluation.mask[0] == "purchased" else is_target
 
 
 def _query_keys(events: pl.DataFrame, queries: pl.Series) -> pl.Series:
@@ -267,6 +327,7 @@ def _meta(
     n_items: int,
     n_users: int,
     dropped_without_time: int,
+    unseen: bool | None,
 ) -> SplitMeta:
     by_time = how.startswith("time:")
     evaluation = spec.evaluation
@@ -289,4 +350,5 @@ def _meta(
         n_items=n_items,
         n_users=n_users,
         dropped_without_time=dropped_without_time,
+        valid_unseen=unseen,
     )

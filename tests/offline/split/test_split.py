@@ -203,6 +203,84 @@ def test_events_after_the_held_out_one_leave_train_too_and_are_not_scored(tmp_pa
     assert tables["valid"].get_column("type").to_list() == [3, 1, 1]
 
 
+def looked_then_bought(users: int, *, test_is_new: bool) -> Rows:
+    """Users who view six items, buy the fourth and then the sixth of them, and at last a viewed or a new one (test)."""
+    rows: Rows = []
+    for user in range(users):
+        items = [f"i{(user * 5 + n * 3) % 40}" for n in range(7)]
+        steps = [(item, "view") for item in items[:6]] + [(items[3], "purchase"), (items[5], "purchase")]
+        rows += [(f"u{user}", item, kind, at, None, "train") for at, (item, kind) in enumerate(steps)]
+        rows.append((f"u{user}", items[6 if test_is_new else 0], "purchase", 99, None, "test"))
+    return rows
+
+
+@pytest.mark.parametrize("test_is_new", [False, True])
+def test_validation_asks_for_viewed_items_where_test_does(tmp_path: Path, test_is_new: bool) -> None:
+    evaluation = 'target_event = "purchase"\nmask = ["purchased", "seen"]'
+    rows = looked_then_bought(60, test_is_new=test_is_new)
+    _, meta = cut(tmp_path, rows, evaluation=evaluation, clock="position")
+    assert meta.counts["test"].targets_on_seen_items == (0 if test_is_new else 60)
+    assert meta.counts["valid"].targets == 30
+    assert meta.counts["valid"].targets_on_seen_items == (0 if test_is_new else 30)
+    assert meta.valid_unseen is test_is_new
+
+
+def test_validation_asks_for_nothing_that_the_mask_hides(tmp_path: Path) -> None:
+    rows: Rows = [
+        ("a", item, "purchase", n, None, part)
+        for n, (item, part) in enumerate([("x", "train"), ("y", "train"), ("x", "train"), ("y", "test")])
+    ]
+    evaluation = 'target_event = "purchase"\nmask = ["purchased"]'
+    tables, _ = cut(tmp_path, rows, evaluation=evaluation, clock="position")
+    assert ids(tables, "train") == [("a", "x", False)]
+    assert ids(tables, "valid") == [("a", None, True), ("a", "x", False)]
+
+
+def test_where_nothing_is_hidden_a_time_split_asks_for_what_was_bought_before_too(tmp_path: Path) -> None:
+    rows: Rows = [(f"filler{n}", "f", "purchase", 1_600_000_000 + n, None, None) for n in range(80)]
+    rows += [("a", "milk", "purchase", 1_600_000_000 + at, None, None) for at in (5, 90)]
+    rows += [(f"late{n}", "f", "purchase", 1_600_000_091 + n, None, None) for n in range(20)]
+    evaluation = 'target_event = "purchase"\nmask = ["none"]'
+    tables, _ = cut(tmp_path / "none", rows, "time:0.8", evaluation)
+    assert ("a", "milk", True) in ids(tables, "test")
+    tables, _ = cut(tmp_path / "purchased", rows, "time:0.8", evaluation.replace("none", "purchased"))
+    assert ("a", "milk", False) in ids(tables, "test")
+
+
+@pytest.mark.parametrize("task", ["next_item", "all_items"])
+@pytest.mark.parametrize("mask", ["seen", "purchased"])
+@pytest.mark.parametrize("part", ["train", None])
+def test_without_time_or_position_the_order_of_rows_chooses_nothing(
+    tmp_path: Path, task: str, mask: str, part: str | None
+) -> None:
+    rows: Rows = [(user, item, kind, None, None, part) for user, item, kind, *_ in log(40, 9)]
+    rows += [(user, item, "purchase", None, None, part) for user, item, *_ in rows[::2]]
+    rows += [(f"u{user}", "i1", "purchase", None, None, "test") for user in range(40)] if part else []
+    evaluation = f'task = "{task}"\ntarget_event = "purchase"\nmask = ["{mask}"]'
+    rng = np.random.default_rng(0)
+    tables, meta = cut(tmp_path / "sorted", sorted(rows, key=str), evaluation=evaluation)
+    shuffled, _ = cut(tmp_path / "shuffled", [rows[at] for at in rng.permutation(len(rows))], evaluation=evaluation)
+    assert not meta.has_order
+    assert meta.counts["valid"].targets
+    for name in tables:
+        assert tables[name].equals(shuffled[name])
+
+
+def test_in_rows_sorted_by_item_validation_asks_for_all_items_alike(tmp_path: Path) -> None:
+    rows: Rows = [
+        (f"u{user}", f"i{item:02d}", "view", None, None, "train")
+        for item in range(40)
+        for user in range(400)
+        if (user + item) % 4 == 0
+    ]
+    rows += [(f"u{user}", f"i{user % 40:02d}", "view", None, None, "test") for user in range(400)]
+    tables, _ = cut(tmp_path, rows)
+    numbers = [int(str(item)[1:]) for _, item, target in ids(tables, "valid") if target]
+    assert len(numbers) == 200
+    assert 17 < np.mean(numbers) < 22
+    assert set(numbers) == set(range(40))
+
+
 def test_whole_items_of_a_user_are_held_out_for_a_task_with_several_targets(tmp_path: Path) -> None:
     rows: Rows = [
         (f"u{user}", f"i{(user + n) % 25}", "view", None, f"word {n}", "train")
@@ -262,7 +340,7 @@ def test_a_search_row_without_a_query_is_not_scored(tmp_path: Path) -> None:
     rows: Rows = [("a", f"i{n}", "purchase", None, "shoe", "train") for n in range(5)]
     rows += [("a", "i0", "purchase", None, "shoe", "test"), ("a", "i1", "purchase", None, None, "test")]
     tables, _ = cut(tmp_path, rows, evaluation='task = "search"')
-    assert [row[2] for row in ids(tables, "test")] == [True, False]
+    assert sorted(ids(tables, "test")) == [("a", "i0", True), ("a", "i1", False)]
 
 
 def test_with_positions_only_the_last_item_of_each_user_is_tested(tmp_path: Path) -> None:
@@ -318,6 +396,12 @@ def test_a_time_split_without_a_clock_and_a_test_part_without_targets_are_refuse
         cut(tmp_path / "a", log(5, 5), "time:0.8", clock="position")
     with pytest.raises(DatasetError, match="at least one purchase to score"):
         cut(tmp_path / "b", log(5, 5), evaluation='target_event = "purchase"')
+
+
+def test_the_last_items_of_a_log_without_any_order_are_refused(tmp_path: Path) -> None:
+    rows: Rows = [(*row[:3], None, *row[4:]) for row in log(5, 5)]
+    with pytest.raises(DatasetError, match="expected times or positions for the split last"):
+        cut(tmp_path, rows, "last")
 
 
 def test_a_folder_that_was_not_ingested_is_refused(tmp_path: Path) -> None:
