@@ -30,6 +30,7 @@ class NetworkShape:
     aggregation: bool = True  # whether the weighted mean over the events takes part
     attention: bool = True  # whether the session encoder does, where there is an order
     typed: bool = True  # whether behaviours differ
+    timed: bool = True  # whether events have ages
     item_dim: int | None = None  # numbers in a vector outside the network, where it was cut; `dim` otherwise
     hidden: int | None = None  # units between `inner` and `outer` of the query tower; twice `dim` unless cut
     feed: int | None = None  # units of the session encoder's feed-forward part; twice `dim` unless cut

@@ -40,6 +40,7 @@ class QueryTowerShape:
     aggregation: bool = True  # whether `m` takes part; without it `s` replaces it
     attention: bool = True  # whether `s` takes part; without it, as without an order, `m` replaces it
     typed: bool = True  # whether behaviours differ; else every event counts as one of the first behaviour
+    timed: bool = True  # whether ages are read; else every event counts as one of an unknown age
     item_dim: int | None = None  # numbers in a stored item vector where they are fewer than `dim`
     hidden: int | None = None  # units between `inner` and `outer`; twice `dim` if left out
     feed: int | None = None  # units of the session encoder's feed-forward part; twice `dim` if left out
@@ -63,6 +64,7 @@ class QueryTower(nn.Module):
         self.ordered = shape.ordered
         self.aggregation = shape.aggregation
         self.typed = shape.typed
+        self.timed = shape.timed
         self.type_weight = nn.Parameter(torch.zeros(shape.types))
         self.age_weight = nn.Parameter(torch.zeros(shape.ages))
         distance_weight = -0.05 * torch.arange(shape.window).float() if shape.ordered else torch.zeros(shape.window)
@@ -88,9 +90,13 @@ class QueryTower(nn.Module):
         """Behaviours, or one behaviour for all of them where the tower does not distinguish them."""
         return types if self.typed else types.clamp(max=1)
 
+    def distinct_ages(self, ages: Tensor) -> Tensor:
+        """Age buckets, or the one of unknown ages for all of them where the tower was trained without times."""
+        return ages if self.timed else ages.clamp(max=0)
+
     def event_weights(self, types: Tensor, ages: Tensor, distance: Tensor) -> Tensor:
         """Weights of events in the mean; shapes broadcast against each other. Unordered events have no distance."""
-        weight = self.type_weight[self.distinct_types(types)] + self.age_weight[ages]
+        weight = self.type_weight[self.distinct_types(types)] + self.age_weight[self.distinct_ages(ages)]
         return torch.exp(weight + self.distance_weight[distance] if self.ordered else weight)
 
     def forward(self, events: Tensor, types: Tensor, ages: Tensor, long_vector: Tensor, long_weight: Tensor) -> Tensor:
@@ -107,7 +113,7 @@ class QueryTower(nn.Module):
         Returns:
             `[batch, positions, item_dim]`.
         """
-        types = self.distinct_types(types)
+        types, ages = self.distinct_types(types), self.distinct_ages(ages)
         if (
             self.widen is not None
         ):  # one product for all rows: a product of the long vector alone would be rounded differently

@@ -23,6 +23,7 @@ from offline.compress.compress import compress
 from offline.dataset.spec import load_spec
 from offline.dataset.split_meta import META_FILE, read_split_meta
 from offline.errors import InputError, RunFolderError
+from offline.evaluation.document import EvaluationDocument
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
 from offline.evaluation.timings import timings_of
@@ -32,6 +33,7 @@ from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph
 from offline.ingest.ingest import SUMMARY_FILE, ingest
 from offline.online_metrics.figures import ONLINE_WINDOW_S, evaluate_online
 from offline.online_metrics.logs import was_collected
+from offline.ranking.order_on_test import drop_order, order_notes
 from offline.ranking.search_weights import fit_search, read_search_spec
 from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
@@ -303,14 +305,15 @@ def _export(context: StageContext) -> dict[str, Any]:
 
 
 def _evaluate(context: StageContext) -> dict[str, Any]:
+    """Score the bundle; where its ranker turns out to order surely worse than retrieval, make it anew without."""
     folder = context.folder
-    document = evaluate(
-        folder.bundles,
-        folder.split,
-        seed=context.options.seed,
-        baselines=context.options.baselines,
-        progress=context.progress,
-    )
+    document = _measure(context)
+    if drop_order(folder.rank, EvaluationDocument.of(document)):
+        ordered_by_ranker = resolve(folder.bundles)
+        _export(context)
+        shutil.rmtree(ordered_by_ranker)
+        document = _measure(context)
+    document["notes"] = [*document["notes"], *order_notes(folder.rank)]
     bundle = resolve(folder.bundles)
     manifest = read_manifest(bundle)
     document["timings"] = timings_of(folder.record(), manifest)
@@ -318,6 +321,13 @@ def _evaluate(context: StageContext) -> dict[str, Any]:
     record_metrics(bundle, document)
     write_json(folder.report, document)
     return document
+
+
+def _measure(context: StageContext) -> dict[str, Any]:
+    options, folder = context.options, context.folder
+    return evaluate(
+        folder.bundles, folder.split, seed=options.seed, baselines=options.baselines, progress=context.progress
+    )
 
 
 def _report(context: StageContext) -> dict[str, Any]:
@@ -346,6 +356,7 @@ STAGES = (
         marker=lambda folder: folder.split / META_FILE,
         outputs=lambda folder: (folder.whole, folder.split),
         key=lambda _, options: [options.split, options.seed, *withhold_key(options), *warm_start_key(options)],
+        version=2,
     ),
     Stage(
         "graph",
@@ -374,7 +385,7 @@ STAGES = (
         marker=lambda folder: folder.rank / RANKER_HISTORY,
         outputs=lambda folder: (folder.rank, folder.rank_bundle),
         key=lambda _spec, _options: [],
-        version=4,
+        version=5,
     ),
     Stage(
         "refit",

@@ -51,6 +51,15 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Feature names by what they are about."""
 FEATURES: Final = tuple(name for group in GROUPS.values() for name in group)
+OF_TIME: Final = ("log_minutes_since", "log_minutes_idle")
+"""Features that say nothing where events have no times."""
+OF_ORDER: Final = (
+    *(f"{kind}_{event}" for kind in ("like", "content_like", "with") for event in ("last", "recent")),
+    "log_events_since",
+    *(f"same_{code}_{event}" for code in ("category", "brand") for event in ("last", "recent")),
+)
+"""Features that say nothing where events have no order: of the last event, and of events that weigh by how new they
+are."""
 POPULARITY: Final = slice(FEATURES.index(GROUPS["popularity"][0]), FEATURES.index(GROUPS["popularity"][-1]) + 1)
 """The columns of the popularity group."""
 _COLUMNS: Final = {

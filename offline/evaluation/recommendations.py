@@ -37,6 +37,13 @@ NOT_CAUSAL = (
     "the cut is not by time: events of other users after a held-out one were counted and learned from, which flatters "
     "whatever links events that lie close in time; split by time:0.8 for figures that only know the past"
 )
+NO_ORDER = (
+    "the log has neither times nor positions, and the order of its rows counts for nothing: validation is drawn at "
+    "random by the seed, and what network and ranker would read of an order or of ages is left out, for live users, "
+    "too; hand over times or positions where there are any"
+)
+MOST_APART = 0.2
+"""Between the shares of targets that their users had touched: further apart, validation is not like test."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,28 @@ def evaluate_recommendations(context: EvaluationContext) -> EvaluationDocument:
         reports=[figures[mask].report for mask in context.masks],
         baselines={name: by_mask(name) for name in baselines},
         variants={name: by_mask(name) for name in bundle.variants},
-        notes=causal_notes(context),
+        notes=split_notes(context),
         slices={mask: figures[mask].slices for mask in context.masks},
     )
 
 
-def causal_notes(context: EvaluationContext) -> list[str]:
-    """The note on a cut through a log with times that is not by time, where it applies."""
-    return [NOT_CAUSAL] if context.meta.has_time and not context.meta.by_time else []
+def split_notes(context: EvaluationContext) -> list[str]:
+    """What the reader should know of how the log was cut."""
+    meta = context.meta
+    notes = [NOT_CAUSAL] if meta.has_time and not meta.by_time else []
+    if not meta.has_order:
+        notes.append(NO_ORDER)
+    shares = {}
+    for part in ("valid", "test"):
+        counts = meta.counts.get(part)
+        if counts is not None and counts.targets:
+            shares[part] = counts.targets_on_seen_items / counts.targets
+    if len(shares) == 2 and abs(shares["valid"] - shares["test"]) > MOST_APART:
+        notes.append(
+            f"validation is not like test: its users had touched {shares['valid']:.0%} of what they are asked for, "
+            f"those of test {shares['test']:.0%}, so that what is chosen by the one may not fit the other"
+        )
+    return notes
 
 
 def _rank_by_bundle(context: EvaluationContext, cases: Cases) -> _ScoredBundle:

@@ -30,7 +30,7 @@ from offline.evaluation.metrics import DEPTH, table_of
 from offline.evaluation.protocol import RowLists
 from offline.evaluation.query_baselines import query_rankings
 from offline.evaluation.ranked import rank_requests
-from offline.evaluation.recommendations import causal_notes
+from offline.evaluation.recommendations import split_notes
 from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows, split_rows, text_requests
 from offline.evaluation.search_cases import SearchCases, load_search_cases
 
@@ -86,7 +86,7 @@ def evaluate_search(context: EvaluationContext) -> EvaluationDocument:
         reports=list(reports.values()),
         baselines={name: others[name] for name in baselines},
         variants={name: others[name] for name in requests if name != BUNDLE},
-        notes=[WHOLE_QUERIES, *causal_notes(context)],
+        notes=[WHOLE_QUERIES, *split_notes(context)],
         slices={},
     )
 

@@ -1,31 +1,49 @@
 """The gate: the rules that the figures of a bundle must meet before it is published."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.artifact.manifest import Manifest
 from app.artifact.published_model import Figures, Forced
 from offline.errors import PublishRefused
-from offline.evaluation.document import POPULARITY, EvaluationDocument, Report
+from offline.evaluation.document import ITEM_KNN, POPULARITY, VECTOR, EvaluationDocument, Report
 
 MAX_DROP = 0.05
 """Largest loss against the served version, as a share of its value."""
 
 
+RIVALS = {
+    POPULARITY: POPULARITY,
+    ITEM_KNN: "item-kNN",
+    VECTOR: "the same bundle without its ranker",
+}
+"""The rankings that a bundle must not be surely worse than, and what they are called."""
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """How far a bundle is ahead of the baseline in the first metric of the data set."""
+    """How far a bundle is ahead of a rival in the first metric of the data set."""
 
+    rival: str  # of `RIVALS`
     metric: str
     low: float  # of the 95 % interval of the difference
     high: float
 
 
-def comparison_of(report: Report) -> Comparison | None:
-    """Return how the bundle compares with the baseline under one mask; None when it was never compared."""
+def comparison_of(report: Report, rival: str = POPULARITY) -> Comparison | None:
+    """Return how the bundle compares with a rival under one mask; None when it was never compared."""
     metric = report.first_metric
-    lift = report.lift(POPULARITY, metric)
-    return None if metric is None or lift is None else Comparison(metric, *lift.ci95)
+    lift = report.lift(rival, metric)
+    return None if metric is None or lift is None else Comparison(rival, metric, *lift.ci95)
+
+
+def refusals_of(report: Report) -> Iterator[str]:
+    """Say of each rival that the bundle is surely worse than why that speaks against publishing."""
+    for rival in RIVALS:
+        refusal = refusal_of(comparison_of(report, rival))
+        if refusal is not None:
+            yield refusal
 
 
 def figures_of(document: EvaluationDocument) -> Figures | None:
@@ -72,8 +90,8 @@ def refusal_of(comparison: Comparison | None) -> str | None:
     if comparison is None or comparison.high >= 0:
         return None
     return (
-        f"its {comparison.metric} is below that of {POPULARITY}: the difference lies between {comparison.low:+.4f} and "
-        f"{comparison.high:+.4f} (95 % interval)"
+        f"its {comparison.metric} is below that of {RIVALS[comparison.rival]}: the difference lies between "
+        f"{comparison.low:+.4f} and {comparison.high:+.4f} (95 % interval)"
     )
 
 
@@ -104,8 +122,7 @@ def pass_gate(
         PublishRefused: the figures speak against it, and no `reason` is given to publish it all the same.
     """
     document = EvaluationDocument.of(manifest.metrics)
-    refusal = refusal_of(comparison_of(document.first_report))
-    refusal = refusal or drop_of(figures_of(document), before, max_drop)
+    refusal = "; ".join(refusals_of(document.first_report)) or drop_of(figures_of(document), before, max_drop)
     if refusal is None:
         return None
     if not reason:

@@ -1,7 +1,7 @@
 """Fit the ranker's weights to examples, and score examples with them."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,8 @@ _LEAST_STEPS = 40  # an epoch, where there are lists enough
 _LEARNING_RATE = 2e-3
 _WEIGHT_DECAY = 1e-2
 _SCORED_AT_ONCE = 200_000
+_MUTE = 1e30
+"""The spread of a feature that is to have no say: whatever it is when served, over this it is nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def fit_ranker(
     metric: Metric,
     check: Examples | None = None,
     epochs: tuple[int, int] = (EPOCHS, EPOCHS),
+    mute: Sequence[int] = (),
     tell: Callable[[int, float], None] | None = None,
 ) -> FittedRanker:
     """Order and chain, each of the epoch that does best on `check`, or without it of the given epochs.
@@ -55,13 +58,14 @@ def fit_ranker(
         metric: measured on `check`.
         check: chooses the epochs: of the order by the metric, of the chain by its loss.
         epochs: of order and chain where nobody chooses.
+        mute: features that have no say, here and when served.
         tell: told of the epoch that begins, and of the best value so far.
 
     Raises:
         TrainingError: the loss is not a number.
     """
     with _one_thread():
-        return _fit(examples, seed, metric, check, epochs, tell)
+        return _fit(examples, seed, metric, check, epochs, mute, tell)
 
 
 @contextmanager
@@ -110,10 +114,11 @@ def _fit(
     metric: Metric,
     check: Examples | None,
     epochs: tuple[int, int],
+    mute: Sequence[int],
     tell: Callable[[int, float], None] | None,
 ) -> FittedRanker:
     torch.manual_seed(seed)
-    ranker = _initial_ranker(examples)
+    ranker = _initial_ranker(examples, mute)
     optimizer = torch.optim.AdamW(ranker.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     positive = examples.target | examples.happened.any(axis=1)
     useful = np.flatnonzero(np.bincount(examples.lines()[positive], minlength=len(examples)))
@@ -160,10 +165,11 @@ def score_candidates(ranker: Ranker, features: NDArray[np.float32]) -> tuple[NDA
     return torch.cat([order for order, _ in parts]).numpy(), torch.cat([chain for _, chain in parts]).numpy()
 
 
-def _initial_ranker(examples: Examples) -> Ranker:
+def _initial_ranker(examples: Examples, mute: Sequence[int]) -> Ranker:
     """A ranker that orders as retrieval does, and takes every candidate to be as likely as all are on average."""
     mean = examples.features.mean(axis=0, dtype=np.float64).astype(np.float32)
     spread = np.maximum(examples.features.std(axis=0, dtype=np.float64), 1e-3).astype(np.float32)
+    mean[list(mute)], spread[list(mute)] = 0.0, _MUTE
     counts = examples.happened.sum(axis=0) + 1.0
     before = np.concatenate([[len(examples.rows) + 2.0], counts[:-1] + 1.0])
     odds = np.log(counts / np.maximum(before - counts, 0.5))

@@ -17,6 +17,7 @@ from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.metrics import Metric, ndcg_or_first, parse_metric
 from offline.evaluation.search_cases import load_search_cases
 from offline.ranking.list_metric import list_metric
+from offline.ranking.order_features import senseless_features
 from offline.ranking.search_examples import SearchExamples, search_examples
 from offline.workspace.atomic import atomic_file
 from offline.workspace.progress import Progress
@@ -62,6 +63,8 @@ def fit_search(
         return None
     cases = load_search_cases(split, "valid", CASES, seed)
     examples = search_examples(snapshot, split, cases, meta.mask[0], progress)
+    for name in senseless_features(meta):
+        examples.features[:, SEARCH_FEATURES.index(name)] = 0.0  # what never differs gets no weight
     lists = int((np.bincount(examples.lines()[examples.target], minlength=len(examples)) > 0).sum())
     metric = parse_metric(ndcg_or_first(meta.metrics))
     if lists < LEAST_LISTS or len(np.unique(examples.number)) < FOLDS:

@@ -1,6 +1,7 @@
 """The ranker stage: learn from validation targets, calibrate, and decide whether the ranker orders."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from offline.evaluation.protocol import load_cases
 from offline.ranking.calibration import fit_calibration
 from offline.ranking.fit import EPOCHS, SCORE, FittedRanker, fit_ranker, score_candidates
 from offline.ranking.list_metric import list_metric
+from offline.ranking.order_features import senseless_features
 from offline.ranking.rank_graph import write_rank_graph
 from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
@@ -86,7 +88,8 @@ def train_ranker(
         # Items that nobody has touched yet teach nothing: nearly all of them are wrong answers, from which the ranker
         # would learn that what is new is never wanted.
         examples = examples.keep(~snapshot.tables.never_seen[examples.rows])
-        fitted, held_out = _cross_fit(examples, metric, seed, report)
+        mute = [FEATURES.index(name) for name in senseless_features(meta)]
+        fitted, held_out = _cross_fit(examples, metric, seed, mute, report)
         spec = _spec(snapshot, chain, metric, held_out)
         write_rank_graph(folder / names.RANK_GRAPH, fitted.ranker)
         (folder / names.RANKER).write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -147,7 +150,9 @@ def feature_groups(folder: Path) -> list[dict[str, Any]]:
     return groups
 
 
-def _cross_fit(examples: Examples, metric: Metric, seed: int, tell: Progress) -> tuple[FittedRanker, _HeldOut]:
+def _cross_fit(
+    examples: Examples, metric: Metric, seed: int, mute: Sequence[int], tell: Progress
+) -> tuple[FittedRanker, _HeldOut]:
     """The ranker of all lists, and how rankers of the same kind do on the lists that they were not trained on."""
     order = np.random.default_rng([seed, 11]).permutation(len(examples))
     folds = np.array_split(order, FOLDS)
@@ -163,6 +168,7 @@ def _cross_fit(examples: Examples, metric: Metric, seed: int, tell: Progress) ->
             seed,
             check=check,
             metric=metric,
+            mute=mute,
             tell=partial(_tell_epoch, tell, number * EPOCHS, total, metric.name),
         )
         held.append(_measure_held_out(fitted.ranker, check, metric))
@@ -174,7 +180,7 @@ def _cross_fit(examples: Examples, metric: Metric, seed: int, tell: Progress) ->
     values = np.concatenate([fit.values for fit in fits], axis=1)
     order_epochs = int(values.mean(axis=1).argmax())
     chain_epochs = round(float(np.median([fit.epochs[1] for fit in fits])))
-    last = fit_ranker(examples, seed, metric=metric, epochs=(order_epochs, chain_epochs))
+    last = fit_ranker(examples, seed, metric=metric, epochs=(order_epochs, chain_epochs), mute=mute)
     tell(total, total, "ranker")
     return replace(last, history=fits[0].history), replace(_join(held), ranked=values[order_epochs])
 

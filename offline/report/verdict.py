@@ -28,7 +28,7 @@ from offline.evaluation.document import (
 )
 from offline.evaluation.recommendations import NOT_CAUSAL
 from offline.evaluation.slices import COLD_USERS, UNKNOWN_USERS
-from offline.publishing.gate import comparison_of, refusal_of
+from offline.publishing.gate import RIVALS, comparison_of, refusal_of
 from offline.report.next_steps import cut_by_time, gain_ground, tell_apart, train_longer
 from offline.report.numbers import count, figure, interval, is_number, share, signed
 
@@ -163,7 +163,11 @@ def against_kin(evidence: Evidence) -> Iterator[Finding]:
         if name == POPULARITY or metric is None or lift is None:
             continue
         other, (low, high) = NAMES.get(name, name), lift.ci95
-        if high < 0:
+        refusal = refusal_of(comparison_of(report, name)) if name in RIVALS else None
+        if refusal is not None:
+            sentence = f"{_capital(refusal)}. {_capital(other)} would serve shoppers better."
+            yield Finding(Weight.BAD, sentence, _catch_up(evidence, name))
+        elif high < 0:
             yield Finding(
                 Weight.LOOK, f"It is below {other}: {_lead(report, metric, lift)}.", _catch_up(evidence, name)
             )

@@ -106,6 +106,7 @@ class TrainSettings:
             aggregation="aggregation" not in self.without,
             attention="attention" not in self.without,
             typed="behaviours" not in self.without,
+            timed=self.timed,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -162,6 +162,22 @@ def test_without_behaviours_types_change_nothing_and_with_them_they_do() -> None
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_tower_trained_without_times_reads_no_ages(ordered: bool) -> None:
+    for timed in (True, False):
+        torch.manual_seed(1)
+        made = QueryTower(QueryTowerShape(DIM, 2, WINDOW, 4, AGES, 0.1, ordered=ordered, timed=timed)).eval()
+        for value in made.parameters():
+            value.add_(0.2 * torch.randn(value.shape))
+        vectors, types, ages = events(9)
+        unknown = torch.zeros_like(ages)
+        same = torch.allclose(made(vectors, types, ages, *nothing()), made(vectors, types, unknown, *nothing()))
+        assert same != timed
+        weights = made.event_weights(types, ages[:, 0], torch.zeros_like(types))
+        assert torch.allclose(weights, made.event_weights(types, torch.zeros_like(types), types * 0)) != timed
+
+
+@torch.no_grad()
 def test_each_half_of_the_query_can_be_left_out() -> None:
     vectors, types, ages = events(10)
     for aggregation, attention in ((True, False), (False, True)):

@@ -157,6 +157,9 @@ def _sentences(summary: Document, spread: Distributions | None, split: SplitMeta
         cuts = [f"{part} begins {moment(begin)}" for part, begin in _cuts(split)]
         cut_times = ": " + ", ".join(cuts) if cuts else ""
         yield f"The data is cut by {split.how}{cut_times} (seed {split.seed})."
+        if split.valid_unseen is not None:
+            kept = "keep no other event on" if split.valid_unseen else "may have touched"
+            yield f"Validation is drawn from train; its users {kept} what they are asked for."
 
 
 def _cuts(split: SplitMeta) -> list[tuple[str, float]]:

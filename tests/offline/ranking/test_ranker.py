@@ -12,14 +12,19 @@ import pytest
 import torch
 
 from app.artifact import names
+from app.artifact.rank_features import FEATURES, OF_ORDER, OF_TIME
 from app.engine.candidates import Source
 from app.engine.loading import load_snapshot
 from app.engine.snapshot import Snapshot
 from app.errors import BundleCorrupt
 from model.ranker import Ranker
-from offline.evaluation.candidate_examples import examples_of
+from offline.dataset.split_meta import SplitMeta
+from offline.evaluation.candidate_examples import Examples, examples_of
+from offline.evaluation.metrics import parse_metric
 from offline.evaluation.next_session import happened, next_session
-from offline.evaluation.protocol import load_cases
+from offline.evaluation.protocol import RowLists, load_cases
+from offline.ranking.fit import fit_ranker
+from offline.ranking.order_features import senseless_features
 from offline.ranking.rank_graph import write_rank_graph
 from offline.ranking.train_ranker import train_ranker
 
@@ -42,6 +47,52 @@ def test_the_graph_gives_what_the_network_gives(tmp_path: Path) -> None:
         expected = ranker(features)
     assert np.allclose(order, expected[0], atol=1e-5)
     assert np.allclose(chain, expected[1], atol=1e-5)
+
+
+def made_up_examples(seed: int, lists: int = 60, each: int = 20) -> Examples:
+    """Lists in which the candidate nearest to the last event is the target."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(lists * each, len(FEATURES))).astype(np.float32)
+    best = features[:, FEATURES.index("like_last")].reshape(lists, each).argmax(axis=1)
+    target = np.zeros(lists * each, dtype=np.bool_)
+    target[np.arange(lists) * each + best] = True
+    rows = np.tile(np.arange(1, each + 1), lists)
+    return Examples(
+        features,
+        rows,
+        np.ones(len(rows), dtype=np.uint8),
+        target,
+        target[:, None],
+        np.arange(lists + 1) * each,
+        RowLists(np.arange(lists + 1), rows[target].astype(np.int32)),
+    )
+
+
+def test_what_says_nothing_in_a_log_has_no_say_in_its_ranker_whatever_is_served(tmp_path: Path) -> None:
+    examples = made_up_examples(0)
+    mute = [FEATURES.index(name) for name in OF_ORDER]
+    metric = parse_metric("ndcg@10")
+    fitted = {
+        name: fit_ranker(examples, 0, metric=metric, epochs=(5, 5), mute=mute if name == "without" else ())
+        for name in ("with", "without")
+    }
+    changed = examples.features.copy()
+    changed[:, mute] = np.random.default_rng(1).normal(size=(len(changed), len(mute))) * 100
+    for name, fit in fitted.items():
+        write_rank_graph(tmp_path / f"{name}.onnx", fit.ranker)
+        session = onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+        outputs = (names.OUT_ORDER, names.OUT_CHAIN)
+        before, after = (session.run(outputs, {names.IN_FEATURES: values}) for values in (examples.features, changed))
+        for one, other in zip(before, after, strict=True):
+            assert np.isfinite(other).all()
+            assert np.array_equal(one, other) == (name == "without")
+
+
+@pytest.mark.parametrize(("has_order", "has_time"), [(True, True), (True, False), (False, False)])
+def test_a_log_mutes_the_features_of_what_it_does_not_have(has_order: bool, has_time: bool) -> None:
+    meta = SplitMeta.model_construct(has_order=has_order, has_time=has_time)
+    assert set(senseless_features(meta)) == {*(() if has_order else OF_ORDER), *(() if has_time else OF_TIME)}
+    assert {*OF_ORDER, *OF_TIME} <= set(FEATURES)
 
 
 def test_shop_has_a_ranker_of_all_behaviours(ranked_snapshot: Snapshot) -> None:

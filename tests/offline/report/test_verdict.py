@@ -108,12 +108,12 @@ def test_a_bundle_with_nothing_against_it_is_to_be_published() -> None:
             Weight.LOOK,
             "never compared with popularity",
         ),
-        ({"document": document(lift_over_item_knn=lift(-0.2, -0.1))}, Weight.LOOK, "It is below item-kNN"),
+        ({"document": document(lift_over_item_knn=lift(-0.2, -0.1))}, Weight.BAD, "is below that of item-kNN"),
         ({"document": document(lift_over_item_knn=lift(-0.1, 0.1))}, Weight.LOOK, "not surely better than item-kNN"),
         (
             {"document": document(lift_over_vector=lift(-0.2, -0.1)) | {"variants": {"vector": {}}}},
-            Weight.LOOK,
-            "It is below the bundle without its ranker",
+            Weight.BAD,
+            "is below that of the same bundle without its ranker",
         ),
         (
             {"document": document(lift_over_vector=lift(-0.1, 0.1)) | {"variants": {"vector": {}}}},
@@ -191,11 +191,13 @@ def test_what_is_usual_is_not_held_against_a_bundle(changed: dict[str, Any]) -> 
 ends = st.floats(-0.3, 0.3)
 
 
-@given(pair=st.tuples(ends, ends), knn=st.tuples(ends, ends), users=st.integers(1, 500))
+@given(pair=st.tuples(ends, ends), knn=st.tuples(ends, ends), vector=st.tuples(ends, ends), users=st.integers(1, 500))
 def test_the_gate_refuses_what_the_verdict_refuses_and_nothing_else(
-    pair: tuple[float, float], knn: tuple[float, float], users: int
+    pair: tuple[float, float], knn: tuple[float, float], vector: tuple[float, float], users: int
 ) -> None:
-    metrics = document(n=users, lift_over_popularity=lift(*sorted(pair)), lift_over_item_knn=lift(*sorted(knn)))
+    lifts = {"popularity": pair, "item_knn": knn, "vector": vector}
+    lifts_over = {f"lift_over_{name}": lift(*sorted(ends)) for name, ends in lifts.items()}
+    metrics = document(n=users, **lifts_over) | {"variants": {"vector": {}}}
     manifest = Manifest.model_construct(version="v1", metrics=metrics)
     try:
         pass_gate(manifest, None, "", datetime.now(UTC))
