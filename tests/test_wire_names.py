@@ -1,7 +1,7 @@
 """The names and layouts that others read: dashboards, stores that are filled already, bundles on disk, programs.
 
 They stand here as literals, apart from the code that makes them. A change here breaks what others read: raise
-`SCHEMA_VERSION` (of bundles), or the version of the record, and say so in CHANGELOG.md.
+`SCHEMA_VERSION` or a part's number (of bundles), or the version of the record, and say so in CHANGELOG.md.
 """
 
 import re
@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app import errors
 from app.artifact import names
 from app.artifact.hashing import stable_hash
+from app.artifact.parts import PARTS
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EraseRecord, EventRecord, ImpressionRecord, MergeRecord
 from app.artifact.user_records import EVENT, long_vector_bytes, pack_events
@@ -55,6 +56,17 @@ text/idf.npy text/scales.npy text/vectors.npy users/event_offsets.npy users/even
 users/event_types.npy users/hashes.npy users/long_scales.npy users/long_vectors.npy users/long_weights.npy
 users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy vocabulary warmup
 """
+
+# The optional parts that a manifest may number, and the numbers that are read; the last one is written.
+PART_NUMBERS = {
+    "ranker": (1,),
+    "search": (1,),
+    "words": (1,),
+    "meaning": (1,),
+    "spelling": (1,),
+    "suggest": (1,),
+    "gpu": (1,),
+}
 
 TENSORS = """
 age_buckets block_count event_types event_vectors exclude_rows features given given_query item_mask item_matrix
@@ -162,6 +174,10 @@ def test_files_and_tensors_of_a_bundle() -> None:
     assert {name: files.pop(name) for name in inner} == inner
     assert set(files.values()) == set(BUNDLE_FILES.split())
     assert names.LEXICAL_FIELDS == ("main", "title", "attributes")
+
+
+def test_parts_of_a_bundle() -> None:
+    assert {part.name: part.numbers for part in PARTS} == PART_NUMBERS
 
 
 def test_codes_of_problems() -> None:

@@ -44,6 +44,7 @@ def operation_routes(services: Services) -> list[APIRoute]:
                 "store": "redis",
                 "store_available": True,
                 "refused": {},
+                "parts_off": {"suggest": "the bundle does not have it; off is: completions in the search box"},
             },
             summary="Able to serve",
             operation_id="get_readyz",
@@ -80,6 +81,7 @@ async def get_readyz(services: Services, _: Request) -> Response:
         "store": services.store.name,
         "store_available": not services.store.lagging,
         "refused": services.follower.refused,
+        "parts_off": services.recommender.release.snapshot.parts.off,
     }
     return json_response(document, HTTPStatus.SERVICE_UNAVAILABLE if services.drain.begun else HTTPStatus.OK)
 

@@ -11,6 +11,7 @@ from app.api.schemas import NOT_YET, BoostRule, PinRule, RecentEvent, RecommendR
 from app.api.wire_values import fields_of, unix_of
 from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.hashing import stable_hash
+from app.artifact.parts import RANKER
 from app.engine.catalogue import Items
 from app.engine.requests import OBJECTIVES
 from app.engine.rules import Boost, Pin
@@ -231,6 +232,9 @@ def _check_objective(objective: str | None, snapshot: Snapshot) -> None:
     """Refuse an objective that the bundle cannot follow, since its data lacks the behaviour."""
     known = [] if snapshot.ranker is None else snapshot.ranker.objectives
     if objective is not None and objective not in known:
+        unreadable = snapshot.parts.unreadable.get(RANKER)
+        if unreadable is not None:
+            raise InvalidRequest(f"objective: {objective!r} cannot be followed here: {unreadable}", "objective")
         raise InvalidRequest(
             f"objective: this bundle knows {', '.join(known) or 'none'}, got {objective!r}: its data has no such "
             "behaviour",

@@ -288,6 +288,11 @@ class Health(BaseModel):
     refused: dict[str, str] = Field(
         default={}, description="Versions that were to be served and were refused, and why."
     )
+    parts_off: dict[str, str] = Field(
+        default={},
+        description="Optional parts of the served bundle that are not used, since it lacks them or this service cannot "
+        "read them: why, and which feature is off.",
+    )
     reason: str | None = Field(default=None, description="What is waited for.")
 
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 class Forced(BaseModel):
     """Who published a version that the figures refuse, and why."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
     by: str
     reason: str
     refusal: str  # the reason of the refusal
@@ -16,7 +16,7 @@ class Forced(BaseModel):
 class Figures(BaseModel):
     """A metric of a version on held-out data. Two are comparable when all but the last three fields are equal."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
     dataset: str
     part: str
     how: str  # of the cut
@@ -28,9 +28,9 @@ class Figures(BaseModel):
 
 
 class PublishedModel(BaseModel):
-    """One version whose keys are in the store."""
+    """One version whose keys are in the store. What a later job wrote beside is passed over."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
     version: str
     dataset: str
     published_at: str  # ISO 8601, UTC

@@ -1,5 +1,6 @@
 """Loading a bundle: its files become a `Snapshot` that has answered its golden requests, which also warms it up."""
 
+import logging
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.artifact.manifest import Manifest, read_manifest, verify_files
+from app.artifact.parts import GPU, MEANING, RANKER, SEARCH, SPELLING, SUGGEST, WORDS, usable_parts
 from app.artifact.rank_tables import read_rank_tables
-from app.artifact.text.vocabulary import read_vocabulary
+from app.artifact.text.vocabulary import Vocabulary, read_vocabulary
 from app.engine.candidates import Candidates
 from app.engine.catalogue import read_catalogue, read_items
 from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
@@ -23,10 +25,13 @@ from app.engine.runtime import open_session
 from app.engine.selection.filter_index import read_filters
 from app.engine.selection.orders import Orders
 from app.engine.snapshot import Snapshot
+from app.engine.text.lexical import read_lexical
 from app.engine.text.query_index import read_query_index
 from app.engine.text.suggest import read_suggester
 from app.engine.text.text_query import check_golden_texts, read_text_query
 from app.errors import BundleCorrupt, BundleUnfit, GoldenMismatch
+
+log = logging.getLogger(__name__)
 
 GOLDEN_DEPTH = 10
 MIN_GOLDEN_OVERLAP = 0.9
@@ -61,6 +66,8 @@ def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) ->
     manifest = read_manifest(folder)
     verify_files(folder, manifest)
     snapshot = open_snapshot(folder, manifest, threads, device)
+    for part, reason in snapshot.parts.unreadable.items():
+        log.warning("a part of the bundle is off", extra={"version": manifest.version, "part": part, "reason": reason})
     check_golden(snapshot)
     if device is not None and isinstance(snapshot.retriever, GpuRetriever) and snapshot.retriever.has_failed:
         raise BundleUnfit(f"{folder}: {device.provider} failed while it answered the golden requests; see the log")
@@ -71,26 +78,34 @@ def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) ->
 
 def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device | None = None) -> Snapshot:
     """Load a bundle without comparing its golden answers, as the exporter does before it writes them."""
+    parts = usable_parts(manifest.parts)
+    if device is not None and GPU not in parts:
+        raise BundleUnfit(f"{folder}: the part {GPU}: {parts.off[GPU]}: serve with --device cpu")
     try:
         tables = read_rank_tables(folder)
         items = read_items(folder, manifest.shapes, tables)
         catalogue = read_catalogue(folder, manifest.catalogue_columns)
         filters = read_filters(folder, catalogue, items.selectable[0])
-        text_query = read_text_query(folder)
-        vocabulary = read_vocabulary(folder)
-        query_index = read_query_index(folder, tables, text_query, vocabulary)
-        suggester = read_suggester(folder, vocabulary)
+        lexical = read_lexical(folder, manifest.shapes.rows, tables.codes[:, 1]) if WORDS in parts else None
+        text_query = read_text_query(folder) if MEANING in parts else None
+        vocabulary = read_vocabulary(folder) if SPELLING in parts else Vocabulary.empty()
+        suggester = read_suggester(folder, vocabulary) if SUGGEST in parts else None
     except (OSError, ValueError, KeyError) as error:
         raise BundleCorrupt(f"{folder}: cannot be read ({error}): export it again") from error
+    for name, value in ((WORDS, lexical), (MEANING, text_query), (SUGGEST, suggester)):
+        if name in parts and value is None:
+            raise BundleCorrupt(f"{folder}: its manifest has the part {name}, its folder does not: export it again")
+    search = read_query_index(folder, tables, lexical, text_query, vocabulary) if SEARCH in parts else None
     retriever: Retriever | GpuRetriever
     if device is None:
         retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
     else:
         retriever = open_gpu_retriever(folder, items, tables.score_scales, device, manifest.shapes.window)
-    ranker = read_ranker(folder, tables, items.popular_rows, threads)
+    ranker = read_ranker(folder, tables, items.popular_rows, threads) if RANKER in parts else None
     return Snapshot(
         folder=folder,
         manifest=manifest,
+        parts=parts,
         items=items,
         catalogue=catalogue,
         retriever=retriever,
@@ -99,7 +114,7 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device
         ranker=ranker,
         filters=filters,
         orders=Orders(filters, items),
-        search=query_index,
+        search=search,
         suggester=suggester,
     )
 
@@ -123,9 +138,11 @@ def check_golden(snapshot: Snapshot) -> None:
 def golden_sets(snapshot: Snapshot) -> tuple[GoldenSet, ...]:
     """The golden answers that a bundle has: those of retrieval and, where there is a ranker, those of the ranker.
 
-    In schema 5 the only ones are those that are served.
+    In schema 5 there are only those of the ranker, where it has one, which say nothing without it.
     """
     if snapshot.manifest.schema_version == _ONE_GOLDEN_SET:
+        if RANKER in snapshot.parts.unreadable:
+            return ()
         return (GoldenSet(names.GOLDEN_ROWS, names.GOLDEN_SCORES, ALL_STAGES),)
     retrieved = GoldenSet(names.GOLDEN_ROWS, names.GOLDEN_SCORES, Stages(ranking=False))
     ranked = GoldenSet(names.GOLDEN_RANKED_ROWS, names.GOLDEN_RANKED_SCORES, ALL_STAGES)

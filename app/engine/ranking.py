@@ -148,15 +148,13 @@ class Ranker:
         return np.where(candidate_objective == _REVENUE, gain + price, gain).astype(np.float32)
 
 
-def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64], threads: int) -> Ranker | None:
-    """The ranker of the bundle in `folder`, `None` where it has none.
+def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64], threads: int) -> Ranker:
+    """The ranker of the bundle in `folder`.
 
     Raises:
         BundleCorrupt: it cannot be read, or was trained on other features than this code computes.
     """
     path = folder / names.RANKER
-    if not path.exists():
-        return None
     try:
         spec = RankerSpec.model_validate(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, ValidationError) as error:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.artifact.manifest import Manifest
+from app.artifact.parts import UsableParts
 from app.artifact.rank_tables import RankTables
 from app.engine.catalogue import Catalogue, Items
 from app.engine.gpu_retriever import GpuRetriever
@@ -22,12 +23,13 @@ class Snapshot:
 
     folder: Path
     manifest: Manifest
+    parts: UsableParts
     items: Items
     catalogue: Catalogue
     retriever: Retriever | GpuRetriever
     text_query: TextQuery | None  # None where the bundle knows no words
     tables: RankTables
-    ranker: Ranker | None
+    ranker: Ranker | None  # None where nothing is ranked by features
     filters: FilterIndex
     orders: Orders
     search: QueryIndex | None  # None where nothing can be searched for

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from app.artifact.names import PADDING_ROW
+from app.artifact.parts import RANKER
 from app.engine.recommend import retrieve
 from app.engine.requests import pad_rows
 from app.errors import InvalidRequest
@@ -75,6 +76,9 @@ class PredictService:
             ClientDisconnected: nobody waits for the answer.
         """
         if release.snapshot.ranker is None:
+            unreadable = release.snapshot.parts.unreadable.get(RANKER)
+            if unreadable is not None:
+                raise InvalidRequest(f"bundle {release.version} predicts nothing here: {unreadable}")
             raise InvalidRequest(
                 f"bundle {release.version} predicts nothing: its data validates too few users to learn from: train on "
                 "more events"

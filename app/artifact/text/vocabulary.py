@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,14 @@ class Vocabulary:
     lengths: NDArray[np.uint8]  # [words] letters
     letters: NDArray[np.uint64]  # [words] of `letter_mask`
     compounds: NDArray[np.int32]  # [compounds, 2] a word that is two words joined, ascending; letters of the first
+
+    @classmethod
+    def empty(cls) -> "Vocabulary":
+        """A vocabulary without words, by which nothing is corrected, joined or completed."""
+        arrays: dict[str, NDArray[Any]] = {
+            name: np.zeros((0, 2) if name == "compounds" else 0, dtype) for name, dtype in _ARRAYS.items()
+        }
+        return cls(words=SortedTexts.of([]), terms=SortedTexts.of([]), **arrays)
 
     def write(self, folder: Path) -> None:
         """Write it into the bundle in `folder`."""

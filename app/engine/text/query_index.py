@@ -14,7 +14,7 @@ from app.artifact import names
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
 from app.artifact.text.vocabulary import Vocabulary
-from app.engine.text.lexical import LexicalIndex, LexicalMatch, match, read_lexical
+from app.engine.text.lexical import LexicalIndex, LexicalMatch, match
 from app.engine.text.spelling import Spelling
 from app.engine.text.text_match import TextMatch
 from app.engine.text.text_query import TextQuery
@@ -71,17 +71,14 @@ class QueryIndex:
 
 
 def read_query_index(
-    folder: Path, tables: RankTables, text_query: TextQuery | None, vocabulary: Vocabulary
+    folder: Path, tables: RankTables, lexical: LexicalIndex | None, text_query: TextQuery | None, vocabulary: Vocabulary
 ) -> QueryIndex | None:
-    """The query index of the bundle in `folder`; None where no item has a word and the bundle has no text vectors.
+    """The query index of the bundle in `folder`; None where there are neither words nor text vectors to search by.
 
     Raises:
         BundleCorrupt: its weights cannot be read.
-        OSError: a file is missing.
-        ValueError: a file is not readable.
     """
     rows, dim = tables.vectors.shape
-    lexical = read_lexical(folder, rows, tables.codes[:, 1])
     if lexical is None and text_query is None:
         return None
     path = folder / names.SEARCH

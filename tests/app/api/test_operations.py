@@ -109,6 +109,7 @@ def test_health_is_answered(client: httpx.Client, snapshot: Snapshot) -> None:
         "store": "memory",
         "store_available": True,
         "refused": {},
+        "parts_off": {},
     }
 
 
