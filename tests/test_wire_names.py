@@ -14,6 +14,7 @@ from app.artifact import names
 from app.artifact.hashing import stable_hash
 from app.artifact.parts import PARTS
 from app.artifact.redis_keys import Keys
+from app.artifact.replica_record import ReplicaRecord
 from app.artifact.stream_records import FIELD, EraseRecord, EventRecord, ImpressionRecord, MergeRecord
 from app.artifact.user_records import EVENT, long_vector_bytes, pack_events
 from app.settings import Settings
@@ -124,6 +125,8 @@ def test_keys_in_redis() -> None:
         "impression_stream": keys.impression_stream,
         "erased": keys.erased,
         "probe": keys.probe,
+        "replicas": keys.replicas,
+        "replica": keys.replica("3f2a"),
     } == {
         "events": b"ai:e" + user_bytes,
         "seen": b"ai:s" + user_bytes,
@@ -139,6 +142,8 @@ def test_keys_in_redis() -> None:
         "impression_stream": b"ai:impressions",
         "erased": b"ai:erased",
         "probe": b"ai:probe",
+        "replicas": b"ai:replicas",
+        "replica": b"ai:replica:3f2a",
     }
 
 
@@ -158,6 +163,8 @@ def test_records_in_redis() -> None:
     assert merge.model_dump_json() == '{"kind":"merge","visitor_id":"v","user_id":"u","time":1.5}'
     erase = EraseRecord(user_hash="0" * 16, time=1.5)
     assert erase.model_dump_json() == '{"kind":"erase","user_hash":"0000000000000000","time":1.5}'
+    replica = ReplicaRecord(version="v", time=1.5, refused={"w": "why"})
+    assert replica.model_dump_json() == '{"version":"v","time":1.5,"refused":{"w":"why"}}'
     impression = ImpressionRecord(request_id="r", user_hash=None, model_version="v", time=1.5, item_ids=["p"])
     assert impression.model_dump_json() == (
         '{"request_id":"r","user_hash":null,"model_version":"v","time":1.5,"item_ids":["p"],"first_position":1}'

@@ -73,6 +73,15 @@ class Keys:
         return self.prefix + b"current"
 
     @property
+    def replicas(self) -> bytes:
+        """Set: the names of the replicas that follow the pointer, and of some that have ended."""
+        return self.prefix + b"replicas"
+
+    def replica(self, name: str) -> bytes:
+        """JSON of `replica_record.ReplicaRecord`; gone some seconds after its replica."""
+        return self.prefix + b"replica:" + name.encode()
+
+    @property
     def event_stream(self) -> bytes:
         """Stream of accepted events, merges and erasures, until they are collected."""
         return self.prefix + b"events"

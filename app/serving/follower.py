@@ -5,13 +5,16 @@ import contextlib
 import ctypes
 import logging
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from app.artifact.names import MANIFEST
 from app.artifact.published_model import PublishedModel
+from app.artifact.replica_record import ReplicaRecord
 from app.errors import BundleError, DeviceUnavailable, ModelNotFound, StoreUnavailable
+from app.serving.presence import Presence
 from app.serving.release import LoadOptions, Release, load_release
 from app.serving.service import RecommendService
 from app.stores.protocol import ModelStore
@@ -65,6 +68,7 @@ class BundleFollower:
         self._metrics = metrics
         self._previous: Release | None = None
         self._refused: dict[str, str] = {}
+        self._presence = Presence(models, self._replica_record)
         self._busy = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -74,8 +78,9 @@ class BundleFollower:
         return dict(self._refused)
 
     async def start(self) -> None:
-        """Look at the pointer, then every `every_s` seconds in the background."""
+        """Look at the pointer, then every `every_s` seconds in the background; say meanwhile what is served."""
         await self._look()
+        await self._presence.start()
         if self._every_s > 0 and self._folder is not None:
             self._task = asyncio.create_task(self._keep_looking())
 
@@ -85,6 +90,7 @@ class BundleFollower:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        await self._presence.close()
 
     async def list(self) -> list[ModelState]:
         """All versions that may be served, oldest first.
@@ -147,6 +153,8 @@ class BundleFollower:
         if Path(version).name != version or not (self._folder / version / MANIFEST).is_file():
             if version not in self._refused:  # it may still be on its way here: look again
                 log.warning("the pointer names a bundle that is not here yet", extra={"version": version})
+                self._refused[version] = NOT_HERE
+                await self._presence.tell()
             self._refused[version] = NOT_HERE
             return
         if self._refused.get(version, NOT_HERE) != NOT_HERE:
@@ -173,6 +181,7 @@ class BundleFollower:
             self._refused[version] = error.message
             self._metrics.count_load("refused")
             log.error("a bundle is refused; the old one stays", extra={"version": version, "reason": error.message})
+            await self._presence.tell()
             raise
         finally:
             sys.setswitchinterval(interval)
@@ -187,7 +196,11 @@ class BundleFollower:
         self._previous = served
         self._recommender.swap(release)
         log.info("bundle served", extra={"version": release.version, "previous": served.version})
+        await self._presence.tell()
         await asyncio.to_thread(trim_memory)
+
+    def _replica_record(self) -> ReplicaRecord:
+        return ReplicaRecord(version=self._recommender.release.version, time=time.time(), refused=self._refused)
 
     async def _keep_looking(self) -> None:
         while True:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from app.artifact.published_model import PublishedModel
+from app.artifact.replica_record import ReplicaRecord
 from app.stores.bundled import BundledStates
 from app.stores.state import Counts, FetchResult, NewEvent, StateRequest, StoredUser
 
@@ -105,5 +106,21 @@ class ModelStore(Protocol):
         Raises:
             ModelNotFound: it is not published.
             StoreUnavailable: the pointer cannot be moved.
+        """
+        ...
+
+    async def announce(self, replica: str, record: ReplicaRecord) -> None:
+        """Say that the process `replica` follows the pointer; to be repeated before `replica_record.LIVES_S` are over.
+
+        Raises:
+            StoreUnavailable: the record cannot be written.
+        """
+        ...
+
+    async def withdraw(self, replica: str) -> None:
+        """Take the record of `replica` back.
+
+        Raises:
+            StoreUnavailable: it cannot be removed.
         """
         ...

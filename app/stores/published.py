@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from pydantic import ValidationError
+from redis.asyncio import Redis
 
 from app.artifact.bundle_store import current, point_to, versions
 from app.artifact.manifest import Manifest, read_manifest
 from app.artifact.published_model import PublishedModel
 from app.artifact.redis_keys import Keys
+from app.artifact.replica_record import LIVES_S, ReplicaRecord
 from app.errors import BundleError, ModelNotFound, StoreUnavailable
 from app.stores.redis_gate import RedisGate
 
@@ -64,6 +66,12 @@ class FolderModels:
         except OSError as error:
             raise StoreUnavailable("the pointer of the store of bundles cannot be written (folder)") from error
 
+    async def announce(self, replica: str, record: ReplicaRecord) -> None:
+        """Do nothing: nobody asks a folder who serves from it."""
+
+    async def withdraw(self, replica: str) -> None:
+        """Do nothing, as there is no record."""
+
 
 class RedisModels:
     """The versions and the pointer that `aisle-offline publish` writes to Redis.
@@ -110,6 +118,37 @@ class RedisModels:
             raise ModelNotFound(f"version {version!r} is not published; GET /models lists those that are")
         await self._gate.write(lambda client: client.set(self._keys.pointer, version))
 
+    async def announce(self, replica: str, record: ReplicaRecord) -> None:
+        """Write the record of `replica`, which vanishes by itself.
+
+        Raises:
+            StoreUnavailable: Redis refuses.
+        """
+        text = record.model_dump_json()
+
+        async def write(client: Redis) -> None:
+            async with client.pipeline(transaction=False) as pipe:
+                pipe.set(self._keys.replica(replica), text, ex=LIVES_S)
+                pipe.sadd(self._keys.replicas, replica)
+                await pipe.execute()
+
+        await self._gate.write(write)
+
+    async def withdraw(self, replica: str) -> None:
+        """Remove the record of `replica`.
+
+        Raises:
+            StoreUnavailable: Redis refuses.
+        """
+
+        async def remove(client: Redis) -> None:
+            async with client.pipeline(transaction=False) as pipe:
+                pipe.delete(self._keys.replica(replica))
+                pipe.srem(self._keys.replicas, replica)
+                await pipe.execute()
+
+        await self._gate.write(remove)
+
 
 class FixedModels:
     """One bundle, and no other.
@@ -137,3 +176,9 @@ class FixedModels:
         """
         if version != self._model.version:
             raise ModelNotFound("this service was given one bundle rather than a store of them: it serves no other")
+
+    async def announce(self, replica: str, record: ReplicaRecord) -> None:
+        """Do nothing: nobody asks one bundle who serves from it."""
+
+    async def withdraw(self, replica: str) -> None:
+        """Do nothing, as there is no record."""

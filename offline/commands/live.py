@@ -51,11 +51,18 @@ def publish(
         typer.Option("--force", help="Why to publish a bundle although its figures speak against it; written down."),
     ] = None,
     by: Annotated[str | None, typer.Option("--by", help="Who forces it; the name of your account if left out.")] = None,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait", min=0, help="Seconds to wait at most until a replica serves the version; 0 does not wait."
+        ),
+    ] = 10.0,
 ) -> None:
     """Seed Redis with a bundle, read it back, and make it the version to serve.
 
     Until all is there, the version before it is served; a publication that was stopped goes on where it was when the
-    same command is given again. The last line of the output is what was published, as JSON.
+    same command is given again. Where no replica serves it within --wait seconds, a line says so, and why where the
+    replicas know it. The last line of the output is what was published, as JSON.
     """
     from offline.publishing.publish import DAY_S, PublishConfig  # noqa: PLC0415 - as above
     from offline.publishing.publish import publish as publish_bundle  # noqa: PLC0415
@@ -69,6 +76,7 @@ def publish(
             force=force,
             by=by or _account(),
             max_drop=max_drop,
+            wait_s=wait,
         )
         published = publish_bundle(
             bundle, client, keys_of(prefix), config=config, progress=display.work, say=say_on(display)

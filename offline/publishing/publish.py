@@ -19,6 +19,7 @@ from offline.publishing.contents import Contents, read_contents
 from offline.publishing.erasures import forget_vectors
 from offline.publishing.gate import MAX_DROP, figures_of, pass_gate, warning_of
 from offline.publishing.item_seeds import ItemSeeds
+from offline.publishing.replicas import Replicas, await_replicas
 from offline.publishing.user_seeds import UserSeed, UserSeeds, UserWriter
 from offline.workspace.progress import Progress, silent
 
@@ -39,6 +40,7 @@ class PublishConfig:
     by: str = ""  # who forces it
     max_drop: float = MAX_DROP  # largest loss of the first metric against the served version, as a share of its value
     at_once: int = AT_ONCE  # users or items in one exchange
+    wait_s: float = 0.0  # longest wait for a replica that serves the version; 0 does not ask
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Published:
     removed_keys: int
     seconds: float
     forced: Forced | None
+    replicas: Replicas | None  # None where nobody asked
 
 
 def publish(
@@ -67,6 +70,8 @@ def publish(
     say: Say | None = None,
 ) -> Published:
     """Make a bundle the one to serve. The version before it is served until all keys of the new one are there.
+
+    Then wait, if `config` says so, until a replica serves it; where none does, that is said and is no error.
 
     A call that was stopped resumes when it is repeated. What the store learned of users since the bundle's cut is kept.
 
@@ -102,6 +107,8 @@ def publish(
     progress(0, 1, "removing older versions")
     removed, removed_keys = _remove_older(client, keys, {contents.version, previous}, now)
     progress(1, 1, "published")
+    seconds = round(time.monotonic() - started, 3)
+    replicas = await_replicas(client, keys, contents.version, config.wait_s, say) if config.wait_s > 0 else None
     return Published(
         version=contents.version,
         previous=previous,
@@ -110,8 +117,9 @@ def publish(
         long_vectors=seeding.users.long_vectors,
         removed_versions=removed,
         removed_keys=removed_keys,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=seconds,
         forced=forced,
+        replicas=replicas,
     )
 
 

@@ -16,12 +16,14 @@ from offline.errors import PublishRefused, TrainingError
 from offline.evaluation.document import EvaluationDocument
 from offline.publishing.gate import figures_of
 from offline.publishing.publish import PublishConfig, publish
+from offline.publishing.replicas import WAIT_S
 from offline.scheduling.plan import STOPPED, Outcome, Plan, ScheduleConfig
 from offline.workspace.atomic import atomic_folder
 from offline.workspace.redis_client import connected
 from offline.workspace.run_folder import RunFolder
 from offline.workspace.storage_errors import storage_errors
 
+_PUBLICATION = ("previous", "users", "items", "seconds", "replicas")
 NOTHING_TO_TRAIN_ON = "no events were collected yet, and there is no --base to train on"
 
 
@@ -107,6 +109,7 @@ def _play(
     details["figures"] = None if figures is None else figures.model_dump()
     bundle = _copy_to_store(resolve(folder.bundles), config.bundles)
     display.stage("publish")
+    lines: list[str] = []
     try:
         with connected(config.address) as client:
             published = publish(
@@ -114,18 +117,21 @@ def _play(
                 client,
                 keys,
                 config=PublishConfig(
-                    keep_events=config.keep_events, user_ttl_s=config.user_ttl_s, max_drop=config.max_drop
+                    keep_events=config.keep_events,
+                    user_ttl_s=config.user_ttl_s,
+                    max_drop=config.max_drop,
+                    wait_s=WAIT_S,
                 ),
                 progress=display.work,
+                say=lines.append,
             )
     except PublishRefused:
         shutil.rmtree(bundle)
         raise
     point_to(config.bundles, published.version)
     _remove_bundles(config, {published.version, published.previous})
-    details["publication"] = {
-        name: value for name, value in asdict(published).items() if name in ("previous", "users", "items", "seconds")
-    }
+    details["publication"] = {name: value for name, value in asdict(published).items() if name in _PUBLICATION}
+    details["publication"]["messages"] = lines
     return Outcome("published", version=published.version, data=data, details=details)
 
 

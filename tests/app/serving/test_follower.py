@@ -22,6 +22,8 @@ from app.artifact import names
 from app.artifact.bundle_store import point_to, resolve
 from app.artifact.manifest import read_manifest
 from app.artifact.redis_keys import Keys
+from app.artifact.replica_record import LIVES_S, ReplicaRecord
+from app.serving.follower import NOT_HERE
 from app.serving.release import LoadOptions, load_release
 from app.serving.service import ServiceLimits
 from app.serving.services import FollowOptions, ImpressionOptions, build_services
@@ -31,6 +33,7 @@ from app.stores.published import FolderModels, RedisModels, model_from_manifest
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore
+from offline.publishing.replicas import read_replicas
 
 WITHIN_S = 20
 FIRST, SECOND, THIRD = "v1", "v2", "v3"
@@ -279,6 +282,42 @@ def test_replicas_follow_the_pointer_in_redis(serve: Serve, redis_server: RedisP
         told = {model["version"]: model["current"] for model in other.get("/models").json()["models"]}
         assert told == {FIRST: True, SECOND: False}
         assert one.post(f"/models/{THIRD}/activate").status_code == 404
+
+
+def test_a_replica_says_in_redis_what_it_serves_and_refuses_until_it_ends(
+    serve: Serve, redis_server: RedisProcess, published: Keys, store: Path
+) -> None:
+    gate = RedisGate(open_async(RedisAddress(redis_server.url, timeout_s=None)), 5.0, 5.0)
+    spoil(add_version(store, store / SECOND, THIRD))
+    with redis_server.client() as server:
+
+        def records() -> list[ReplicaRecord]:
+            return read_replicas(server, published)
+
+        with serve(RedisUserStore(gate, published), RedisModels(gate, published)):
+            until(lambda: bool(records()))
+            assert [(record.version, record.refused) for record in records()] == [(SECOND, {})]
+            (name,) = server.smembers(published.replicas)
+            assert 0 < server.ttl(published.replica(name.decode())) <= LIVES_S
+            server.set(published.pointer, FIRST)
+            until(lambda: records()[0].version == FIRST)
+            server.set(published.pointer, THIRD)
+            until(lambda: list(records()[0].refused) == [THIRD])
+            assert "checksum" in records()[0].refused[THIRD]
+            server.set(published.pointer, "v4")
+            until(lambda: records()[0].refused.get("v4") == NOT_HERE)
+        assert records() == []
+        assert server.smembers(published.replicas) == set()
+
+
+def test_a_replica_that_was_killed_is_taken_off_the_list(redis_server: RedisProcess, published: Keys) -> None:
+    with redis_server.client() as server:
+        server.sadd(published.replicas, "killed", "later", "alive")
+        server.set(published.replica("later"), "in the form of a later service")
+        record = ReplicaRecord(version=FIRST, time=1.0)
+        server.set(published.replica("alive"), json.dumps(record.model_dump() | {"zone": "a"}))
+        assert read_replicas(server, published) == [record]
+        assert server.smembers(published.replicas) == {b"later", b"alive"}
 
 
 def test_a_version_that_redis_lacks_degrades_answers_until_it_is_published(
