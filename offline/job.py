@@ -407,6 +407,7 @@ STAGES = (
         marker=lambda folder: folder.report,
         outputs=lambda folder: (folder.report,),
         key=lambda _, options: [options.baselines],
+        version=2,
     ),
     Stage(
         "report",

@@ -23,6 +23,8 @@ _ANSWER: Final = {
     "request_id": "01JDE4M8N2Q0V7T5X3Y1Z9W6CB",
     "model_version": "2026-11-23T10-15-00-3f2a",
     "behaviours": ["view", "cart", "purchase"],
+    "calibrated": False,
+    "uncalibrated": ["view"],
     "items": [
         {"item_id": "p3", "view": 0.21, "cart": 0.05, "purchase": 0.02},
         {"item_id": "p9", "view": 0.02, "cart": 0.004, "purchase": 0.001},
@@ -53,8 +55,11 @@ def predict_routes(services: Services, limits: Limits) -> list[APIRoute]:
 async def post_predict(services: Services, limits: Limits, request: Request) -> Response:
     """Probabilities of each behaviour of the user with each item, within the next session.
 
-    Calibrated on held-out users of the training data, among the items that would be recommended to them. A
-    behaviour that the data does not have is not there; a purchase counts as a cart and a view, too.
+    Calibrated on held-out users of the training data, among the items that would be recommended to them, and compared
+    with what came of other users, once in training and once on test: where too much or too little was promised,
+    `calibrated` is false, and `uncalibrated` names the behaviours; their numbers still order items. It is null where
+    the bundle does not say. A behaviour that the data does not have is not there; a purchase counts as a cart and a
+    view, too.
     """
     body = PredictRequest.model_validate_json(await request.body() or b"{}")
     check_length("item_ids", len(body.item_ids), limits.max_item_ids)
@@ -69,6 +74,12 @@ async def post_predict(services: Services, limits: Limits, request: Request) -> 
         "request_id": trace.request_id,
         "model_version": predictions.model_version,
         "behaviours": predictions.behaviours,
+        "calibrated": _all_true(predictions.calibrated),
+        "uncalibrated": [
+            behaviour
+            for behaviour, is_calibrated in zip(predictions.behaviours, predictions.calibrated, strict=True)
+            if is_calibrated is False
+        ],
         "items": [
             {"item_id": item.item_id, **dict(zip(predictions.behaviours, item.probabilities, strict=True))}
             for item in predictions.items
@@ -78,3 +89,8 @@ async def post_predict(services: Services, limits: Limits, request: Request) -> 
         "degraded": predictions.degraded,
     }
     return json_response(document)
+
+
+def _all_true(answers: list[bool | None]) -> bool | None:
+    """False where one of them is, None where one is not known, else true."""
+    return False if False in answers else None if None in answers else True

@@ -39,6 +39,13 @@ class PredictAnswer(BaseModel):
     request_id: str
     model_version: str
     behaviours: list[str] = Field(description="What this bundle predicts, from the first step to the last.")
+    calibrated: bool | None = Field(
+        description="Whether probabilities may be taken at their word: of those said 20 %, about 20 % come. False "
+        "where held-out users showed otherwise for at least one behaviour; null where the bundle does not say."
+    )
+    uncalibrated: list[str] = Field(
+        description="Behaviours whose probabilities are not to be taken at their word; they still order items."
+    )
     items: list[PredictedItem]
     unknown_item_ids: list[str] = Field(description="Named items that the catalogue lacks.")
     degraded: list[str] = Field(description="`user_state` when the store could not be asked; else empty.")

@@ -41,6 +41,9 @@ class Predictions:
 
     model_version: str
     behaviours: list[str]
+    calibrated: list[
+        bool | None
+    ]  # of each behaviour, whether its probabilities come true; None where nobody has looked
     items: list[Prediction]  # in the call's order
     degraded: list[str]
 
@@ -96,6 +99,7 @@ class PredictService:
         if ranker is None:  # refused on the way in
             raise InvalidRequest(f"bundle {release.version} predicts nothing")
         probabilities = ranker.predict(batch, retrieve(snapshot, batch, self._depth), known_rows)
+        calibrated = ranker.spec.calibrated(snapshot.manifest.metrics)
         self._metrics.observe_batch(len(calls))
         answers = []
         for call, call_rows, of_known, missing in zip(calls, rows, probabilities, degraded, strict=True):
@@ -104,5 +108,5 @@ class PredictService:
                 Prediction(item_id, next(values) if row != PADDING_ROW else None)
                 for item_id, row in zip(call.item_ids, call_rows, strict=True)
             ]
-            answers.append(Predictions(release.version, ranker.spec.behaviours, items, missing))
+            answers.append(Predictions(release.version, ranker.spec.behaviours, calibrated, items, missing))
         return answers

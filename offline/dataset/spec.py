@@ -51,6 +51,7 @@ class EventsSpec(_Table):
     quantity: Column = "quantity"
     currency: Column = "currency"
     types: Mapping[str, Behaviour] = Field(default_factory=dict)
+    skip_users: Columns = ()  # ids of users whose events are left out
 
 
 class ItemsSpec(_Table):

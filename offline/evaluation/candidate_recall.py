@@ -8,7 +8,7 @@ from app.engine.candidate_sources import USER_SOURCES
 from app.engine.ranking import Ranker
 from app.engine.snapshot import Snapshot
 from offline.dataset.split_meta import read_split_meta
-from offline.evaluation.calibration_error import area_under_curve, expected_calibration_error, reliability
+from offline.evaluation.calibration_error import area_under_curve, calibration_figures, reliability
 from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.document import BehaviourFigures, CandidateRecall
 from offline.evaluation.next_session import chain_of
@@ -63,16 +63,20 @@ def candidate_recall(examples: Examples) -> CandidateRecall:
 def _behaviour_figures(ranker: Ranker, examples: Examples) -> dict[str, BehaviourFigures]:
     _, chain = ranker.run(examples.features)
     predicted = ranker.probabilities(chain)
+    lists = examples.lines()
     figures = {}
     for link, name in enumerate(ranker.spec.behaviours):
         probability, happened = predicted[:, link], examples.happened[:, link]
-        bins = reliability(probability, happened)
+        calibration = calibration_figures(probability, happened, lists)
         figures[name] = BehaviourFigures(
             n=len(happened),
             positives=int(happened.sum()),
             auc=area_under_curve(probability, happened),
             accuracy=float(((probability >= 0.5) == happened).mean()),
-            ece=expected_calibration_error(bins),
-            reliability=bins,
+            ece=calibration.ece,
+            max_error=calibration.max_error,
+            ratio=calibration.ratio,
+            calibrated=calibration.calibrated,
+            reliability=reliability(probability, happened),
         )
     return figures

@@ -232,6 +232,9 @@ class BehaviourFigures:
     accuracy: float | None
     ece: float | None
     reliability: Sequence[Json]
+    max_error: float | None = None  # see `CalibrationFigures`
+    ratio: float | None = None
+    calibrated: bool | None = None  # None in documents that do not say
 
     @classmethod
     def of(cls, document: Json) -> "BehaviourFigures":
@@ -243,6 +246,9 @@ class BehaviourFigures:
             accuracy=document.get("accuracy"),
             ece=document.get("ece"),
             reliability=document.get("reliability") or [],
+            max_error=document.get("max_error"),
+            ratio=document.get("ratio"),
+            calibrated=document.get("calibrated"),
         )
 
     def json(self) -> Json:
@@ -253,6 +259,9 @@ class BehaviourFigures:
             "auc": self.auc,
             "accuracy": self.accuracy,
             "ece": self.ece,
+            "max_error": self.max_error,
+            "ratio": self.ratio,
+            "calibrated": self.calibrated,
             "reliability": self.reliability,
         }
 

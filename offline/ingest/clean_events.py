@@ -80,6 +80,7 @@ def clean_events(
         "duplicates": ordered.duplicates,
         "rejected": typed.reasons.total(),
         "reasons": rejects.count_reasons(typed.reasons),
+        "skipped": typed.skipped,
         "unreadable_price": typed.unreadable_price,
         "missing_time": missing,
         "missing_share": {"time": round(missing / max(1, ordered.kept), 4)},
@@ -103,6 +104,7 @@ class _Typed:
     first_bad: dict[str, Any] | None = None
     read: int = 0
     unreadable_price: int = 0
+    skipped: int = 0  # of users that the data set leaves out
     has_position: bool = False
     has_time_before_test: bool = False
     has_position_before_test: bool = False
@@ -126,6 +128,10 @@ def _typed_parts(
         typed.read += batch.height
         typed.unreadable_price += int(rows.get_column(UNREADABLE_PRICE).sum())
         good = rows.filter(pl.col(REASON).is_null()).drop(REASON, UNREADABLE_PRICE)
+        if table.skip_users:
+            whole = good.height
+            good = good.filter(~pl.col("user").is_in(table.skip_users))
+            typed.skipped += whole - good.height
         if not good.height:
             continue
         typed.parts.append(work / f"typed-{number:05d}.parquet")

@@ -21,6 +21,7 @@ from offline.ingest.clean_items import (
     item_requests,
     user_requests,
 )
+from offline.ingest.heavy_users import heavy_users
 from offline.ingest.order_events import EVENTS_SCHEMA
 from offline.ingest.rejects import REJECTED_SCHEMA
 from offline.workspace.atomic import atomic_folder, check_output_folder
@@ -154,6 +155,7 @@ def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: Cl
             "users": facts["users"],
             "items": facts["items"],
             "on_items_absent_from_catalogue": int(absent.collect(engine="streaming").item()),
+            "heavy_users": heavy_users(events.events),
         },
         "items": items.counts | _missing(items.rows),
         "users": users.counts,

@@ -11,7 +11,7 @@ from offline.dataset.times import Clock, clock_of, clock_votes, seconds
 from offline.ingest.rejects import REASON, Reason
 
 SPLITS = ("train", "valid", "test", "context")
-EVENT_ROLES = tuple(role for role in EventsSpec.model_fields if role not in ("path", "types"))
+EVENT_ROLES = tuple(role for role in EventsSpec.model_fields if role not in ("path", "types", "skip_users"))
 UNREADABLE_PRICE = "price_unreadable"
 
 

@@ -109,7 +109,8 @@ def _user_warnings(users: pl.DataFrame, rows: int) -> list[Finding]:
     heaviest = users.sort("len", "user_id", descending=[True, False]).row(0, named=True)
     if rows >= _SMALL_LOG and heaviest["len"] > _HEAVY_SHARE * rows:
         got = f"{heaviest['len']} of {rows} events by user {heaviest['user_id']!r}"
-        warnings.append(_warning("events", "no user who makes up the log", got, "leave robots out", heaviest["len"]))
+        advice = "leave robots out: name them in skip_users of [events]"
+        warnings.append(_warning("events", "no user who makes up the log", got, advice, heaviest["len"]))
     return warnings
 
 

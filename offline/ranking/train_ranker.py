@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.rank_features import FEATURES, GROUPS
-from app.artifact.ranker_spec import RankerSpec
+from app.artifact.ranker_spec import CalibrationCheck, RankerSpec
 from app.engine.ranking import log_chain
 from app.engine.snapshot import Snapshot
 from model.ranker import Ranker
 from offline.dataset.split_meta import read_split_meta
+from offline.evaluation.calibration_error import calibration_figures
 from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.metrics import Metric, ndcg_or_first, parse_metric
 from offline.evaluation.next_session import chain_of
 from offline.evaluation.protocol import load_cases
-from offline.ranking.calibration import fit_calibration
+from offline.ranking.calibration import cross_calibrated, fit_calibration
 from offline.ranking.fit import EPOCHS, SCORE, FittedRanker, fit_ranker, score_candidates
 from offline.ranking.list_metric import list_metric
 from offline.ranking.order_features import senseless_features
@@ -57,6 +58,7 @@ class _HeldOut:
     without: dict[str, NDArray[np.float64]]  # [lists] with a group of features at its mean
     raw: NDArray[np.float64]  # [candidates, links] probabilities
     happened: NDArray[np.bool_]  # [candidates, links]
+    lists: NDArray[np.int64]  # [candidates] the list of each
 
 
 def train_ranker(
@@ -90,7 +92,7 @@ def train_ranker(
         examples = examples.keep(~snapshot.tables.never_seen[examples.rows])
         mute = [FEATURES.index(name) for name in senseless_features(meta)]
         fitted, held_out = _cross_fit(examples, metric, seed, mute, report)
-        spec = _spec(snapshot, chain, metric, held_out)
+        spec = _spec(snapshot, chain, metric, held_out, seed)
         write_rank_graph(folder / names.RANK_GRAPH, fitted.ranker)
         (folder / names.RANKER).write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
         _write(folder / HISTORY_FILE, _history(spec, fitted, held_out, examples))
@@ -99,20 +101,34 @@ def train_ranker(
     )
 
 
-def _spec(snapshot: Snapshot, chain: list[str], metric: Metric, held_out: _HeldOut) -> RankerSpec:
+def _spec(snapshot: Snapshot, chain: list[str], metric: Metric, held_out: _HeldOut, seed: int) -> RankerSpec:
     """What the service needs to know of the ranker, judged by the lists that it was not trained on."""
     gain = held_out.ranked - held_out.retrieval
     prices = snapshot.tables.log_price[np.isfinite(snapshot.tables.log_price)]
     return RankerSpec(
         features=list(FEATURES),
         behaviours=chain,
-        calibrations=[fit_calibration(held_out.raw[:, link], held_out.happened[:, link]) for link in range(len(chain))],
+        calibrations=[
+            fit_calibration(held_out.raw[:, link], held_out.happened[:, link], held_out.lists)
+            for link in range(len(chain))
+        ],
+        checks=_checks(held_out, seed),
         orders=bool(gain.mean() > gain.std() / np.sqrt(len(gain))),
         metric=metric.name,
         retrieval_value=float(held_out.retrieval.mean()),
         ranked_value=float(held_out.ranked.mean()),
         mean_log_price=float(prices.mean()) if len(prices) else 0.0,
     )
+
+
+def _checks(held_out: _HeldOut, seed: int) -> list[CalibrationCheck]:
+    """How true the probabilities of each behaviour are on lists that neither ranker nor curve was fitted to."""
+    predicted = cross_calibrated(held_out.raw, held_out.happened, held_out.lists, seed)
+    checks = []
+    for link, happened in enumerate(held_out.happened.T):
+        figures = calibration_figures(predicted[:, link], happened, held_out.lists)
+        checks.append(CalibrationCheck(cases=len(happened), positives=int(happened.sum()), **asdict(figures)))
+    return checks
 
 
 def _history(spec: RankerSpec, fitted: FittedRanker, held_out: _HeldOut, examples: Examples) -> dict[str, Any]:
@@ -203,16 +219,19 @@ def _measure_held_out(ranker: Ranker, check: Examples, metric: Metric) -> _HeldO
         without=without,
         raw=np.exp(log_chain(chain)),
         happened=check.happened,
+        lists=check.lines(),
     )
 
 
 def _join(held: list[_HeldOut]) -> _HeldOut:
+    starts = np.cumsum([0, *(len(part.ranked) for part in held[:-1])])
     return _HeldOut(
         retrieval=np.concatenate([part.retrieval for part in held]),
         ranked=np.concatenate([part.ranked for part in held]),
         without={group: np.concatenate([part.without[group] for part in held]) for group in GROUPS},
         raw=np.concatenate([part.raw for part in held]),
         happened=np.concatenate([part.happened for part in held]),
+        lists=np.concatenate([part.lists + start for part, start in zip(held, starts, strict=True)]),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from offline.evaluation.calibration_error import MAX_ECE
 from offline.evaluation.document import (
     ITEM_KNN,
     ITEM_KNN_WINDOW,
@@ -29,7 +30,7 @@ from offline.evaluation.document import (
 from offline.evaluation.recommendations import NOT_CAUSAL
 from offline.evaluation.slices import COLD_USERS, UNKNOWN_USERS
 from offline.publishing.gate import RIVALS, comparison_of, refusal_of
-from offline.report.next_steps import cut_by_time, gain_ground, tell_apart, train_longer
+from offline.report.next_steps import BY_TIME, cut_by_time, gain_ground, tell_apart, train_longer
 from offline.report.numbers import count, figure, interval, is_number, share, signed
 
 Document = dict[str, Any]
@@ -45,9 +46,9 @@ TOO_GOOD = 0.9
 TOO_GOOD_FACTOR = 5.0  # times the best baseline
 TOO_GOOD_FROM = 0.05  # a metric below it may well be many times a baseline's
 STILL_RISING = 0.01  # relative, in the last epoch
-MAX_ECE = 0.05
 MAX_BEHIND = 0.05  # as a share of a baseline's metric: that much it may be behind at worst, and still be as good
 MANY_UNKNOWN = 0.5
+SHOWN_ROBOTS = 5
 KNOW_THE_QUERY = frozenset({TF_IDF, QUERY_COUNTS, QUERY_AND_USER})
 
 
@@ -338,6 +339,24 @@ def rows_read(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def robots(evidence: Evidence) -> Iterator[Finding]:
+    """Users with so many events that they are no persons; what they did was learned, and counts as popular."""
+    counts = (evidence.summary or {}).get("events", {})
+    heavy: dict[str, int] = counts.get("heavy_users", {})
+    if not heavy:
+        return
+    names = [f"{user} ({count(number)})" for user, number in heavy.items()]
+    more = f" and {count(len(names) - SHOWN_ROBOTS)} more" if len(names) > SHOWN_ROBOTS else ""
+    skip = ", ".join(f'"{user}"' for user in heavy)
+    yield Finding(
+        Weight.LOOK,
+        f"{share(sum(heavy.values()), counts.get('kept'))} of the events are of {_users(len(heavy))}, who may be "
+        f"robots: {', '.join(names[:SHOWN_ROBOTS])}{more}.",
+        f"Leave them out: skip_users = [{skip}] in [events] of dataset.toml, then run again. Publish anyway if they "
+        "are people, such as a till that all customers share.",
+    )
+
+
 def compressed(evidence: Evidence) -> Iterator[Finding]:
     """What the chosen variant loses against the one in full precision, which comes first in the table."""
     variants = [entry for entry in evidence.compression if "variant" in entry]
@@ -398,11 +417,20 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
 def calibrated(evidence: Evidence) -> Iterator[Finding]:
     """Probabilities that are off."""
     for behaviour, figures in (evidence.document.behaviours or {}).items():
-        if figures.ece is not None and figures.ece > MAX_ECE:
-            yield Finding(
-                Weight.NOTE,
-                f"P({behaviour}) is off by {share(figures.ece)} on average (ECE): do not take it at its word.",
-            )
+        off = (
+            figures.ece is not None and figures.ece > MAX_ECE if figures.calibrated is None else not figures.calibrated
+        )
+        if not off:
+            continue
+        worst = "" if figures.max_error is None else f", by {share(figures.max_error)} in the worst tenth of the scale"
+        ratio = "" if figures.ratio is None else f", and {figures.ratio:.2g} times as many are promised as come"
+        yield Finding(
+            Weight.NOTE,
+            f"P({behaviour}) is off by {share(figures.ece)} on average (ECE){worst}{ratio}: do not take it at its "
+            "word.",
+            "Order items by it, but do not reckon with it: /predict answers calibrated: false. More days of log, cut "
+            f"by time (--split {BY_TIME}), bring validation nearer to what comes.",
+        )
 
 
 def current(evidence: Evidence) -> Iterator[Finding]:
@@ -432,6 +460,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     too_good,
     cold_users,
     rows_read,
+    robots,
     compressed,
     trained,
     calibrated,
@@ -481,6 +510,10 @@ def _weigh_metrics(evidence: Evidence) -> str:
         "[evaluation] says; else put the metric or mask first that does, and run again."
     )
     return gain_ground(evidence.document, evidence.curves, weigh)
+
+
+def _users(number: int) -> str:
+    return "one user" if number == 1 else f"{number} users"
 
 
 def _reasons(counts: Document) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from offline.evaluation.document import CandidateRecall, FeatureGroup
 from offline.report.blocks import Gallery, Plot, Row, Section, Table, numbers, words
 from offline.report.gather import RunFacts
-from offline.report.numbers import count, figure, is_number, number, share, signed
+from offline.report.numbers import NONE, count, figure, is_number, number, share, signed
 from offline.report.plots import Whisker, curves, reliability, whiskers
 from offline.report.verdict import NO_VALIDATION
 
@@ -131,11 +131,16 @@ def behaviours(facts: RunFacts) -> Section:
                 figure(entry.auc),
                 figure(entry.accuracy),
                 figure(entry.ece),
+                figure(entry.max_error),
+                number(entry.ratio),
+                NONE if entry.calibrated is None else "yes" if entry.calibrated else "no",
             ]
         )
         for name, entry in by_name.items()
     ]
-    heads = words("prediction") + numbers("pairs", "positive", "positive, %", "AUC", "accuracy", "ECE")
+    heads = words("prediction") + numbers(
+        "pairs", "positive", "positive, %", "AUC", "accuracy", "ECE", "worst tenth", "said / came", "calibrated"
+    )
     blocks: list[Table | Gallery] = [Table("Pairs of a user and a candidate, on test", heads, rows)]
     bins = {name: entry.reliability for name, entry in by_name.items() if entry.reliability}
     if bins:
@@ -149,7 +154,9 @@ def behaviours(facts: RunFacts) -> Section:
         blocks.append(Gallery([plot]))
     sentence = (
         "AUC is the chance that a pair with the behaviour gets the higher probability: 0.5 is a guess. Accuracy is "
-        "high by itself where positives are rare. ECE is the mean distance between predicted and observed share."
+        "high by itself where positives are rare. ECE is the mean distance between predicted and observed share, the "
+        "worst tenth that in the part of the scale from 0 to 1 that is furthest off. Where one of them, or the sum of "
+        "what was said, is far off, probabilities order items but are no odds: /predict says so."
     )
     return Section("behaviours", title, [sentence], blocks)
 

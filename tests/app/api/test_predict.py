@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +12,18 @@ import pytest
 from rank_tables_made_up import made_up_batch
 from starlette.applications import Starlette
 
+from app.artifact.ranker_spec import CalibrationCheck, RankerSpec
 from app.engine.candidate_sources import union_of_sources
 from app.engine.ranking import log_chain
 from app.engine.recommend import recommend as recommend_engine
 from app.engine.recommend import retrieve
 from app.engine.requests import OBJECTIVES
 from app.engine.snapshot import Snapshot
-from app.serving.services import Services
+from app.serving.release import release_of
+from app.serving.service import ServiceLimits
+from app.serving.services import FollowOptions, ImpressionOptions, Services, build_services
+from app.stores.memory import MemoryUserStore
+from app.stores.published import FixedModels, model_from_manifest
 
 
 @pytest.fixture
@@ -143,6 +149,56 @@ def test_an_objective_changes_nobody_elses_answer(
             assert [answer.json()["items"] for answer in together] == alone
 
     asyncio.run(compare())
+
+
+def checks(*calibrated: bool) -> list[CalibrationCheck]:
+    """What held-out users said of each behaviour."""
+    figures = {"cases": 900, "positives": 90, "ece": 0.01, "max_error": None, "ratio": 1.0}
+    return [CalibrationCheck(**figures, calibrated=answer) for answer in calibrated]
+
+
+@pytest.mark.parametrize(
+    ("validated", "measured", "calibrated", "uncalibrated"),
+    [
+        (checks(True, True, True), {"view": True, "cart": True, "purchase": True}, True, []),
+        (checks(True, True, True), {}, True, []),
+        (checks(True, False, True), {}, False, ["cart"]),
+        (checks(True, False, True), {"view": False, "cart": True, "purchase": True}, False, ["view", "cart"]),
+        (None, {"view": True, "cart": True, "purchase": False}, False, ["purchase"]),
+        (None, {"view": False}, False, ["view"]),
+        (None, {"view": True}, None, []),
+        (None, {}, None, []),
+    ],
+)
+def test_the_answer_says_whether_its_probabilities_come_true(
+    snapshot: Snapshot,
+    application_of: Callable[..., Starlette],
+    listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
+    item_ids: list[str],
+    validated: list[CalibrationCheck] | None,
+    measured: dict[str, bool],
+    calibrated: bool | None,
+    uncalibrated: list[str],
+) -> None:
+    assert snapshot.ranker is not None
+    spec = snapshot.ranker.spec.model_copy(update={"checks": validated})
+    metrics = {"behaviours": {name: {"calibrated": answer} for name, answer in measured.items()}}
+    manifest = snapshot.manifest.model_copy(update={"metrics": metrics})
+    changed = replace(snapshot, ranker=replace(snapshot.ranker, spec=spec), manifest=manifest)
+    models = FollowOptions(FixedModels(model_from_manifest(manifest)), None)
+    services = build_services(
+        release_of(changed, lambda: 0.0), MemoryUserStore(), models, ServiceLimits(), ImpressionOptions()
+    )
+    with listening(application_of(services=services)) as client:
+        answer = client.post("/predict", json={"user_id": "nobody", "item_ids": item_ids[:2]}).json()
+    assert (answer["calibrated"], answer["uncalibrated"]) == (calibrated, uncalibrated)
+
+
+def test_a_ranker_of_before_does_not_say_whether_it_is_calibrated(snapshot: Snapshot) -> None:
+    assert snapshot.ranker is not None
+    spec = snapshot.ranker.spec.model_dump()
+    assert len(spec.pop("checks")) == len(spec["behaviours"])
+    assert RankerSpec.model_validate(spec).calibrated({}) == [None] * len(spec["behaviours"])
 
 
 def test_an_unknown_objective_is_refused(client: httpx.Client) -> None:

@@ -147,6 +147,7 @@ def test_a_bundle_with_nothing_against_it_is_to_be_published() -> None:
         ({"summary": rows("items", rejected=20)}, Weight.LOOK, "2.0 % of the rows of items were bad"),
         ({"summary": rows("events", duplicates=300)}, Weight.NOTE, "30.0 % of the rows of events say what another"),
         ({"summary": rows("events", on_items_absent_from_catalogue=100)}, Weight.LOOK, "10.0 % of the events are on"),
+        ({"summary": rows("events", heavy_users={"bot": 90})}, Weight.LOOK, "9.0 % of the events are of one user, who"),
         ({"compression": [variant("fp32", 0.1), variant("int4", 0.09, chosen=True)]}, Weight.LOOK, "costs 10.0 %"),
         ({"compression": [variant("fp32", 0.1), variant("x", 0.1, 0.8, chosen=True)]}, Weight.GOOD, "costs 0 %"),
         ({"compression": [{"part": "item vectors", "overlap_at_10": 0.91}]}, Weight.LOOK, "Only 91.0 %"),

@@ -1,0 +1,55 @@
+"""Robots are found, named, and left out where the data set says so."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from offline.dataset.spec import load_spec
+from offline.errors import DatasetError
+from offline.ingest.heavy_users import heavy_users
+from offline.ingest.ingest import ingest
+
+
+def log(robot: int, users: int = 200, events: int = 8) -> pl.DataFrame:
+    """A robot's events, and those of some users."""
+    rows = [(f"u{user}", f"p{(user + place) % 30}", place) for user in range(users) for place in range(events)]
+    rows += [("robot", f"p{place % 30}", 1_000 + place) for place in range(robot)]
+    return pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
+
+
+def made_set(folder: Path, events: pl.DataFrame, more: str = "") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    events.write_parquet(folder / "events.parquet")
+    (folder / "dataset.toml").write_text(f'name = "shop"\n[events]\npath = "events.parquet"\n{more}')
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("events", "found"),
+    [
+        (log(900), {"robot": 900}),
+        (log(30), {}),  # a good customer
+        (log(90, users=5), {}),  # a small log, where everybody is heavy
+        (log(150, users=48, events=22), {}),  # few customers, all of whom have 2 % of the log
+    ],
+)
+def test_a_user_is_heavy_by_share_and_beside_the_others(events: pl.DataFrame, found: dict[str, int]) -> None:
+    assert heavy_users(events.lazy()) == found
+
+
+def test_users_to_skip_leave_no_event(tmp_path: Path) -> None:
+    spec = load_spec(made_set(tmp_path, log(900), 'skip_users = ["robot", "u3"]\n'))
+    summary = ingest(spec, tmp_path / "ingest")
+    counts = summary["events"]
+    assert isinstance(counts, dict)
+    assert (counts["read"], counts["kept"], counts["skipped"]) == (2_500, 199 * 8, 908)
+    assert counts["heavy_users"] == {}
+    users = pl.read_parquet(tmp_path / "ingest" / "events.parquet")["user_id"].unique()
+    assert not set(users) & {"robot", "u3"}
+    assert len(users) == 199
+
+
+def test_a_user_to_skip_is_a_text(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="skip_users"):
+        load_spec(made_set(tmp_path, log(10), "skip_users = [7]\n"))
