@@ -51,7 +51,8 @@ def show_against(display: Any, report: dict[str, Any]) -> None:
     """What of a verdict asks for a look, each with what to do, from the results of the stage `report`."""
     for finding in report.get("against", []):
         display.console.print(f"{finding['weight']}: {finding['sentence']}", highlight=False, markup=False)
-        display.console.print(f"  -> {finding['next_step']}", highlight=False, markup=False)
+        if finding["next_step"]:
+            display.console.print(f"  -> {finding['next_step']}", highlight=False, markup=False)
 
 
 def print_json(document: dict[str, Any]) -> None:

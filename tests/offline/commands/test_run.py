@@ -57,6 +57,10 @@ def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> N
     assert made["page"] == str(out / "report.html")
     assert made["verdict"] in ("publish", "look closer", "do not publish")
     assert made["reasons"][0].split(":")[0] in page
+    (step,) = [found["next_step"] for found in made["findings"] if "never compared" in found["sentence"]]
+    assert step == "Run again without --no-baselines: what was done before is kept."
+    assert step in page
+    assert step in " ".join(finished.stderr.split())
     again = completed_job("evaluate", "--bundle", out / "bundle", "--data", shop, "--no-baselines")
     assert json.loads(again.stdout.splitlines()[-1])["reports"][0]["metrics"] == document["reports"][0]["metrics"]
 
