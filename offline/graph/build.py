@@ -21,6 +21,7 @@ from offline.dataset.split_meta import read_split_meta
 from offline.errors import RunFolderError
 from offline.graph.co_occurrence import co_occurrence
 from offline.graph.item_features import item_and_query_text, item_attributes, search_buckets
+from offline.graph.paths import join_paths
 from offline.graph.user_features import user_attributes
 from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
@@ -211,6 +212,7 @@ def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
         to_users = matrix(("user", behaviour, "item"), mean=True, reverse=True)
         if to_items and to_users:
             relations[behaviour] = (to_users, to_items)
+    traits = matrix(DESCRIBES_USER, mean=True) if relations else None
     return ItemGraph(
         items=items,
         attributes=int(data["attribute"].num_nodes),
@@ -219,10 +221,16 @@ def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
         item_attributes=matrix(DESCRIBES, mean=True),
         item_items=matrix(CO_OCCURS, mean=True),
         behaviours=relations,
-        user_attributes=matrix(DESCRIBES_USER, mean=True) if relations else None,
+        joined={} if traits else _join_all(relations),
+        user_attributes=traits,
         query_text=matrix(SPELLS_QUERY, mean=False),
         item_queries=matrix(LED_TO, mean=True),
     )
+
+
+def _join_all(relations: dict[str, tuple[SparseMatrix, SparseMatrix]]) -> dict[str, SparseMatrix]:
+    joined = {name: join_paths(*both) for name, both in relations.items()}
+    return {name: matrix for name, matrix in joined.items() if matrix is not None}
 
 
 def _mean(target: Tensor, weight: Tensor, targets: int) -> Tensor:

@@ -65,6 +65,19 @@ def test_an_item_dropped_in_training_is_one_that_nobody_has_touched(network: Net
 
 
 @torch.no_grad()
+def test_paths_over_users_as_one_matrix_give_what_two_passes_give(network: Network, graph: ItemGraph) -> None:
+    joined = {}
+    for name, (users, items) in graph.behaviours.items():
+        product = items.matrix.to_dense() @ users.matrix.to_dense()
+        row, column = product.nonzero(as_tuple=True)
+        joined[name] = SparseMatrix.of(row, column, product[row, column], tuple(product.shape))
+    known = torch.ones(graph.items, dtype=torch.bool)
+    torch.testing.assert_close(network.items(replace(graph, joined=joined), known), network.items(graph, known))
+    silent = replace(graph, joined={name: _emptied(matrix) for name, matrix in joined.items()})
+    assert not torch.allclose(network.items(silent, known), network.items(graph, known))
+
+
+@torch.no_grad()
 def test_an_item_never_seen_is_as_long_as_the_others_on_average(network: Network, graph: ItemGraph) -> None:
     known = torch.ones(graph.items, dtype=torch.bool)
     known[[0, 4]] = False
