@@ -73,7 +73,7 @@ class GraphLayer(nn.Module):
         """Features `[items, dim]` and one message `[items, dim]` a relation -> `[items, dim]`."""
         ordered = [messages[name] for name in self.relations]
         # Block by block: side by side, the features of all relations take as much memory as all else of the layer.
-        weights = self.inner.weight.split(features.shape[1], dim=1)
+        weights = torch.split(self.inner.weight, features.shape[1], dim=1)
         inner = torch.addmm(self.inner.bias, features, weights[0].T)
         for message, weight in zip(ordered, weights[1:], strict=True):
             inner = torch.addmm(inner, message, weight.T)

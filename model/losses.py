@@ -7,6 +7,10 @@ import torch
 from torch import Tensor
 
 CHUNK_ELEMENTS = 8_000_000
+SUMMED_ROWS = 16
+"""At once, since a sum in higher precision copies what it adds up."""
+LARGEST_LOGIT = 60.0
+"""Up to it the exponential, and the sum over items, is a number in every precision."""
 
 
 @dataclass(frozen=True)
@@ -47,35 +51,40 @@ class _SoftmaxCrossEntropy(torch.autograd.Function):
         count = len(items)
         rows = max(1, min(len(queries), CHUNK_ELEMENTS // count))
         low_items = items.to(dtype)
+        bias = None if bias is None else bias - bias[1:].amax()
+        factors = None if bias is None else bias.clamp(max=0.0).exp().to(dtype)
+        largest_logit = queries.norm(dim=1).amax() * items[1:].norm(dim=1).amax()
+        shifts = dtype == torch.float32 or bool(largest_logit > LARGEST_LOGIT)
         query_grad = torch.empty_like(queries)
         item_grad = torch.zeros_like(items)
         loss = torch.zeros((), dtype=torch.float64, device=queries.device)
         query_weight = torch.zeros(len(queries), device=queries.device).index_add_(0, targets.query, targets.weight)
-        buffer = torch.empty(rows, count, device=queries.device)
-        low_buffer = torch.empty(rows, count, device=queries.device, dtype=dtype)
+        buffer = torch.empty(rows, count, device=queries.device, dtype=dtype)
         starts = torch.arange(0, len(queries) + rows, rows, device=queries.device)
         bounds = torch.searchsorted(targets.query, starts).tolist()
         for chunk, start in enumerate(range(0, len(queries), rows)):
             end = min(start + rows, len(queries))
             low_queries = queries[start:end].to(dtype)
-            low_logits, logits = low_buffer[: end - start], buffer[: end - start]
-            torch.matmul(low_queries, low_items.T, out=low_logits)
-            logits.copy_(low_logits)
-            if bias is not None:
-                logits += bias
-            logits[:, 0] = -1e9
+            shares = buffer[: end - start]  # of the softmax, before they are divided by their sum
+            torch.matmul(low_queries, low_items.T, out=shares)
+            shares[:, 0] = -1e9
+            if shifts:
+                shares.sub_(shares.amax(dim=1, keepdim=True))
             pairs = slice(bounds[chunk], bounds[chunk + 1])
             query, item, weight = targets.query[pairs] - start, targets.item[pairs], targets.weight[pairs]
-            largest = logits.amax(dim=1)
-            target_logits = logits[query, item] - largest[query]
-            total = logits.sub_(largest[:, None]).exp_().sum(dim=1)
+            target_logits = shares[query, item].double()
+            shares.exp_()
+            if bias is not None and factors is not None:
+                shares.mul_(factors)
+                target_logits += bias[item]
+            total = torch.cat([part.sum(dim=1, dtype=torch.float32) for part in torch.split(shares, SUMMED_ROWS)])
             chunk_weight = query_weight[start:end]
-            loss += (chunk_weight * total.log()).sum().double() - (weight * target_logits).sum().double()
-            logits *= (chunk_weight / total)[:, None]
-            logits.index_put_((query, item), -weight, accumulate=True)
-            low_logits.copy_(logits)
-            query_grad[start:end] = low_logits @ low_items
-            item_grad += low_logits.T @ low_queries
+            loss += (chunk_weight * total.log()).sum().double() - (weight * target_logits).sum()
+            # The rows of the gradient of the logits, all divided by `scale`, which the small matrices make up for.
+            scale = chunk_weight / total
+            shares.index_put_((query, item), (-weight / scale[query]).to(dtype), accumulate=True)
+            query_grad[start:end] = (shares @ low_items) * scale[:, None]
+            item_grad += shares.T @ (queries[start:end] * scale[:, None]).to(dtype)
         ctx.save_for_backward(query_grad, item_grad)
         return loss.float()
 

@@ -191,7 +191,7 @@ class _Run:
         self.known = data.known.to(device)
         self._frequency = counts.float()
         groups = parameter_groups(self.network, settings.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
 
     @property
     def metric(self) -> str:
