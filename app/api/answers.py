@@ -60,6 +60,7 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
         "corrected_query": answer.corrected_query,
         "matched_by": answer.matched_by,
         "degraded": answer.degraded,
+        "unknown_item_ids": answer.unknown_item_ids,
     }
 
 

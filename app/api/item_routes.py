@@ -29,7 +29,10 @@ CALLS_NOT_YET: Final = (
     ("DELETE", "/items/{item_id:path}"),
 )
 _ITEM_ID: Final = parameter("path", "item_id", "string", "An id of the catalogue; it may contain slashes.", "p9")
-_SIMILAR: Final = EXAMPLE_ANSWER | {"items": [{"item_id": "p3", "rank": 1, "score": 0.81}]}
+_SIMILAR: Final = EXAMPLE_ANSWER | {
+    "items": [{"item_id": "p3", "rank": 1, "score": 0.81}],
+    "unknown_item_ids": [],
+}
 
 
 def item_routes(services: Services) -> list[APIRoute]:

@@ -47,6 +47,7 @@ EXAMPLE_ANSWER: Final = {
     "corrected_query": None,
     "matched_by": None,
     "degraded": [],
+    "unknown_item_ids": ["p9-blue"],
 }
 _FILTER: Final = {
     "all": [
@@ -58,7 +59,7 @@ _FILTER: Final = {
 _FILTER_TEXT: Final = '{"field": "price", "lte": 120}'
 _EXAMPLE: Final = {
     "user_id": "u1",
-    "context": {"item_ids": ["p9"]},
+    "context": {"item_ids": ["p9", "p9-blue"]},
     "exclude_item_ids": ["p7"],
     "filter": _FILTER,
     "facets": ["category", "brand"],
@@ -126,8 +127,9 @@ def recommend_routes(services: Services, limits: Limits) -> list[APIRoute]:
 async def post_recommend(services: Services, limits: Limits, http: Request) -> Response:
     """Items for a user, a visitor, a page, a history, or for nobody in particular.
 
-    What is not known (a user, an item of the context or of the excluded ones) is left out; where nothing is left,
-    the answer is what is popular. Items of the context are not answered.
+    What is not known (a user, an item of the context, of the recent events or of the excluded ones) is left out;
+    where nothing is left, the answer is what is popular. Items of the context are not answered; those that are not
+    known are said in `unknown_item_ids`.
     """
     return await _respond(services, limits, http, read_body(await http.body()))
 

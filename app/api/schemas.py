@@ -251,6 +251,10 @@ class RecommendAnswer(BaseModel):
         description="What was missing: `user_state` (the store could not be asked, or may lack the newest events) or "
         "`timeout`; empty in a full answer."
     )
+    unknown_item_ids: list[str] = Field(
+        description="Items of the context that the catalogue lacks, and which therefore count for nothing; said with "
+        "the first page of a list. An id of another form here (a variant's, say) is a slip in the integration."
+    )
 
 
 class ItemAnswer(BaseModel):

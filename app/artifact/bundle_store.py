@@ -7,6 +7,7 @@ from app.artifact.names import MANIFEST
 from app.errors import BundleCorrupt, BundleMissing
 
 POINTER = "CURRENT"
+STORE = "bundle"  # in the folder of a run
 
 
 def resolve(path: Path) -> Path:
@@ -21,10 +22,10 @@ def resolve(path: Path) -> Path:
     try:
         version = (path / POINTER).read_text("utf-8").strip()
     except OSError as error:
-        raise BundleMissing(
-            f"no bundle at {path}: expected a {MANIFEST}, or a {POINTER} file naming a version; "
-            "make one with `aisle-offline run`"
-        ) from error
+        expected = f"no bundle at {path}: expected a {MANIFEST}, or a {POINTER} file naming a version"
+        if (path / STORE / POINTER).is_file():
+            raise BundleMissing(f"{expected}; this is the folder of a run: name {path / STORE}") from error
+        raise BundleMissing(f"{expected}; make one with `aisle-offline run`") from error
     except UnicodeDecodeError as error:
         raise BundleCorrupt(
             f"{path / POINTER}: expected the name of a version, got other bytes: export it again"

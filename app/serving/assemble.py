@@ -79,6 +79,11 @@ def rows_of(items: Items, item_ids: Sequence[str]) -> list[int]:
     return [row for row in map(items.row_of, item_ids) if row] if item_ids else []
 
 
+def unknown_item_ids_of(call: RecommendCall, items: Items) -> list[str]:
+    """The items of a call's context that are not in the catalogue, each once, in their order."""
+    return list(dict.fromkeys(item_id for item_id in call.context_item_ids if not items.row_of(item_id)))
+
+
 def exclude_rows_of(
     call: RecommendCall, state: UserState | None, context: Sequence[int], items: Items
 ) -> NDArray[np.int64]:

@@ -65,6 +65,7 @@ class Answer:
     reasons: list[list[Reason]] | None  # of each item; `None` without `explain`
     total: int  # items that may be answered, or groups of them
     degraded: list[str]  # what was missing
+    unknown_item_ids: list[str]  # items of the context that the catalogue lacks, each once
     stages: list[tuple[str, float]]  # name and seconds, of the batch that it was answered in
     facets: dict[str, list[dict[str, Any]]] | None = None  # values and counts by column; `None` without `facets`
     next_cursor: str | None = None

@@ -95,6 +95,7 @@ def page_of(rest: Rest, k: int, release: Release, max_k: int) -> Answer:
         reasons=None,
         total=rest.total,
         degraded=[],
+        unknown_item_ids=[],
         stages=[],
         next_cursor=None if after is None else write_cursor(after),
         corrected_query=rest.corrected_query,

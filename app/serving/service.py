@@ -14,7 +14,7 @@ from app.engine.reasons import SCORE_DECIMALS, Reason, round_reasons
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
 from app.errors import CursorExpired, InvalidRequest, Overloaded
-from app.serving.assemble import assemble, exclude_rows_of, rows_of
+from app.serving.assemble import assemble, exclude_rows_of, rows_of, unknown_item_ids_of
 from app.serving.batcher import Batcher, HasLeft, answer_by_release
 from app.serving.call import Answer, ClientDisconnected, RecommendCall
 from app.serving.cursor import Rest
@@ -172,6 +172,7 @@ class RecommendService:
             reasons=[round_reasons(score, [], "popular") for score in scores] if call.explain else None,
             total=selection.total(),
             degraded=[TIMEOUT],
+            unknown_item_ids=unknown_item_ids_of(call, items),
             stages=timer.stages,
             facets=selection.facets(),
         )
@@ -243,6 +244,7 @@ def _answer_of(release: Release, result: BatchResult, index: int, stages: list[t
         reasons=result.reasons[index],
         total=selection.total(matched_items),
         degraded=result.degraded[index],
+        unknown_item_ids=unknown_item_ids_of(selection.call, release.snapshot.items),
         stages=stages,
         facets=selection.facets(matched_items),
         corrected_query=None if match is None else match.corrected,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.artifact.bundle_store import STORE
 from offline.errors import RunFolderError
 from offline.workspace.atomic import write_json
 from offline.workspace.lock import exclusive_lock
@@ -71,7 +72,7 @@ class RunFolder:
     @property
     def bundles(self) -> Path:
         """The store of exported bundles."""
-        return self.path / "bundle"
+        return self.path / STORE
 
     @property
     def report(self) -> Path:

@@ -276,6 +276,10 @@ def test_no_bundle_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "aisle-offline run" in refusal("--bundle", str(tmp_path))
 
 
+def test_the_folder_of_a_run_is_refused_with_the_folder_to_name(shop_bundle: Path) -> None:
+    assert f"name {shop_bundle}" in refusal("--bundle", str(shop_bundle.parent))
+
+
 def test_a_wrong_setting_is_refused_in_one_line() -> None:
     assert "did you mean AISLE_PORT" in refusal(AISLE_PROT="80")
     assert "AISLE_MAX_BATCH" in refusal(AISLE_MAX_BATCH="none")

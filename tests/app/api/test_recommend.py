@@ -27,13 +27,37 @@ def test_an_answer_has_every_field_of_the_contract(recommend: Recommend, users: 
         "corrected_query",
         "matched_by",
         "degraded",
+        "unknown_item_ids",
     ]
     assert answer["model_version"] == snapshot.manifest.version
     assert [item["rank"] for item in answer["items"]] == list(range(1, 8))
     assert answer["degraded"] == []
+    assert answer["unknown_item_ids"] == []
     scores = [item["score"] for item in answer["items"]]
     assert scores == sorted(scores, reverse=True)
     assert len(set(ids_of(answer))) == 7
+
+
+def test_unknown_items_of_the_context_are_said_and_count_for_nothing(
+    client: httpx.Client, recommend: Recommend, users: list[str], item_ids: list[str]
+) -> None:
+    mixed = ["gone", item_ids[3], "gone", "p?/&", item_ids[5]]
+    answer = recommend(user_id=users[0], context={"item_ids": mixed})
+    assert answer["unknown_item_ids"] == ["gone", "p?/&"]
+    known = recommend(user_id=users[0], context={"item_ids": [item_ids[3], item_ids[5]]})
+    assert known["unknown_item_ids"] == []
+    assert ids_of(known) == ids_of(answer)
+    by_get = client.get("/recommend", params={"user_id": users[0], "context.item_ids": ",".join(mixed)}).json()
+    assert (by_get["unknown_item_ids"], ids_of(by_get)) == (answer["unknown_item_ids"], ids_of(answer))
+    late = recommend(context={"item_ids": mixed}, timeout_ms=1e-6)
+    assert (late["degraded"], late["unknown_item_ids"]) == (["timeout"], ["gone", "p?/&"])
+    search = recommend(query="tent", context={"item_ids": ["gone"]}, k=2)
+    assert search["unknown_item_ids"] == ["gone"]
+    assert recommend(cursor=search["next_cursor"], k=2)["unknown_item_ids"] == []
+    others = {"recent_events": [{"item_id": "gone"}], "exclude_item_ids": ["gone"]}
+    assert recommend(**others, pin=[{"item_id": "gone", "position": 1}])["unknown_item_ids"] == []
+    similar = client.get(f"/items/{item_ids[3]}/similar").json()
+    assert similar["unknown_item_ids"] == []
 
 
 def test_users_get_other_items_than_each_other_and_than_nobody(

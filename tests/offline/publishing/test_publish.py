@@ -351,6 +351,20 @@ def test_the_command_refuses_a_bad_bundle_in_one_line_and_records_who_forces_it(
     assert model.forced.reason == "a test"
 
 
+def test_the_folder_of_a_run_is_refused_with_the_folder_to_name(
+    offline: Offline, redis_server: RedisProcess, shop_bundle: Path, shop: Path
+) -> None:
+    folder = shop_bundle.parent
+    for command in (("publish", "--redis", redis_server.url), ("evaluate", "--data", shop)):
+        done = offline(*command, "--bundle", folder)
+        assert done.returncode == 1
+        last = " ".join(done.stderr.split()).rpartition("aisle-offline: ")[2]
+        assert last == (
+            f"no bundle at {folder}: expected a manifest.json, or a CURRENT file naming a version; this is the folder "
+            f"of a run: name {shop_bundle}"
+        )
+
+
 def test_the_command_never_shows_a_password(offline: Offline, bundle: Path) -> None:
     failed = offline(
         "publish", "--bundle", bundle, "--redis", "redis://me:hidden@127.0.0.1:1/0", AISLE_REDIS_PASSWORD="hidden-too"
