@@ -20,12 +20,11 @@ from typing import Annotated, Any
 import httpx
 import numpy as np
 import typer
+from sample_bodies import sample_bodies
 from serve_process import running_service
 
-from app.artifact import names
 from app.artifact.bundle_store import resolve
-from app.artifact.columns import TextColumn
-from app.artifact.manifest import Manifest, read_manifest
+from app.artifact.manifest import read_manifest
 
 AT_ONCE = 16
 Answer = dict[str, float]  # item id -> score, best first
@@ -45,7 +44,7 @@ def main(
 ) -> None:
     """Compare a device's answers with those of the CPU."""
     folder = resolve(bundle)
-    bodies = _bodies(folder, read_manifest(folder), requests, k, np.random.default_rng(seed))
+    bodies = sample_bodies(folder, read_manifest(folder), requests, k, seed)
     with ExitStack() as services:
         on_device = services.enter_context(running_service(bundle, clock="bundle", device=device))
         on_cpu = services.enter_context(running_service(bundle, clock="bundle", device="cpu"))
@@ -58,23 +57,6 @@ def main(
     print(json.dumps({"device": served_by, "requests": requests, "k": k, "bundle": folder.name, **found}))
     if served_by != device or any(each["share"] < at_least for each in found.values()):
         raise typer.Exit(1)
-
-
-def _bodies(folder: Path, manifest: Manifest, count: int, k: int, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Requests in equal parts: a user, a user on a page, a history kept by the caller, a user who excludes items."""
-    ids = TextColumn.read(folder / names.ITEM_IDS)
-    bodies = []
-    for number in range(count):
-        user = str(rng.choice(manifest.sample_users))
-        items = [ids[int(row)] for row in rng.integers(1, manifest.shapes.items + 1, 5)]
-        kinds: tuple[dict[str, Any], ...] = (
-            {"user_id": user},
-            {"user_id": user, "context": {"item_ids": items[:1]}},
-            {"recent_events": [{"item_id": item} for item in items]},
-            {"user_id": user, "exclude_item_ids": items},
-        )
-        bodies.append({"k": k, **kinds[number % len(kinds)]})
-    return bodies
 
 
 def _served_by(address: str) -> str | None:

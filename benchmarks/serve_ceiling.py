@@ -31,13 +31,11 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from redis_process import running_redis
+from sample_bodies import sample_bodies
 
-from app.artifact import names
 from app.artifact.bundle_store import resolve
-from app.artifact.columns import TextColumn
 from app.artifact.manifest import Manifest, read_manifest
 
 HERE = Path(__file__).parent
@@ -86,7 +84,7 @@ def main(
     """Measure `/recommend` of a real `aisle-serve` against an endpoint that does nothing."""
     folder = resolve(bundle)
     manifest = read_manifest(folder)
-    bodies = _bodies(folder, manifest, np.random.default_rng(0))
+    bodies = [json.dumps(body) for body in sample_bodies(folder, manifest, DISTINCT_REQUESTS, 20, seed=0)]
     server_core, load_core = _cores()
     with ExitStack() as servers:
         running = {
@@ -109,23 +107,6 @@ def main(
                     shown = ", ".join(f"{key} {result[key]:,.3f}" for key in SHOWN)
                     print(f"round {number + 1}  {name:5}  {connections:2} connections  {shown}", flush=True)
     print(json.dumps(_report(figures, manifest, server_core is not None)))
-
-
-def _bodies(folder: Path, manifest: Manifest, rng: np.random.Generator) -> list[str]:
-    """Requests in equal parts: a user, a user on a page, a history kept by the caller, a visitor who excludes items."""
-    ids = TextColumn.read(folder / names.ITEM_IDS)
-    found = []
-    for number in range(DISTINCT_REQUESTS):
-        user = str(rng.choice(manifest.sample_users))
-        items = [ids[int(row)] for row in rng.integers(1, manifest.shapes.items + 1, 5)]
-        kinds: tuple[dict[str, Any], ...] = (
-            {"user_id": user},
-            {"user_id": user, "context": {"item_ids": items[:1]}},
-            {"recent_events": [{"item_id": item} for item in items]},
-            {"visitor_id": user, "exclude_item_ids": items},
-        )
-        found.append(json.dumps({"k": 20, **kinds[number % len(kinds)]}))
-    return found
 
 
 def _cores() -> tuple[int | None, int | None]:

@@ -27,7 +27,7 @@ class Reason:
 
 def kind_of(behaviour: int) -> Kind:
     """The kind of a reason that is an event of this behaviour."""
-    return _KINDS.get(behaviour, "viewed")
+    return _KINDS[behaviour]
 
 
 def round_reasons(

@@ -23,7 +23,7 @@ from functools import reduce
 from operator import or_
 from typing import Final, Protocol
 
-from app.artifact.behaviours import CART, PURCHASE
+from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.telemetry.online import OnlineMetrics
 
 # Memory of what is followed, as `tracemalloc` measures it; a test compares:
@@ -38,7 +38,7 @@ _MAX_SAME_NAME: Final = 8  # answers; a caller may name all its answers alike
 _MAX_PEOPLE: Final = 8  # people of one answer whose later events are attributed to it
 _CLICKED: Final = 1
 _BITS: Final = {"click": _CLICKED, "cart": 2, "purchase": 4}
-_BITS_OF: Final = {CART: _CLICKED | _BITS["cart"], PURCHASE: _CLICKED | _BITS["purchase"]}
+_BITS_OF: Final = {VIEW: _CLICKED, CART: _CLICKED | _BITS["cart"], PURCHASE: _CLICKED | _BITS["purchase"]}
 
 
 class AttributableEvent(Protocol):
@@ -153,7 +153,7 @@ class OnlineTracker:
         if answer is None:
             return
         clicks = answer.clicks = answer.clicks or self._first_clicks(answer)
-        new_bits = self._count(answer, clicks, item, _BITS_OF.get(event.behaviour, _CLICKED))
+        new_bits = self._count(answer, clicks, item, _BITS_OF[event.behaviour])
         if event.request_id is not None:
             self._metrics.count_event("attributed" if new_bits else "repeated")
             if person in clicks.people or len(clicks.people) < _MAX_PEOPLE:

@@ -77,8 +77,8 @@ def _line_of(version: str, records: Sequence[ReplicaRecord], serving: int, wait_
         return f"{version} is served by {serving} of {len(records)} replicas"
     if not records:
         return (
-            f"warning: no replica follows this store, so that nobody serves {version} yet: start one with `aisle-serve "
-            "--bundle STORE --redis URL`, where STORE is the folder that has the version"
+            f"no replica follows this store yet, so that nobody serves {version}: start one with `aisle-serve --bundle "
+            "STORE --redis URL`, where STORE is the folder that has the version"
         )
     reasons = sorted({record.refused[version] for record in records if version in record.refused})
     advice = "; ".join(reasons) or (

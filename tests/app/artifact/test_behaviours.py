@@ -17,6 +17,8 @@ from app.artifact.behaviours import (
     behaviour_of,
     folded,
 )
+from app.engine.reasons import kind_of
+from app.serving import attribution
 from app.stores import redis_store
 
 NAMES = {
@@ -131,6 +133,13 @@ def test_case_blanks_signs_and_camel_case_fold_away(words: tuple[str, ...]) -> N
 def test_names_and_codes_are_each_others_inverse_and_fit_the_record() -> None:
     assert {name: code for code, name in BEHAVIOUR_NAMES.items()} == BEHAVIOURS == {"view": 1, "cart": 2, "purchase": 3}
     assert max(BEHAVIOURS.values()) <= user_records.BEHAVIOUR_MASK == (1 << BITS) - 1
+
+
+def test_every_behaviour_has_a_kind_of_reason_and_counts_for_its_answer() -> None:
+    assert len({kind_of(code) for code in BEHAVIOUR_NAMES}) == len(BEHAVIOUR_NAMES)
+    with pytest.raises(KeyError):
+        kind_of(max(BEHAVIOUR_NAMES) + 1)
+    assert set(attribution._BITS_OF) == set(BEHAVIOUR_NAMES)
 
 
 def test_the_scripts_of_the_store_cut_records_as_the_service_packs_them() -> None:

@@ -35,7 +35,9 @@ def publish(offline: Offline, redis_server: RedisProcess, redis_prefix: str) -> 
 
 def test_where_no_replica_follows_nothing_is_waited_for(publish: Offline, shop_bundle: Path) -> None:
     done = publish(shop_bundle, "--wait", "600")
-    assert "warning: no replica follows this store" in " ".join(done.stderr.split())
+    assert f"no replica follows this store yet, so that nobody serves {resolve(shop_bundle).name}" in " ".join(
+        done.stderr.split()
+    )
     assert json.loads(done.stdout.splitlines()[-1])["replicas"] == {"present": 0, "serving": 0}
 
 
