@@ -67,7 +67,7 @@ def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) ->
     verify_files(folder, manifest)
     snapshot = open_snapshot(folder, manifest, threads, device)
     for part, reason in snapshot.parts.unreadable.items():
-        log.warning("a part of the bundle is off", extra={"version": manifest.version, "part": part, "reason": reason})
+        log.warning("a part of the bundle is off: %s: %s", part, reason, extra={"version": manifest.version})
     check_golden(snapshot)
     if device is not None and isinstance(snapshot.retriever, GpuRetriever) and snapshot.retriever.has_failed:
         raise BundleUnfit(f"{folder}: {device.provider} failed while it answered the golden requests; see the log")

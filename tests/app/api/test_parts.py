@@ -254,12 +254,16 @@ def test_without_a_part_its_feature_is_off_and_the_rest_answers(
             load_snapshot(spoiled, device=Device("cpu"))
 
 
-def test_a_ranker_of_a_later_number_is_not_even_read(serve: Serve, spoiled: Path) -> None:
+def test_a_ranker_of_a_later_number_is_not_even_read(
+    serve: Serve, spoiled: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (spoiled / names.RANKER).write_text('{"orders": "by the moon"}', "utf-8")
     (spoiled / names.RANK_GRAPH).write_bytes(b"no graph")
     sign_again(spoiled, parts=ALL | {"ranker": ALL["ranker"] + 1})
     with serve(spoiled) as client:
         assert client.post("/recommend", json={}).status_code == 200
+    (line,) = (record.getMessage() for record in caplog.records if record.name == "app.engine.loading")
+    assert line.startswith("a part of the bundle is off: ranker: the bundle has number 2 of it, this service reads 1")
 
 
 @pytest.mark.parametrize("part", [name for name in ALL if name != "gpu"])
