@@ -27,6 +27,7 @@ from offline.job import choose_device
 from offline.split.split import split as cut
 from offline.training.settings import SWITCHES, choose_settings, has_content
 from offline.training.train import TrainInputs, train
+from offline.workspace.budget import Allowance
 
 WHOLE = "nothing"
 
@@ -86,7 +87,10 @@ def measure(
     graph = item_graph(read_graph(folder / "graph"))
     settings = choose_settings(meta, seed, overrides, content=has_content(graph), without=without)
     trained = train(
-        TrainInputs(out / "split", graph, settings), folder / "train", device=choose_device(device), budget_s=budget_s
+        TrainInputs(out / "split", graph, settings),
+        folder / "train",
+        device=choose_device(device),
+        allowance=Allowance.of(budget_s),
     )
     export_bundle(ExportInputs(trained, out / "split", folder / "graph"), folder / "bundle")
     document = evaluate(folder / "bundle", out / "split", seed=seed, baselines=False)

@@ -6,6 +6,7 @@ import typer
 
 from app.errors import AisleError
 from offline.commands import data, live, training
+from offline.workspace.stop import Stopped, end, how_to_go_on, interrupts, stops
 from offline.workspace.storage_errors import storage_errors
 
 app = typer.Typer(
@@ -37,13 +38,16 @@ app.command("schedule")(live.schedule)
 
 
 def cli() -> None:
-    """The console script: intended errors are one line on standard error and exit code 1."""
+    """The console script: intended errors and a stop are one line on standard error.
+
+    The exit code is 1 for an error, 130 after SIGINT and 143 after SIGTERM.
+    """
+    line = how_to_go_on(sys.argv[1:])
     try:
-        with storage_errors():
+        with stops(line), storage_errors(), interrupts():
             app()
     except AisleError as error:
         sys.stderr.write(f"aisle-offline: {error.message}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("aisle-offline: stopped; run the same command again to go on\n")
-        sys.exit(130)
+    except Stopped as stop:
+        end(stop.number, line)

@@ -4,10 +4,8 @@ import json
 import resource
 import shutil
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +21,29 @@ from offline.compress.compress import compress
 from offline.dataset.spec import load_spec
 from offline.dataset.split_meta import META_FILE, read_split_meta
 from offline.errors import InputError, RunFolderError
+from offline.estimates import sizes_of
 from offline.evaluation.document import EvaluationDocument
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
-from offline.evaluation.timings import timings_of
+from offline.evaluation.timings import cut_results, cut_short, timings_of
 from offline.export.bundle import export_bundle, record_metrics
 from offline.export.inputs import ExportInputs
 from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph
 from offline.ingest.ingest import SUMMARY_FILE, ingest
 from offline.online_metrics.figures import ONLINE_WINDOW_S, evaluate_online
 from offline.online_metrics.logs import was_collected
+from offline.options import Options
 from offline.ranking.order_on_test import drop_order, order_notes
 from offline.ranking.search_weights import fit_search, read_search_spec
 from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
 from offline.report.render import write_report
+from offline.run_clock import RunClock
 from offline.split.fresh_valid import keep_fresh_valid
 from offline.split.split import split
 from offline.split.withhold import withhold
 from offline.stage import (
     Display,
-    Options,
     Stage,
     StageContext,
     data_key,
@@ -56,15 +56,18 @@ from offline.training import refit as refitting
 from offline.training.refit import refit
 from offline.training.settings import check_switches, choose_settings, has_content
 from offline.training.train import TrainInputs, train
-from offline.training.trained import HISTORY_FILE, Trained, load_trained, save_trained
+from offline.training.trained import HISTORY_FILE, Trained, epochs_of, load_trained, save_trained
 from offline.training.warm_start import WarmStart, plan_warm_start
 from offline.workspace.atomic import write_json
+from offline.workspace.budget import Allowance
+from offline.workspace.durations import about, duration
 from offline.workspace.run_folder import RunFolder, reset_if_stale
 from offline.workspace.run_folder_errors import run_folder_errors
 from offline.workspace.storage_errors import storage_errors
 
 __all__ = ["STAGES", "STAGE_NAMES", "Display", "Options", "choose_device", "data_key", "run", "run_stage"]
 
+_LEAST_SEARCH_S = 300.0
 _VERSION = 7
 """Part of every stage's key, through the first one: raised when several stages write something else than before."""
 
@@ -132,15 +135,26 @@ def _run(
     keys = stage_keys(STAGES, spec, options)
     outputs = [path for stage in STAGES for path in stage.outputs(folder)]
     last_results: dict[str, Any] = {}
+    clock = RunClock(folder, keys, [stage.name for stage in stages], options.budget_s)
+    clock.know(sizes_of(spec, folder.split))
+    display.begin(clock)
+    if not again:
+        _say_times(clock, display)
     for stage in stages:
         key = keys[stage.name]
         if not again and folder.is_done(stage.name, key) and stage.marker(folder).exists():
             display.skipped(stage.name)
             continue
         display.stage(stage.name)
-        with run_folder_errors(folder, outputs), _recorded(folder, stage.name, key) as results:
-            results.update(stage.run(StageContext(spec, folder, options, device, display, key)))
-            last_results = results
+        with run_folder_errors(folder, outputs), clock.stage(stage.name, again=again):
+            context = StageContext(spec, folder, options, device, display, key, clock)
+            allowance = context.allowance
+            last_results = stage.run(context)
+            _record(folder, stage.name, key, clock, allowance, last_results)
+        if stage.name == "split":
+            clock.know(sizes_of(spec, folder.split))
+        for line in cut_short(last_results):
+            display.say(f"{stage.name:<9} cut short: {line}")
     if not again and stages[-1].name == STAGE_NAMES[-1]:
         with run_folder_errors(folder, outputs):
             document: dict[str, Any] = json.loads(folder.report.read_text("utf-8"))
@@ -148,15 +162,31 @@ def _run(
     return dict(last_results)
 
 
-@contextmanager
-def _recorded(folder: RunFolder, stage: str, key: str) -> Iterator[dict[str, Any]]:
-    """Yield a dict for the stage's results; on a clean exit the stage is recorded with them, its seconds and memory."""
-    started = time.monotonic()
-    results: dict[str, Any] = {}
-    yield results
+def _record(
+    folder: RunFolder, stage: str, key: str, clock: RunClock, allowance: Allowance, results: dict[str, Any]
+) -> None:
+    """Record a finished stage with its results, its seconds, those of a stopped attempt with them, and memory."""
     entry: dict[str, Any] = {"key": key, "version": _VERSION}
-    entry |= {"seconds": round(time.monotonic() - started, 2), "peak_memory_mb": _peak_memory_mb()}
+    entry |= {"seconds": round(clock.seconds(), 2), "peak_memory_mb": _peak_memory_mb()}
+    if clock.bounds(stage):
+        entry |= {"allowance_s": round(allowance.seconds or 0.0, 2)}
     folder.note(stage, entry | {"results": results})
+
+
+def _say_times(clock: RunClock, display: Display) -> None:
+    """Say before the first stage how long it may take."""
+    if clock.budget_s is None:
+        display.say(f"the whole run takes {about(clock.left_s())}; --budget bounds it")
+        return
+    display.say(
+        f"train, compress, rank and refit take {duration(clock.budget_s)} together; the other stages come on top, "
+        f"{about(clock.on_top_s())}"
+    )
+    if clock.least_s() > clock.budget_s:
+        display.say(
+            f"a budget of {duration(clock.budget_s)} can hardly be kept to: one pass of each of the four takes "
+            f"{about(clock.least_s())} on this data"
+        )
 
 
 def _peak_memory_mb() -> int:
@@ -208,12 +238,13 @@ def _train(context: StageContext) -> dict[str, Any]:
         TrainInputs(folder.split, graph, warm.settings),
         folder.train,
         device=context.device,
-        budget_s=options.budget_s,
-        progress=context.display.training,
+        allowance=context.allowance,
+        progress=context.training,
         begin=warm.begin,
     )
     return {name: trained.record[name] for name in ("device", "metric", "best")} | {
-        "epochs": len(trained.record["epochs"]),
+        "epochs": epochs_of(trained.record),
+        **cut_results(trained.record["cut_short"]),
         **({"start": warm.record} if warm.record else {}),
     }
 
@@ -228,9 +259,24 @@ def _compress(context: StageContext) -> dict[str, Any]:
         weight_bits=options.weight_bits,
         max_loss=options.max_loss,
         device=context.device,
+        allowance=_search_allowance(context),
         progress=context.progress,
     )
-    return {"variant": choice.variant, "users": choice.users, "variants": len(choice.table)}
+    return {
+        "variant": choice.variant,
+        "users": choice.users,
+        "variants": len(choice.table),
+        **cut_results(choice.cut_short),
+    }
+
+
+def _search_allowance(context: StageContext) -> Allowance:
+    """The budget's share; without a budget half of what training took, and five minutes at least."""
+    allowance = context.allowance
+    if allowance.seconds is not None:
+        return allowance
+    train_s = context.folder.record().get("train", {}).get("seconds", 0.0)
+    return replace(allowance, seconds=max(_LEAST_SEARCH_S, train_s / 2))
 
 
 def _rank(context: StageContext) -> dict[str, Any]:
@@ -248,12 +294,24 @@ def _rank(context: StageContext) -> dict[str, Any]:
     )
     exported = export_bundle(inputs, folder.rank_bundle, progress=context.progress)
     snapshot = load_snapshot(exported.folder, threads=0)
-    ranker = train_ranker(snapshot, folder.split, folder.rank, seed=options.seed, progress=context.progress)
-    search = fit_search(snapshot, folder.split, folder.rank, seed=options.seed, progress=context.progress)
+    allowance = context.allowance
+    has_searches = snapshot.search is not None and read_split_meta(folder.split).task == "search"
+    ranker = train_ranker(
+        snapshot,
+        folder.split,
+        folder.rank,
+        seed=options.seed,
+        allowance=allowance.part(0.6 if has_searches else 1.0),
+        progress=context.progress,
+    )
+    search = fit_search(
+        snapshot, folder.split, folder.rank, seed=options.seed, allowance=allowance, progress=context.progress
+    )
     shutil.rmtree(folder.rank_bundle)
     return {
         "ranker": None if ranker is None else asdict(ranker),
         **({} if search is None else {"search": asdict(search)}),
+        **cut_results(None if ranker is None else ranker.cut_short, None if search is None else search.cut_short),
     }
 
 
@@ -269,12 +327,13 @@ def _refit(context: StageContext) -> dict[str, Any]:
         folder.train,
         folder.refit,
         device=context.device,
+        allowance=context.allowance,
         progress=context.progress,
-        training=context.display.training,
+        training=context.training,
     )
     cut = apply_compression(trained, folder.split, read_choice(folder.compress), refitting.PARTS, device=context.device)
     save_trained(cut, folder.refit / refitting.FINAL)
-    return {"epochs": len(trained.record["epochs"])}
+    return {"epochs": epochs_of(trained.record), **cut_results(trained.record["cut_short"])}
 
 
 def _final_network(folder: RunFolder, *, refit: bool) -> tuple[Path, Trained]:
@@ -316,7 +375,7 @@ def _evaluate(context: StageContext) -> dict[str, Any]:
     document["notes"] = [*document["notes"], *order_notes(folder.rank)]
     bundle = resolve(folder.bundles)
     manifest = read_manifest(bundle)
-    document["timings"] = timings_of(folder.record(), manifest)
+    document["timings"] = timings_of(folder.record(), manifest, context.options.budget_s)
     document["feature_groups"] = feature_groups(folder.rank)
     record_metrics(bundle, document)
     write_json(folder.report, document)

@@ -8,36 +8,25 @@ from typing import Any, Protocol
 import torch
 
 from app.artifact.names import SCHEMA_VERSION
-from offline.compress.choice import MAX_LOSS
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec
-from offline.split.withhold import Withhold
-from offline.workspace.progress import Progress, TrainProgress
+from offline.options import Options
+from offline.run_clock import RunClock
+from offline.workspace.budget import Allowance
+from offline.workspace.progress import Times, TrainProgress
 from offline.workspace.run_folder import RunFolder, key_of
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a run is done, besides its data."""
-
-    split: str | None = None  # column, time:F, last or random; None takes the first that the data allows
-    seed: int = 0
-    device: str = "auto"  # auto, cpu or cuda
-    budget_s: float | None = None  # seconds of training
-    overrides: dict[str, Any] | None = None  # of `TrainSettings`
-    without: tuple[str, ...] = ()  # of `SWITCHES`: pieces to leave out
-    refit: bool = True  # whether the bundle's network learns from the validation events too
-    weight_bits: int = 8
-    max_loss: float = MAX_LOSS  # share of the validation metric that compression may cost
-    max_bad_share: float = 0.05
-    baselines: bool = True
-    withhold: Withhold | None = None  # items that nothing is trained on
-    warm_from: Path | None = None  # run folder whose weights training begins with
-    warm_epochs: int | None = None  # then; None takes a third
 
 
 class Display(Protocol):
     """Shows how far a run is."""
+
+    def begin(self, times: Times) -> None:
+        """A run begins; `times` tells of it at any moment."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Something that people should know."""
+        ...
 
     def stage(self, name: str) -> None:
         """A stage begins."""
@@ -66,11 +55,23 @@ class StageContext:
     device: torch.device
     display: Display
     key: str  # of this stage, see `stage_keys`
+    clock: RunClock
 
     @property
-    def progress(self) -> Progress:
-        """Reports how far the stage is."""
-        return self.display.work
+    def allowance(self) -> Allowance:
+        """The seconds that the stage may take."""
+        return self.clock.allowance()
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """Report how far the stage is; a `Progress`."""
+        self.clock.advance(done / max(total, 1))
+        self.display.work(done, total, what)
+
+    def training(self, progress: TrainProgress) -> None:
+        """Report how far the training of the stage is."""
+        done = (progress.epoch - 1 + progress.step / progress.steps) / progress.epochs
+        self.clock.advance(max(done, min(self.allowance.share(), 0.99)))
+        self.display.training(progress)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,17 +10,10 @@ import typer
 
 from app.artifact.redis_keys import PREFIX
 from offline.commands.options import (
-    BadShare,
-    Bits,
-    Budget,
     CatalogueFile,
-    Device,
-    Dim,
     EarlierLogs,
-    Epochs,
     KeepEvents,
     MaxDrop,
-    Rate,
     RedisCaFile,
     RedisDb,
     RedisPassword,
@@ -31,7 +24,9 @@ from offline.commands.options import (
     UserDays,
     keys_of,
 )
-from offline.commands.output import budget_seconds, overrides_of, print_json, say_on, shown
+from offline.commands.output import print_json, say_on, shown
+from offline.commands.run_options import takes_run_options
+from offline.options import Options
 from offline.workspace.redis_client import address_of, connected
 
 
@@ -151,10 +146,12 @@ def online(
     print_json(document)
 
 
+@takes_run_options()
 def schedule(
     redis: RedisUrl,
     logs: Annotated[Path, typer.Option("--logs", help="Folder of the data set that grows, as collect's --out.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the rounds and of the bundles that are served.")],
+    options: Options,
     every: Annotated[str, typer.Option("--every", help="From the beginning of a round to the next: 24h, 6h.")] = "24h",
     once: Annotated[bool, typer.Option("--once", help="Play one round now and end, for cron.")] = False,
     prefix: RedisPrefix = PREFIX,
@@ -180,14 +177,6 @@ def schedule(
     warm_epochs: Annotated[
         int | None, typer.Option("--warm-epochs", min=1, help="Of a warm start; a third of a cold one's if left out.")
     ] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    budget: Budget = None,
-    epochs: Epochs = None,
-    dim: Dim = None,
-    learning_rate: Rate = None,
-    weight_bits: Bits = 8,
-    max_bad_share: BadShare = 0.05,
     max_drop: MaxDrop = 0.05,
     keep_events: KeepEvents = 100,
     user_ttl_days: UserDays = 365.0,
@@ -211,14 +200,7 @@ def schedule(
         out=out,
         base=base,
         items=items,
-        split=split,
-        seed=seed,
-        device=device,
-        budget_s=budget_seconds(budget),
-        overrides=overrides_of(epochs, dim, learning_rate),
-        warm_epochs=warm_epochs,
-        weight_bits=weight_bits,
-        max_bad_share=max_bad_share,
+        options=replace(options, split=split, warm_epochs=warm_epochs),
         max_drop=max_drop,
         keep=keep,
         keep_events=keep_events,

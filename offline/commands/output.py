@@ -25,8 +25,9 @@ def budget_seconds(budget: str | None) -> float | None:
 def shown() -> Iterator[Any]:
     """The progress of a command on the terminal."""
     from offline.workspace.display import RichDisplay  # noqa: PLC0415 - as above
+    from offline.workspace.stop import interrupts  # noqa: PLC0415
 
-    with RichDisplay() as display:
+    with interrupts(), RichDisplay() as display:
         yield display
 
 

@@ -23,50 +23,28 @@ from offline.commands.options import (
     Without,
 )
 from offline.commands.output import budget_seconds, overrides_of, print_json, show_against, show_report, shown
+from offline.commands.run_options import takes_run_options
+from offline.options import Options
 
 
-def run(
-    data: Data,
-    out: Out,
-    split: Split = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    budget: Budget = None,
-    epochs: Epochs = None,
-    dim: Dim = None,
-    learning_rate: Rate = None,
-    without: Without = None,
-    refit: Refit = True,
-    weight_bits: Bits = 8,
-    max_loss: MaxLoss = 0.005,
-    max_bad_share: BadShare = 0.05,
-    baselines: Baselines = True,
-) -> None:
+@takes_run_options()
+def run(data: Data, out: Out, options: Options) -> None:
     """Every stage, from logs to an evaluated bundle; stages done before are left as they are.
 
     A run that was stopped goes on where it was when the same command is given again. The last line of the output is
-    the evaluation as JSON.
+    the headline figures as JSON: the version served, `measured_as`, the metrics by mask with their 95 % intervals, each
+    baseline's first metric, the verdict, the paths of report, page and bundle, and the seconds of all stages. The whole
+    evaluation is in OUT/report.json.
     """
     from offline import job  # noqa: PLC0415 - torch takes seconds, which --help should not
+    from offline.report.headline import headline  # noqa: PLC0415
     from offline.workspace.run_folder import RunFolder  # noqa: PLC0415
 
-    options = job.Options(
-        split=split,
-        seed=seed,
-        device=device,
-        budget_s=budget_seconds(budget),
-        overrides=overrides_of(epochs, dim, learning_rate),
-        without=tuple(without or ()),
-        refit=refit,
-        weight_bits=weight_bits,
-        max_loss=max_loss,
-        max_bad_share=max_bad_share,
-        baselines=baselines,
-    )
+    folder = RunFolder(out)
     with shown() as display:
-        document = job.run(data, RunFolder(out), options, display)
+        document = job.run(data, folder, options, display)
         show_report(display, document)
-        record = RunFolder(out).record()
+        record = folder.record()
         minutes = sum(entry["seconds"] for entry in record.values()) / 60
         peak = max(entry["peak_memory_mb"] for entry in record.values())
         display.console.print(f"{minutes:.1f} minutes in all, peak memory {peak} MB", highlight=False)
@@ -74,7 +52,7 @@ def run(
         summary = f"{record['report']['results']['verdict']}; the reasons, figures and plots: {out / 'report.html'}"
         display.console.print(summary, highlight=False, markup=False)
         display.console.print(f"serve it: aisle-serve --bundle {out / 'bundle'}", highlight=False)
-    print_json(document)
+    print_json(headline(folder))
 
 
 def ingest(data: Data, out: Out, max_bad_share: BadShare = 0.05) -> None:
@@ -175,38 +153,25 @@ def report(out: Out) -> None:
     )
 
 
+@takes_run_options(leave_out=("baselines",))
 def cold_items(
     data: Data,
     out: Out,
+    options: Options,
     share: Annotated[float, typer.Option("--share", help="Share of the items to withhold.")] = 0.1,
     how: Annotated[str, typer.Option("--how", help="random, or newest: whose first event is the latest.")] = "random",
     reference: Annotated[
         Path | None,
         typer.Option("--beside", help="A bundle that `run` made of the same data and split, to compare with."),
     ] = None,
-    split: Split = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    budget: Budget = None,
-    epochs: Epochs = None,
-    dim: Dim = None,
-    learning_rate: Rate = None,
 ) -> None:
     """Withhold items from training, and score how well text and attributes alone place them.
 
     Trains without the events of train and valid on those items, then ranks the whole catalogue for the test targets
     that are among them. The last line of the output is the result as JSON. Use a run folder of its own.
     """
-    from offline import job  # noqa: PLC0415 - as above
     from offline.commands import cold_items_run  # noqa: PLC0415 - as above
 
-    options = job.Options(
-        split=split,
-        seed=seed,
-        device=device,
-        budget_s=budget_seconds(budget),
-        overrides=overrides_of(epochs, dim, learning_rate),
-    )
     with shown() as display:
         document = cold_items_run.run(data, out, options, display, how=how, share=share, reference=reference)
     print_json(document)

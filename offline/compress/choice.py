@@ -1,6 +1,7 @@
-"""Which variant is served: the smallest whose validation metric is within the stated loss of full precision."""
+"""Which variant is served: the smallest that is surely within the stated loss of full precision on validation."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ from offline.errors import RunFolderError
 
 COMPRESS_FILE = "compress.json"
 MAX_LOSS = 0.005
-_MAX_NOISE_RATIO = 2.0
-"""Times the stated loss that the noise of a difference may be. What cannot be told apart better is not cut."""
+_SURELY = 1.96
+"""Standard errors from the mean to the end of the 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Difference:
 
     loss: float  # how much is lost; negative where more is found
     noise: float  # standard error of the loss: users differ, the two rankings of one user much less
+    one_user: float = 0.0  # what it would be if one more user lost all that a user with a hit has
+
+    @property
+    def most(self) -> float:
+        """The end of the 95 % interval on the side of loss, with that one user, whom a small sample may have missed."""
+        return self.loss + self.one_user + _SURELY * math.hypot(self.noise, self.one_user)
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,8 @@ class Measurement:
     variant: str
     recipe: Recipe | None  # None for what is measured but never served
     megabytes: float
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None  # None where there was no time to measure it
+    p99_ms: float | None
     value: float
     overlap_at_10: float
     difference: Difference
@@ -43,12 +50,13 @@ class Measurement:
 
     def line(self, metric: str, chosen: str) -> dict[str, Any]:
         """As it stands in the manifest."""
-        loss = f"loss {self.difference.loss:+.2%} ± {self.difference.noise:.2%}"
+        difference = self.difference
+        loss = f"loss {difference.loss:+.2%} ± {difference.noise:.2%}, surely not more than {difference.most:+.2%}"
         return {
             "variant": self.variant,
             "megabytes": round(self.megabytes, 6),
-            "p50_ms": round(self.p50_ms, 4),
-            "p99_ms": round(self.p99_ms, 4),
+            "p50_ms": None if self.p50_ms is None else round(self.p50_ms, 4),
+            "p99_ms": None if self.p99_ms is None else round(self.p99_ms, 4),
             "metric": metric,
             "value": self.value,
             "overlap_at_10": round(self.overlap_at_10, 4),
@@ -67,6 +75,7 @@ class CompressionChoice:
     metric: str | None  # None where nobody was there to validate on
     users: int
     table: list[dict[str, Any]]
+    cut_short: str | None = None  # what the allowance left undone
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; the inverse of `from_dict`. The table goes by the name that it has in the manifest."""
@@ -89,16 +98,21 @@ def paired_difference(full: NDArray[np.float64], variant: NDArray[np.float64]) -
     mean = float(full.mean()) if len(full) else 0.0
     if mean <= 0 or len(full) < 2:
         return Difference(0.0, float("inf"))
-    lost = full - variant
-    return Difference(float(lost.mean()) / mean, float(lost.std(ddof=1)) / len(lost) ** 0.5 / mean)
+    lost, hit = full - variant, float(full[full > 0].mean())
+    noise = float(lost.std(ddof=1)) / len(lost) ** 0.5
+    return Difference(float(lost.mean()) / mean, noise / mean, hit / len(full) / mean)
+
+
+def worst(differences: Sequence[Difference]) -> Difference:
+    """The one that may lose most."""
+    return max(differences, key=lambda difference: difference.most)
 
 
 def choose(measured: Sequence[Measurement], plain: str, max_loss: float) -> Measurement:
-    """The smallest variant within `max_loss`; of equally small ones the one with the better metric, then the first.
+    """The smallest variant surely within `max_loss`; of equally small ones the one with the better metric.
 
-    The loss is judged by the mean of paired differences. Two guards stand against luck, since among several noisy
-    variants the luckiest looks best: a variant counts only if all that go less far do, and only if its noise is at
-    most twice `max_loss`; with too few users to tell, nothing is cut.
+    A variant counts only if the 95 % interval of its loss ends within `max_loss`, and if all that go less far count:
+    among several noisy variants the luckiest looks best. With too few users to tell, nothing is cut.
 
     Args:
         measured: all variants, those that go less far first.
@@ -114,18 +128,19 @@ def choose(measured: Sequence[Measurement], plain: str, max_loss: float) -> Meas
     return min(eligible, key=lambda variant: (variant.megabytes, -variant.value))
 
 
-def is_clear(difference: Difference, max_loss: float) -> bool:
-    """Whether there are users enough to tell a loss of `max_loss`."""
-    return difference.noise <= _MAX_NOISE_RATIO * max_loss
+def may_be_clear(difference: Difference, max_loss: float) -> bool:
+    """Whether there are users enough to tell a loss of `max_loss`, if a variant lost nothing and differed half as much.
+
+    Fine-tuning brings a variant nearer to full precision, and so makes the noise of the difference smaller.
+    """
+    return Difference(0.0, difference.noise / 2, difference.one_user).most <= max_loss
 
 
 def within_loss(measured: Sequence[Measurement], max_loss: float) -> set[str]:
-    """The variants that `choose` may take; `measured` with those that go less far first."""
+    """The variants that `choose` may take; each of `measured` after those that go less far."""
     within: set[str] = set()
     for variant in measured:
-        difference = variant.difference
-        milder = all(name in within for name in variant.milder)
-        if milder and difference.loss <= max_loss and is_clear(difference, max_loss):
+        if all(name in within for name in variant.milder) and variant.difference.most <= max_loss:
             within.add(variant.variant)
     return within
 

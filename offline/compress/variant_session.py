@@ -10,10 +10,12 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from app.artifact import names
 from app.artifact.event_features import age_buckets
 from app.engine.runtime import open_session
+from model.text_tower import bag_vectors
 from offline.dataset.histories import Histories
 from offline.evaluation.protocol import RowLists
 from offline.export.item_tables import ItemTable, item_table
@@ -21,12 +23,14 @@ from offline.export.retrieve_graph import block_of, export_tower, write_search
 from offline.training.scoring import long_states
 from offline.training.trained import Trained
 from offline.training.validation import Validation
+from offline.workspace.budget import Allowance
 
 _SCORES_AT_ONCE = 20_000_000
 _BATCH = 256
 _DEPTH = 200  # candidates that the service asks for
 WARM_UP = 300
 TIMED = 1_000
+_LEAST_TURNS = 20
 
 
 @dataclass(frozen=True)
@@ -69,33 +73,70 @@ def open_variant(trained: Trained, model: onnx.ModelProto, bits: int, path: Path
 
 
 def top_rows(variant: VariantSession, validation: Validation, depth: int) -> NDArray[np.int64]:
-    """The best rows of every validation user, hidden ones left out, `[users, depth]`; 0 where there are no more."""
+    """The best rows of every validation case, hidden ones left out, `[cases, depth]`; 0 where there are no more.
+
+    Where the cases ask by words, those count beside the user as in a search of the service.
+    """
+    words = _word_vectors(variant, validation)
+    outputs = (names.OUT_SCORES, names.OUT_ROWS)
     parts = []
+    start = 0
     for feeds in _feeds(variant, validation, _batch_of(variant), depth):
-        scores, rows = variant.session.run((names.OUT_SCORES, names.OUT_ROWS), feeds)
+        if words is not None:
+            part = slice(start, start + len(feeds[names.IN_GIVEN]))
+            (users,) = variant.session.run((names.OUT_QUERY,), feeds | {names.IN_TOP_K: np.array([1], dtype=np.int64)})
+            given = {names.IN_GIVEN_QUERY: users + words[part], names.IN_GIVEN: np.ones_like(feeds[names.IN_GIVEN])}
+            feeds, start = feeds | given, part.stop  # noqa: PLW2901 - the same case, asked with words
+        scores, rows = variant.session.run(outputs, feeds)
         parts.append(np.where(np.isfinite(scores), rows, names.PADDING_ROW))
     return np.concatenate(parts)
 
 
+@torch.no_grad()
+def _word_vectors(variant: VariantSession, validation: Validation) -> NDArray[np.float32] | None:
+    """`[cases, dim]` in the directions that the variant keeps, as long as they count beside the user."""
+    network = variant.trained.network
+    table = network.items.text
+    if validation.words is None or table is None:
+        return None
+    vectors = bag_vectors(table, validation.words)
+    if network.narrow is not None:
+        vectors = network.narrow(vectors)
+    scaled: NDArray[np.float32] = (variant.trained.settings.text_scale * functional.normalize(vectors, dim=1)).numpy()
+    return scaled
+
+
 def measure_latencies(
-    variants: Sequence[VariantSession], validation: Validation, *, warm_up: int = WARM_UP, timed: int = TIMED
+    variants: Sequence[VariantSession],
+    validation: Validation,
+    *,
+    warm_up: int = WARM_UP,
+    timed: int = TIMED,
+    allowance: Allowance | None = None,
 ) -> list[Latency]:
     """The time of one request alone, for each variant on the same requests.
 
     The variants take turns, and the turn's order moves on with every request, so that neither the machine's drift nor
-    what the one before leaves in the caches favours one.
+    what the one before leaves in the caches favours one. Where the allowance ends, fewer turns are taken, the same
+    share of them to warm up.
     """
+    allowance = allowance or Allowance.of(None)
     requests = [list(_feeds(variant, validation, 1, _DEPTH)) for variant in variants]
     seconds = np.zeros((warm_up + timed, len(variants)))
     outputs = (names.OUT_SCORES, names.OUT_ROWS, names.OUT_QUERY)
-    for turn in range(len(seconds)):
+    turns = len(seconds)
+    for turn in range(turns):
+        if turn >= _LEAST_TURNS and allowance.is_spent():
+            turns = turn
+            break
         for step in range(len(variants)):
             place = (turn + step) % len(variants)
             feeds = requests[place][turn % len(requests[place])]
             started = time.perf_counter()
             variants[place].session.run(outputs, feeds)
             seconds[turn, place] = time.perf_counter() - started
-    percentiles = np.percentile(seconds[warm_up:] * 1e3, (50, 99), axis=0)
+    first = turns * warm_up // (warm_up + timed)
+    percentiles = np.percentile(seconds[first:turns] * 1e3, (50, 99), axis=0)
     return [Latency(float(p50), float(p99)) for p50, p99 in percentiles.T]
 
 

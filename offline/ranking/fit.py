@@ -45,7 +45,8 @@ def fit_ranker(
     *,
     metric: Metric,
     check: Examples | None = None,
-    epochs: tuple[int, int] = (EPOCHS, EPOCHS),
+    epochs: tuple[int, int] | None = None,
+    most_epochs: int = EPOCHS,
     mute: Sequence[int] = (),
     tell: Callable[[int, float], None] | None = None,
 ) -> FittedRanker:
@@ -57,7 +58,8 @@ def fit_ranker(
         examples: to learn from.
         metric: measured on `check`.
         check: chooses the epochs: of the order by the metric, of the chain by its loss.
-        epochs: of order and chain where nobody chooses.
+        epochs: of order and chain where nobody chooses; `most_epochs` if left out.
+        most_epochs: of the schedule.
         mute: features that have no say, here and when served.
         tell: told of the epoch that begins, and of the best value so far.
 
@@ -65,7 +67,7 @@ def fit_ranker(
         TrainingError: the loss is not a number.
     """
     with _one_thread():
-        return _fit(examples, seed, metric, check, epochs, mute, tell)
+        return _fit(examples, seed, metric, check, epochs or (most_epochs, most_epochs), most_epochs, mute, tell)
 
 
 @contextmanager
@@ -114,6 +116,7 @@ def _fit(
     metric: Metric,
     check: Examples | None,
     epochs: tuple[int, int],
+    most_epochs: int,
     mute: Sequence[int],
     tell: Callable[[int, float], None] | None,
 ) -> FittedRanker:
@@ -125,14 +128,14 @@ def _fit(
     batch = int(np.clip(len(useful) // _LEAST_STEPS, *_BATCH))
     steps = max(1, -(-len(useful) // batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, _LEARNING_RATE, total_steps=steps * EPOCHS + 1, pct_start=0.1
+        optimizer, _LEARNING_RATE, total_steps=steps * most_epochs + 1, pct_start=0.1
     )
     rng = np.random.default_rng([seed, 12])
     best = _Best(copy.deepcopy(ranker.state_dict()))
     if check is not None:
         best.measure(ranker, check, metric)
     history: list[dict[str, Any]] = []
-    for epoch in range(1, (EPOCHS if check is not None else max(epochs)) + 1):
+    for epoch in range(1, (most_epochs if check is not None else max(epochs)) + 1):
         if tell is not None:
             tell(epoch, best.order_value)
         loss = _epoch(ranker, examples, useful[rng.permutation(len(useful))], batch, optimizer, schedule.step)

@@ -16,10 +16,12 @@ from model.ranker import listwise_loss
 from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.metrics import Metric, ndcg_or_first, parse_metric
 from offline.evaluation.search_cases import load_search_cases
+from offline.ranking.bounds import lists_within
 from offline.ranking.list_metric import list_metric
 from offline.ranking.order_features import senseless_features
 from offline.ranking.search_examples import SearchExamples, search_examples
 from offline.workspace.atomic import atomic_file
+from offline.workspace.budget import Allowance
 from offline.workspace.progress import Progress
 
 CASES = 3_000  # at most, each of them asked twice
@@ -40,10 +42,17 @@ class FittedSearch:
     prior_value: float
     fitted_value: float
     lists: int
+    cut_short: str | None = None  # what the allowance left undone
 
 
 def fit_search(
-    snapshot: Snapshot, split: Path, out: Path, *, seed: int, progress: Progress | None = None
+    snapshot: Snapshot,
+    split: Path,
+    out: Path,
+    *,
+    seed: int,
+    allowance: Allowance | None = None,
+    progress: Progress | None = None,
 ) -> FittedSearch | None:
     """Write `search.json` and how it came about to the folder `out`; None, and nothing written, for another task or
     where too little is searched for.
@@ -55,34 +64,58 @@ def fit_search(
 
     Args:
         snapshot: a bundle that knows train alone.
+        allowance: the seconds that it may take; where they are few, it learns from fewer searches, and where they do
+            not last for the fits, the prior weights stay.
     """
+    allowance = allowance or Allowance.of(None)
     meta = read_split_meta(split)
     for name in (names.SEARCH, HISTORY_FILE):
         (out / name).unlink(missing_ok=True)
     if snapshot.search is None or meta.task != "search":
         return None
     cases = load_search_cases(split, "valid", CASES, seed)
-    examples = search_examples(snapshot, split, cases, meta.mask[0], progress)
+
+    def make(count: int) -> SearchExamples:
+        return search_examples(snapshot, split, load_search_cases(split, "valid", count, seed), meta.mask[0], progress)
+
+    count = lists_within(allowance, len(cases), make)
+    examples = make(count)
     for name in senseless_features(meta):
         examples.features[:, SEARCH_FEATURES.index(name)] = 0.0  # what never differs gets no weight
     lists = int((np.bincount(examples.lines()[examples.target], minlength=len(examples)) > 0).sum())
     metric = parse_metric(ndcg_or_first(meta.metrics))
     if lists < LEAST_LISTS or len(np.unique(examples.number)) < FOLDS:
         return None
+    cut_short = None if count == len(cases) else f"searches were learned from {count:,} of {len(cases):,} queries"
+    if not _has_time(allowance, examples):
+        value = float(list_metric(metric, examples, examples.features @ _vector(PRIOR)).mean())
+        outcome = FittedSearch(False, metric.name, value, value, lists, "the order of searches was not learned")
+        _write(out / names.SEARCH, snapshot.search.spec.model_dump_json(indent=2))
+        _write(out / HISTORY_FILE, json.dumps(asdict(outcome), indent=2))
+        return outcome
     held_out = _cross_validate(examples, metric, seed)
     best = int(held_out.mean(axis=1).argmax())
     prior = list_metric(metric, examples, examples.features @ _vector(PRIOR))
     gains = _by_query(held_out[best] - prior, examples.number)
     learned = bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
-    outcome = FittedSearch(learned, metric.name, float(prior.mean()), float(held_out[best].mean()), lists)
+    outcome = FittedSearch(learned, metric.name, float(prior.mean()), float(held_out[best].mean()), lists, cut_short)
     fitted = fit_weights(examples, PENALTIES[best])
     named = {name: round(float(weight), 4) for name, weight in zip(SEARCH_FEATURES, fitted, strict=True)}
     named = {name: weight for name, weight in named.items() if weight}  # what is alike for a whole list is left at 0
     given = snapshot.search.spec
-    spec = given.model_copy(update={"weights": named, "learned_from": len(cases)}) if learned else given
+    spec = given.model_copy(update={"weights": named, "learned_from": count}) if learned else given
     _write(out / names.SEARCH, spec.model_dump_json(indent=2))
     _write(out / HISTORY_FILE, json.dumps(asdict(outcome), indent=2))
     return outcome
+
+
+def _has_time(allowance: Allowance, examples: SearchExamples) -> bool:
+    """Whether all fits fit, by the time of one."""
+    if allowance.seconds is None:
+        return True
+    began = allowance.now()
+    fit_weights(examples, PENALTIES[0])
+    return allowance.fits((allowance.now() - began) * (FOLDS * len(PENALTIES) + 1))
 
 
 def _cross_validate(examples: SearchExamples, metric: Metric, seed: int) -> NDArray[np.float64]:

@@ -22,12 +22,14 @@ from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.metrics import Metric, ndcg_or_first, parse_metric
 from offline.evaluation.next_session import chain_of
 from offline.evaluation.protocol import load_cases
+from offline.ranking.bounds import FitBounds, fit_bounds, lists_within
 from offline.ranking.calibration import cross_calibrated, fit_calibration
 from offline.ranking.fit import EPOCHS, SCORE, FittedRanker, fit_ranker, score_candidates
 from offline.ranking.list_metric import list_metric
 from offline.ranking.order_features import senseless_features
 from offline.ranking.rank_graph import write_rank_graph
 from offline.workspace.atomic import atomic_folder
+from offline.workspace.budget import Allowance
 from offline.workspace.progress import Progress, silent
 
 HISTORY_FILE = "history.json"
@@ -35,6 +37,7 @@ LISTS = 15_000  # at most; candidates of so many fit into memory
 FOLDS = 5
 FEW_LISTS = 4_000  # up to so many every fold is held out once, and the ranker then learns from all; above, one fold is
 MIN_LISTS = 30
+_CLOSING_S = 2.0  # of an allowance, to write the graph
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class TrainedRanker:
     ranked_value: float
     epochs: int
     lists: int
+    cut_short: str | None = None  # what the allowance left undone
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,13 @@ class _HeldOut:
 
 
 def train_ranker(
-    snapshot: Snapshot, split: Path, out: Path, *, seed: int, progress: Progress | None = None
+    snapshot: Snapshot,
+    split: Path,
+    out: Path,
+    *,
+    seed: int,
+    allowance: Allowance | None = None,
+    progress: Progress | None = None,
 ) -> TrainedRanker | None:
     """Write `rank.onnx`, `ranker.json` and `history.json` to `out`; None where too few are validated.
 
@@ -73,6 +83,7 @@ def train_ranker(
     Args:
         snapshot: a bundle that knows train alone, of a network that has not seen validation targets.
         out: folder, which appears whole.
+        allowance: the seconds that it may take; where they are few, it learns from fewer lists, in fewer epochs.
 
     Raises:
         TrainingError: the loss is not a number.
@@ -85,20 +96,51 @@ def train_ranker(
     if len(cases) < MIN_LISTS:
         no_ranker(out, f"{len(cases)} validated users, of {MIN_LISTS} that a ranker needs")
         return None
+    allowance = (allowance or Allowance.of(None)).sooner(_CLOSING_S)
+
+    def make(lists: int) -> Examples:
+        few = load_cases(split, "valid", lists, seed)
+        return examples_of(snapshot, split, few, meta.mask[0], chain, progress)
+
+    lists = lists_within(allowance, len(cases), make)
     with atomic_folder(out, HISTORY_FILE) as folder:
-        examples = examples_of(snapshot, split, cases, meta.mask[0], chain, progress)
+        examples = make(lists)
         # Items that nobody has touched yet teach nothing: nearly all of them are wrong answers, from which the ranker
         # would learn that what is new is never wanted.
         examples = examples.keep(~snapshot.tables.never_seen[examples.rows])
         mute = [FEATURES.index(name) for name in senseless_features(meta)]
-        fitted, held_out = _cross_fit(examples, metric, seed, mute, report)
+        is_few = len(examples) <= FEW_LISTS
+        bounds = fit_bounds(
+            allowance,
+            EPOCHS,
+            FOLDS + 1 if is_few else 1,
+            lambda: fit_ranker(examples, seed, check=examples, metric=metric, most_epochs=1),
+        )
+        fitted, held_out = _cross_fit(examples, metric, seed, bounds, mute, report)
         spec = _spec(snapshot, chain, metric, held_out, seed)
         write_rank_graph(folder / names.RANK_GRAPH, fitted.ranker)
         (folder / names.RANKER).write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
         _write(folder / HISTORY_FILE, _history(spec, fitted, held_out, examples))
     return TrainedRanker(
-        spec.orders, metric.name, spec.retrieval_value, spec.ranked_value, len(fitted.history), len(examples)
+        spec.orders,
+        metric.name,
+        spec.retrieval_value,
+        spec.ranked_value,
+        len(fitted.history),
+        len(examples),
+        _cut_short(lists, len(cases), bounds, is_few=is_few),
     )
+
+
+def _cut_short(lists: int, cases: int, bounds: FitBounds, *, is_few: bool) -> str | None:
+    words = []
+    if lists < cases:
+        words.append(f"from {lists:,} of {cases:,} lists")
+    if bounds.epochs < EPOCHS:
+        words.append(f"for {bounds.epochs} of {EPOCHS} epochs")
+    if is_few and not bounds.in_folds:
+        words.append("with one part of the users held out instead of each in turn")
+    return f"the ranker learned {', '.join(words)}" if words else None
 
 
 def _spec(snapshot: Snapshot, chain: list[str], metric: Metric, held_out: _HeldOut, seed: int) -> RankerSpec:
@@ -167,13 +209,13 @@ def feature_groups(folder: Path) -> list[dict[str, Any]]:
 
 
 def _cross_fit(
-    examples: Examples, metric: Metric, seed: int, mute: Sequence[int], tell: Progress
+    examples: Examples, metric: Metric, seed: int, bounds: FitBounds, mute: Sequence[int], tell: Progress
 ) -> tuple[FittedRanker, _HeldOut]:
     """The ranker of all lists, and how rankers of the same kind do on the lists that they were not trained on."""
     order = np.random.default_rng([seed, 11]).permutation(len(examples))
     folds = np.array_split(order, FOLDS)
-    few = len(examples) <= FEW_LISTS
-    total = EPOCHS * (FOLDS + 1 if few else 1)
+    few, epochs = bounds.in_folds, bounds.epochs
+    total = epochs * (FOLDS + 1 if few else 1)
     held: list[_HeldOut] = []
     fits: list[FittedRanker] = []
     for number, fold in enumerate(folds if few else folds[:1]):
@@ -184,8 +226,9 @@ def _cross_fit(
             seed,
             check=check,
             metric=metric,
+            most_epochs=epochs,
             mute=mute,
-            tell=partial(_tell_epoch, tell, number * EPOCHS, total, metric.name),
+            tell=partial(_tell_epoch, tell, number * epochs, total, metric.name),
         )
         held.append(_measure_held_out(fitted.ranker, check, metric))
         fits.append(fitted)
@@ -196,7 +239,7 @@ def _cross_fit(
     values = np.concatenate([fit.values for fit in fits], axis=1)
     order_epochs = int(values.mean(axis=1).argmax())
     chain_epochs = round(float(np.median([fit.epochs[1] for fit in fits])))
-    last = fit_ranker(examples, seed, metric=metric, epochs=(order_epochs, chain_epochs), mute=mute)
+    last = fit_ranker(examples, seed, metric=metric, epochs=(order_epochs, chain_epochs), most_epochs=epochs, mute=mute)
     tell(total, total, "ranker")
     return replace(last, history=fits[0].history), replace(_join(held), ranked=values[order_epochs])
 

@@ -32,6 +32,7 @@ from offline.evaluation.slices import COLD_USERS, UNKNOWN_USERS
 from offline.publishing.gate import RIVALS, comparison_of, refusal_of
 from offline.report.next_steps import BY_TIME, cut_by_time, gain_ground, tell_apart, train_longer
 from offline.report.numbers import count, figure, interval, is_number, share, signed
+from offline.training.state import LOSS
 
 Document = dict[str, Any]
 
@@ -52,8 +53,8 @@ SHOWN_ROBOTS = 5
 KNOW_THE_QUERY = frozenset({TF_IDF, QUERY_COUNTS, QUERY_AND_USER})
 
 
-NO_VALIDATION = "negative loss"
-"""The metric of a training that had nobody to validate on."""
+NO_VALIDATION = frozenset({LOSS, "negative loss"})
+"""The metrics of a training that had nobody to validate on; older runs call the loss by its negative."""
 
 
 class Decision(StrEnum):
@@ -397,7 +398,7 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
             continue
         last, best = epochs[-1]["value"], max(epoch["value"] for epoch in epochs)
         metric = history.get("metric", "the validation metric")
-        if metric == NO_VALIDATION:
+        if metric in NO_VALIDATION:
             continue
         if best <= 0:
             yield Finding(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.stores.redis_link import RedisAddress
+from offline.options import Options
 
 STOPPED = "stopped; the round goes on when the schedule is started again"
 
@@ -19,14 +20,7 @@ class ScheduleConfig:
     out: Path  # the rounds' folders, and the store of bundles
     base: Path | None = None
     items: str | None = None
-    split: str = "last"
-    seed: int = 0
-    device: str = "auto"
-    budget_s: float | None = None
-    overrides: dict[str, Any] | None = None  # of `TrainSettings`
-    warm_epochs: int | None = None
-    weight_bits: int = 8
-    max_bad_share: float = 0.05
+    options: Options = field(default_factory=lambda: Options(split="last"))  # of every run, but for its beginning
     max_drop: float = 0.05
     keep: int = 3  # round folders
     keep_events: int = 100

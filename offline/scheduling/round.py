@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,14 @@ class StoppingDisplay:
     def __init__(self, display: job.Display, is_stopping: Callable[[], bool]) -> None:
         self._display = display
         self._is_stopping = is_stopping
+
+    def begin(self, times: Any) -> None:
+        """Show the times of the run."""
+        self._display.begin(times)
+
+    def say(self, line: str) -> None:
+        """Show a line."""
+        self._display.say(line)
 
     def stage(self, name: str) -> None:
         """Show that a stage begins."""
@@ -141,17 +149,7 @@ def _earlier_logs(config: ScheduleConfig) -> Path | None:
 
 
 def _options(plan: Plan, config: ScheduleConfig) -> job.Options:
-    return job.Options(
-        split=config.split,
-        seed=config.seed,
-        device=config.device,
-        budget_s=config.budget_s,
-        overrides=config.overrides,
-        weight_bits=config.weight_bits,
-        max_bad_share=config.max_bad_share,
-        warm_from=None if plan.warm_from is None else config.round_folder(plan.warm_from),
-        warm_epochs=config.warm_epochs,
-    )
+    return replace(config.options, warm_from=None if plan.warm_from is None else config.round_folder(plan.warm_from))
 
 
 def _copy_to_store(bundle: Path, store: Path) -> Path:

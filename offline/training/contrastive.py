@@ -1,7 +1,6 @@
 """Train on a catalogue without events: views of an item find the item among others, by text and attributes."""
 
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,10 +25,11 @@ from offline.training.checkpoint import (
 from offline.training.item_bags import RowBags, bucket_idf, text_bags
 from offline.training.scoring import rank_items
 from offline.training.settings import TrainSettings
-from offline.training.state import TrainState
+from offline.training.state import LOSS, TrainState
 from offline.training.text_augmentation import ItemFields, draw_texts, item_fields
 from offline.training.trained import HISTORY_FILE, Trained
 from offline.workspace.atomic import write_json
+from offline.workspace.budget import Allowance
 from offline.workspace.progress import TrainProgress
 
 TEMPERATURE = 0.07
@@ -55,10 +55,10 @@ def train_on_catalogue(
     settings: TrainSettings,
     *,
     device: torch.device,
-    budget_s: float | None = None,
+    allowance: Allowance | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
 ) -> Trained:
-    """Train until the epochs are done, validation stops improving, or the budget is spent.
+    """Train until the epochs are done, validation stops improving, or the allowance is spent.
 
     The query side and the item side share the table of n-grams, so that a text finds items as
     `app.engine.text.text_query` reads it. A twentieth of the items validates: they are never trained on, and their
@@ -70,37 +70,36 @@ def train_on_catalogue(
         graph: its graph, whose text and attributes are read.
         out: folder of the training.
         settings: from `choose_catalogue_settings`.
-        budget_s: seconds of this call.
+        allowance: the seconds that it may take, the last validation included.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not a number.
         RunFolderError: the checkpoint in `out` is unreadable or of another network.
     """
-    started = time.monotonic()
+    allowance = allowance or Allowance.of(None)
     torch.manual_seed(settings.seed)
     run = _Run(item_fields(items), graph, settings, device, progress)
     out.mkdir(parents=True, exist_ok=True)
-    run.start(out / CHECKPOINT_FILE)
-    while run.has_epochs_left() and not (run.state.epoch and _share(started, budget_s) >= 1.0):
-        loss = run.epoch(lambda: _share(started, budget_s))
-        if run.validate(loss, time.monotonic() - started):
+    run.start(out / CHECKPOINT_FILE, allowance)
+    while run.has_epochs_left() and not run.is_cut:
+        loss = run.epoch()
+        began = allowance.now()
+        if run.validate(loss):
             save_weights(out / BEST_FILE, run.network)
         save_checkpoint(out / CHECKPOINT_FILE, run.network, run.optimizer, run.state.as_dict())
+        run.closing_s = allowance.now() - began
     load_weights(out / BEST_FILE, run.network)
     record = {
         "settings": settings.as_dict(),
         "device": str(device),
         "metric": run.metric,
-        "best": run.state.best,
+        "best": -run.state.best if run.metric == LOSS else run.state.best,
         "epochs": run.state.history,
         "parts": ["train"],
+        "cut_short": run.cut_short(),
     }
     write_json(out / HISTORY_FILE, record)
     return Trained(run.network.eval(), graph.to(device), run.known, settings, record)
-
-
-def _share(started: float, budget_s: float | None) -> float:
-    return 0.0 if budget_s is None else (time.monotonic() - started) / max(budget_s, 1e-9)
 
 
 class _Run:
@@ -141,7 +140,9 @@ class _Run:
         learned = [table for table in (items.text, items.attributes) if table is not None]
         self.optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
         self.state = TrainState()
-        self._earlier_s = 0.0
+        self._clock = Allowance.of(None)
+        self.closing_s = 0.0  # of the last validation and its checkpoint
+        self.is_cut = False
         rng = np.random.default_rng([settings.seed, 0])
         views_an_item = max(_VALIDATION_VIEWS, _LEAST_VALIDATION_VIEWS // max(1, len(self._valid)))
         self._validation_rows = np.repeat(self._valid, views_an_item)
@@ -150,27 +151,35 @@ class _Run:
     @property
     def metric(self) -> str:
         """What validation measures; without an item to spare, the loss."""
-        return VALIDATION_METRIC if len(self._valid) else "negative loss"
+        return VALIDATION_METRIC if len(self._valid) else LOSS
 
-    def start(self, checkpoint: Path) -> None:
-        """Go on from the checkpoint, or begin anew."""
+    def start(self, checkpoint: Path, allowance: Allowance) -> None:
+        """Go on from the checkpoint, or begin anew, for as long as the allowance lasts."""
         if checkpoint.exists():
             self.state = TrainState(**load_checkpoint(checkpoint, self.network, self.optimizer))
-            self._earlier_s = self.state.seconds
+        earlier_s = self.state.seconds
+        bound_s = None if allowance.seconds is None else earlier_s + allowance.left()
+        self._clock = Allowance.of(bound_s, used=earlier_s, now=allowance.now)
+
+    def cut_short(self) -> str | None:
+        """What the allowance left undone, in words; None where nothing."""
+        done, planned = self.state.step / self._steps, self._settings.epochs
+        return f"training stopped after {done:.3g} of at most {planned} epochs" if self.is_cut else None
 
     def has_epochs_left(self) -> bool:
         """Whether there are epochs left, and validation still improves."""
         return self.state.epoch < self._settings.epochs and self.state.since_best < self._settings.patience
 
-    def epoch(self, budget_share: Callable[[], float]) -> float:
-        """One round of views, or as far as the budget goes; the mean loss."""
+    def epoch(self) -> float:
+        """One round of views, or as far as the allowance goes; the mean loss."""
         losses: list[float] = []
         self.network.train()
         rng = np.random.default_rng([self._settings.seed, 1, self.state.epoch])
         order = np.zeros(0, dtype=np.int64)
         for step in range(1, self._steps + 1):
-            share = budget_share()
+            share = self._clock.sooner(self.closing_s).share()
             if share >= 1.0 and self.state.step:
+                self.is_cut = True
                 break
             if len(order) < self._batch:
                 order = rng.permutation(self._train)
@@ -213,14 +222,15 @@ class _Run:
         return features
 
     @torch.no_grad()
-    def validate(self, loss: float, seconds: float) -> bool:
+    def validate(self, loss: float) -> bool:
         """Measure the epoch, write it into the history; whether it is the best so far."""
         state = self.state
         value = self._ndcg() if len(self._valid) else -loss
         better = value > state.best or not state.history
         state.best, state.since_best = (value, 0) if better else (state.best, state.since_best + 1)
-        state.seconds = self._earlier_s + seconds
-        state.history.append({"epoch": state.epoch, "loss": loss, "value": value, "seconds": state.seconds})
+        state.seconds = self._clock.used()
+        shown = loss if self.metric == LOSS else value
+        state.history.append({"epoch": state.epoch, "loss": loss, "value": shown, "seconds": state.seconds})
         self._tell(state.epoch, self._steps, loss)
         return better
 
@@ -237,7 +247,7 @@ class _Run:
 
     def _tell(self, epoch: int, step: int, loss: float) -> None:
         if self._progress:
-            last = self.state.history[-1]["value"] if self.state.history else None
+            last = self.state.history[-1]["value"] if self.state.history and self.metric != LOSS else None
             self._progress(TrainProgress(epoch, self._settings.epochs, step, self._steps, loss, self.metric, last))
 
 

@@ -1,6 +1,7 @@
 """Refit: after validation has chosen, the final network learns from the validation events too."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,8 +14,10 @@ from offline.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.checkpoint import BEST_FILE, fits, load_weights
 from offline.training.settings import TrainSettings
+from offline.training.state import LOSS
 from offline.training.train import TrainInputs, train
 from offline.training.trained import HISTORY_FILE, Trained
+from offline.workspace.budget import Allowance
 from offline.workspace.progress import Progress, TrainProgress
 
 PARTS = ("train", "valid")
@@ -30,6 +33,7 @@ def refit(
     out: Path,
     *,
     device: torch.device,
+    allowance: Allowance | None = None,
     progress: Progress | None = None,
     training: Callable[[TrainProgress], None] | None = None,
 ) -> Trained:
@@ -42,6 +46,7 @@ def refit(
 
     Args:
         chosen: folder of the finished first training.
+        allowance: the seconds that it may take; where they end before the schedule does, so does the learning rate.
 
     Raises:
         RunFolderError: the first training has not finished.
@@ -52,25 +57,27 @@ def refit(
     graph = item_graph(read_graph(out / GRAPH))
     begin_with = chosen / BEST_FILE if fits(chosen / BEST_FILE, Network(graph, settings.shape())) else None
     if begin_with:
-        best = max(1, round(best * EPOCHS_SHARE))
+        best = max(min(best, 1), round(best * EPOCHS_SHARE))
         settings = replace(settings, learning_rate=settings.learning_rate * RATE_SHARE)
     return train(
-        TrainInputs(split, graph, replace(settings, epochs=best), PARTS),
+        TrainInputs(split, graph, replace(settings, epochs=math.ceil(best)), PARTS),
         out / WEIGHTS,
         device=device,
+        allowance=allowance,
         fixed_epochs=best,
         begin=None if begin_with is None else partial(load_weights, begin_with),
         progress=training,
     )
 
 
-def _best_schedule(chosen: Path) -> tuple[TrainSettings, int]:
-    """The settings of the first training, and its best epoch."""
+def _best_schedule(chosen: Path) -> tuple[TrainSettings, float]:
+    """The settings of the first training, and the epochs that it was best after."""
     path = chosen / HISTORY_FILE
     try:
         record = json.loads(path.read_text("utf-8"))
         settings, epochs = TrainSettings.of_record(record["settings"]), record["epochs"]
-        best = max(epochs, key=lambda epoch: epoch["value"])["epoch"]
+        sign = -1 if record.get("metric") == LOSS else 1
+        best = max(epochs, key=lambda epoch: sign * epoch["value"])["epoch"]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{path}: expected a finished training, got none ({error}): train first") from error
     return settings, best

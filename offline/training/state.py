@@ -4,13 +4,19 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+LOSS = "loss"
+"""The metric of a training that has nobody to validate on; the lower, the better."""
+
 
 @dataclass
 class TrainState:
     """Counts, the best value so far, and the history of epochs."""
 
-    epoch: int = 0
-    step: int = 0
+    epoch: int = 0  # complete ones
+    step: int = 0  # of the optimiser, in all
+    epoch_step: int = 0  # of the epoch that is under way
+    loss_sum: float = 0.0  # of its steps
+    validation_users: int | None = None  # where a budget leaves no time for more
     best: float = -math.inf
     since_best: int = 0
     seconds: float = 0.0

@@ -1,9 +1,9 @@
 """Train the network on a split and its graph: epochs of cross-entropy, validated, checkpointed, resumable."""
 
 import math
-import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +32,23 @@ from offline.training.checkpoint import (
 from offline.training.contrastive import train_on_catalogue
 from offline.training.query_loss import QueryBatch, QueryEvents, draw_query_batch, load_query_events, query_vectors_of
 from offline.training.settings import TrainSettings
-from offline.training.state import TrainState
+from offline.training.state import LOSS, TrainState
 from offline.training.text_loss import Catalogue, TextBatch, draw_text_batch, load_catalogue, text_vectors
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_search_validation, load_validation, validate
 from offline.workspace.atomic import write_json
+from offline.workspace.budget import Allowance
 from offline.workspace.progress import TrainProgress
 
 WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 _LONGEST_GRADIENT = 5.0
+_WORK_A_VALIDATION = 100_000  # histories, about five minutes of two cores
+_MOST_VALIDATIONS = 10  # an epoch
+_VALIDATION_SHARE = 0.1  # of an allowance, that one validation may take
+_PROBE_USERS = 200
+_CHECKPOINT_EVERY_S = 60.0
+_CHECKPOINT_PAUSE = 20.0  # times what the last one took
 
 
 @dataclass(frozen=True)
@@ -59,22 +66,25 @@ def train(
     out: Path,
     *,
     device: torch.device,
-    budget_s: float | None = None,
-    fixed_epochs: int | None = None,
+    allowance: Allowance | None = None,
+    fixed_epochs: float | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
     begin: Callable[[Network], None] | None = None,
 ) -> Trained:
-    """Train until the epochs are done, validation stops improving, or the budget is spent.
+    """Train until the epochs are done, validation stops improving, or the allowance is spent.
 
-    A checkpoint is written after every epoch, and training goes on from an earlier one in `out`. Without any event the
-    catalogue alone is learned from (`train_on_catalogue`).
+    Long epochs are validated several times. A checkpoint is written with every validation and about once a minute,
+    and training goes on from an earlier one in `out` as if it had never stopped. Where the allowance ends before the
+    epochs do, the learning rate has come down by then, be it in the middle of the first epoch; a single step is taken
+    at least. Without any event the catalogue alone is learned from (`train_on_catalogue`).
 
     Args:
         inputs: data and settings.
         out: folder for checkpoint, best weights and learning curve.
         device: CPU or GPU.
-        budget_s: seconds of this call.
-        fixed_epochs: the number of epochs of the schedule to train, without validation; the last one is taken.
+        allowance: the seconds that it may take, the last validation included.
+        fixed_epochs: the number of epochs of the schedule to train, or a part of one, without validation; the weights
+            at their end are taken.
         progress: called after every step.
         begin: puts weights into the fresh network where there is no checkpoint.
 
@@ -82,27 +92,20 @@ def train(
         TrainingError: there is nothing to learn from, or the loss is not a number.
         RunFolderError: the checkpoint in `out` is unreadable or of another network.
     """
-    clock = _Budget(budget_s)
+    allowance = allowance or Allowance.of(None)
     settings, graph = inputs.settings, inputs.graph
     torch.manual_seed(settings.seed)
     events = read_events(inputs.split, inputs.parts)
     if events.is_empty():
         items = pl.read_parquet(inputs.split / "items.parquet")
-        return train_on_catalogue(items, graph, out, settings, device=device, budget_s=budget_s, progress=progress)
-    run = _Run(_load_data(inputs, events, validated=not fixed_epochs), inputs, device, fixed_epochs, progress)
+        return train_on_catalogue(items, graph, out, settings, device=device, allowance=allowance, progress=progress)
+    run = _Run(_load_data(inputs, events, validated=not fixed_epochs), inputs, out, device, fixed_epochs, progress)
     out.mkdir(parents=True, exist_ok=True)
-    run.start(out / CHECKPOINT_FILE, begin)
-    while run.has_epochs_left() and not (run.state.epoch and clock.share() >= 1.0):
-        _epoch(run, clock, out)
+    run.start(begin)
+    run.bound(allowance)
+    while run.has_epochs_left():
+        run.epoch()
     return _keep_best(run, inputs, out)
-
-
-def _epoch(run: "_Run", clock: "_Budget", out: Path) -> None:
-    """One epoch with its validation and checkpoint."""
-    loss = run.epoch(clock)
-    if run.validate(loss, clock):
-        save_weights(out / BEST_FILE, run.network)
-    save_checkpoint(out / CHECKPOINT_FILE, run.network, run.optimizer, run.state.as_dict())
 
 
 def _keep_best(run: "_Run", inputs: TrainInputs, out: Path) -> Trained:
@@ -113,9 +116,10 @@ def _keep_best(run: "_Run", inputs: TrainInputs, out: Path) -> Trained:
         "settings": inputs.settings.as_dict(),
         "device": str(run.device),
         "metric": run.metric,
-        "best": run.state.best,
+        "best": -run.state.best if run.metric == LOSS else run.state.best,
         "epochs": run.state.history,
         "parts": list(inputs.parts),
+        "cut_short": run.cut_short(),
     }
     write_json(out / HISTORY_FILE, record)
     return Trained(run.network, run.graph, run.known, inputs.settings, record)
@@ -138,11 +142,7 @@ def _load_data(inputs: TrainInputs, events: pl.DataFrame, *, validated: bool) ->
     histories = histories_of(events, meta.n_users)
     if not count_batches(histories, settings):
         raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
-    validation = None
-    if validated and meta.task == "search" and settings.query_weight:
-        validation = load_search_validation(split, graph, settings.validation_users, settings.seed)
-    if validated and validation is None:
-        validation = load_validation(split, settings.validation_users, settings.seed)
+    validation = _load_validation(split, settings, graph, settings.validation_users) if validated else None
     queries = None
     if settings.query_weight:
         queries = load_query_events(split, inputs.parts, graph, settings.query_power)
@@ -152,18 +152,11 @@ def _load_data(inputs: TrainInputs, events: pl.DataFrame, *, validated: bool) ->
     return TrainData(histories, known_items(events, graph.items), queries, catalogue, validation)
 
 
-class _Budget:
-    """The seconds of this call, and the share of its budget that they are."""
-
-    def __init__(self, budget_s: float | None) -> None:
-        self._budget_s = budget_s
-        self._started = time.monotonic()
-
-    def seconds(self) -> float:
-        return time.monotonic() - self._started
-
-    def share(self) -> float:
-        return 0.0 if self._budget_s is None else self.seconds() / max(self._budget_s, 1e-9)
+def _load_validation(split: Path, settings: TrainSettings, graph: ItemGraph, users: int) -> Validation | None:
+    validation = None
+    if read_split_meta(split).task == "search" and settings.query_weight:
+        validation = load_search_validation(split, graph, users, settings.seed)
+    return validation or load_validation(split, users, settings.seed)
 
 
 class _Run:
@@ -173,20 +166,29 @@ class _Run:
         self,
         data: TrainData,
         inputs: TrainInputs,
+        out: Path,
         device: torch.device,
-        fixed_epochs: int | None,
+        fixed_epochs: float | None,
         progress: Callable[[TrainProgress], None] | None,
     ) -> None:
         self._data = data
         self.device = device
         self._settings = settings = inputs.settings
-        self._fixed_epochs = fixed_epochs
+        self._split = inputs.split
+        self._out = out
         self._progress = progress
         self._steps = count_batches(data.histories, settings)
+        self._last_step = math.ceil((fixed_epochs or settings.epochs) * self._steps)
+        self._fixed = fixed_epochs is not None
+        self._parts = 1 if self._fixed else _validations_an_epoch(self._steps, settings.batch, inputs.graph.items)
         self.state = TrainState()
-        self._earlier_s = 0.0
+        self._clock = Allowance.of(None)
+        self._closing_s = 0.0  # of the last validation and its checkpoint
+        self._checkpoint_s, self._checkpoint_at = 0.0, self._clock.now()
+        self._is_cut = False
         self.network = Network(inputs.graph, settings.shape()).to(device)
         self.graph = inputs.graph.to(device)
+        self._cpu_graph = inputs.graph
         counts = torch.from_numpy(np.bincount(data.histories.rows, minlength=inputs.graph.items)).to(device)
         self.known = data.known.to(device)
         self._frequency = counts.float()
@@ -196,16 +198,16 @@ class _Run:
     @property
     def metric(self) -> str:
         """What validation measures; without anybody to validate on, the loss."""
-        return self._data.validation.metric if self._data.validation else "negative loss"
+        return self._data.validation.metric if self._data.validation else LOSS
 
-    def start(self, checkpoint: Path, begin: Callable[[Network], None] | None) -> None:
+    def start(self, begin: Callable[[Network], None] | None) -> None:
         """Go on from the checkpoint, else with the weights that `begin` puts in.
 
         Without either, begin anew: id embeddings are random, and longer the more an item occurs.
         """
+        checkpoint = self._out / CHECKPOINT_FILE
         if checkpoint.exists():
             self.state = TrainState(**load_checkpoint(checkpoint, self.network, self.optimizer))
-            self._earlier_s = self.state.seconds
             return
         settings, ids = self._settings, self.network.items.ids
         lengths = self._frequency.clamp(min=0.5) ** settings.id_length_power
@@ -214,26 +216,114 @@ class _Run:
         if begin is not None:
             begin(self.network)
 
-    def has_epochs_left(self) -> bool:
-        """Whether there are epochs left, and validation still improves."""
-        if self._fixed_epochs:
-            return self.state.epoch < self._fixed_epochs
-        return self.state.epoch < self._settings.epochs and self.state.since_best < self._settings.patience
+    def bound(self, allowance: Allowance) -> None:
+        """Count the seconds from here on, those before a stop with them, and end when the allowance does.
 
-    def epoch(self, clock: _Budget) -> float:
-        """One pass over the histories, or as far as the budget goes; the mean loss."""
-        losses: list[float] = []
+        Where validation would take more than a tenth of what is left, fewer users validate.
+        """
+        earlier_s = self.state.seconds
+        if allowance.seconds is not None and self._data.validation is not None:
+            self._bound_validation(allowance)
+        bound_s = None if allowance.seconds is None else earlier_s + allowance.left()
+        self._clock = Allowance.of(bound_s, used=earlier_s, now=allowance.now)
+
+    def _bound_validation(self, allowance: Allowance) -> None:
+        validation = self._data.validation
+        assert validation is not None  # noqa: S101 - the caller has looked
+        users = self.state.validation_users
+        if users is None:
+            began = allowance.now()
+            with torch.no_grad():
+                self.network.eval().item_vectors(self.graph, self.known)
+            fixed_s = allowance.now() - began
+            few = self._load_validation(_PROBE_USERS)
+            began = allowance.now()
+            self._measure_on(few)
+            a_user_s = max(0.0, allowance.now() - began - fixed_s) / len(few.cases)
+            most_s = max(0.0, _VALIDATION_SHARE * allowance.left() - fixed_s)
+            users = int(max(_PROBE_USERS, min(len(validation.cases), most_s / max(a_user_s, 1e-9))))
+            self._closing_s = fixed_s + users * a_user_s
+        if users < len(validation.cases):
+            self.state.validation_users = users
+            self._data = replace(self._data, validation=self._load_validation(users))
+
+    def _load_validation(self, users: int) -> Validation:
+        return _load_validation(self._split, self._settings, self._cpu_graph, users) or self._validation()
+
+    def _validation(self) -> Validation:
+        assert self._data.validation is not None  # noqa: S101 - the caller has looked
+        return self._data.validation
+
+    def has_epochs_left(self) -> bool:
+        """Whether there are epochs and seconds left, and validation still improves."""
+        state = self.state
+        improves = self._fixed or state.since_best < self._settings.patience * self._parts
+        return state.step < self._last_step and improves and not self._is_cut
+
+    def cut_short(self) -> str | None:
+        """What the allowance left undone, in words; None where nothing."""
+        if not self._is_cut:
+            return None
+        done, planned = self.state.step / self._steps, self._last_step / self._steps
+        words = f"training stopped after {done:.3g} of at most {planned:.3g} epochs"
+        users = self.state.validation_users
+        return words if users is None else f"{words}, validated on {users} users"
+
+    def _share(self) -> float:
+        """Of the seconds, less those that the end takes."""
+        return self._clock.sooner(self._closing_s).share()
+
+    def epoch(self) -> None:
+        """One pass over the histories, or as far as the allowance goes, with its validations and checkpoints."""
+        state = self.state
         self.network.train()
-        rng, text_rng = (np.random.default_rng([self._settings.seed, self.state.epoch, *more]) for more in ((), (7,)))
+        rng, text_rng = (np.random.default_rng([self._settings.seed, state.epoch, *more]) for more in ((), (7,)))
         batches: Iterator[Batch | SetBatch] = training_batches(self._data.histories, self._settings, rng)
+        stops = {round(self._steps * part / self._parts) for part in range(1, self._parts)}
+        recent: deque[float] = deque(maxlen=20)
         for step, batch in enumerate(batches, start=1):
-            share = clock.share()
-            if share >= 1.0 and self.state.step:
+            texts = self._draw_texts(text_rng)
+            if step <= state.epoch_step:  # done before a stop
+                continue
+            if state.step >= self._last_step:
                 break
-            losses.append(self._step(batch, self._draw_texts(text_rng), share))
-            self._tell(self.state.epoch + 1, step, float(np.mean(losses[-20:])))
-        self.state.epoch += 1
-        return float(np.mean(losses)) if losses else math.nan
+            share = self._share()
+            if share >= 1.0 and state.step:
+                self._is_cut = True
+                break
+            recent.append(self._step(batch, texts, share))
+            state.epoch_step, state.loss_sum = step, state.loss_sum + recent[-1]
+            self._tell(state.epoch + 1, step, float(np.mean(recent)))
+            if step in stops:
+                self._conclude()
+                self.network.train()
+            elif step < self._steps and self._is_checkpoint_due():
+                self._save_checkpoint()
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Validate what was trained so far, keep it where it is the best, and write a checkpoint."""
+        began = self._clock.now()
+        state = self.state
+        loss = state.loss_sum / state.epoch_step if state.epoch_step else math.nan
+        is_known = bool(state.history) and state.history[-1].get("step") == state.step
+        if not is_known and self.validate(loss):
+            save_weights(self._out / BEST_FILE, self.network)
+        if state.epoch_step >= self._steps:
+            state.epoch, state.epoch_step, state.loss_sum = state.epoch + 1, 0, 0.0
+        self._save_checkpoint()
+        self._closing_s = self._clock.now() - began
+
+    def _is_checkpoint_due(self) -> bool:
+        since_s = self._clock.now() - self._checkpoint_at
+        return since_s > max(_CHECKPOINT_EVERY_S, _CHECKPOINT_PAUSE * self._checkpoint_s)
+
+    def _save_checkpoint(self) -> None:
+        began = self._clock.now()
+        self.state.seconds = self._clock.used()
+        save_checkpoint(self._out / CHECKPOINT_FILE, self.network, self.optimizer, self.state.as_dict())
+        self._checkpoint_at = self._clock.now()
+        self._checkpoint_s = self._checkpoint_at - began
 
     def _draw_texts(self, rng: np.random.Generator) -> tuple[QueryBatch | None, TextBatch | None]:
         settings, data, device = self._settings, self._data, self.device
@@ -257,7 +347,7 @@ class _Run:
         self, batch: Batch | SetBatch, texts: tuple[QueryBatch | None, TextBatch | None], budget_share: float
     ) -> float:
         settings, state = self._settings, self.state
-        done = max(budget_share, state.step / (self._steps * settings.epochs))
+        done = max(budget_share, state.step / self._last_step)
         warm = min(1.0, (state.step + 1) / min(WARM_UP_STEPS, self._steps))
         cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
         rate = settings.learning_rate * warm * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)
@@ -303,31 +393,38 @@ class _Run:
             f"{self._settings.learning_rate:.1g}); no checkpoint holds that step"
         )
 
-    def validate(self, loss: float, clock: _Budget) -> bool:
-        """Measure the epoch, write it into the history; whether it is the best so far."""
+    def validate(self, loss: float) -> bool:
+        """Measure the network, write it into the history; whether it is the best so far."""
         state = self.state
-        if self._data.validation:
-            value = validate(
-                self.network,
-                self.graph,
-                self.known,
-                self._data.validation,
-                self._settings.window,
-                self._settings.text_scale,
-            )
-        else:
-            value = -loss
-        better = value > state.best or not state.history or bool(self._fixed_epochs)
+        value = self._measure_on(self._data.validation) if self._data.validation else -loss
+        better = value > state.best or not state.history or self._fixed
         state.best, state.since_best = (value, 0) if better else (state.best, state.since_best + 1)
-        state.seconds = self._earlier_s + clock.seconds()
-        state.history.append({"epoch": state.epoch, "loss": loss, "value": value, "seconds": state.seconds})
-        self._tell(state.epoch, self._steps, loss)
+        state.seconds = self._clock.used()
+        passes = state.epoch + state.epoch_step / self._steps
+        entry = {
+            "epoch": int(passes) if passes == int(passes) else round(passes, 3),
+            "step": state.step,
+            "loss": loss,
+            "value": loss if self.metric == LOSS else value,
+            "seconds": state.seconds,
+        }
+        state.history.append(entry)
+        self._tell(state.epoch + 1, state.epoch_step, loss)
         return better
+
+    def _measure_on(self, validation: Validation) -> float:
+        settings = self._settings
+        return validate(self.network, self.graph, self.known, validation, settings.window, settings.text_scale)
 
     def _tell(self, epoch: int, step: int, loss: float) -> None:
         if self._progress:
-            last = self.state.history[-1]["value"] if self.state.history else None
+            last = self.state.history[-1]["value"] if self.state.history and self.metric != LOSS else None
             self._progress(TrainProgress(epoch, self._settings.epochs, step, self._steps, loss, self.metric, last))
+
+
+def _validations_an_epoch(steps: int, batch: int, items: int) -> int:
+    """How often an epoch is validated, by what a step costs: that of its histories, and of the vectors of all items."""
+    return int(min(max(steps * (batch + items / 200) / _WORK_A_VALIDATION, 1), _MOST_VALIDATIONS))
 
 
 def count_batches(histories: Histories, settings: TrainSettings) -> int:

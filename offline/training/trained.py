@@ -1,6 +1,7 @@
 """A trained network, and how it is taken up again from the folder that training wrote."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ class Trained:
     known: Tensor  # [items] bool, the items seen in training
     settings: TrainSettings
     record: dict[str, Any]
+
+
+def epochs_of(record: dict[str, Any]) -> int:
+    """How many epochs a training took, the last one perhaps in part."""
+    return math.ceil(max((entry["epoch"] for entry in record["epochs"]), default=0))
 
 
 def known_items(events: pl.DataFrame, items: int) -> Tensor:

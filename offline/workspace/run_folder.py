@@ -13,6 +13,7 @@ from app.artifact.bundle_store import STORE
 from offline.errors import RunFolderError
 from offline.workspace.atomic import write_json
 from offline.workspace.lock import exclusive_lock
+from offline.workspace.stop import at_hard_stop
 
 RECORD_FILE = "run.json"
 LOCK_FILE = ".lock"
@@ -89,6 +90,11 @@ class RunFolder:
         """The report that people read."""
         return self.path / "report.html"
 
+    @property
+    def spent(self) -> Path:
+        """What a stage that is not finished has spent so far."""
+        return self.path / "spent.json"
+
     def record(self) -> dict[str, Any]:
         """What was done here, by stage: its key, its seconds, its results.
 
@@ -133,7 +139,8 @@ class RunFolder:
             self.path / LOCK_FILE, f"{self.path}: another run is at work here; wait for it, or name another"
         ):
             self._clear_leftovers()
-            yield
+            with at_hard_stop(self._clear_leftovers):
+                yield
 
     def _clear_leftovers(self) -> None:
         """Remove the unfinished files and folders of a killed run, whose names begin with a dot.

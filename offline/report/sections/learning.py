@@ -22,7 +22,7 @@ def learning(facts: RunFacts) -> Section:
     sentences = []
     for model, history in facts.curves.items():
         epochs: list[Document] = [epoch for epoch in history.get("epochs") or [] if is_number(epoch.get("loss"))]
-        metric = None if history.get("metric") == NO_VALIDATION else str(history.get("metric", "metric"))
+        metric = None if history.get("metric") in NO_VALIDATION else str(history.get("metric", "metric"))
         validated = [epoch for epoch in epochs if metric and is_number(epoch.get("value"))]
         if not epochs:
             sentences.append(f"The {model} was trained without an epoch to show.")

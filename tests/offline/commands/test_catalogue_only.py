@@ -29,6 +29,7 @@ from offline.training.contrastive import _Run, train_on_catalogue
 from offline.training.settings import choose_settings
 from offline.training.text_augmentation import item_fields
 from offline.training.trained import load_trained
+from offline.workspace.budget import Allowance
 from offline.workspace.progress import TrainProgress
 
 SHORT: dict[str, Any] = {"seed": 1, "device": "cpu", "overrides": {"epochs": 1, "dim": 16, "batch": 64}}
@@ -191,7 +192,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(train: Callable[...
 
 
 def test_a_spent_budget_still_leaves_a_network(train: Callable[..., Any], tmp_path: Path) -> None:
-    assert len(train(tmp_path / "short", budget_s=0.0).record["epochs"]) == 1
+    assert len(train(tmp_path / "short", allowance=Allowance.of(0.0)).record["epochs"]) == 1
 
 
 def test_training_reads_items_as_the_item_tower_does(catalogue_run: Any, items: pl.DataFrame) -> None:

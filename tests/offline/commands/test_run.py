@@ -11,6 +11,20 @@ import pytest
 from job_process import completed_job, job
 from safetensors import safe_open
 
+from app.artifact.bundle_store import current
+
+HEADLINE = [
+    "version",
+    "measured_as",
+    "dataset",
+    "metrics",
+    "baselines",
+    "verdict",
+    "report",
+    "page",
+    "bundle",
+    "seconds",
+]
 COMMAND = [sys.executable, "-c", "from offline.cli import cli; cli()"]
 
 
@@ -48,7 +62,7 @@ def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> N
     epochs = json.loads((out / "train" / "history.json").read_text())["epochs"]
     assert epochs[: len(before["history"])] == before["history"]
     assert "ingest    done before" in finished.stderr
-    document = json.loads(finished.stdout.splitlines()[-1])
+    document = json.loads((out / "report.json").read_text())
     assert {"dataset", "reports", "baselines", "bundle", "timings"} <= document.keys()
     assert {"ingest", "split", "graph", "train", "export"} <= set(document["timings"]["stages"])
     assert str(out / "report.html") in finished.stderr.replace("\n", "")
@@ -61,6 +75,17 @@ def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> N
     assert step == "Run again without --no-baselines: what was done before is kept."
     assert step in page
     assert step in " ".join(finished.stderr.split())
+    headline = json.loads(finished.stdout.splitlines()[-1])
+    assert finished.stdout.count("\n") == 1
+    assert list(headline) == HEADLINE
+    assert headline["verdict"] == made["verdict"]
+    assert (headline["version"], headline["measured_as"]) == (current(out / "bundle"), document["bundle"]["version"])
+    first = document["reports"][0]
+    metric, value = next(iter(first["metrics"].items()))
+    assert headline["metrics"][first["protocol"]][metric] == {"value": value, "ci95": first["ci95"][metric]}
+    record = json.loads((out / "run.json").read_text())
+    assert headline["seconds"] == pytest.approx(sum(entry["seconds"] for entry in record.values()), abs=0.1)
+    assert all(Path(headline[name]).exists() for name in ("report", "page", "bundle"))
     again = completed_job("evaluate", "--bundle", out / "bundle", "--data", shop, "--no-baselines")
     assert json.loads(again.stdout.splitlines()[-1])["reports"][0]["metrics"] == document["reports"][0]["metrics"]
 

@@ -19,7 +19,8 @@ from offline.compress.choice import (
 from offline.compress.recipe import Recipe
 from offline.errors import RunFolderError
 
-NOISE = 0.004
+NOISE = 0.001
+SURELY = 1.96 * NOISE
 
 
 def measured(
@@ -44,11 +45,12 @@ def chosen(*variants: Measurement, max_loss: float = 0.005) -> str:
 
 
 def test_smallest_within_the_loss_is_chosen() -> None:
-    assert chosen(measured("a", 8, 0.004), measured("b", 6, 0.0049, "a"), measured("c", 4, 0.006, "b")) == "b"
+    assert chosen(measured("a", 8, 0.002), measured("b", 6, 0.003, "a"), measured("c", 4, 0.004, "b")) == "b"
 
 
-def test_a_loss_as_large_as_stated_is_within_it() -> None:
-    assert chosen(measured("a", 8, 0.005)) == "a"
+def test_the_end_of_the_interval_has_to_be_within_the_stated_loss() -> None:
+    assert chosen(measured("a", 8, 0.005 - SURELY - 1e-9)) == "a"
+    assert chosen(measured("a", 8, 0.005 - SURELY + 1e-9)) == "int8"
 
 
 def test_full_precision_and_comparisons_are_never_chosen_though_small() -> None:
@@ -70,8 +72,8 @@ def test_both_kinds_of_cut_must_be_within_the_loss_for_their_combination() -> No
 
 
 def test_what_cannot_be_told_is_not_cut() -> None:
-    assert chosen(measured("a", 8, -0.02, noise=0.0101)) == "int8"
-    assert chosen(measured("a", 8, -0.02, noise=0.0099)) == "a"
+    assert chosen(measured("a", 8, -0.005, noise=0.008)) == "int8"  # a gain that lies inside the noise
+    assert chosen(measured("a", 8, -0.005, noise=0.005)) == "a"
 
 
 def test_of_equally_small_ones_the_better_is_chosen_then_the_first() -> None:
@@ -87,6 +89,21 @@ def test_difference_is_paired_and_relative() -> None:
     assert found.noise == pytest.approx(0.001 / 20 / full.mean(), rel=0.15)  # not that of the users
     same = paired_difference(full, full)
     assert (same.loss, same.noise) == (0.0, 0.0)
+
+
+def test_few_users_who_all_get_the_same_prove_little() -> None:
+    full = np.zeros(2_000)
+    full[::10] = 0.5  # a mean of .05; one of them more or less is half a percent
+    few, many = paired_difference(full, full), paired_difference(np.tile(full, 20), np.tile(full, 20))
+    assert few.most == pytest.approx(0.005 * (1 + 1.96))
+    assert not chosen_of(few)
+    assert many.most < 0.001
+    assert chosen_of(many)
+
+
+def chosen_of(difference: Difference) -> bool:
+    cut = Measurement("a", Recipe(item_dim=8), 5, 1.0, 2.0, 0.1, 0.9, difference)
+    return chosen(cut) == "a"
 
 
 def test_where_full_precision_finds_nothing_nothing_can_be_told() -> None:

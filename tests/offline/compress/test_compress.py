@@ -28,6 +28,7 @@ from offline.export.fidelity import measure_fidelity
 from offline.export.inputs import ExportInputs
 from offline.graph.build import item_graph, read_graph
 from offline.training.trained import Trained, load_trained
+from offline.workspace.budget import Allowance
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def one_cut(patch: pytest.MonkeyPatch, models: Models, sparse: tuple[float, ...]
     patch.setattr(sweep, "UNIT_SHARES", ())
     patch.setattr(sweep, "SPARSE_SHARES", sparse)
     patch.setattr(sweep, "tower_model", tower_model)
+    patch.setattr("offline.compress.compress.tower_model", tower_model)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def compressed(shop_run: Any, trained: Trained, models: Models, tmp_path_factory
 def test_table_holds_every_variant_measured(compressed: Compressed) -> None:
     by_name = {line["variant"]: line for line in compressed.choice.table}
     small = by_name["int8, 16 dimensions"]
-    assert list(by_name) == ["fp32", "int8", "int8, 80% of the tower's weights zero", "int8, 16 dimensions"]
+    assert list(by_name) == ["fp32", "int8", "int8, 16 dimensions", "int8, 80% of the tower's weights zero"]
     assert [name for name, line in by_name.items() if line["chosen"]] == ["int8, 16 dimensions"]
     assert by_name["fp32"]["overlap_at_10"] == 1.0
     assert by_name["int8"]["overlap_at_10"] > by_name["int8, 80% of the tower's weights zero"]["overlap_at_10"] > 0.9
@@ -172,28 +174,79 @@ def test_fine_tuning_brings_the_cut_network_nearer_and_leaves_the_others_alone(c
     )
 
 
-def test_stopped_search_takes_up_what_was_fine_tuned(
+def test_stopped_search_goes_on_with_the_variant_that_it_had_not_measured(
     compressed: Compressed, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[str] = []
+    def tell(told: list[str]) -> Any:
+        return lambda _done, _total, what: told.append(what)
+
+    def search(folder: Path, told: list[str]) -> CompressionChoice:
+        with pytest.MonkeyPatch.context() as patch:
+            one_cut(patch, models, (0.8,))
+            patch.setattr(sweep, "may_be_clear", lambda *_: True)
+            return compress(compressed.whole, compressed.split, folder, max_loss=LEAST, progress=tell(told))
 
     def stop(*_: Any, **__: Any) -> None:
-        calls.append("timed")
         raise KeyboardInterrupt
 
+    whole = search(tmp_path / "whole", [])
+    assert [line["variant"] for line in whole.table] == [
+        "fp32",
+        "int8",
+        "int8, 16 dimensions",
+        "int8, 16 dimensions, fine-tuned",
+        "int8, 80% of the tower's weights zero",
+    ]
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "without_small_weights", stop)
+        with pytest.raises(KeyboardInterrupt):
+            search(tmp_path / "parts", [])
+    assert not (tmp_path / "parts" / "compress.json").exists()
+    measured: list[Any] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "fine_tune", lambda *_, **__: pytest.fail("fine-tuned again"))
+        patch.setattr(
+            sweep,
+            "top_rows",
+            lambda variant, *rest: measured.append(variant) or variant_session.top_rows(variant, *rest),
+        )
+        parts = search(tmp_path / "parts", [])
+    assert len(measured) == 1
+    timed = ("p50_ms", "p99_ms")
+    untimed = [[{k: v for k, v in line.items() if k not in timed} for line in it.table] for it in (whole, parts)]
+    assert untimed[0] == untimed[1]
+
+
+class Clock:
+    """Every look at it is a second later."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        self.seconds += 1.0
+        return self.seconds
+
+
+def test_a_search_without_time_measures_what_it_must_and_says_so(
+    compressed: Compressed, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one_cut(monkeypatch, models)
-    monkeypatch.setattr(sweep, "is_clear", lambda *_: True)
-    monkeypatch.setattr(sweep, "measure_latencies", stop)
-    with pytest.raises(KeyboardInterrupt):
-        compress(compressed.whole, compressed.split, tmp_path / "c", max_loss=LEAST)
-    assert not (tmp_path / "c" / "compress.json").exists()
-    monkeypatch.undo()
+    allowance = Allowance.of(5.0, now=Clock())
+    choice = compress(compressed.whole, compressed.split, tmp_path / "c", max_loss=1.0, allowance=allowance)
+    assert [line["variant"] for line in choice.table] == ["fp32", "int8"]
+    assert (choice.variant, choice.recipe) == ("int8", Recipe())
+    assert choice.cut_short == "the search for smaller variants stopped after 2 of them"
+    assert read_choice(tmp_path / "c") == choice
+
+
+def test_what_is_not_surely_within_the_loss_is_not_cut_and_the_table_says_why(
+    compressed: Compressed, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one_cut(monkeypatch, models)
-    monkeypatch.setattr(sweep, "is_clear", lambda *_: True)
-    monkeypatch.setattr(sweep, "fine_tune", lambda *_, **__: pytest.fail("fine-tuned again"))
-    choice = compress(compressed.whole, compressed.split, tmp_path / "c", max_loss=LEAST)
-    assert calls == ["timed"]
-    assert [line["variant"] for line in choice.table][-1] == "int8, 16 dimensions, fine-tuned"
+    choice = compress(compressed.whole, compressed.split, tmp_path / "c", max_loss=0.005)
+    assert choice.variant == "int8"
+    assert f"nothing that was cut is surely within 0.50%, by {choice.users} validation cases" in choice.table[1]["note"]
 
 
 def test_where_nobody_is_validated_nothing_is_cut(compressed: Compressed, tmp_path: Path) -> None:

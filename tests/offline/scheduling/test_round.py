@@ -21,6 +21,7 @@ from app.artifact.redis_keys import Keys
 from app.stores.redis_link import RedisAddress
 from offline.dataset.spec import load_spec
 from offline.job import data_key
+from offline.options import Options
 from offline.publishing.publish import publish
 from offline.scheduling.plan import Outcome, Plan, ScheduleConfig
 from offline.scheduling.round import StoppingDisplay, play_round
@@ -38,14 +39,25 @@ def config(redis_server: RedisProcess, redis_prefix: str, shop: Path, tmp_path: 
         tmp_path / "logs",
         tmp_path / "runs",
         base=shop,
-        split="time:0.8",  # as the shop's run, so that a warm start from it is one
-        device="cpu",
-        overrides={"epochs": 2, "dim": 32},
+        options=Options(
+            split="time:0.8",  # as the shop's run, so that a warm start from it is one
+            device="cpu",
+            overrides={"epochs": 2, "dim": 32},
+        ),
     )
 
 
 def command(config: ScheduleConfig) -> list[str | Path]:
-    places = ["--logs", config.logs, "--out", config.out, "--base", str(config.base), "--split", config.split]
+    places = [
+        "--logs",
+        config.logs,
+        "--out",
+        config.out,
+        "--base",
+        str(config.base),
+        "--split",
+        str(config.options.split),
+    ]
     return ["schedule", "--redis", config.address.url, "--prefix", config.prefix, *places, *SMALL]
 
 
@@ -69,7 +81,14 @@ def test_a_round_that_is_refused_and_tried_again(
     # The gate refuses what is surely worse than the version served, which stays.
     published = PublishedModel.model_validate_json(client.hget(keys.models, first))
     high = Figures(
-        dataset="synthetic", part="test", how=config.split, mask="seen", metric="hr@10", value=1.0, low=1.0, high=1.0
+        dataset="synthetic",
+        part="test",
+        how=config.options.split,
+        mask="seen",
+        metric="hr@10",
+        value=1.0,
+        low=1.0,
+        high=1.0,
     )
     client.hset(keys.models, first, published.model_copy(update={"figures": high}).model_dump_json())
     refused = play(second, config, quiet)

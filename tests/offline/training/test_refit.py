@@ -56,7 +56,7 @@ def test_a_refit_goes_on_from_the_chosen_weights_for_a_share_of_the_best_epochs(
     final = refit(split, path.parent, tmp_path / "refit", device=CPU)
     assert len(final.record["epochs"]) == final.settings.epochs == round(8 * EPOCHS_SHARE)
     assert final.settings.learning_rate == chosen.settings.learning_rate * RATE_SHARE
-    assert final.record["metric"] == "negative loss"
+    assert final.record["metric"] == "loss"
     before, after = chosen.network.items.ids, final.network.items.ids
     assert 0 < (after - before).norm() < 0.5 * before.norm()
     loaded = load_trained(split, item_graph(read_graph(tmp_path / "refit" / GRAPH)), tmp_path / "refit" / WEIGHTS)

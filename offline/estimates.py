@@ -1,0 +1,79 @@
+"""About how long each stage takes, from the sizes of the data: rules measured on two cores, good to a factor of two."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from offline.dataset.reading import find_files
+from offline.dataset.spec import DatasetSpec
+from offline.dataset.split_meta import META_FILE, read_split_meta
+
+_BYTES_A_ROW: Final = {"events": 60, "items": 300}  # of text
+_PACKED: Final = 5  # times smaller
+_EVENTS_A_USER: Final = 10
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much there is."""
+
+    events: int
+    items: int
+    users: int
+
+
+STAGES_S: Final[Mapping[str, Callable[[Sizes], float]]] = {
+    "ingest": lambda size: 0.5 + size.events / 400_000 + size.items / 100_000,
+    "split": lambda size: 0.2 + size.events / 1_000_000,
+    "graph": lambda size: 0.5 + size.events / 200_000 + size.items / 50_000,
+    "train": lambda size: 10 + _epochs(size) * size.events * min(size.items, 40_000) / 3e8,
+    "compress": lambda size: 20 + 12 * min(size.users, 20_000) * size.items / 5e7,
+    "rank": lambda size: 8 + size.items / 5_000 + min(size.users, 15_000) / 100,
+    "refit": lambda size: 5 + 0.4 * _epochs(size) * size.events * min(size.items, 40_000) / 3e8,
+    "export": lambda size: 5 + size.items / 5_000 + size.users / 20_000,
+    "evaluate": lambda size: 2 + min(size.users, 10_000) * (0.004 + size.items / 4e6),
+    "serve": lambda size: 5 + size.items / 5_000 + size.users / 20_000,
+    "report": lambda size: 1.5 + size.events / 5_000_000,
+}
+"""Seconds by stage."""
+LEAST_S: Final[Mapping[str, Callable[[Sizes], float]]] = {
+    "train": lambda size: 2 + size.events / 400_000 + size.items / 50_000,
+    "compress": lambda size: 5 + size.items / 20_000,
+    "rank": lambda size: 6 + size.items / 5_000,
+    "refit": lambda size: 2 + size.events / 150_000 + size.items / 30_000,
+}
+"""Seconds that one pass of a stage takes: reading, one step of training, one export, one list."""
+
+
+def _epochs(size: Sizes) -> float:
+    return min(max(1_000_000 / max(size.events, 1), 1), 8)
+
+
+def sizes_of(spec: DatasetSpec, split: Path) -> Sizes:
+    """The sizes of a data set: of its split where there is one, else about, from its files."""
+    if (split / META_FILE).exists():
+        meta = read_split_meta(split)
+        return Sizes(sum(part.events for part in meta.counts.values()), meta.n_items, meta.n_users)
+    events = _rows(spec, "events")
+    return Sizes(events, _rows(spec, "items") or max(events // 20, 1), max(events // _EVENTS_A_USER, 1))
+
+
+def _rows(spec: DatasetSpec, name: str) -> int:
+    table = getattr(spec, name)
+    if table is None:
+        return 0
+    files = [Path(path) for path in find_files(spec.root, table.path, "") if "://" not in path]
+    return sum([_rows_of_file(path, _BYTES_A_ROW[name]) for path in files])
+
+
+def _rows_of_file(path: Path, row_bytes: int) -> int:
+    if path.suffix == ".parquet":
+        try:
+            return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+        except (pl.exceptions.PolarsError, OSError):  # ingest says what is wrong with it
+            pass
+    size = path.stat().st_size
+    return int(size * (_PACKED if path.suffix in (".gz", ".zst", ".parquet", ".bz2") else 1) / row_bytes)
