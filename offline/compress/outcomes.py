@@ -51,10 +51,10 @@ class Outcomes:
         if not path.exists():
             return None
         with np.load(path) as file:
-            told: dict[str, Any] = json.loads(str(file["described"]))
-            recipe = None if told["recipe"] is None else Recipe(**told["recipe"])
-            values = tuple(file[f"values{place}"] for place in range(told["judges"]))
-            return Outcome(name, recipe, told["megabytes"], values, file["top"])
+            described: dict[str, Any] = json.loads(str(file["described"]))
+            recipe = None if described["recipe"] is None else Recipe(**described["recipe"])
+            values = tuple(file[f"values{place}"] for place in range(described["judges"]))
+            return Outcome(name, recipe, described["megabytes"], values, file["top"])
 
     def write(self, outcome: Outcome) -> None:
         """Keep an outcome."""
