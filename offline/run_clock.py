@@ -138,9 +138,9 @@ class RunClock:
         if self._stage in SHARES or bounded:
             used = self._clock.used() if self._stage in SHARES else 0.0
             of_budget = max(0.0, self.budget_s - self.bounded_s() - used)
-            wanted = sum(self._estimate(STAGES_S, name) for name in bounded)
-            wanted += at_work_s if self._stage in SHARES else 0.0
-            rest += min(of_budget, wanted) if wanted else of_budget
+            needed_s = sum(self._estimate(STAGES_S, name) for name in bounded)
+            needed_s += at_work_s if self._stage in SHARES else 0.0
+            rest += min(of_budget, needed_s) if needed_s else of_budget
         return rest + (at_work_s if self._stage not in SHARES else 0.0)
 
     def _share_s(self, stage: str) -> float:

@@ -302,7 +302,7 @@ class Sweep:
             began = self._allowance.now()
             session = self._open(name, make, bits)
             rows = [top_rows(session, judge, DEPTH) for judge in self._judges]
-            values = tuple(self._values(judge, found) for judge, found in zip(self._judges, rows, strict=True))
+            values = tuple(self._values(judge, ranked) for judge, ranked in zip(self._judges, rows, strict=True))
             outcome = Outcome(name, recipe, session.megabytes, values, rows[0][:, :OVERLAP_DEPTH])
             self._outcomes.write(outcome)
             self._longest_s = max(self._longest_s, self._allowance.now() - began)
