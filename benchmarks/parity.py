@@ -1,5 +1,8 @@
 """Whether what is served is what was measured: `/recommend` over HTTP beside the offline evaluation, item for item.
 
+The bundle is the measured one: runs/NAME/measured, which `--serve measured` also puts into runs/NAME/bundle. A version
+that knows the whole log answers otherwise, as it should; how far is in `serving.json` of the run.
+
 A real Redis is seeded by `aisle-offline publish`; a real `aisle-serve` answers from it. Users of the split are asked
 for, with `exclude` as the set's first mask says; expected is the engine's ranking in the offline evaluation of the same
 bundle. Users with events of a test session (context) are left out: the service has not been told them. The last line of
@@ -21,6 +24,7 @@ from redis_process import running_redis
 from serve_process import running_service
 
 from app.artifact.bundle_store import resolve
+from app.artifact.manifest import read_manifest
 from app.artifact.user_state import read_user_states
 from app.engine.loading import load_snapshot
 from app.engine.requests import ALL_STAGES
@@ -33,7 +37,7 @@ K = 200
 
 
 def main(
-    bundle: Annotated[Path, typer.Option(help="Bundle, or store of bundles.")],
+    bundle: Annotated[Path, typer.Option(help="Measured bundle, or its store, runs/NAME/measured.")],
     split: Annotated[Path, typer.Option(help="The split that it was trained on, runs/NAME/split.")],
     users: Annotated[int, typer.Option(min=1, help="Test users asked for, drawn by seed.")] = 200,
     longest: Annotated[int, typer.Option(min=0, help="Besides, the users with the longest histories.")] = 0,
@@ -41,10 +45,21 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
 ) -> None:
     """Compare answers over HTTP with the offline evaluation of the same bundle."""
+    refuse_unmeasured(bundle)
     with running_redis() as server:
         publish(bundle, server.url)
         with running_service(bundle, server.url, clock="bundle") as service:
             print(json.dumps(compare(bundle, split, service.address, users, longest, mask, seed)))
+
+
+def refuse_unmeasured(bundle: Path) -> None:
+    """Return when the figures of the bundle are its own."""
+    measured_as = read_manifest(resolve(bundle)).measured_as
+    if measured_as is not None:
+        raise typer.BadParameter(
+            f"expected the measured version, {measured_as}, got one that knows the whole log: name runs/NAME/measured",
+            param_hint="--bundle",
+        )
 
 
 def publish(bundle: Path, url: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from app.artifact.bundle_store import POINTER, resolve
+from app.artifact.bundle_store import POINTER, resolve, versions
 from app.artifact.manifest import read_manifest
 from app.artifact.names import RANK_GRAPH, SCHEMA_VERSION
 from app.engine.loading import load_snapshot
@@ -32,13 +32,14 @@ from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph
 from offline.ingest.ingest import SUMMARY_FILE, ingest
 from offline.online_metrics.figures import ONLINE_WINDOW_S, evaluate_online
 from offline.online_metrics.logs import was_collected
-from offline.options import Options
+from offline.options import MEASURED, Options
 from offline.ranking.order_on_test import drop_order, order_notes
 from offline.ranking.search_weights import fit_search, read_search_spec
 from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
 from offline.report.render import write_report
 from offline.run_clock import RunClock
+from offline.serve.whole_bundle import serve_measured, serve_whole
 from offline.split.fresh_valid import keep_fresh_valid
 from offline.split.split import split
 from offline.split.withhold import withhold
@@ -346,11 +347,12 @@ def _final_network(folder: RunFolder, *, refit: bool) -> tuple[Path, Trained]:
     return folder.graph, load_compressed(folder.split, first, folder.train, folder.compress)
 
 
-def _export(context: StageContext) -> dict[str, Any]:
+def _export_inputs(context: StageContext) -> ExportInputs:
+    """What the measured bundle is made of."""
     folder = context.folder
     choice = read_choice(folder.compress)
     graph, trained = _final_network(folder, refit=context.options.refit)
-    inputs = ExportInputs(
+    return ExportInputs(
         trained,
         folder.split,
         graph,
@@ -359,7 +361,14 @@ def _export(context: StageContext) -> dict[str, Any]:
         weight_bits=choice.recipe.weight_bits,
         compression=choice.table,
     )
-    exported = export_bundle(inputs, folder.bundles, progress=context.progress)
+
+
+def _export(context: StageContext) -> dict[str, Any]:
+    store = context.folder.measured
+    exported = export_bundle(_export_inputs(context), store, progress=context.progress)
+    for version in versions(store):  # nobody is served from there, so that nobody goes back
+        if version != exported.version:
+            shutil.rmtree(store / version)
     return {"version": exported.version, "overlap_at_10": exported.fidelity.overlap_at_10}
 
 
@@ -368,12 +377,10 @@ def _evaluate(context: StageContext) -> dict[str, Any]:
     folder = context.folder
     document = _measure(context)
     if drop_order(folder.rank, EvaluationDocument.of(document)):
-        ordered_by_ranker = resolve(folder.bundles)
         _export(context)
-        shutil.rmtree(ordered_by_ranker)
         document = _measure(context)
     document["notes"] = [*document["notes"], *order_notes(folder.rank)]
-    bundle = resolve(folder.bundles)
+    bundle = resolve(folder.measured)
     manifest = read_manifest(bundle)
     document["timings"] = timings_of(folder.record(), manifest, context.options.budget_s)
     document["feature_groups"] = feature_groups(folder.rank)
@@ -385,8 +392,20 @@ def _evaluate(context: StageContext) -> dict[str, Any]:
 def _measure(context: StageContext) -> dict[str, Any]:
     options, folder = context.options, context.folder
     return evaluate(
-        folder.bundles, folder.split, seed=options.seed, baselines=options.baselines, progress=context.progress
+        folder.measured, folder.split, seed=options.seed, baselines=options.baselines, progress=context.progress
     )
+
+
+def _serve(context: StageContext) -> dict[str, Any]:
+    """What is served: the measured network on the whole log, or the measured version itself."""
+    folder, serve = context.folder, context.options.serve
+    held_back = read_split_meta(folder.split).held_back
+    if serve == MEASURED or not held_back:
+        reason = "as --serve measured says" if serve == MEASURED else "no event was held back from it"
+        document = serve_measured(folder, reason)
+    else:
+        document = serve_whole(folder, _export_inputs(context), seed=context.options.seed, progress=context.progress)
+    return document.model_dump(mode="json", exclude={"drift", "drift_before"}) | {"is_past": document.is_past}
 
 
 def _report(context: StageContext) -> dict[str, Any]:
@@ -456,8 +475,8 @@ STAGES = (
     Stage(
         "export",
         _export,
-        marker=lambda folder: folder.bundles / POINTER,
-        outputs=lambda folder: (folder.bundles,),
+        marker=lambda folder: folder.measured / POINTER,
+        outputs=lambda folder: (folder.measured,),
         key=lambda _spec, _options: [SCHEMA_VERSION],
     ),
     Stage(
@@ -467,6 +486,13 @@ STAGES = (
         outputs=lambda folder: (folder.report,),
         key=lambda _, options: [options.baselines],
         version=2,
+    ),
+    Stage(
+        "serve",
+        _serve,
+        marker=lambda folder: folder.bundles / POINTER,
+        outputs=lambda folder: (folder.serve, folder.serving, folder.bundles),
+        key=lambda _, options: [options.serve],
     ),
     Stage(
         "report",

@@ -10,6 +10,10 @@ if TYPE_CHECKING:  # it reads tables, which a schedule that waits for its next r
     from offline.split.withhold import Withhold
 
 
+WHOLE, MEASURED = "whole", "measured"
+"""The values of `Options.serve`."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How a run is done, besides its data."""
@@ -25,6 +29,7 @@ class Options:
     max_loss: float = MAX_LOSS  # share of the validation metric that compression may cost
     max_bad_share: float = 0.05
     baselines: bool = True
+    serve: str = WHOLE  # what the served version knows: the whole log, or what the measured one does
     withhold: "Withhold | None" = None  # items that nothing is trained on
     warm_from: Path | None = None  # run folder whose weights training begins with
     warm_epochs: int | None = None  # then; None takes a third

@@ -90,11 +90,11 @@ def shop_run(shop: Path, quiet: Quiet, tmp_path_factory: pytest.TempPathFactory)
     from offline.job import STAGE_NAMES, Options, run_stage
     from offline.workspace.run_folder import RunFolder
 
-    options = Options(seed=1, device="cpu", overrides={"epochs": 2, "dim": 32}, max_loss=0.0)
+    options = Options(seed=1, device="cpu", overrides={"epochs": 2, "dim": 32}, max_loss=0.0, serve="measured")
 
     def make(out: Path) -> None:
         folder = RunFolder(out)
-        for stage in STAGE_NAMES[: STAGE_NAMES.index("evaluate")]:
+        for stage in [*STAGE_NAMES[: STAGE_NAMES.index("evaluate")], "serve"]:
             run_stage(stage, shop, folder, options, quiet)
             if stage == "rank":  # a few users would decide whether it orders; those with an objective are ordered
                 spec = json.loads((folder.rank / RANKER).read_text())

@@ -45,6 +45,6 @@ def run(
     job.run(data, folder, replace(options, withhold=Withhold(how, share)), display, upto="export")
     display.stage("cold items")
     document = cold_items(
-        folder.bundles, folder.whole, folder.split, reference=reference, seed=options.seed, progress=display.work
+        folder.measured, folder.whole, folder.split, reference=reference, seed=options.seed, progress=display.work
     )
     return document | {"minutes": round((time.monotonic() - began) / 60, 1)}

@@ -1,5 +1,6 @@
 """Options that several commands take, and what they mean where that takes more than a type."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,14 @@ import typer
 
 from app.artifact.redis_keys import Keys
 from app.stores.redis_link import EXPECTED
+
+
+class ServedLog(StrEnum):
+    """The values of `--serve`."""
+
+    WHOLE = "whole"
+    MEASURED = "measured"
+
 
 Data = Annotated[Path, typer.Option("--data", help="dataset.toml, or the folder that holds it.")]
 Out = Annotated[Path, typer.Option("--out", help="Run folder, such as runs/NAME; what is done there is kept.")]
@@ -73,6 +82,14 @@ EarlierLogs = Annotated[
 ]
 CatalogueFile = Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")]
 Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
+Serve = Annotated[
+    ServedLog,
+    typer.Option(
+        "--serve",
+        help="What the version that is served knows: the whole log, by the network that was measured, or only what the "
+        "measured version does.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]
 
 # The variables are the service's own, so that both find the same keys.

@@ -17,6 +17,8 @@ from offline.commands.options import (
     Rate,
     Refit,
     Seed,
+    Serve,
+    ServedLog,
     Split,
     Without,
 )
@@ -40,6 +42,7 @@ def run_options(
     max_loss: MaxLoss = 0.005,
     max_bad_share: BadShare = 0.05,
     baselines: Baselines = True,
+    serve: Serve = ServedLog.WHOLE,
 ) -> Options:
     """Return what the options of a command line come to."""
     return Options(
@@ -54,6 +57,7 @@ def run_options(
         max_loss=max_loss,
         max_bad_share=max_bad_share,
         baselines=baselines,
+        serve=serve.value,
     )
 
 

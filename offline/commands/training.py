@@ -19,6 +19,8 @@ from offline.commands.options import (
     Rate,
     Refit,
     Seed,
+    Serve,
+    ServedLog,
     Split,
     Without,
 )
@@ -37,6 +39,7 @@ def run(data: Data, out: Out, options: Options) -> None:
     evaluation is in OUT/report.json.
     """
     from offline import job  # noqa: PLC0415 - torch takes seconds, which --help should not
+    from offline.evaluation.serving_document import read_serving, serving_line  # noqa: PLC0415
     from offline.report.headline import headline  # noqa: PLC0415
     from offline.workspace.run_folder import RunFolder  # noqa: PLC0415
 
@@ -51,6 +54,7 @@ def run(data: Data, out: Out, options: Options) -> None:
         show_against(display, record["report"]["results"])
         summary = f"{record['report']['results']['verdict']}; the reasons, figures and plots: {out / 'report.html'}"
         display.console.print(summary, highlight=False, markup=False)
+        display.console.print(serving_line(read_serving(folder.serving)), highlight=False, markup=False)
         display.console.print(f"serve it: aisle-serve --bundle {out / 'bundle'}", highlight=False)
     print_json(headline(folder))
 
@@ -110,7 +114,7 @@ def refit(data: Data, out: Out, device: Device = "auto") -> None:
 
 
 def export(data: Data, out: Out, refit: Refit = True) -> None:
-    """Write and verify the bundle of the chosen variant, and make it the current one."""
+    """Write and verify the bundle of the chosen variant, which is measured; `serve` makes the one that goes out."""
     _one_stage("export", data, out, refit=refit)
 
 
@@ -133,6 +137,11 @@ def evaluate(
     print_json(document)
 
 
+def serve(data: Data, out: Out, refit: Refit = True, seed: Seed = 0, serve: Serve = ServedLog.WHOLE) -> None:
+    """Make the version that is served: the network that was measured, on the whole log, and how far it drifted."""
+    _one_stage("serve", data, out, refit=refit, seed=seed, serve=serve.value)
+
+
 def report(out: Out) -> None:
     """Write report.html of a run anew: whether to publish and why, figures, data, plots.
 
@@ -153,7 +162,7 @@ def report(out: Out) -> None:
     )
 
 
-@takes_run_options(leave_out=("baselines",))
+@takes_run_options(leave_out=("baselines", "serve"))
 def cold_items(
     data: Data,
     out: Out,

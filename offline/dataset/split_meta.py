@@ -67,6 +67,12 @@ class SplitMeta(_Record):
         """Whether the log is cut at clock times."""
         return self.how.startswith("time:")
 
+    @property
+    def held_back(self) -> int:
+        """How many events the parts that are trained on and counted, train and valid, lack."""
+        later = (self.counts[part].events for part in ("context", "test") if part in self.counts)
+        return sum(later) + self.dropped_without_time
+
     def document(self) -> dict[str, Any]:
         """The fields that are set, as JSON holds them."""
         return self.model_dump(mode="json", exclude_unset=True)

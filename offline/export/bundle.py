@@ -20,6 +20,7 @@ from app.artifact.columns import TextColumn
 from app.artifact.manifest import Manifest, Shapes, list_files
 from app.artifact.parts import numbers_of
 from app.artifact.search_spec import PRIOR, SearchSpec
+from app.artifact.text.vocabulary import read_vocabulary
 from app.artifact.user_state import UserStates
 from app.engine.gpu_retriever import Device
 from app.engine.loading import load_snapshot
@@ -102,7 +103,9 @@ def write_rank_tables(folder: Path, source: BundleSource) -> NDArray[np.float32]
     """Write the columns that the ranker's features read, and the ranker if there is one; returns popularity by row."""
     inputs = source.inputs
     (folder / names.ITEM_IDS).parent.mkdir(parents=True)
-    tables = rank_tables(inputs.trained, source.items, source.histories, inputs.graph, source.table)
+    tables = rank_tables(
+        inputs.trained, source.items, source.histories, inputs.graph, source.table, inputs.count_scales
+    )
     tables.write(folder)
     if inputs.ranker is not None:
         for name in (names.RANK_GRAPH, names.RANKER):
@@ -123,10 +126,16 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
     """Write what a search reads: text vectors, vocabulary, lexical index, suggestions, and the order of results."""
     inputs, items = source.inputs, source.items
     queries = popular_queries(inputs.split, inputs.parts).select("text", "users").rows()
-    write_text_table(folder, inputs.trained, items, [text for text, _ in queries])
-    vocabulary = write_vocabulary(folder, items, queries)
-    logged = logged_query_texts(inputs.split, inputs.parts)
-    write_lexical(folder, items, vocabulary, queries_by_row(logged, items.height))
+    write_text_table(folder, inputs.trained, items, [text for text, _ in queries], inputs.idf)
+    if inputs.text_of is None:
+        vocabulary = write_vocabulary(folder, items, queries)
+        logged = logged_query_texts(inputs.split, inputs.parts)
+        write_lexical(folder, items, vocabulary, queries_by_row(logged, items.height))
+    else:
+        for name in (names.VOCABULARY, names.LEXICAL):
+            if (inputs.text_of / name).exists():
+                shutil.copytree(inputs.text_of / name, folder / name)
+        vocabulary = read_vocabulary(folder)
     write_suggest(folder, items, popularity, spell_queries(queries, vocabulary))
     order = SearchSpec(weights=PRIOR) if inputs.search is None else inputs.search
     scale = inputs.trained.settings.text_scale
@@ -138,8 +147,10 @@ def write_vectors(folder: Path, source: BundleSource) -> None:
     """Write retrieval twice behind the same query tower: in int8 for a CPU, in half precision for a GPU."""
     table, block = source.table, block_of(source.items.height)
     rows, dim = table.vectors.shape
-    tower, gpu_tower = export_tower(source.inputs.trained.network.queries, dim), onnx.ModelProto()
-    gpu_tower.CopyFrom(tower)
+    exported = source.inputs.tower or export_tower(source.inputs.trained.network.queries, dim)
+    tower, gpu_tower = onnx.ModelProto(), onnx.ModelProto()
+    for copy in (tower, gpu_tower):
+        copy.CopyFrom(exported)
     write_search(folder / names.RETRIEVE_GRAPH, tower, table.vectors, table.score_scales, block)
     write_half_search(folder / names.HALF_GRAPH, gpu_tower, rows, dim, block)
 
@@ -169,7 +180,7 @@ def _manifest(
     source: BundleSource, states: UserStates, created: datetime, version: str, columns: dict[str, str]
 ) -> Manifest:
     """The manifest, as yet without the files, the parts that they make, and what is measured of them."""
-    meta, trained = source.meta, source.inputs.trained
+    meta, trained, measured = source.meta, source.inputs.trained, source.inputs.measured_as
     rows, dim = source.table.vectors.shape
     return Manifest(
         schema_version=names.SCHEMA_VERSION,
@@ -195,7 +206,8 @@ def _manifest(
         parts={},
         sample_users=_sample_users(source.user_ids, source.histories),
         catalogue_columns=columns,
-        metrics={},
+        metrics={} if measured is None else measured.metrics,
+        measured_as=None if measured is None else measured.version,
         compression=[],
         files={},
     )

@@ -12,6 +12,13 @@ from onnx import helper, numpy_helper
 
 from offline.errors import TrainingError
 
+_ADDED = "search/"
+
+
+def is_added(node: onnx.NodeProto) -> bool:
+    """Whether a `GraphWriter` put the node into its graph."""
+    return node.name.startswith(_ADDED)
+
 
 @dataclass(frozen=True)
 class GraphWriter:
@@ -31,7 +38,7 @@ class GraphWriter:
 
     def nodes(self, kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
         """A node with several outputs."""
-        self.graph.node.append(helper.make_node(kind, inputs, outputs, name=f"search/{outputs[0]}", **attributes))
+        self.graph.node.append(helper.make_node(kind, inputs, outputs, name=f"{_ADDED}{outputs[0]}", **attributes))
 
     def input(self, name: str, kind: int, shape: list[int | str]) -> str:
         """A further input of the whole graph."""

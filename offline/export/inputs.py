@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import polars as pl
+from numpy.typing import NDArray
 
+from app.artifact.manifest import Manifest
 from app.artifact.search_spec import SearchSpec
 from offline.dataset.histories import Histories
 from offline.dataset.split_events import read_histories
@@ -28,6 +31,11 @@ class ExportInputs:
     search: SearchSpec | None = None  # how the results of a search are ordered; None takes the prior weights
     weight_bits: int = 8  # of the item vectors; 7 for processors whose 8-bit products saturate (x86 without VNNI)
     compression: list[dict[str, Any]] | None = None  # the figures of every variant measured, for the manifest
+    idf: NDArray[np.float32] | None = None  # of the text buckets, where the network learned by another graph's
+    count_scales: NDArray[np.float32] | None = None  # `[3]` that the counts by behaviour are multiplied by; None is 1
+    measured_as: Manifest | None = None  # of the bundle that was measured, where this one only knows more events
+    text_of: Path | None = None  # a bundle of the same items and logged queries, whose words are indexed already
+    tower: onnx.ModelProto | None = None  # the query tower, where it was exported before
 
 
 @dataclass(frozen=True)

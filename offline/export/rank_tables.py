@@ -22,7 +22,12 @@ CONTENT_DIM = 64
 
 
 def rank_tables(
-    trained: Trained, items: pl.DataFrame, histories: Histories, graph: Path, table: ItemTable
+    trained: Trained,
+    items: pl.DataFrame,
+    histories: Histories,
+    graph: Path,
+    table: ItemTable,
+    count_scales: NDArray[np.float32] | None = None,
 ) -> RankTables:
     """The tables of a bundle.
 
@@ -31,6 +36,7 @@ def rank_tables(
         histories: what may be counted.
         graph: folder of the graph that was built of the same events.
         table: the item vectors, filler rows included.
+        count_scales: `[3]` that the counts by behaviour are multiplied by; None is 1.
     """
     rows = len(table.scales)
     neighbours, weights = _neighbours(co_occurrence_table(graph), rows)
@@ -43,7 +49,7 @@ def rank_tables(
         content_scales=content_scales,
         neighbours=neighbours,
         neighbour_weights=weights,
-        counts=_counts(histories, rows),
+        counts=_counts(histories, rows) * (np.float32(1.0) if count_scales is None else count_scales),
         popularity=popularity(histories, rows),
         codes=np.stack([_codes(items[name], rows) for name in ("category", "brand")], axis=1),
         log_price=_log_prices(items["price"], rows),

@@ -14,7 +14,7 @@ from onnx import TensorProto
 from app.artifact import names
 from model.query_tower import QueryTower
 from offline.errors import TrainingError
-from offline.export.graph_writer import GraphWriter, ints, save_checked
+from offline.export.graph_writer import GraphWriter, ints, is_added, save_checked
 from offline.export.serving_tower import ServingTower
 
 OPSET = 18
@@ -91,6 +91,21 @@ def export_tower(tower: QueryTower, dim: int) -> onnx.ModelProto:
     if program is None:
         raise TrainingError("the exporter gave no graph")
     model: onnx.ModelProto = program.model_proto
+    return model
+
+
+def read_tower(path: Path) -> onnx.ModelProto:
+    """The tower alone, as `export_tower` gave it, of a graph that `write_search` wrote."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    nodes = [node for node in graph.node if not is_added(node)]
+    read = {name for node in nodes for name in node.input}
+    for entries in (graph.input, graph.initializer, graph.value_info):
+        kept = [entry for entry in entries if entry.name in read]
+        del entries[:]
+        entries.extend(kept)
+    del graph.node[:], graph.output[:]
+    graph.node.extend(nodes)
     return model
 
 

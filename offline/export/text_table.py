@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.quantise import quantise_rows
@@ -16,7 +17,13 @@ from offline.training.trained import Trained
 GOLDEN_TEXTS = 16
 
 
-def write_text_table(folder: Path, trained: Trained, items: pl.DataFrame, queries: Sequence[str] = ()) -> None:
+def write_text_table(
+    folder: Path,
+    trained: Trained,
+    items: pl.DataFrame,
+    queries: Sequence[str] = (),
+    idf: NDArray[np.float32] | None = None,
+) -> None:
     """Write table and golden texts to the bundle in `folder`; nothing for a network that reads no text.
 
     Golden texts are titles, or logged queries where there are none.
@@ -24,11 +31,12 @@ def write_text_table(folder: Path, trained: Trained, items: pl.DataFrame, querie
     Args:
         items: the split's item table.
         queries: logged ones.
+        idf: of the text buckets `[buckets]`; by default that of the network's graph.
     """
     table = trained.network.items.text
     if table is None:
         return
-    idf = bucket_idf(trained.graph)
+    idf = bucket_idf(trained.graph) if idf is None else idf
     narrow = trained.network.narrow
     with torch.no_grad():  # where item vectors were cut, texts meet them in the same directions
         placed = (table if narrow is None else narrow(table)).cpu().numpy()

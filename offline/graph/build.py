@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -19,8 +20,9 @@ from offline.dataset.logged_queries import query_events, query_nodes
 from offline.dataset.split_events import read_events
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import RunFolderError
+from offline.graph.attributes import Attributes
 from offline.graph.co_occurrence import co_occurrence
-from offline.graph.item_features import item_and_query_text, item_attributes, search_buckets
+from offline.graph.item_features import item_and_query_text, item_attributes, query_text, search_buckets
 from offline.graph.paths import join_paths
 from offline.graph.user_features import user_attributes
 from offline.workspace.atomic import atomic_folder
@@ -37,20 +39,49 @@ HALF_LIFE_SHARE = 0.25
 """An event loses half its weight over this share of the time that train spans."""
 
 
+@dataclass(frozen=True)
+class KnownGraph:
+    """What a network has learned of the columns of its graph, so that a later graph means the same by them."""
+
+    attributes: Attributes
+    user_attributes: Attributes
+    idf: NDArray[np.float32]  # [text buckets], 0 for those that no text had
+    item_text: pl.DataFrame  # the edges from text buckets to items: source, target, weight
+
+    @classmethod
+    def read(cls, folder: Path, split: Path, parts: Sequence[str], idf: NDArray[np.float32]) -> "KnownGraph":
+        """Of the graph in `folder`, which was built of these parts of a split.
+
+        Args:
+            idf: of its text buckets.
+        """
+        source = _read_source(split, parts, json.loads((folder / GRAPH_FILE).read_text("utf-8"))["without"])
+        return cls(
+            attributes=item_attributes(source.attribute_items)[1],
+            user_attributes=user_attributes(source.user_table, source.events)[1],
+            idf=idf,
+            item_text=pl.read_parquet(folder / f"{'__'.join(SPELLS)}.parquet"),
+        )
+
+
 def build_graph(
     split: Path,
     out: Path,
     *,
     parts: Sequence[str] = ("train",),
     without: Collection[str] = (),
+    known: KnownGraph | None = None,
     progress: Progress | None = None,
 ) -> dict[str, int]:
     """Write the graph of the split's events and catalogue to `out`; returns edge counts by relation.
 
     Args:
+        split: folder of the split.
+        out: folder, which appears whole.
         parts: whose events become edges.
         without: pieces left out: `graph` (edges between users and items, and between items), `text`, `attributes`,
             or `behaviours` (all events count as one of the first behaviour).
+        known: another graph, whose weights are to be read on this one.
         progress: called with each step.
     """
     report = progress or silent
@@ -63,9 +94,9 @@ def build_graph(
         pairs = co_occurrence(source.events, source.items.height + 1, source.has_order).tocoo()
         graph.add(CO_OCCURS, _table(pairs.col, pairs.row, pairs.data))
         report(2, 4, "attributes")
-        _add_attributes(graph, source)
+        _add_attributes(graph, source, known)
         report(3, 4, "text")
-        _add_text(graph, source)
+        _add_text(graph, source, known)
         _write_graph(folder, graph, without)
         report(4, 4, "written")
     return {name: table.height for name, table in graph.edges.items()}
@@ -123,25 +154,33 @@ def _read_source(split: Path, parts: Sequence[str], without: Collection[str]) ->
     )
 
 
-def _add_attributes(graph: _Tables, source: _Source) -> None:
+def _add_attributes(graph: _Tables, source: _Source, known: KnownGraph | None) -> None:
     """Edges from attributes to the items and users that have them."""
-    edges, attributes = item_attributes(source.attribute_items)
+    edges, attributes = item_attributes(source.attribute_items, None if known is None else known.attributes)
     graph.nodes["attribute"] = len(attributes)
     graph.add(DESCRIBES, _edges(edges, "attribute", "item"))
-    edges, attributes = user_attributes(source.user_table, source.events)
+    edges, attributes = user_attributes(
+        source.user_table, source.events, None if known is None else known.user_attributes
+    )
     if edges.height:
         graph.add(DESCRIBES_USER, _edges(edges, "attribute", "user"))
     if attributes:
         graph.nodes["user_attribute"] = len(attributes)
 
 
-def _add_text(graph: _Tables, source: _Source) -> None:
+def _add_text(graph: _Tables, source: _Source, known: KnownGraph | None) -> None:
     """Edges from n-gram buckets to items and queries, and from queries to the items that they led to."""
-    item_text, query_text = item_and_query_text(source.text_items, source.queries.to_list(), source.text_buckets)
-    graph.nodes["bucket"] = source.text_buckets
-    graph.add(SPELLS, _edges(item_text, "bucket", "item"))
+    queries = source.queries.to_list()
+    if known is None:
+        item_text, text_of_queries = item_and_query_text(source.text_items, queries, source.text_buckets)
+        graph.nodes["bucket"] = source.text_buckets
+        graph.add(SPELLS, _edges(item_text, "bucket", "item"))
+    else:  # a catalogue reads as it did; items that it lacks have no text
+        text_of_queries = query_text(queries, known.idf)
+        graph.nodes["bucket"] = len(known.idf)
+        graph.edges["__".join(SPELLS)] = known.item_text
     if source.query_edges is not None:
-        graph.add(SPELLS_QUERY, _edges(query_text, "bucket", "query"))
+        graph.add(SPELLS_QUERY, _edges(text_of_queries, "bucket", "query"))
         graph.add(LED_TO, _edges(source.query_edges, "query", "item"))
         graph.nodes["query"] = len(source.queries)
 

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.artifact.text.ngrams import TEXT_BUCKETS, buckets
+from offline.graph.attributes import Attributes
 
 _TEXT_COLUMNS = ("title", "brand", "category", "text")
 _FEWEST_SEARCH_BUCKETS, _MOST_SEARCH_BUCKETS = 16_384, 65_536  # powers of two
@@ -25,6 +26,15 @@ def search_buckets(items: int) -> int:
 def item_text(items: pl.DataFrame, text_buckets: int = TEXT_BUCKETS) -> pl.DataFrame:
     """Columns item, bucket, weight: sublinear counts times idf over the catalogue, each item's row of length 1."""
     return item_and_query_text(items, [], text_buckets)[0]
+
+
+def query_text(queries: Sequence[str], idf: NDArray[np.floating]) -> pl.DataFrame:
+    """Columns query (the place in `queries`), bucket, weight, by the idf `[buckets]` of another graph.
+
+    What no text of that graph has weighs nothing.
+    """
+    counts = _count(np.arange(len(queries), dtype=np.int64), queries, len(idf))
+    return _weigh(counts, np.asarray(idf, dtype=np.float64), "query").filter(pl.col("weight") > 0)
 
 
 def item_and_query_text(
@@ -78,12 +88,16 @@ def _weigh(counts: _Counts, idf: NDArray[np.float64], owner: str) -> pl.DataFram
     return pl.DataFrame({owner: counts.owner, "bucket": counts.bucket, "weight": weight.astype(np.float32)})
 
 
-def item_attributes(items: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Columns item, attribute, weight, and the names in order: attributes, brand, category and its parents.
+def item_attributes(items: pl.DataFrame, known: Attributes | None = None) -> tuple[pl.DataFrame, Attributes]:
+    """Columns item, attribute, weight, and the attributes: those of the shop, brand, category and its parents.
 
     What an item lacks and others have is an attribute too, such as `category=?`: it says that the shop did not say. A
     price is none: its tenth as an attribute ranked worse on validation. Rare attributes say more: an edge weighs the
     inverse root of how many items have the attribute; an item's sum to 1.
+
+    Args:
+        items: a split's item table.
+        known: of another graph: these are the attributes then, in their order, weighed by their counts there.
     """
     parts = [
         items.select("row", name=pl.col("attributes")).explode("name"),
@@ -95,12 +109,11 @@ def item_attributes(items: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         parts.append(items.filter(path.list.len() >= depth).select("row", name="category=" + level))
     parts += _missing_fields(items)
     edges = pl.concat(parts).drop_nulls().unique()
-    edges = edges.with_columns(count=pl.len().over("name")).filter(pl.col("count") >= MIN_ATTRIBUTE_ITEMS)
-    vocabulary = edges.select("name").unique().sort("name").with_row_index("attribute")
-    edges = edges.join(vocabulary, on="name").with_columns(weight=1 / pl.col("count").sqrt())
+    attributes = Attributes.of(edges["name"], MIN_ATTRIBUTE_ITEMS) if known is None else known
+    edges = attributes.edges(edges)
     edges = edges.with_columns(weight=(pl.col("weight") / pl.col("weight").sum().over("row")).cast(pl.Float32))
     edges = edges.select(pl.col("row").cast(pl.Int64).alias("item"), pl.col("attribute").cast(pl.Int64), "weight")
-    return edges.sort("item", "attribute"), vocabulary["name"].to_list()
+    return edges.sort("item", "attribute"), attributes
 
 
 def _missing_fields(items: pl.DataFrame) -> list[pl.DataFrame]:

@@ -102,10 +102,16 @@ def warning_of(manifest: Manifest) -> str | None:
         return None
     if document.baselines:
         return (
-            f"warning: {manifest.version} was evaluated without {POPULARITY} beside it: look at its figures, since "
+            f"warning: {_named(manifest)} was evaluated without {POPULARITY} beside it: look at its figures, since "
             "publishing does not"
         )
-    return f"warning: {manifest.version} was never compared with {POPULARITY}: evaluate it to know what it is worth"
+    return f"warning: {_named(manifest)} was never compared with {POPULARITY}: evaluate it to know what it is worth"
+
+
+def _named(manifest: Manifest) -> str:
+    """The version, with the one that its figures are of where that is another."""
+    measured_as = "" if manifest.measured_as is None else f" (measured as {manifest.measured_as})"
+    return f"{manifest.version}{measured_as}"
 
 
 def pass_gate(
@@ -127,7 +133,7 @@ def pass_gate(
         return None
     if not reason:
         raise PublishRefused(
-            f"{manifest.version} is not published: {refusal}. Look at its data and train again, or publish it all the "
+            f"{_named(manifest)} is not published: {refusal}. Look at its data and train again, or publish it all the "
             "same with --force REASON, which is written down with your name"
         )
     return Forced(by=by, reason=reason, refusal=refusal, at=now.isoformat(timespec="seconds"))

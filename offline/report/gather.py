@@ -11,6 +11,7 @@ from app.errors import BundleError
 from offline.dataset.split_meta import META_FILE, SplitMeta, read_split_meta
 from offline.errors import RunFolderError
 from offline.evaluation.document import EvaluationDocument
+from offline.evaluation.serving_document import ServingDocument, read_serving
 from offline.graph.build import GRAPH_FILE
 from offline.ingest.ingest import SUMMARY_FILE
 from offline.report.distributions import Distributions, distributions_of
@@ -35,19 +36,22 @@ class RunFacts:
     split: SplitMeta | None
     graph: Document | None
     curves: dict[str, Document]  # by what was trained
-    manifest: Manifest | None  # of the current bundle
+    manifest: Manifest | None  # of the measured bundle
     distributions: Distributions | None
+    published: Manifest | None = None  # of the bundle that `publish` takes
+    serving: ServingDocument | None = None
     live: Document | None = None  # how versions that served did, where the data was collected from them
 
     def evidence(self) -> Evidence:
         """What the verdict is made of."""
-        manifest = self.manifest
+        manifest, published = self.manifest, self.published
         return Evidence(
             document=self.document,
             summary=self.summary,
             compression=[] if manifest is None else manifest.compression,
             curves=list(self.curves.items()),
-            version=None if manifest is None else manifest.version,
+            version=None if published is None else published.measured_as or published.version,
+            serving=self.serving,
         )
 
 
@@ -60,6 +64,7 @@ def gather(folder: RunFolder) -> RunFacts:
     document = _read(folder.report)
     if document is None:
         raise RunFolderError(f"{folder.path}: expected an evaluated run with {folder.report.name}, got none: run it")
+    published = _manifest(folder.bundles)
     curves = [(what, _read(folder.path / below / HISTORY_FILE)) for below, what in TRAINED.items()]
     return RunFacts(
         path=folder.path,
@@ -69,8 +74,10 @@ def gather(folder: RunFolder) -> RunFacts:
         split=_split(folder.split),
         graph=_read(folder.graph / GRAPH_FILE),
         curves={what: history for what, history in curves if history is not None},
-        manifest=_manifest(folder.bundles),
+        manifest=_manifest(folder.measured) or published,
         distributions=distributions_of(folder.ingested),
+        published=published,
+        serving=read_serving(folder.serving) if folder.serving.exists() else None,
         live=_read(folder.live),
     )
 

@@ -19,7 +19,7 @@ def headline(folder: RunFolder) -> dict[str, Any]:
     """
     facts = gather(folder)
     document = facts.document
-    version = None if facts.manifest is None else facts.manifest.version
+    version = None if facts.published is None else facts.published.version
     return {
         "version": version,
         "measured_as": document.bundle.version,

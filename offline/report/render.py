@@ -9,12 +9,14 @@ from offline.report.sections.data import data_quality, graph
 from offline.report.sections.figures import exposure, main_figures, slices
 from offline.report.sections.learning import behaviours, candidates, learning
 from offline.report.sections.live import live
+from offline.report.sections.served import served
 from offline.report.verdict import Decision, Verdict, scored_ones, verdict_of
 from offline.workspace.atomic import atomic_file
 from offline.workspace.run_folder import RunFolder
 
 SECTIONS = (
     main_figures,
+    served,
     live,
     data_quality,
     graph,

@@ -28,6 +28,7 @@ from offline.evaluation.document import (
     Report,
 )
 from offline.evaluation.recommendations import NOT_CAUSAL
+from offline.evaluation.serving_document import ServingDocument
 from offline.evaluation.slices import COLD_USERS, UNKNOWN_USERS
 from offline.publishing.gate import RIVALS, comparison_of, refusal_of
 from offline.report.next_steps import BY_TIME, cut_by_time, gain_ground, tell_apart, train_longer
@@ -111,7 +112,8 @@ class Evidence:
     summary: Document | None = None  # of ingest
     compression: Sequence[Document] = ()  # of the manifest
     curves: Sequence[tuple[str, Document]] = ()  # what was trained, and its history
-    version: str | None = None  # of the bundle that would be published
+    version: str | None = None  # that the bundle was measured as which would be published
+    serving: ServingDocument | None = None
 
 
 def verdict_of(evidence: Evidence) -> Verdict:
@@ -451,6 +453,28 @@ def current(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def drifted(evidence: Evidence) -> Iterator[Finding]:
+    """A served version for which the measured figures may not stand."""
+    serving = evidence.serving
+    drift = None if serving is None else serving.drift
+    if drift is None:
+        return
+    if drift.excesses:
+        yield Finding(
+            Weight.LOOK,
+            f"What is served drifted from what was measured: {'; '.join(drift.excesses)}.",
+            "Hold out less of the log (--split time:0.9, or last), or serve the measured version as it is (--serve "
+            "measured); publish anyway if the newest events are of another kind, such as a sale, and those count.",
+        )
+    elif is_number(drift.overlap_at_10):
+        yield Finding(
+            Weight.GOOD,
+            "The version that is served knows the whole log and answers as the measured one: "
+            f"{share(drift.overlap_at_10)} of the ten best are the same, scores and calibration are within their "
+            "thresholds.",
+        )
+
+
 _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     against_popularity,
     against_kin,
@@ -465,6 +489,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     compressed,
     trained,
     calibrated,
+    drifted,
 )
 NAMES = {
     POPULARITY: "popularity",

@@ -59,7 +59,7 @@ def split(
     """
     tell = progress or silent
     tell(0, 4, "reading tables")
-    summary, coded, catalogue, attributes = _read(ingested)
+    summary, coded, catalogue, attributes = read_ingested(ingested)
     how = _choose_how(how, summary, coded.events.height, spec.evaluation.task)
     tell(1, 4, f"cutting ({how})")
     has_order = bool(summary["has_order"])
@@ -89,7 +89,7 @@ def split(
     return meta
 
 
-def _read(ingested: Path) -> tuple[Summary, CodedEvents, pl.DataFrame, pl.DataFrame]:
+def read_ingested(ingested: Path) -> tuple[Summary, CodedEvents, pl.DataFrame, pl.DataFrame]:
     """The summary, the events, the catalogue and the users' attributes."""
     try:
         summary: Summary = json.loads((ingested / SUMMARY_FILE).read_text(encoding="utf-8"))

@@ -118,7 +118,7 @@ def _map_weights(
     trained = known_items(pl.read_parquet(earlier.split / "train.parquet"), before.height + 1).numpy()
     items = _positions(before["item_id"].to_list(), now["item_id"].to_list()) + 1  # row 0 is no item
     items = np.where(trained[items], items, 0)
-    attributes = _positions(item_attributes(before)[1], item_attributes(now)[1])
+    attributes = _positions(item_attributes(before)[1].names(), item_attributes(now)[1].names())
     kept = torch.from_numpy(np.flatnonzero(items)), torch.from_numpy(items[items > 0])
     named = torch.from_numpy(np.flatnonzero(attributes >= 0)), torch.from_numpy(attributes[attributes >= 0])
 

@@ -71,9 +71,24 @@ class RunFolder:
         return self.path / "compress"
 
     @property
+    def measured(self) -> Path:
+        """The store of the bundles that test is measured on, which know train and valid."""
+        return self.path / "measured"
+
+    @property
+    def serve(self) -> Path:
+        """Where the bundle that is served is made: the whole log with its graph, and the bundle until it is moved."""
+        return self.path / "serve"
+
+    @property
     def bundles(self) -> Path:
-        """The store of exported bundles."""
+        """The store of the bundles that are served, which know the whole log."""
         return self.path / STORE
+
+    @property
+    def serving(self) -> Path:
+        """What the served bundle knows besides the measured one, how far it drifted from it, and what it took."""
+        return self.path / "serving.json"
 
     @property
     def report(self) -> Path:
@@ -145,8 +160,8 @@ class RunFolder:
     def _clear_leftovers(self) -> None:
         """Remove the unfinished files and folders of a killed run, whose names begin with a dot.
 
-        It is called under the lock, when nobody else writes here. Files in the store of bundles stay: a service may
-        be moving its pointer.
+        It is called under the lock, when nobody else writes here. Files in the store of served bundles stay: a service
+        may be moving its pointer.
         """
         kept = (self.path / LOCK_FILE, *self.bundles.glob(".*"))
         for entry in list(self.path.rglob(".*")):

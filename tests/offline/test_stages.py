@@ -31,6 +31,7 @@ def test_a_raised_version_makes_a_stage_and_all_after_it_stale(shop: Path, index
         (Options(weight_bits=7), "compress"),
         (Options(refit=False), "refit"),
         (Options(baselines=False), "evaluate"),
+        (Options(serve="measured"), "serve"),
         (Options(warm_from=Path("earlier")), "split"),
     ],
 )

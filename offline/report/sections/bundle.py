@@ -149,7 +149,8 @@ def _origin(facts: RunFacts) -> Table:
         shapes = manifest.shapes
         size = sum(entry.bytes for entry in manifest.files.values()) / 1e6
         values |= {
-            "bundle": manifest.version,
+            "measured version": manifest.version,
+            "served version": "none" if facts.published is None else facts.published.version,
             "made at": manifest.created_at,
             "size of the bundle": megabytes(size),
             "items, dimensions": f"{count(shapes.items)}, {shapes.dim}",

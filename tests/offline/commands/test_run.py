@@ -86,7 +86,7 @@ def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> N
     record = json.loads((out / "run.json").read_text())
     assert headline["seconds"] == pytest.approx(sum(entry["seconds"] for entry in record.values()), abs=0.1)
     assert all(Path(headline[name]).exists() for name in ("report", "page", "bundle"))
-    again = completed_job("evaluate", "--bundle", out / "bundle", "--data", shop, "--no-baselines")
+    again = completed_job("evaluate", "--bundle", out / "measured", "--data", shop, "--no-baselines")
     assert json.loads(again.stdout.splitlines()[-1])["reports"][0]["metrics"] == document["reports"][0]["metrics"]
 
 

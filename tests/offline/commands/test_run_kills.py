@@ -24,6 +24,7 @@ IN_THE_MIDDLE = {
     "refit": "refit     ",
     "export": "export    2/6",
     "evaluate": "evaluate  0/",
+    "serve": "serve     2/6",
 }
 
 
@@ -51,7 +52,7 @@ def test_a_run_killed_in_every_stage_ends_like_one_that_was_not(shop_run: Any, t
     code, lines = job(*command)
     assert code == 0, lines
     undisturbed = evaluate(shop_run.bundle, shop_run.split, seed=1, baselines=False)
-    assert results(out / "bundle", json.loads((out / "report.json").read_text())) == results(
+    assert results(out / "measured", json.loads((out / "report.json").read_text())) == results(
         shop_run.bundle, undisturbed
     )
     assert any(left.values()), left  # a kill hit in the middle of something

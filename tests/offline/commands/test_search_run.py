@@ -39,7 +39,7 @@ def document(folder: RunFolder) -> Any:
 
 @pytest.fixture(scope="module")
 def snapshot(folder: RunFolder) -> Snapshot:
-    return load_snapshot(folder.bundles)
+    return load_snapshot(folder.measured)
 
 
 def test_query_and_user_together_find_more_than_either(document: Any) -> None:
@@ -132,6 +132,6 @@ def test_cases_are_pairs_of_a_user_and_a_query_and_know_only_what_came_before(fo
 def test_a_run_can_be_evaluated_on_validation_too(folder: RunFolder) -> None:
     from offline.evaluation.evaluate import evaluate
 
-    found = evaluate(folder.bundles, folder.split, part="valid", baselines=False)
+    found = evaluate(folder.measured, folder.split, part="valid", baselines=False)
     assert found["reports"][0]["queries"] > 2
     assert Path(folder.split / "valid.parquet").exists()

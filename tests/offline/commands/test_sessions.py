@@ -52,17 +52,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory, quiet: Display) -> RunFold
 
 
 def test_sessions_that_no_training_saw_are_answered_from_their_context(trained: RunFolder) -> None:
-    document = evaluate(trained.bundles, trained.split, baselines=False)
+    document = evaluate(trained.measured, trained.split, baselines=False)
     report = document["reports"][0]
     assert (report["n"], report["protocol"]) == (TESTED, "none")
     assert report["metrics"]["hr@3"] > 0.5
 
 
 def test_tested_sessions_have_no_state_in_the_bundle_and_no_edge_in_the_graph(trained: RunFolder) -> None:
-    document = evaluate(trained.bundles, trained.split, baselines=False)
+    document = evaluate(trained.measured, trained.split, baselines=False)
     assert document["bundle"]["users_with_stored_state"] == 0
     version = document["bundle"]["version"]
-    assert len(read_user_states(trained.bundles / version).hashes) == SESSIONS
+    assert len(read_user_states(trained.measured / version).hashes) == SESSIONS
     for graph in (trained.graph, trained.refit / "graph"):
         users = pl.read_parquet(graph / "user__view__item.parquet")["source"]
         assert users.n_unique() == SESSIONS

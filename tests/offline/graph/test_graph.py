@@ -178,6 +178,6 @@ def test_attributes_of_a_single_item_are_left_out_and_categories_bring_their_par
         }
     )
     edges, vocabulary = item_attributes(items)
-    assert vocabulary == ["brand=Acme", "category=Shoes", "colour=red"]
+    assert vocabulary.names() == ["brand=Acme", "category=Shoes", "colour=red"]
     assert edges["item"].to_list() == [1, 1, 1, 2, 2, 2]
     np.testing.assert_allclose(edges["weight"].to_numpy(), 1 / 3, rtol=1e-6)

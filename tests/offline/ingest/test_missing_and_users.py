@@ -30,7 +30,8 @@ def catalogue(**columns: list[object]) -> pl.DataFrame:
 
 
 def attributes_of(items: pl.DataFrame) -> dict[int, list[str]]:
-    edges, names = item_attributes(items)
+    edges, attributes = item_attributes(items)
+    names = attributes.names()
     return {row: [names[at] for at in edges.filter(item=row)["attribute"]] for row in edges["item"].unique()}
 
 
@@ -94,8 +95,8 @@ def test_attributes_of_users_travel_from_their_table_to_the_graph(shop: Callable
         ["segment=b", "tags=x", "tags=own1"],
     ]
     assert users["attributes"].to_list()[5] is None
-    edges, names = user_attributes(users, pl.read_parquet(folder / "split" / "train.parquet"))
-    assert names == ["segment=a", "segment=b", "tags=x"]  # what one user alone has connects nothing
+    edges, attributes = user_attributes(users, pl.read_parquet(folder / "split" / "train.parquet"))
+    assert attributes.names() == ["segment=a", "segment=b", "tags=x"]  # what one user alone has connects nothing
     assert edges.height == 10
     graph = item_graph(read_graph(folder / "graph"))
     assert graph.user_attributes is not None
@@ -105,8 +106,8 @@ def test_attributes_of_users_travel_from_their_table_to_the_graph(shop: Callable
 
 def test_users_of_the_test_part_alone_make_no_attribute() -> None:
     users = pl.DataFrame({"user": [0, 1, 2], "attributes": [["a=1"], ["a=1", "b=2"], ["b=2"]]})
-    edges, names = user_attributes(users, pl.DataFrame({"user": [0, 1]}))
-    assert names == ["a=1"]
+    edges, attributes = user_attributes(users, pl.DataFrame({"user": [0, 1]}))
+    assert attributes.names() == ["a=1"]
     assert edges["user"].to_list() == [0, 1]
 
 

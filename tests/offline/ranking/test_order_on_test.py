@@ -35,7 +35,7 @@ def backwards(shop_run: Any, quiet: Any, tmp_path: Path) -> RunFolder:
     onnx.save(graph, folder.rank / names.RANK_GRAPH)
     spec = json.loads((folder.rank / names.RANKER).read_text())
     (folder.rank / names.RANKER).write_text(json.dumps(spec | {"orders": True}))
-    shutil.rmtree(folder.bundles)
+    shutil.rmtree(folder.measured)
     run_stage("export", shop_run.dataset, folder, OPTIONS, quiet)
     return folder
 
@@ -43,12 +43,12 @@ def backwards(shop_run: Any, quiet: Any, tmp_path: Path) -> RunFolder:
 def test_a_ranker_that_is_surely_worse_on_test_is_taken_out_and_the_figures_are_of_what_is_left(
     backwards: RunFolder, shop_run: Any, quiet: Any
 ) -> None:
-    before = resolve(backwards.bundles)
+    before = resolve(backwards.measured)
     assert load_snapshot(before).ranker.spec.orders  # type: ignore[union-attr]
     document = run_stage("evaluate", shop_run.dataset, backwards, OPTIONS, quiet)
     (report,) = EvaluationDocument.of(document).reports
-    bundle = resolve(backwards.bundles)
-    assert [path.name for path in backwards.bundles.iterdir() if path.is_dir()] == [bundle.name]
+    bundle = resolve(backwards.measured)
+    assert [path.name for path in backwards.measured.iterdir() if path.is_dir()] == [bundle.name]
     assert bundle != before
     ranker = load_snapshot(bundle).ranker
     assert ranker is not None

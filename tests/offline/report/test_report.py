@@ -22,6 +22,7 @@ from offline.workspace.run_folder import RunFolder
 
 ANCHORS = [
     "figures",
+    "served",
     "live",
     "data",
     "graph",
@@ -73,7 +74,7 @@ def evaluated(shop_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the shop's run, with its evaluation."""
     path = tmp_path_factory.mktemp("evaluated") / "run"
     shutil.copytree(shop_run.run, path)
-    (path / "report.json").write_text(json.dumps(evaluate(path / "bundle", path / "split")))
+    (path / "report.json").write_text(json.dumps(evaluate(path / "measured", path / "split")))
     remake_report(RunFolder(path))
     return path
 
@@ -108,13 +109,28 @@ def whole(evaluated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     document["notes"] = [HOSTILE]
     (path / "report.json").write_text(json.dumps(document))
-    manifest = resolve(path / "bundle") / names.MANIFEST
+    manifest = resolve(path / "measured") / names.MANIFEST
     variant = {"p50_ms": 1.5, "p99_ms": 2.5, "metric": "ndcg@10", "overlap_at_10": 0.99, "note": HOSTILE}
     compression = [
         variant | {"variant": "fp32", "megabytes": 12.3, "value": 0.3, "chosen": False},
         variant | {"variant": HOSTILE, "megabytes": 3.21, "value": 0.29, "chosen": True},
     ]
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"compression": compression}))
+    serving = json.loads((path / "serving.json").read_text())
+    shift = {"measured": 1.5, "served": 1.75, "distance": 0.3125}
+    predicted = {"observed": 0.2, "measured": 0.21, "served": 0.32, "measured_ece": 0.011, "served_ece": 0.123}
+    drift = {
+        "requests": 498,
+        "without_news": True,
+        "scores": [{"name": HOSTILE, **shift}],
+        "cases": 77,
+        "calibration": [{"behaviour": HOSTILE, **predicted}],
+        "overlap_at_10": 0.654,
+        "excesses": [HOSTILE],
+    }
+    news = {"new_events": 12_345, "context_events": 678, "new_users": 91, "new_items": 23}
+    grown = {"how": "whole", "reason": None, "drift": drift, "count_scales": {"view": 0.8125}, **news}
+    (path / "serving.json").write_text(json.dumps(serving | grown))
     summary = json.loads((path / "ingest" / "summary.json").read_text())
     summary["events"]["reasons"][HOSTILE] = 3
     summary["items"]["missing_title"] = 7
@@ -195,6 +211,9 @@ def test_every_section_shows_its_figures(whole: Path) -> None:
         f"{value:.4f}" in figures for value in (*report["metrics"].values(), *report["more"]["metrics"].values())
     )
     assert "the bundle without its ranker" in figures
+    served = section(page, "served")
+    for said in ("12,345", "678", "91", "23", "498", "65.4", "0.3125", "0.8125", "0.123", "77", "Past its threshold"):
+        assert said in served
     live = section(page, "live")
     for said in ("1,234", "0.1234", "+0.0321", "+0.0100 to +0.0500", "leads", "too few to tell", "same time", "98.5"):
         assert said in live
@@ -225,7 +244,7 @@ def test_hostile_names_stay_text(whole: Path) -> None:
     page = (whole / "report.html").read_text("utf-8")
     assert "<script" not in page
     assert "<img" not in page
-    for anchor in ("live", "data", "learning", "candidates", "compression", "cold-items"):
+    for anchor in ("served", "live", "data", "learning", "candidates", "compression", "cold-items"):
         assert "&lt;script&gt;" in section(page, anchor), anchor
     assert "$\\frac$" in section(page, "candidates")
 
@@ -237,7 +256,7 @@ def test_what_a_run_lacks_is_said_in_one_line(evaluated: Path, tmp_path: Path) -
     for key in ("candidates", "feature_groups", "behaviours", "cold_items"):
         document.pop(key, None)
     (plain / "report.json").write_text(json.dumps(document))
-    manifest = resolve(plain / "bundle") / names.MANIFEST
+    manifest = resolve(plain / "measured") / names.MANIFEST
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"compression": []}))
     page = page_of(plain)
     for anchor, said in (

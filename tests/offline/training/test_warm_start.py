@@ -75,8 +75,8 @@ def test_known_items_attributes_and_the_rest_are_taken_over_and_new_ones_stay_fr
         assert torch.equal(found["items.ids"][row], expected)
     assert warm.record["known_items"] == sum(item in rows for item in now["item_id"])
     assert warm.record["known_items"] + warm.record["fresh_items"] == now.height
-    places = {name: place for place, name in enumerate(item_attributes(before)[1])}
-    for place, name in enumerate(item_attributes(now)[1]):
+    places = {name: place for place, name in enumerate(item_attributes(before)[1].names())}
+    for place, name in enumerate(item_attributes(now)[1].names()):
         expected = given["items.attributes"][places[name]] if name in places else fresh["items.attributes"][place]
         assert torch.equal(found["items.attributes"][place], expected)
     assert "smell=new" not in places

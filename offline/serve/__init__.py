@@ -1,0 +1,1 @@
+"""The version that is served: the weights that were measured, on all that the log knows."""
