@@ -16,8 +16,8 @@ _ON_TEST = "on_test"
 def drop_order(folder: Path, document: EvaluationDocument) -> bool:
     """Whether the ranker in `folder` was surely worse than retrieval; it then only predicts from now on, and says why.
 
-    Surely worse is the bundle whose 95 % interval of the difference to the bundle without its ranker, in the first
-    metric and under the first mask, lies below zero.
+    The bundle that was measured still orders by it, and has to be made anew. Surely worse is one whose 95 % interval of
+    the difference to the bundle without its ranker, in the first metric and under the first mask, lies below zero.
     """
     path = folder / names.RANKER
     report = document.first_report
@@ -25,16 +25,12 @@ def drop_order(folder: Path, document: EvaluationDocument) -> bool:
     lift = report.lift(VECTOR, metric)
     if not path.exists() or lift is None or lift.ci95[1] >= 0:
         return False
-    spec = RankerSpec.model_validate_json(path.read_text("utf-8"))
-    if not spec.orders:
-        return False
     history: dict[str, Any] = json.loads((folder / HISTORY_FILE).read_text("utf-8"))
     measured = {"metric": metric, "difference": lift.difference, "ci95": list(lift.ci95)}
     write_json(folder / HISTORY_FILE, history | {"orders": False, _ON_TEST: measured})
+    spec = RankerSpec.model_validate_json(path.read_text("utf-8")).model_copy(update={"orders": False})
     with atomic_file(path) as temporary:
-        temporary.write_text(
-            spec.model_copy(update={"orders": False}).model_dump_json(indent=2) + "\n", encoding="utf-8"
-        )
+        temporary.write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return True
 
 

@@ -68,7 +68,12 @@ def test_a_ranker_that_is_surely_worse_on_test_is_taken_out_and_the_figures_are_
 
 @pytest.mark.parametrize(
     ("ci95", "orders", "dropped"),
-    [([-0.3, -0.1], True, True), ([-0.3, 0.0], True, False), ([0.1, 0.2], True, False), ([-0.3, -0.1], False, False)],
+    [
+        ([-0.3, -0.1], True, True),
+        ([-0.3, 0.0], True, False),
+        ([0.1, 0.2], True, False),
+        ([-0.3, -0.1], False, True),  # killed before the bundle was made anew
+    ],
 )
 def test_only_a_sure_loss_takes_an_order_away(
     shop_run: Any, tmp_path: Path, ci95: list[float], orders: bool, dropped: bool
