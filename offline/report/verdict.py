@@ -150,10 +150,8 @@ def against_popularity(evidence: Evidence) -> Iterator[Finding]:
     elif comparison.low > 0:
         yield Finding(Weight.GOOD, f"It beats popularity: {_lead(report, comparison.metric, lift)}.")
     else:
-        yield Finding(
-            Weight.LOOK,
-            f"It is not surely better than popularity: {_lead(report, comparison.metric, lift)}, which includes zero.",
-            gain_ground(document, evidence.curves, tell_apart(report, lift, scored_ones(document))),
+        yield _open(
+            evidence, f"It is not surely better than popularity: {_lead(report, comparison.metric, lift)}", lift
         )
 
 
@@ -178,17 +176,15 @@ def against_kin(evidence: Evidence) -> Iterator[Finding]:
         elif low > 0:
             yield Finding(Weight.GOOD, f"It beats {other}: {_lead(report, metric, lift)}.")
         else:
-            sentence = f"It is not surely better than {other}: {_lead(report, metric, lift)}, which includes zero."
+            sentence = f"It is not surely better than {other}: {_lead(report, metric, lift)}"
             if name in document.variants:  # a part of itself, which is served along
-                yield Finding(Weight.NOTE, sentence)
+                yield Finding(Weight.NOTE, f"{sentence}, which includes zero.")
             elif low > -MAX_BEHIND * (report.means.metrics[metric] - lift.difference):
-                yield Finding(Weight.NOTE, f"{sentence[:-1]}; at worst it is {share(MAX_BEHIND)} behind.")
-            else:
                 yield Finding(
-                    Weight.LOOK,
-                    sentence,
-                    gain_ground(document, evidence.curves, tell_apart(report, lift, scored_ones(document))),
+                    Weight.NOTE, f"{sentence}, which includes zero; at worst it is {share(MAX_BEHIND)} behind."
                 )
+            else:
+                yield _open(evidence, sentence, lift)
 
 
 def elsewhere(evidence: Evidence) -> Iterator[Finding]:
@@ -270,13 +266,14 @@ def too_good(evidence: Evidence) -> Iterator[Finding]:
     if metric is None:
         return
     value = report.means.metrics[metric]
+    surely = report.means.ci95.get(metric, [value])[0]
     is_search = document.dataset.task in ("search", "graded_search")
     fair = {name for name in document.baselines if not is_search or name in KNOW_THE_QUERY}
     figures = (document.baselines[name].get(report.mask) for name in fair)
     best = max((0.0 if it is None else it.means.metrics.get(metric, 0.0) for it in figures), default=None)
     if value > TOO_GOOD:
         reason = f"{metric} of {figure(value)} is more than shoppers let anybody guess"
-    elif best is not None and value > TOO_GOOD_FROM and value > TOO_GOOD_FACTOR * best:
+    elif best is not None and value > TOO_GOOD_FROM and surely > TOO_GOOD_FACTOR * best:
         knowing = " that knows the query" if is_search else ""
         reason = (
             f"{metric} of {figure(value)} is more than {TOO_GOOD_FACTOR:.0f} times what any baseline{knowing} reaches"
@@ -510,6 +507,16 @@ NAMES = {
 def scored_ones(document: EvaluationDocument) -> str:
     """The noun for what is scored: users, queries or searches."""
     return {"graded_search": "queries", "search": "searches"}.get(document.dataset.task or "", "users")
+
+
+def _open(evidence: Evidence, sentence: str, lift: Difference) -> Finding:
+    """A comparison that proves nothing; where hardly anybody is scored, the finding on that says all there is to do."""
+    document, report = evidence.document, evidence.document.first_report
+    ones = scored_ones(document)
+    if report.counts.get("n", MIN_USERS) < MIN_USERS:
+        return Finding(Weight.NOTE, f"{sentence}, which includes zero, as it may with so few {ones}.")
+    step = gain_ground(document, evidence.curves, tell_apart(report, lift, ones))
+    return Finding(Weight.LOOK, f"{sentence}, which includes zero.", step)
 
 
 def _catch_up(evidence: Evidence, name: str) -> str:

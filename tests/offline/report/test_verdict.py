@@ -173,6 +173,7 @@ def test_each_rule_finds_what_it_is_for(changed: dict[str, Any], weight: Weight,
         {"document": document() | cold(-0.1, 0.1)},
         {"document": document(value=0.04, beside=0.001)},
         {"document": search(query_counts=0.2)},
+        {"document": document(value=0.6, beside=0.11, ci95={"hr@10": [0.5, 0.7]})},
         {"document": search()},
         {"curves": history(0.1, 0.2, 0.15)},
         {"curves": history(0.1, 0.1001)},
@@ -238,3 +239,16 @@ def test_near_events_on_a_cut_that_is_not_by_time_ask_for_one() -> None:
     changed = document(lift_over_item_knn=lift(-0.2, -0.1)) | {"notes": [NOT_CAUSAL]}
     (found,) = verdict_of(changed_evidence({"document": changed})).against()
     assert "--split time:0.8" in found.next_step
+
+
+def test_where_hardly_anybody_is_scored_one_reason_says_so() -> None:
+    few = document(n=11, lift_over_popularity=lift(0.0, 0.3), lift_over_item_knn=lift(-0.1, 0.3))
+    verdict = verdict_of(changed_evidence({"document": few}))
+    assert verdict.decision is Decision.LOOK
+    (found,) = verdict.against()
+    assert "Only 11 users" in found.sentence
+    notes = [note.sentence for note in verdict.findings if note.weight is Weight.NOTE]
+    assert [note.split(":")[0] for note in notes] == [
+        "It is not surely better than popularity",
+        "It is not surely better than item-kNN",
+    ]
