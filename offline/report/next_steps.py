@@ -7,13 +7,13 @@ from typing import Any, Final
 from offline.evaluation.document import Difference, EvaluationDocument, Report
 from offline.evaluation.recommendations import NOT_CAUSAL
 from offline.report.numbers import count, is_number
+from offline.workspace.budget import SHARES
 
 Document = dict[str, Any]
 
 BY_TIME: Final = "time:0.8"
 MOST_TIMES_THE_LOG: Final = 20  # nobody waits for more
 _MINUTE: Final = 60.0
-_STAGES_AFTER_TRAINING: Final = 2.0  # compress, rank and refit take about as long again
 
 
 def train_longer(curves: Sequence[tuple[str, Document]]) -> str | None:
@@ -32,7 +32,7 @@ def train_longer(curves: Sequence[tuple[str, Document]]) -> str | None:
         seconds = [epoch["seconds"] for epoch in epochs if is_number(epoch.get("seconds"))]
         sure = "leave --budget out"
         if seconds:
-            whole = most * sum(seconds) / len(seconds) * _STAGES_AFTER_TRAINING
+            whole = most * sum(seconds) / len(seconds) / SHARES["train"]
             sure += f", or give --budget {_minutes(whole)}"
         return f"Training ended after {len(epochs)} of {int(most)} epochs: {sure}."
     return None
