@@ -12,8 +12,10 @@ from app.artifact.event_features import age_buckets
 from model.losses import Targets
 from offline.dataset.histories import Histories
 
-_SORTED_BATCHES = 8
-"""Batches whose windows are sorted by length together, so that little of a batch is padding."""
+MANY_WINDOWS = 100_000
+_SORTED_BATCHES, _MOST_SORTED_BATCHES = 8, 64
+"""Batches whose windows are sorted by length together, so that little of a batch is padding; of `MANY_WINDOWS`, more.
+The padding of the longest ones was as much as all events."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,10 @@ def _chunks(histories: Histories, window: int) -> tuple[NDArray[np.int64], NDArr
 
 def _grouped(lengths: NDArray[np.int64], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     order = rng.permutation(len(lengths))
+    together = size * (_SORTED_BATCHES if len(lengths) < MANY_WINDOWS else _MOST_SORTED_BATCHES)
     batches = []
-    for start in range(0, len(order), size * _SORTED_BATCHES):
-        group = order[start : start + size * _SORTED_BATCHES]
+    for start in range(0, len(order), together):
+        group = order[start : start + together]
         group = group[np.argsort(lengths[group], kind="stable")]
         batches += [group[place : place + size] for place in range(0, len(group), size)]
     return [batches[place] for place in rng.permutation(len(batches))]

@@ -7,6 +7,7 @@ import pytest
 
 from app.artifact.event_features import age_buckets
 from offline.dataset.histories import Histories
+from offline.training import batches
 from offline.training.batches import (
     Batch,
     count_ordered,
@@ -132,3 +133,17 @@ def test_nobody_to_learn_from_gives_no_batch() -> None:
     assert ordered(made, 5) == []
     assert list(unordered_batches(made, 5, rng=np.random.default_rng(0))) == []
     assert count_ordered(made, 5, 4) == count_unordered(made, 4) == 0
+
+
+def test_windows_of_large_logs_are_hardly_padded(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = histories(9, users=600)
+
+    def width() -> int:
+        return sum(batch.rows.numel() for batch in ordered(made, 50))
+
+    few = width()
+    monkeypatch.setattr(batches, "MANY_WINDOWS", 100)
+    many = width()
+    events = int((made.lengths - 1).clip(0).sum())
+    assert events < many < few
+    assert many - events < (few - events) / 3

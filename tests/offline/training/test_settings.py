@@ -3,11 +3,20 @@
 import pytest
 from made_up_meta import made_up_meta
 
-from offline.training.settings import MANY_USERS, MOST_EPOCHS, TARGETS_IN_ALL, TrainSettings, choose_settings
+from offline.training.settings import (
+    MANY_SCORES,
+    MANY_USERS,
+    MOST_EPOCHS,
+    TARGETS_IN_ALL,
+    TrainSettings,
+    choose_settings,
+)
 
 
-def chosen(*, events: int = 50_000, users: int = 5_000, order: bool = True, content: bool = True) -> TrainSettings:
-    meta = made_up_meta({"events": events, "users": users}, has_order=order)
+def chosen(
+    *, events: int = 50_000, users: int = 5_000, items: int = 10, order: bool = True, content: bool = True
+) -> TrainSettings:
+    meta = made_up_meta({"events": events, "users": users}, has_order=order, n_items=items)
     return choose_settings(meta, 0, content=content)
 
 
@@ -16,8 +25,19 @@ def test_a_larger_log_takes_fewer_epochs_and_never_none(events: int, expected: i
     assert chosen(events=events).epochs == expected
 
 
-def test_many_short_histories_take_larger_batches() -> None:
-    assert chosen(users=MANY_USERS).batch > chosen(users=MANY_USERS - 1).batch
+def test_many_short_histories_take_larger_batches_at_a_higher_rate() -> None:
+    many, fewer = chosen(users=MANY_USERS), chosen(users=MANY_USERS - 1)
+    assert many.batch > fewer.batch
+    assert many.learning_rate > fewer.learning_rate
+
+
+def test_the_softmax_is_over_drawn_items_where_next_items_times_items_are_many() -> None:
+    users, items = 10_000, 40_000
+    events = users + MANY_SCORES // items
+    large, smaller = (chosen(events=count, users=users, items=items) for count in (events, events - 1))
+    assert items > large.full_softmax_items >= large.sampled_items
+    assert items <= smaller.full_softmax_items
+    assert chosen(events=events, users=users, items=items, order=False).full_softmax_items >= items
 
 
 @pytest.mark.parametrize("order", [True, False])
