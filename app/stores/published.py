@@ -122,8 +122,10 @@ class RedisModels:
         """Write the record of `replica`, which vanishes by itself.
 
         Raises:
-            StoreUnavailable: Redis refuses.
+            StoreUnavailable: Redis refuses, or does not answer at present, which a record is no reason to try.
         """
+        if self._gate.is_open:
+            raise StoreUnavailable("the store does not answer at present (breaker_open)")
         text = record.model_dump_json()
 
         async def write(client: Redis) -> None:
