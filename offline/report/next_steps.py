@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from offline.evaluation.document import Difference, EvaluationDocument, Report
 from offline.evaluation.recommendations import NOT_CAUSAL
-from offline.report.numbers import count, is_number
+from offline.report.numbers import count, is_number, number
 from offline.workspace.budget import SHARES
 
 Document = dict[str, Any]
@@ -20,22 +20,27 @@ def train_longer(curves: Sequence[tuple[str, Document]]) -> str | None:
     """How to let the network's training end by itself; None where it did, or where that is not known."""
     for what, history in curves:
         epochs = [epoch for epoch in history.get("epochs", []) if is_number(epoch.get("value"))]
-        settings = history.get("settings", {})
-        most, patience = settings.get("epochs"), settings.get("patience")
-        if what != "network" or not epochs or not is_number(most) or not is_number(patience):
+        most = history.get("settings", {}).get("epochs")
+        if what != "network" or not epochs or not is_number(most):
             continue
-        best = max(range(len(epochs)), key=lambda place: epochs[place]["value"])
-        if len(epochs) - 1 - best >= patience:
-            return None
-        if len(epochs) >= most:
-            return f"Train longer: --epochs {2 * int(most)}." if best == len(epochs) - 1 else None
-        seconds = [epoch["seconds"] for epoch in epochs if is_number(epoch.get("seconds"))]
-        sure = "leave --budget out"
-        if seconds:
-            whole = most * sum(seconds) / len(seconds) / SHARES["train"]
-            sure += f", or give --budget {_minutes(whole)}"
-        return f"Training ended after {len(epochs)} of {int(most)} epochs: {sure}."
+        last = epochs[-1]
+        if _is_cut_short(history, epochs, most):
+            sure = "leave --budget out"
+            if is_number(last.get("seconds")) and last["epoch"]:
+                whole = most * last["seconds"] / last["epoch"] / SHARES["train"]
+                sure += f", or give --budget {_minutes(whole)}"
+            return f"Training ended after {number(last['epoch'])} of at most {int(most)} epochs: {sure}."
+        if last["epoch"] >= most and last["value"] == max(epoch["value"] for epoch in epochs):
+            return f"Train longer: --epochs {2 * int(most)}."
     return None
+
+
+def _is_cut_short(history: Document, epochs: Sequence[Document], most: float) -> bool:
+    """Whether the budget ended a training; histories of before do not say, but show whether it had stopped rising."""
+    if "cut_short" in history:
+        return history["cut_short"] is not None
+    best = max(range(len(epochs)), key=lambda place: epochs[place]["value"])
+    return len(epochs) < most and len(epochs) - 1 - best < history.get("settings", {}).get("patience", 0)
 
 
 def cut_by_time(document: EvaluationDocument) -> str | None:

@@ -223,16 +223,24 @@ def test_what_speaks_against_publishing_says_what_to_do_with_figures(changed: di
     assert any(step in finding.next_step for finding in against), against
 
 
-def test_a_training_that_was_cut_short_is_to_go_on() -> None:
-    short = history(0.1, 0.2)
-    short[0][1]["settings"] = {"epochs": 10, "patience": 3}
-    for epoch in short[0][1]["epochs"]:
-        epoch["seconds"] = 30.0
-    (found,) = verdict_of(
-        replace(changed_evidence({"document": document(lift_over_item_knn=lift(-0.2, -0.1))}), curves=short)
-    ).against()
-    assert "2 of 10 epochs" in found.next_step
-    assert "--budget 10m" in found.next_step
+@pytest.mark.parametrize(
+    ("more", "step"),
+    [
+        ({}, "after 2 of at most 10 epochs: leave --budget out, or give --budget 10m."),
+        ({"cut_short": "training stopped"}, "after 2 of at most 10 epochs: leave --budget out, or give --budget 10m."),
+        ({"cut_short": None}, "Hand over more days of log"),
+        ({"settings": {"epochs": 2, "patience": 3}}, "Train longer: --epochs 4."),
+    ],
+)
+def test_a_training_that_was_cut_short_is_to_go_on(more: dict[str, Any], step: str) -> None:
+    curves = history(0.1, 0.2)
+    curves[0][1].update({"settings": {"epochs": 10, "patience": 3}} | more)
+    for epoch in curves[0][1]["epochs"]:
+        epoch["seconds"] = 30.0 * epoch["epoch"]
+    near = document(lift_over_item_knn_window=lift(-0.2, -0.1))
+    near["baselines"] |= {"item_knn_window": {"seen": {"hr@10": 0.3}}}
+    (found,) = verdict_of(replace(changed_evidence({"document": near}), curves=curves)).against()
+    assert step in found.next_step
 
 
 def test_near_events_on_a_cut_that_is_not_by_time_ask_for_one() -> None:
