@@ -19,12 +19,14 @@ from app.engine.ranking import Ranker
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch, Stages, pad_rows
 from app.engine.snapshot import Snapshot
+from offline.dataset.logged_queries import popular_queries
 from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.calibration_error import expected_calibration_error, reliability
 from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.metrics import DEPTH
 from offline.evaluation.next_session import chain_of
 from offline.evaluation.protocol import load_cases, validates
+from offline.evaluation.ranked import rank_texts
 from offline.evaluation.serving_document import CalibrationShift, Drift, ScoreShift
 from offline.split.whole import PARTS
 from offline.workspace.progress import Progress, silent
@@ -33,6 +35,7 @@ REQUESTS: Final = 500
 ENOUGH: Final = 200
 """Users without news, below which everybody is asked for: an overlap of 200 is known within some .03."""
 CASES: Final = 500
+QUERIES: Final = 200
 MAX_DISTANCE: Final = 0.25
 MAX_ECE_GAIN: Final = 0.02
 MIN_OVERLAP: Final = 0.5
@@ -60,6 +63,7 @@ def measure_drift(
     batch = _requests(measured, states, users, read_split_meta(split).mask[0])
     answers = [_answer(snapshot, batch, tell) for snapshot in (measured, served)]
     cases, calibration = _calibration(measured, served, split, seed, tell)
+    queries, query_overlap = _searches(measured, served, split)
     drift = Drift(
         requests=len(batch),
         without_news=without_news,
@@ -67,6 +71,8 @@ def measure_drift(
         cases=cases,
         calibration=calibration,
         overlap_at_10=_overlap(answers[0].rows, answers[1].rows) if len(batch) else None,
+        queries=queries,
+        query_overlap_at_10=query_overlap,
         excesses=[],
     )
     return drift.model_copy(update={"excesses": excesses_of(drift)})
@@ -91,8 +97,9 @@ def excesses_of(drift: Drift) -> list[str]:
         for shift in drift.calibration
         if shift.served_ece > shift.measured_ece + MAX_ECE_GAIN
     ]
-    if drift.overlap_at_10 is not None and drift.overlap_at_10 < MIN_OVERLAP:
-        excesses.append(f"{drift.overlap_at_10:.0%} of the ten best are the same (at least {MIN_OVERLAP:.0%})")
+    for of_what, overlap in (("", drift.overlap_at_10), (" of a query", drift.query_overlap_at_10)):
+        if overlap is not None and overlap < MIN_OVERLAP:
+            excesses.append(f"{overlap:.0%} of the ten best{of_what} are the same (at least {MIN_OVERLAP:.0%})")
     return excesses
 
 
@@ -219,6 +226,15 @@ def _overlap(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
         for before, after in zip(first, second, strict=True)
     ]
     return float(np.mean(shares))
+
+
+def _searches(measured: Snapshot, served: Snapshot, split: Path) -> tuple[int, float | None]:
+    """How many of the most popular queries were searched, and the mean overlap of their ten best items."""
+    texts = popular_queries(split, ("train", "valid"))["text"].head(QUERIES).to_list()
+    if not texts or measured.search is None or served.search is None:
+        return 0, None
+    rows = [rank_texts(snapshot, texts)[:, :_TOP] for snapshot in (measured, served)]
+    return len(texts), _overlap(*rows)
 
 
 def _calibration(

@@ -41,6 +41,8 @@ class Drift(_Record):
     cases: int  # of validation; 0 where nobody validates or nothing is predicted
     calibration: list[CalibrationShift]
     overlap_at_10: float | None  # None without requests
+    queries: int = 0  # logged before the measured cut, searched by nobody; 0 without any, or without words to search
+    query_overlap_at_10: float | None = None
     excesses: list[str]  # what is past its threshold, in words; none where the measured figures stand for the served
 
 

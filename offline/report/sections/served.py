@@ -39,6 +39,11 @@ def _drift_sentences(serving: ServingDocument, drift: Drift) -> list[str]:
         f"The same {count(drift.requests)} requests were put to both versions ({who}): {share(drift.overlap_at_10)} of "
         "the ten best items are the same."
     ]
+    if drift.query_overlap_at_10 is not None:
+        sentences.append(
+            f"{count(drift.queries)} logged queries were searched: {share(drift.query_overlap_at_10)} of the ten best "
+            "are the same."
+        )
     if serving.count_scales is not None:
         factors = ", ".join(f"{behaviour} {number(scale)}" for behaviour, scale in serving.count_scales.items())
         sentences.append(f"Counts were brought to the scale that the ranker was measured with ({factors}).")

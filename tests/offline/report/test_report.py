@@ -126,6 +126,8 @@ def whole(evaluated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "cases": 77,
         "calibration": [{"behaviour": HOSTILE, **predicted}],
         "overlap_at_10": 0.654,
+        "queries": 199,
+        "query_overlap_at_10": 0.876,
         "excesses": [HOSTILE],
     }
     news = {"new_events": 12_345, "context_events": 678, "new_users": 91, "new_items": 23}
@@ -212,7 +214,21 @@ def test_every_section_shows_its_figures(whole: Path) -> None:
     )
     assert "the bundle without its ranker" in figures
     served = section(page, "served")
-    for said in ("12,345", "678", "91", "23", "498", "65.4", "0.3125", "0.8125", "0.123", "77", "Past its threshold"):
+    for said in (
+        "12,345",
+        "678",
+        "91",
+        "23",
+        "498",
+        "65.4",
+        "199",
+        "87.6",
+        "0.3125",
+        "0.8125",
+        "0.123",
+        "77",
+        "Past its threshold",
+    ):
         assert said in served
     live = section(page, "live")
     for said in ("1,234", "0.1234", "+0.0321", "+0.0100 to +0.0500", "leads", "too few to tell", "same time", "98.5"):

@@ -169,6 +169,9 @@ def test_counts_are_brought_to_the_measured_scale_where_scores_drifted(
     measured, served = resolve(folder.measured), resolve(folder.bundles)
     before, now = (read_rank_tables(bundle).counts for bundle in (measured, served))
     assert results["is_past"] == document.is_past == is_past
+    assert document.drift is not None
+    assert document.drift.queries > 10
+    assert 0.5 < (document.drift.query_overlap_at_10 or 0.0) <= 1.0
     assert (now > 0).sum() > (before > 0).sum()
     if is_past:
         assert document.count_scales is not None
@@ -212,6 +215,7 @@ def test_each_threshold_is_said_in_words() -> None:
         ({"scores": [moved]}, "P(view) of the ten best moved by 0.40"),
         ({"calibration": [off]}, "P(view) is off by 0.200"),
         ({"overlap_at_10": 0.3}, "30% of the ten best are the same"),
+        ({"queries": 9, "query_overlap_at_10": 0.2}, "20% of the ten best of a query are the same"),
     ):
         (excess,) = drift.excesses_of(document_of(**changes))
         assert words in excess
@@ -248,3 +252,12 @@ def test_a_drift_past_its_threshold_asks_for_a_closer_look_and_says_what_to_do(
     alone = serving.model_copy(update={"how": "measured", "reason": "as it is", "drift": None})
     assert list(drifted(replace(evidence, serving=alone))) == []
     assert "the measured version (as it is)" in serving_line(alone)
+
+
+def test_a_catalogue_without_events_is_served_as_it_was_measured(catalogue_run: Any) -> None:
+    folder = RunFolder(catalogue_run.run)
+    document = read_serving(folder.serving)
+    assert (document.how, document.reason) == ("measured", "no event was held back from it")
+    assert document.version == resolve(folder.measured).name == resolve(folder.bundles).name
+    assert (document.own_mb < 1, document.linked_mb > 0) == (True, True)
+    assert "no event was held back" in folder.page.read_text("utf-8")
