@@ -82,10 +82,10 @@ def excesses_of(drift: Drift) -> list[str]:
     """What is past its threshold, in words.
 
     On made-up and public logs that grow by a tenth to a quarter distances of .04 to .17 and overlaps of .73 to .82 came
-    about, and calibration stayed. A distance of `MAX_DISTANCE` means that at some level a quarter of the answers came to lie on the other side of it:
-    a score no longer says what it said. An error of calibration that grows by `MAX_ECE_GAIN` makes a probability of
-    one in ten one in eight. With less than half of the ten best in common, more of what a shopper is shown comes from
-    what was not measured than from what was.
+    about, and calibration stayed. A distance of `MAX_DISTANCE` means that at some level a quarter of the answers came
+    to lie on the other side of it: a score no longer says what it said. An error of calibration that grows by
+    `MAX_ECE_GAIN` makes a probability of one in ten one in eight. With less than half of the ten best in common, more
+    of what a shopper is shown comes from what was not measured than from what was.
     """
     excesses = [
         f"{shift.name} of the ten best moved by {shift.distance:.2f} (at most {MAX_DISTANCE:.2f})"
