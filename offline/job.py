@@ -478,6 +478,7 @@ STAGES = (
         marker=lambda folder: folder.measured / POINTER,
         outputs=lambda folder: (folder.measured,),
         key=lambda _spec, _options: [SCHEMA_VERSION],
+        version=2,
     ),
     Stage(
         "evaluate",
