@@ -31,7 +31,7 @@ from offline.evaluation.recommendations import NOT_CAUSAL
 from offline.evaluation.serving_document import ServingDocument
 from offline.evaluation.slices import COLD_USERS, UNKNOWN_USERS
 from offline.publishing.gate import RIVALS, comparison_of, refusal_of
-from offline.report.next_steps import BY_TIME, cut_by_time, gain_ground, tell_apart, train_longer
+from offline.report.next_steps import cut_by_time, gain_ground, tell_apart, train_longer
 from offline.report.numbers import count, figure, interval, is_number, share, signed
 from offline.training.state import LOSS
 
@@ -177,12 +177,13 @@ def against_kin(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(Weight.GOOD, f"It beats {other}: {_lead(report, metric, lift)}.")
         else:
             sentence = f"It is not surely better than {other}: {_lead(report, metric, lift)}"
-            if name in document.variants:  # a part of itself, which is served along
+            if low == high == 0:
+                yield Finding(Weight.NOTE, f"It is as good as {other} for each of the {scored_ones(document)}.")
+            elif name in document.variants:  # a part of itself, which is served along
                 yield Finding(Weight.NOTE, f"{sentence}, which includes zero.")
             elif low > -MAX_BEHIND * (report.means.metrics[metric] - lift.difference):
-                yield Finding(
-                    Weight.NOTE, f"{sentence}, which includes zero; at worst it is {share(MAX_BEHIND)} behind."
-                )
+                behind = share(max(-low, 0.0), report.means.metrics[metric] - lift.difference)
+                yield Finding(Weight.NOTE, f"{sentence}, which includes zero; at worst it is {behind} behind.")
             else:
                 yield _open(evidence, sentence, lift)
 
@@ -416,6 +417,8 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
 
 def calibrated(evidence: Evidence) -> Iterator[Finding]:
     """Probabilities that are off."""
+    step = cut_by_time(evidence.document)
+    more = ["More days of log, with more users to validate on, bring them nearer."] if step is None else [step]
     for behaviour, figures in (evidence.document.behaviours or {}).items():
         off = (
             figures.ece is not None and figures.ece > MAX_ECE if figures.calibrated is None else not figures.calibrated
@@ -428,8 +431,7 @@ def calibrated(evidence: Evidence) -> Iterator[Finding]:
             Weight.NOTE,
             f"P({behaviour}) is off by {share(figures.ece)} on average (ECE){worst}{ratio}: do not take it at its "
             "word.",
-            "Order items by it, but do not reckon with it: /predict answers calibrated: false. More days of log, cut "
-            f"by time (--split {BY_TIME}), bring validation nearer to what comes.",
+            " ".join(["Order items by it, but do not reckon with it: /predict answers calibrated: false.", *more]),
         )
 
 

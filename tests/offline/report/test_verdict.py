@@ -136,7 +136,7 @@ def test_a_bundle_with_nothing_against_it_is_to_be_published() -> None:
         ),
         ({"document": search(query_counts=0.1)}, Weight.LOOK, "5 times what any baseline that knows the query"),
         ({"document": document(without_history=90)}, Weight.NOTE, "10.0 % of the scored users (90 of 900) have no"),
-        ({"document": document(lift_over_item_knn=lift(-0.004, 0.1))}, Weight.NOTE, "at worst it is 5.0 % behind"),
+        ({"document": document(lift_over_item_knn=lift(-0.004, 0.1))}, Weight.NOTE, "at worst it is 2.6 % behind"),
         ({"document": document(n=50)}, Weight.LOOK, "Only 50 users"),
         ({"document": document(targets_on_unknown_items=300)}, Weight.LOOK, "33.3 % of the targets are on items"),
         ({"document": document() | {"notes": ["mind this"]}}, Weight.NOTE, "Mind this."),
