@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas import Id, RecentEvent
-from app.settings import MAX_LIST
+from app.api.schemas import History, Id, Ids
 
 
 class PredictRequest(BaseModel):
@@ -12,14 +11,13 @@ class PredictRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra={"examples": [{"user_id": "u1", "item_ids": ["p3", "p9"]}]}
     )
-    item_ids: list[Id] = Field(min_length=1, max_length=MAX_LIST, description="Items of the catalogue.")
+    item_ids: Ids = Field(min_length=1, description="Items of the catalogue.")
     user_id: Id | None = Field(default=None, description="A user that the shop knows.")
     visitor_id: Id | None = Field(
         default=None, description="Looked up like a user when there is no user, or nothing is known of it."
     )
-    recent_events: list[RecentEvent] | None = Field(
+    recent_events: History | None = Field(
         default=None,
-        max_length=MAX_LIST,
         description="Replaces the stored history. Oldest first; sorted by time when all events have one.",
     )
 

@@ -3,7 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from app.artifact.behaviours import Behaviour
 from app.engine.reasons import Kind
@@ -17,6 +27,19 @@ Time = Annotated[
 
 MAX_FIELDS: Final = 100
 """Names in `fields`."""
+
+
+class _Unannounced:
+    """Leaves the bound of a list out of the OpenAPI document: what a service accepts is less, and a setting of its."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler(schema)
+        described.pop("maxItems", None)
+        return described
+
+
+Ids = Annotated[list[Id], Field(max_length=MAX_LIST), _Unannounced()]
+"""Ids whose number is a setting: past the largest setting not even the entries are looked at."""
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -42,10 +65,8 @@ class Context(BaseModel):
     """What the caller's page shows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    item_ids: list[Id] = Field(
-        default=[],
-        max_length=MAX_LIST,
-        description="Items of this page or basket, the newest last: they count as viewed just now.",
+    item_ids: Ids = Field(
+        default=[], description="Items of this page or basket, the newest last: they count as viewed just now."
     )
 
 
@@ -56,6 +77,10 @@ class RecentEvent(BaseModel):
     item_id: Id
     type: Behaviour = "view"
     time: Time | None = Field(default=None, description="ISO 8601, or Unix time in seconds or milliseconds.")
+
+
+History = Annotated[list[RecentEvent], Field(max_length=MAX_LIST), _Unannounced()]
+"""Events whose number is a setting, as that of `Ids`."""
 
 
 class BoostRule(BaseModel):
@@ -93,9 +118,8 @@ class RecommendRequest(BaseModel):
         description="What is searched for. Alone it is a search, with a user or a visitor a personalised one.",
     )
     context: Context | None = None
-    recent_events: list[RecentEvent] | None = Field(
+    recent_events: History | None = Field(
         default=None,
-        max_length=MAX_LIST,
         description="Replaces the stored history. Oldest first; sorted by time when all events have one.",
     )
     k: int = Field(default=20, ge=1, le=MAX_K, description="How many items, at most.")
@@ -114,7 +138,7 @@ class RecommendRequest(BaseModel):
         "category passes for all above it. Texts are compared exactly, or without regard to case where no item has "
         "the very text. An item without a value passes no condition but `exists: false` and `not`.",
     )
-    exclude_item_ids: list[Id] = Field(default=[], max_length=MAX_LIST, description="Items that must not be answered.")
+    exclude_item_ids: Ids = Field(default=[], description="Items that must not be answered.")
     exclude: Literal["none", "purchased", "seen"] | None = Field(
         default=None,
         description="Items of the user's past that must not be answered: none, those purchased, or those seen "
