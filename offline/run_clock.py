@@ -131,8 +131,9 @@ class RunClock:
         if self._stage is not None:
             used, share = self._clock.used(), self._done
             estimated = self._estimate(STAGES_S, self._stage)
-            by_share = used * (1 - share) / share if share > 0 else max(estimated - used, 0.0)
-            at_work_s = share * by_share + (1 - share) * max(estimated - used, 0.0) if share < 0.5 else by_share
+            by_share = used * (1 - share) / share if share > 0 else 0.0
+            by_rule = max(estimated - used, 0.0)
+            at_work_s = by_share if share > 0.5 or (share > 0 and used > estimated) else max(by_share, by_rule)
         if self.budget_s is None:
             return rest + at_work_s + sum(self._estimate(STAGES_S, name) for name in bounded)
         if self._stage in SHARES or bounded:

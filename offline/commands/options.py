@@ -29,7 +29,14 @@ Split = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Budget = Annotated[str | None, typer.Option("--budget", help="Time for training, such as 60s, 10m or 1h.")]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        help="Time for train, compress, rank and refit together, such as 60s, 10m or 1h; one pass of each is done in "
+        "any case, and the other stages come on top. Of a command that does one stage: for that stage.",
+    ),
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the data.")]
 Dim = Annotated[int | None, typer.Option("--dim", min=8, max=512, help="Numbers in a vector; a multiple of 8.")]
 Rate = Annotated[
@@ -38,7 +45,12 @@ Rate = Annotated[
 Bits = Annotated[int, typer.Option("--weight-bits", min=7, max=8, help="7 for x86 processors without VNNI, else 8.")]
 MaxLoss = Annotated[
     float,
-    typer.Option("--max-loss", min=0.0, max=1.0, help="Share of the validation metric that compression may cost."),
+    typer.Option(
+        "--max-loss",
+        min=0.0,
+        max=1.0,
+        help="Share of the validation metric that compression may cost; the 95 % interval of the loss ends within it.",
+    ),
 ]
 BadShare = Annotated[
     float, typer.Option("--max-bad-share", min=0.0, max=1.0, help="Share of bad rows past which ingest stops.")

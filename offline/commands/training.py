@@ -85,7 +85,7 @@ def train(
     learning_rate: Rate = None,
     without: Without = None,
 ) -> None:
-    """Train the network; a stopped training goes on from its last epoch."""
+    """Train the network; a stopped training goes on from its last checkpoint."""
     _one_stage(
         "train",
         data,
@@ -98,19 +98,34 @@ def train(
     )
 
 
-def compress(data: Data, out: Out, weight_bits: Bits = 8, max_loss: MaxLoss = 0.005, device: Device = "auto") -> None:
+def compress(
+    data: Data,
+    out: Out,
+    weight_bits: Bits = 8,
+    max_loss: MaxLoss = 0.005,
+    device: Device = "auto",
+    budget: Budget = None,
+) -> None:
     """Measure smaller variants of the network on validation, and choose the smallest within the stated loss."""
-    _one_stage("compress", data, out, weight_bits=weight_bits, max_loss=max_loss, device=device)
+    _one_stage(
+        "compress",
+        data,
+        out,
+        weight_bits=weight_bits,
+        max_loss=max_loss,
+        device=device,
+        budget_s=budget_seconds(budget),
+    )
 
 
-def rank(data: Data, out: Out, seed: Seed = 0) -> None:
+def rank(data: Data, out: Out, seed: Seed = 0, budget: Budget = None) -> None:
     """Train the ranker on validation targets, which the network has not seen."""
-    _one_stage("rank", data, out, seed=seed)
+    _one_stage("rank", data, out, seed=seed, budget_s=budget_seconds(budget))
 
 
-def refit(data: Data, out: Out, device: Device = "auto") -> None:
+def refit(data: Data, out: Out, device: Device = "auto", budget: Budget = None) -> None:
     """Train once more, on the train and validation events, as validation has chosen."""
-    _one_stage("refit", data, out, device=device)
+    _one_stage("refit", data, out, device=device, budget_s=budget_seconds(budget))
 
 
 def export(data: Data, out: Out, refit: Refit = True) -> None:

@@ -32,7 +32,7 @@ from offline.evaluation.serving_document import ServingDocument
 from offline.evaluation.slices import COLD_USERS, UNKNOWN_USERS
 from offline.publishing.gate import RIVALS, comparison_of, refusal_of
 from offline.report.next_steps import cut_by_time, gain_ground, tell_apart, train_longer
-from offline.report.numbers import count, figure, interval, is_number, share, signed
+from offline.report.numbers import count, duration, figure, interval, is_number, share, signed
 from offline.training.state import LOSS
 
 Document = dict[str, Any]
@@ -407,12 +407,25 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
                 train_longer(evidence.curves) or "Hand over more days of log: too few users, or items, return.",
             )
         elif len(epochs) > 1 and last == best and last - epochs[-2]["value"] > STILL_RISING * abs(last):
+            done = epochs[-1].get("epoch", len(epochs))
             yield Finding(
                 Weight.NOTE,
-                f"Validation of the {what} was still rising in the last of {len(epochs)} epochs ({metric} "
+                f"Validation of the {what} was still rising after {done} epochs ({metric} "
                 f"{figure(epochs[-2]['value'])}, then {figure(last)}): more --epochs or a longer --budget may help.",
                 train_longer([(name, curve) for name, curve in evidence.curves if name == what]) or "",
             )
+
+
+def bounded(evidence: Evidence) -> Iterator[Finding]:
+    """What a budget left undone."""
+    budget = (evidence.document.timings or {}).get("budget") or {}
+    sentences = [sentence for of_stage in budget.get("cut_short", {}).values() for sentence in of_stage]
+    if sentences:
+        yield Finding(
+            Weight.NOTE,
+            f"The budget of {duration(budget.get('seconds'))} cut the run short: {'; '.join(sentences)}.",
+            "Give a longer --budget, or none.",
+        )
 
 
 def calibrated(evidence: Evidence) -> Iterator[Finding]:
@@ -487,6 +500,7 @@ _RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     robots,
     compressed,
     trained,
+    bounded,
     calibrated,
     drifted,
 )

@@ -85,7 +85,7 @@ class RichDisplay:
 
     def say(self, line: str) -> None:
         """A line above the progress."""
-        self.console.print(line, highlight=False, markup=False)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def stage(self, name: str) -> None:
         """A stage begins."""

@@ -29,7 +29,8 @@ def compression(facts: RunFacts) -> Section:
         "compression",
         title,
         [
-            f"Chosen on validation: the smallest variant that loses no more {metric} than was allowed."
+            f"Chosen on validation: the smallest variant that surely loses no more {metric} than was allowed, which is "
+            "where the 95 % interval of its loss, over the same users, ends within it."
             if metric
             else "Nobody was there to validate variants on, so that none was measured."
         ],
@@ -125,7 +126,22 @@ def making(facts: RunFacts) -> Section:
     sentence = (
         "Peak memory is that of the whole process up to the end of a stage; a stage that was done before adds none."
     )
-    return Section("making", "Times, versions, settings, commands", [sentence], blocks)
+    return Section("making", "Times, versions, settings, commands", [sentence, *_budget(facts)], blocks)
+
+
+def _budget(facts: RunFacts) -> list[str]:
+    """What the budget was, how it was kept to, and what it left undone."""
+    budget = (facts.document.timings or {}).get("budget")
+    if not budget:
+        return []
+    kept = (
+        f"The budget was {duration(budget.get('seconds'))} for train, compress, rank and refit together, which took "
+        f"{duration(budget.get('used_s'))}."
+    )
+    cuts = [
+        f"{stage}: {'; '.join(sentences)}." for stage, sentences in budget.get("cut_short", {}).items() if sentences
+    ]
+    return [kept, *cuts]
 
 
 def _timings(facts: RunFacts) -> Table:
