@@ -323,16 +323,17 @@ def _refit(context: StageContext) -> dict[str, Any]:
         shutil.rmtree(folder.refit, ignore_errors=True)
         return {"epochs": 0}
     reset_if_stale(folder.refit, context.key)
+    choice = read_choice(folder.compress)
     trained = refit(
         folder.split,
         folder.train,
         folder.refit,
         device=context.device,
-        allowance=context.allowance,
+        allowance=context.allowance.sooner(choice.make_s),
         progress=context.progress,
         training=context.training,
     )
-    cut = apply_compression(trained, folder.split, read_choice(folder.compress), refitting.PARTS, device=context.device)
+    cut = apply_compression(trained, folder.split, choice, refitting.PARTS, device=context.device)
     save_trained(cut, folder.refit / refitting.FINAL)
     return {"epochs": epochs_of(trained.record), **cut_results(trained.record["cut_short"])}
 

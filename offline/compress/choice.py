@@ -75,6 +75,7 @@ class CompressionChoice:
     metric: str | None  # None where nobody was there to validate on
     users: int
     table: list[dict[str, Any]]
+    make_s: float = 0.0  # seconds to give a network the recipe
     cut_short: str | None = None  # what the allowance left undone
 
     def as_dict(self) -> dict[str, Any]:

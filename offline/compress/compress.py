@@ -106,5 +106,6 @@ def _choice(result: SweepResult, judges: Sequence[Validation], max_loss: float) 
         metric=judges[0].metric,
         users=sum(len(judge.cases) for judge in judges),
         table=[variant.line(judges[0].metric, chosen) for variant in result.measured],
+        make_s=round(result.make_s, 2),
         cut_short=result.cut_short,
     )

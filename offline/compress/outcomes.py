@@ -23,6 +23,7 @@ class Outcome:
     megabytes: float
     values: tuple[NDArray[np.float64], ...]  # the metric of every case, one array a judge
     top: NDArray[np.int64]  # [cases, OVERLAP_DEPTH] of the first judge
+    make_s: float = 0.0  # seconds to make the network
 
 
 class Outcomes:
@@ -54,13 +55,14 @@ class Outcomes:
             described: dict[str, Any] = json.loads(str(file["described"]))
             recipe = None if described["recipe"] is None else Recipe(**described["recipe"])
             values = tuple(file[f"values{place}"] for place in range(described["judges"]))
-            return Outcome(name, recipe, described["megabytes"], values, file["top"])
+            return Outcome(name, recipe, described["megabytes"], values, file["top"], described["make_s"])
 
     def write(self, outcome: Outcome) -> None:
         """Keep an outcome."""
         described = {
             "recipe": None if outcome.recipe is None else asdict(outcome.recipe),
             "megabytes": outcome.megabytes,
+            "make_s": outcome.make_s,
             "judges": len(outcome.values),
         }
         arrays = {f"values{place}": values for place, values in enumerate(outcome.values)}

@@ -61,6 +61,7 @@ class SweepResult:
     chosen: Measurement
     recipe: Recipe  # of the chosen one
     trained: Trained
+    make_s: float  # seconds to give a network the recipe
     cut_short: str | None  # what the allowance left undone
 
 
@@ -300,10 +301,12 @@ class Sweep:
             if not needed and not self._has_time(self._longest_s):
                 raise _OutOfTime
             began = self._allowance.now()
-            session = self._open(name, make, bits)
+            trained, model = make()
+            make_s = self._allowance.now() - began
+            session = self._open(name, trained, model, bits)
             rows = [top_rows(session, judge, DEPTH) for judge in self._judges]
             values = tuple(self._values(judge, ranked) for judge, ranked in zip(self._judges, rows, strict=True))
-            outcome = Outcome(name, recipe, session.megabytes, values, rows[0][:, :OVERLAP_DEPTH])
+            outcome = Outcome(name, recipe, session.megabytes, values, rows[0][:, :OVERLAP_DEPTH], make_s)
             self._outcomes.write(outcome)
             self._longest_s = max(self._longest_s, self._allowance.now() - began)
         full = self._variants[0].outcome if self._variants else outcome
@@ -312,8 +315,7 @@ class Sweep:
         self._variants.append(variant)
         return variant
 
-    def _open(self, name: str, make: Make, bits: int) -> VariantSession:
-        trained, model = make()
+    def _open(self, name: str, trained: Trained, model: onnx.ModelProto, bits: int) -> VariantSession:
         return open_variant(trained, model, bits, self._graphs / f"{self._outcomes.weights_file(name).stem}.onnx")
 
     def _tell(self, what: str) -> None:
@@ -329,7 +331,7 @@ class Sweep:
     def _choose(self, plain: _Variant, cut_short: str | None) -> SweepResult:
         for variant in self._variants:
             if variant.session is None:
-                variant.session = self._open(variant.name, variant.make, variant.bits)
+                variant.session = self._open(variant.name, *variant.make(), variant.bits)
         requests = load_validation(self._split, _LATENCY_REQUESTS, self._trained.settings.seed)
         assert requests is not None  # noqa: S101 - somebody is validated
         sessions = [variant.session for variant in self._variants if variant.session is not None]
@@ -341,9 +343,10 @@ class Sweep:
             note = f"nothing that was cut is surely within {self._max_loss:.2%}, by {users} validation cases"
             chosen = replace(chosen, note=note)
             measured = [chosen if variant.variant == plain.name else variant for variant in measured]
-        session = next(variant.session for variant in self._variants if variant.name == chosen.variant)
-        assert chosen.recipe is not None and session is not None  # noqa: S101, PT018 - `choose` takes no other
-        return SweepResult(measured, chosen, chosen.recipe, session.trained, cut_short)
+        variant = next(variant for variant in self._variants if variant.name == chosen.variant)
+        assert chosen.recipe is not None and variant.session is not None  # noqa: S101, PT018 - `choose` takes no other
+        make_s = variant.outcome.make_s if chosen.recipe.cuts else 0.0
+        return SweepResult(measured, chosen, chosen.recipe, variant.session.trained, make_s, cut_short)
 
     def _measurement(self, variant: _Variant, latency: Latency | None = None) -> Measurement:
         full = self._variants[0].outcome

@@ -27,6 +27,7 @@ MOMENTS = [
     ("refit     ", signal.SIGINT),
     ("export    2/6", signal.SIGTERM),
     ("evaluate  0/", signal.SIGTERM),
+    ("serve     ", signal.SIGINT),
 ]
 
 
