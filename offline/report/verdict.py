@@ -410,7 +410,7 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
             done = epochs[-1].get("epoch", len(epochs))
             yield Finding(
                 Weight.NOTE,
-                f"Validation of the {what} was still rising after {done} epochs ({metric} "
+                f"Validation of the {what} was still rising in the last of {done} epochs ({metric} "
                 f"{figure(epochs[-2]['value'])}, then {figure(last)}): more --epochs or a longer --budget may help.",
                 train_longer([(name, curve) for name, curve in evidence.curves if name == what]) or "",
             )

@@ -226,6 +226,7 @@ class _Run:
             self._bound_validation(allowance)
         bound_s = None if allowance.seconds is None else earlier_s + allowance.left()
         self._clock = Allowance.of(bound_s, used=earlier_s, now=allowance.now)
+        self._checkpoint_at = self._clock.now()
 
     def _bound_validation(self, allowance: Allowance) -> None:
         validation = self._data.validation
