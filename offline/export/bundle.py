@@ -228,8 +228,9 @@ def _compression(
 ) -> list[dict[str, Any]]:
     """The variants with the fidelity noted on the chosen one; without any, one line about this bundle."""
     note = (
-        f"the bundle beside this network in full precision: overlap@10 {fidelity.overlap_at_10:.3f}, query vectors "
-        f"within {fidelity.query_error:.1%}, {fidelity.requests} requests"
+        f"the bundle beside this network in full precision: overlap@10 {fidelity.overlap_at_10:.3f} (as "
+        f"good within rounding: {fidelity.near_at_10:.3f}), query vectors within {fidelity.query_error:.1%}, "
+        f"{fidelity.requests} requests"
     )
     if variants:
         return [
