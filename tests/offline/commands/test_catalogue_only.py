@@ -39,7 +39,7 @@ from pathlib import Path
 from offline.job import STAGE_NAMES, Options, run_stage
 from offline.workspace.run_folder import RunFolder
 class Quiet:
-    stage = skipped = work = training = lambda *_: None
+    begin = say = stage = skipped = work = training = lambda *_: None
 for stage in STAGE_NAMES[: STAGE_NAMES.index("train") + 1]:
     run_stage(stage, Path(sys.argv[1]), RunFolder(Path(sys.argv[2])), Options(**json.loads(sys.argv[3])), Quiet())
 """
