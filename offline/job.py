@@ -139,8 +139,7 @@ def _run(
     clock = RunClock(folder, keys, [stage.name for stage in stages], options.budget_s)
     clock.know(sizes_of(spec, folder.split))
     display.begin(clock)
-    if not again:
-        _say_times(clock, display)
+    is_too_short = again or _say_times(clock, display)
     for stage in stages:
         key = keys[stage.name]
         if not again and folder.is_done(stage.name, key) and stage.marker(folder).exists():
@@ -154,8 +153,12 @@ def _run(
             _record(folder, stage.name, key, clock, allowance, last_results)
         if stage.name == "split":
             clock.know(sizes_of(spec, folder.split))
+        if stage.name == "graph":  # how fast this machine is shows by now
+            is_too_short = is_too_short or _say_if_too_short(clock, display)
         for line in cut_short(last_results):
             display.say(f"{stage.name:<9} cut short: {line}")
+        if stage.name == "refit" and clock.budget_s is not None and not again:
+            display.say(f"the budget was {duration(clock.budget_s)}, it took {duration(clock.bounded_s())}")
     if not again and stages[-1].name == STAGE_NAMES[-1]:
         with run_folder_errors(folder, outputs):
             document: dict[str, Any] = json.loads(folder.report.read_text("utf-8"))
@@ -174,20 +177,27 @@ def _record(
     folder.note(stage, entry | {"results": results})
 
 
-def _say_times(clock: RunClock, display: Display) -> None:
-    """Say before the first stage how long it may take."""
+def _say_times(clock: RunClock, display: Display) -> bool:
+    """Say before the first stage how long it may take; whether the budget is known to be too short."""
     if clock.budget_s is None:
         display.say(f"the whole run takes {about(clock.left_s())}; --budget bounds it")
-        return
+        return False
     display.say(
         f"train, compress, rank and refit take {duration(clock.budget_s)} together; the other stages come on top, "
         f"{about(clock.on_top_s())}"
     )
-    if clock.least_s() > clock.budget_s:
-        display.say(
-            f"a budget of {duration(clock.budget_s)} can hardly be kept to: one pass of each of the four takes "
-            f"{about(clock.least_s())} on this data"
-        )
+    return _say_if_too_short(clock, display)
+
+
+def _say_if_too_short(clock: RunClock, display: Display) -> bool:
+    """Say where a budget does not last for one pass of each stage that it bounds; whether it is so."""
+    if clock.budget_s is None or clock.least_s() <= clock.budget_s:
+        return False
+    display.say(
+        f"a budget of {duration(clock.budget_s)} can hardly be kept to: one pass of each of the four takes "
+        f"{about(clock.least_s())} on this data and machine"
+    )
+    return True
 
 
 def _peak_memory_mb() -> int:

@@ -16,7 +16,9 @@ def test_a_budget_that_cannot_be_kept_to_is_said_and_leaves_a_bundle(shop: Path,
         "train, compress, rank and refit take 1 s together; the other stages come on top, about "
     )
     assert "a budget of 1 s can hardly be kept to: one pass of each of the four takes about " in done.stderr
+    assert done.stderr.count("can hardly be kept to") == 1
     assert "train     cut short: training stopped after " in done.stderr
+    assert "the budget was 1 s, it took " in done.stderr
     record = json.loads((out / "run.json").read_text())
     assert [stage for stage, entry in record.items() if "allowance_s" in entry] == list(SHARES)
     budget = json.loads((out / "report.json").read_text())["timings"]["budget"]
