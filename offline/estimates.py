@@ -1,6 +1,7 @@
 """About how long each stage takes, from the sizes of the data: rules measured on two cores, good to a factor of two."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ import polars as pl
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec
 from offline.dataset.split_meta import META_FILE, read_split_meta
+from offline.errors import RunFolderError
 
 _BYTES_A_ROW: Final = {"events": 60, "items": 300}  # of text
 _PACKED: Final = 5  # times smaller
@@ -55,8 +57,9 @@ def _epochs(size: Sizes) -> float:
 def sizes_of(spec: DatasetSpec, split: Path) -> Sizes:
     """The sizes of a data set: of its split where there is one, else about, from its files."""
     if (split / META_FILE).exists():
-        meta = read_split_meta(split)
-        return Sizes(sum(part.events for part in meta.counts.values()), meta.n_items, meta.n_users)
+        with suppress(ValueError, RunFolderError):  # the stage that reads it says what is wrong with it
+            meta = read_split_meta(split)
+            return Sizes(sum(part.events for part in meta.counts.values()), meta.n_items, meta.n_users)
     events = _rows(spec, "events")
     return Sizes(events, _rows(spec, "items") or max(events // 20, 1), max(events // _EVENTS_A_USER, 1))
 
