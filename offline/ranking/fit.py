@@ -23,6 +23,7 @@ HIDDEN = (64, 32)
 _BATCH = (8, 64)  # lists a step, at least and at most
 _LEAST_STEPS = 40  # an epoch, where there are lists enough
 _LEARNING_RATE = 2e-3
+_RISE = 0.1  # of the steps, in which the learning rate rises
 _WEIGHT_DECAY = 1e-2
 _SCORED_AT_ONCE = 200_000
 _MUTE = 1e30
@@ -127,9 +128,10 @@ def _fit(
     useful = np.flatnonzero(np.bincount(examples.lines()[positive], minlength=len(examples)))
     batch = int(np.clip(len(useful) // _LEAST_STEPS, *_BATCH))
     steps = max(1, -(-len(useful) // batch))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, _LEARNING_RATE, total_steps=steps * most_epochs + 1, pct_start=0.1
-    )
+    total = steps * most_epochs + 1
+    # A rise that ends with the first step would be divided by its length, which is 0.
+    rise = _RISE if _RISE * total > 1 else min(1.0, 2 / total)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=total, pct_start=rise)
     rng = np.random.default_rng([seed, 12])
     best = _Best(copy.deepcopy(ranker.state_dict()))
     if check is not None:

@@ -88,6 +88,15 @@ def test_what_says_nothing_in_a_log_has_no_say_in_its_ranker_whatever_is_served(
             assert np.array_equal(one, other) == (name == "without")
 
 
+@pytest.mark.parametrize("lists", [1, 8, 9, 16, 24])
+def test_a_ranker_may_be_fitted_in_any_number_of_steps(lists: int) -> None:
+    examples = made_up_examples(0, lists, each=5)
+    for epochs in range(1, 21):
+        fitted = fit_ranker(examples, 0, metric=parse_metric("ndcg@10"), most_epochs=epochs)
+        assert len(fitted.history) == epochs
+        assert all(np.isfinite(entry["loss"]) for entry in fitted.history)
+
+
 @pytest.mark.parametrize(("has_order", "has_time"), [(True, True), (True, False), (False, False)])
 def test_a_log_mutes_the_features_of_what_it_does_not_have(has_order: bool, has_time: bool) -> None:
     meta = SplitMeta.model_construct(has_order=has_order, has_time=has_time)
