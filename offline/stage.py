@@ -76,7 +76,7 @@ class StageContext:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. A further one is an entry of `offline.job.STAGES`, and a folder or file of `RunFolder`."""
+    """One stage. A further one is an entry of `offline.stages.STAGES`, and a folder or file of `RunFolder`."""
 
     name: str
     run: Callable[[StageContext], dict[str, Any]]  # does the work; returns results for the record of the run
