@@ -15,7 +15,7 @@ from offline.evaluation.serving_document import ServingDocument, read_serving
 from offline.graph.build import GRAPH_FILE
 from offline.ingest.ingest import SUMMARY_FILE
 from offline.report.distributions import Distributions, distributions_of
-from offline.report.verdict import Evidence
+from offline.report.findings import Evidence
 from offline.training.trained import HISTORY_FILE
 from offline.workspace.run_folder import RunFolder
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from offline.online_metrics.compare import AHEAD, BEHIND, OPEN, notes_of
 from offline.online_metrics.figures import LABELS
+from offline.report.findings import Finding, Weight
 from offline.report.numbers import count, interval, moment, share, signed
 from offline.report.page import Head, html_of
 from offline.report.sections.live import live_section
-from offline.report.verdict import Finding, Weight
 from offline.workspace.atomic import atomic_file
 from offline.workspace.storage_errors import storage_errors
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from offline.report.blocks import Section
-from offline.report.verdict import Finding, Weight
+from offline.report.findings import Finding, Weight
 
 _MARKS = {Weight.GOOD: "✓ good", Weight.NOTE: "· note", Weight.LOOK: "! look closer", Weight.BAD: "✗ against it"}
 _TEMPLATE, _STYLE = "template.html.j2", "style.css"

@@ -1,6 +1,7 @@
 """The page of a run: its verdict and its sections, in order."""
 
 from offline.errors import RunFolderError
+from offline.report.findings import Decision, Verdict, scored_ones
 from offline.report.gather import RunFacts, gather
 from offline.report.numbers import count
 from offline.report.page import Head, html_of
@@ -10,7 +11,7 @@ from offline.report.sections.figures import exposure, main_figures, slices
 from offline.report.sections.learning import behaviours, candidates, learning
 from offline.report.sections.live import live
 from offline.report.sections.served import served
-from offline.report.verdict import Decision, Verdict, scored_ones, verdict_of
+from offline.report.verdict import verdict_of
 from offline.workspace.atomic import atomic_file
 from offline.workspace.run_folder import RunFolder
 

@@ -13,10 +13,10 @@ from offline.evaluation.document import (
 )
 from offline.evaluation.slices import SEEN
 from offline.report.blocks import Gallery, Row, Section, Table, numbers, words
+from offline.report.findings import NAMES, scored_ones
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, figure, interval, share, signed
 from offline.report.plots import Whisker, grouped, whiskers
-from offline.report.verdict import NAMES, scored_ones
 
 _NO_SECONDARY = SecondaryFigures(Means({}, {}), {})
 _MASKS = {

@@ -8,7 +8,7 @@ from offline.report.blocks import Gallery, Plot, Row, Section, Table, numbers, w
 from offline.report.gather import RunFacts
 from offline.report.numbers import NONE, count, figure, is_number, number, share, signed
 from offline.report.plots import Whisker, curves, reliability, whiskers
-from offline.report.verdict import NO_VALIDATION
+from offline.report.run_rules import NO_VALIDATION
 
 Document = dict[str, Any]
 

@@ -13,7 +13,8 @@ from offline.errors import PublishRefused
 from offline.evaluation.document import EvaluationDocument
 from offline.evaluation.recommendations import NOT_CAUSAL
 from offline.publishing.gate import pass_gate
-from offline.report.verdict import Decision, Evidence, Weight, verdict_of
+from offline.report.findings import Decision, Evidence, Weight
+from offline.report.verdict import verdict_of
 
 
 def lift(low: float, high: float) -> dict[str, Any]:

@@ -31,7 +31,8 @@ from offline.evaluation.serving_document import (
 from offline.graph.build import KnownGraph, build_graph, item_graph, read_graph
 from offline.ingest.ingest import ingest
 from offline.job import Options, run_stage
-from offline.report.verdict import Evidence, Weight, drifted
+from offline.report.findings import Evidence, Weight
+from offline.report.run_rules import drifted
 from offline.serve.grow import grow
 from offline.split.split import split
 from offline.split.whole import PARTS, whole_split
