@@ -24,6 +24,7 @@ from app.api.startup import StartupApplication
 from app.artifact.names import MANIFEST
 from app.artifact.redis_keys import Keys
 from app.errors import AisleError, SettingsError
+from app.serving.cursor_keys import CursorKeys
 from app.serving.release import DevicePolicy, LoadOptions, Release, load_release
 from app.serving.service import ServiceLimits
 from app.serving.services import Drain, FollowOptions, ImpressionOptions, build_services
@@ -34,12 +35,14 @@ from app.stores.published import FixedModels, FolderModels, RedisModels, model_f
 from app.stores.redis_gate import RedisGate, kind_of
 from app.stores.redis_link import RedisAddress, open_async, open_sync, redact
 from app.stores.redis_store import RedisUserStore, Retention
+from app.stores.shared_secret import SharedSecret
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
 
 DAY_S = 86_400
 FIRST_LOOK_S = 2.0  # for the pointer, before the service listens
 KEEP_ALIVE_S = 75  # longer than the 60 s of common proxies, so that it is they who close an idle connection
+MIN_SECRET = 16  # characters of what signs cursors
 LOOK_S = 1.0  # between looks for the first bundle
 BACKLOG = 2048
 
@@ -66,7 +69,8 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
         settings.threads, settings.clock, DevicePolicy(settings.device, settings.gpu_memory_mb, settings.gpu_captures)
     )
     release = load_release(settings.bundle if folder is None else _first_bundle(folder, address, keys), load)
-    store, models = _stores(settings, address, keys, folder, release)
+    cursors = _cursor_keys(settings)
+    store, models = _stores(settings, address, keys, folder, release, cursors)
     services = build_services(
         release,
         store,
@@ -75,6 +79,7 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
         _impression_options(settings),
         metrics,
         drain,
+        cursors,
     )
     _log_bundle(release, "in this process" if address is None else redact(address.url))
     application = make_application(services, options)
@@ -115,8 +120,23 @@ def _impression_options(settings: Settings) -> ImpressionOptions:
     )
 
 
+def _cursor_keys(settings: Settings) -> CursorKeys:
+    secrets = keys_in(settings.cursor_secrets)
+    if short := [secret for secret in secrets if len(secret) < MIN_SECRET]:
+        raise SettingsError(
+            f"AISLE_CURSOR_SECRETS: expected at least {MIN_SECRET} characters each, got one of {len(short[0])}: make "
+            "one with `openssl rand -hex 32`"
+        )
+    return CursorKeys([secret.encode() for secret in secrets])
+
+
 def _stores(
-    settings: Settings, address: RedisAddress | None, keys: Keys, folder: Path | None, release: Release
+    settings: Settings,
+    address: RedisAddress | None,
+    keys: Keys,
+    folder: Path | None,
+    release: Release,
+    cursors: CursorKeys,
 ) -> tuple[UserStore, ModelStore]:
     """The stores of user states and of versions: in Redis where there is an address, else in this process."""
     models: ModelStore = (
@@ -126,6 +146,8 @@ def _stores(
         return MemoryUserStore(settings.keep_events), models
     gate = RedisGate(open_async(address), settings.redis_timeout_ms / 1e3, settings.redis_write_timeout_ms / 1e3)
     store = RedisUserStore(gate, keys, _retention(settings))
+    if settings.cursor_secrets is None:
+        SharedSecret(gate, keys.cursor_secret, cursors.take)
     return store, models if folder is None else RedisModels(gate, keys)
 
 

@@ -144,6 +144,14 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(description="Keys of operators, separated by commas: they may make every call."),
     ] = None
+    cursor_secrets: Annotated[
+        SecretStr | None,
+        Field(
+            description="Secrets that sign cursors, separated by commas, at least 16 characters each: the first signs, "
+            "all are accepted, so that one can be replaced. If left out, replicas on one Redis share one that the "
+            "first of them makes, and without Redis each process has its own: after a restart its cursors have expired."
+        ),
+    ] = None
     rate_per_key: Annotated[
         float, Field(ge=0, description="Requests a second that each key may make, on average; 0 for any number.")
     ] = 0.0

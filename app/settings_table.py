@@ -11,7 +11,7 @@ COMMAND: Final = "make docs"
 _GROUPS: Final = (
     ("What is served", ("bundle", "wait", "follow_s", "clock", "device", "gpu_memory_mb", "gpu_captures", "threads")),
     ("Where it listens", ("host", "reached_at", "port", "page", "log_level", "drain_s", "shutdown_grace_s")),
-    ("Who may call", ("read_keys", "admin_keys", "rate_per_key")),
+    ("Who may call", ("read_keys", "admin_keys", "rate_per_key", "cursor_secrets")),
     ("Depth of lists", ("retrieve_depth", "list_depth")),
     (
         "Limits",

@@ -24,6 +24,7 @@ from app.api.recommend_parsing import (
 from app.api.schemas import RecommendAnswer, RecommendRequest
 from app.engine.selection.fields import check_fields
 from app.serving.cursor import Rest
+from app.serving.cursor_keys import CursorKeys
 from app.serving.pages import next_cursor_of, read_page
 from app.serving.services import Services
 from app.telemetry.stages import trace_of
@@ -152,18 +153,18 @@ async def _respond(services: Services, limits: Limits, http: Request, request: R
         answer = await services.recommender.recommend(call, release, http.is_disconnected)
         trace.timer.include(answer.stages, rest="wait")
         if answer.has_more:
-            answer = replace(answer, next_cursor=next_cursor_of(answer, fingerprint_of(request)))
+            answer = replace(answer, next_cursor=next_cursor_of(answer, fingerprint_of(request), services.cursors))
     else:
-        rest = _parse_cursor(request, request.cursor)
+        rest = _parse_cursor(request, request.cursor, services.cursors)
         release = services.recommender.release_of(rest)
         check_fields(request.fields or (), release.snapshot.catalogue, release.snapshot.filters)
         trace.timer.lap("parse")
-        answer = services.recommender.page(rest, request.k, release)
+        answer = services.recommender.page(rest, request.k, release, services.cursors)
     services.recorder.record(trace.request_id, request.user_id or request.visitor_id, answer, release)
     return recommend_response(answer, trace, request.fields, release.snapshot)
 
 
-def _parse_cursor(request: RecommendRequest, cursor: str) -> Rest:
+def _parse_cursor(request: RecommendRequest, cursor: str, keys: CursorKeys) -> Rest:
     refuse_not_yet(request)
     fingerprint = fingerprint_of(request)
-    return read_page(cursor, None if fingerprint == NO_LIST else fingerprint)
+    return read_page(cursor, None if fingerprint == NO_LIST else fingerprint, keys)

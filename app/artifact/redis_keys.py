@@ -73,6 +73,11 @@ class Keys:
         return self.prefix + b"current"
 
     @property
+    def cursor_secret(self) -> bytes:
+        """The secret by which all replicas sign cursors; made by the first."""
+        return self.prefix + b"cursor_secret"
+
+    @property
     def replicas(self) -> bytes:
         """Set: the names of the replicas that follow the pointer, and of some that have ended."""
         return self.prefix + b"replicas"

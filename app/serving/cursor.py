@@ -2,7 +2,7 @@
 
 A list is frozen when its first page is answered, so that no page repeats or skips an item, whatever happens meanwhile
 and whichever replica is asked. A cursor holds a header, the rows in as few bytes as they need, a byte a score, and a
-checksum: in URL-safe base64 some 4 to 5 letters an item.
+signature: in URL-safe base64 some 4 to 5 letters an item.
 """
 
 import struct
@@ -11,21 +11,19 @@ from binascii import Error as BadBase64
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Final
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidCursor
+from app.serving.cursor_keys import SIGNATURE_BYTES, CursorKeys, changed_cursor
 
 LASTS_S: Final = 1_800
 """Seconds that a list stays as it was."""
-_FORMAT: Final = 1  # a cursor of another one is refused
+MAX_ITEMS: Final = 10_000  # of a list, as deep as one may be asked for
+_FORMAT: Final = 2  # a cursor of another one is refused
 _HEADER: Final = struct.Struct("<BBBIIHIIQQdd")
-_CHECKSUM: Final = struct.Struct("<I")
 _STEPS: Final = 255  # of a score, between the largest and the smallest
 _ROW_BYTES: Final = 4
-_MAX_ITEMS: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +63,8 @@ def codes_of(scores: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float, fl
     return np.rint(steps).astype(np.uint8), largest, smallest
 
 
-def write_cursor(rest: Rest) -> str:
-    """The cursor that holds a rest, as the caller gets it."""
+def write_cursor(rest: Rest, keys: CursorKeys) -> str:
+    """The cursor that holds a rest, as the caller gets it, signed by the first of `keys`."""
     width = (int(rest.rows.max()).bit_length() + 7) // 8
     corrected = (rest.corrected_query or "").encode()
     header = _HEADER.pack(
@@ -85,36 +83,38 @@ def write_cursor(rest: Rest) -> str:
     )
     rows = rest.rows.astype("<u4").view(np.uint8).reshape(-1, _ROW_BYTES)[:, :width].tobytes()
     body = header + rows + rest.codes.tobytes() + corrected
-    return urlsafe_b64encode(body + _CHECKSUM.pack(crc32(body))).rstrip(b"=").decode()
+    return urlsafe_b64encode(body + keys.sign(body)).rstrip(b"=").decode()
 
 
-def read_cursor(text: str) -> Rest:
+def read_cursor(text: str, keys: CursorKeys) -> Rest:
     """The inverse of `write_cursor`.
 
     Raises:
         InvalidCursor: the text is no cursor, or was changed on the way.
+        CursorExpired: none of `keys` signed it.
     """
     try:
         content = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (BadBase64, ValueError):
-        raise _damaged_cursor() from None
-    body, checksum = content[: -_CHECKSUM.size], content[-_CHECKSUM.size :]
-    if len(body) < _HEADER.size or _CHECKSUM.pack(crc32(body)) != checksum or body[0] != _FORMAT:
-        raise _damaged_cursor()
+        raise changed_cursor() from None
+    body, signature = content[:-SIGNATURE_BYTES], content[-SIGNATURE_BYTES:]
+    if len(body) < _HEADER.size or body[0] != _FORMAT:
+        raise changed_cursor()
+    keys.check(body, signature)
     _, flags, width, offset, count, corrected_bytes, expires, total, version, fingerprint, largest, smallest = (
         _HEADER.unpack(body[: _HEADER.size])
     )
     start = _HEADER.size + count * width
     if not count or not 0 < width <= _ROW_BYTES or len(body) != start + count + corrected_bytes:
-        raise _damaged_cursor()
-    if offset + count > _MAX_ITEMS or not (isfinite(largest) and isfinite(smallest)):
-        raise _damaged_cursor()
+        raise changed_cursor()
+    if offset + count > MAX_ITEMS or not (isfinite(largest) and isfinite(smallest) and smallest <= largest):
+        raise changed_cursor()
     rows = np.zeros((count, _ROW_BYTES), dtype=np.uint8)
     rows[:, :width] = np.frombuffer(body[_HEADER.size : start], dtype=np.uint8).reshape(count, width)
     try:
         corrected = body[start + count :].decode()
     except UnicodeDecodeError:
-        raise _damaged_cursor() from None
+        raise changed_cursor() from None
     return Rest(
         version=version,
         fingerprint=fingerprint,
@@ -127,10 +127,4 @@ def read_cursor(text: str) -> Rest:
         codes=np.frombuffer(body[start : start + count], dtype=np.uint8),
         largest=largest,
         smallest=smallest,
-    )
-
-
-def _damaged_cursor() -> InvalidCursor:
-    return InvalidCursor(
-        "cursor: expected the next_cursor of an answer, unchanged, got something else: ask again without it", "cursor"
     )

@@ -10,17 +10,21 @@ from app.engine.reasons import SCORE_DECIMALS
 from app.errors import CursorExpired, InvalidCursor, InvalidRequest
 from app.serving.call import Answer
 from app.serving.cursor import LASTS_S, Rest, codes_of, read_cursor, write_cursor
+from app.serving.cursor_keys import CursorKeys, changed_cursor
 from app.serving.release import Release
 
+CLOCKS_DIFFER_S: Final = 300
+"""Seconds by which the clocks of two replicas may differ."""
 _MATCHED_BY: Final = (None, "words", "meaning", "nothing")
 
 
-def next_cursor_of(answer: Answer, fingerprint: int) -> str | None:
+def next_cursor_of(answer: Answer, fingerprint: int, keys: CursorKeys) -> str | None:
     """The cursor of the second page; None where the list ends with the first.
 
     Args:
         answer: the first page.
         fingerprint: the fingerprint of the request that it answers.
+        keys: sign it.
     """
     if answer.rest is None or not answer.has_more:
         return None
@@ -39,22 +43,24 @@ def next_cursor_of(answer: Answer, fingerprint: int) -> str | None:
         largest=largest,
         smallest=smallest,
     )
-    return write_cursor(rest)
+    return write_cursor(rest, keys)
 
 
-def read_page(cursor: str, fingerprint: int | None) -> Rest:
+def read_page(cursor: str, fingerprint: int | None, keys: CursorKeys) -> Rest:
     """Read the `next_cursor` of an answer.
 
     Args:
         cursor: the text that the caller sent.
         fingerprint: the fingerprint of the request around it; None where that has only fields of a page.
+        keys: those that may have signed it.
 
     Raises:
         InvalidCursor: it is no cursor, or belongs to another request.
-        CursorExpired: its list is no longer kept.
+        CursorExpired: its list is no longer kept, or what signed it.
     """
-    rest = read_cursor(cursor)
-    if rest.expires <= time.time():
+    rest = read_cursor(cursor, keys)
+    age_s = time.time() + LASTS_S - rest.expires
+    if age_s >= LASTS_S:
         raise CursorExpired(
             f"cursor: lists are kept for {LASTS_S // 60} minutes, and this one's are over: ask again without it",
             "cursor",
@@ -63,12 +69,12 @@ def read_page(cursor: str, fingerprint: int | None) -> Rest:
         raise InvalidCursor(
             "cursor: belongs to another request: send it alone with k and fields, or with all else as it was", "cursor"
         )
-    if not 0 <= rest.flags < len(_MATCHED_BY):
-        raise InvalidCursor("cursor: expected the next_cursor of an answer, got another: ask again", "cursor")
+    if age_s < -CLOCKS_DIFFER_S or not 0 <= rest.flags < len(_MATCHED_BY):
+        raise changed_cursor()
     return rest
 
 
-def page_of(rest: Rest, k: int, release: Release, max_k: int) -> Answer:
+def page_of(rest: Rest, k: int, release: Release, max_k: int, keys: CursorKeys) -> Answer:
     """The next `k` items of a list.
 
     Args:
@@ -76,6 +82,7 @@ def page_of(rest: Rest, k: int, release: Release, max_k: int) -> Answer:
         k: items of this page.
         release: the one that the list was answered from.
         max_k: the largest `k`.
+        keys: sign the cursor of the page behind it.
 
     Raises:
         InvalidRequest: `k` is larger.
@@ -83,9 +90,9 @@ def page_of(rest: Rest, k: int, release: Release, max_k: int) -> Answer:
     """
     if k > max_k:
         raise InvalidRequest(f"k must be at most {max_k}, got {k}: ask for fewer items", "k")
-    rows = rest.rows[:k].tolist()
-    if min(rows) < 1 or max(rows) >= len(release.item_ids):
+    if rest.rows.min() < 1 or rest.rows.max() >= len(release.item_ids) or rest.total >= len(release.item_ids):
         raise InvalidCursor("cursor: names items that there are not: ask again without it", "cursor")
+    rows = rest.rows[:k].tolist()
     after = rest.after(k)
     return Answer(
         model_version=release.version,
@@ -97,7 +104,7 @@ def page_of(rest: Rest, k: int, release: Release, max_k: int) -> Answer:
         degraded=[],
         unknown_item_ids=[],
         stages=[],
-        next_cursor=None if after is None else write_cursor(after),
+        next_cursor=None if after is None else write_cursor(after, keys),
         corrected_query=rest.corrected_query,
         matched_by=_MATCHED_BY[rest.flags],
         first_rank=rest.offset + 1,

@@ -18,6 +18,7 @@ from app.serving.assemble import assemble, exclude_rows_of, rows_of, unknown_ite
 from app.serving.batcher import Batcher, HasLeft, answer_by_release
 from app.serving.call import Answer, ClientDisconnected, RecommendCall
 from app.serving.cursor import Rest
+from app.serving.cursor_keys import CursorKeys
 from app.serving.explain import explain
 from app.serving.pages import page_of
 from app.serving.release import Release
@@ -110,14 +111,14 @@ class RecommendService:
             "cursor",
         )
 
-    def page(self, rest: Rest, k: int, release: Release) -> Answer:
-        """The next `k` items of a list that an earlier answer began.
+    def page(self, rest: Rest, k: int, release: Release, keys: CursorKeys) -> Answer:
+        """The next `k` items of a list that an earlier answer began; `keys` sign the cursor of those behind them.
 
         Raises:
             InvalidRequest: `k` is larger than the depth.
             InvalidCursor: the list is not of that release.
         """
-        return page_of(rest, k, release, self._limits.retrieve_depth)
+        return page_of(rest, k, release, self._limits.retrieve_depth, keys)
 
     async def recommend(self, call: RecommendCall, release: Release, has_left: HasLeft | None = None) -> Answer:
         """The answer to one call, the same alone and in any company; what is popular when its time runs out.

@@ -9,6 +9,7 @@ from random import random
 import numpy as np
 
 from app.serving.attribution import OnlineTracker
+from app.serving.cursor_keys import CursorKeys
 from app.serving.events import EventService
 from app.serving.follower import BundleFollower
 from app.serving.impressions import ImpressionLog, ImpressionRecorder
@@ -60,6 +61,7 @@ class Services:
     users: UserService
     recorder: ImpressionRecorder
     metrics: Metrics
+    cursors: CursorKeys
     drain: Drain = field(default_factory=Drain)
 
     @asynccontextmanager
@@ -90,6 +92,7 @@ def build_services(
     impressions: ImpressionOptions,
     metrics: Metrics | None = None,
     drain: Drain | None = None,
+    cursors: CursorKeys | None = None,
 ) -> Services:
     """The services that answer from `release` and `store`.
 
@@ -101,6 +104,7 @@ def build_services(
         impressions: which answers are logged and followed.
         metrics: goes on counting in these; in new ones by default.
         drain: set by whoever receives the signal to end; a new one by default.
+        cursors: sign and accept cursors; with a key of this process's own by default.
     """
     metrics = metrics or Metrics()
     online = OnlineTracker(OnlineMetrics(metrics.registry), impressions.follow_s, impressions.follow_bytes)
@@ -117,6 +121,7 @@ def build_services(
         users=UserService(store, now, online),
         recorder=ImpressionRecorder(ImpressionLog(store, share, impressions.capacity, random, metrics), online),
         metrics=metrics,
+        cursors=cursors or CursorKeys(),
         drain=drain or Drain(),
     )
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from chromium import find_chromium, running_chromium
+from made_up_cursor_keys import CURSOR_KEYS
 from playwright.sync_api import Browser
 from starlette.applications import Starlette
 
@@ -69,6 +70,7 @@ def services_of(release: Release) -> Callable[..., Services]:
             following or FollowOptions(fixed, None),
             ServiceLimits(**limits),
             impressions or ImpressionOptions(),
+            cursors=CURSOR_KEYS,
         )
 
     return make

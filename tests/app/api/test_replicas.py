@@ -75,6 +75,13 @@ def test_an_event_told_to_one_changes_the_next_recommendations_of_both(
             assert reasons == {shown}
 
 
+def test_a_list_that_one_began_is_gone_on_with_by_the_other(replicas: tuple[httpx.Client, httpx.Client]) -> None:
+    first, second = replicas
+    page = first.post("/recommend", json={"query": "shoes", "k": 3}).json()
+    more = second.post("/recommend", json={"cursor": page["next_cursor"], "k": 3})
+    assert (more.status_code, [item["rank"] for item in more.json()["items"]]) == (200, [4, 5, 6])
+
+
 def test_an_event_told_to_one_changes_what_the_other_recommends_to_a_user_of_the_bundle(
     replicas: tuple[httpx.Client, httpx.Client], users: list[str], item_ids: list[str]
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+from made_up_cursor_keys import CURSOR_KEYS
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
@@ -39,7 +40,7 @@ async def ask(client: httpx.AsyncClient, request: dict[str, Any]) -> Any:
     assert response.status_code == 200, response.text
     answer = response.json()
     if answer["next_cursor"] is not None:  # it says when it expires, too
-        answer["next_cursor"] = read_cursor(answer["next_cursor"]).rows.tolist()
+        answer["next_cursor"] = read_cursor(answer["next_cursor"], CURSOR_KEYS).rows.tolist()
     return answer
 
 

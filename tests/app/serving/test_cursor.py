@@ -1,6 +1,7 @@
 """Pages: one frozen list, whatever happens between them; and cursors that are none are refused."""
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_cursor_keys import CURSOR_KEYS
 from starlette.applications import Starlette
 
 from app.artifact.hashing import stable_hash
-from app.errors import InvalidCursor
-from app.serving.cursor import Rest, codes_of, read_cursor, write_cursor
+from app.errors import CursorExpired, InvalidCursor
+from app.serving.cursor import LASTS_S, Rest, codes_of, read_cursor, write_cursor
+from app.serving.cursor_keys import CursorKeys
 from app.serving.release import Release
 from app.serving.services import Services
 
@@ -35,7 +38,14 @@ ASKED: list[dict[str, Any]] = [
 
 def rest_of(rows: list[int], **other: Any) -> Rest:
     codes, largest, smallest = codes_of(np.linspace(1, 0, len(rows)))
-    given = {"version": 1, "fingerprint": 2, "expires": 2**31, "offset": 3, "total": 4, "flags": 1} | other
+    given = {
+        "version": 1,
+        "fingerprint": 2,
+        "expires": int(time.time()) + 60,
+        "offset": 3,
+        "total": 4,
+        "flags": 1,
+    } | other
     return Rest(
         **{"corrected_query": None, **given},
         rows=np.array(rows, dtype=np.int64),
@@ -52,7 +62,7 @@ def rest_of(rows: list[int], **other: Any) -> Rest:
 )
 def test_a_cursor_holds_what_was_put_into_it(rows: list[int], corrected: str | None, offset: int) -> None:
     rest = rest_of(rows, corrected_query=corrected, offset=offset)
-    found = read_cursor(write_cursor(rest))
+    found = read_cursor(write_cursor(rest, CURSOR_KEYS), CURSOR_KEYS)
     assert found.rows.tolist() == rows
     assert (found.corrected_query, found.offset, found.total) == (corrected, offset, 4)
     assert np.abs(found.scores() - np.linspace(1, 0, len(rows))).max() < 1 / 500
@@ -61,12 +71,28 @@ def test_a_cursor_holds_what_was_put_into_it(rows: list[int], corrected: str | N
 @given(text=st.text(max_size=80), place=st.integers(0, 200), letter=st.sampled_from("AZaz09-_"))
 def test_what_is_no_cursor_is_refused(text: str, place: int, letter: str) -> None:
     with pytest.raises(InvalidCursor):
-        read_cursor(text)
-    whole = write_cursor(rest_of([5, 9, 200_000]))
+        read_cursor(text, CURSOR_KEYS)
+    whole = write_cursor(rest_of([5, 9, 200_000]), CURSOR_KEYS)
     place %= len(whole) - 1  # the last letter has bits that say nothing
     if whole[place] != letter:
         with pytest.raises(InvalidCursor):
-            read_cursor(whole[:place] + letter + whole[place + 1 :])
+            read_cursor(whole[:place] + letter + whole[place + 1 :], CURSOR_KEYS)
+
+
+def test_what_others_signed_is_refused_and_secrets_may_be_replaced(client: httpx.Client, release: Release) -> None:
+    rest = rest_of([1, 2, 3], version=stable_hash(release.version))
+    forged = write_cursor(rest, CursorKeys())
+    assert problem(client, cursor=forged, k=1) == (422, "cursor_expired", "cursor")
+    older, newer, newest = (secret * 16 for secret in (b"a", b"b", b"c"))
+    written = write_cursor(rest, CursorKeys([older]))
+    keys = CursorKeys([newer, older])
+    assert read_cursor(written, keys).rows.tolist() == [1, 2, 3]
+    assert read_cursor(write_cursor(rest, keys), CursorKeys([newer])).rows.tolist() == [1, 2, 3]
+    keys.take(newer)
+    assert read_cursor(written, keys).rows.tolist() == [1, 2, 3]
+    keys.take(newest)
+    with pytest.raises(CursorExpired):
+        read_cursor(written, keys)
 
 
 def pages(post: Recommend, asked: dict[str, Any], sizes: list[int]) -> list[dict[str, Any]]:
@@ -167,13 +193,23 @@ def test_damaged_old_and_foreign_cursors_are_refused(client: httpx.Client, relea
     version = stable_hash(release.version)
     assert problem(client, cursor="abc") == (422, "invalid_cursor", "cursor")
     assert problem(client, cursor="") == (422, "invalid_cursor", "cursor")
-    old = write_cursor(rest_of([1, 2], version=version, expires=1))
+    old = write_cursor(rest_of([1, 2], version=version, expires=1), CURSOR_KEYS)
     assert problem(client, cursor=old) == (422, "cursor_expired", "cursor")
-    foreign = write_cursor(rest_of([1, 2], version=version + 1))
+    foreign = write_cursor(rest_of([1, 2], version=version + 1), CURSOR_KEYS)
     assert problem(client, cursor=foreign) == (422, "cursor_expired", "cursor")
-    outside = write_cursor(rest_of([1, 10_000_000], version=version))
-    assert problem(client, cursor=outside) == (422, "invalid_cursor", "cursor")
-    for forged in ({"offset": 2**32 - 2}, {"largest": math.inf}, {"smallest": math.nan}):
-        written = write_cursor(replace(rest_of([1, 2, 3], version=version), **forged))
-        assert problem(client, cursor=written, k=1) == (422, "invalid_cursor", "cursor")
+    good = rest_of([1, 2, 3], version=version)
+    assert client.post("/recommend", json={"cursor": write_cursor(good, CURSOR_KEYS), "k": 1}).status_code == 200
+    for forged in (
+        {"offset": 2**32 - 2},
+        {"largest": math.inf},
+        {"smallest": math.nan},
+        {"smallest": 2.0},
+        {"total": 2**32 - 1},
+        {"flags": 4},
+        {"expires": int(time.time()) + 2 * LASTS_S},
+        {"rows": np.array([1, 2, 10_000_000])},
+        {"rows": np.array([1, 0, 2])},
+    ):
+        written = write_cursor(replace(good, **forged), CURSOR_KEYS)
+        assert problem(client, cursor=written, k=1) == (422, "invalid_cursor", "cursor"), forged
     assert problem(client, cursor="A" * 70_000) == (422, "invalid_request", "cursor")
