@@ -81,7 +81,7 @@ key_missing model_not_found not_ready not_yet overloaded runtime_missing store_u
 """
 
 SETTINGS = """
-admin_keys bundle clock device drain_s event_stream_warning follow_s gpu_captures gpu_memory_mb host impression_cap
+admin_keys bundle clock cursor_secrets device drain_s event_stream_warning follow_s gpu_captures gpu_memory_mb host impression_cap
 impression_share keep_events list_depth log_level max_batch max_body_bytes max_event_rows max_events max_item_ids
 max_pending online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis redis_ca_file redis_db
 redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms retrieve_depth
