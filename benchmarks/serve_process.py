@@ -19,6 +19,7 @@ class ServeProcess:
 
     address: str  # http://HOST:PORT
     process: subprocess.Popen[str]
+    log: Path  # what it has written to stderr
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
@@ -41,7 +42,7 @@ def running_service(bundle: Path, redis_url: str | None = None, **settings: obje
     given = {"bundle": bundle, "port": 0, "log_level": "warning", "redis": redis_url} | settings
     environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("AISLE_")}
     environment |= {f"AISLE_{name.upper()}": str(value) for name, value in given.items() if value is not None}
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.NamedTemporaryFile("w+") as log:
         process = subprocess.Popen(_COMMAND, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             assert process.stdout is not None
@@ -49,7 +50,7 @@ def running_service(bundle: Path, redis_url: str | None = None, **settings: obje
             if announced is None:
                 log.seek(0)
                 raise RuntimeError(f"the service did not come up: {log.read()}")
-            yield ServeProcess(announced[0], process)
+            yield ServeProcess(announced[0], process, Path(log.name))
         finally:
             process.kill()
             process.communicate()

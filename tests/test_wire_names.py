@@ -43,6 +43,7 @@ METRICS = {
     "aisle_requests": ("counter", {"method", "route", "status"}),
     "aisle_stage_seconds": ("histogram", {"stage"}),
     "aisle_store_available": ("gauge", set()),
+    "aisle_store_warnings": ("gauge", set()),
     "aisle_waiting_events": ("gauge", set()),
 }
 
@@ -81,11 +82,11 @@ key_missing model_not_found not_ready not_yet overloaded runtime_missing store_u
 """
 
 SETTINGS = """
-admin_keys bundle clock cursor_secrets device drain_s event_stream_warning follow_s gpu_captures gpu_memory_mb host impression_cap
-impression_share keep_events list_depth log_level max_batch max_body_bytes max_event_rows max_events max_item_ids
-max_pending online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis redis_ca_file redis_db
-redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms retrieve_depth
-shutdown_grace_s threads timeout_ms user_ttl_days wait
+admin_keys bundle clock cursor_secrets device drain_s event_stream_warning follow_s gpu_captures gpu_memory_mb host
+impression_cap impression_share keep_events list_depth log_level max_batch max_body_bytes max_event_rows max_events
+max_item_ids max_pending online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis
+redis_ca_file redis_db redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms
+retrieve_depth shutdown_grace_s threads timeout_ms user_ttl_days wait
 """
 
 

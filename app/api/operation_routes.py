@@ -43,6 +43,7 @@ def operation_routes(services: Services) -> list[APIRoute]:
                 "model_version": "2026-11-23T10-15-00-3f2a",
                 "store": "redis",
                 "store_available": True,
+                "store_warnings": [],
                 "refused": {},
                 "parts_off": {"suggest": "the bundle does not have it; off is: completions in the search box"},
             },
@@ -80,6 +81,7 @@ async def get_readyz(services: Services, _: Request) -> Response:
         "model_version": services.recommender.release.version,
         "store": services.store.name,
         "store_available": not services.store.lagging,
+        "store_warnings": list(services.store.warnings),
         "refused": services.follower.refused,
         "parts_off": services.recommender.release.snapshot.parts.off,
     }

@@ -313,6 +313,9 @@ class Health(BaseModel):
     model_version: str | None = None
     store: Literal["redis", "memory"] | None = Field(default=None, description="Where user states are kept.")
     store_available: bool | None = Field(default=None, description="Whether it takes reads and writes.")
+    store_warnings: list[str] | None = Field(
+        default=None, description="What is wrong with how it is kept, such as that it may drop events, and what to do."
+    )
     refused: dict[str, str] = Field(
         default={}, description="Versions that were to be served and were refused, and why."
     )

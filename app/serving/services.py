@@ -110,7 +110,9 @@ def build_services(
     online = OnlineTracker(OnlineMetrics(metrics.registry), impressions.follow_s, impressions.follow_bytes)
     recommender = RecommendService(release, store, limits, metrics)
     now = _current_clock(recommender)
-    metrics.watch_store(lambda: float(not store.lagging), lambda: float(store.waiting_events))
+    metrics.watch_store(
+        lambda: float(not store.lagging), lambda: float(len(store.warnings)), lambda: float(store.waiting_events)
+    )
     share = impressions.share if store.name == "redis" else 0.0  # nobody could collect them from the other
     return Services(
         recommender=recommender,

@@ -38,6 +38,7 @@ class MemoryUserStore:
     durable = False
     lagging = False
     waiting_events = 0
+    warnings: Sequence[str] = ()
 
     def __init__(self, keep_events: int = 100, keep_event_ids: int = 1_024, max_users: int = 200_000) -> None:
         self._keep_events = keep_events

@@ -34,6 +34,11 @@ class UserStore(Protocol):
         """Whether writes are refused at present, so that what is read may lack the newest events."""
         ...
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is wrong with how the store is kept, as of the last look, and what to do."""
+        ...
+
     async def start(self) -> None:
         """Begin to watch the connection. A store that cannot be reached yet is no error."""
         ...

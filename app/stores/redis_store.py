@@ -13,6 +13,7 @@ from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD
 from app.artifact.user_records import EVENT, dim_of, pack_events, unpack_events, unpack_items, unpack_long_vectors
 from app.stores.bundled import BundledStates
+from app.stores.eviction import EvictionWatch
 from app.stores.redis_gate import RedisGate, is_missing_script
 from app.stores.scripts import script
 from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, StoredUser, UserState
@@ -68,11 +69,17 @@ class RedisUserStore:
         self._full = False
         self.waiting_events = 0  # in the stream, as of the last look
         gate.on_probe(self._probe)
+        self._eviction = EvictionWatch(gate)
 
     @property
     def durable(self) -> bool:
-        """Whether the server writes an append-only file, and wrote it without error when last asked."""
-        return self._durable
+        """Whether the server writes an append-only file without error, and keeps what it holds, when last asked."""
+        return self._durable and not self._eviction.drops_events
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may go of what is stored."""
+        return [] if self._eviction.warning is None else [self._eviction.warning]
 
     @property
     def lagging(self) -> bool:

@@ -64,6 +64,11 @@ class Metrics:
         self._store_available = Gauge(
             "aisle_store_available", "1 while the store of user states takes reads and writes.", registry=self.registry
         )
+        self._store_warnings = Gauge(
+            "aisle_store_warnings",
+            "Warnings on how the store of user states is kept; /readyz has their words.",
+            registry=self.registry,
+        )
         self._waiting_events = Gauge(
             "aisle_waiting_events", "Events that wait to be collected.", registry=self.registry
         )
@@ -129,9 +134,12 @@ class Metrics:
         """Call `pending` for how many requests wait whenever metrics are read."""
         self._pending.set_function(pending)
 
-    def watch_store(self, available: Callable[[], float], waiting_events: Callable[[], float]) -> None:
+    def watch_store(
+        self, available: Callable[[], float], warnings: Callable[[], float], waiting_events: Callable[[], float]
+    ) -> None:
         """Call these whenever metrics are read."""
         self._store_available.set_function(available)
+        self._store_warnings.set_function(warnings)
         self._waiting_events.set_function(waiting_events)
 
     def show_bundle(

@@ -108,6 +108,7 @@ def test_health_is_answered(client: httpx.Client, snapshot: Snapshot) -> None:
         "model_version": snapshot.manifest.version,
         "store": "memory",
         "store_available": True,
+        "store_warnings": [],
         "refused": {},
         "parts_off": {},
     }
