@@ -23,6 +23,7 @@
         ├── ModelNotFound         no such version
         ├── KeyMissing            the call needs a key, and has none that is valid
         ├── KeyForbidden          the key may not make this call
+        ├── BodyTooLarge          the body is larger than this service accepts
         └── Overloaded            more is waiting than would be answered in time
 
 Messages say what was expected, what was received, and what to do. One table in `app.api` holds their HTTP
@@ -175,6 +176,12 @@ class KeyForbidden(RequestError):
     """The key is known, and may not make this call."""
 
     code = "key_forbidden"
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than this service accepts."""
+
+    code = "body_too_large"
 
 
 class Overloaded(RequestError):

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from app.api.application import HttpOptions, make_application
 from app.api.keys import Keyring
+from app.api.limits import LIMITS
 from app.api.recommend_parsing import Limits
 from app.api.startup import StartupApplication
 from app.artifact.names import MANIFEST
@@ -99,6 +100,7 @@ def _http_options(settings: Settings) -> HttpOptions:
         read_keys=keys_in(settings.read_keys),
         admin_keys=keys_in(settings.admin_keys),
         rate_per_key=settings.rate_per_key,
+        limit_values={limit.setting: getattr(settings, limit.setting) for limit in LIMITS if limit.setting},
     )
 
 

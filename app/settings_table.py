@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
+from app.api.limits import limits_table
 from app.settings import PREFIX, Settings
 
 COMMAND: Final = "make docs"
@@ -50,6 +51,12 @@ Every setting of `aisle-serve` is a variable of its environment, read once, at t
 
 This page is made from `app/settings.py` by `{COMMAND}`; a test fails where it says something else.
 """
+_LIMITS_TITLE: Final = """## What is bounded
+
+What one caller sends takes neither time nor memory from others: past these bounds it is refused, with this status and
+this `code` of a problem document. Values are those that hold if nothing is set; `x-limits` in `/openapi.json`, and the
+table at the end of `/docs`, have those of the service that is asked. This table is made from `app/api/limits.py`.
+"""
 _KINDS: Final = {
     "boolean": "`true` or `false`",
     "integer": "whole number",
@@ -58,7 +65,7 @@ _KINDS: Final = {
     "path": "path",
     "password": "text, kept secret",
 }
-_LIMITS: Final = {
+_BOUNDS: Final = {
     "minimum": "at least {:,}",
     "exclusiveMinimum": "more than {:,}",
     "maximum": "at most {:,}",
@@ -67,11 +74,12 @@ _LIMITS: Final = {
 
 
 def settings_page() -> str:
-    """The page, with a table a group; what is in no group comes last."""
+    """The page, with a table a group, what is in no group behind them, and the table of limits at the end."""
     names_in_groups = {name for _, names in _GROUPS for name in names}
     others = tuple(name for name in Settings.model_fields if name not in names_in_groups)
     groups = [*_GROUPS, *([("Others", others)] if others else [])]
-    return "\n".join([_INTRODUCTION, *(row for title, names in groups for row in _group(title, names))])
+    tables = (row for title, names in groups for row in _group(title, names))
+    return "\n".join([_INTRODUCTION, *tables, _LIMITS_TITLE, *limits_table(), ""])
 
 
 def _group(title: str, names: tuple[str, ...]) -> Iterator[str]:
@@ -107,7 +115,7 @@ def _describe_values(schema: dict[str, Any]) -> str:
         *others, last = (f"`{word}`" for word in schema["enum"])
         return f"{', '.join(others)} or {last}"
     kind = _KINDS[schema.get("format", schema["type"])]
-    return ", ".join([kind, *(words.format(schema[key]) for key, words in _LIMITS.items() if key in schema)])
+    return ", ".join([kind, *(words.format(schema[key]) for key, words in _BOUNDS.items() if key in schema)])
 
 
 if __name__ == "__main__":

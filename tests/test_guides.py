@@ -27,6 +27,7 @@ from offline.publishing.publish import PublishConfig, publish
 ROOT = Path(__file__).parents[1]
 GUIDES = sorted(path for folder in (".", "app", "deploy", "offline") for path in (ROOT / folder).glob("*.md"))
 OPERATING = ROOT / "app" / "OPERATING.md"
+SETTINGS = ROOT / "app" / "SETTINGS.md"
 ALERTS = ROOT / "deploy" / "alerts.yml"
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -124,7 +125,7 @@ def test_the_runbook_knows_every_word_for_what_is_wrong_with_redis() -> None:
 )
 def test_the_limits_are_the_defaults(name: str, shown: str) -> None:
     default = Settings.model_fields[name].default
-    row = next(line for line in section_of(OPERATING, "## Limits and timeouts").splitlines() if name.upper() in line)
+    row = next(line for line in section_of(SETTINGS, "## What is bounded").splitlines() if name.upper() in line)
     assert f"| {shown} |" in row
     assert shown in {f"{default:,.0f}", f"{default:,.0f} ms", f"{default / 2**20:.0f} MiB"}
 

@@ -76,9 +76,9 @@ long_vector long_weight matrix_unit never top_k wide_k chain order query_vector 
 """
 
 PROBLEM_CODES = """
-bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused bundle_schema bundle_unfit cursor_expired
-device_unavailable internal_error invalid_cursor invalid_request invalid_settings item_not_found key_forbidden
-key_missing model_not_found not_ready not_yet overloaded runtime_missing store_unavailable user_not_found
+body_too_large bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused bundle_schema bundle_unfit
+cursor_expired device_unavailable internal_error invalid_cursor invalid_request invalid_settings item_not_found
+key_forbidden key_missing model_not_found not_ready not_yet overloaded runtime_missing store_unavailable user_not_found
 """
 
 SETTINGS = """

@@ -5,8 +5,8 @@ every request through layers for dependencies and files, of which there are none
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
@@ -22,6 +22,7 @@ from app.api.direct_route import DirectRoute
 from app.api.event_routes import event_routes
 from app.api.item_routes import item_routes, not_yet_routes
 from app.api.keys import KeyCheckMiddleware, Keyring
+from app.api.limits import describe_limits
 from app.api.middleware import BodyLimitMiddleware, RequestTelemetryMiddleware
 from app.api.model_routes import model_routes
 from app.api.openapi import openapi_document
@@ -39,7 +40,8 @@ _DESCRIPTION: Final = """Recommendations for a storefront, in milliseconds.
 
 Unknown fields are refused. Errors are RFC 9457 problem documents with a stable `code`. Every answer carries
 `X-Request-ID` (the caller's own, if it sent one) and `Server-Timing` with the stages. A field that this version does
-not serve yet is answered 422 `not_yet`, a whole call 501 `not_yet`."""
+not serve yet is answered 422 `not_yet`, a whole call 501 `not_yet`. What a call and a connection may hold, and what
+becomes of more, is listed under `x-limits`."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class HttpOptions:
     read_keys: Sequence[str] = ()
     admin_keys: Sequence[str] = ()
     rate_per_key: float = 0.0  # requests a second; 0 is no limit
+    limit_values: Mapping[str, float] = field(default_factory=dict)  # by setting, for the table; else the defaults
 
 
 def make_application(services: Services, options: HttpOptions) -> Starlette:
@@ -80,7 +83,7 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
         *(demo_routes(recommender) if options.page else []),
     ]
     app = Starlette(
-        routes=[*routes, *docs_routes(), _openapi_route(routes), *not_yet_routes()],
+        routes=[*routes, *docs_routes(), _openapi_route(routes, options.limit_values), *not_yet_routes()],
         middleware=[
             Middleware(RequestTelemetryMiddleware, metrics=services.metrics),
             Middleware(
@@ -97,8 +100,8 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
     return app
 
 
-def _openapi_route(routes: list[APIRoute]) -> APIRoute:
-    document = openapi_document("Aisle", version("aisle"), _DESCRIPTION, routes)
+def _openapi_route(routes: list[APIRoute], limit_values: Mapping[str, float]) -> APIRoute:
+    document = openapi_document("Aisle", version("aisle"), _DESCRIPTION, routes, describe_limits(limit_values))
 
     async def get_openapi(_: Request) -> Response:
         return json_response(document)

@@ -7,16 +7,17 @@ from http import HTTPStatus
 from random import getrandbits
 from typing import Final
 
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import internal_problem
+from app.errors import BodyTooLarge
 from app.serving.call import ClientDisconnected
 from app.telemetry.metrics import Metrics
 from app.telemetry.stages import TRACE, Trace
 
 CLIENT_GONE: Final = 499  # nginx's; it is counted and never sent
+TOO_LARGE: Final = "the body is larger than this service accepts (AISLE_MAX_BODY_BYTES): send fewer events or ids"
 _ACCEPTED_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = [first + second for first in _CROCKFORD for second in _CROCKFORD]  # ten bits each
@@ -110,11 +111,11 @@ class BodyLimitMiddleware:
         async def receive_limited() -> Message:
             nonlocal left
             if left < 0:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                raise BodyTooLarge(TOO_LARGE)
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                raise BodyTooLarge(TOO_LARGE)
             return message
 
         await self._app(scope, receive_limited, send)

@@ -141,8 +141,10 @@ def _problem(status: int, description: str, example: dict[str, Any]) -> dict[str
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "example": document}}}
 
 
-def openapi_document(title: str, version: str, description: str, routes: Sequence[APIRoute]) -> dict[str, Any]:
-    """The OpenAPI document of these routes."""
+def openapi_document(
+    title: str, version: str, description: str, routes: Sequence[APIRoute], limits: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The OpenAPI document of these routes, with the table of limits as `x-limits`."""
     document = get_openapi(title=title, version=version, description=description, routes=routes)
     _, schemas = models_json_schema([(model, "validation") for model in _BY_HAND], ref_template=_REF)
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
@@ -152,4 +154,5 @@ def openapi_document(title: str, version: str, description: str, routes: Sequenc
             for status, response in route.responses.items():
                 for media, content in response["content"].items():  # FastAPI drops the nulls of examples
                     responses[str(status)]["content"][media]["example"] = content["example"]
+    document["x-limits"] = limits
     return document

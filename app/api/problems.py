@@ -14,6 +14,7 @@ from starlette.routing import Match
 
 from app.errors import (
     AisleError,
+    BodyTooLarge,
     BundleError,
     CallNotYet,
     DeviceUnavailable,
@@ -40,6 +41,7 @@ STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
     ModelNotFound: HTTPStatus.NOT_FOUND,
     KeyMissing: HTTPStatus.UNAUTHORIZED,
     KeyForbidden: HTTPStatus.FORBIDDEN,
+    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     BundleError: HTTPStatus.CONFLICT,
     DeviceUnavailable: HTTPStatus.CONFLICT,
@@ -48,11 +50,10 @@ STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
     RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     AisleError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-_CODE_OF_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_CODE_OF_STATUS: Final = {404: "not_found", 405: "method_not_allowed"}
 _DETAIL_OF_STATUS: Final = {
     404: "there is nothing at this address; /docs lists every call",
     405: "this address answers other methods; see the Allow header, or /docs",
-    413: "the body is larger than this service accepts (AISLE_MAX_BODY_BYTES): send fewer events or ids",
 }
 _HEADERS: Final = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},

@@ -19,14 +19,22 @@ from app.artifact.behaviours import Behaviour
 from app.engine.reasons import Kind
 from app.settings import MAX_K, MAX_LIST, MAX_QUERY
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+MAX_ID: Final = 256
+"""Characters of an id."""
+MAX_NAME: Final = 512
+"""Characters of the name of a column or an attribute."""
+MAX_FIELDS: Final = 100
+"""Names in `fields`."""
+MAX_FACETS: Final = 20
+MAX_BOOSTS: Final = 20
+MAX_PINS: Final = 50
+MAX_TIMEOUT_MS: Final = 60_000
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
 Time = Annotated[
     datetime, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}, "validation")
 ]
 """ISO 8601, or Unix time in seconds or milliseconds."""
-
-MAX_FIELDS: Final = 100
-"""Names in `fields`."""
 
 
 class _Unannounced:
@@ -46,7 +54,7 @@ def _distinct(names: list[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-Name = Annotated[str, StringConstraints(max_length=512)]
+Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 """Of a column or an attribute."""
 FieldNames = Annotated[list[Name], Field(max_length=MAX_FIELDS), AfterValidator(_distinct)]
 """Columns and attributes to answer; a repeated one counts once."""
@@ -146,12 +154,12 @@ class RecommendRequest(BaseModel):
     )
     boost: list[BoostRule] | None = Field(
         default=None,
-        max_length=20,
+        max_length=MAX_BOOSTS,
         description="Items to bring up or to bury: as if they were `factor` times as likely; several multiply.",
     )
     pin: list[PinRule] | None = Field(
         default=None,
-        max_length=50,
+        max_length=MAX_PINS,
         description="Items at fixed places, each once. One that is unknown, excluded or does not pass the filter is "
         "left out; one beyond the end of the list stands at its end.",
     )
@@ -169,7 +177,7 @@ class RecommendRequest(BaseModel):
     )
     facets: list[Name] | None = Field(
         default=None,
-        max_length=20,
+        max_length=MAX_FACETS,
         description="Columns and attributes of which values are counted, over all items that `total` counts: the 100 "
         "most frequent values, of a category every level, of numbers the range.",
     )
@@ -190,7 +198,7 @@ class RecommendRequest(BaseModel):
     timeout_ms: float | None = Field(
         default=None,
         gt=0,
-        le=60_000,
+        le=MAX_TIMEOUT_MS,
         description="Milliseconds after which the answer is what is popular, with `timeout` in `degraded`.",
     )
 

@@ -117,6 +117,15 @@ def test_every_call_is_listed_and_opens_with_all_that_belongs_to_it(visit: Visit
             assert "undefined" not in inside.inner_text()
 
 
+def test_every_limit_is_shown_with_what_becomes_of_more(visit: Visit, address: str) -> None:
+    limits = httpx.get(f"{address}/openapi.json").json()["x-limits"]
+    with visit() as page:
+        rows = [row.split("\t") for row in page.locator("#bounds tr").all_inner_texts()][1:]
+    assert [row[0] for row in rows] == [limit["bounds"].replace("`", "") for limit in limits]
+    body = next(row for row in rows if row[0] == "a request body")
+    assert body == ["a request body", f"{1_048_576:,} bytes", "AISLE_MAX_BODY_BYTES", "413, body_too_large"]
+
+
 def test_a_body_of_one_or_many_says_so_and_can_be_sent(visit: Visit) -> None:
     with visit() as page:
         call = page.locator("details.call", has=page.locator("summary code", has_text="/events"))

@@ -1,0 +1,208 @@
+"""The table of limits: each bound of a request or a connection once, for the API's own document and for SETTINGS.md.
+
+A further bound is a further `Limit` in `LIMITS`, with the constant or the setting that the code itself reads. `make
+docs` writes it into app/SETTINGS.md, `/openapi.json` has it among `x-limits`, `/docs` shows it, and
+tests/app/api/test_limits.py fails until it shows there, by what goes past the bound, that the status and the code are
+those of the table.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from app.api import schemas, suggest_schemas, wire_values
+from app.api.problems import MOST_ERRORS, MOST_LOOKED_AT, status_of
+from app.engine.selection import filter_index, filter_parsing
+from app.errors import (
+    AisleError,
+    BodyTooLarge,
+    CursorExpired,
+    InvalidRequest,
+    Overloaded,
+    StoreUnavailable,
+)
+from app.serving.cursor import LASTS_S
+from app.settings import MAX_K, MAX_QUERY, PREFIX, Settings
+
+Unit = Literal["", "characters", "bytes", "ms", "s", "a second"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One bound, and what becomes of what goes past it."""
+
+    name: str
+    """Stable, and the only one of this name."""
+    bounds: str
+    """What is bounded."""
+    value: float | None = None
+    """The bound where it is no setting."""
+    setting: str | None = None
+    """The field of `Settings` that holds the bound."""
+    unit: Unit = ""
+    error: type[AisleError] | None = None
+    """What it is answered with; `None` where that is no problem document."""
+    status: int | None = None
+    """The status of an answer that is no problem document."""
+    then: str = ""
+    """What happens, beyond what status and code say."""
+
+    @property
+    def default(self) -> float:
+        """The bound, if nobody set another one."""
+        value = self.value if self.setting is None else Settings.model_fields[self.setting].default
+        assert value is not None  # noqa: S101 - one of the two is given
+        return float(value)
+
+    @property
+    def answer(self) -> tuple[int | None, str | None]:
+        """Status and code of what goes past it; no status where nothing is answered, no code where it is no problem."""
+        return (self.status, None) if self.error is None else (int(status_of(self.error())), self.error.code)
+
+
+LIMITS: Final = (
+    # Requests
+    Limit("body", "a request body", setting="max_body_bytes", unit="bytes", error=BodyTooLarge),
+    Limit(
+        "parameters",
+        "query parameters of one call, a repeated one counted each time",
+        value=wire_values.MAX_PARAMETERS,
+        error=InvalidRequest,
+    ),
+    Limit("k", "items of an answer, `k`", value=MAX_K, error=InvalidRequest),
+    Limit("limit", "completions, `limit` of `/suggest`", value=suggest_schemas.MAX_SUGGESTIONS, error=InvalidRequest),
+    Limit(
+        "query",
+        "the text of `query`, and of `q` of `/suggest`",
+        value=MAX_QUERY,
+        unit="characters",
+        error=InvalidRequest,
+    ),
+    Limit("id", "an id", value=schemas.MAX_ID, unit="characters", error=InvalidRequest),
+    Limit(
+        "name", "the name of a column or an attribute", value=schemas.MAX_NAME, unit="characters", error=InvalidRequest
+    ),
+    Limit("recent_events", "events in `recent_events`", setting="max_events", error=InvalidRequest),
+    Limit(
+        "item_ids",
+        "ids in `exclude_item_ids`, `context.item_ids`, and `item_ids` of `/predict`, each",
+        setting="max_item_ids",
+        error=InvalidRequest,
+    ),
+    Limit("events", "events in one `POST /events`", setting="max_event_rows", error=InvalidRequest),
+    Limit(
+        "fields", "names in `fields`; a repeated one is answered once", value=schemas.MAX_FIELDS, error=InvalidRequest
+    ),
+    Limit("facets", "names in `facets`", value=schemas.MAX_FACETS, error=InvalidRequest),
+    Limit("boost", "rules in `boost`", value=schemas.MAX_BOOSTS, error=InvalidRequest),
+    Limit("pin", "rules in `pin`", value=schemas.MAX_PINS, error=InvalidRequest),
+    Limit("filter_depth", "levels of a filter", value=filter_parsing.MAX_DEPTH, error=InvalidRequest),
+    Limit("filter_conditions", "conditions of a filter", value=filter_parsing.MAX_CONDITIONS, error=InvalidRequest),
+    Limit(
+        "filter_nodes",
+        "nodes of a filter: `all`, `any`, `not` and conditions",
+        value=filter_parsing.MAX_NODES,
+        error=InvalidRequest,
+    ),
+    Limit("filter_values", "values in all `in` of a filter", value=filter_parsing.MAX_VALUES, error=InvalidRequest),
+    Limit("filter_text", "a text in a filter", value=filter_parsing.MAX_TEXT, unit="characters", error=InvalidRequest),
+    Limit("cursor", "the text of `cursor`", value=schemas.MAX_CURSOR, unit="characters", error=InvalidRequest),
+    Limit(
+        "cursor_age",
+        "the age of a list whose pages are asked for; it also ends with the version after the next",
+        value=LASTS_S,
+        unit="s",
+        error=CursorExpired,
+    ),
+    Limit("longest_timeout", "the largest `timeout_ms`", value=schemas.MAX_TIMEOUT_MS, unit="ms", error=InvalidRequest),
+    Limit(
+        "wrong_fields",
+        "wrong fields that a problem document names",
+        value=MOST_ERRORS,
+        error=InvalidRequest,
+        then=f"the others are counted, and past {MOST_LOOKED_AT:,} of them none is named",
+    ),
+    # How many, and how long
+    Limit("pending", "requests that wait or are under way", setting="max_pending", error=Overloaded),
+    Limit("rate", "calls of one key, 0 for any number", setting="rate_per_key", unit="a second", error=Overloaded),
+    Limit(
+        "timeout",
+        "the time of an answer, where the request has no `timeout_ms`",
+        setting="timeout_ms",
+        unit="ms",
+        status=200,
+        then="what is popular, with `timeout` in `degraded`",
+    ),
+    Limit(
+        "redis_read",
+        "the time to read states",
+        setting="redis_timeout_ms",
+        unit="ms",
+        status=200,
+        then="answered from the states of the bundle, with `user_state` in `degraded`; after three in a row nobody "
+        "waits, and a probe twice a second notices when Redis is back",
+    ),
+    Limit(
+        "redis_write",
+        "the time to store events",
+        setting="redis_write_timeout_ms",
+        unit="ms",
+        error=StoreUnavailable,
+        then="sent again with its `event_id`, an event counts once",
+    ),
+    Limit(
+        "masks",
+        "masks of filters in memory, the filters counted too",
+        value=filter_index.MASK_CACHE_BYTES,
+        unit="bytes",
+        status=200,
+        then="the one used longest ago goes",
+    ),
+)
+"""Every limit, in the order of the table."""
+
+
+def describe_limits(values: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The table for the API's own document.
+
+    Args:
+        values: what this process has set, by the names of settings; the default for one that is not there.
+    """
+    return [
+        {
+            "name": limit.name,
+            "bounds": limit.bounds,
+            "value": values.get(limit.setting or "", limit.default),
+            "unit": limit.unit,
+            "setting": None if limit.setting is None else PREFIX + limit.setting.upper(),
+            "status": limit.answer[0],
+            "code": limit.answer[1],
+            "then": limit.then,
+        }
+        for limit in LIMITS
+    ]
+
+
+def limits_table() -> Iterator[str]:
+    """The table as lines of Markdown, with the values that hold if nothing is set."""
+    yield "| what is bounded | at most | setting | answer | code |"
+    yield "|---|---|---|---|---|"
+    for limit in LIMITS:
+        status, code = limit.answer
+        cells = (
+            limit.bounds,
+            text_of(limit.default, limit.unit),
+            "" if limit.setting is None else f"`{PREFIX}{limit.setting.upper()}`",
+            "; ".join(filter(None, ("closed" if status is None else str(status), limit.then))),
+            "" if code is None else f"`{code}`",
+        )
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def text_of(value: float, unit: Unit) -> str:
+    """A bound as people write it, such as 1 MiB."""
+    if unit == "bytes":
+        for size, word in ((2**20, "MiB"), (2**10, "KiB")):
+            if value >= size and not value % size:
+                return f"{value / size:,.0f} {word}"
+    return f"{value:,.6g} {unit}".rstrip()
