@@ -5,13 +5,17 @@ of a storefront arrive in an open loop at `--rate`; every `--reload-every` secon
 must be loaded anew. Memory is the resident set of the service, read every second. Its growth is the median of the last
 fifth of the run less that of the second fifth: caches are full by then, and every fifth has several changes of version.
 
+With `--attack-every` every kind of `attacks.py` is sent that often meanwhile, from a process of its own.
+
 The last line of the output is JSON. The status is 1 when a request failed, or memory grew by more than `--max-growth`.
 """
 
 import asyncio
 import json
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 from time import perf_counter
@@ -32,6 +36,7 @@ from app.artifact.manifest import read_manifest
 VERSIONS: Final = 3  # served, kept for a rollback, and one that must be loaded
 CALLS: Final = 20_000
 PATIENCE_S: Final = 10.0
+ATTACKS: Final = Path(__file__).with_name("attacks.py")
 FIFTHS: Final = 5
 
 
@@ -41,6 +46,7 @@ def main(
     rate: Annotated[float, typer.Option(min=1.0, help="Requests a second.")] = 150.0,
     reload_every: Annotated[float, typer.Option(min=0.5, help="Seconds between changes of version.")] = 10.0,
     max_growth: Annotated[float, typer.Option(min=0.0, help="Of memory, as a share of the second fifth's.")] = 0.05,
+    attack_every: Annotated[float, typer.Option(min=0.0, help="Seconds between two of each attack; 0 for none.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of requests and arrivals.")] = 0,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the service, such as online_memory_mb=0.")
@@ -55,12 +61,30 @@ def main(
     ):
         calls = storefront_calls(shop_at(service.address), CALLS, seed)
         arrivals = poisson_arrivals(rate, minutes * 60, np.random.default_rng(seed))
-        report = uvloop.run(_soak(service.address, service.process.pid, versions, calls, arrivals, reload_every))
+        with _attackers(service.address, minutes * 60, attack_every) as attacks:
+            report = uvloop.run(_soak(service.address, service.process.pid, versions, calls, arrivals, reload_every))
+    report |= {"attacks": attacks} if attacks else {}
     grown = report["rss_mb"]["growth"] / report["rss_mb"]["second_fifth"]
     about = {"items": shapes.items, "dim": shapes.dim, "rate": rate, "minutes": minutes, "shares": SHARES}
     print(json.dumps(report | about | {"command": " ".join(sys.argv)}))
     if report["failed"] or report["failed_changes"] or grown > max_growth:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _attackers(address: str, seconds: float, every: float) -> Iterator[dict[str, Any]]:
+    """Attacks meanwhile; what they met is in the dictionary at the end."""
+    met: dict[str, Any] = {}
+    if not every:
+        yield met
+        return
+    command = [sys.executable, str(ATTACKS), address, "--seconds", str(seconds), "--every", str(every)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield met
+            met |= json.loads(process.communicate()[0].splitlines()[-1])
+        finally:
+            process.kill()
 
 
 def _named(setting: str) -> tuple[str, str]:
