@@ -9,7 +9,8 @@
     │   │   └── BundleMissing     there is none at all, or not yet
     │   ├── BundleSchema          written for another version of this code
     │   ├── GoldenMismatch        it answers otherwise than when it was made
-    │   └── BundleUnfit           it would not run on the device that it shall be served from
+    │   ├── BundleUnfit           it would not run on the device that it shall be served from
+    │   └── BundleUnreadable      this machine cannot read it, or has no memory for it
     ├── StoreUnavailable          the store of user states cannot be reached, or refuses
     ├── NotReady                  the service waits for its first bundle
     └── RequestError              a request cannot be answered as it stands
@@ -39,8 +40,9 @@ class AisleError(Exception):
 
     @property
     def message(self) -> str:
-        """The text given when it was raised."""
-        return str(self.args[0]) if self.args else self.code
+        """The text given when it was raised, with what is no text (bytes of a file's name, say) escaped."""
+        text = str(self.args[0]) if self.args else self.code
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 class SettingsError(AisleError):
@@ -95,6 +97,12 @@ class BundleUnfit(BundleError):
     """The bundle would not run on the device that it shall be served from."""
 
     code = "bundle_unfit"
+
+
+class BundleUnreadable(BundleError):
+    """This machine cannot read the bundle, or has no memory for it; the bundle itself may be whole."""
+
+    code = "bundle_unreadable"
 
 
 class StoreUnavailable(AisleError):

@@ -22,11 +22,11 @@ from app.api.keys import Keyring
 from app.api.limits import LIMITS
 from app.api.recommend_parsing import Limits
 from app.api.startup import StartupApplication
-from app.artifact.names import MANIFEST
+from app.artifact.bundle_store import folder_of, is_bundle, version_in
 from app.artifact.redis_keys import Keys
-from app.errors import AisleError, SettingsError
+from app.errors import AisleError, BundleError, SettingsError
 from app.serving.cursor_keys import CursorKeys
-from app.serving.release import DevicePolicy, LoadOptions, Release, load_release
+from app.serving.release import DevicePolicy, LoadOptions, Release, load_release, load_version
 from app.serving.service import ServiceLimits
 from app.serving.services import Drain, FollowOptions, ImpressionOptions, build_services
 from app.settings import PREFIX, Settings, keys_in, read_settings
@@ -61,17 +61,18 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
     if settings.bundle is None:
         raise SettingsError("no bundle to serve: give --bundle runs/NAME/bundle, or set AISLE_BUNDLE")
 
+    metrics = metrics or Metrics()
     options = _http_options(settings)
     Keyring(options.read_keys, options.admin_keys)  # those that cannot be are refused before anything is loaded
 
     address, keys = _redis_address(settings), Keys(settings.redis_prefix.encode())
-    folder = None if (settings.bundle / MANIFEST).is_file() else settings.bundle
+    folder = None if is_bundle(settings.bundle) else settings.bundle
     load = LoadOptions(
         settings.threads, settings.clock, DevicePolicy(settings.device, settings.gpu_memory_mb, settings.gpu_captures)
     )
-    release = load_release(settings.bundle if folder is None else _first_bundle(folder, address, keys), load)
+    release = load_release(settings.bundle, load) if folder is None else _first_release(folder, address, keys, load)
     cursors = _cursor_keys(settings)
-    store, models = _stores(settings, address, keys, folder, release, cursors)
+    store, models = _stores(settings, address, keys, folder, release, cursors, metrics)
     services = build_services(
         release,
         store,
@@ -139,6 +140,7 @@ def _stores(
     folder: Path | None,
     release: Release,
     cursors: CursorKeys,
+    metrics: Metrics,
 ) -> tuple[UserStore, ModelStore]:
     """The stores of user states and of versions: in Redis where there is an address, else in this process."""
     models: ModelStore = (
@@ -146,7 +148,12 @@ def _stores(
     )
     if address is None:
         return MemoryUserStore(settings.keep_events), models
-    gate = RedisGate(open_async(address), settings.redis_timeout_ms / 1e3, settings.redis_write_timeout_ms / 1e3)
+    gate = RedisGate(
+        open_async(address),
+        settings.redis_timeout_ms / 1e3,
+        settings.redis_write_timeout_ms / 1e3,
+        metrics.count_background_failure,
+    )
     store = RedisUserStore(gate, keys, _retention(settings))
     if settings.cursor_secrets is None:
         SharedSecret(gate, keys.cursor_secret, cursors.take)
@@ -193,19 +200,24 @@ def _retention(settings: Settings) -> Retention:
     )
 
 
-def _first_bundle(folder: Path, address: RedisAddress | None, keys: Keys) -> Path:
+def _first_release(folder: Path, address: RedisAddress | None, keys: Keys, load: LoadOptions) -> Release:
     """The bundle to begin with: the one that Redis points to where Redis answers and it is here, else the folder's."""
     if address is None:
-        return folder
+        return load_release(folder, load)
     hasty = replace(address, timeout_s=FIRST_LOOK_S, connect_timeout_s=FIRST_LOOK_S)
+    version = None
     try:
         with open_sync(hasty) as client:
-            pointer = client.get(keys.pointer)
+            content = client.get(keys.pointer)
+        version = version_in(content, f"{keys.pointer.decode()} in Redis") if isinstance(content, bytes) else None
+        if version is not None:
+            folder_of(folder, version)
     except (redis.RedisError, OSError) as error:
         log.warning("the store does not answer yet", extra={"kind": kind_of(error), "store": redact(address.url)})
-        return folder
-    pointed_to = folder / pointer.decode() if isinstance(pointer, bytes) else folder
-    return pointed_to if (pointed_to / MANIFEST).is_file() else folder
+    except BundleError as error:  # the follower looks again, and says so, too
+        log.warning("the bundle that Redis points to is not here", extra={"reason": error.message})
+        version = None
+    return load_release(folder, load) if version is None else load_version(folder, version, load)
 
 
 class _Server(uvicorn.Server):
@@ -384,6 +396,11 @@ def _command(
         serve(service_settings)
     except AisleError as error:
         typer.echo(f"aisle-serve: {' '.join(error.message.split())}", err=True)
+        raise typer.Exit(1) from None
+    except Exception as error:
+        log.debug("the start failed", exc_info=error)
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        typer.echo(f"aisle-serve: cannot start ({reason}): see where with AISLE_LOG_LEVEL=debug", err=True)
         raise typer.Exit(1) from None
 
 

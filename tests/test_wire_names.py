@@ -23,6 +23,7 @@ from app.telemetry.online import OnlineMetrics
 
 # Name -> type and labels, of what `GET /metrics` shows beside `process_*`.
 METRICS = {
+    "aisle_background_failures": ("counter", {"task"}),
     "aisle_batch_size": ("histogram", set()),
     "aisle_bundle": ("gauge", {"version", "dataset", "device"}),
     "aisle_bundle_created_timestamp_seconds": ("gauge", {"version"}),
@@ -77,6 +78,7 @@ long_vector long_weight matrix_unit never top_k wide_k chain order query_vector 
 
 PROBLEM_CODES = """
 body_too_large bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused bundle_schema bundle_unfit
+bundle_unreadable
 cursor_expired device_unavailable internal_error invalid_cursor invalid_request invalid_settings item_not_found
 key_forbidden key_missing model_not_found not_ready not_yet overloaded runtime_missing store_unavailable user_not_found
 """

@@ -39,7 +39,7 @@ def model_routes(recommender: RecommendService, follower: BundleFollower) -> lis
             "/models",
             partial(get_models, follower),
             answer=ModelsAnswer,
-            example={"models": [_MODEL]},
+            example={"models": [_MODEL], "refused": {}},
             problems=(401, 403, 422, 503),
             summary="Published versions",
             operation_id="get_models",
@@ -78,7 +78,7 @@ def model_routes(recommender: RecommendService, follower: BundleFollower) -> lis
 async def get_models(follower: BundleFollower, request: Request) -> Response:
     """All versions that may be served, oldest first: those published to Redis, or those in the store of bundles."""
     NoParameters.model_validate(fields_of(request.query_params))
-    return json_response({"models": [_document(state) for state in await follower.list()]})
+    return json_response({"models": [_document(state) for state in await follower.list()], "refused": follower.refused})
 
 
 async def activate_model(recommender: RecommendService, follower: BundleFollower, request: Request) -> Response:

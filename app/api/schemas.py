@@ -354,6 +354,9 @@ class ModelsAnswer(BaseModel):
     """All versions that may be served, oldest first."""
 
     models: list[Model]
+    refused: dict[str, str] = Field(
+        default={}, description="What the pointer named and is not served, whether listed or not, and why."
+    )
 
 
 class ServedModel(BaseModel):

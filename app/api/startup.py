@@ -119,7 +119,11 @@ class StartupApplication:
             log.info("waiting for a bundle", extra={"reason": error.message})
         else:
             self._metrics.count_load("refused")
-            log.error("a bundle is refused; waiting for another", extra={"reason": error.message})
+            log.error(
+                "a bundle is refused; waiting for another",
+                extra={"reason": error.message},
+                exc_info=error.__cause__ if type(error) is BundleError else None,
+            )
 
     async def _get_livez(self, _: Request) -> Response:
         return json_response({"status": "alive", "model_version": None})

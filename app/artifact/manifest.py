@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import os
+import re
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, ValidationError
 
+from app.artifact.bundle_store import name_refusal, read_regular
 from app.artifact.names import MANIFEST, READABLE_SCHEMAS, SCHEMA_VERSION
 from app.artifact.parts import first_numbers_of
-from app.errors import BundleCorrupt, BundleSchema
+from app.errors import BundleCorrupt, BundleSchema, BundleUnreadable
 
 
 class FileEntry(BaseModel):
@@ -42,12 +46,30 @@ def _checked_time(time: str) -> str:
     return time
 
 
+def _checked_name(version: str) -> str:
+    refusal = name_refusal(version)
+    if refusal is not None:
+        raise ValueError(refusal)
+    return version
+
+
+def _checked_columns(columns: dict[str, str]) -> dict[str, str]:
+    for name, kind in columns.items():
+        if not _COLUMN.fullmatch(name) or kind not in _KINDS:
+            raise ValueError(f"expected the name of a column and one of {', '.join(_KINDS)}, got {name!r}: {kind!r}")
+    return columns
+
+
+_COLUMN: Final = re.compile(r"\w[\w.-]{0,99}")
+_KINDS: Final = ("text", "number", "json")
+
+
 class Manifest(BaseModel):
     """`manifest.json`. A file may have further keys, of a later writer: `read_manifest` passes over them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     schema_version: int
-    version: str
+    version: Annotated[str, AfterValidator(_checked_name)]
     dataset: str
     created_at: Annotated[str, AfterValidator(_checked_time)]  # ISO 8601, UTC
     cut: float | None  # unix seconds of the newest event that the bundle knows; None without a clock
@@ -64,7 +86,7 @@ class Manifest(BaseModel):
     measured_as: str | None = None  # the version that `metrics` were measured on; None where it is this one
     catalogue_sequence: int | None = None  # of the last change of the catalogue that the bundle has; None without any
     sample_users: list[str]  # a few ids with history, for the demo page
-    catalogue_columns: dict[str, str]  # column -> "text" | "number" | "json"
+    catalogue_columns: Annotated[dict[str, str], AfterValidator(_checked_columns)]  # column -> text, number or json
     metrics: dict[str, Any]
     compression: list[dict[str, Any]]
     files: dict[str, FileEntry]
@@ -96,13 +118,18 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         BundleCorrupt: it is missing or not a manifest.
         BundleSchema: it has another schema version.
+        BundleUnreadable: this machine cannot read it.
     """
     path = folder / MANIFEST
     try:
-        text = path.read_text("utf-8")
-    except OSError as error:
+        text = read_regular(path).decode()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleCorrupt(
             f"no bundle at {folder}: expected a file {MANIFEST} ({error.strerror}): make one with `aisle-offline run`"
+        ) from error
+    except OSError as error:
+        raise BundleUnreadable(
+            f"{path}: cannot be read ({error.strerror}): let the user that this runs as read it"
         ) from error
     except UnicodeDecodeError as error:
         raise BundleCorrupt(f"{path}: not a manifest ({error}): export the bundle again") from error
@@ -115,20 +142,65 @@ def read_manifest(folder: Path) -> Manifest:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         raise BundleCorrupt(f"{path}: not a manifest ({place}: {first['msg']}): export the bundle again") from error
+    except (ValueError, OverflowError, RecursionError) as error:  # numbers and nesting that JSON may have
+        raise BundleCorrupt(f"{path}: not a manifest ({error}): export the bundle again") from error
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
-    """Compare every file with its checksum.
+    """Compare every file with its checksum, and see that there is nothing else.
 
     Raises:
-        BundleCorrupt: names the first file that is missing or different.
+        BundleCorrupt: names the first file that is missing or different, or that the manifest does not list.
+        BundleUnreadable: this machine cannot read a file.
     """
-    for name, entry in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise BundleCorrupt(f"{path}: listed in the manifest but missing: copy or export the bundle again")
-        if path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
-            raise BundleCorrupt(f"{path}: checksum differs from the manifest's: copy or export the bundle again")
+    try:
+        sizes = _sizes_below(folder, folder)
+        for name in sizes:
+            if name not in manifest.files and name != MANIFEST:
+                raise BundleCorrupt(f"{folder / name}: not listed in the manifest: take it out of the bundle")
+        for name, entry in manifest.files.items():
+            path = folder / name
+            if name not in sizes:
+                raise BundleCorrupt(f"{path}: listed in the manifest but missing: copy or export the bundle again")
+            if sizes[name] != entry.bytes or sha256_of(path) != entry.sha256:
+                raise BundleCorrupt(f"{path}: checksum differs from the manifest's: copy or export the bundle again")
+    except OSError as error:
+        where = folder if error.filename is None else os.fsdecode(error.filename)
+        raise BundleUnreadable(
+            f"{where}: cannot be read ({error.strerror or error}): let the user that this runs as read it, and see "
+            "that the disk is well"
+        ) from error
+
+
+def _sizes_below(folder: Path, below: Path) -> dict[str, int]:
+    """Bytes of every file in and below a folder of the bundle in `folder`, by its path relative to that.
+
+    Raises:
+        BundleCorrupt: something is neither a file nor a folder with files.
+        OSError: a folder cannot be read.
+    """
+    sizes: dict[str, int] = {}
+    for path in sorted(below.iterdir()):
+        status = path.lstat()
+        if stat.S_ISDIR(status.st_mode):
+            inner = _sizes_below(folder, path)
+            if not inner:
+                raise BundleCorrupt(f"{path}: an empty folder, not listed in the manifest: take it out of the bundle")
+            sizes |= inner
+        elif stat.S_ISREG(status.st_mode):
+            if not (below == folder and _UNFINISHED.fullmatch(path.name)):
+                sizes[path.relative_to(folder).as_posix()] = status.st_size
+        else:
+            what = "a link" if stat.S_ISLNK(status.st_mode) else "a pipe or a device"
+            raise BundleCorrupt(
+                f"{path}: expected a file or a folder, got {what}: copy the file itself into the bundle"
+            )
+    return sizes
+
+
+_UNFINISHED = re.compile(
+    rf"\.{re.escape(MANIFEST)}\..*\.partial"
+)  # what the job moves onto the manifest when it is done
 
 
 class _Head(BaseModel):

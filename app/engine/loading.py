@@ -48,12 +48,13 @@ class GoldenSet:
     stages: Stages
 
 
-def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) -> Snapshot:
+def load_snapshot(path: Path, threads: int = 1, device: Device | None = None, version: str | None = None) -> Snapshot:
     """Load the bundle at `path` (a bundle, or a store of bundles), verify it, and warm it up.
 
     Args:
         threads: threads inside one run of a graph; 0 takes all cores.
         device: where retrieval runs in half precision; by default it runs on the CPU in int8.
+        version: that it must be; for a store by default the one that its pointer names.
 
     Raises:
         DeviceUnavailable: there is no such device.
@@ -64,6 +65,12 @@ def load_snapshot(path: Path, threads: int = 1, device: Device | None = None) ->
     """
     folder = resolve(path)
     manifest = read_manifest(folder)
+    expected = version or (folder.name if folder != path else manifest.version)
+    if manifest.version != expected:
+        raise BundleCorrupt(
+            f"{folder}: expected version {expected} of its name, got {manifest.version} in its manifest: give the "
+            "folder the name of the version"
+        )
     verify_files(folder, manifest)
     snapshot = open_snapshot(folder, manifest, threads, device)
     for part, reason in snapshot.parts.unreadable.items():

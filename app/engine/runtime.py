@@ -206,4 +206,6 @@ def _open(path: Path, options: Any, providers: Sequence[str | tuple[str, dict[st
         return ort.InferenceSession(str(path), options, providers=list(providers))
     except runtime_errors() as error:
         first_line = str(error).splitlines()[0]
-        raise BundleCorrupt(f"{path}: ONNX Runtime {ort.__version__} refuses it ({first_line})") from error
+        raise BundleCorrupt(
+            f"{path}: ONNX Runtime {ort.__version__} refuses it ({first_line}): export the bundle again"
+        ) from error

@@ -3,8 +3,6 @@
 Logging never holds up a request: impressions wait in memory, are sent in groups, and are dropped when too many wait.
 """
 
-import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import Final
 
 from app.artifact.hashing import stable_hash
 from app.artifact.stream_records import ImpressionRecord
+from app.background import BackgroundTask
 from app.errors import StoreUnavailable
 from app.serving.attribution import OnlineTracker
 from app.serving.call import Answer
@@ -55,7 +54,7 @@ class ImpressionLog:
         self._draw = draw
         self._metrics = metrics
         self._waiting: deque[Impression] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask("impressions", self._send_all, EVERY_S, metrics.count_background_failure)
 
     def samples_next(self) -> bool:
         """Whether the next answer is in the sample."""
@@ -70,38 +69,35 @@ class ImpressionLog:
 
     async def start(self) -> None:
         """Begin to send in the background."""
-        self._task = asyncio.create_task(self._send_for_ever())
+        self._task.start()
 
     async def close(self) -> None:
         """Send what waits, and stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
         while self._waiting:
-            await self.send()
+            await self._task.take_turn()
 
     async def send(self) -> None:
         """Send the oldest group of those that wait."""
         group = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
         if not group:
             return
-        records = [_record(impression) for impression in group]
         try:
-            count = await self._store.log_impressions(records)
+            count = await self._store.log_impressions([_record(impression) for impression in group])
         except StoreUnavailable:
             self._metrics.count_impressions("dropped_store", len(group))
             return
+        except Exception:
+            self._metrics.count_impressions("dropped_store", len(group))
+            raise
         self._metrics.count_impressions("kept", count)
         if count < len(group):
             self._metrics.count_impressions("dropped_full", len(group) - count)
 
-    async def _send_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY_S)
-            while len(self._waiting) >= GROUP:
-                await self.send()
+    async def _send_all(self) -> None:
+        while len(self._waiting) >= GROUP:
             await self.send()
+        await self.send()
 
 
 @dataclass(frozen=True)

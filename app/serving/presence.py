@@ -1,12 +1,12 @@
 """Presence: a service that follows the pointer says so in Redis, and which version it serves."""
 
-import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable
 from typing import Final
 
 from app.artifact.replica_record import LIVES_S, ReplicaRecord
+from app.background import BackgroundTask
 from app.errors import StoreUnavailable
 from app.stores.protocol import ModelStore
 
@@ -19,35 +19,35 @@ class Presence:
     Args:
         models: takes the record.
         record: what the process is at the time of the call.
+        on_failure: called with the name of the task in the background for each time that it failed.
     """
 
-    def __init__(self, models: ModelStore, record: Callable[[], ReplicaRecord]) -> None:
+    def __init__(
+        self, models: ModelStore, record: Callable[[], ReplicaRecord], on_failure: Callable[[str], None]
+    ) -> None:
         self._models = models
         self._record = record
         self._replica = secrets.token_hex(8)
-        self._task: asyncio.Task[None] | None = None
+        self._has_begun = False
+        self._task = BackgroundTask("presence", self._tell, _EVERY_S, on_failure)
 
     async def start(self) -> None:
         """Say that this process runs, then again and again in the background."""
+        self._has_begun = True
         await self.tell()
-        self._task = asyncio.create_task(self._keep_telling())
+        self._task.start()
 
     async def tell(self) -> None:
-        """Say now what has changed."""
-        with contextlib.suppress(StoreUnavailable):
-            await self._models.announce(self._replica, self._record())
+        """Say now what has changed; what comes of it is told in the log alone."""
+        await self._task.take_turn()
 
     async def close(self) -> None:
         """Take the record back."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        with contextlib.suppress(StoreUnavailable):
-            await self._models.withdraw(self._replica)
+        await self._task.close()
+        if self._has_begun:
+            with contextlib.suppress(StoreUnavailable):
+                await self._models.withdraw(self._replica)
 
-    async def _keep_telling(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            await self.tell()
+    async def _tell(self) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            await self._models.announce(self._replica, self._record())

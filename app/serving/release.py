@@ -2,18 +2,21 @@
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from app.artifact.bundle_store import folder_of
 from app.artifact.user_state import read_user_states
 from app.engine.gpu_retriever import Device
 from app.engine.loading import load_snapshot
 from app.engine.runtime import CUDA, runtime
 from app.engine.snapshot import Snapshot
-from app.errors import BundleCorrupt, BundleUnfit, DeviceUnavailable
+from app.errors import AisleError, BundleCorrupt, BundleError, BundleUnfit, BundleUnreadable, DeviceUnavailable
 from app.stores.bundled import BundledStates
 
 log = logging.getLogger(__name__)
@@ -54,26 +57,55 @@ class DevicePolicy:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How bundles are loaded."""
+    """How bundles are loaded, and what they have to pass."""
 
     threads: int = 1  # inside one run of a graph; 0 takes all cores
     clock: Literal["wall", "bundle"] = "wall"  # as in `clock_of`
     device: DevicePolicy = DevicePolicy()
 
 
-def load_release(path: Path, options: LoadOptions) -> Release:
+def load_release(path: Path, options: LoadOptions, version: str | None = None) -> Release:
     """Load a bundle, verify it, and answer its own warm-up requests.
 
     Args:
         path: a bundle, or a store of bundles, of which the current one is loaded.
         options: how.
+        version: that it must be; for a store by default the one that its pointer names.
 
     Raises:
-        BundleError: it must not be served.
+        BundleError: it must not be served, whatever the cause.
         DeviceUnavailable: the options ask for a GPU, and there is none.
+        RuntimeMissing: there is no ONNX Runtime.
     """
-    snapshot = _load_snapshot(path, options.threads, options.device)
-    return release_of(snapshot, clock_of(options.clock, snapshot.manifest.cut))
+    try:
+        snapshot = _load_snapshot(path, options.threads, options.device, version)
+        return release_of(snapshot, clock_of(options.clock, snapshot.manifest.cut))
+    except Exception as error:
+        raise refusal_of(error, path) from error
+
+
+def load_version(store: Path, version: str, options: LoadOptions) -> Release:
+    """As `load_release`, of one version in a store of bundles."""
+    return load_release(folder_of(store, version), options, version)
+
+
+def refusal_of(error: Exception, path: Path) -> AisleError:
+    """The refusal of the bundle at `path` for whatever came while it was loaded; an intended error is one itself.
+
+    A plain `BundleError` stands for what nobody foresaw: its cause belongs in the log.
+    """
+    if isinstance(error, AisleError):
+        return error
+    if isinstance(error, MemoryError):
+        return BundleUnreadable(f"{path}: this machine has no memory for it: give it more, or serve a smaller bundle")
+    if isinstance(error, OSError):
+        where = path if error.filename is None else os.fsdecode(error.filename)
+        return BundleUnreadable(
+            f"{where}: cannot be read ({error.strerror or error}): let the user that this runs as read it, and see "
+            "that the disk is well"
+        )
+    first_line = str(error).partition("\n")[0]
+    return BundleError(f"{path}: cannot be served ({type(error).__name__}: {first_line}): export it again")
 
 
 def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
@@ -110,13 +142,14 @@ def clock_of(kind: Literal["wall", "bundle"], cut: float | None) -> Callable[[],
     return lambda: offset + time.monotonic()
 
 
-def _load_snapshot(path: Path, threads: int, device: DevicePolicy) -> Snapshot:
+def _load_snapshot(path: Path, threads: int, device: DevicePolicy, version: str | None) -> Snapshot:
+    load = partial(load_snapshot, path, threads, version=version)
     if device.kind == "cpu" or (device.kind == "auto" and CUDA not in runtime().get_available_providers()):
-        return load_snapshot(path, threads)
+        return load()
     try:
-        return load_snapshot(path, threads, Device("cuda", device.memory_mb, device.captures))
+        return load(device=Device("cuda", device.memory_mb, device.captures))
     except (DeviceUnavailable, BundleUnfit) as error:
         if device.kind == "cuda":
             raise
         log.warning("the GPU is not used", extra={"reason": error.message})
-        return load_snapshot(path, threads)
+        return load()

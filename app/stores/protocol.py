@@ -93,7 +93,8 @@ class ModelStore(Protocol):
         """The version that the pointer names, `None` without one.
 
         Raises:
-            StoreUnavailable: the pointer cannot be read.
+            StoreUnavailable: the store cannot be read.
+            BundleError: the pointer names no version, or cannot be read.
         """
         ...
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from app.artifact.bundle_store import current, point_to, versions
+from app.artifact.bundle_store import point_to, pointer, version_in, versions
 from app.artifact.manifest import Manifest, read_manifest
 from app.artifact.published_model import PublishedModel
 from app.artifact.redis_keys import Keys
 from app.artifact.replica_record import LIVES_S, ReplicaRecord
-from app.errors import BundleError, ModelNotFound, StoreUnavailable
+from app.errors import BundleCorrupt, BundleError, ModelNotFound, StoreUnavailable
 from app.stores.redis_gate import RedisGate
 
 
@@ -38,8 +38,12 @@ class FolderModels:
         self._folder = folder
 
     async def current(self) -> str | None:
-        """The version that the pointer file names."""
-        return current(self._folder)
+        """The version that the pointer file names.
+
+        Raises:
+            BundleError: it names none, or cannot be read.
+        """
+        return pointer(self._folder)
 
     async def published(self) -> list[PublishedModel]:
         """All bundles of the folder whose manifest can be read, oldest first."""
@@ -90,9 +94,16 @@ class RedisModels:
 
         Raises:
             StoreUnavailable: Redis cannot be read.
+            BundleCorrupt: the pointer names no version.
         """
-        version = await self._gate.read(lambda client: client.get(self._keys.pointer))
-        return None if version is None else version.decode()
+        where = f"{self._keys.pointer.decode()} in Redis"
+        try:
+            content = await self._gate.read(lambda client: client.get(self._keys.pointer))
+        except StoreUnavailable as error:
+            if "WRONGTYPE" in str(error.__cause__):
+                raise BundleCorrupt(f"{where}: expected the name of a version, got another type: publish") from error
+            raise
+        return None if content is None else version_in(content, where)
 
     async def published(self) -> list[PublishedModel]:
         """All published versions, oldest first.

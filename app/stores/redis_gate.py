@@ -6,7 +6,6 @@ for requests may still take events.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -14,6 +13,7 @@ from typing import Any, Final
 import redis
 from redis.asyncio import Redis
 
+from app.background import BackgroundTask
 from app.errors import StoreUnavailable
 
 FAILURES_IN_A_ROW: Final = 3
@@ -62,16 +62,23 @@ class RedisGate:
         client: a client without timeouts of its own.
         read_timeout_s: limit of one exchange that only reads; requests wait for it.
         write_timeout_s: limit of one exchange that writes.
+        on_failure: called with the name of the task in the background where a probe failed for no reason of Redis.
     """
 
-    def __init__(self, client: Redis, read_timeout_s: float, write_timeout_s: float) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        read_timeout_s: float,
+        write_timeout_s: float,
+        on_failure: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._read_timeout_s = read_timeout_s
         self._write_timeout_s = write_timeout_s
         self._failed_reads = 0  # in a row
         self._failed_writes = 0
         self._probes: list[Callable[[Redis], Awaitable[None]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask("probe", self._probe, PROBE_S, on_failure)
         self.lagging = False  # a write was refused, and no probe has written since
 
     @property
@@ -85,15 +92,12 @@ class RedisGate:
 
     async def start(self) -> None:
         """Probe once, then on and on."""
-        await self._probe()
-        self._task = asyncio.create_task(self._keep_probing())
+        await self._task.take_turn()
+        self._task.start()
 
     async def close(self) -> None:
         """Stop probing, and close the connections."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
         await self._client.aclose()
 
     async def read(self, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
@@ -144,18 +148,19 @@ class RedisGate:
             log.error("the store does not answer; going on without it until it does", extra={"kind": kind_of(cause)})
         return failures + 1
 
-    async def _keep_probing(self) -> None:
-        while True:
-            await asyncio.sleep(PROBE_S)
-            await self._probe()
-
     async def _probe(self) -> None:
         """Write something, and see whether it answers in time for requests."""
         was_whole = not (self.is_open or self.lagging)
+        defects: list[Exception] = []
         try:
             async with asyncio.timeout(max(_RECONNECT_S, self._read_timeout_s)):
                 for probe in self._probes:
-                    await probe(self._client)
+                    try:
+                        await probe(self._client)
+                    except _FOREIGN:
+                        raise
+                    except Exception as error:  # an answer that nobody foresaw: says nothing of the store
+                        defects.append(error)
         except _FOREIGN as error:
             self.lagging = True
             if _is_refusal(error):
@@ -175,6 +180,8 @@ class RedisGate:
         self._failed_reads = 0
         if not was_whole:
             log.info("the store answers again")
+        if defects:
+            raise defects[0]
 
 
 def _breaker_open() -> StoreUnavailable:

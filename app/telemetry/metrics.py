@@ -11,6 +11,7 @@ MISSING: Final = ("user_state", "timeout")  # label values that counters begin w
 DROPPED: Final = ("overloaded", "client_left")
 IMPRESSIONS: Final = ("kept", "dropped_here", "dropped_store", "dropped_full")
 LOADS: Final = ("loaded", "refused")
+BACKGROUND: Final = ("follow", "presence", "impressions", "probe")  # tasks
 EVENTS: Final = ("accepted", "duplicate", "rejected")
 
 
@@ -60,6 +61,12 @@ class Metrics:
         self._loads = Counter(
             "aisle_bundle_loads", "Bundles loaded or refused while serving.", ("outcome",), registry=self.registry
         )
+        self._background = Counter(
+            "aisle_background_failures",
+            "Turns of work in the background that failed; the next one comes all the same.",
+            ("task",),
+            registry=self.registry,
+        )
         self._pending = Gauge("aisle_pending_requests", "Requests that wait or are under way.", registry=self.registry)
         self._store_available = Gauge(
             "aisle_store_available", "1 while the store of user states takes reads and writes.", registry=self.registry
@@ -86,6 +93,7 @@ class Metrics:
             (self._impressions, IMPRESSIONS),
             (self._loads, LOADS),
             (self._events, EVENTS),
+            (self._background, BACKGROUND),
         ):
             for value in values:
                 counter.labels(value)
@@ -124,6 +132,10 @@ class Metrics:
     def count_load(self, outcome: str) -> None:
         """Count one bundle that was loaded or refused while serving."""
         self._loads.labels(outcome).inc()
+
+    def count_background_failure(self, task: str) -> None:
+        """Count one turn of a task in the background that failed."""
+        self._background.labels(task).inc()
 
     def count_events(self, outcome: str, number: int) -> None:
         """Count what became of events."""

@@ -1,5 +1,6 @@
 """`aisle-serve` as a process: it serves, it stops in order, and every refusal is one line."""
 
+import ctypes
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import httpx
 import pytest
 
 from app.artifact import names
-from app.artifact.bundle_store import point_to, resolve
+from app.artifact.bundle_store import POINTER, point_to, resolve
+from app.artifact.manifest import list_files
 from app.settings import Settings
 
 COMMAND = str(Path(sys.executable).with_name("aisle-serve"))
@@ -187,6 +189,99 @@ def test_told_to_wait_it_listens_without_a_bundle_and_serves_the_first_that_come
         assert ready.json()["model_version"] == bundle.name
         assert client.post("/recommend", json={}).status_code == 200
         assert 'route="/recommend",status="200"' in client.get("/metrics").text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == 0
+
+
+def without_override() -> None:
+    """In a child of root, before it becomes the service: files of others are closed to it, as to any other user."""
+    drop_from_bounding_set = 24
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(drop_from_bounding_set, capability, 0, 0, 0)
+
+
+def unreadable_file(store: Path) -> None:
+    (store / "v1" / names.ITEM_VECTORS).chmod(0)
+
+
+def unreadable_pointer(store: Path) -> None:
+    (store / POINTER).chmod(0)
+
+
+def unreadable_folder(store: Path) -> None:
+    (store / "v1").chmod(0)
+
+
+def long_pointer(store: Path) -> None:
+    (store / POINTER).write_text("x" * 5_000)
+
+
+def pointer_of_bytes(store: Path) -> None:
+    (store / POINTER).write_bytes(b"\xff\xfe")
+
+
+def pointer_above(store: Path) -> None:
+    (store / POINTER).write_text("../store/v1")
+
+
+def other_graph(store: Path) -> None:
+    folder = store / "v1"
+    shutil.copyfile(folder / names.RANK_GRAPH, folder / names.RETRIEVE_GRAPH)
+    path = folder / names.MANIFEST
+    files = {name: entry.model_dump() for name, entry in list_files(folder).items()}
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"files": files}), "utf-8")
+
+
+@pytest.fixture
+def store(shop_bundle: Path, tmp_path: Path) -> Path:
+    """A store with one version, v1."""
+    store = tmp_path / "store"
+    shutil.copytree(resolve(shop_bundle), store / "v1")
+    path = store / "v1" / names.MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"version": "v1"}), "utf-8")
+    point_to(store, "v1")
+    return store
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (unreadable_file, "vectors.npy: cannot be read (Permission denied)"),
+        (unreadable_pointer, "CURRENT: cannot be read (Permission denied)"),
+        (unreadable_folder, "v1/manifest.json: cannot be read (Permission denied)"),
+        (long_pointer, "CURRENT: expected the name of a version"),
+        (pointer_above, "CURRENT: expected the name of a version"),
+    ],
+)
+def test_a_start_that_cannot_be_ends_in_one_line(store: Path, damage: Callable[[Path], None], words: str) -> None:
+    damage(store)
+    found = subprocess.run(
+        [COMMAND, "--port", "0", "--bundle", str(store)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WITHIN_S,
+        preexec_fn=without_override,
+    )
+    (line,) = found.stderr.splitlines()
+    assert (found.returncode, found.stdout) == (1, "")
+    assert line.startswith("aisle-serve: ")
+    assert words in line
+
+
+def test_told_to_wait_it_waits_on_whatever_is_wrong_and_serves_what_is_mended(store: Path) -> None:
+    whole = (store / POINTER).read_bytes()
+    pointer_of_bytes(store)
+    with (
+        served("--bundle", str(store), AISLE_WAIT="true") as (process, address),
+        httpx.Client(base_url=address, timeout=WITHIN_S) as client,
+    ):
+        deadline = time.monotonic() + WITHIN_S
+        while "CURRENT: expected the name of a version" not in client.get("/readyz").json()["reason"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        (store / POINTER).write_bytes(whole)
         process.send_signal(signal.SIGTERM)
         assert process.wait(WITHIN_S) == 0
 

@@ -2,6 +2,8 @@
 
 import gc
 import json
+import os
+import re
 import shutil
 import threading
 import time
@@ -20,7 +22,7 @@ from starlette.applications import Starlette
 
 from app.artifact import names
 from app.artifact.bundle_store import point_to, resolve
-from app.artifact.manifest import read_manifest
+from app.artifact.manifest import list_files, read_manifest
 from app.artifact.redis_keys import Keys
 from app.artifact.replica_record import LIVES_S, ReplicaRecord
 from app.serving.follower import NOT_HERE
@@ -96,6 +98,15 @@ def until(condition: Callable[[], bool]) -> None:
 def is_more(seen: Counter[str], version: str, before: int) -> bool:
     """Whether answers of a version came since."""
     return seen[version] > before
+
+
+def edit_manifest(folder: Path, **changes: Any) -> None:
+    path = folder / names.MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+
+
+def sign_again(folder: Path) -> None:
+    edit_manifest(folder, files={name: entry.model_dump() for name, entry in list_files(folder).items()})
 
 
 def spoil(folder: Path) -> None:
@@ -204,6 +215,220 @@ def test_a_version_that_is_still_on_its_way_is_served_when_it_arrives(
         add_version(store, resolve(shop_bundle), THIRD)
         until(lambda: version_of(client) == THIRD)
         assert client.get("/readyz").json()["refused"] == {}
+
+
+WRONG_POINTERS = {
+    "long": b"x" * 5_000,
+    "no text": b"\xff\xfe\n",
+    "above": b"../v2",
+    "absolute": b"/tmp/v2",
+    "dots": b"..",
+    "two lines": b"v2\nv1",
+    "a zero": b"v2\0",
+    "a link": b"linked",
+    "a file": b"file",
+}
+
+
+def test_whatever_the_pointer_says_the_store_is_not_left_and_the_loop_goes_on(serve: Serve, store: Path) -> None:
+    """Above the store lies a whole bundle, which a pointer out of it would serve."""
+    add_version(store.parent, store / SECOND, THIRD)
+    (store / "linked").symlink_to(store.parent / THIRD)
+    (store / "file").write_text("no bundle")
+    with serve() as client:
+        for content in [*WRONG_POINTERS.values(), b"../" + THIRD.encode()]:
+            (store / ".new").write_bytes(content)
+            (store / ".new").rename(store / "CURRENT")
+            until(lambda: client.get("/readyz").json()["refused"] != {})
+            told = client.get("/models").json()
+            assert told["refused"] == client.get("/readyz").json()["refused"]
+            assert [model["current"] for model in told["models"]] == [False, False]  # the linked one is none of them
+            answer = client.post("/models/reload")
+            assert (answer.status_code, answer.json()["code"]) == (409, "bundle_corrupt"), content
+            assert client.post("/models/linked/activate").status_code == 404
+            point_to(store, FIRST)
+            until(lambda: "CURRENT" not in client.get("/readyz").json()["refused"])
+            point_to(store, SECOND)
+            until(lambda: version_of(client) == SECOND)
+            assert client.get("/readyz").json()["refused"] == {}
+            point_to(store, FIRST)
+            until(lambda: version_of(client) == FIRST)
+
+
+def test_a_pointer_that_is_a_pipe_or_a_folder_holds_nobody_up(serve: Serve, store: Path) -> None:
+    with serve() as client:
+        for make in (os.mkfifo, os.mkdir):
+            (store / "CURRENT").unlink()
+            make(store / "CURRENT")
+            until(lambda: "CURRENT" in client.get("/readyz").json()["refused"])
+            assert client.post("/models/reload").json()["code"] == "bundle_unreadable"
+            assert version_of(client) == FIRST
+            (store / "CURRENT").rename(store / f".{make.__name__}")
+            point_to(store, SECOND)
+            until(lambda: version_of(client) == SECOND)
+            point_to(store, FIRST)
+            until(lambda: version_of(client) == FIRST)
+
+
+def test_a_pointer_in_redis_that_names_no_version_is_refused_and_the_next_one_followed(
+    serve: Serve, redis_server: RedisProcess, published: Keys, store: Path
+) -> None:
+    gate = RedisGate(open_async(RedisAddress(redis_server.url, timeout_s=None)), 5.0, 5.0)
+    with (
+        redis_server.client() as server,
+        serve(RedisUserStore(gate, published), RedisModels(gate, published)) as client,
+    ):
+        for content in (b"\xff\xfe", b"../v2", b"x" * 5_000, None):
+            server.delete(published.pointer)
+            server.lpush(published.pointer, "v2") if content is None else server.set(published.pointer, content)
+            until(lambda: "CURRENT" in client.get("/readyz").json()["refused"])
+            assert client.post("/models/reload").status_code == 409
+            assert client.get("/models").status_code == 200
+            until(lambda: any("CURRENT" in record.refused for record in read_replicas(server, published)))
+            server.delete(published.pointer)
+            server.set(published.pointer, FIRST)
+            until(lambda: version_of(client) == FIRST)
+            server.set(published.pointer, SECOND)
+            until(lambda: version_of(client) == SECOND)
+            assert client.get("/readyz").json()["refused"] == {}
+
+
+def other_inputs(folder: Path) -> None:
+    """The graph of another model, with a checksum that is right."""
+    shutil.copyfile(folder / names.RANK_GRAPH, folder / names.RETRIEVE_GRAPH)
+
+
+def no_graph(folder: Path) -> None:
+    (folder / names.RETRIEVE_GRAPH).write_bytes(b"graph")
+
+
+def wrong_manifest(folder: Path) -> None:
+    edit_manifest(folder, metrics=[])
+
+
+def a_link(folder: Path) -> None:
+    (folder / names.ITEM_VECTORS).rename(folder.parent / "vectors")
+    (folder / names.ITEM_VECTORS).symlink_to(folder.parent / "vectors")
+
+
+def a_pipe(folder: Path) -> None:
+    (folder / names.ITEM_VECTORS).unlink()
+    os.mkfifo(folder / names.ITEM_VECTORS)
+
+
+def a_folder(folder: Path) -> None:
+    (folder / names.MANIFEST).unlink()
+    (folder / names.MANIFEST).mkdir()
+
+
+def more_files(folder: Path) -> None:
+    (folder / "items" / "more.npy").write_bytes(b"")
+
+
+def more_folders(folder: Path) -> None:
+    (folder / "more").mkdir()
+
+
+def another_name(folder: Path) -> None:
+    edit_manifest(folder, version=FIRST)
+
+
+def hostile_numbers(folder: Path) -> None:
+    path = folder / names.MANIFEST
+    path.write_text(path.read_text("utf-8").replace('"seed": ', f'"seed": {"9" * 5_000}', 1), "utf-8")
+
+
+def a_column_elsewhere(folder: Path) -> None:
+    columns = json.loads((folder / names.MANIFEST).read_text("utf-8"))["catalogue_columns"]
+    edit_manifest(folder, catalogue_columns=columns | {"../../v1/catalogue/title": "text"})
+
+
+DAMAGES = [
+    other_inputs, no_graph, wrong_manifest, a_link, a_pipe, a_folder, more_files, more_folders, another_name,
+    hostile_numbers, a_column_elsewhere,
+]  # fmt: skip
+
+
+def test_whatever_is_wrong_with_a_version_is_told_and_the_next_one_is_followed(
+    serve: Serve, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serve() as client:
+        for number, damage in enumerate(DAMAGES):
+            version = f"w{number}"
+            folder = add_version(store, store / SECOND, version)
+            damage(folder)
+            if damage in {other_inputs, no_graph}:
+                sign_again(folder)
+            point_to(store, version)
+            until(lambda version=version: version in client.get("/readyz").json()["refused"])  # type: ignore[misc]
+            reason = client.get("/readyz").json()["refused"][version]
+            assert re.search(r": .*(export|copy|take|give|let)", reason), reason
+            assert reason in caplog.text + str([getattr(record, "reason", "") for record in caplog.records])
+            assert client.get("/models").json()["refused"][version] == reason
+            assert client.post("/models/reload").status_code == 409
+            assert client.post(f"/models/{version}/activate").status_code in {404, 409}  # 404: not even a manifest
+            assert version_of(client) == FIRST
+            shutil.rmtree(folder)
+            point_to(store, SECOND)
+            until(lambda: version_of(client) == SECOND)
+            point_to(store, FIRST)
+            until(lambda: version_of(client) == FIRST)
+        metrics = client.get("/metrics").text
+        refused = re.search(r'aisle_bundle_loads_total\{outcome="refused"\} (\d+)', metrics)
+        assert refused is not None
+        assert int(refused[1]) >= 2 * len(DAMAGES)  # by itself, and by `reload`
+        assert 'aisle_background_failures_total{task="follow"} 0.0' in metrics
+
+
+def test_a_version_that_was_refused_is_tried_again_when_the_pointer_comes_back(serve: Serve, store: Path) -> None:
+    whole = (store / SECOND / names.ITEM_VECTORS).read_bytes()
+    spoil(store / SECOND)
+    with serve() as client:
+        point_to(store, SECOND)
+        until(lambda: SECOND in client.get("/readyz").json()["refused"])
+        (store / SECOND / names.ITEM_VECTORS).write_bytes(whole)
+        (store / "CURRENT").write_text("v9")
+        until(lambda: "v9" in client.get("/readyz").json()["refused"])
+        point_to(store, SECOND)
+        until(lambda: version_of(client) == SECOND)
+
+
+def test_a_reload_for_a_version_on_its_way_does_not_keep_it_from_being_served(
+    serve: Serve, store: Path, shop_bundle: Path
+) -> None:
+    with serve() as client:
+        (store / "CURRENT").write_text(THIRD)
+        answer = client.post("/models/reload")
+        assert (answer.status_code, answer.json()["code"]) == (409, "bundle_missing")
+        assert client.get("/readyz").json()["refused"] == {THIRD: NOT_HERE}
+        add_version(store, resolve(shop_bundle), THIRD)
+        until(lambda: version_of(client) == THIRD)
+
+
+class FailingModels(FolderModels):
+    """Fails as nothing foresaw, as long as it is told to."""
+
+    fails = False
+
+    async def current(self) -> str | None:
+        if self.fails:
+            raise KeyError("nobody foresaw this")
+        return await super().current()
+
+    async def announce(self, replica: str, record: ReplicaRecord) -> None:
+        if self.fails:
+            raise KeyError("nor this")
+
+
+def test_what_nobody_foresaw_ends_neither_the_following_nor_the_presence(serve: Serve, store: Path) -> None:
+    models = FailingModels(store)
+    with serve(models=models) as client:
+        models.fails = True
+        failed = re.compile(r'aisle_background_failures_total\{task="follow"\} [1-9]')
+        until(lambda: failed.search(client.get("/metrics").text) is not None)
+        models.fails = False
+        point_to(store, SECOND)
+        until(lambda: version_of(client) == SECOND)
 
 
 def test_one_bundle_that_was_named_is_all_there_is(client: httpx.Client, snapshot: Any) -> None:
