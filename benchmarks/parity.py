@@ -28,6 +28,7 @@ from app.artifact.manifest import read_manifest
 from app.artifact.user_state import read_user_states
 from app.engine.loading import load_snapshot
 from app.engine.requests import ALL_STAGES
+from offline.dataset.people import read_person
 from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.protocol import Cases, RowLists, load_cases
 from offline.evaluation.ranked import rank_requests
@@ -124,7 +125,8 @@ def _chosen(
 
 
 def _asked(client: httpx.Client, user_id: str, mask: str) -> list[str]:
-    response = client.post("/recommend", json={"user_id": user_id, "exclude": mask, "k": K})
+    person = read_person(user_id)
+    response = client.post("/recommend", json={f"{person.kind}_id": person.id, "exclude": mask, "k": K})
     response.raise_for_status()
     answer = response.json()
     if answer["degraded"]:

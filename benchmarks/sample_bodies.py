@@ -1,4 +1,4 @@
-"""Bodies of `POST /recommend` that ask a bundle in every way: for users, pages, histories and visitors."""
+"""Bodies of `POST /recommend` that ask a bundle in every way: for people, pages and histories."""
 
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,23 @@ from app.artifact.manifest import Manifest
 
 
 def sample_bodies(folder: Path, manifest: Manifest, count: int, k: int, seed: int) -> list[dict[str, Any]]:
-    """Requests in equal parts: a user, a user on a page, a history kept by the caller, a visitor who excludes items."""
+    """Requests in equal parts: a user, a user on a page, a history kept by the caller, a user who excludes items.
+
+    Users are visitors, too, where the bundle has some.
+    """
     ids = TextColumn.read(folder / names.ITEM_IDS)
     rng = np.random.default_rng(seed)
+    people = [("user_id", user) for user in manifest.sample_users]
+    people += [("visitor_id", visitor) for visitor in manifest.sample_visitors]
     bodies = []
     for number in range(count):
-        user = str(rng.choice(manifest.sample_users))
+        user = dict([people[int(rng.integers(len(people)))]])
         items = [ids[int(row)] for row in rng.integers(1, manifest.shapes.items + 1, 5)]
         kinds: tuple[dict[str, Any], ...] = (
-            {"user_id": user},
-            {"user_id": user, "context": {"item_ids": items[:1]}},
+            user,
+            {**user, "context": {"item_ids": items[:1]}},
             {"recent_events": [{"item_id": item} for item in items]},
-            {"visitor_id": user, "exclude_item_ids": items},
+            {**user, "exclude_item_ids": items},
         )
         bodies.append({"k": k, **kinds[number % len(kinds)]})
     return bodies

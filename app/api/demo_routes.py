@@ -33,6 +33,7 @@ _EXAMPLE: Final = {
     "model_version": "2026-11-23T10-15-00-3f2a",
     "dataset": "shop",
     "users": ["u1", "u2"],
+    "visitors": ["v1"],
     "fields": ["title", "price"],
     "facets": [{"field": "brand", "kind": "text"}, {"field": "price", "kind": "number"}],
     "objectives": ["view", "purchase"],
@@ -79,13 +80,14 @@ def demo_routes(recommender: RecommendService) -> list[APIRoute]:
 
 
 async def get_demo_users(recommender: RecommendService, _: Request) -> Response:
-    """A few users with a history, the columns that items can be shown with, and what lists can be narrowed by."""
+    """A few users and visitors with a history, the columns that items can be shown with, what lists are narrowed by."""
     snapshot = recommender.release.snapshot
     return json_response(
         {
             "model_version": snapshot.manifest.version,
             "dataset": snapshot.manifest.dataset,
             "users": snapshot.manifest.sample_users,
+            "visitors": snapshot.manifest.sample_visitors,
             "fields": snapshot.catalogue.fields,
             "facets": [
                 {"field": column, "kind": kind} for column, kind in demo_facets(snapshot.filters, snapshot.items.count)

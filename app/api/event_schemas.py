@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.api.schemas import Id, Time
 from app.artifact.behaviours import Behaviour
+from app.artifact.people import PersonKind
 
 MAX_QUERY: Final = 512  # characters
 _LARGEST: Final = 2**31 - 1  # what the job keeps of a position
@@ -22,7 +23,11 @@ class Event(BaseModel):
     )
     item_id: Id = Field(description="One that the catalogue lacks is stored too: it may come later.")
     user_id: Id | None = Field(default=None, description="Without it a `visitor_id` is needed.")
-    visitor_id: Id | None = Field(default=None, description="Of a device or a browser that is not logged in.")
+    visitor_id: Id | None = Field(
+        default=None,
+        description="Of a device or a browser that is not logged in: never a user, whatever its id. An event with both "
+        "is the user's.",
+    )
     event_id: Id | None = Field(
         default=None, description="Idempotency key: a second event of the user with this id is a duplicate."
     )
@@ -70,10 +75,18 @@ class StoredEvent(BaseModel):
     time: datetime | None
 
 
-class UserAnswer(BaseModel):
-    """What is stored of a user."""
+class PersonParameters(BaseModel):
+    """Whose id it is."""
 
-    user_id: str
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: PersonKind = "user"
+
+
+class UserAnswer(BaseModel):
+    """What is stored of a user or a visitor."""
+
+    user_id: str = Field(description="The id that was asked for.")
+    kind: PersonKind = Field(description="Whose id it is.")
     events: list[StoredEvent] = Field(description="The recent ones, newest last.")
     seen: int = Field(description="Items that the user had anything to do with.")
     purchased: int = Field(description="Items that the user purchased.")
@@ -90,10 +103,11 @@ class Removed(BaseModel):
 
 
 class ErasureReceipt(BaseModel):
-    """That a user was forgotten."""
+    """That a user or a visitor was forgotten."""
 
-    user_id: str
-    user_hash: str = Field(description="16 hexadecimal digits: what is written down of the user from now on.")
+    user_id: str = Field(description="The id that was asked for.")
+    kind: PersonKind = Field(description="Whose id it is.")
+    user_hash: str = Field(description="16 hexadecimal digits: what is written down of them from now on.")
     erased_at: datetime
     removed: Removed
     note: str = Field(description="What else goes, and when.")

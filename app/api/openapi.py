@@ -84,9 +84,16 @@ def _body(schema: dict[str, Any], example: Any, required: bool) -> dict[str, Any
     return {"requestBody": {"content": content, "required": required}}
 
 
-def parameter(where: str, name: str, kind: str, description: str, example: Any) -> dict[str, Any]:
-    """One parameter; `where` is path or query, `kind` a JSON type or `list` (repeated, or separated by commas)."""
-    schema = {"type": "array", "items": {"type": "string"}} if kind == "list" else {"type": kind}
+def parameter(
+    where: str, name: str, kind: str, description: str, example: Any, values: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One parameter; `where` is path or query, `kind` a JSON type or `list` (repeated, or separated by commas).
+
+    `values` are all that it may be, where that is known.
+    """
+    schema: dict[str, Any] = {"type": "array", "items": {"type": "string"}} if kind == "list" else {"type": kind}
+    if values:
+        schema["enum"] = list(values)
     return {
         "in": where,
         "name": name,

@@ -14,7 +14,9 @@ class PredictRequest(BaseModel):
     item_ids: Ids = Field(min_length=1, description="Items of the catalogue.")
     user_id: Id | None = Field(default=None, description="A user that the shop knows.")
     visitor_id: Id | None = Field(
-        default=None, description="Looked up like a user when there is no user, or nothing is known of it."
+        default=None,
+        description="A device or a browser that is not logged in: never a user, whatever its id. Looked up when there "
+        "is no user, or nothing is known of them.",
     )
     recent_events: History | None = Field(
         default=None,

@@ -22,6 +22,7 @@ from app.api.recommend_parsing import (
     refuse_not_yet,
 )
 from app.api.schemas import RecommendAnswer, RecommendRequest
+from app.artifact.people import person_of
 from app.engine.selection.fields import check_fields
 from app.serving.cursor import Rest
 from app.serving.cursor_keys import CursorKeys
@@ -101,7 +102,13 @@ def recommend_routes(services: Services, limits: Limits) -> list[APIRoute]:
                     [
                         parameter("query", "query", "string", "What is searched for.", "trail shoes"),
                         parameter("query", "user_id", "string", "A user that the shop knows.", "u1"),
-                        parameter("query", "visitor_id", "string", "Looked up when there is no such user.", "v1"),
+                        parameter(
+                            "query",
+                            "visitor_id",
+                            "string",
+                            "Of a device; looked up when nothing is known of the user.",
+                            "v1",
+                        ),
                         parameter("query", CONTEXT_ITEM_IDS, "list", "Items of this page or basket.", ["p9"]),
                         parameter("query", "exclude_item_ids", "list", "Items that must not be answered.", ["p7"]),
                         parameter("query", "exclude", "string", "none, purchased or seen.", "purchased"),
@@ -160,7 +167,8 @@ async def _respond(services: Services, limits: Limits, http: Request, request: R
         check_fields(request.fields or (), release.snapshot.catalogue, release.snapshot.filters)
         trace.timer.lap("parse")
         answer = services.recommender.page(rest, request.k, release, services.cursors)
-    services.recorder.record(trace.request_id, request.user_id or request.visitor_id, answer, release)
+    person = person_of(request.user_id, request.visitor_id)
+    services.recorder.record(trace.request_id, person, answer, release)
     return recommend_response(answer, trace, request.fields, release.snapshot)
 
 

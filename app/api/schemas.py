@@ -117,7 +117,9 @@ class RecommendRequest(BaseModel):
     )
     user_id: Id | None = Field(default=None, description="A user that the shop knows.")
     visitor_id: Id | None = Field(
-        default=None, description="Looked up like a user when there is no user, or nothing is known of it."
+        default=None,
+        description="A device or a browser that is not logged in: never a user, whatever its id. Looked up when there "
+        "is no user, or nothing is known of them.",
     )
     session_id: Id | None = Field(default=None, description=_LATER)
     query: str | None = Field(
@@ -308,7 +310,8 @@ class DemoUsers(BaseModel):
 
     model_version: str
     dataset: str
-    users: list[str] = Field(description="A few ids with a history.")
+    users: list[str] = Field(description="A few ids of users with a history.")
+    visitors: list[str] = Field(description="The same of visitors: to be asked for by `visitor_id`.")
     fields: list[str] = Field(description="Columns of the catalogue.")
     facets: list[DemoFacet] = Field(description="What a list may be narrowed by, in this order.")
     objectives: list[str] = Field(description="What the order can bring more of.")

@@ -1,4 +1,4 @@
-"""`/users/{id}`: show what is stored of a user, erase it, merge a visitor into it."""
+"""`/users/{id}`: show what is stored of a user or a visitor, erase it, merge a visitor into a user."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
-from app.api.event_schemas import ErasureReceipt, MergeAnswer, MergeRequest, UserAnswer
+from app.api.event_schemas import ErasureReceipt, MergeAnswer, MergeRequest, PersonParameters, UserAnswer
 from app.api.openapi import body_of, parameter, problem_with
 from app.api.schemas import Id, NoParameters
 from app.api.wire_values import fields_of, iso_of
 from app.artifact.behaviours import BEHAVIOUR_NAMES
+from app.artifact.people import Person
 from app.errors import InvalidRequest, UserNotFound
 from app.serving.users import UserService
 
@@ -44,9 +45,16 @@ class _AnyId(Convertor[str]):
 
 register_url_convertor("id", _AnyId())
 _ID: Final = TypeAdapter[str](Id)
-_USER_ID: Final = parameter("path", "user_id", "string", "An id of a user or a visitor; it may contain slashes.", "u1")
+_USER_ID: Final = parameter("path", "user_id", "string", "The id of a user; it may contain slashes.", "u1")
+_PERSON_ID: Final = parameter(
+    "path", "user_id", "string", "The id of a user, or of a visitor with `kind`; it may contain slashes.", "u1"
+)
+_KIND: Final = parameter(
+    "query", "kind", "string", "`user` (when left out) or `visitor`: whose id it is.", "user", ("user", "visitor")
+)
 _EXAMPLE: Final = {
     "user_id": "u1",
+    "kind": "user",
     "events": [
         {"item_id": "p9", "item_hash": "2f1c9d0e7a64b835", "type": "view", "time": "2026-11-23T10:15:00.000Z"},
         {"item_id": None, "item_hash": "90b1c1ffee20d417", "type": "purchase", "time": None},
@@ -57,6 +65,7 @@ _EXAMPLE: Final = {
 }
 _RECEIPT: Final = {
     "user_id": "u1",
+    "kind": "user",
     "user_hash": "6a0f3d52c81e97b4",
     "erased_at": "2026-11-23T10:15:00.000Z",
     "removed": {"events": 12, "seen": 41, "purchased": 3, "long_vectors": 1},
@@ -95,10 +104,10 @@ def user_routes(users: UserService, item_ids_of: ItemIdsOf) -> list[APIRoute]:
             example=_EXAMPLE,
             problems=(401, 403, 422, 429, 503),
             responses=_NOT_FOUND,
-            summary="What is stored of a user",
+            summary="What is stored of a user or a visitor",
             operation_id="get_user",
             tags=[TAG],
-            openapi_extra={"parameters": [_USER_ID]},
+            openapi_extra={"parameters": [_PERSON_ID, _KIND]},
         ),
         DirectRoute(
             "DELETE",
@@ -107,23 +116,27 @@ def user_routes(users: UserService, item_ids_of: ItemIdsOf) -> list[APIRoute]:
             answer=ErasureReceipt,
             example=_RECEIPT,
             problems=(401, 403, 422, 429, 503),
-            summary="Erase a user",
+            summary="Erase a user or a visitor",
             operation_id="delete_user",
             tags=[TAG],
-            openapi_extra={"parameters": [_USER_ID]},
+            openapi_extra={"parameters": [_PERSON_ID, _KIND]},
         ),
     ]
 
 
 async def get_user(users: UserService, item_ids_of: ItemIdsOf, request: Request) -> Response:
-    """All that is stored of a user or a visitor: recent events, how many items were seen, which vectors."""
-    user_id = _user_id(request)
-    user = await users.stored(user_id)
+    """All that is stored of a user, or with `kind=visitor` of a visitor: recent events, items seen, vectors.
+
+    A user and a visitor of the same id are two: neither call shows anything of the other.
+    """
+    person = _person(request)
+    user = await users.stored(person)
     hashes = user.event_items.tolist()
     events = zip(item_ids_of(hashes), hashes, user.event_types.tolist(), user.event_times.tolist(), strict=True)
     return json_response(
         {
-            "user_id": user_id,
+            "user_id": person.id,
+            "kind": person.kind,
             "events": [
                 {
                     "item_id": item_id,
@@ -141,16 +154,18 @@ async def get_user(users: UserService, item_ids_of: ItemIdsOf, request: Request)
 
 
 async def delete_user(users: UserService, request: Request) -> Response:
-    """Erase all that is stored of a user or a visitor; the receipt says what it was, and what goes when.
+    """Erase all that is stored of a user, or with `kind=visitor` of a visitor; a receipt says what, and what goes when.
 
-    An id that nothing is stored of is erased too: collected logs may know it.
+    An id that nothing is stored of is erased too: collected logs may know it. A user and a visitor of the same id are
+    two: erase both where both are the same person.
     """
-    user_id = _user_id(request)
-    erasure = await users.erase(user_id)
+    person = _person(request)
+    erasure = await users.erase(person)
     counts = erasure.counts
     return json_response(
         {
-            "user_id": user_id,
+            "user_id": person.id,
+            "kind": person.kind,
             "user_hash": erasure.user_hash,
             "erased_at": iso_of(erasure.time),
             "removed": {
@@ -168,17 +183,21 @@ async def merge_user(users: UserService, request: Request) -> Response:
     """Join a visitor to a user, at log-in: what the visitor did is the user's from now on.
 
     The answer counts what the user did not have yet. Nothing is left of the visitor, so that a second merge moves
-    nothing.
+    nothing. `visitor_id` names a visitor: what is stored of a user of that id stays theirs.
     """
-    user_id = _user_id(request)
+    NoParameters.model_validate(fields_of(request.query_params))
+    user_id = _id(request)
     merge = MergeRequest.model_validate_json(await request.body() or b"{}")
     counts = await users.merge(merge.visitor_id, user_id)
     merged = {"events": counts.events, "seen": counts.seen, "purchased": counts.purchased}
     return json_response({"user_id": user_id, "visitor_id": merge.visitor_id, "merged": merged})
 
 
-def _user_id(request: Request) -> str:
-    NoParameters.model_validate(fields_of(request.query_params))
+def _person(request: Request) -> Person:
+    return Person(PersonParameters.model_validate(fields_of(request.query_params)).kind, _id(request))
+
+
+def _id(request: Request) -> str:
     try:
         return _ID.validate_python(request.path_params["user_id"])
     except ValidationError as error:

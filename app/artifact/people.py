@@ -1,9 +1,13 @@
 """The hashes under which people are stored: users and visitors are two kinds, whose ids never meet."""
 
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Literal
 
 from app.artifact.hashing import stable_hash
+
+PersonKind = Literal["user", "visitor"]
+"""A user is known to the shop by an id; a visitor is a device or browser that is not logged in."""
 
 PARTITIONS: Final = 256
 _VISITOR: Final = b"visitor"  # blake2b's personalisation: no text of a user has the hash that it has as a visitor's
@@ -17,6 +21,26 @@ def user_hash(user_id: str) -> int:
 def visitor_hash(visitor_id: str) -> int:
     """The unsigned 64-bit hash of the id of a visitor; another than that of a user with the same id."""
     return int.from_bytes(blake2b(visitor_id.encode(), digest_size=8, person=_VISITOR).digest(), "little")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user or a visitor."""
+
+    kind: PersonKind
+    id: str
+
+    @property
+    def hash(self) -> int:
+        """The unsigned 64-bit hash of the person, by which stores, logs and bundles know them."""
+        return user_hash(self.id) if self.kind == "user" else visitor_hash(self.id)
+
+
+def person_of(user_id: str | None, visitor_id: str | None) -> Person | None:
+    """The person of a call or an event: the user where there is one, else the visitor; `None` for nobody."""
+    if user_id is not None:
+        return Person("user", user_id)
+    return None if visitor_id is None else Person("visitor", visitor_id)
 
 
 def partition_of(person_hash: int) -> int:

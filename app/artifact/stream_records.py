@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from app.artifact.behaviours import BEHAVIOURS, Behaviour
+from app.artifact.people import Person
 
 FIELD: Final = b"j"  # the one field of a stream entry
 
@@ -32,9 +33,11 @@ class EventRecord(_Record):
     currency: str | None = None
 
     @property
-    def subject(self) -> str:
-        """The id that the event is stored under: the user's, else the visitor's."""
-        return self.user_id or self.visitor_id or ""
+    def person(self) -> Person | None:
+        """Whose event it is: the user's, else the visitor's; `None` where an entry names neither."""
+        if self.user_id:
+            return Person("user", self.user_id)
+        return Person("visitor", self.visitor_id) if self.visitor_id else None
 
     @property
     def behaviour(self) -> int:
@@ -52,10 +55,10 @@ class MergeRecord(_Record):
 
 
 class EraseRecord(_Record):
-    """Everything about a user up to `time` is to be erased; the id itself is not written."""
+    """Everything about a user or visitor up to `time` is to be erased; the id itself is not written."""
 
     kind: Literal["erase"] = "erase"
-    user_hash: str  # 16 hexadecimal digits of the stable hash
+    user_hash: str  # 16 hexadecimal digits: the hash of the user or of the visitor, which differ
     time: float
 
 
@@ -63,7 +66,7 @@ class ImpressionRecord(_Record):
     """The items that one answer showed."""
 
     request_id: str
-    user_hash: str | None  # 16 hexadecimal digits
+    user_hash: str | None  # 16 hexadecimal digits: of the user, else of the visitor
     model_version: str
     time: float
     item_ids: list[str]  # in the order shown

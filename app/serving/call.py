@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
+from app.artifact.people import user_hash, visitor_hash
 from app.engine.reasons import Reason
 from app.engine.rules import Boost, Pin
 from app.engine.selection.filters import Filter
@@ -29,7 +30,7 @@ class RecommendCall:
 
     k: int
     user_id: str | None = None
-    visitor_id: str | None = None  # looked up like a user when there is no user, or nothing is known of it
+    visitor_id: str | None = None  # looked up when there is no user, or nothing is known of them
     query: str | None = None
     context_item_ids: Sequence[str] = ()  # seen just now, the newest last
     recent_events: EventHistory | None = None  # replaces what is stored
@@ -47,11 +48,12 @@ class RecommendCall:
     sort: str = "relevance"  # or price_asc, price_desc, newest
     group_by: str | None = None  # a column; at most one item of each of its values
 
-    def user_ids(self) -> list[str]:
-        """The ids under which a state may be stored, the preferred one first."""
+    def person_hashes(self) -> list[int]:
+        """The hashes of the user and of the visitor whose states may be stored, the preferred one first."""
         if self.recent_events is not None or self.similar_to:
             return []
-        return [user_id for user_id in (self.user_id, self.visitor_id) if user_id is not None]
+        hashes = [] if self.user_id is None else [user_hash(self.user_id)]
+        return hashes if self.visitor_id is None else [*hashes, visitor_hash(self.visitor_id)]
 
 
 @dataclass(frozen=True, slots=True)

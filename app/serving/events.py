@@ -47,8 +47,9 @@ class EventService:
 
 
 def _new_event(record: EventRecord) -> NewEvent:
+    assert record.person is not None  # noqa: S101 - callers refuse an event of nobody
     return NewEvent(
-        user_hash=stable_hash(record.subject),
+        user_hash=record.person.hash,
         event_hash=stable_hash(record.event_id),
         item_hash=stable_hash(record.item_id),
         behaviour=record.behaviour,

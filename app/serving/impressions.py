@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.artifact.hashing import stable_hash
+from app.artifact.people import Person
 from app.artifact.stream_records import ImpressionRecord
 from app.background import BackgroundTask
 from app.errors import StoreUnavailable
@@ -27,7 +27,7 @@ class Impression:
     """One answer, as it is logged."""
 
     request_id: str
-    user_id: str | None  # the user's, else the visitor's
+    person: Person | None  # who was shown it
     model_version: str
     time: float  # unix seconds
     item_ids: Sequence[str]  # in the order shown
@@ -107,12 +107,12 @@ class ImpressionRecorder:
     log: ImpressionLog
     online: OnlineTracker
 
-    def record(self, request_id: str, user_id: str | None, answer: Answer, release: Release) -> None:
+    def record(self, request_id: str, person: Person | None, answer: Answer, release: Release) -> None:
         """Record one answer.
 
         Args:
             request_id: the id by which events name the answer.
-            user_id: the user's, else the visitor's; `None` for nobody in particular.
+            person: the user, else the visitor; `None` for nobody in particular.
             answer: what is shown.
             release: the one that it was answered from.
         """
@@ -122,7 +122,7 @@ class ImpressionRecorder:
             self.log.add(
                 Impression(
                     request_id=request_id,
-                    user_id=user_id,
+                    person=person,
                     model_version=answer.model_version,
                     time=now,
                     item_ids=answer.item_ids,
@@ -132,10 +132,10 @@ class ImpressionRecorder:
 
 
 def _record(impression: Impression) -> bytes:
-    user_id = impression.user_id
+    person = impression.person
     record = ImpressionRecord(
         request_id=impression.request_id,
-        user_hash=None if user_id is None else f"{stable_hash(user_id):016x}",
+        user_hash=None if person is None else f"{person.hash:016x}",
         model_version=impression.model_version,
         time=impression.time,
         item_ids=list(impression.item_ids),

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from app.artifact.hashing import stable_hash
 from app.errors import StoreUnavailable
 from app.serving.call import RecommendCall
 from app.serving.release import Release
@@ -76,7 +75,7 @@ class StateFetcher:
 
 
 def _requests_of(call: RecommendCall) -> list[StateRequest]:
-    return [StateRequest(stable_hash(user_id), call.exclude) for user_id in call.user_ids()]
+    return [StateRequest(person_hash, call.exclude) for person_hash in call.person_hashes()]
 
 
 def _regroup(requests: Sequence[Sequence[StateRequest]], states: Sequence[UserState | None]) -> list[UserState | None]:

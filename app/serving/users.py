@@ -1,9 +1,9 @@
-"""What is stored of one user: show it, erase it, merge a visitor into it."""
+"""What is stored of a user or a visitor: show it, erase it, merge a visitor into a user."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.artifact.hashing import stable_hash
+from app.artifact.people import Person
 from app.artifact.stream_records import EraseRecord, MergeRecord
 from app.errors import InvalidRequest, UserNotFound
 from app.serving.attribution import OnlineTracker
@@ -36,29 +36,32 @@ class UserService:
         self._now = now
         self._writes = ShieldedWrites()
 
-    async def stored(self, user_id: str) -> StoredUser:
+    async def stored(self, person: Person) -> StoredUser:
         """All that is stored of a user or visitor.
 
         Raises:
             UserNotFound: nothing is stored.
             StoreUnavailable: the store cannot be read.
         """
-        user = await self._store.stored(stable_hash(user_id))
-        if user is None:
-            raise UserNotFound("nothing is stored under this id: a visitor who was merged goes by the id of the user")
-        return user
+        stored = await self._store.stored(person.hash)
+        if stored is None:
+            raise UserNotFound(
+                f"nothing is stored under this id of a {person.kind}: visitors are asked for with kind=visitor, and go "
+                "by the id of the user once they are merged"
+            )
+        return stored
 
-    async def erase(self, user_id: str) -> Erasure:
+    async def erase(self, person: Person) -> Erasure:
         """Erase a user or visitor, and record the erasure: an unknown id may still come up in old logs.
 
         Raises:
             StoreUnavailable: ask again; if it was done already, the second receipt counts nothing.
         """
-        user_hash, time = stable_hash(user_id), self._now()
-        record = EraseRecord(user_hash=f"{user_hash:016x}", time=time)
-        removed = await self._writes.run(self._store.erase(user_hash, time, record.model_dump_json().encode()))
+        person_hash, time = person.hash, self._now()
+        record = EraseRecord(user_hash=f"{person_hash:016x}", time=time)
+        removed = await self._writes.run(self._store.erase(person_hash, time, record.model_dump_json().encode()))
         if self._online is not None:
-            self._online.forget(user_hash)
+            self._online.forget(person_hash)
         return Erasure(record.user_hash, time, removed)
 
     async def merge(self, visitor_id: str, user_id: str) -> Counts:
@@ -71,7 +74,7 @@ class UserService:
         if visitor_id == user_id:
             raise InvalidRequest("visitor_id: expected another id than that of the user, got the same", "visitor_id")
         record = MergeRecord(visitor_id=visitor_id, user_id=user_id, time=self._now())
-        visitor, user = stable_hash(visitor_id), stable_hash(user_id)
+        visitor, user = Person("visitor", visitor_id).hash, Person("user", user_id).hash
         counts = await self._writes.run(self._store.merge(visitor, user, record.model_dump_json().encode()))
         if self._online is not None:
             self._online.merge(visitor, user)

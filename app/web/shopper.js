@@ -5,7 +5,8 @@ import {ask} from "./service.js";
 import {say} from "./strings.js";
 
 const VISITOR = "aisle.visitor", USER = "aisle.user", ACTED = "aisle.acted";
-const NEW = "new", OTHER = "other", USER_PREFIX = "user:";
+const SAMPLE_VISITOR = "aisle.sample-visitor"; // one of the log, in place of this browser's own
+const NEW = "new", OTHER = "other", USER_PREFIX = "user:", VISITOR_PREFIX = "visitor:";
 const basket = new Set(); // items put into the basket on this page
 
 /** Random hexadecimal digits; `crypto.randomUUID` is only there on https and on one's own machine. */
@@ -20,11 +21,13 @@ function visitorId() {
 
 export const userId = () => localStorage.getItem(USER) ?? "";
 
-/** The fields of a request that say who asks. */
-export const whoAsks = () => userId() ? {user_id: userId()} : {visitor_id: visitorId()};
+const sampleVisitor = () => localStorage.getItem(SAMPLE_VISITOR) ?? "";
+
+/** The fields of a request that say who asks: a user and a visitor of one id are two. */
+export const whoAsks = () => userId() ? {user_id: userId()} : {visitor_id: sampleVisitor() || visitorId()};
 
 /** Whether the service may know anything of who asks. */
-export const isKnown = () => Boolean(userId()) || Boolean(localStorage.getItem(ACTED));
+export const isKnown = () => Boolean(userId() || sampleVisitor() || localStorage.getItem(ACTED));
 
 export const inBasket = (itemId) => basket.has(itemId);
 
@@ -41,21 +44,24 @@ export async function tell(type, item, shown) {
     if (typeof item.fields?.price === "number") event.price = item.fields.price;
   }
   await ask("events", {body: event});
-  if (!userId()) localStorage.setItem(ACTED, "yes");
+  if (!userId() && !sampleVisitor()) localStorage.setItem(ACTED, "yes");
   if (type === "cart") basket.add(item.item_id);
   if (type === "purchase") basket.delete(item.item_id);
 }
 
-/** The menu of shoppers, in the chosen language. */
-export function showShoppers(samples) {
-  const user = userId();
-  const known = samples.includes(user);
+/** The menu of shoppers, in the chosen language: `users` and `visitors` are ids of the log. */
+export function showShoppers({users, visitors}) {
+  const user = userId(), visitor = sampleVisitor();
   const option = (value, text) => make("option", {value, text, selected: value === chosen});
-  const chosen = !user ? "" : known ? USER_PREFIX + user : OTHER;
+  const chosen = user ? (users.includes(user) ? USER_PREFIX + user : OTHER) : visitor ? VISITOR_PREFIX + visitor : "";
+  const shownVisitors = new Set(visitor ? [visitor, ...visitors] : visitors);
+  const samples = [
+    ...users.map((id) => option(USER_PREFIX + id, id)),
+    ...[...shownVisitors].map((id) => option(VISITOR_PREFIX + id, say("visitor", {id})))];
   find("shopper").replaceChildren(
     option("", say("visitor", {id: visitorId().slice(2, 8)})),
     option(NEW, say("new_visitor")),
-    make("optgroup", {label: say("sample_shoppers")}, ...samples.map((sample) => option(USER_PREFIX + sample, sample))),
+    make("optgroup", {label: say("sample_shoppers")}, ...samples),
     option(OTHER, say("other_shopper")));
   find("other-shopper").hidden = chosen !== OTHER;
   find("other-shopper").value = chosen === OTHER ? user : "";
@@ -63,9 +69,10 @@ export function showShoppers(samples) {
 
 /** Have the menu call `changed` when another shopper is chosen. */
 export function watchShopper(samples, changed) {
-  const become = (user) => {
-    if (user) localStorage.setItem(USER, user);
-    else localStorage.removeItem(USER);
+  const keep = (name, id) => id ? localStorage.setItem(name, id) : localStorage.removeItem(name);
+  const become = (user, visitor = "") => {
+    keep(USER, user);
+    keep(SAMPLE_VISITOR, visitor);
     basket.clear();
     showShoppers(samples);
     changed();
@@ -80,7 +87,8 @@ export function watchShopper(samples, changed) {
       localStorage.removeItem(VISITOR);
       localStorage.removeItem(ACTED);
     }
-    become(value.startsWith(USER_PREFIX) ? value.slice(USER_PREFIX.length) : "");
+    const idAfter = (prefix) => value.startsWith(prefix) ? value.slice(prefix.length) : "";
+    become(idAfter(USER_PREFIX), idAfter(VISITOR_PREFIX));
   });
   find("other-shopper").addEventListener("change", ({target: {value}}) => become(value.trim()));
 }

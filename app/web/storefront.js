@@ -19,7 +19,7 @@ const MOST = 200; // that the service answers at once
 const SORTS = ["relevance", "price_asc", "price_desc", "newest"];
 const WIDE = matchMedia("(min-width: 60rem)");
 
-let demo = {users: [], fields: [], facets: {}, objectives: []}; // of /demo/users; of facets, what each holds
+let demo = {users: [], visitors: [], fields: [], facets: {}, objectives: []}; // of /demo/users; of facets, what each holds
 let wanted = readAddress("#/"); // the list that is shown, or lies behind the item that is
 let last = null; // its answer: {body, query, answer, facets, stages, tookMs}
 let done = null; // what the shopper did since: {key, itemId}
@@ -251,7 +251,7 @@ function search(text, isFinal) {
 
 function speak() {
   translate(document);
-  showShoppers(demo.users);
+  showShoppers(demo);
   showChips(wanted, demo.facets, change);
   showList();
   row.translate();
@@ -269,7 +269,7 @@ async function start() {
     return;
   }
   speak();
-  watchShopper(demo.users, () => find("product").hidden ? load(say("now_shopper")) : act("view", product.item));
+  watchShopper(demo, () => find("product").hidden ? load(say("now_shopper")) : act("view", product.item));
   addEventListener("hashchange", route);
   await route();
 }

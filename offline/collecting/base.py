@@ -23,6 +23,7 @@ class Base:
     times: TimeForm
     has_split: bool
     has_time: bool
+    columns: tuple[str, ...] = ()  # of its events
 
 
 def read_base(path: Path) -> Base:
@@ -39,7 +40,7 @@ def read_base(path: Path) -> Base:
     schema = rows.collect_schema()
     _require_types(table, schema, location)
     times = _time_form(table, rows, schema)
-    return Base(spec, times, has_split=table.split in schema, has_time=table.time in schema)
+    return Base(spec, times, has_split=table.split in schema, has_time=table.time in schema, columns=tuple(schema))
 
 
 def _require_types(table: EventsSpec, schema: pl.Schema, location: str) -> None:
@@ -55,7 +56,7 @@ def _require_types(table: EventsSpec, schema: pl.Schema, location: str) -> None:
                 f"{location}: expected text, numbers or points in time in {column!r}, where collected events have "
                 f"theirs, got {dtype}: convert or rename the column"
             )
-    for column in (table.user, table.item):
+    for column in filter(None, (table.user, table.visitor, table.item)):
         if column in schema and schema[column].is_float():
             raise DatasetError(
                 f"{location}: expected ids in {column!r} as text or whole numbers, got {schema[column]}: beside the "

@@ -6,35 +6,36 @@ from pathlib import Path
 
 import polars as pl
 
-from app.artifact.hashing import stable_hash
+from app.artifact.people import Person, user_hash, visitor_hash
 from app.artifact.stream_records import EraseRecord, EventRecord, MergeRecord
 from offline.collecting.columns import EventColumns
 from offline.collecting.durable import write_whole
 
 _NEVER = float("-inf")
-_FROM, _TO, _UNTIL = "changes:from", "changes:to", "changes:until"  # no columns of a shop
+# No columns of a shop:
+_ID, _TO, _USER_UNTIL, _VISITOR_UNTIL = "changes:id", "changes:to", "changes:user_until", "changes:visitor_until"
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Merges and erasures that apply to the rows of users."""
+    """Merges and erasures that apply to the rows of users and visitors."""
 
-    users: dict[str, str]  # visitor -> the user that they turned out to be
-    erased: dict[int, float]  # hash of a user -> unix seconds up to which all is forgotten
+    users: dict[str, str]  # id of a visitor -> that of the user that they turned out to be
+    erased: dict[int, float]  # hash of a user or visitor -> unix seconds up to which all is forgotten
 
     def __bool__(self) -> bool:
         return bool(self.users or self.erased)
 
-    def erased_until(self, user: str) -> float:
-        """Return the unix seconds up to which a user's rows are erased; minus infinity when none are."""
-        return self.erased.get(stable_hash(user), _NEVER) if self.erased else _NEVER
+    def erased_until(self, person: Person) -> float:
+        """Return the unix seconds up to which a person's rows are erased; minus infinity when none are."""
+        return self.erased.get(person.hash, _NEVER) if self.erased else _NEVER
 
 
 @dataclass(frozen=True)
 class EventRow:
-    """An event, and the user it belongs to after the merges that follow it in its batch."""
+    """An event, and the user it belongs to after the merges that follow it in its batch; `None`: the visitor's own."""
 
-    user: str
+    user: str | None
     event: EventRecord
 
 
@@ -49,18 +50,19 @@ def fold(records: Sequence[EventRecord | MergeRecord | EraseRecord]) -> tuple[li
     rows = []
     for record in reversed(records):
         if isinstance(record, EventRecord):
-            if record.time > changes.erased_until(record.subject):
-                rows.append(EventRow(users.get(record.subject, record.subject), record))
+            person = record.person
+            if person is not None and record.time > changes.erased_until(person):
+                rows.append(EventRow(person.id if person.kind == "user" else users.get(person.id), record))
         elif isinstance(record, EraseRecord):
-            user_hash = int(record.user_hash, 16)
-            changes.erased[user_hash] = max(record.time, changes.erased.get(user_hash, _NEVER))
+            person_hash = int(record.user_hash, 16)
+            changes.erased[person_hash] = max(record.time, changes.erased.get(person_hash, _NEVER))
         else:
             # Before the merge, the visitor's rows share what comes to the user's after it.
-            users[record.visitor_id] = users.get(record.user_id, record.user_id)
-            until = changes.erased_until(record.user_id)
-            changes.erased.pop(stable_hash(record.visitor_id), None)
+            users[record.visitor_id] = record.user_id
+            until = changes.erased_until(Person("user", record.user_id))
+            changes.erased.pop(visitor_hash(record.visitor_id), None)
             if until > _NEVER:
-                changes.erased[stable_hash(record.visitor_id)] = until
+                changes.erased[visitor_hash(record.visitor_id)] = until
     return rows[::-1], changes
 
 
@@ -68,51 +70,63 @@ class Repeatable:
     """Decides where a batch of records ends, so that applying its changes twice equals applying them once.
 
     A collector that is killed half-way through the files applies the batch to all of them again. That gives wrong rows
-    when a merge moves rows to a user whose own rows an earlier record of the batch erased or moved.
+    when a merge moves rows to a user whose own rows an earlier record of the batch erased.
     """
 
     def __init__(self) -> None:
-        self._visitors: set[str] = set()
         self._erased: set[int] = set()
 
     def allows(self, record: object) -> bool:
         """Return whether the record may join the batch."""
         if not isinstance(record, MergeRecord):
             return True
-        return record.user_id not in self._visitors and stable_hash(record.user_id) not in self._erased
+        return user_hash(record.user_id) not in self._erased
 
     def add(self, record: object) -> None:
         """Add a record to the batch."""
-        if isinstance(record, MergeRecord):
-            self._visitors.add(record.visitor_id)
-        elif isinstance(record, EraseRecord):
+        if isinstance(record, EraseRecord):
             self._erased.add(int(record.user_hash, 16))
 
 
 def change_part(path: Path, columns: EventColumns, changes: Changes) -> bool:
     """Apply the changes to one file, and return whether any of its rows were affected.
 
+    An erased visitor's id goes from the rows of users, too, who came from the same device.
+
     Raises:
         RunFolderError: the file cannot be written.
     """
-    user = columns.of["user"]
-    users = pl.scan_parquet(path, glob=False).select(pl.col(user).unique()).collect().get_column(user)
-    touched = [
-        (name, changes.users.get(name, name), until)
-        for name in users
-        if (until := changes.erased_until(name)) > _NEVER or name in changes.users
+    user, visitor = columns.of["user"], columns.of["visitor_id"]
+    ids = pl.scan_parquet(path, glob=False).select(pl.col(user, visitor).unique().implode()).collect()
+    users = [
+        (name, until)
+        for name in ids.item(0, user).drop_nulls()
+        if (until := changes.erased_until(Person("user", name))) > _NEVER
     ]
-    if not touched:
+    visitors = [
+        (name, changes.users.get(name), None if until == _NEVER else until)
+        for name in ids.item(0, visitor).drop_nulls()
+        if (until := changes.erased_until(Person("visitor", name))) > _NEVER or name in changes.users
+    ]
+    if not users and not visitors:
         return False
-    schema = {_FROM: pl.String, _TO: pl.String, _UNTIL: pl.Float64}
-    table = pl.DataFrame(touched, schema=schema, orient="row")
+    of_users = pl.DataFrame(users, schema={_ID: pl.String, _USER_UNTIL: pl.Float64}, orient="row")
+    schema = {_ID: pl.String, _TO: pl.String, _VISITOR_UNTIL: pl.Float64}
+    of_visitors = pl.DataFrame(visitors, schema=schema, orient="row")
     rows = pl.read_parquet(path, glob=False)
-    names = rows.columns
+    is_users = pl.col(user).is_not_null()
+    is_old = [(columns.seconds() <= pl.col(until)).fill_null(value=False) for until in (_USER_UNTIL, _VISITOR_UNTIL)]
     changed = (
-        rows.join(table, left_on=user, right_on=_FROM, how="left", maintain_order="left")
-        .filter(pl.col(_UNTIL).is_null() | (columns.seconds() > pl.col(_UNTIL)))
-        .with_columns(pl.coalesce(_TO, user).alias(user))
-        .select(names)
+        rows.join(of_users, left_on=user, right_on=_ID, how="left", maintain_order="left")
+        .join(of_visitors, left_on=visitor, right_on=_ID, how="left", maintain_order="left")
+        .filter(~pl.when(is_users).then(is_old[0]).otherwise(is_old[1]))
+        .with_columns(
+            pl.coalesce(user, _TO).alias(user),
+            pl.when(~(is_users & is_old[1])).then(visitor).alias(visitor),
+        )
+        .select(rows.columns)
     )
+    if changed.equals(rows):
+        return False
     write_whole(path, changed.write_parquet)
     return True

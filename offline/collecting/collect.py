@@ -36,6 +36,7 @@ from offline.workspace.progress import Progress, silent
 
 IMPRESSIONS_FOLDER = "impressions"
 PART_ENTRIES = 100_000
+_PERSON = "collect:person"  # no column of a shop
 
 Say = Callable[[str], None]
 """Receives a line for people."""
@@ -68,7 +69,7 @@ class Collected:
     duplicates: int = 0  # events of a user with an id that was there
     rejected: int = 0  # entries that could not be read
     merged: int = 0  # visitors
-    erased: int = 0  # users
+    erased: int = 0  # users and visitors
     trimmed: int = 0  # entries removed from Redis
     parts: int = 0  # files written
     left: int = 0  # entries that came meanwhile
@@ -146,6 +147,7 @@ class _Pass:
         self._ends = self._event_stream.last(), self._impression_stream.last()
         self._total = len(self._event_stream) + len(self._impression_stream)
         self._done = 0
+        self._is_described = False
         self._counts: Counter[str] = Counter()  # by field of `Collected`
 
     def drain_events(self) -> None:
@@ -230,8 +232,9 @@ class _Pass:
 
     def _add(self, parts: Parts, first: StreamId, last: StreamId, rows: pl.DataFrame) -> None:
         # Described before the first part is there: its columns are those of the file from then on.
-        if not (self._out / SPEC_FILE).exists():
+        if not self._is_described:
             write_dataset_file(self._out, self._dataset_file)
+            self._is_described = True
         parts.add(first, last, rows)
         self._counts["parts"] += 1
 
@@ -273,15 +276,17 @@ def _groups(entries: Iterator[_Shown], size: int) -> Iterator[list[_Shown]]:
 
 
 def _without_duplicates(rows: pl.DataFrame, parts: Parts, columns: EventColumns) -> pl.DataFrame:
-    """Return the rows whose user has no event of the same id, in an earlier row or in an earlier file."""
-    key = [columns.of["user"], columns.of["event_id"]]
-    unique = rows.unique(key, keep="first", maintain_order=True)
+    """Return the rows whose user or visitor has no event of the same id, in an earlier row or in an earlier file."""
+    key = [_PERSON, columns.of["event_id"]]
+    person = columns.person().alias(_PERSON)
+    unique = rows.with_columns(person).unique(key, keep="first", maintain_order=True)
     keys = unique.lazy().select(key)
     for part in parts.all:
-        known = pl.scan_parquet(part.path, glob=False).select(key).join(keys, on=key, how="semi").unique().collect()
+        stored = pl.scan_parquet(part.path, glob=False).with_columns(person).select(key)
+        known = stored.join(keys, on=key, how="semi").unique().collect()
         if not known.is_empty():
             unique = unique.join(known, on=key, how="anti", maintain_order="left")
-    return unique
+    return unique.select(rows.columns)
 
 
 def _ignore(line: str) -> None:

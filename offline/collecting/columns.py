@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from app.artifact.stream_records import EventRecord, ImpressionRecord
+from offline.dataset.people import person_column
 from offline.dataset.spec import EventsSpec
 
 NO_SPLIT: Final = "collected_split"
@@ -15,7 +16,8 @@ NO_SPLIT: Final = "collected_split"
 SECONDS: Final = "seconds"
 _UNITS: Final = {SECONDS: 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 _ROLES: Final = ("user", "item", "type", "time", "session", "query", "price", "quantity", "currency")
-_OWN: Final = ("shown_position", "request_id", "event_id", "visitor_id")
+VISITOR: Final = "visitor_id"
+_OWN: Final = ("shown_position", "request_id", "event_id", VISITOR)
 _EVENTS: Final = pl.Schema(
     {
         "user": pl.String,
@@ -91,8 +93,12 @@ class EventColumns:
         """The unix seconds of each row."""
         return self.times.seconds(pl.col(self.of["time"]))
 
-    def frame(self, users: Sequence[str], events: Sequence[EventRecord]) -> pl.DataFrame:
-        """Return a row for each event; `users` holds the user of each."""
+    def person(self) -> pl.Expr:
+        """The text of each row's person: see `offline.dataset.people`."""
+        return person_column(pl.col(self.of["user"]), pl.col(self.of["visitor_id"]))
+
+    def frame(self, users: Sequence[str | None], events: Sequence[EventRecord]) -> pl.DataFrame:
+        """Return a row for each event; `users` holds the user of each, `None` where it is the visitor's own."""
         rows = [
             (
                 user,
@@ -117,13 +123,19 @@ class EventColumns:
 
 
 def event_columns(table: EventsSpec, times: TimeForm) -> EventColumns:
-    """Return the columns that `[events]` names. A role that shares its column with an earlier role has none."""
+    """Return the columns that `[events]` names. A role that shares its column with an earlier role has none.
+
+    Visitors are in the column that it names for them, else in one of their own.
+    """
     taken: dict[str, str] = {}
     for role in _ROLES:
         column = getattr(table, role)
         if column not in taken.values():
             taken[role] = column
     for name in _OWN:
+        if name == VISITOR and table.visitor is not None:
+            taken[name] = table.visitor
+            continue
         free = name
         while free in taken.values():
             free = f"collected_{free}"

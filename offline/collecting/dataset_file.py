@@ -2,6 +2,7 @@
 
 import glob
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from offline.collecting.base import Base, read_base
-from offline.collecting.columns import NO_SPLIT, EventColumns, TimeForm, event_columns
+from offline.collecting.columns import NO_SPLIT, VISITOR, EventColumns, TimeForm, event_columns
 from offline.collecting.durable import write_whole
 from offline.dataset.reading import find_files
 from offline.dataset.spec import SPEC_FILE, EventsSpec
@@ -22,6 +23,7 @@ EVENTS_PATH = f"{EVENTS_FOLDER}/*.parquet"
 TIMES_FILE = "times.json"
 """Holds how the base writes times, for which `dataset.toml` has no key."""
 
+_EVENTS = re.compile(r"\s*\[\s*events\s*\]\s*(#.*)?$")
 _TABLES = ("events", "items", "users", "evaluation")
 _PATHS = {"items": ("path",), "users": ("path",), "evaluation": ("queries", "judgments")}
 
@@ -33,7 +35,7 @@ class DatasetFile:
     columns: EventColumns
     location: str  # where it describes events, for errors
     notes: list[str] = field(default_factory=list)  # what people should know
-    text: str | None = None  # to be written; None when it is there
+    text: str | None = None  # to be written; None when it is there as it shall be
 
 
 def read_dataset_file(out: Path) -> DatasetFile:
@@ -52,7 +54,26 @@ def read_dataset_file(out: Path) -> DatasetFile:
         mistake = error.errors(include_url=False)[0]
         key_location = toml.location("events", *(part for part in mistake["loc"] if isinstance(part, str)))
         raise DatasetError(f"{key_location}: {mistake['msg']}, got {mistake['input']!r}: correct it") from None
-    return DatasetFile(event_columns(spec, _read_times(out)), location, _notes_on_paths(out, spec, location))
+    columns, notes = event_columns(spec, _read_times(out)), _notes_on_paths(out, spec, location)
+    if spec.visitor is not None:
+        return DatasetFile(columns, location, notes)
+    # Written before there were kinds of people: what is in the files stays the users', as it was read until now.
+    line = f"visitor = {_value(columns.of[VISITOR])}"
+    if toml.line("events") is None:
+        note = (
+            f"{out / SPEC_FILE} does not say where visitors are: write {line} below [events] to train on what they do"
+        )
+        return DatasetFile(columns, location, [*notes, note])
+    lines = toml.text.splitlines()
+    place = next((place for place, text in enumerate(lines) if _EVENTS.match(text)), None)
+    if place is None:
+        note = f"{out / SPEC_FILE} does not say where visitors are: add {line} to events to train on what they do"
+        return DatasetFile(columns, location, [*notes, note])
+    lines.insert(
+        place + 1, f"{line}  # of rows without a user; what was collected before this line came is all of users"
+    )
+    notes.append(f"{out / SPEC_FILE} gets the line {line}: visitors are a kind of their own from now on")
+    return DatasetFile(columns, location, notes, "\n".join(lines) + "\n")
 
 
 def plan_dataset_file(out: Path, base: Path | None, name: str | None, items: str | None) -> DatasetFile:
@@ -72,7 +93,7 @@ def plan_dataset_file(out: Path, base: Path | None, name: str | None, items: str
     if items is not None:
         find_files(Path.cwd(), [items], "--items")
         tables["items"] = {"path": _moved(items, Path.cwd())}
-    events = tables.pop("events", {"path": [EVENTS_PATH]})
+    events = _with_kinds(tables.pop("events", {"path": [EVENTS_PATH]}), () if before is None else before.columns)
     notes = [] if before is None else _notes_on(before)
     lines = [
         "# What users did, as `aisle-offline collect` read it from Redis. It is written once: edit it as you like, but",
@@ -93,7 +114,7 @@ def plan_dataset_file(out: Path, base: Path | None, name: str | None, items: str
 
 
 def write_dataset_file(out: Path, planned: DatasetFile) -> None:
-    """Write a planned file; do nothing for one that was read.
+    """Write a planned file; do nothing for one that was read and stays as it is.
 
     Raises:
         RunFolderError: the file cannot be written.
@@ -104,6 +125,26 @@ def write_dataset_file(out: Path, planned: DatasetFile) -> None:
     spelled = json.dumps({"unit": times.unit, "zone": times.zone})
     write_whole(out / TIMES_FILE, lambda partial: partial.write_text(spelled + "\n", encoding="utf-8"))
     write_whole(out / SPEC_FILE, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def _with_kinds(events: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """`[events]` with a column for users and one for visitors, of a base with these columns.
+
+    Where the base has no visitors, none of its columns becomes theirs.
+    """
+    spec = EventsSpec.model_validate(events)
+    named = dict(events)
+    if spec.user_column is None:
+        named["user"] = _free("collected_user_id", columns)
+    if spec.visitor is None:
+        named["visitor"] = _free(event_columns(spec, TimeForm()).of[VISITOR], columns)
+    return named
+
+
+def _free(name: str, columns: Sequence[str]) -> str:
+    while name in columns:
+        name = f"collected_{name}"
+    return name
 
 
 def _read_times(out: Path) -> TimeForm:

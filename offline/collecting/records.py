@@ -40,7 +40,7 @@ def read_event(entry: Entry) -> EventRecord | MergeRecord | EraseRecord | Unread
     flaw = _flaw(record.time, record.position if isinstance(record, EventRecord) else None)
     if isinstance(record, EraseRecord):
         flaw = flaw or _flaw_of_hash(record.user_hash)
-    if isinstance(record, EventRecord) and not record.subject:
+    if isinstance(record, EventRecord) and record.person is None:
         flaw = "expected a user_id or a visitor_id, got neither"
     return record if flaw is None else Unreadable(flaw)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from app.artifact.hashing import stable_hash
+from app.artifact.people import user_hash, visitor_hash
 from app.artifact.stream_records import EraseRecord, MergeRecord
 from offline.collecting.durable import write_whole
 from offline.collecting.streams import StreamId
@@ -58,7 +58,7 @@ class Remembered:
                 merges.add((entry.sortable, record.visitor_id, record.user_id, record.time))
             else:
                 gone = {int(record.user_hash, 16): record.time, **merges.forget(int(record.user_hash, 16))}
-                erased += [(entry.sortable, f"{user_hash:016x}", time) for user_hash, time in gone.items()]
+                erased += [(entry.sortable, f"{person_hash:016x}", time) for person_hash, time in gone.items()]
         # Erasures first: once a merge is forgotten, nothing says whose visitor it was.
         if erased:
             added = pl.DataFrame(erased, schema=_ERASURES, orient="row")
@@ -94,18 +94,15 @@ class _Merges:
             self.add(row)
 
     def add(self, row: _Row) -> None:
-        self._rows.setdefault(stable_hash(row[2]), []).append((stable_hash(row[1]), row))
+        self._rows.setdefault(user_hash(row[2]), []).append((visitor_hash(row[1]), row))
 
-    def forget(self, user_hash: int) -> dict[int, float]:
-        """Remove the merges of a user, and return the hash and the latest time of each visitor merged into them."""
+    def forget(self, person_hash: int) -> dict[int, float]:
+        """Remove the merges of a user or visitor; the hash and the latest time of each visitor merged into the user."""
         visitors: dict[int, float] = {}
-        waiting = [user_hash]
-        while waiting:
-            for visitor, row in self._rows.pop(waiting.pop(), []):
-                visitors[visitor] = max(row[3], visitors.get(visitor, row[3]))
-                waiting.append(visitor)
+        for visitor, row in self._rows.pop(person_hash, []):
+            visitors[visitor] = max(row[3], visitors.get(visitor, row[3]))
         for user, rows in self._rows.items():
-            self._rows[user] = [(visitor, row) for visitor, row in rows if visitor != user_hash]
+            self._rows[user] = [(visitor, row) for visitor, row in rows if visitor != person_hash]
         return visitors
 
     def table(self) -> pl.DataFrame:

@@ -46,6 +46,7 @@ def check_command(data: Path, *, max_bad_share: float, rows: int) -> dict[str, A
         "errors": checked.errors,
         "warnings": checked.warnings,
         "rows": checked.rows,
+        "people": checked.people,
         "findings": [asdict(finding) for finding in checked.findings],
     }
 
@@ -67,5 +68,7 @@ def _show(checked: Checked, data: Path) -> None:
         for row in as_table(checked.findings):
             shown.add_row(*(cell.replace("[", r"\[") for cell in row))
         console.print(shown)
+    if checked.people is not None:
+        console.print(checked.people, highlight=False, markup=False)
     verdict = "ingest would refuse it" if checked.errors else f"next: aisle-offline run --data {data} --out runs/NAME"
     console.print(f"{checked.errors} errors, {checked.warnings} warnings; {verdict}", highlight=False, markup=False)

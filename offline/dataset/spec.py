@@ -3,10 +3,10 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from app.artifact.behaviours import Behaviour
 from offline.dataset.reading import find_files
@@ -17,6 +17,7 @@ Task = Literal["next_item", "all_items", "search", "graded_search"]
 Mask = Literal["seen", "purchased", "none"]
 
 SPEC_FILE = "dataset.toml"
+_ONE_COLUMN = "one_column"  # of pydantic's errors, the one for users and visitors in the same column
 
 
 def _one_or_many(value: object) -> object:
@@ -40,6 +41,7 @@ class EventsSpec(_Table):
 
     path: Paths
     user: Column = "user_id"
+    visitor: Column | None = None  # of who is not logged in; without it every row is a user's
     item: Column = "item_id"
     type: Column = "event_type"
     time: Column = "timestamp"
@@ -52,6 +54,23 @@ class EventsSpec(_Table):
     currency: Column = "currency"
     types: Mapping[str, Behaviour] = Field(default_factory=dict)
     skip_users: Columns = ()  # ids of users whose events are left out
+    skip_visitors: Columns = ()  # ids of visitors whose events are left out
+
+    @property
+    def user_column(self) -> str | None:
+        """The column of users; `None` where the default's is said to be that of visitors."""
+        return None if self.user == self.visitor else self.user
+
+    @property
+    def needs_user(self) -> bool:
+        """Whether there has to be a column of users: without visitors, or where it is named."""
+        return self.visitor is None or "user" in self.model_fields_set
+
+    @model_validator(mode="after")
+    def _has_two_columns(self) -> Self:
+        if "user" in self.model_fields_set:
+            _refuse_one_column(self.user, self.visitor)
+        return self
 
 
 class ItemsSpec(_Table):
@@ -74,7 +93,29 @@ class UsersSpec(_Table):
 
     path: Paths
     id: Column = "user_id"
+    visitor: Column | None = None  # as in `[events]`: a row with a user is the user's
     attributes: Columns = ("segment",)
+
+    @property
+    def id_column(self) -> str | None:
+        """The column of users; `None` where the default's is said to be that of visitors."""
+        return None if self.id == self.visitor else self.id
+
+    @property
+    def needs_id(self) -> bool:
+        """Whether there has to be a column of users: without visitors, or where it is named."""
+        return self.visitor is None or "id" in self.model_fields_set
+
+    @model_validator(mode="after")
+    def _has_two_columns(self) -> Self:
+        if "id" in self.model_fields_set:
+            _refuse_one_column(self.id, self.visitor)
+        return self
+
+
+def _refuse_one_column(user: str, visitor: str | None) -> None:
+    if user == visitor:
+        raise PydanticCustomError(_ONE_COLUMN, "two columns", {"column": visitor})
 
 
 class EvaluationSpec(_Table):
@@ -182,6 +223,11 @@ def _mistake(toml: TomlText, error: ErrorDetails) -> Mistake:
             return Mistake(location, f"one of {', '.join(known)}", f"the unknown key {keys[-1]!r}", hint)
         case "missing":
             return Mistake(location, f"the key {keys[-1]!r}", "none", "add it")
+        case "one_column":
+            column = error.get("ctx", {}).get("column")
+            expected = "another column for visitors than for users"
+            advice = "name the one that the file has: a column holds ids of one kind"
+            return Mistake(toml.location(*keys, "visitor"), expected, repr(column), advice)
         case "string_pattern_mismatch":
             expected = "hr@k, recall@k, precision@k, ndcg@k, mrr@k, map@k or mrr"
         case "literal_error":

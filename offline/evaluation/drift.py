@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.hashing import stable_hashes
 from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import UserStates, read_user_states
 from app.engine.ranking import Ranker
@@ -20,6 +19,7 @@ from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch, Stages, pad_rows
 from app.engine.snapshot import Snapshot
 from offline.dataset.logged_queries import popular_queries
+from offline.dataset.people import person_hashes
 from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.calibration_error import expected_calibration_error, reliability
 from offline.evaluation.candidate_examples import Examples, examples_of
@@ -122,7 +122,7 @@ def _users(states: UserStates, split: Path, whole: Path, rng: np.random.Generato
     counts = [_events(folder, parts, table.height) for folder, parts in ((split, ("train", "valid")), (whole, PARTS))]
     quiet = (counts[0] > 0) & (counts[0] == counts[1])
     ids = table.filter(pl.col("user").is_in(np.flatnonzero(quiet)))["user_id"].to_list()
-    without_news = np.flatnonzero(np.isin(states.hashes, stable_hashes(ids)))
+    without_news = np.flatnonzero(np.isin(states.hashes, person_hashes(ids)))
     chosen = without_news if len(without_news) >= ENOUGH else np.arange(len(states.hashes))
     drawn = rng.choice(chosen, size=min(REQUESTS, len(chosen)), replace=False)
     return np.sort(drawn).astype(np.int64), len(without_news) >= ENOUGH

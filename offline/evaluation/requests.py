@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.columns import offsets_of
-from app.artifact.hashing import stable_hashes
 from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import UserStates
 from app.engine.catalogue import Items
 from app.engine.requests import RequestBatch
 from app.engine.snapshot import Snapshot
 from offline.dataset.histories import Histories
+from offline.dataset.people import person_hashes
 from offline.evaluation.protocol import Cases, RowLists
 
 
@@ -52,7 +52,7 @@ def batch_of_cases(
     """
     whole = _histories(cases, rows, np.ones(len(cases.history.rows), dtype=np.bool_))
     before = _histories(cases, rows, ~_is_context(cases))
-    users = _find(states, stable_hashes(cases.user_ids))
+    users = _find(states, person_hashes(cases.user_ids))
     known = users >= 0
     offsets = np.asarray(states.event_offsets)
     stored = Histories(offsets, states.event_rows, states.event_types, states.event_times)

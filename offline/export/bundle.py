@@ -19,6 +19,7 @@ from app.artifact.bundle_store import point_to
 from app.artifact.columns import TextColumn
 from app.artifact.manifest import Manifest, Shapes, list_files
 from app.artifact.parts import numbers_of
+from app.artifact.people import Person
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.artifact.text.vocabulary import read_vocabulary
 from app.artifact.user_state import UserStates
@@ -26,6 +27,7 @@ from app.engine.gpu_retriever import Device
 from app.engine.loading import load_snapshot
 from offline.dataset.histories import Histories
 from offline.dataset.logged_queries import logged_query_texts, popular_queries
+from offline.dataset.people import read_person
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.fidelity import Fidelity
 from offline.export.filter_columns import first_times, write_filters
@@ -182,6 +184,7 @@ def _manifest(
     """The manifest, as yet without the files, the parts that they make, and what is measured of them."""
     meta, trained, measured = source.meta, source.inputs.trained, source.inputs.measured_as
     rows, dim = source.table.vectors.shape
+    sample = _sample_people(source.user_ids, source.histories)
     return Manifest(
         schema_version=names.SCHEMA_VERSION,
         version=version,
@@ -204,7 +207,8 @@ def _manifest(
         split=meta.how,
         packages=package_versions(),
         parts={},
-        sample_users=_sample_users(source.user_ids, source.histories),
+        sample_users=[person.id for person in sample if person.kind == "user"],
+        sample_visitors=[person.id for person in sample if person.kind == "visitor"],
         catalogue_columns=columns,
         metrics={} if measured is None else measured.metrics,
         measured_as=None if measured is None else measured.version,
@@ -213,14 +217,14 @@ def _manifest(
     )
 
 
-def _sample_users(user_ids: list[str], histories: Histories) -> list[str]:
-    """Users with a medium number of events, as examples on the demo page."""
+def _sample_people(user_ids: list[str], histories: Histories) -> list[Person]:
+    """People with a medium number of events, as examples on the demo page."""
     active = np.flatnonzero(histories.lengths > 0)
     order = active[np.argsort(histories.lengths[active], kind="stable")]
     if not len(order):
         return []
     positions = np.unique((np.linspace(0.3, 0.95, SAMPLE_USERS) * (len(order) - 1)).astype(np.int64))
-    return [user_ids[user] for user in order[positions]]
+    return [read_person(user_ids[user]) for user in order[positions]]
 
 
 def _compression(

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from app.artifact.behaviours import PURCHASE
 from app.artifact.columns import offsets_of
-from app.artifact.hashing import stable_hashes
 from app.artifact.quantise import quantise_rows
 from app.artifact.user_records import LONG_BITS
 from app.artifact.user_state import UserStates
 from model.query_tower import QueryTower
 from offline.dataset.histories import Histories
+from offline.dataset.people import person_hashes
 from offline.training.scoring import long_states
 
 
@@ -27,7 +27,7 @@ def user_states(
     """States of all users with a history, by ascending hash.
 
     Args:
-        user_ids: `[users]`.
+        user_ids: `[users]`, texts of `offline.dataset.people`.
         histories: of the same users, up to the cut.
         tower: weighs the events older than its window.
         vectors: `[items, dim]`, as the service will read them.
@@ -36,7 +36,7 @@ def user_states(
     window = tower.window
     now = np.full(len(histories), np.nan if cut is None else cut)
     long = long_states(tower, vectors, histories, now, window)
-    hashes = stable_hashes(user_ids)
+    hashes = person_hashes(user_ids)
     users = np.argsort(hashes, kind="stable")
     users = users[histories.lengths[users] > 0]
     places, lengths = _last_positions(histories, users, window)

@@ -11,6 +11,8 @@ from typing import Any
 
 import polars as pl
 
+from app.artifact.people import Person
+from offline.dataset.people import person_text
 from offline.dataset.reading import ColumnRequest, batches_of, find_files, scan_columns
 from offline.dataset.spec import DatasetSpec, EventsSpec
 from offline.ingest import rejects
@@ -38,15 +40,18 @@ class CleanEvents:
 
 
 def event_requests(spec: DatasetSpec, table: EventsSpec) -> list[ColumnRequest]:
-    """The columns of `[events]`: user and item, and each column that the TOML names itself, must be there."""
+    """The columns of `[events]`: item, user or visitor, and each column that the TOML names itself, must be there."""
+    columns = {role: getattr(table, role) for role in EVENT_ROLES} | {"user": table.user_column}
+    needed = {"item", "user"} if table.needs_user else {"item"}
     return [
         ColumnRequest(
             role=role,
-            column=getattr(table, role),
+            column=column,
             location=spec.toml.location("events", role),
-            required=role in ("user", "item") or role in table.model_fields_set,
+            required=role in needed or role in table.model_fields_set,
         )
-        for role in EVENT_ROLES
+        for role, column in columns.items()
+        if column is not None
     ]
 
 
@@ -104,7 +109,7 @@ class _Typed:
     first_bad: dict[str, Any] | None = None
     read: int = 0
     unreadable_price: int = 0
-    skipped: int = 0  # of users that the data set leaves out
+    skipped: int = 0  # of users and visitors that the data set leaves out
     has_position: bool = False
     has_time_before_test: bool = False
     has_position_before_test: bool = False
@@ -116,6 +121,7 @@ def _typed_parts(
     """Type `raw` a batch at a time into files of `work`."""
     facts: EventFacts = survey(raw)
     typed = _Typed()
+    skipped = [*table.skip_users, *(person_text(Person("visitor", name)) for name in table.skip_visitors)]
     for number, batch in enumerate(batches_of(raw, files, location, BATCH_ROWS)):
         progress(typed.read, facts.rows, "reading events")
         rows = type_events(batch, table, facts)
@@ -128,9 +134,9 @@ def _typed_parts(
         typed.read += batch.height
         typed.unreadable_price += int(rows.get_column(UNREADABLE_PRICE).sum())
         good = rows.filter(pl.col(REASON).is_null()).drop(REASON, UNREADABLE_PRICE)
-        if table.skip_users:
+        if skipped:
             whole = good.height
-            good = good.filter(~pl.col("user").is_in(table.skip_users))
+            good = good.filter(~pl.col("user").is_in(skipped))
             typed.skipped += whole - good.height
         if not good.height:
             continue

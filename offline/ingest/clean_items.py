@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from offline.dataset.people import person_column
 from offline.dataset.reading import FILE, ROW, ColumnRequest, find_files, number, read_columns, text
 from offline.dataset.spec import DatasetSpec, ItemsSpec, UsersSpec
 from offline.dataset.times import unix_seconds
@@ -27,6 +28,7 @@ ITEMS_SCHEMA = pl.Schema(
 )
 USERS_SCHEMA = pl.Schema({"user_id": pl.String(), "attributes": pl.List(pl.String)})
 
+_PERSON = ("id", "visitor")  # whose row it is
 _SINGLE = ("id", "title", "category", "brand", "price", "in_stock", "added")
 _YES = ("true", "t", "yes", "y", "in stock", "in_stock", "instock", "available")
 _NO = ("false", "f", "no", "n", "out of stock", "out_of_stock", "outofstock", "unavailable")
@@ -60,11 +62,16 @@ def item_requests(spec: DatasetSpec, table: ItemsSpec) -> list[ColumnRequest]:
 
 
 def user_requests(spec: DatasetSpec, table: UsersSpec) -> list[ColumnRequest]:
-    """The columns of `[users]`: the id, and each column that the TOML names itself, must be there."""
+    """The columns of `[users]`: user or visitor, and each column that the TOML names itself, must be there."""
     location = spec.toml.location("users", "attributes")
     named = "attributes" in table.model_fields_set
+    ids = (("id", table.id_column, table.needs_id), ("visitor", table.visitor, True))
     return [
-        ColumnRequest("id", table.id, spec.toml.location("users", "id"), required=True),
+        *(
+            ColumnRequest(role, column, spec.toml.location("users", role), required)
+            for role, column, required in ids
+            if column is not None
+        ),
         *(ColumnRequest(f"attributes.{column}", column, location, named) for column in table.attributes),
     ]
 
@@ -123,7 +130,8 @@ def clean_users(spec: DatasetSpec, table: UsersSpec, max_bad_share: float) -> Cl
     location = spec.toml.location("users", "path")
     files = find_files(spec.root, table.path, location)
     raw = read_columns(files, user_requests(spec, table), location)
-    rows = raw.select(ROW, FILE, text("id", raw.schema["id"])).with_columns(
+    ids = [text(role, raw.schema[role]) if role in raw.columns else pl.lit(None, pl.String) for role in _PERSON]
+    rows = raw.select(ROW, FILE, person_column(*ids).alias("id")).with_columns(
         attribute_lists(raw, _attribute_columns(raw)),
         pl.when(pl.col("id").is_null()).then(pl.lit(Reason.EMPTY_USER.value)).alias(REASON),
     )

@@ -8,6 +8,7 @@ import polars as pl
 
 from app.artifact.behaviours import BEHAVIOURS
 from offline.dataset.fingerprint import fingerprint
+from offline.dataset.people import are_visitors
 from offline.dataset.reading import ColumnRequest, find_files, number, read_columns, require_columns, scan, text
 from offline.dataset.spec import DatasetSpec
 from offline.errors import DatasetError, Mistake
@@ -156,7 +157,8 @@ def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: Cl
             "items": facts["items"],
             "on_items_absent_from_catalogue": int(absent.collect(engine="streaming").item()),
             "heavy_users": heavy_users(events.events),
-        },
+        }
+        | ({"visitors": _visitors(events.events)} if spec.events and spec.events.visitor else {}),
         "items": items.counts | _missing(items.rows),
         "users": users.counts,
         "has_time": events.has_time,
@@ -164,6 +166,12 @@ def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: Cl
         "has_split": facts["has_split"],
         "behaviours": [name for name, code in BEHAVIOURS.items() if code in facts["types"]],
     }
+
+
+def _visitors(events: pl.LazyFrame) -> int:
+    """How many of the people are visitors."""
+    people = events.select(pl.col("user_id").unique()).filter(are_visitors(pl.col("user_id"))).select(pl.len())
+    return int(people.collect(engine="streaming").item())
 
 
 def _missing(items: pl.DataFrame) -> Summary:

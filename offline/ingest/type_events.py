@@ -5,13 +5,16 @@ from dataclasses import dataclass
 import polars as pl
 
 from app.artifact.behaviours import BEHAVIOURS, VIEW
+from offline.dataset.people import person_column
 from offline.dataset.reading import FILE, ROW, number, text
 from offline.dataset.spec import EventsSpec
 from offline.dataset.times import Clock, clock_of, clock_votes, seconds
 from offline.ingest.rejects import REASON, Reason
 
 SPLITS = ("train", "valid", "test", "context")
-EVENT_ROLES = tuple(role for role in EventsSpec.model_fields if role not in ("path", "types", "skip_users"))
+_NO_ROLES = ("path", "types", "skip_users", "skip_visitors")
+EVENT_ROLES = tuple(role for role in EventsSpec.model_fields if role not in _NO_ROLES)
+"""What columns of events are read as; `visitor` is part of `user` once rows are typed."""
 UNREADABLE_PRICE = "price_unreadable"
 
 
@@ -40,7 +43,10 @@ def survey(raw: pl.LazyFrame) -> EventFacts:
 
 
 def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.DataFrame:
-    """Every role in its own type, and the `reason` why a row is bad, else null. Rows stay in place."""
+    """Every role in its own type, and the `reason` why a row is bad, else null. Rows stay in place.
+
+    `user` is the text of the user, else of the visitor: see `offline.dataset.people`.
+    """
     absent = [pl.lit(None, pl.String).alias(role) for role in EVENT_ROLES if role not in raw.columns]
     has_type = "type" in raw.columns
     raw = raw.with_columns(absent)
@@ -57,10 +63,14 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
         *filled,
     )
     behaviour = _behaviour_codes(rows.get_column("type"), table) if has_type else pl.lit(VIEW, pl.UInt8)
-    rows = rows.with_columns(pl.col("split").str.to_lowercase(), behaviour.alias("type"))
+    rows = rows.with_columns(
+        pl.col("split").str.to_lowercase(),
+        behaviour.alias("type"),
+        person_column(pl.col("user"), pl.col("visitor")).alias("user"),
+    )
     unknown_split = ~pl.col("split").is_in(SPLITS).fill_null(value=False)
     return rows.select(
-        *EVENT_ROLES,
+        *(role for role in EVENT_ROLES if role != "visitor"),
         ROW,
         FILE,
         (pl.col("has_price") & pl.col("price").is_null()).alias(UNREADABLE_PRICE),

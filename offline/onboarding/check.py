@@ -1,5 +1,6 @@
 """Check: everything that is wrong with the files of a `dataset.toml`, by the code that ingest reads them with."""
 
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from offline.errors import DatasetError
 from offline.ingest.clean_events import clean_events, event_requests
 from offline.ingest.clean_items import CleanRows, clean_items, clean_users, item_requests, user_requests
 from offline.ingest.ingest import read_graded
+from offline.onboarding.column_names import EVENT_COLUMNS, name_rank
 from offline.onboarding.findings import (
     Finding,
     Level,
@@ -36,10 +38,11 @@ Columns = dict[str, str]
 
 @dataclass(frozen=True)
 class Checked:
-    """All findings, errors first, and how many rows of each table were read."""
+    """All findings, errors first, how many rows of each table were read, and whose ids the events have."""
 
     findings: tuple[Finding, ...]
     rows: dict[str, int]
+    people: str | None = field(default=None, compare=False)  # a sentence; None where no events could be read
 
     @property
     def errors(self) -> int:
@@ -99,7 +102,23 @@ def check(
     if "events" in tables:
         _check_events(context, tables["events"], items, users)
     _check_graded(context)
-    return Checked(tuple(sorted(context.findings, key=lambda finding: finding.level)), context.rows)
+    findings = tuple(sorted(context.findings, key=lambda finding: finding.level))
+    return Checked(findings, context.rows, _people(tables["events"].columns) if "events" in tables else None)
+
+
+def _people(columns: Columns) -> str:
+    """Which kind of ids the columns of events hold."""
+    user, visitor = columns.get("user"), columns.get("visitor")
+    if user is None:
+        return f"the ids of {visitor!r} are visitors'"
+    if visitor is not None:
+        return f"the ids of {user!r} are users', and in rows without one those of {visitor!r} are visitors'"
+    if name_rank(user, EVENT_COLUMNS["visitor"]) is None:
+        return f"the ids of {user!r} are users'"
+    return (
+        f"the ids of {user!r} are users'; if they are of devices that are not logged in, write visitor = "
+        f"{json.dumps(user)} in place of user"
+    )
 
 
 def _open(context: CheckContext, name: str) -> _Table | None:

@@ -4,9 +4,13 @@ import re
 
 EVENT_COLUMNS: dict[str, tuple[str, ...]] = {
     "user": (
-        "user_id", "user", "visitor_id", "visitor", "customer_id", "customer", "user_pseudo_id", "client_id", "uid",
-        "reviewer_id", "member_id", "account_id", "shopper_id", "profile_id", "anonymous_id", "full_visitor_id",
+        "user_id", "user", "customer_id", "customer", "uid",
+        "reviewer_id", "member_id", "account_id", "shopper_id", "profile_id",
         "person_id", "buyer_id", "email", "customer_email", "reader_id", "reader", "subscriber_id",
+    ),
+    "visitor": (
+        "visitor_id", "visitor", "user_pseudo_id", "anonymous_id", "client_id", "full_visitor_id", "anonymous_user_id",
+        "unique_visitor_id", "device_id", "browser_id", "cookie_id", "guest_id", "anon_id", "distinct_id",
     ),
     "item": (
         "item_id", "item", "product_id", "product", "sku", "lineitem_sku", "variant_id", "variant_sku", "asin", "iid",
@@ -68,7 +72,11 @@ TEXT_COLUMNS = (
     "detail_desc", "features", "subtitle", "details", "text", "overview",
 )  # fmt: skip
 
-USER_IDS = (*EVENT_COLUMNS["user"], "id")
+USER_COLUMNS: dict[str, tuple[str, ...]] = {
+    "id": (*EVENT_COLUMNS["user"], "id"),
+    "visitor": EVENT_COLUMNS["visitor"],
+}
+"""Role of `[users]` -> names of columns."""
 
 
 def plain(name: str) -> str:

@@ -11,7 +11,7 @@ from offline.onboarding.column_names import (
     EVENT_COLUMNS,
     ITEM_COLUMNS,
     TEXT_COLUMNS,
-    USER_IDS,
+    USER_COLUMNS,
     name_rank,
 )
 from offline.onboarding.column_profile import ColumnProfile, profile_column
@@ -95,6 +95,7 @@ def event_roles(profiles: Sequence[ColumnProfile]) -> dict[str, Guess]:
         "split": lambda column: column.few_words and column.numbers < _SURE,
         "item": lambda column: not column.nested and column.filled > 0,
         "user": lambda column: not column.nested and column.filled > 0,
+        "visitor": lambda column: not column.nested and column.filled > 0,
     }
     roles = _named(profiles, EVENT_COLUMNS, fits)
     taken = {guess.columns[0] for guess in roles.values()}
@@ -105,7 +106,7 @@ def event_roles(profiles: Sequence[ColumnProfile]) -> dict[str, Guess]:
         words = "its few words mean events"
         _add(roles, "type", rest, lambda c: c.behaviours >= 0.5, lambda column: column.behaviours, words)
     for role, repeated in (("user", "its values repeat, as users do"), ("item", "its values repeat, as items do")):
-        if role not in roles:
+        if role not in roles and not (role == "user" and "visitor" in roles):
             _add(roles, role, rest, _is_id, lambda column: column.distinct, repeated)
     return roles
 
@@ -142,7 +143,8 @@ def item_roles(profiles: Sequence[ColumnProfile]) -> dict[str, Guess]:
 
 def user_roles(profiles: Sequence[ColumnProfile]) -> dict[str, Guess]:
     """The columns of a table of users by role."""
-    roles = _named(profiles, {"id": USER_IDS}, {"id": lambda c: not c.nested and c.filled > _SURE and c.unique > _SURE})
+    whole = _named(profiles, USER_COLUMNS, dict.fromkeys(USER_COLUMNS, _is_key))
+    roles = whole if "id" not in whole else {"id": whole["id"]}
     taken = {guess.columns[0] for guess in roles.values()}
     left = [c for c in profiles if c.column not in taken and c.filled > 0 and (c.nested or c.unique < 0.5)]
     if left:
@@ -191,6 +193,10 @@ def _add(
         roles[role] = Guess((best.column,), f"by content: {why}; {described(best, role)}")
 
 
+def _is_key(column: ColumnProfile) -> bool:
+    return not column.nested and column.filled > _SURE and column.unique > _SURE
+
+
 def _is_id(column: ColumnProfile) -> bool:
     whole = column.dtype.is_integer() or column.dtype == pl.String
     return (
@@ -215,13 +221,14 @@ def described(column: ColumnProfile, role: str) -> str:
 
 
 def _events_score(group: FileGroup, roles: dict[str, Guess]) -> float:
-    """Users, items and best a time or a type; a table in which each item stands once is something else."""
-    if not {"user", "item"} <= set(roles):
+    """People, items and best a time or a type; a table in which each item stands once is something else."""
+    people = {"user", "visitor"} & set(roles)
+    if not people or "item" not in roles:
         return 0.0
     item = group.sample.get_column(roles["item"].columns[0])
     if group.sample.height >= 20 and item.n_unique() >= 0.98 * len(item):
         return 0.0
-    named = sum(roles[role].why.startswith("by name") for role in ("user", "item"))
+    named = any(roles[role].why.startswith("by name") for role in people) + roles["item"].why.startswith("by name")
     return named + ("time" in roles) + ("type" in roles) + group.sample.height / 1e9
 
 
@@ -238,9 +245,10 @@ def _items_score(group: FileGroup, profiles: Sequence[ColumnProfile]) -> float:
 
 def _users_score(profiles: Sequence[ColumnProfile]) -> float:
     roles = user_roles(profiles)
-    if "id" not in roles or any(name_rank(column.column, EVENT_COLUMNS["item"]) is not None for column in profiles):
+    ids = [roles[role].columns[0] for role in USER_COLUMNS if role in roles]
+    if not ids or any(name_rank(column.column, EVENT_COLUMNS["item"]) is not None for column in profiles):
         return 0.0
-    return 1.0 + (name_rank(roles["id"].columns[0], EVENT_COLUMNS["user"]) is not None)
+    return 1.0 + any(name_rank(ids[0], EVENT_COLUMNS[kind]) is not None for kind in ("user", "visitor"))
 
 
 def _events(group: FileGroup, profiles: Sequence[ColumnProfile]) -> GuessedTable:

@@ -12,6 +12,7 @@ _WIDTH = 36
 
 _EVENTS: dict[str, str] = {
     "user": "who: text or whole numbers",
+    "visitor": "the device, of rows without a user: a kind of id of its own",
     "item": "what: text or whole numbers",
     "type": "view | cart | purchase; without it every event is a view",
     "time": "unix seconds, milliseconds, or ISO 8601",
@@ -34,7 +35,11 @@ _ITEMS: dict[str, str] = {
     "in_stock": "a count, true or false",
     "added": "when it was added: unix seconds, milliseconds, or ISO 8601; the first event counts as it stands",
 }
-_USERS: dict[str, str] = {"id": "the same ids as the events'", "attributes": "what is known of users"}
+_USERS: dict[str, str] = {
+    "id": "the same ids as the events'",
+    "visitor": "ids of visitors, of rows without a user",
+    "attributes": "what is known of users",
+}
 _LISTS = ("text", "attributes")
 
 

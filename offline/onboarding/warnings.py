@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from app.artifact.behaviours import behaviour_of
+from offline.dataset.people import described, skip_key
 from offline.dataset.reading import FILE, ROW, scan
 from offline.dataset.spec import DatasetSpec
 from offline.ingest.rejects import Reason
@@ -108,8 +109,8 @@ def _user_warnings(users: pl.DataFrame, rows: int) -> list[Finding]:
         warnings.append(_warning("events", "users with several events", got, "check that the user column is one", once))
     heaviest = users.sort("len", "user_id", descending=[True, False]).row(0, named=True)
     if rows >= _SMALL_LOG and heaviest["len"] > _HEAVY_SHARE * rows:
-        got = f"{heaviest['len']} of {rows} events by user {heaviest['user_id']!r}"
-        advice = "leave robots out: name them in skip_users of [events]"
+        got = f"{heaviest['len']} of {rows} events by {described(heaviest['user_id'])}"
+        advice = f"leave robots out: name them in {skip_key(heaviest['user_id'])} of [events]"
         warnings.append(_warning("events", "no user who makes up the log", got, advice, heaviest["len"]))
     return warnings
 
@@ -144,6 +145,8 @@ def unread_columns(spec: DatasetSpec, table: str, files: Sequence[str], columns:
     warnings = []
     for role, guess in guessed.items():
         if role in columns or role in named or role in ("text", "attributes"):
+            continue
+        if role in ("user", "id") and "visitor" in columns:
             continue
         got = f"{guess.columns[0]!r} looks like one ({guess.why})"
         advice = f'write {role} = "{guess.columns[0]}" below [{table}]'

@@ -46,7 +46,8 @@ def read_shown(logs: Path) -> pl.DataFrame:
 def read_events(logs: Path) -> pl.DataFrame:
     """Return a row for each event, in the order of the stream.
 
-    The columns are `user`, `item`, `type`, `at` (unix seconds) and `request_id`.
+    The columns are `user` (the text of a person, see `offline.dataset.people`), `item`, `type`, `at` (unix seconds) and
+    `request_id`.
 
     Raises:
         DatasetError: `dataset.toml` cannot be read.
@@ -59,5 +60,5 @@ def read_events(logs: Path) -> pl.DataFrame:
     events = pl.concat([pl.read_parquet(part.path, glob=False) for part in parts])
     of = columns.of
     return events.select(
-        user=of["user"], item=of["item"], type=of["type"], at=columns.seconds(), request_id=of["request_id"]
+        user=columns.person(), item=of["item"], type=of["type"], at=columns.seconds(), request_id=of["request_id"]
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from offline.dataset.people import read_person, skip_key
 from offline.evaluation.calibration_error import MAX_ECE
 from offline.report.findings import Document, Evidence, Finding, Weight
 from offline.report.next_steps import cut_by_time, train_longer
@@ -56,16 +57,24 @@ def robots(evidence: Evidence) -> Iterator[Finding]:
     heavy: dict[str, int] = counts.get("heavy_users", {})
     if not heavy:
         return
-    names = [f"{user} ({count(number)})" for user, number in heavy.items()]
+    names = [f"{_named(text)} ({count(number)})" for text, number in heavy.items()]
     more = f" and {count(len(names) - SHOWN_ROBOTS)} more" if len(names) > SHOWN_ROBOTS else ""
-    skip = ", ".join(f'"{user}"' for user in heavy)
+    skipped: dict[str, list[str]] = {}
+    for text in heavy:
+        skipped.setdefault(skip_key(text), []).append(f'"{read_person(text).id}"')
+    skip = ", ".join(f"{key} = [{', '.join(ids)}]" for key, ids in skipped.items())
     yield Finding(
         Weight.LOOK,
         f"{share(sum(heavy.values()), counts.get('kept'))} of the events are of {_users(len(heavy))}, who may be "
         f"robots: {', '.join(names[:SHOWN_ROBOTS])}{more}.",
-        f"Leave them out: skip_users = [{skip}] in [events] of dataset.toml, then run again. Publish anyway if they "
+        f"Leave them out: {skip} in [events] of dataset.toml, then run again. Publish anyway if they "
         "are people, such as a till that all customers share.",
     )
+
+
+def _named(text: str) -> str:
+    person = read_person(text)
+    return person.id if person.kind == "user" else f"visitor {person.id}"
 
 
 def compressed(evidence: Evidence) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ class Shop:
 
     items: Sequence[str]
     queries: Sequence[str]
-    shoppers: Sequence[str]
+    shoppers: Sequence[dict[str, str]]  # as requests and events name them
     facets: Sequence[str]
     fields: Sequence[str]
     by_item: Zipf = field(init=False)
@@ -63,7 +63,7 @@ class Shop:
         """Who comes next: a user that the shop knows, or a visitor, who may come again."""
         place = self.by_shopper.draw(rng)
         if place < len(self.shoppers):
-            return {"user_id": self.shoppers[place]}
+            return self.shoppers[place]
         return {"visitor_id": f"load-{place - len(self.shoppers)}"}
 
 
@@ -84,7 +84,9 @@ def read_shop(ask: Ask) -> Shop:
         items += _listed(ask, {"k": _PAGE, "query": query}, pages=1)
     if not items:
         raise ValueError("expected a service with items, got none: publish a bundle first")
-    return Shop(list(dict.fromkeys(items)), queries or ["a"], start.get("users", []), facets[:3], fields)
+    shoppers = [{"user_id": user} for user in start.get("users", [])]
+    shoppers += [{"visitor_id": visitor} for visitor in start.get("visitors", [])]
+    return Shop(list(dict.fromkeys(items)), queries or ["a"], shoppers, facets[:3], fields)
 
 
 def _suggested(ask: Ask, typed: str) -> list[dict[str, Any]]:

@@ -5,15 +5,25 @@ from typing import Any
 
 import polars as pl
 
-from app.artifact.hashing import stable_hash
+from app.artifact.people import Person
 from app.artifact.stream_records import EraseRecord, EventRecord, ImpressionRecord, MergeRecord
 from offline.dataset.spec import load_spec
 from offline.ingest.ingest import ingest
 
 
+def person(name: str) -> Person:
+    """A visitor when the id begins with v, else a user."""
+    return Person("visitor" if name.startswith("v") else "user", name)
+
+
+def hash_of(name: str) -> str:
+    """The hash of that person as logs hold it."""
+    return f"{person(name).hash:016x}"
+
+
 def event(event_id: str, user: str = "u", at: float = 100.0, **fields: Any) -> EventRecord:
     """A view by a user, or by a visitor when the id begins with v."""
-    who = {"visitor_id" if user.startswith("v") else "user_id": user}
+    who = {f"{person(user).kind}_id": user}
     return EventRecord(**{"event_id": event_id, "type": "view", "item_id": "p1", "time": at} | who | fields)
 
 
@@ -22,11 +32,11 @@ def merge(visitor: str, user: str, at: float = 100.0) -> MergeRecord:
 
 
 def erase(user: str, at: float = 100.0) -> EraseRecord:
-    return EraseRecord(user_hash=f"{stable_hash(user):016x}", time=at)
+    return EraseRecord(user_hash=hash_of(user), time=at)
 
 
 def shown(request_id: str, user: str | None = "u", at: float = 100.0) -> ImpressionRecord:
-    user_hash = None if user is None else f"{stable_hash(user):016x}"
+    user_hash = None if user is None else hash_of(user)
     return ImpressionRecord(
         request_id=request_id, user_hash=user_hash, model_version="m1", time=at, item_ids=["p2", "p1"]
     )

@@ -20,6 +20,7 @@ from app.api.middleware import RequestTelemetryMiddleware
 from app.api.problems import PROBLEM_HANDLERS
 from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.hashing import stable_hash
+from app.artifact.people import Person, PersonKind
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EventRecord, read_event_record
 from app.serving.events import EventService
@@ -86,12 +87,12 @@ def accept(store: UserStore, *bodies: Any) -> list[dict[str, Any]]:
     return [response.json() for response in responses]
 
 
-def stored(make_store: StoreMaker, user_id: str) -> list[tuple[int, int, float]]:
-    """The item hash, behaviour and time of each event of a user, oldest first."""
+def stored(make_store: StoreMaker, user_id: str, kind: PersonKind = "user") -> list[tuple[int, int, float]]:
+    """The item hash, behaviour and time of each event of a user or visitor, oldest first."""
 
     async def run() -> list[tuple[int, int, float]]:
         store = make_store()
-        found = await store.stored(stable_hash(user_id))
+        found = await store.stored(Person(kind, user_id).hash)
         await store.close()
         if found is None:
             return []
@@ -127,7 +128,8 @@ def test_events_of_several_users_and_visitors_go_to_each_of_them(make_store: Sto
         (stable_hash("p2"), CART, NOW - 20),
         (stable_hash("p2"), PURCHASE, NOW - 10),
     ]
-    assert stored(make_store, "v1") == [(stable_hash("p3"), PURCHASE, NOW)]
+    assert stored(make_store, "v1", "visitor") == [(stable_hash("p3"), PURCHASE, NOW)]
+    assert stored(make_store, "v1") == stored(make_store, "u1", "visitor") == []
 
 
 @pytest.mark.parametrize(

@@ -91,12 +91,22 @@ def test_an_empty_body_gets_popular_items(client: httpx.Client, popular: list[st
 
 
 def test_an_unknown_user_with_a_known_visitor_is_answered_as_the_visitor(
-    recommend: Recommend, users: list[str]
+    client: httpx.Client, recommend: Recommend, users: list[str], item_ids: list[str], popular: list[str]
 ) -> None:
-    expected = recommend(user_id=users[0])["items"]
-    assert recommend(user_id="nobody-has-this-id", visitor_id=users[0])["items"] == expected
-    assert recommend(visitor_id=users[0])["items"] == expected
-    assert recommend(user_id=users[0], visitor_id=users[1])["items"] == expected
+    client.post("/events", json=[{"type": "view", "visitor_id": "seen-before", "item_id": item_ids[3]}])
+    expected = recommend(visitor_id="seen-before")["items"]
+    assert [item["item_id"] for item in expected] != popular[:20]
+    assert recommend(user_id="nobody-has-this-id", visitor_id="seen-before")["items"] == expected
+    assert recommend(user_id=users[0], visitor_id="seen-before")["items"] == recommend(user_id=users[0])["items"]
+
+
+def test_a_visitor_with_the_id_of_a_user_is_nobody_known(
+    recommend: Recommend, users: list[str], popular: list[str]
+) -> None:
+    assert ids_of(recommend(user_id=users[0])) != popular[:20]
+    shown = recommend(visitor_id=users[0], explain=True)
+    assert ids_of(shown) == popular[:20]
+    assert {reason["kind"] for item in shown["items"] for reason in item["reasons"]} <= {"popular", "base"}
 
 
 def test_recent_events_replace_the_stored_history(

@@ -20,6 +20,7 @@ from app.api.openapi import openapi_document
 from app.api.problems import PROBLEM_HANDLERS
 from app.api.user_routes import user_routes
 from app.artifact.hashing import stable_hash
+from app.artifact.people import Person, user_hash, visitor_hash
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EraseRecord, MergeRecord, read_event_record
 from app.errors import InvalidRequest, UserNotFound
@@ -105,6 +106,7 @@ def test_what_is_stored_is_shown_newest_last_with_ids_where_the_catalogue_has_th
     assert response.status_code == 200
     assert response.json() == {
         "user_id": "u1",
+        "kind": "user",
         "events": [
             {"item_id": item_id, "item_hash": f"{stable_hash(name):016x}", "type": kind, "time": time}
             for item_id, name, kind, time in [
@@ -138,7 +140,7 @@ def test_an_erasure_tells_what_it_removed_and_leaves_nothing(calls: Calls) -> No
     )
     receipt = erased.json()
     assert erased.status_code == 200
-    assert receipt["user_id"] == "u1"
+    assert (receipt["user_id"], receipt["kind"]) == ("u1", "user")
     assert receipt["user_hash"] == f"{stable_hash('u1'):016x}"
     assert receipt["erased_at"] == "2026-11-23T10:15:00.000Z"
     assert receipt["removed"] == {"events": 3, "seen": 2, "purchased": 1, "long_vectors": 0}
@@ -178,7 +180,7 @@ def test_a_visitor_becomes_a_user(calls: Calls) -> None:
         ("POST", "/events", events),
         ("POST", "/users/u1/merge", {"visitor_id": "v1"}),
         ("GET", "/users/u1"),
-        ("GET", "/users/v1"),
+        ("GET", "/users/v1?kind=visitor"),
         ("POST", "/users/u1/merge", {"visitor_id": "v1"}),
     )
     assert merged.status_code == 200
@@ -191,6 +193,62 @@ def test_a_visitor_becomes_a_user(calls: Calls) -> None:
     assert (user.json()["seen"], user.json()["purchased"]) == (3, 1)
     assert visitor.status_code == 404
     assert again.json()["merged"] == {"events": 0, "seen": 0, "purchased": 0}
+
+
+def test_a_user_and_a_visitor_of_one_id_are_two(calls: Calls) -> None:
+    events = [
+        event("p1", 50, user_id="same"),
+        event("p2", 40, user_id=None, visitor_id="same"),
+        event("p3", 30, user_id="same", visitor_id="same"),  # of both: the user's
+    ]
+    _, user, visitor, merged, left, joined, other = calls(
+        ("POST", "/events", events),
+        ("GET", "/users/same"),
+        ("GET", "/users/same?kind=visitor"),
+        ("POST", "/users/u1/merge", {"visitor_id": "same"}),
+        ("GET", "/users/same"),
+        ("GET", "/users/u1"),
+        ("GET", "/users/same?kind=visitor"),
+    )
+    assert [one["item_id"] for one in user.json()["events"]] == ["p1", "p3"]
+    assert [one["item_id"] for one in visitor.json()["events"]] == ["p2"]
+    assert (user.json()["kind"], visitor.json()["kind"]) == ("user", "visitor")
+    assert merged.json()["merged"] == {"events": 1, "seen": 1, "purchased": 0}
+    assert left.json() == user.json()
+    assert [one["item_id"] for one in joined.json()["events"]] == ["p2"]
+    assert other.status_code == 404
+
+
+def test_a_merge_with_the_id_of_a_user_takes_nothing(calls: Calls) -> None:
+    _, merged, user = calls(
+        ("POST", "/events", event("p1", 5, user_id="u2")),
+        ("POST", "/users/u1/merge", {"visitor_id": "u2"}),
+        ("GET", "/users/u2"),
+    )
+    assert merged.json()["merged"] == {"events": 0, "seen": 0, "purchased": 0}
+    assert len(user.json()["events"]) == 1
+
+
+def test_a_visitor_is_erased_by_kind_and_the_user_of_that_id_stays(calls: Calls) -> None:
+    events = [event("p1", 5, user_id="same"), event("p2", 4, user_id=None, visitor_id="same")]
+    _, erased, visitor, user = calls(
+        ("POST", "/events", events),
+        ("DELETE", "/users/same?kind=visitor"),
+        ("GET", "/users/same?kind=visitor"),
+        ("GET", "/users/same"),
+    )
+    receipt = erased.json()
+    assert (receipt["kind"], receipt["user_hash"]) == ("visitor", f"{visitor_hash('same'):016x}")
+    assert receipt["removed"]["events"] == 1
+    assert visitor.status_code == 404
+    assert len(user.json()["events"]) == 1
+
+
+@pytest.mark.parametrize("query", ["kind=guest", "kind=", "kind=visitor&dry_run=true", "kinds=visitor"])
+def test_a_kind_that_there_is_not_is_refused(query: str) -> None:
+    for method in ("GET", "DELETE"):
+        (response,) = made(MemoryUserStore(), (method, f"/users/u1?{query}"))
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
 
 
 @pytest.mark.parametrize(
@@ -258,8 +316,8 @@ def test_erasures_and_merges_are_written_down_for_the_job(redis_server: RedisPro
         erased: Any = client.hgetall(keys.erased)
     _, merge, *erasures = [read_event_record(fields[FIELD]) for _, fields in entries]
     assert merge == MergeRecord(visitor_id="v1", user_id="u1", time=NOW)
-    hashes = [stable_hash("u1"), stable_hash("nobody")]
-    assert erasures == [EraseRecord(user_hash=f"{user_hash:016x}", time=NOW) for user_hash in hashes]
+    hashes = [user_hash("u1"), user_hash("nobody")]
+    assert erasures == [EraseRecord(user_hash=f"{hash_:016x}", time=NOW) for hash_ in hashes]
     assert {int.from_bytes(name, "little"): float(at) for name, at in erased.items()} == dict.fromkeys(hashes, NOW)
 
 
@@ -280,7 +338,7 @@ def test_a_store_that_is_gone_is_a_503_for_every_call(
 def test_without_http_people_are_looked_up_and_joined_by_the_same_rules() -> None:
     people = UserService(MemoryUserStore(), now)
     with pytest.raises(UserNotFound):
-        asyncio.run(people.stored("u1"))
+        asyncio.run(people.stored(Person("user", "u1")))
     with pytest.raises(InvalidRequest):
         asyncio.run(people.merge("u1", "u1"))
 
@@ -291,7 +349,7 @@ def test_the_calls_are_documented_with_examples_that_keep_their_schemas() -> Non
         *event_routes(EventService(store, now), store, 100, Metrics()),
         *user_routes(UserService(store, now), item_ids_of),
     ]
-    document = openapi_document("Aisle", "0", "", routes)
+    document = openapi_document("Aisle", "0", "", routes, "")
     OpenAPI.model_validate(document)
     answers = {
         ("/events", "post"): ("202", event_schemas.EventsAnswer),

@@ -11,7 +11,7 @@ import pytest
 from redis_process import RedisProcess
 from starlette.applications import Starlette
 
-from app.artifact.hashing import stable_hash
+from app.artifact.people import Person, user_hash, visitor_hash
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, ImpressionRecord
 from app.errors import StoreUnavailable
@@ -83,13 +83,15 @@ def test_an_answer_is_noted_with_its_items_in_order_and_nobodys_id(
     with serve() as client:
         answer = client.post("/recommend", json={"user_id": "someone", "k": 7}, headers={"x-request-id": "r-1"}).json()
         client.post("/recommend", json={"k": 3}, headers={"x-request-id": "r-2"})
-        first, second = noted(redis_server, keys, 2)
+        client.post("/recommend", json={"visitor_id": "someone", "k": 3}, headers={"x-request-id": "r-3"})
+        first, second, third = noted(redis_server, keys, 3)
     assert first.request_id == "r-1"
     assert first.item_ids == [item["item_id"] for item in answer["items"]]
     assert first.model_version == answer["model_version"]
-    assert first.user_hash == f"{stable_hash('someone'):016x}"
+    assert first.user_hash == f"{user_hash('someone'):016x}"
     assert first.time == snapshot.manifest.cut
     assert (second.request_id, second.user_hash, len(second.item_ids)) == ("r-2", None, 3)
+    assert (third.request_id, third.user_hash) == ("r-3", f"{visitor_hash('someone'):016x}")
 
 
 def test_similar_items_are_noted_like_any_others_of_nobody(
@@ -147,7 +149,7 @@ class Sink(MemoryUserStore):
 
 
 def impression(number: int) -> Impression:
-    return Impression(f"r{number}", "u", "v1", 1.0, ["a", "b"])
+    return Impression(f"r{number}", Person("user", "u"), "v1", 1.0, ["a", "b"])
 
 
 def counted(metrics: Metrics) -> dict[str, float]:

@@ -14,14 +14,15 @@ import numpy as np
 import polars as pl
 import pytest
 import redis
-from collected import erase, event, ingested, merge, rows_in, shown
+from collected import erase, event, ingested, merge, person, rows_in, shown
 from pydantic import BaseModel
 from redis_process import RedisProcess
 
-from app.artifact.hashing import stable_hash
+from app.artifact.people import Person, user_hash
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EraseRecord, EventRecord, MergeRecord
 from offline.collecting.collect import Collected, collect
+from offline.dataset.people import person_text
 from offline.dataset.spec import load_spec
 from offline.errors import RunFolderError
 
@@ -29,8 +30,8 @@ Offline = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def owners(out: Path) -> list[tuple[str, str]]:
-    """Event id and user of every event, in order."""
-    return list(rows_in(out / "events").select("event_id", "user_id").iter_rows())
+    """Event id and user, else visitor, of every event, in order."""
+    return list(rows_in(out / "events").select("event_id", pl.coalesce("user_id", "visitor_id")).iter_rows())
 
 
 def requests(out: Path) -> list[str]:
@@ -74,7 +75,7 @@ def test_collected_events_are_a_data_set_that_ingest_reads(
     }
     assert rows_in(out / "impressions").row(0, named=True) == {
         "request_id": "r1",
-        "user_hash": f"{stable_hash('u'):016x}",
+        "user_hash": f"{user_hash('u'):016x}",
         "model_version": "m1",
         "timestamp": 100.0,
         "item_ids": ["p2", "p1"],
@@ -85,9 +86,10 @@ def test_collected_events_are_a_data_set_that_ingest_reads(
     events, summary = ingested(out, tmp_path / "ingested")
     assert summary["events"]["kept"] == 2
     assert events.select("user_id", "type", "time", "price").rows() == [
+        (person_text(Person("visitor", "v2")), 2, 1_700_000_001.0, None),
         ("u", 3, 1_700_000_000.25, 9.5),
-        ("v2", 2, 1_700_000_001.0, None),
     ]
+    assert (summary["events"]["users"], summary["events"]["visitors"]) == (2, 1)
 
 
 def test_names_of_parts_sort_as_their_entries_do(
@@ -250,13 +252,15 @@ def sequential(records: Sequence[BaseModel]) -> list[tuple[str, str]]:
     rows: list[tuple[str, str, float]] = []
     for record in records:
         if isinstance(record, EventRecord):
-            if not any(row[:2] == (record.event_id, record.subject) for row in rows):
-                rows.append((record.event_id, record.subject, record.time))
+            assert record.person is not None
+            name = record.person.id
+            if not any(row[:2] == (record.event_id, name) for row in rows):
+                rows.append((record.event_id, name, record.time))
         elif isinstance(record, MergeRecord):
             rows = [(name, record.user_id if user == record.visitor_id else user, at) for name, user, at in rows]
         elif isinstance(record, EraseRecord):
             gone = int(record.user_hash, 16)
-            rows = [row for row in rows if stable_hash(row[1]) != gone or row[2] > record.time]
+            rows = [row for row in rows if person(row[1]).hash != gone or row[2] > record.time]
     return [row[:2] for row in rows]
 
 
@@ -271,13 +275,13 @@ def test_files_say_what_following_the_stream_entry_by_entry_says_however_often_i
     for turn in range(6):
         records: list[BaseModel] = []
         for number in range(30):
-            one, other = rng.choice(people, 2, replace=False)
+            one, visitor, user = rng.choice(people), rng.choice(people[:3]), rng.choice(people[3:])
             at = float(rng.integers(0, 100))
             kind = rng.random()
             if kind < 0.7:
                 records.append(event(f"e{turn}-{number}", str(one), at))
             else:
-                records.append(merge(str(one), str(other), at) if kind < 0.9 else erase(str(one), at))
+                records.append(merge(str(visitor), str(user), at) if kind < 0.9 else erase(str(one), at))
         send(*records)
         sent += records
         part_entries = int(rng.integers(5, 40))

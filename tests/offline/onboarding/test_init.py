@@ -44,8 +44,8 @@ EXPORTS: dict[str, dict[str, list[object]]] = {
     "log": {"who": USERS, "what": ITEMS, "did": ["click", "basket", "order"] * (N // 3), "at": SECONDS},
 }
 ROLES: dict[str, dict[str, str]] = {
-    "ga4": {"user": "user_pseudo_id", "item": "item_id", "type": "event_name", "time": "event_timestamp"},
-    "retail": {"user": "visitorId", "item": "productId", "type": "eventType", "time": "eventTime"},
+    "ga4": {"visitor": "user_pseudo_id", "item": "item_id", "type": "event_name", "time": "event_timestamp"},
+    "retail": {"visitor": "visitorId", "item": "productId", "type": "eventType", "time": "eventTime"},
     "recombee": {"user": "userId", "item": "itemId", "time": "timestamp"},
     "shopify": {"user": "Customer ID", "item": "Lineitem sku", "time": "Created at", "price": "Lineitem price"},
     "log": {"user": "who", "item": "what", "type": "did", "time": "at"},
