@@ -25,6 +25,11 @@
         ├── KeyMissing            the call needs a key, and has none that is valid
         ├── KeyForbidden          the key may not make this call
         ├── BodyTooLarge          the body is larger than this service accepts
+        ├── MalformedRequest      what arrived is not HTTP
+        ├── TargetTooLong         the address of the call is too long
+        ├── HeadTooLarge          headers, trailers or the framing of chunks are too large
+        ├── RequestTimeout        the request did not arrive in time
+        ├── BodyCrowdedOut        too many bodies arrive at once
         └── Overloaded            more is waiting than would be answered in time
 
 Messages say what was expected, what was received, and what to do. One table in `app.api` holds their HTTP
@@ -190,6 +195,36 @@ class BodyTooLarge(RequestError):
     """The body is larger than this service accepts."""
 
     code = "body_too_large"
+
+
+class MalformedRequest(RequestError):
+    """What arrived is not HTTP."""
+
+    code = "malformed_request"
+
+
+class TargetTooLong(RequestError):
+    """The address of the call is too long."""
+
+    code = "target_too_long"
+
+
+class HeadTooLarge(RequestError):
+    """The headers of the request are too large or too many, or its trailers or the framing of its chunks are."""
+
+    code = "head_too_large"
+
+
+class RequestTimeout(RequestError):
+    """The head or the body of the request did not arrive in time."""
+
+    code = "request_timeout"
+
+
+class BodyCrowdedOut(RequestError):
+    """More bodies arrive at once than there is memory for, and this was the largest of them."""
+
+    code = "body_crowded_out"
 
 
 class Overloaded(RequestError):

@@ -25,6 +25,9 @@ from app.api.startup import StartupApplication
 from app.artifact.bundle_store import folder_of, is_bundle, version_in
 from app.artifact.redis_keys import Keys
 from app.errors import AisleError, BundleError, SettingsError
+from app.server.bounds import ConnectionBounds, raise_descriptor_limit
+from app.server.connections import Connections
+from app.server.protocol import protocol_of
 from app.serving.cursor_keys import CursorKeys
 from app.serving.release import DevicePolicy, LoadOptions, Release, load_release, load_version
 from app.serving.service import ServiceLimits
@@ -42,7 +45,6 @@ from app.telemetry.metrics import Metrics
 
 DAY_S = 86_400
 FIRST_LOOK_S = 2.0  # for the pointer, before the service listens
-KEEP_ALIVE_S = 75  # longer than the 60 s of common proxies, so that it is they who close an idle connection
 MIN_SECRET = 16  # characters of what signs cursors
 LOOK_S = 1.0  # between looks for the first bundle
 BACKLOG = 2048
@@ -131,6 +133,20 @@ def _cursor_keys(settings: Settings) -> CursorKeys:
             "one with `openssl rand -hex 32`"
         )
     return CursorKeys([secret.encode() for secret in secrets])
+
+
+def _connection_bounds(settings: Settings) -> ConnectionBounds:
+    return ConnectionBounds(
+        connections=settings.max_connections,
+        head_bytes=settings.max_head_bytes,
+        head_s=settings.head_timeout_s,
+        body_bytes=settings.max_body_bytes,
+        body_s=settings.body_timeout_s,
+        held_bytes=round(settings.held_body_mb * 1e6),
+        answer_s=settings.answer_timeout_s,
+        unread_bytes=round(settings.unread_answer_mb * 1e6),
+        idle_s=settings.keep_alive_s,
+    )
 
 
 def _stores(
@@ -223,9 +239,10 @@ def _first_release(folder: Path, address: RedisAddress | None, keys: Keys, load:
 class _Server(uvicorn.Server):
     """Says first on `/readyz` that it takes no more requests, and closes the door some seconds later."""
 
-    def __init__(self, config: uvicorn.Config, drain: Drain, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Drain, connections: Connections, drain_s: float) -> None:
         super().__init__(config)
         self._drain = drain
+        self._connections = connections
         self._drain_s = drain_s
 
     def stop_at_once(self, *_: object) -> None:
@@ -235,6 +252,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called on SIGTERM and SIGINT; a second one does not wait."""
         is_second, self._drain.begun = self._drain.begun, True
+        self._connections.drain()
         if is_second or self._drain_s <= 0:
             super().handle_exit(sig, frame)
             return
@@ -250,6 +268,7 @@ def serve(settings: Settings) -> None:
         BundleError: the bundle must not be served.
     """
     _refuse_open_access(settings)
+    raise_descriptor_limit()
     with _bind(settings.host, settings.port) as listener:  # before loading: a taken port shows at once
         drain, metrics = Drain(), Metrics()
         make = partial(make_app, settings, metrics, drain)
@@ -257,20 +276,20 @@ def serve(settings: Settings) -> None:
         def give_up() -> None:
             server.should_exit = True
 
+        connections = Connections(_connection_bounds(settings), metrics)
         startup = StartupApplication(make, LOOK_S, metrics, give_up) if settings.wait else None
         config = uvicorn.Config(
             startup or make(),
             loop="uvloop",
-            http="httptools",
+            http=protocol_of(connections),
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=settings.shutdown_grace_s,
             backlog=BACKLOG,
         )
-        server = _Server(config, drain, settings.drain_s)
+        server = _Server(config, drain, connections, settings.drain_s)
         # For the time before uvicorn listens to them, and for after it, when it raises them again.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.stop_at_once)

@@ -15,6 +15,8 @@ from app.errors import SettingsError
 PREFIX: Final = "AISLE_"
 MAX_K: Final = 200  # the contract's largest `k`
 MAX_QUERY: Final = 512  # characters of a query
+MAX_HEADERS: Final = 128  # header lines of one request
+MAX_PIPELINED: Final = 16  # requests read ahead of the answers of one connection
 MAX_LIST: Final = 10_000  # the largest limit of a list: past it not even the entries are looked at
 
 
@@ -119,6 +121,61 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Milliseconds after which a request without `timeout_ms` gets what is popular."),
     ] = 1_000.0
+    max_connections: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Open connections, as far as there are descriptors for them; for one more, the one that has "
+            "been silent longest is closed.",
+        ),
+    ] = 4_096
+    max_head_bytes: Annotated[
+        int,
+        Field(
+            ge=1_024,
+            le=1_048_576,
+            description="Bytes of a request's address and headers; more is answered 414 or 431. The sizes of chunks, "
+            "their extensions and trailers may take as many again.",
+        ),
+    ] = 32_768
+    head_timeout_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds in which a head arrives, from its first byte, the first of a connection from its "
+            "beginning; else 408.",
+        ),
+    ] = 10.0
+    body_timeout_s: Annotated[
+        float, Field(gt=0, description="Seconds in which a body arrives, from the end of its head; else 408.")
+    ] = 30.0
+    answer_timeout_s: Annotated[
+        float, Field(gt=0, description="Seconds in which a client takes an answer; else the connection is closed.")
+    ] = 30.0
+    keep_alive_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds that a connection may stay idle: longer than by common proxies (60), so that it is "
+            "they who close it.",
+        ),
+    ] = 75.0
+    held_body_mb: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Megabytes of all request bodies that arrive, or are not answered yet; past that, the largest "
+            "that still arrives is answered 503.",
+        ),
+    ] = 64.0
+    unread_answer_mb: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Megabytes of all answers that their clients do not take; past that, the connection with the "
+            "largest is closed.",
+        ),
+    ] = 64.0
     max_body_bytes: Annotated[
         int, Field(ge=1, description="Bytes of a request body: a thousand events fit; more is answered 413.")
     ] = 1_048_576

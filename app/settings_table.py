@@ -15,6 +15,19 @@ _GROUPS: Final = (
     ("Who may call", ("read_keys", "admin_keys", "rate_per_key", "cursor_secrets")),
     ("Depth of lists", ("retrieve_depth", "list_depth")),
     (
+        "Connections",
+        (
+            "max_connections",
+            "max_head_bytes",
+            "head_timeout_s",
+            "body_timeout_s",
+            "answer_timeout_s",
+            "keep_alive_s",
+            "held_body_mb",
+            "unread_answer_mb",
+        ),
+    ),
+    (
         "Limits",
         (
             "timeout_ms",

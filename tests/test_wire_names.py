@@ -29,6 +29,7 @@ METRICS = {
     "aisle_bundle_created_timestamp_seconds": ("gauge", {"version"}),
     "aisle_bundle_loads": ("counter", {"outcome"}),
     "aisle_bundle_newest_event_timestamp_seconds": ("gauge", {"version"}),
+    "aisle_closed_connections": ("counter", {"reason"}),
     "aisle_degraded_answers": ("counter", {"missing"}),
     "aisle_dropped_requests": ("counter", {"reason"}),
     "aisle_events": ("counter", {"outcome"}),
@@ -40,11 +41,14 @@ METRICS = {
     "aisle_online_items": ("counter", {"version", "type"}),
     "aisle_online_reciprocal_rank": ("counter", {"version"}),
     "aisle_online_shown_items": ("counter", {"version"}),
+    "aisle_open_connections": ("gauge", set()),
     "aisle_pending_requests": ("gauge", set()),
+    "aisle_request_body_bytes": ("gauge", set()),
     "aisle_requests": ("counter", {"method", "route", "status"}),
     "aisle_stage_seconds": ("histogram", {"stage"}),
     "aisle_store_available": ("gauge", set()),
     "aisle_store_warnings": ("gauge", set()),
+    "aisle_unread_answer_bytes": ("gauge", set()),
     "aisle_waiting_events": ("gauge", set()),
 }
 
@@ -77,18 +81,19 @@ long_vector long_weight matrix_unit never top_k wide_k chain order query_vector 
 """
 
 PROBLEM_CODES = """
-body_too_large bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused bundle_schema bundle_unfit
-bundle_unreadable
-cursor_expired device_unavailable internal_error invalid_cursor invalid_request invalid_settings item_not_found
-key_forbidden key_missing model_not_found not_ready not_yet overloaded runtime_missing store_unavailable user_not_found
+body_crowded_out body_too_large bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused bundle_schema
+bundle_unfit bundle_unreadable cursor_expired device_unavailable head_too_large internal_error invalid_cursor
+invalid_request invalid_settings item_not_found key_forbidden key_missing malformed_request model_not_found not_ready
+not_yet overloaded request_timeout runtime_missing store_unavailable target_too_long user_not_found
 """
 
 SETTINGS = """
-admin_keys bundle clock cursor_secrets device drain_s event_stream_warning follow_s gpu_captures gpu_memory_mb host
-impression_cap impression_share keep_events list_depth log_level max_batch max_body_bytes max_event_rows max_events
-max_item_ids max_pending online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis
-redis_ca_file redis_db redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms
-retrieve_depth shutdown_grace_s threads timeout_ms user_ttl_days wait
+admin_keys answer_timeout_s body_timeout_s bundle clock cursor_secrets device drain_s event_stream_warning follow_s
+gpu_captures gpu_memory_mb head_timeout_s held_body_mb host impression_cap impression_share keep_alive_s keep_events
+list_depth log_level max_batch max_body_bytes max_connections max_event_rows max_events max_head_bytes max_item_ids
+max_pending online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis redis_ca_file redis_db
+redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms retrieve_depth
+shutdown_grace_s threads timeout_ms unread_answer_mb user_ttl_days wait
 """
 
 

@@ -15,16 +15,20 @@ from app.api.problems import MOST_ERRORS, MOST_LOOKED_AT, status_of
 from app.engine.selection import filter_index, filter_parsing
 from app.errors import (
     AisleError,
+    BodyCrowdedOut,
     BodyTooLarge,
     CursorExpired,
+    HeadTooLarge,
     InvalidRequest,
     Overloaded,
+    RequestTimeout,
     StoreUnavailable,
+    TargetTooLong,
 )
 from app.serving.cursor import LASTS_S
-from app.settings import MAX_K, MAX_QUERY, PREFIX, Settings
+from app.settings import MAX_HEADERS, MAX_K, MAX_PIPELINED, MAX_QUERY, PREFIX, Settings
 
-Unit = Literal["", "characters", "bytes", "ms", "s", "a second"]
+Unit = Literal["", "characters", "bytes", "MB", "ms", "s", "a second"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,80 @@ class Limit:
 
 
 LIMITS: Final = (
+    # Connections
+    Limit(
+        "head",
+        "the head of a request, with its request line",
+        setting="max_head_bytes",
+        unit="bytes",
+        error=HeadTooLarge,
+        then="closed behind the answer",
+    ),
+    Limit(
+        "target",
+        "the same, where it is the address that is long",
+        setting="max_head_bytes",
+        unit="bytes",
+        error=TargetTooLong,
+        then="closed behind the answer",
+    ),
+    Limit(
+        "headers", "header lines of a request", value=MAX_HEADERS, error=HeadTooLarge, then="closed behind the answer"
+    ),
+    Limit(
+        "framing",
+        "sizes of the chunks of a body, their extensions, and trailers, together",
+        setting="max_head_bytes",
+        unit="bytes",
+        error=HeadTooLarge,
+        then="closed behind the answer",
+    ),
+    Limit(
+        "head_time",
+        "the time from the first byte of a head (for the first one, from the beginning of the connection) to its last",
+        setting="head_timeout_s",
+        unit="s",
+        error=RequestTimeout,
+        then="closed behind the answer; without one where nothing came",
+    ),
+    Limit(
+        "body_time",
+        "the time from the end of a head to the end of the body",
+        setting="body_timeout_s",
+        unit="s",
+        error=RequestTimeout,
+        then="closed behind the answer",
+    ),
+    Limit(
+        "held_bodies",
+        "request bodies that arrive or are not answered yet, of all connections",
+        setting="held_body_mb",
+        unit="MB",
+        error=BodyCrowdedOut,
+        then="the largest of those that still arrive; closed behind the answer",
+    ),
+    Limit(
+        "pipelined",
+        "requests read ahead of the answers of one connection",
+        value=MAX_PIPELINED,
+        status=200,
+        then="further ones are read when those are answered",
+    ),
+    Limit("answer_time", "the time in which a client takes its answer", setting="answer_timeout_s", unit="s"),
+    Limit(
+        "unread_answers",
+        "answers that their clients do not take, of all connections",
+        setting="unread_answer_mb",
+        unit="MB",
+        then="the connection with the largest",
+    ),
+    Limit("idle_time", "the time that a connection is idle", setting="keep_alive_s", unit="s"),
+    Limit(
+        "connections",
+        "connections, or fewer where there are not so many descriptors",
+        setting="max_connections",
+        then="the one that has been silent longest",
+    ),
     # Requests
     Limit("body", "a request body", setting="max_body_bytes", unit="bytes", error=BodyTooLarge),
     Limit(

@@ -13,6 +13,7 @@ IMPRESSIONS: Final = ("kept", "dropped_here", "dropped_store", "dropped_full")
 LOADS: Final = ("loaded", "refused")
 BACKGROUND: Final = ("follow", "presence", "impressions", "probe")  # tasks
 EVENTS: Final = ("accepted", "duplicate", "rejected")
+CLOSED: Final = ("idle", "refused", "head_timeout", "body_timeout", "answer_timeout", "crowded_out")
 
 
 class Metrics:
@@ -79,6 +80,19 @@ class Metrics:
         self._waiting_events = Gauge(
             "aisle_waiting_events", "Events that wait to be collected.", registry=self.registry
         )
+        self._connections = Gauge("aisle_open_connections", "Connections that are open.", registry=self.registry)
+        self._held_bytes = Gauge(
+            "aisle_request_body_bytes", "Bytes of request bodies that arrive, or are not answered yet.",
+            registry=self.registry,
+        )  # fmt: skip
+        self._unread_bytes = Gauge(
+            "aisle_unread_answer_bytes", "Bytes of answers that their clients do not take, at most.",
+            registry=self.registry,
+        )  # fmt: skip
+        self._closed = Counter(
+            "aisle_closed_connections", "Connections closed by this service, by reason.", ("reason",),
+            registry=self.registry,
+        )  # fmt: skip
         self._events = Counter("aisle_events", "Events sent to this service.", ("outcome",), registry=self.registry)
         self._begin()
         # `labels()` takes a lock; the request path finds its children here.
@@ -94,6 +108,7 @@ class Metrics:
             (self._loads, LOADS),
             (self._events, EVENTS),
             (self._background, BACKGROUND),
+            (self._closed, CLOSED),
         ):
             for value in values:
                 counter.labels(value)
@@ -141,6 +156,18 @@ class Metrics:
         """Count what became of events."""
         if number:
             self._events.labels(outcome).inc(number)
+
+    def count_closed(self, reason: str) -> None:
+        """Count one connection that this service closed."""
+        self._closed.labels(reason).inc()
+
+    def watch_connections(
+        self, open_: Callable[[], float], held_bytes: Callable[[], float], unread_bytes: Callable[[], float]
+    ) -> None:
+        """Call these whenever metrics are read."""
+        self._connections.set_function(open_)
+        self._held_bytes.set_function(held_bytes)
+        self._unread_bytes.set_function(unread_bytes)
 
     def watch_pending(self, pending: Callable[[], float]) -> None:
         """Call `pending` for how many requests wait whenever metrics are read."""

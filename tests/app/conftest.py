@@ -23,12 +23,16 @@ from app.api.recommend_parsing import Limits
 from app.artifact.bundle_store import resolve
 from app.engine.loading import load_snapshot
 from app.engine.snapshot import Snapshot
+from app.server.bounds import ConnectionBounds
+from app.server.connections import Connections
+from app.server.protocol import protocol_of
 from app.serving.release import Release, release_of
 from app.serving.service import ServiceLimits
 from app.serving.services import FollowOptions, ImpressionOptions, Services, build_services
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
 from app.stores.published import FixedModels, model_from_manifest
+from app.telemetry.metrics import Metrics
 
 
 @pytest.fixture(scope="session")
@@ -96,9 +100,11 @@ def application_of(
 
 
 @contextmanager
-def _listening(application: Starlette) -> Iterator[httpx.Client]:
+def _listening(application: Starlette, connections: Connections | None = None) -> Iterator[httpx.Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(application, http="httptools", lifespan="on", log_config=None))
+        connections = connections or Connections(ConnectionBounds(), Metrics())
+        config = uvicorn.Config(application, http=protocol_of(connections), lifespan="on", log_config=None)
+        server = uvicorn.Server(config)
         thread = Thread(target=server.run, args=([listener],))
         thread.start()
         try:
@@ -110,8 +116,8 @@ def _listening(application: Starlette) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def listening() -> Callable[[Starlette], AbstractContextManager[httpx.Client]]:
-    """Serves an application on a free port for a while, to a client of its own."""
+def listening() -> Callable[..., AbstractContextManager[httpx.Client]]:
+    """Serves an application on a free port for a while, to a client of its own; with the bounds of `Connections`."""
     return _listening
 
 

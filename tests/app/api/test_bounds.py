@@ -58,9 +58,9 @@ CHAINS = [{"all": [{"any": [{"not": {"all": [{"any": []}] * index}}]}]} for inde
     ("send", "field"),
     [
         pytest.param(post({"k": 200, "fields": FIELDS}), "fields", id="fields"),
-        pytest.param(get("/recommend", [("fields", ",".join(FIELDS[:8_000]))]), "fields", id="fields by GET"),
+        pytest.param(get("/recommend", [("fields", ",".join(FIELDS[:3_500]))]), "fields", id="fields by GET"),
         pytest.param(
-            get("/items/p0/similar", [("fields", ",".join(FIELDS[:8_000]))]), "fields", id="fields of similar"
+            get("/items/p0/similar", [("fields", ",".join(FIELDS[:3_500]))]), "fields", id="fields of similar"
         ),
         pytest.param(post({"facets": ["title"] * 50_000}), "facets", id="facets"),
         pytest.param(post({"facets": ["x" * 600_000]}), "facets.0", id="a long facet"),
@@ -87,7 +87,7 @@ def test_what_is_too_much_is_named(client: httpx.Client, send: Send, field: str)
     "path", ["/recommend", "/suggest", "/items/p0", "/items/p0/similar", "/models", "/users/u1"], ids=str
 )
 def test_query_parameters_are_counted(client: httpx.Client, path: str) -> None:
-    for pairs in ([(f"a{index}", "") for index in range(9_000)], [("k", "1")] * (MAX_PARAMETERS + 1)):
+    for pairs in ([(f"a{index}", "") for index in range(4_000)], [("k", "1")] * (MAX_PARAMETERS + 1)):
         problem = refusal(client.get(path, params=pairs))
         assert f"at most {MAX_PARAMETERS} query parameters, got {len(pairs)}" in problem["detail"]
 

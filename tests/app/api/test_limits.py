@@ -70,7 +70,20 @@ BEYOND: dict[str, Beyond] = {
 }
 REFUSED_EITHER_WAY = {"name", "cursor", "wrong_fields"}  # nothing that is as large would be right
 
+CONNECTIONS = "tests/app/server/test_connections.py"
 SHOWN_BY = {
+    "head": (CONNECTIONS, '431, "head_too_large"'),
+    "target": (CONNECTIONS, '414, "target_too_long"'),
+    "headers": (CONNECTIONS, "(MAX_HEADERS + 1)"),
+    "framing": (CONNECTIONS, 'b";x="'),
+    "head_time": (CONNECTIONS, '408, "request_timeout"'),
+    "body_time": (CONNECTIONS, "test_a_body_that_does_not_come_is_waited_for_so_long"),
+    "held_bodies": (CONNECTIONS, '503, "body_crowded_out"'),
+    "pipelined": (CONNECTIONS, "count > MAX_PIPELINED"),
+    "answer_time": (CONNECTIONS, "test_an_answer_that_is_not_taken_is_kept_so_long"),
+    "unread_answers": (CONNECTIONS, "test_answers_that_are_not_taken_hold_so_much"),
+    "idle_time": (CONNECTIONS, "test_an_idle_connection_is_kept_so_long"),
+    "connections": (CONNECTIONS, "test_connections_that_wait_shut_nobody_out"),
     "rate": ("tests/app/api/test_keys.py", '"overloaded"'),
     "cursor_age": ("tests/app/serving/test_cursor.py", "cursor_expired"),
     "pending": ("tests/app/serving/test_deadline.py", '"overloaded"'),

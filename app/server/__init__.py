@@ -1,0 +1,1 @@
+"""The HTTP server: connections, what each may hold and for how long, and how the service stops."""
