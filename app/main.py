@@ -163,7 +163,7 @@ def _stores(
         FixedModels(model_from_manifest(release.snapshot.manifest)) if folder is None else FolderModels(folder)
     )
     if address is None:
-        return MemoryUserStore(settings.keep_events), models
+        return MemoryUserStore(settings.keep_events, keep_items=settings.keep_items), models
     gate = RedisGate(
         open_async(address),
         settings.redis_timeout_ms / 1e3,
@@ -210,6 +210,7 @@ def _redis_address(settings: Settings) -> RedisAddress | None:
 def _retention(settings: Settings) -> Retention:
     return Retention(
         events=settings.keep_events,
+        items=settings.keep_items,
         user_s=round(settings.user_ttl_days * DAY_S),
         stream_warning=settings.event_stream_warning,
         impressions=settings.impression_cap,

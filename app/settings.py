@@ -242,6 +242,14 @@ class Settings(BaseSettings):
     keep_events: Annotated[
         int, Field(ge=1, description="Recent events kept of a user; more than the model reads cost memory only.")
     ] = 100
+    keep_items: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Items kept of a user's newest seen, and as many of those purchased; eight bytes each. What is "
+            "older may be answered again where `exclude` asks for it to be left out.",
+        ),
+    ] = 10_000
     user_ttl_days: Annotated[
         float, Field(ge=0, description="Days after the last event that a user's state is kept in Redis; 0 for ever.")
     ] = 365.0

@@ -53,7 +53,10 @@ _GROUPS: Final = (
             "redis_pool",
         ),
     ),
-    ("What is kept", ("keep_events", "user_ttl_days", "event_stream_warning", "impression_share", "impression_cap")),
+    (
+        "What is kept",
+        ("keep_events", "keep_items", "user_ttl_days", "event_stream_warning", "impression_share", "impression_cap"),
+    ),
     ("Online figures", ("online_window_s", "online_memory_mb")),
 )
 _INTRODUCTION: Final = f"""# Settings

@@ -22,6 +22,7 @@ import typer
 from redis_process import RedisProcess, running_redis
 
 from app.artifact.behaviours import PURCHASE, VIEW
+from app.artifact.people import PARTITIONS, partition_of
 from app.artifact.redis_keys import Keys
 from app.artifact.user_records import LONG_LIMIT, pack_events, pack_items, pack_long_vectors
 from app.stores.scripts import script
@@ -30,6 +31,7 @@ VERSION: Final = "2026-11-23T10-15-00-3f2a"
 AT_ONCE: Final = 500  # keys in one exchange
 USAGES: Final = 1_000  # keys asked for their MEMORY USAGE
 LENGTHS: Final = (1, 5, 10, 20, 50, 100)
+KEEP_ITEMS: Final = 10_000
 YEAR_S: Final = 365 * 86_400
 NOW: Final = 1_795_428_900
 VECTOR_BAR, EVENT_BAR, LIST_BAR = 220, 16, 90  # bytes
@@ -131,7 +133,7 @@ def _difference(server: RedisProcess, client: redis.Redis, case: Case, hashes: S
         case.write(client, part, live_s)
         kept = {key for each in part for key in case.kept(each)}
         others = [key for each in part for key in _all_keys(each) if key not in kept]
-        client.delete(KEYS.event_stream, *others)
+        client.delete(*map(KEYS.event_stream, range(PARTITIONS)), *others)
     client.connection_pool.disconnect()
     return round((_used(server) - before) / len(hashes), 1)
 
@@ -186,12 +188,13 @@ def _appended(length: int, rng: np.random.Generator) -> Write:
 
     def write(client: redis.Redis, users: Sequence[int], live_s: int) -> None:
         digest: Any = client.script_load(script("append"))
-        told = [word for record in _records(length, rng) for word in (rng.bytes(8), record, b"{}")]
+        told = [word for record in _records(length, rng) for word in (rng.bytes(8), record, b"{}", b"1")]
         with client.pipeline(transaction=False) as pipe:
             for user in users:
                 names = [KEYS.events(user), KEYS.seen(user), KEYS.purchased(user), KEYS.event_ids(user)]
-                head: list[Any] = [*names, KEYS.event_stream, max(LENGTHS), live_s, 1_024, live_s]
-                for part in (told[:-3], told[-3:]):
+                stream = KEYS.event_stream(partition_of(user))
+                head: list[Any] = [*names, stream, max(LENGTHS), live_s, 1_024, live_s, KEEP_ITEMS]
+                for part in (told[:-4], told[-4:]):
                     if part:
                         pipe.evalsha(digest, len(names) + 1, *head, *part)
             pipe.execute()
@@ -201,13 +204,14 @@ def _appended(length: int, rng: np.random.Generator) -> Write:
 
 def _seeded(events: int, seen: int, rng: np.random.Generator) -> Write:
     def write(client: redis.Redis, users: Sequence[int], live_s: int) -> None:
-        digest: Any = client.script_load(script("merge"))
+        digest: Any = client.script_load(script("adopt"))
         records = b"".join(_records(events, rng))
         items = pack_items(rng.integers(1, 2**64, seen, dtype=np.uint64))
         with client.pipeline(transaction=False) as pipe:
             for user in users:
                 names = [KEYS.events(user), KEYS.seen(user), KEYS.purchased(user)]
-                pipe.evalsha(digest, len(names), *names, max(LENGTHS), live_s, records, items, b"")
+                kept = (max(LENGTHS), live_s, KEEP_ITEMS)
+                pipe.evalsha(digest, len(names), *names, *kept, records, items, b"", b"1")
             pipe.execute()
 
     return write

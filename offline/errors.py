@@ -77,6 +77,12 @@ class TrainingError(AisleError):
     code = "training_failed"
 
 
+class MigrationRefused(AisleError):
+    """State must not be moved to another layout of keys now."""
+
+    code = "migration_refused"
+
+
 class PublishRefused(AisleError):
     """A bundle's figures speak against publishing it."""
 

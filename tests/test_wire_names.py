@@ -30,6 +30,7 @@ METRICS = {
     "aisle_bundle_loads": ("counter", {"outcome"}),
     "aisle_bundle_newest_event_timestamp_seconds": ("gauge", {"version"}),
     "aisle_closed_connections": ("counter", {"reason"}),
+    "aisle_damaged_values": ("counter", {"value"}),
     "aisle_degraded_answers": ("counter", {"missing"}),
     "aisle_dropped_requests": ("counter", {"reason"}),
     "aisle_events": ("counter", {"outcome"}),
@@ -90,10 +91,10 @@ not_yet overloaded request_timeout runtime_missing store_unavailable target_too_
 SETTINGS = """
 admin_keys answer_timeout_s body_timeout_s bundle clock cursor_secrets device drain_s event_stream_warning follow_s
 gpu_captures gpu_memory_mb head_timeout_s held_body_mb host impression_cap impression_share keep_alive_s keep_events
-list_depth log_level max_batch max_body_bytes max_connections max_event_rows max_events max_head_bytes max_item_ids
-max_pending online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis redis_ca_file redis_db
-redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms retrieve_depth
-shutdown_grace_s threads timeout_ms unread_answer_mb user_ttl_days wait
+keep_items list_depth log_level max_batch max_body_bytes max_connections max_event_rows max_events max_head_bytes
+max_item_ids max_pending online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis
+redis_ca_file redis_db redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms
+retrieve_depth shutdown_grace_s threads timeout_ms unread_answer_mb user_ttl_days wait
 """
 
 
@@ -129,26 +130,36 @@ def test_keys_in_redis() -> None:
         "publishing": keys.publishing(version),
         "models": keys.models,
         "pointer": keys.pointer,
-        "event_stream": keys.event_stream,
+        "event_stream": keys.event_stream(255),
         "impression_stream": keys.impression_stream,
-        "erased": keys.erased,
+        "erased": keys.erased(10),
+        "layout": keys.layout,
+        "old_state": keys.old.state(user),
+        "old_long_vector": keys.old.long_vector(version, user),
+        "old_event_stream": keys.old.event_stream,
+        "old_erased": keys.old.erased,
         "probe": keys.probe,
         "replicas": keys.replicas,
         "replica": keys.replica("3f2a"),
     } == {
-        "events": b"ai:e" + user_bytes,
-        "seen": b"ai:s" + user_bytes,
-        "purchased": b"ai:p" + user_bytes,
-        "event_ids": b"ai:d" + user_bytes,
-        "long_vector": b"ai:v" + tag + user_bytes,
+        "events": b"ai:{08}e" + user_bytes,
+        "seen": b"ai:{08}s" + user_bytes,
+        "purchased": b"ai:{08}p" + user_bytes,
+        "event_ids": b"ai:{08}d" + user_bytes,
+        "long_vector": b"ai:{08}v" + tag + user_bytes,
         "item_vector": b"ai:i" + tag + item_bytes,
         "marker": b"ai:m" + tag,
         "publishing": b"ai:publishing:2026-11-23T10-15-00-3f2a",
         "models": b"ai:models",
         "pointer": b"ai:current",
-        "event_stream": b"ai:events",
+        "event_stream": b"ai:{ff}events",
         "impression_stream": b"ai:impressions",
-        "erased": b"ai:erased",
+        "erased": b"ai:{0a}erased",
+        "layout": b"ai:layout",
+        "old_state": [b"ai:" + kind + user_bytes for kind in (b"e", b"s", b"p", b"d")],
+        "old_long_vector": b"ai:v" + tag + user_bytes,
+        "old_event_stream": b"ai:events",
+        "old_erased": b"ai:erased",
         "probe": b"ai:probe",
         "replicas": b"ai:replicas",
         "replica": b"ai:replica:3f2a",
@@ -172,7 +183,7 @@ def test_records_in_redis() -> None:
     erase = EraseRecord(user_hash="0" * 16, time=1.5)
     assert erase.model_dump_json() == '{"kind":"erase","user_hash":"0000000000000000","time":1.5}'
     replica = ReplicaRecord(version="v", time=1.5, refused={"w": "why"})
-    assert replica.model_dump_json() == '{"version":"v","time":1.5,"refused":{"w":"why"}}'
+    assert replica.model_dump_json() == '{"version":"v","time":1.5,"refused":{"w":"why"},"layout":1}'
     impression = ImpressionRecord(request_id="r", user_hash=None, model_version="v", time=1.5, item_ids=["p"])
     assert impression.model_dump_json() == (
         '{"request_id":"r","user_hash":null,"model_version":"v","time":1.5,"item_ids":["p"],"first_position":1}'

@@ -15,3 +15,4 @@ class ReplicaRecord(BaseModel):
     version: str  # that it serves
     time: float  # unix seconds, by its own clock
     refused: dict[str, str] = {}  # version that the pointer named -> why it does not serve it
+    layout: int = 1  # of the keys that it writes; a service whose layout had no number does not say

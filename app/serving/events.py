@@ -1,6 +1,7 @@
 """Events of shoppers on their way to the store: each stored once, and told to attribution."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from app.artifact.hashing import stable_hash
@@ -18,9 +19,17 @@ class EventService:
         store: keeps user states and the stream of events.
         now: tells unix seconds.
         online: attributes what was stored to the answers that showed it; `None` attributes nothing.
+        known: tells which items, by hash, the catalogue has; `None` takes all for known.
     """
 
-    def __init__(self, store: UserStore, now: Callable[[], float], online: OnlineTracker | None = None) -> None:
+    def __init__(
+        self,
+        store: UserStore,
+        now: Callable[[], float],
+        online: OnlineTracker | None = None,
+        known: Callable[[Sequence[int]], list[bool]] | None = None,
+    ) -> None:
+        self._known = known
         self.now: Final = now
         self._store = store
         self._online = online
@@ -38,6 +47,12 @@ class EventService:
         if not records:
             return []
         events = await cooperative_map(_new_event, records)
+        if self._known is not None:
+            known = self._known([event.item_hash for event in events])
+            events = [
+                event if is_known else replace(event, is_known=False)
+                for event, is_known in zip(events, known, strict=True)
+            ]
         stored = await self._writes.run(self._store.append(events))
         if self._online is not None:
             for record, event, is_stored in zip(records, events, stored, strict=True):

@@ -1,6 +1,6 @@
 """All services of one process, built around one release and one store."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,13 +113,14 @@ def build_services(
     metrics.watch_store(
         lambda: float(not store.lagging), lambda: float(len(store.warnings)), lambda: float(store.waiting_events)
     )
+    store.damage.listeners.append(metrics.count_damaged)
     share = impressions.share if store.name == "redis" else 0.0  # nobody could collect them from the other
     return Services(
         recommender=recommender,
         predictor=PredictService(recommender, limits, metrics),
         store=store,
         follower=BundleFollower(recommender, follow.models, follow.folder, follow.load, follow.every_s, metrics),
-        events=EventService(store, now, online),
+        events=EventService(store, now, online, _catalogue(recommender)),
         users=UserService(store, now, online),
         recorder=ImpressionRecorder(ImpressionLog(store, share, impressions.capacity, random, metrics), online),
         metrics=metrics,
@@ -135,3 +136,13 @@ def _current_clock(recommender: RecommendService) -> Callable[[], float]:
         return recommender.release.wall_clock()
 
     return now
+
+
+def _catalogue(recommender: RecommendService) -> Callable[[Sequence[int]], list[bool]]:
+    """Tells which items, by hash, the catalogue of the release that is served at that moment knows."""
+
+    def known(hashes: Sequence[int]) -> list[bool]:
+        rows = recommender.release.snapshot.items.rows_of_hashes(np.array(hashes, dtype=np.uint64))
+        return [row > 0 for row in rows.tolist()]
+
+    return known

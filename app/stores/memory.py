@@ -9,8 +9,10 @@ import numpy as np
 from app.artifact.behaviours import PURCHASE
 from app.artifact.user_records import BEHAVIOUR_MASK, pack_events, pack_items, unpack_events, unpack_items
 from app.stores.bundled import BundledStates
-from app.stores.record_lists import WIDTH, WORD, insert, interleave, union
+from app.stores.damage import DamageLog
+from app.stores.record_lists import WIDTH, WORD, among, insert, interleave, union
 from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, StoredUser, UserState
+from app.stores.state_values import excluded_items, stored_user
 
 VERSIONS_KEPT = 2  # the one that is served, and the one before for a rollback
 
@@ -31,6 +33,7 @@ class MemoryUserStore:
     Args:
         keep_events: recent events a user.
         keep_event_ids: a user's newest, for telling duplicates.
+        keep_items: a user's newest items seen, and as many purchased.
         max_users: users with live events that are kept; those idle longest go first.
     """
 
@@ -40,9 +43,17 @@ class MemoryUserStore:
     waiting_events = 0
     warnings: Sequence[str] = ()
 
-    def __init__(self, keep_events: int = 100, keep_event_ids: int = 1_024, max_users: int = 200_000) -> None:
+    def __init__(
+        self,
+        keep_events: int = 100,
+        keep_event_ids: int = 1_024,
+        max_users: int = 200_000,
+        keep_items: int = 10_000,
+    ) -> None:
+        self.damage = DamageLog()  # of nothing
         self._keep_events = keep_events
         self._keep_event_ids = keep_event_ids
+        self._keep_items = keep_items
         self._max_users = max_users
         self._bundled: OrderedDict[str, BundledStates] = OrderedDict()
         self._live: OrderedDict[int, _Live] = OrderedDict()
@@ -64,7 +75,8 @@ class MemoryUserStore:
             if user_hash not in self._erased:
                 own = self._of_bundle(user_hash)
                 live.events = self._trim(interleave(own.events, live.events)[0])
-                live.seen, live.purchased = union(live.seen, own.seen)[0], union(live.purchased, own.purchased)[0]
+                live.seen = self._cut(union(own.seen, live.seen)[0])  # what the bundle knows is older
+                live.purchased = self._cut(union(own.purchased, live.purchased)[0])
 
     async def fetch(self, version: str, requests: Sequence[StateRequest]) -> FetchResult:
         """The state of each user, in their order."""
@@ -78,19 +90,28 @@ class MemoryUserStore:
             np.array([event.behaviour for event in events], dtype=np.uint8),
             np.array([event.time for event in events]),
         )
-        return [self._append(event, record.tobytes()) for event, record in zip(events, records, strict=True)]
+        by_user: dict[int, list[int]] = {}
+        for index, event in enumerate(events):
+            by_user.setdefault(event.user_hash, []).append(index)
+        stored = [False] * len(events)
+        for user_hash, indices in by_user.items():
+            events_of_user = [(events[index], records[index].tobytes()) for index in indices]
+            for index, is_stored in zip(indices, self._append(user_hash, events_of_user), strict=True):
+                stored[index] = is_stored
+        return stored
 
     async def merge(self, visitor_hash: int, user_hash: int, record: bytes) -> Counts:  # noqa: ARG002 - no stream here
         """Move all that is known of a visitor to a user."""
         visitor = self._live.pop(visitor_hash, None) or self._of_bundle(visitor_hash)
         self._erased.add(visitor_hash)  # what the bundle says of the visitor is the user's now
-        if not visitor.seen:
+        if not visitor.seen and not visitor.events:
             return Counts(0, 0, 0)
         live = self._touch(user_hash)
         events, moved = interleave(live.events, visitor.events)
         live.events = self._trim(events)
-        live.seen, seen = union(live.seen, visitor.seen)
-        live.purchased, purchased = union(live.purchased, visitor.purchased)
+        seen_items, seen = union(live.seen, visitor.seen)
+        purchased_items, purchased = union(live.purchased, visitor.purchased)
+        live.seen, live.purchased = self._cut(seen_items), self._cut(purchased_items)
         return Counts(moved, seen, purchased)
 
     async def stored(self, user_hash: int) -> StoredUser | None:
@@ -99,8 +120,7 @@ class MemoryUserStore:
         versions = self._versions_with(user_hash)
         if not own.seen and not own.events and not versions:
             return None
-        items, types, times = unpack_events(own.events)
-        return StoredUser(items, types, times, unpack_items(own.seen), unpack_items(own.purchased), versions)
+        return stored_user(own.events, own.seen, own.purchased, versions)
 
     async def erase(self, user_hash: int, time: float, record: bytes) -> Counts:  # noqa: ARG002 - no stream here
         """Erase a user: live events now, and bundled states whenever they would be read."""
@@ -117,17 +137,37 @@ class MemoryUserStore:
         """Take none: there is no stream that would outlive the process."""
         return 0
 
-    def _append(self, event: NewEvent, record: bytes) -> bool:
-        live = self._touch(event.user_hash)
-        event_id = event.event_hash.to_bytes(WORD, "little")
-        if event_id in (live.event_ids[start : start + WORD] for start in range(0, len(live.event_ids), WORD)):
-            return False
-        live.event_ids = (live.event_ids + event_id)[-self._keep_event_ids * WORD :]
-        live.events = self._trim(insert(live.events, record))
-        live.seen, _ = union(live.seen, record[:WORD])
-        if record[-1] & BEHAVIOUR_MASK == PURCHASE:
-            live.purchased, _ = union(live.purchased, record[:WORD])
-        return True
+    def _append(self, user_hash: int, events_of_user: Sequence[tuple[NewEvent, bytes]]) -> list[bool]:
+        """Store events of one user; each set is read once."""
+        live = self._touch(user_hash)
+        ids = [event.event_hash.to_bytes(WORD, "little") for event, _ in events_of_user]
+        known = among(live.event_ids, ids)
+        seen: list[bytes] = []
+        purchased: list[bytes] = []
+        stored: list[bool] = []
+        fresh: list[bytes] = []
+        for (event, record), event_id in zip(events_of_user, ids, strict=True):
+            stored.append(event_id not in known)
+            if not stored[-1]:
+                continue
+            known.add(event_id)
+            fresh.append(event_id)
+            live.events = self._trim(insert(live.events, record))
+            if event.is_known:
+                seen.append(record[:WORD])
+                if record[-1] & BEHAVIOUR_MASK == PURCHASE:
+                    purchased.append(record[:WORD])
+        live.event_ids = (live.event_ids + b"".join(fresh))[-self._keep_event_ids * WORD :]
+        live.seen, live.purchased = self._with(live.seen, seen), self._with(live.purchased, purchased)
+        return stored
+
+    def _with(self, items: bytes, more: Sequence[bytes]) -> bytes:
+        """An item set with further items, each once."""
+        known = among(items, more)
+        return self._cut(items + b"".join(word for word in dict.fromkeys(more) if word not in known))
+
+    def _cut(self, items: bytes) -> bytes:
+        return items[-self._keep_items * WORD :]
 
     def _touch(self, user_hash: int) -> _Live:
         """The live records of a user, begun with what the bundle knows; this user is the last to be dropped."""
@@ -152,8 +192,8 @@ class MemoryUserStore:
             return _Live()
         return _Live(
             events=self._trim(pack_events(state.event_items, state.event_types, state.event_times).tobytes()),
-            seen=pack_items(state.excluded_items),
-            purchased=pack_items(newest.excluded_items_of(user_row, Exclude.PURCHASED)),
+            seen=self._cut(pack_items(state.excluded_items)),
+            purchased=self._cut(pack_items(newest.excluded_items_of(user_row, Exclude.PURCHASED))),
         )
 
     def _versions_with(self, user_hash: int) -> list[str]:
@@ -172,14 +212,17 @@ class MemoryUserStore:
         if live is None:
             return bundled
         items, types, times = unpack_events(live.events)
-        excluded = live.purchased if request.exclude is Exclude.PURCHASED else live.seen
+        excluded = None
+        if request.exclude is not Exclude.NONE:
+            kept = unpack_items(live.purchased if request.exclude is Exclude.PURCHASED else live.seen)
+            excluded = excluded_items(kept, items, types, request.exclude)
         return UserState(
             None if bundled is None else bundled.long_vector,
             0.0 if bundled is None else bundled.long_weight,
             items,
             types,
             times,
-            None if request.exclude is Exclude.NONE else unpack_items(excluded),
+            excluded,
         )
 
     def _trim(self, events: bytes) -> bytes:

@@ -6,6 +6,7 @@ from typing import Protocol
 from app.artifact.published_model import PublishedModel
 from app.artifact.replica_record import ReplicaRecord
 from app.stores.bundled import BundledStates
+from app.stores.damage import DamageLog
 from app.stores.state import Counts, FetchResult, NewEvent, StateRequest, StoredUser
 
 
@@ -18,6 +19,7 @@ class UserStore(Protocol):
     """
 
     name: str  # redis or memory
+    damage: DamageLog  # of values that count as none
 
     @property
     def waiting_events(self) -> int:
@@ -66,7 +68,10 @@ class UserStore(Protocol):
         ...
 
     async def merge(self, visitor_hash: int, user_hash: int, record: bytes) -> Counts:
-        """Move all that is known of a visitor to a user. `record` is a `stream_records.MergeRecord`."""
+        """Move all that is known of a visitor to a user. `record` is a `stream_records.MergeRecord`.
+
+        It is copied, then written down, then forgotten of the visitor: stopped in between, it may be done again.
+        """
         ...
 
     async def stored(self, user_hash: int) -> StoredUser | None:

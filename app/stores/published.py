@@ -1,17 +1,20 @@
 """Which versions may be served: those in a folder of bundles, or those published to Redis, which replicas follow."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import redis
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from app.artifact.bundle_store import point_to, pointer, version_in, versions
 from app.artifact.manifest import Manifest, read_manifest
 from app.artifact.published_model import PublishedModel
-from app.artifact.redis_keys import Keys
+from app.artifact.redis_keys import LAYOUT, Keys
 from app.artifact.replica_record import LIVES_S, ReplicaRecord
 from app.errors import BundleCorrupt, BundleError, ModelNotFound, StoreUnavailable
-from app.stores.redis_gate import RedisGate
+from app.stores.redis_gate import RedisGate, is_wrong_type
 
 
 def model_from_manifest(manifest: Manifest) -> PublishedModel:
@@ -90,7 +93,7 @@ class RedisModels:
         self._keys = keys
 
     async def current(self) -> str | None:
-        """The version that the pointer names.
+        """The version that the pointer names, `None` where it names none or is damaged.
 
         Raises:
             StoreUnavailable: Redis cannot be read.
@@ -100,22 +103,25 @@ class RedisModels:
         try:
             content = await self._gate.read(lambda client: client.get(self._keys.pointer))
         except StoreUnavailable as error:
-            if "WRONGTYPE" in str(error.__cause__):
+            if is_wrong_type(error.__cause__):
+                self._gate.damage.note("pointer")
                 raise BundleCorrupt(f"{where}: expected the name of a version, got another type: publish") from error
             raise
         return None if content is None else version_in(content, where)
 
     async def published(self) -> list[PublishedModel]:
-        """All published versions, oldest first.
+        """All published versions whose record can be read, oldest first.
 
         Raises:
-            StoreUnavailable: Redis cannot be read, or holds something else under that key.
+            StoreUnavailable: Redis cannot be read.
         """
-        entries = await self._gate.read(lambda client: client.hvals(self._keys.models))
-        try:
-            models = [PublishedModel.model_validate_json(entry) for entry in entries]
-        except ValidationError as error:
-            raise StoreUnavailable("the list of models was written by another version (unreadable)") from error
+        entries = await self._read_undamaged("models", lambda client: client.hvals(self._keys.models))
+        models = []
+        for entry in entries or []:
+            try:
+                models.append(PublishedModel.model_validate_json(entry))
+            except ValidationError:
+                self._gate.damage.note("models")
         return sorted(models, key=lambda model: model.version)
 
     async def point_to(self, version: str) -> None:
@@ -137,7 +143,7 @@ class RedisModels:
         """
         if self._gate.is_open:
             raise StoreUnavailable("the store does not answer at present (breaker_open)")
-        text = record.model_dump_json()
+        text = record.model_copy(update={"layout": LAYOUT}).model_dump_json()
 
         async def write(client: Redis) -> None:
             async with client.pipeline(transaction=False) as pipe:
@@ -161,6 +167,20 @@ class RedisModels:
                 await pipe.execute()
 
         await self._gate.write(remove)
+
+    async def _read_undamaged(self, kind: str, read: Callable[[Redis], Awaitable[Any]]) -> Any:
+        """What `read` gets, or `None` where the key holds a value of another type."""
+
+        async def attempt(client: Redis) -> Any:
+            try:
+                return await read(client)
+            except redis.ResponseError as error:
+                if not is_wrong_type(error):
+                    raise
+                self._gate.damage.note(kind)
+                return None
+
+        return await self._gate.read(attempt)
 
 
 class FixedModels:

@@ -7,6 +7,7 @@ from app.artifact.user_records import EVENT
 
 WIDTH = EVENT.itemsize
 WORD = 8
+_FEW = 32
 
 
 def words(text: bytes, width: int) -> list[bytes]:
@@ -17,6 +18,21 @@ def words(text: bytes, width: int) -> list[bytes]:
 def time_of(record: bytes) -> int:
     """The time of an event record in 1/64 s, 0 where unknown."""
     return int.from_bytes(record[8:12], "little") * 64 + (record[12] >> 2)
+
+
+def has(text: bytes, word: bytes) -> bool:
+    """Whether a set of words has one."""
+    place = text.find(word)
+    while place >= 0 and place % WORD:
+        place = text.find(word, place + 1)
+    return place >= 0
+
+
+def among(text: bytes, queries: Sequence[bytes]) -> set[bytes]:
+    """Which of some words are in a set of words; of more than a few, the set is read once."""
+    if len(queries) < _FEW:
+        return {word for word in queries if has(text, word)}
+    return set(queries).intersection(words(text, WORD))
 
 
 def insert(events: bytes, record: bytes) -> bytes:

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from app.background import BackgroundTask
 from app.errors import StoreUnavailable
+from app.stores.damage import DamageLog
 
 FAILURES_IN_A_ROW: Final = 3
 PROBE_S: Final = 0.5
@@ -80,6 +81,7 @@ class RedisGate:
         self._probes: list[Callable[[Redis], Awaitable[None]]] = []
         self._task = BackgroundTask("probe", self._probe, PROBE_S, on_failure)
         self.lagging = False  # a write was refused, and no probe has written since
+        self.damage: Final = DamageLog()
 
     @property
     def is_open(self) -> bool:
@@ -128,7 +130,8 @@ class RedisGate:
             result = await self._within(self._write_timeout_s, exchange)
         except StoreUnavailable as error:
             self._failed_writes = self._count_failure(self._failed_writes, error.__cause__)
-            self.lagging = True  # until a probe has written: a duplicate succeeds without writing anything
+            # Until a probe has written: a duplicate succeeds without writing anything.
+            self.lagging = self.lagging or not is_wrong_type(error.__cause__)
             raise
         self._failed_writes = 0
         return result
@@ -196,3 +199,8 @@ def _is_refusal(error: BaseException) -> bool:
 def is_missing_script(result: Any) -> bool:
     """Whether Redis does not know a script by its digest: it was restarted or flushed since."""
     return isinstance(result, redis.exceptions.NoScriptError)
+
+
+def is_wrong_type(result: Any) -> bool:
+    """Whether Redis says that a key holds a value of another type."""
+    return isinstance(result, redis.ResponseError) and "WRONGTYPE" in str(result)

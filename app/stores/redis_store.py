@@ -1,27 +1,29 @@
 """User states in Redis, shared by all replicas."""
 
-import hashlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import redis
 from redis.asyncio import Redis
 
+from app.artifact.people import partition_of
 from app.artifact.redis_keys import Keys
-from app.artifact.stream_records import FIELD
-from app.artifact.user_records import EVENT, dim_of, pack_events, unpack_events, unpack_items, unpack_long_vectors
+from app.artifact.user_records import pack_events
 from app.stores.bundled import BundledStates
 from app.stores.eviction import EvictionWatch
-from app.stores.redis_gate import RedisGate, is_missing_script
-from app.stores.scripts import script
-from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, StoredUser, UserState
+from app.stores.redis_gate import RedisGate, is_wrong_type
+from app.stores.redis_impressions import ImpressionStream
+from app.stores.redis_merge import Kept, RedisMerge
+from app.stores.redis_old_layout import OldLayout
+from app.stores.redis_scripts import APPEND, ERASE, ScriptCall, run_scripts
+from app.stores.redis_watch import RedisWatch
+from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, StoredUser
+from app.stores.state_values import StateValues
 
 _WORD: Final = 8
-_PROBE_LIVES_S: Final = 60
-
-log = logging.getLogger(__name__)
+_DIMS_KEPT: Final = 8  # versions
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,11 @@ class Retention:
 
     events: int = 100  # recent events a user
     user_s: int = 365 * 86_400  # seconds after the last event; 0 for ever
+    items: int = 10_000  # a user's newest items seen, and as many purchased
     event_ids: int = 1_024  # a user's newest, for telling duplicates
     event_id_s: int = 7 * 86_400
     stream_warning: int = 10_000_000  # events that wait to be collected
     impressions: int = 1_000_000  # that wait to be collected; more are dropped
-
-
-class _Script:
-    def __init__(self, name: str) -> None:
-        self.source = script(name)
-        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
-
-
-_APPEND: Final = _Script("append")
-_MERGE: Final = _Script("merge")
-_ERASE: Final = _Script("erase")
 
 
 class RedisUserStore:
@@ -59,27 +51,34 @@ class RedisUserStore:
     name = "redis"
 
     def __init__(self, gate: RedisGate, keys: Keys, retention: Retention = Retention()) -> None:
+        self.damage = gate.damage
         self._gate = gate
         self._keys = keys
         self._retention = retention
-        self._durable = False
-        self._erased: set[int] = set()
-        self._erasures_there = 0  # in the store, as of the last look
-        self._impressions = 0  # in the stream, as of the last look
-        self._full = False
-        self.waiting_events = 0  # in the stream, as of the last look
-        gate.on_probe(self._probe)
+        self._values = StateValues(gate.damage, retention.events, retention.items)
+        self._watch = RedisWatch(gate, keys, retention.stream_warning)
+        kept = Kept(retention.events, retention.user_s, retention.items)
+        self._merge = RedisMerge(gate, keys, kept)
+        self._old = OldLayout(gate, keys, kept, retention.event_ids)
+        self._dims: dict[str, int] = {}  # of a version's long vectors
+        self._impressions = ImpressionStream(gate, keys.impression_stream, retention.impressions)
+        gate.on_probe(self._carry_erasures)
         self._eviction = EvictionWatch(gate)
 
     @property
     def durable(self) -> bool:
         """Whether the server writes an append-only file without error, and keeps what it holds, when last asked."""
-        return self._durable and not self._eviction.drops_events
+        return self._watch.durable and not self._eviction.drops_events
 
     @property
     def warnings(self) -> list[str]:
         """What may go of what is stored."""
         return [] if self._eviction.warning is None else [self._eviction.warning]
+
+    @property
+    def waiting_events(self) -> int:
+        """Events that wait to be collected; of each partition as of the last look at it, seconds ago."""
+        return self._watch.waiting_events
 
     @property
     def lagging(self) -> bool:
@@ -95,7 +94,11 @@ class RedisUserStore:
         await self._gate.close()
 
     def seed(self, version: str, states: BundledStates) -> None:
-        """Take nothing: `aisle-offline publish` seeds this store."""
+        """Take the dimensions of a version's vectors alone: `aisle-offline publish` seeds this store."""
+        self._dims.pop(version, None)
+        self._dims[version] = states.states.long_vectors.shape[1]
+        while len(self._dims) > _DIMS_KEPT:
+            del self._dims[next(iter(self._dims))]
 
     async def fetch(self, version: str, requests: Sequence[StateRequest]) -> FetchResult:
         """The states, by one MGET; not whole where `version` was never published here, or the store flushed since.
@@ -103,15 +106,20 @@ class RedisUserStore:
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        keys = self._keys
+        keys, pending = self._keys, self._watch.migration_pending
         names = [keys.marker(version)]
         for request in requests:
             user_hash = request.user_hash
             names += (keys.long_vector(version, user_hash), keys.events(user_hash))
             if request.exclude is not Exclude.NONE:
                 names.append(keys.seen(user_hash) if request.exclude is Exclude.SEEN else keys.purchased(user_hash))
+        if pending:
+            names += self._old_names(version, requests)
         marker, *values = await self._gate.read(lambda client: client.mget(names))
-        return FetchResult(_unpack_states(requests, values), is_whole=marker is not None)
+        if pending:
+            values = self._joined(requests, values)
+        states = self._values.states(requests, values, self._dims.get(version))
+        return FetchResult(states, is_whole=marker is not None)
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
         """Store events, those of one user in one step.
@@ -122,12 +130,15 @@ class RedisUserStore:
         by_user: dict[int, list[int]] = {}
         for index, event in enumerate(events):
             by_user.setdefault(event.user_hash, []).append(index)
+        if self._watch.migration_pending:
+            await self._old.absorb(list(by_user))
         calls = [
             self._append_call(user_hash, [events[index] for index in indices]) for user_hash, indices in by_user.items()
         ]
-        results = await self._run(_APPEND, calls)
         stored = [False] * len(events)
-        for indices, flags in zip(by_user.values(), results, strict=True):
+        results = await run_scripts(self._gate, calls)
+        for (user_hash, indices), (flags, damaged) in zip(by_user.items(), results, strict=True):
+            self.damage.note("state", damaged, f"{user_hash:016x}")
             for index, flag in zip(indices, flags, strict=True):
                 stored[index] = bool(flag)
         return stored
@@ -136,13 +147,12 @@ class RedisUserStore:
         """Move all that is known of a visitor to a user.
 
         Raises:
-            StoreUnavailable: it may have been done when there was no answer.
+            StoreUnavailable: part of it may have been done; sent again it goes on.
         """
-        names = [*self._of_user(user_hash), *self._of_user(visitor_hash), self._keys.event_stream]
-        names += self._vectors(await self._versions(), visitor_hash)
-        retention = (self._retention.events, self._retention.user_s)
-        (moved,) = await self._run(_MERGE, [[len(names), *names, *retention, record]])
-        return Counts(*moved)
+        versions = await self._versions()
+        if self._watch.migration_pending:
+            await self._old.absorb([user_hash])
+        return await self._merge.merge(visitor_hash, user_hash, versions, record)
 
     async def stored(self, user_hash: int) -> StoredUser | None:
         """All that is stored of a user.
@@ -150,14 +160,18 @@ class RedisUserStore:
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        events, seen, purchased = await self._gate.read(lambda client: client.mget(self._of_user(user_hash)))
+        keys, old, pending = self._keys, self._keys.old, self._watch.migration_pending
         versions = await self._versions()
-        vectors = await self._gate.read(lambda client: client.mget(self._vectors(versions, user_hash) or [b"-"]))
-        holders = [version for version, value in zip(versions, vectors, strict=False) if value is not None]
-        if events is None and seen is None and purchased is None and not holders:
-            return None
-        items, types, times = unpack_events(events or b"")
-        return StoredUser(items, types, times, unpack_items(seen or b""), unpack_items(purchased or b""), holders)
+        names = [*self._of_user(user_hash), *(keys.long_vector(version, user_hash) for version in versions)]
+        if pending:
+            names += [*old.state(user_hash)[:3], *(old.long_vector(version, user_hash) for version in versions)]
+        values = await self._gate.read(lambda client: client.mget(names))
+        if pending:
+            half = len(values) // 2
+            kinds = ["events", "items", "items", *("vector" for _ in versions)]
+            values = self._values.joined(user_hash, kinds, values[half:], values[:half])
+        holders = [version for version, value in zip(versions, values[3:], strict=True) if value is not None]
+        return self._values.stored(user_hash, values, holders)
 
     async def erase(self, user_hash: int, time: float, record: bytes) -> Counts:
         """Erase a user: events, items and vectors of every version.
@@ -165,17 +179,21 @@ class RedisUserStore:
         Raises:
             StoreUnavailable: it may have been done when there was no answer.
         """
-        keys = self._keys
-        names = [keys.event_stream, keys.erased, *self._of_user(user_hash), keys.event_ids(user_hash)]
-        names += self._vectors(await self._versions(), user_hash)
-        call = [len(names), *names, user_hash.to_bytes(_WORD, "little"), repr(time), record]
-        (removed,) = await self._run(_ERASE, [call])
-        self._erased.add(user_hash)
+        keys, partition, versions = self._keys, partition_of(user_hash), await self._versions()
+        if self._watch.migration_pending:
+            await self._old.erase(user_hash, time)
+            await self._old.absorb([user_hash], versions, removes=True)
+        names = [keys.event_stream(partition), keys.erased(partition), *self._of_user(user_hash)]
+        names += [keys.event_ids(user_hash), *(keys.long_vector(version, user_hash) for version in versions)]
+        call = ScriptCall(ERASE, names, [user_hash.to_bytes(_WORD, "little"), repr(time), record])
+        ((*removed, damaged),) = await run_scripts(self._gate, [call])
+        self.damage.note("state", damaged, f"{user_hash:016x}")
+        self._watch.erased.add(user_hash)
         return Counts(*removed)
 
     def is_erased(self, user_hash: int) -> bool:
         """Whether a user was erased, as far as this process knows."""
-        return user_hash in self._erased
+        return user_hash in self._watch.erased
 
     async def log_impressions(self, records: Sequence[bytes]) -> int:
         """Append to the stream, unless it is full.
@@ -183,139 +201,68 @@ class RedisUserStore:
         Raises:
             StoreUnavailable: it is not known how many were taken.
         """
-        stream = self._keys.impression_stream
-        if self._impressions + len(records) > self._retention.impressions:
-            self._impressions = await self._gate.read(lambda client: client.xlen(stream))
-        room = max(0, self._retention.impressions - self._impressions)
-        self._warn_full(full=room < len(records))
-        fitting = records[:room]
-        if not fitting:
-            return 0
-
-        async def add(client: Redis) -> list[Any]:
-            async with client.pipeline(transaction=False) as pipe:
-                for record in fitting:
-                    pipe.xadd(stream, {FIELD: record})
-                results: list[Any] = await pipe.execute()
-                return results
-
-        await self._gate.write(add)
-        self._impressions += len(fitting)
-        return len(fitting)
-
-    def _warn_full(self, *, full: bool) -> None:
-        if full and not self._full:
-            log.warning("the impression stream is full: run `aisle-offline collect`", extra={"cap": self._impressions})
-        self._full = full
+        return await self._impressions.log(records)
 
     def _of_user(self, user_hash: int) -> list[bytes]:
         return [self._keys.events(user_hash), self._keys.seen(user_hash), self._keys.purchased(user_hash)]
 
-    def _vectors(self, versions: Sequence[str], user_hash: int) -> list[bytes]:
-        return [self._keys.long_vector(version, user_hash) for version in versions]
+    def _old_names(self, version: str, requests: Sequence[StateRequest]) -> list[bytes]:
+        """The keys of `fetch` in the layout before, in the same order."""
+        names = []
+        for request in requests:
+            events, seen, purchased, _ = self._keys.old.state(request.user_hash)
+            names += [self._keys.old.long_vector(version, request.user_hash), events]
+            if request.exclude is not Exclude.NONE:
+                names.append(seen if request.exclude is Exclude.SEEN else purchased)
+        return names
+
+    def _joined(self, requests: Sequence[StateRequest], values: Sequence[bytes | None]) -> list[bytes | None]:
+        """The values of `fetch` with those of the layout before, which stand behind them."""
+        half, offset = len(values) // 2, 0
+        joined: list[bytes | None] = []
+        for request in requests:
+            kinds = ("vector", "events", "items")[: 2 if request.exclude is Exclude.NONE else 3]
+            part, old_part = slice(offset, offset + len(kinds)), slice(half + offset, half + offset + len(kinds))
+            joined += self._values.joined(request.user_hash, kinds, values[old_part], values[part])
+            offset += len(kinds)
+        return joined
 
     async def _versions(self) -> list[str]:
-        names = await self._gate.read(lambda client: client.hkeys(self._keys.models))
-        return sorted(name.decode() for name in names)
+        versions: list[str] = await self._gate.read(self._read_versions)
+        return versions
 
-    def _append_call(self, user_hash: int, events: Sequence[NewEvent]) -> list[Any]:
-        keys, retention = self._keys, self._retention
-        names = [*self._of_user(user_hash), keys.event_ids(user_hash), keys.event_stream]
-        call: list[Any] = [
-            len(names),
-            *names,
-            retention.events,
-            retention.user_s,
-            retention.event_ids,
-            retention.event_id_s,
-        ]
+    async def _read_versions(self, client: Redis) -> list[str]:
+        """The versions that may have keys; none where the list of them is damaged."""
+        try:
+            names: list[Any] = await client.hkeys(self._keys.models)
+        except redis.ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+            self.damage.note("models")
+            return []
+        versions = []
+        for name in names:
+            try:
+                versions.append(name.decode())
+            except UnicodeDecodeError:
+                self.damage.note("models")
+        return sorted(versions)
+
+    def _append_call(self, user_hash: int, events: Sequence[NewEvent]) -> ScriptCall:
+        keys, kept = self._keys, self._retention
+        names = [*self._of_user(user_hash), keys.event_ids(user_hash), keys.event_stream(partition_of(user_hash))]
+        arguments: list[Any] = [kept.events, kept.user_s, kept.event_ids, kept.event_id_s, kept.items]
         records = pack_events(
             np.array([event.item_hash for event in events], dtype=np.uint64),
             np.array([event.behaviour for event in events], dtype=np.uint8),
             np.array([event.time for event in events]),
         )
         for event, record in zip(events, records, strict=True):
-            call += (event.event_hash.to_bytes(_WORD, "little"), record.tobytes(), event.record)
-        return call
+            is_known = "1" if event.is_known else "0"
+            arguments += (event.event_hash.to_bytes(_WORD, "little"), record.tobytes(), event.record, is_known)
+        return ScriptCall(APPEND, names, arguments)
 
-    async def _run(self, lua: _Script, calls: Sequence[list[Any]]) -> list[Any]:
-        """The result of a script for each call, in one exchange where Redis knows the script."""
-
-        async def evaluate(client: Redis) -> list[Any]:
-            results = await _evaluate(client, lua, calls)
-            missing = [index for index, result in enumerate(results) if is_missing_script(result)]
-            if missing:
-                await client.script_load(lua.source)
-                again = await _evaluate(client, lua, [calls[index] for index in missing])
-                for index, result in zip(missing, again, strict=True):
-                    results[index] = result
-            for result in results:
-                if isinstance(result, Exception):
-                    raise result
-            return results
-
-        results: list[Any] = await self._gate.write(evaluate)
-        return results
-
-    async def _probe(self, client: Redis) -> None:
-        """Read the state of the server; a write shows whether it takes any."""
-        keys = self._keys
-        async with client.pipeline(transaction=False) as pipe:
-            pipe.info("persistence")
-            pipe.xlen(keys.event_stream)
-            pipe.hlen(keys.erased)
-            pipe.set(keys.probe, b"", ex=_PROBE_LIVES_S)
-            persistence, waiting, erased, written = await pipe.execute(raise_on_error=False)
-        self._durable = isinstance(persistence, dict) and bool(
-            persistence.get("aof_enabled") and persistence.get("aof_last_write_status") == "ok"
-        )
-        if isinstance(written, Exception):
-            raise written
-        self._watch_stream(int(waiting))
-        if int(erased) != self._erasures_there:
-            names: list[Any] = await client.hkeys(keys.erased)
-            # Those of a store that was flushed stay known: the bundle must not bring them back.
-            self._erased |= {int.from_bytes(name, "little") for name in names}
-            self._erasures_there = len(names)
-
-    def _watch_stream(self, waiting: int) -> None:
-        cap = self._retention.stream_warning
-        if waiting >= cap > self.waiting_events:
-            log.warning("events wait to be collected: run `aisle-offline collect`", extra={"waiting": waiting})
-        self.waiting_events = waiting
-
-
-async def _evaluate(client: Redis, lua: _Script, calls: Sequence[list[Any]]) -> list[Any]:
-    async with client.pipeline(transaction=False) as pipe:
-        for call in calls:
-            pipe.evalsha(lua.digest, *call)
-        results: list[Any] = await pipe.execute(raise_on_error=False)
-        return results
-
-
-def _unpack_states(requests: Sequence[StateRequest], values: Sequence[bytes | None]) -> list[UserState | None]:
-    """The states in the values of the keys of `fetch`, all events and all vectors unpacked together."""
-    parts: list[tuple[bytes | None, bytes | None, bytes | None]] = []
-    offset = 0
-    for request in requests:
-        excludes = request.exclude is not Exclude.NONE
-        parts.append((values[offset], values[offset + 1], values[offset + 2] if excludes else None))
-        offset += 3 if excludes else 2
-    packed = [vector for vector, _, _ in parts if vector is not None]
-    vectors, weights = unpack_long_vectors(packed, dim_of(packed[0])) if packed else (None, None)
-    items, types, times = unpack_events(b"".join(events or b"" for _, events, _ in parts))
-    states: list[UserState | None] = []
-    row = start = 0
-    for request, (vector, events, excluded) in zip(requests, parts, strict=True):
-        if vector is None and events is None and excluded is None:
-            states.append(None)
-            continue
-        end = start + len(events or b"") // EVENT.itemsize
-        own, weight = (None, 0.0)
-        if vector is not None and vectors is not None and weights is not None:
-            own, weight = vectors[row], float(weights[row])
-            row += 1
-        excluded_items = None if request.exclude is Exclude.NONE else unpack_items(excluded or b"")
-        states.append(UserState(own, weight, items[start:end], types[start:end], times[start:end], excluded_items))
-        start = end
-    return states
+    async def _carry_erasures(self, client: Redis) -> None:
+        if self._watch.migration_pending and self._watch.erased_before:
+            await self._old.carry_erasures(client, await self._read_versions(client))
+        self._watch.erased_before = False

@@ -70,6 +70,7 @@ class NewEvent:
     behaviour: int
     time: float  # unix seconds
     record: bytes  # its entry in the event stream, `stream_records.EventRecord`
+    is_known: bool = True  # whether the catalogue has the item: others are kept as recent events alone
 
 
 @dataclass(frozen=True, slots=True)

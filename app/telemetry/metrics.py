@@ -14,6 +14,9 @@ LOADS: Final = ("loaded", "refused")
 BACKGROUND: Final = ("follow", "presence", "impressions", "probe")  # tasks
 EVENTS: Final = ("accepted", "duplicate", "rejected")
 CLOSED: Final = ("idle", "refused", "head_timeout", "body_timeout", "answer_timeout", "crowded_out")
+DAMAGED: Final = (
+    "erased", "event_stream", "events", "impression_stream", "items", "long_vector", "models", "pointer", "state",
+)  # fmt: skip
 
 
 class Metrics:
@@ -93,6 +96,10 @@ class Metrics:
             "aisle_closed_connections", "Connections closed by this service, by reason.", ("reason",),
             registry=self.registry,
         )  # fmt: skip
+        self._damaged = Counter(
+            "aisle_damaged_values", "Stored values that were no records and counted as none.", ("value",),
+            registry=self.registry,
+        )  # fmt: skip
         self._events = Counter("aisle_events", "Events sent to this service.", ("outcome",), registry=self.registry)
         self._begin()
         # `labels()` takes a lock; the request path finds its children here.
@@ -109,6 +116,7 @@ class Metrics:
             (self._events, EVENTS),
             (self._background, BACKGROUND),
             (self._closed, CLOSED),
+            (self._damaged, DAMAGED),
         ):
             for value in values:
                 counter.labels(value)
@@ -168,6 +176,10 @@ class Metrics:
         self._connections.set_function(open_)
         self._held_bytes.set_function(held_bytes)
         self._unread_bytes.set_function(unread_bytes)
+
+    def count_damaged(self, value: str, number: int) -> None:
+        """Count stored values that were no records."""
+        self._damaged.labels(value).inc(number)
 
     def watch_pending(self, pending: Callable[[], float]) -> None:
         """Call `pending` for how many requests wait whenever metrics are read."""

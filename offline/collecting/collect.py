@@ -1,18 +1,20 @@
 """Collect: move the entries of the service's streams into files, then remove them from Redis.
 
 A batch of entries, and the changes that it makes to earlier files, are on disk before any of its entries is removed
-from Redis. The names of the files say which entries they cover, so that a collector that is killed at any moment loses
-and repeats nothing.
+from Redis. Beside the files stands how far each stream is collected, so that a collector that is killed at any moment
+loses and repeats nothing. Events of all partitions, and of the one stream of the layout before, are read in the order
+of the server's clock.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import redis
 
+from app.artifact.people import PARTITIONS
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import EraseRecord, EventRecord, ImpressionRecord, MergeRecord
 from offline.collecting.changes import Repeatable, change_part, fold
@@ -25,10 +27,11 @@ from offline.collecting.dataset_file import (
     write_dataset_file,
 )
 from offline.collecting.folder import locked
-from offline.collecting.parts import Parts
+from offline.collecting.parts import Parts, name_of
+from offline.collecting.positions import Positions
 from offline.collecting.records import Unreadable, read_event, read_impression
 from offline.collecting.remembered import Remembered, erase_from_part, without_erased
-from offline.collecting.streams import Stream, StreamId
+from offline.collecting.streams import ALONE, StreamId, Streams
 from offline.dataset.spec import SPEC_FILE
 from offline.errors import RunFolderError
 from offline.workspace.atomic import clear_partial
@@ -112,6 +115,8 @@ def collect(
         run.drain_events()
         run.drain_impressions()
         result = run.finish()
+        for key in run.damaged():
+            say(f"warning: {key!r} holds something else than a stream, and is passed over: look at it, then remove it")
         for note in dataset_file.notes:
             say(note)
         if not result.parts:
@@ -137,27 +142,28 @@ class _Pass:
         self._progress = progress
         clear_partial(out)
         self._remembered = Remembered(out)
-        self._event_stream = Stream(client, keys.event_stream)
-        self._impression_stream = Stream(client, keys.impression_stream)
+        streams = {ALONE: keys.old.event_stream} | {place: keys.event_stream(place) for place in range(PARTITIONS)}
+        self._event_streams = Streams(client, streams)
+        self._impression_stream = Streams.alone(client, keys.impression_stream)
         self._event_parts = _open_parts(out / EVENTS_FOLDER)
         self._impression_parts = _open_parts(out / IMPRESSIONS_FOLDER)
         self._event_parts.require_columns(dataset_file.columns.names, dataset_file.location)
         self._impression_parts.require_columns(IMPRESSION_COLUMNS, str(out / IMPRESSIONS_FOLDER))
+        self._positions = Positions(out, self._event_parts.all)
         # Taken now, so that the pass ends however much comes meanwhile.
-        self._ends = self._event_stream.last(), self._impression_stream.last()
-        self._total = len(self._event_stream) + len(self._impression_stream)
+        self._ends = self._event_streams.ends(), self._impression_stream.ends()
+        self._total = len(self._event_streams) + len(self._impression_stream)
         self._done = 0
         self._is_described = False
         self._counts: Counter[str] = Counter()  # by field of `Collected`
 
     def drain_events(self) -> None:
         """Move the events, and apply the merges and erasures among them to the files collected before."""
-        stream, parts = self._event_stream, self._event_parts
-        upto = self._ends[0]
-        if upto is None:
+        parts = self._event_parts
+        if not self._ends[0]:
             return
-        self._cut_off(stream, parts)
-        for batch in self._event_batches(upto):
+        self._cut_off_events(self._ends[0])
+        for batch in self._event_batches(self._ends[0]):
             first, last = batch[0][0], batch[-1][0]
             self._set_aside("events", batch)
             changes = [(entry, record) for entry, record in batch if isinstance(record, MergeRecord | EraseRecord)]
@@ -170,23 +176,25 @@ class _Pass:
             columns = self._dataset_file.columns
             events = columns.frame([row.user for row in rows], [row.event for row in rows])
             fresh = _without_duplicates(events, parts, columns)
+            self._positions.advance((entry for entry, _ in batch), name_of(first, last))
             self._add(parts, first, last, fresh)
+            self._positions.commit()
             self._counts["events"] += fresh.height
             self._counts["duplicates"] += events.height - fresh.height
             self._counts["merged"] += sum(isinstance(record, MergeRecord) for _, record in changes)
             self._counts["erased"] += sum(isinstance(record, EraseRecord) for _, record in changes)
             self._advance(len(batch), "events")
-            self._cut_off(stream, parts)
+            self._cut_off_events({entry.partition for entry, _ in batch})
 
     def drain_impressions(self) -> None:
         """Move the impressions, without those of erased users."""
         stream, parts = self._impression_stream, self._impression_parts
-        upto = self._ends[1]
-        if upto is None:
+        if not self._ends[1]:
             return
-        self._cut_off(stream, parts)
+        self._cut_off_impressions()
         erasures = self._remembered.erasures()
-        entries = ((entry.id, read_impression(entry)) for entry in stream.between(parts.last, upto))
+        unread = stream.between({ALONE: parts.last}, self._ends[1])
+        entries = ((entry.id, read_impression(entry)) for entry in unread)
         for batch in _groups(entries, self._part_entries):
             first, last = batch[0][0], batch[-1][0]
             self._set_aside("impressions", batch)
@@ -195,19 +203,23 @@ class _Pass:
             self._add(parts, first, last, left)
             self._counts["impressions"] += left.height
             self._advance(len(batch), "impressions")
-            self._cut_off(stream, parts)
+            self._cut_off_impressions()
+
+    def damaged(self) -> list[bytes]:
+        """Return the keys of streams that hold something else."""
+        return sorted(self._event_streams.damaged | self._impression_stream.damaged)
 
     def finish(self) -> Collected:
         """Return the counts of the pass."""
-        self._counts["left"] = len(self._event_stream) + len(self._impression_stream)
+        self._counts["left"] = len(self._event_streams) + len(self._impression_stream)
         self._progress(self._total, self._total, "collected")
         return Collected(**self._counts)
 
-    def _event_batches(self, upto: StreamId) -> Iterator[list[tuple[StreamId, _Record]]]:
+    def _event_batches(self, upto: Mapping[int, StreamId]) -> Iterator[list[tuple[StreamId, _Record]]]:
         """Yield the entries of one file at a time; a batch ends early where `Repeatable` requires it."""
         batch: list[tuple[StreamId, _Record]] = []
         repeatable = Repeatable()
-        for entry in self._event_stream.between(self._event_parts.last, upto):
+        for entry in self._event_streams.between(self._positions.lasts(), upto):
             record = read_event(entry)
             if len(batch) == self._part_entries or not repeatable.allows(record):
                 yield batch
@@ -242,21 +254,41 @@ class _Pass:
         self._done += entries
         self._progress(self._done, max(self._done, self._total), what)
 
-    def _cut_off(self, stream: Stream, parts: Parts) -> None:
-        """Remove the entries that are in files from the stream.
+    def _cut_off_events(self, partitions: Iterable[int]) -> None:
+        """Remove the entries that are in files from the event streams of some partitions.
 
         Raises:
             RunFolderError: the files are of another store.
         """
-        first = stream.first()
+        lasts, positions = self._positions.lasts(), self._positions
+        firsts = self._event_streams.firsts(partitions)
+        passed = {place: first for place, first in firsts.items() if positions.has_passed(first)}
+        for place, first in passed.items():
+            if not positions.covers(first):
+                raise _of_another_store(self._event_parts.folder, lasts[place], first)
+        if passed:
+            self._counts["trimmed"] += self._event_streams.trim({place: lasts[place] for place in passed})
+
+    def _cut_off_impressions(self) -> None:
+        """Remove the entries that are in files from the stream of impressions.
+
+        Raises:
+            RunFolderError: the files are of another store.
+        """
+        stream, parts = self._impression_stream, self._impression_parts
+        first = stream.firsts().get(ALONE)
         if first is None or first > parts.last:
             return
         if not parts.covers(first):
-            raise RunFolderError(
-                f"{parts.folder}: expected to go on behind entry {parts.last}, got entry {first} in the stream, "
-                "which was never collected here: this folder is of another Redis or prefix; name another folder"
-            )
-        self._counts["trimmed"] += stream.trim(parts.last)
+            raise _of_another_store(parts.folder, parts.last, first)
+        self._counts["trimmed"] += stream.trim({ALONE: parts.last})
+
+
+def _of_another_store(folder: Path, last: StreamId, first: StreamId) -> RunFolderError:
+    return RunFolderError(
+        f"{folder}: expected to go on behind entry {last}, got entry {first} in the stream, which was never collected "
+        "here: this folder is of another Redis or prefix; name another folder"
+    )
 
 
 def _open_parts(folder: Path) -> Parts:

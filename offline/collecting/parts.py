@@ -15,7 +15,7 @@ SUFFIX = ".parquet"
 
 @dataclass(frozen=True)
 class Part:
-    """One file. It covers every entry from `first` to `last`, although some of them have no row."""
+    """One file. It covers entries from `first` to `last`, although some of them have no row."""
 
     path: Path
     first: StreamId
@@ -53,7 +53,7 @@ class Parts:
             RunFolderError: the part cannot be written.
         """
         make_folder(self.folder)
-        path = self.folder / f"{first.sortable}_{last.sortable}{SUFFIX}"
+        path = self.folder / name_of(first, last)
         write_whole(path, rows.write_parquet)
         self.all.append(Part(path, first, last))
 
@@ -70,6 +70,11 @@ class Parts:
                     f"{location}: expected the columns of what was collected before, {', '.join(existing)} in "
                     f"{part.path}, got the mapping to {', '.join(columns)}: map them as before"
                 )
+
+
+def name_of(first: StreamId, last: StreamId) -> str:
+    """Return the name of a part that begins and ends with these entries."""
+    return f"{first.sortable}_{last.sortable}{SUFFIX}"
 
 
 def _part(path: Path) -> Part:

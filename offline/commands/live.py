@@ -13,6 +13,7 @@ from offline.commands.options import (
     CatalogueFile,
     EarlierLogs,
     KeepEvents,
+    KeepItems,
     MaxDrop,
     RedisCaFile,
     RedisDb,
@@ -39,6 +40,7 @@ def publish(
     redis_db: RedisDb = None,
     redis_ca_file: RedisCaFile = None,
     keep_events: KeepEvents = 100,
+    keep_items: KeepItems = 10_000,
     user_ttl_days: UserDays = 365.0,
     max_drop: MaxDrop = 0.05,
     force: Annotated[
@@ -67,6 +69,7 @@ def publish(
         display.stage("publish")
         config = PublishConfig(
             keep_events=keep_events,
+            keep_items=keep_items,
             user_ttl_s=int(user_ttl_days * DAY_S),
             force=force,
             by=by or _account(),
@@ -77,6 +80,38 @@ def publish(
             bundle, client, keys_of(prefix), config=config, progress=display.work, say=say_on(display)
         )
     print_json(asdict(published) | {"forced": None if published.forced is None else published.forced.model_dump()})
+
+
+def migrate(
+    redis: RedisUrl,
+    prefix: RedisPrefix = PREFIX,
+    redis_username: RedisUsername = None,
+    redis_password: RedisPassword = None,
+    redis_db: RedisDb = None,
+    redis_ca_file: RedisCaFile = None,
+    keep_events: KeepEvents = 100,
+    keep_items: KeepItems = 10_000,
+) -> None:
+    """Bring what Redis holds of users from the layout of the Aisle before into that of this one, once.
+
+    To be run when all replicas are of this Aisle: they serve meanwhile, and read both. Where replicas of the one before
+    still run, nothing is moved. A migration that was stopped goes on when the same command is given again. The last
+    line of the output is what was moved, as JSON.
+    """
+    from offline.publishing.migrate import MigrateConfig  # noqa: PLC0415 - as above
+    from offline.publishing.migrate import migrate as migrate_keys  # noqa: PLC0415
+
+    address = address_of(redis, redis_username, redis_password, redis_db, redis_ca_file)
+    with shown() as display, connected(address) as client:
+        display.stage("migrate")
+        migrated = migrate_keys(
+            client,
+            keys_of(prefix),
+            config=MigrateConfig(keep_events=keep_events, keep_items=keep_items),
+            progress=display.work,
+            say=say_on(display),
+        )
+    print_json(asdict(migrated))
 
 
 def collect(
@@ -179,6 +214,7 @@ def schedule(
     ] = None,
     max_drop: MaxDrop = 0.05,
     keep_events: KeepEvents = 100,
+    keep_items: KeepItems = 10_000,
     user_ttl_days: UserDays = 365.0,
 ) -> None:
     """Collect, run and publish again and again, one round at a time, until SIGTERM.
@@ -204,6 +240,7 @@ def schedule(
         max_drop=max_drop,
         keep=keep,
         keep_events=keep_events,
+        keep_items=keep_items,
         user_ttl_s=int(user_ttl_days * 86_400),
     )
     if not play_rounds(config, Timing(seconds_of(every), cold_every, once)) and once:

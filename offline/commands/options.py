@@ -58,6 +58,15 @@ BadShare = Annotated[
 KeepEvents = Annotated[
     int, typer.Option("--keep-events", envvar="AISLE_KEEP_EVENTS", min=1, help="Recent events kept, as in the service.")
 ]
+KeepItems = Annotated[
+    int,
+    typer.Option(
+        "--keep-items",
+        envvar="AISLE_KEEP_ITEMS",
+        min=1,
+        help="Items kept of a user's newest seen, and as many of those purchased, as in the service.",
+    ),
+]
 UserDays = Annotated[
     float,
     typer.Option(

@@ -7,7 +7,7 @@ import redis
 
 from app.artifact.redis_keys import Keys
 from app.artifact.user_records import EVENT
-from offline.publishing.erasures import erasures_among
+from offline.publishing.erasures import ask_erasures, erasures_among
 from offline.publishing.user_seeds import UserSeed, UserWriter
 
 _ITEM_BYTES: Final = 8
@@ -15,24 +15,32 @@ _KINDS: Final = ("recent events", "items seen", "items purchased", "long vector"
 
 
 def differing_users(
-    client: redis.Redis, keys: Keys, writer: UserWriter, seeds: Sequence[UserSeed], cut: float | None, keep_events: int
+    client: redis.Redis,
+    keys: Keys,
+    writer: UserWriter,
+    seeds: Sequence[UserSeed],
+    cut: float | None,
+    keep_events: int,
+    keep_items: int,
 ) -> dict[int, str]:
     """Return the users whose records in the store differ from their seeds, and the first record that differs.
 
     Users who were erased since the cut are not compared. What the store learned since the cut is no difference: further
-    events and items, and missing old events that newer ones pushed out.
+    events and items, and missing old ones that newer ones pushed out.
     """
     names = [name for seed in seeds for name in writer.names_of(seed.user_hash)]
     hashes = [seed.user_hash for seed in seeds]
     with client.pipeline(transaction=False) as pipe:
         pipe.mget(names)
-        pipe.hmget(keys.erased, [user_hash.to_bytes(8, "little") for user_hash in hashes])  # last, to know all of them
-        values, times = pipe.execute()
+        ask_erasures(pipe, keys, hashes)  # last, to know all of them
+        values, *times = pipe.execute(raise_on_error=False)
+    if isinstance(values, Exception):
+        raise values
     erased = erasures_among(hashes, times, cut)
     differing = {}
     for index, seed in enumerate(seeds):
         if seed.user_hash not in erased:
-            kind = _difference(seed, values[4 * index : 4 * index + 4], keep_events)
+            kind = _difference(seed, values[4 * index : 4 * index + 4], keep_events, keep_items)
             if kind is not None:
                 differing[seed.user_hash] = kind
     return differing
@@ -44,29 +52,25 @@ def differing_items(client: redis.Redis, seeds: dict[bytes, bytes]) -> int:
     return sum(stored != given for stored, given in zip(values, seeds.values(), strict=True))
 
 
-def _difference(seed: UserSeed, stored: Sequence[bytes | None], keep_events: int) -> str | None:
+def _difference(seed: UserSeed, stored: Sequence[bytes | None], keep_events: int, keep_items: int) -> str | None:
     events, seen, purchased, vector = stored
     agrees = (
-        _has_events(events or b"", seed.events, keep_events),
-        _has_all(seen or b"", seed.seen, _ITEM_BYTES),
-        _has_all(purchased or b"", seed.purchased, _ITEM_BYTES),
+        _has_newest(events or b"", seed.events, EVENT.itemsize, keep_events),
+        _has_newest(seen or b"", seed.seen, _ITEM_BYTES, keep_items),
+        _has_newest(purchased or b"", seed.purchased, _ITEM_BYTES, keep_items),
         seed.long_vector is None or vector == seed.long_vector,
     )
     return next((kind for kind, is_equal in zip(_KINDS, agrees, strict=True) if not is_equal), None)
 
 
-def _has_all(stored: bytes, given: bytes, width: int) -> bool:
-    return stored == given or set(_words(given, width)) <= set(_words(stored, width))
-
-
-def _has_events(stored: bytes, given: bytes, keep_events: int) -> bool:
+def _has_newest(stored: bytes, given: bytes, width: int, keep: int) -> bool:
     if stored == given:
         return True
-    expected, present = _words(given, EVENT.itemsize), _words(stored, EVENT.itemsize)
+    expected, present = _words(given, width), _words(stored, width)
     known = set(present)
     missing = [index for index, record in enumerate(expected) if record not in known]
-    # Newer events push out the oldest: no others may be missing, and only where there are as many as there can be.
-    made_room = missing == list(range(len(missing))) and len(present) >= min(keep_events, len(expected))
+    # Newer ones push out the oldest: no others may be missing, and only where there are as many as there can be.
+    made_room = missing == list(range(len(missing))) and len(present) >= min(keep, len(expected))
     return not missing or made_room
 
 

@@ -19,6 +19,7 @@ from offline.publishing.contents import Contents, read_contents
 from offline.publishing.erasures import forget_vectors
 from offline.publishing.gate import MAX_DROP, figures_of, pass_gate, warning_of
 from offline.publishing.item_seeds import ItemSeeds
+from offline.publishing.layout import PENDING, carry_erasures, mark_layout
 from offline.publishing.replicas import Replicas, await_replicas
 from offline.publishing.user_seeds import UserSeed, UserSeeds, UserWriter
 from offline.workspace.progress import Progress, silent
@@ -35,6 +36,7 @@ class PublishConfig:
     """How a bundle is published."""
 
     keep_events: int = 100  # recent events of each user
+    keep_items: int = 10_000  # items seen by each user, and as many purchased
     user_ttl_s: int = 365 * DAY_S  # lifetime of a user's keys; 0 for ever
     force: str | None = None  # why a bundle is published although its figures speak against it
     by: str = ""  # who forces it
@@ -96,6 +98,9 @@ def publish(
     contents = read_contents(bundle)
     published = versions.read_published(client, keys)
     forced = _pass_gate(contents, published, versions.read_pointer(client, keys), config, now, say)
+    if not mark_layout(client, keys):
+        say(PENDING)
+        carry_erasures(client, keys, published)
     versions.refuse_same_tag(contents.version, [*published, *versions.unfinished(client, keys)])
     checkpoint = CheckpointStore(client, keys, contents.version, contents.digest(), now)
     seeding = _Seeding(contents, client, keys, config, progress)
@@ -146,13 +151,13 @@ class _Seeding:
     def __init__(
         self, contents: Contents, client: redis.Redis, keys: Keys, config: PublishConfig, progress: Progress
     ) -> None:
-        self.users = UserSeeds(contents, config.keep_events)
+        self.users = UserSeeds(contents, config.keep_events, config.keep_items)
         self.items = ItemSeeds(contents, keys)
         self._contents = contents
         self._client = client
         self._keys = keys
         self._config = config
-        self._writer = UserWriter(client, keys, contents, config.keep_events, config.user_ttl_s)
+        self._writer = UserWriter(client, keys, contents, config.keep_events, config.keep_items, config.user_ttl_s)
         self._progress = progress
 
     def write(self, store: CheckpointStore, say: Say) -> None:
@@ -213,7 +218,10 @@ class _Seeding:
 
     def _compare_users(self, seeds: list[UserSeed]) -> dict[int, str]:
         cut = self._contents.manifest.cut
-        return differing_users(self._client, self._keys, self._writer, seeds, cut, self._config.keep_events)
+        config = self._config
+        return differing_users(
+            self._client, self._keys, self._writer, seeds, cut, config.keep_events, config.keep_items
+        )
 
 
 def _model(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from app.artifact.redis_keys import Keys
 from app.artifact.replica_record import ReplicaRecord
+from app.stores.redis_gate import is_wrong_type
 
 WAIT_S: Final = 10.0
 """Seconds in which a replica takes a version that is in its folder, unless its bundle is very large."""
@@ -56,9 +57,14 @@ def await_replicas(
 
 def read_replicas(client: redis.Redis, keys: Keys) -> list[ReplicaRecord]:
     """The records of the replicas that run; those that ended without a word are taken off the list."""
-    stored: Any = client.smembers(keys.replicas)
+    try:
+        stored: Any = client.smembers(keys.replicas)
+    except redis.ResponseError as error:
+        if is_wrong_type(error):
+            return []
+        raise
     names = sorted(stored)
-    texts: Any = client.mget([keys.replica(name.decode()) for name in names]) if names else []
+    texts: Any = client.mget([keys.replica(name.decode(errors="replace")) for name in names]) if names else []
     gone = [name for name, text in zip(names, texts, strict=True) if text is None]
     if gone:
         client.srem(keys.replicas, *gone)

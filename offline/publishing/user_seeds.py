@@ -11,9 +11,10 @@ from app.artifact.redis_keys import Keys
 from app.artifact.user_records import EVENT, pack_events, pack_items, pack_long_vectors
 from app.stores.scripts import script
 from offline.publishing.contents import Contents
-from offline.publishing.erasures import erasures_among, find_erased
+from offline.publishing.erasures import ask_erasures, erasures_among, find_erased
 
 _ITEM_BYTES: Final = 8
+_OLDER: Final = "1"  # what is seeded goes before what the store has
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,16 @@ class UserSeed:
 
 
 class UserSeeds:
-    """All users of a bundle, by ascending hash, with at most `keep_events` events each, the newest."""
+    """All users of a bundle, by ascending hash, with at most `keep_events` events and `keep_items` items a set each.
 
-    def __init__(self, contents: Contents, keep_events: int) -> None:
+    Of events and of items, those are kept that came last.
+    """
+
+    def __init__(self, contents: Contents, keep_events: int, keep_items: int) -> None:
         self._states = contents.states
         self._item_hashes = contents.item_hashes
         self._keep = keep_events
+        self._keep_items = keep_items
         self.long_vectors = int((contents.states.long_weights > 0).sum())
 
     def __len__(self) -> int:
@@ -50,11 +55,9 @@ class UserSeeds:
         return [
             UserSeed(
                 user_hash,
-                events[
-                    max(ends[index], ends[index + 1] - self._keep) * EVENT.itemsize : ends[index + 1] * EVENT.itemsize
-                ],
-                seen[seen_ends[index] * _ITEM_BYTES : seen_ends[index + 1] * _ITEM_BYTES],
-                purchased[purchased_ends[index] * _ITEM_BYTES : purchased_ends[index + 1] * _ITEM_BYTES],
+                _newest(events, ends[index : index + 2], EVENT.itemsize, self._keep),
+                _newest(seen, seen_ends[index : index + 2], _ITEM_BYTES, self._keep_items),
+                _newest(purchased, purchased_ends[index : index + 2], _ITEM_BYTES, self._keep_items),
                 vectors[index],
             )
             for index, user_hash in enumerate(hashes)
@@ -90,6 +93,12 @@ class UserSeeds:
         return [next(packed) if has_one else None for has_one in known.tolist()]
 
 
+def _newest(records: bytes, ends: Sequence[int], width: int, keep: int) -> bytes:
+    """The last `keep` records between two offsets, in records."""
+    start, end = ends
+    return records[max(start, end - keep) * width : end * width]
+
+
 class UserWriter:
     """Writes users to the store without overwriting newer records.
 
@@ -98,16 +107,19 @@ class UserWriter:
         keys: the names of its keys.
         contents: the bundle; its version and cut are used.
         keep_events: most recent events of a user.
+        keep_items: most items of a user seen, and as many purchased.
         live_s: lifetime of the keys of users, in seconds; 0 for ever.
     """
 
-    def __init__(self, client: redis.Redis, keys: Keys, contents: Contents, keep_events: int, live_s: int) -> None:
+    def __init__(
+        self, client: redis.Redis, keys: Keys, contents: Contents, keep_events: int, keep_items: int, live_s: int
+    ) -> None:
         self._client = client
         self._keys = keys
         self._version = contents.version
         self._cut = contents.manifest.cut
-        self._kept = (keep_events, live_s)
-        self._source = script("merge")
+        self._kept = (keep_events, live_s, keep_items)
+        self._source = script("adopt")
         self._digest: Any = client.script_load(self._source)
 
     def write(self, seeds: Sequence[UserSeed]) -> None:
@@ -143,9 +155,14 @@ class UserWriter:
         with self._client.pipeline(transaction=False) as pipe:
             for seed in seeds:
                 *names, vector = self.names_of(seed.user_hash)
-                pipe.evalsha(self._digest, len(names), *names, *self._kept, seed.events, seed.seen, seed.purchased)
+                given = (seed.events, seed.seen, seed.purchased, _OLDER)
+                pipe.evalsha(self._digest, len(names), *names, *self._kept, *given)
                 if seed.long_vector is not None:
                     pipe.set(vector, seed.long_vector)
-            pipe.hmget(self._keys.erased, [user_hash.to_bytes(8, "little") for user_hash in hashes])
-            times = pipe.execute()[-1]
-        return erasures_among(hashes, times, self._cut)
+            written = len(pipe)
+            ask_erasures(pipe, self._keys, hashes)
+            replies = pipe.execute(raise_on_error=False)
+        for reply in replies[:written]:
+            if isinstance(reply, Exception):
+                raise reply
+        return erasures_among(hashes, replies[written:], self._cut)

@@ -1,6 +1,5 @@
 """The versions in the store: read them, point the service at one, and remove others."""
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
@@ -9,25 +8,31 @@ import redis
 from pydantic import ValidationError
 
 from app.artifact.published_model import PublishedModel
-from app.artifact.redis_keys import Keys, version_tag
+from app.artifact.redis_keys import Keys, literal, version_tag
+from app.stores.redis_gate import is_wrong_type
 from offline.errors import PublishRefused
 
 ABANDONED_S: Final = 86_400  # a publication that is not resumed for so long is abandoned
 _AT_ONCE: Final = 1_000  # keys
-_HASH_BYTES: Final = 8
-_GLOB: Final = re.compile(rb"([*?\[\]\\])")
 
 
 def read_published(client: redis.Redis, keys: Keys) -> dict[str, PublishedModel | None]:
     """Return the records of all versions; None for a record in a form that this code does not know."""
-    stored: Any = client.hgetall(keys.models)
-    return {name.decode(): _model(text) for name, text in stored.items()}
+    try:
+        stored: Any = client.hgetall(keys.models)
+    except redis.ResponseError as error:
+        if not is_wrong_type(error):
+            raise
+        client.unlink(keys.models)  # no list of versions: the next one takes its place
+        stored = {}
+    return {name.decode(errors="replace"): _model(text) for name, text in stored.items()}
 
 
 def read_pointer(client: redis.Redis, keys: Keys) -> str | None:
-    """Return the version that is served, if any."""
-    stored: Any = client.get(keys.pointer)
-    return None if stored is None else stored.decode()
+    """Return the version that is served, if any; None where the pointer is damaged, which a publication mends."""
+    values: Any = client.mget([keys.pointer])  # None for another type
+    stored = values[0]
+    return None if stored is None else stored.decode(errors="replace")
 
 
 def refuse_same_tag(version: str, others: Iterable[str]) -> None:
@@ -66,9 +71,8 @@ def unfinished(client: redis.Redis, keys: Keys) -> dict[str, float]:
     """Return the versions that are being published or removed, and since when, in unix seconds."""
     stored = {}
     begin = keys.publishing("")
-    for key in client.scan_iter(match=_escaped(begin) + b"*", count=_AT_ONCE):
-        time: Any = client.hget(key, "at")
-        stored[key[len(begin) :].decode()] = float(time or 0)
+    for key in client.scan_iter(match=literal(begin) + b"*", count=_AT_ONCE):
+        stored[key[len(begin) :].decode(errors="replace")] = _begun(client, key)
     return stored
 
 
@@ -85,17 +89,15 @@ def remove_versions(client: redis.Redis, keys: Keys, versions: Iterable[str]) ->
             pipe.hdel(keys.models, version)
             pipe.delete(keys.marker(version))
             pipe.execute()
-        for begin in keys.of_version(version):
-            removed += _remove_keys(client, begin)
+        for pattern in keys.patterns_of_version(version):
+            removed += _remove_keys(client, pattern)
         client.delete(keys.publishing(version))
     return removed
 
 
-def _remove_keys(client: redis.Redis, begin: bytes) -> int:
+def _remove_keys(client: redis.Redis, pattern: bytes) -> int:
     removed = 0
-    stored = client.scan_iter(match=_escaped(begin) + b"*", count=_AT_ONCE)
-    own = (key for key in stored if len(key) == len(begin) + _HASH_BYTES)
-    for names in _groups(own):
+    for names in _groups(client.scan_iter(match=pattern, count=_AT_ONCE)):
         removed += client.unlink(*names)
     return removed
 
@@ -105,8 +107,15 @@ def _groups(names: Iterator[bytes]) -> Iterator[list[bytes]]:
         yield group
 
 
-def _escaped(begin: bytes) -> bytes:
-    return _GLOB.sub(rb"\\\1", begin)
+def _begun(client: redis.Redis, key: bytes) -> float:
+    """Unix seconds; 0, and so abandoned, where the record is damaged."""
+    try:
+        time: Any = client.hget(key, "at")
+        return float(time or 0)
+    except (ValueError, redis.ResponseError) as error:
+        if isinstance(error, ValueError) or is_wrong_type(error):
+            return 0.0
+        raise
 
 
 def _model(text: bytes) -> PublishedModel | None:

@@ -24,6 +24,7 @@ class ScheduleConfig:
     max_drop: float = 0.05
     keep: int = 3  # round folders
     keep_events: int = 100
+    keep_items: int = 10_000
     user_ttl_s: int = 0
 
     @property

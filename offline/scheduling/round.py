@@ -126,6 +126,7 @@ def _play(
                 keys,
                 config=PublishConfig(
                     keep_events=config.keep_events,
+                    keep_items=config.keep_items,
                     user_ttl_s=config.user_ttl_s,
                     max_drop=config.max_drop,
                     wait_s=WAIT_S,

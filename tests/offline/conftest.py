@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import redis
 from job_process import completed_job
+from live_events import one_stream
 from pydantic import BaseModel
 from redis_process import RedisProcess
 
@@ -137,11 +138,11 @@ def narrow_compression(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def send(client: redis.Redis, keys: Keys) -> Callable[..., None]:
-    """Adds records to the streams, as the service does."""
+    """Adds records to a stream of events and to that of impressions, as the service does."""
 
     def to_streams(*records: BaseModel) -> None:
         for record in records:
-            stream = keys.impression_stream if isinstance(record, ImpressionRecord) else keys.event_stream
+            stream = keys.impression_stream if isinstance(record, ImpressionRecord) else one_stream(keys)
             client.xadd(stream, {FIELD: record.model_dump_json()})
 
     return to_streams

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from live_events import entries_of
 from redis_process import RedisProcess
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -363,8 +364,7 @@ def test_outcomes_are_counted() -> None:
 
 def records(server: RedisProcess, prefix: str) -> list[Any]:
     with server.client() as client:
-        entries: Any = client.xrange(Keys(prefix.encode()).event_stream)
-    return [read_event_record(fields[FIELD]) for _, fields in entries]
+        return [read_event_record(fields[FIELD]) for fields in entries_of(client, Keys(prefix.encode()))]
 
 
 def test_the_stream_has_all_that_was_told_of_an_event(redis_server: RedisProcess, redis_prefix: str) -> None:

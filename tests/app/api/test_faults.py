@@ -16,6 +16,7 @@ import httpx
 import pytest
 import redis
 from fault_proxy import FaultProxy
+from live_events import entries_of, waiting
 from redis_process import HOST, RedisProcess
 from serve_process import ServeProcess, running_service
 from starlette.applications import Starlette
@@ -68,8 +69,7 @@ class Stand:
 
     def stored_events(self) -> list[EventRecord]:
         """What the stream holds."""
-        entries: Any = self.admin.xrange(self.keys.event_stream)
-        records = [read_event_record(entry[FIELD]) for _, entry in entries]
+        records = [read_event_record(entry[FIELD]) for entry in entries_of(self.admin, self.keys)]
         return [record for record in records if isinstance(record, EventRecord)]
 
 
@@ -461,7 +461,7 @@ def test_an_event_whose_answer_nobody_got_is_stored_once_though_service_and_redi
                 proxy.hold_replies()
                 thread = Thread(target=post, args=(service.address,))
                 thread.start()
-                until(lambda: client.xlen(keys.event_stream) == 2)  # stored, and nobody has been told
+                until(lambda: waiting(client, keys) == 2)  # stored, and nobody has been told
                 service.kill()
                 thread.join()
         assert len(failed) == 1
@@ -473,8 +473,8 @@ def test_an_event_whose_answer_nobody_got_is_stored_once_though_service_and_redi
             assert (again["accepted"], again["duplicates"], again["durable"]) == (0, 1, True)
             found = httpx.get(f"{service.address}/users/somebody").json()["events"]
             assert [each["item_id"] for each in found] == item_ids[:2]
-            entries: Any = client.xrange(keys.event_stream)
-            assert [json.loads(entry[FIELD])["event_id"] for _, entry in entries] == ["first", "second"]
+            told = [json.loads(entry[FIELD])["event_id"] for entry in entries_of(client, keys)]
+            assert told == ["first", "second"]
 
 
 @pytest.mark.parametrize(("options", "durable"), [(("--appendonly", "yes"), True), ((), False), (None, False)])

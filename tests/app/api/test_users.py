@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from fastapi.openapi.models import OpenAPI
+from live_events import entries_of
 from redis_process import RedisProcess
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -20,7 +21,7 @@ from app.api.openapi import openapi_document
 from app.api.problems import PROBLEM_HANDLERS
 from app.api.user_routes import user_routes
 from app.artifact.hashing import stable_hash
-from app.artifact.people import Person, user_hash, visitor_hash
+from app.artifact.people import PARTITIONS, Person, user_hash, visitor_hash
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import FIELD, EraseRecord, MergeRecord, read_event_record
 from app.errors import InvalidRequest, UserNotFound
@@ -312,9 +313,11 @@ def test_erasures_and_merges_are_written_down_for_the_job(redis_server: RedisPro
     )
     keys = Keys(redis_prefix.encode())
     with redis_server.client() as client:
-        entries: Any = client.xrange(keys.event_stream)
-        erased: Any = client.hgetall(keys.erased)
-    _, merge, *erasures = [read_event_record(fields[FIELD]) for _, fields in entries]
+        entries = entries_of(client, keys)
+        erased: Any = {}
+        for partition in range(PARTITIONS):
+            erased |= client.hgetall(keys.erased(partition))
+    _, merge, *erasures = [read_event_record(fields[FIELD]) for fields in entries]
     assert merge == MergeRecord(visitor_id="v1", user_id="u1", time=NOW)
     hashes = [user_hash("u1"), user_hash("nobody")]
     assert erasures == [EraseRecord(user_hash=f"{hash_:016x}", time=NOW) for hash_ in hashes]

@@ -15,7 +15,7 @@ from redis_process import RedisProcess
 from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.hashing import stable_hash
 from app.artifact.quantise import quantise_rows
-from app.artifact.redis_keys import Keys
+from app.artifact.redis_keys import LAYOUT, Keys
 from app.artifact.user_records import LONG_BITS, pack_long_vectors
 from app.artifact.user_state import UserStates
 from app.stores.bundled import BundledStates
@@ -56,6 +56,7 @@ def server_with(server: RedisProcess, keys: Keys) -> Iterator[redis.Redis]:
     """A client of a server in which `VERSION` is published."""
     with server.client() as client:
         client.set(keys.marker(VERSION), b"")
+        client.set(keys.layout, LAYOUT)
         client.hset(keys.models, VERSION, b"{}")
         yield client
 

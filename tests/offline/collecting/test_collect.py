@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 import redis
 from collected import erase, event, ingested, merge, person, rows_in, shown
+from live_events import one_stream
 from pydantic import BaseModel
 from redis_process import RedisProcess
 
@@ -96,7 +97,7 @@ def test_names_of_parts_sort_as_their_entries_do(
     client: redis.Redis, keys: Keys, run: Callable[..., Collected], tmp_path: Path
 ) -> None:
     for entry in ("9-1", "9-2", "9-10", "10-0", "1700000000000-0"):
-        client.xadd(keys.event_stream, {FIELD: event(entry).model_dump_json()}, id=entry)
+        client.xadd(keys.old.event_stream, {FIELD: event(entry).model_dump_json()}, id=entry)
     assert run(tmp_path / "out", part_entries=2).parts == 3
     found = sorted(path.name for path in (tmp_path / "out" / "events").iterdir())
     assert found == [
@@ -136,7 +137,7 @@ def test_stopped_between_writing_and_trimming_nothing_is_lost_or_repeated(
     for _ in range(3):
         with pytest.raises(Stopped):
             run(tmp_path / "out", part_entries=2, progress=stop)
-    assert client.xlen(keys.event_stream) == 1  # each pass trims what the one before had written
+    assert client.xlen(one_stream(keys)) == 1  # each pass trims what the one before had written
     result = run(tmp_path / "out", part_entries=2)
     assert result.left == 0
     assert [name for name, _ in owners(tmp_path / "out")] == [f"e{number}" for number in range(5)]
@@ -148,7 +149,7 @@ def test_killed_at_any_moment_every_event_is_there_once(
 ) -> None:
     with client.pipeline(transaction=False) as pipe:
         for number in range(4_000):
-            pipe.xadd(keys.event_stream, {FIELD: event(f"e{number}", f"u{number % 7}").model_dump_json()})
+            pipe.xadd(one_stream(keys), {FIELD: event(f"e{number}", f"u{number % 7}").model_dump_json()})
         pipe.execute()
     out = tmp_path / "out"
     code = (
@@ -167,7 +168,7 @@ def test_killed_at_any_moment_every_event_is_there_once(
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert process.returncode == -signal.SIGKILL
-    left = client.xlen(keys.event_stream)
+    left = client.xlen(one_stream(keys))
     assert 0 < left < 4_000
     assert collect(client, keys, out).left == 0
     assert [name for name, _ in owners(out)] == [f"e{number}" for number in range(4_000)]
@@ -286,7 +287,7 @@ def test_files_say_what_following_the_stream_entry_by_entry_says_however_often_i
         sent += records
         part_entries = int(rng.integers(5, 40))
         # Folders in the place of a part to come: all is done to the earlier parts, and then it cannot be written.
-        entries = [padded(name) for name, _ in client.xrange(keys.event_stream)]
+        entries = [padded(name) for name, _ in client.xrange(one_stream(keys))]
         begin = 0 if turn == 0 else int(rng.integers(0, len(entries)))
         blocked = [
             out / "events" / f"{first}_{last}.parquet"
@@ -314,7 +315,7 @@ def test_rows_that_became_an_erased_users_after_the_erasure_stay_when_a_failed_p
     send(event("e1", "v1", 5.0), event("e2", "ada", 5.0))
     run(tmp_path)
     send(erase("ada", 100.0), merge("v1", "ada"))
-    entries = [padded(name) for name, _ in client.xrange(keys.event_stream)]
+    entries = [padded(name) for name, _ in client.xrange(one_stream(keys))]
     blocked = [tmp_path / "events" / f"{first}_{last}.parquet" for first in entries for last in entries]
     for path in blocked:
         path.mkdir()
@@ -328,7 +329,7 @@ def test_rows_that_became_an_erased_users_after_the_erasure_stay_when_a_failed_p
 
 def padded(entry: bytes) -> str:
     ms, _, seq = entry.decode().partition("-")
-    return f"{int(ms):015d}-{int(seq):010d}"
+    return f"{int(ms):015d}-{int(seq):010d}-07"
 
 
 def test_what_cannot_be_read_is_set_aside_and_stops_nothing(
@@ -347,10 +348,10 @@ def test_what_cannot_be_read_is_set_aside_and_stops_nothing(
     ]
     send(event("e1"))
     for fields in bad:
-        client.xadd(keys.event_stream, fields)
+        client.xadd(one_stream(keys), fields)
     send(event("e2"))
     client.xadd(keys.impression_stream, {FIELD: b"[]"})
-    names = [name.decode() for name, _ in client.xrange(keys.event_stream)][1:-1]
+    names = [f"{name.decode()}-07" for name, _ in client.xrange(one_stream(keys))][1:-1]
     with pytest.raises(Stopped):
         run(tmp_path, part_entries=len(bad), progress=stop)
     result = run(tmp_path)
@@ -378,7 +379,7 @@ def test_a_pass_ends_where_the_streams_ended_when_it_began(
     result = run(tmp_path, part_entries=2, progress=come)
     assert (result.events, result.impressions, result.trimmed) == (10, 1, 11)
     assert told == [(2, 11), (4, 11), (6, 11), (8, 11), (10, 11), (11, 11), (11, 11)]
-    assert client.xlen(keys.event_stream) == len(told)
+    assert client.xlen(one_stream(keys)) == len(told)
     assert run(tmp_path).events == len(told)
 
 
@@ -397,12 +398,12 @@ def test_a_folder_of_another_redis_is_refused_and_nothing_is_cut_off(
     client: redis.Redis, keys: Keys, run: Callable[..., Collected], redis_prefix: str, tmp_path: Path
 ) -> None:
     other = Keys(f"{redis_prefix}other:".encode())
-    client.xadd(keys.event_stream, {FIELD: event("e1").model_dump_json()}, id="5000-0")
-    client.xadd(other.event_stream, {FIELD: event("e2").model_dump_json()}, id="4000-0")
+    client.xadd(one_stream(keys), {FIELD: event("e1").model_dump_json()}, id="5000-0")
+    client.xadd(one_stream(other), {FIELD: event("e2").model_dump_json()}, id="4000-0")
     run(tmp_path)
     with pytest.raises(RunFolderError, match="another Redis or prefix"):
         collect(client, other, tmp_path)
-    assert client.xlen(other.event_stream) == 1
+    assert client.xlen(one_stream(other)) == 1
 
 
 def test_a_folder_with_other_files_is_refused(
@@ -413,7 +414,7 @@ def test_a_folder_with_other_files_is_refused(
     send(event("e1"))
     with pytest.raises(RunFolderError, match=r"got january\.parquet: .*--base"):
         run(tmp_path)
-    assert client.xlen(keys.event_stream) == 1
+    assert client.xlen(one_stream(keys)) == 1
 
 
 def test_what_a_killed_collector_left_half_written_is_removed(

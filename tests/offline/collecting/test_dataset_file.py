@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import redis
 from collected import erase, event, ingested, merge, rows_in
+from live_events import one_stream
 
 from app.artifact.redis_keys import Keys
 from offline.collecting.collect import Collected
@@ -173,7 +174,7 @@ def test_a_base_that_collected_events_cannot_join_is_refused_before_anything_is_
     send(event("e1"))
     with pytest.raises(DatasetError, match=said):
         run(tmp_path / "out", base=base)
-    assert client.xlen(keys.event_stream) == 1
+    assert client.xlen(one_stream(keys)) == 1
 
 
 def test_the_description_is_written_once_and_stays_as_people_edit_it(
@@ -203,7 +204,7 @@ def test_columns_renamed_after_the_first_pass_are_refused(
     send(event("e2"))
     with pytest.raises(DatasetError, match="map them as before"):
         run(tmp_path / "out")
-    assert client.xlen(keys.event_stream) == 1
+    assert client.xlen(one_stream(keys)) == 1
 
 
 @pytest.mark.parametrize("text", ["name = ", "[events]\nuser = 3"])
@@ -219,7 +220,7 @@ def test_a_description_that_cannot_be_read_is_refused_with_its_line(
     send(event("e1"))
     with pytest.raises(DatasetError, match=r"dataset\.toml, line \d"):
         run(tmp_path)
-    assert client.xlen(keys.event_stream) == 1
+    assert client.xlen(one_stream(keys)) == 1
 
 
 def test_a_description_that_leaves_out_what_is_collected_is_pointed_out(

@@ -11,6 +11,7 @@ import redis
 from redis_process import RedisProcess
 
 from app.artifact.manifest import read_manifest
+from app.artifact.people import PARTITIONS, partition_of
 from app.artifact.redis_keys import Keys
 from app.artifact.user_state import UserStates
 from app.stores.scripts import script
@@ -18,14 +19,16 @@ from offline.publishing.publish import PublishConfig, publish
 
 
 def erase(client: redis.Redis, keys: Keys, user_hash: int, at: float) -> None:
-    client.hset(keys.erased, user_hash.to_bytes(8, "little"), repr(at))
+    client.hset(keys.erased(partition_of(user_hash)), user_hash.to_bytes(8, "little"), repr(at))
 
 
 def erase_as_the_service_does(client: redis.Redis, keys: Keys, user_hash: int) -> None:
     """With a version that is not yet published, whose vectors it does not know of."""
     written = [*of_user(keys, "", user_hash)[:3], keys.event_ids(user_hash)]
     arguments = (user_hash.to_bytes(8, "little"), repr(time.time()), "{}")
-    client.eval(script("erase").decode(), 6, keys.event_stream, keys.erased, *written, *arguments)
+    partition = partition_of(user_hash)
+    streams = (keys.event_stream(partition), keys.erased(partition))
+    client.eval(script("erase").decode(), 6, *streams, *written, *arguments)
 
 
 def of_user(keys: Keys, version: str, user_hash: int) -> list[bytes]:
@@ -94,6 +97,6 @@ def test_users_erased_while_they_are_written_stay_erased(
         progress=lambda done, _, what: eraser.start() if (done, what) == (100, "users") else None,
     )
     eraser.join()
-    assert client.hlen(keys.erased) == len(users) - 100
+    assert sum(client.hlen(keys.erased(partition)) for partition in range(PARTITIONS)) == len(users) - 100
     assert [user for user in users[100:] if client.exists(*of_user(keys, version, user)[:3])] == []
     assert client.exists(*(keys.events(user) for user in users[:100])) == 100

@@ -1,0 +1,75 @@
+"""Runs scripts inside Redis: many calls in one exchange, each script loaded where the server does not know it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from app.stores.redis_gate import RedisGate, is_missing_script
+from app.stores.scripts import script
+
+
+class Script:
+    """A script and the digest that Redis knows it by."""
+
+    def __init__(self, name: str) -> None:
+        self.source = script(name)
+        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
+
+
+APPEND: Final = Script("append")
+ADOPT: Final = Script("adopt")
+LEAVE: Final = Script("leave")
+WITHDRAW: Final = Script("withdraw")
+ERASE: Final = Script("erase")
+ABSORB: Final = Script("absorb")
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptCall:
+    """One call of a script; its keys are of one person, and so of one slot, but for those of `ABSORB`."""
+
+    script: Script
+    keys: Sequence[bytes]
+    arguments: Sequence[Any]
+
+
+async def run_scripts(gate: RedisGate, calls: Sequence[ScriptCall]) -> list[Any]:
+    """The result of each call, in one exchange where Redis knows the scripts; none may build on an earlier one.
+
+    Raises:
+        StoreUnavailable: one of them failed; others may have been done.
+    """
+
+    results: list[Any] = await gate.write(lambda client: evaluate(client, calls))
+    return results
+
+
+async def evaluate(client: Redis, calls: Sequence[ScriptCall]) -> list[Any]:
+    """The same without the gate.
+
+    Raises:
+        RedisError: one of them failed; others may have been done.
+    """
+    results = await _evaluate(client, calls)
+    missing = [index for index, result in enumerate(results) if is_missing_script(result)]
+    if missing:
+        for script_ in {calls[index].script.digest: calls[index].script for index in missing}.values():
+            await client.script_load(script_.source)
+        again = await _evaluate(client, [calls[index] for index in missing])
+        for index, result in zip(missing, again, strict=True):
+            results[index] = result
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
+
+
+async def _evaluate(client: Redis, calls: Sequence[ScriptCall]) -> list[Any]:
+    async with client.pipeline(transaction=False) as pipe:
+        for call in calls:
+            pipe.evalsha(call.script.digest, len(call.keys), *call.keys, *call.arguments)
+        results: list[Any] = await pipe.execute(raise_on_error=False)
+        return results

@@ -1,0 +1,111 @@
+"""What a store looks at twice a second: whether Redis takes writes, how much waits, who was erased elsewhere."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from app.artifact.people import PARTITIONS
+from app.artifact.redis_keys import LAYOUT, Keys
+from app.stores.redis_gate import RedisGate, is_wrong_type
+
+AT_ONCE: Final = 32
+"""Partitions that one look covers: eight looks, four seconds, cover all of them."""
+_PROBE_LIVES_S: Final = 60
+_HASH_BYTES: Final = 8
+
+log = logging.getLogger(__name__)
+
+
+class RedisWatch:
+    """What was seen of a Redis server by the looks so far.
+
+    Args:
+        gate: calls `look` again and again.
+        keys: names the keys.
+        stream_warning: waiting events past which a warning is logged.
+    """
+
+    def __init__(self, gate: RedisGate, keys: Keys, stream_warning: int) -> None:
+        self._gate = gate
+        self._keys = keys
+        self._stream_warning = stream_warning
+        self._turn: int | None = None  # the partition that the next look begins with; None before the first look
+        self._waiting = [0] * (PARTITIONS + 1)  # by partition, then those of the layout before
+        self._erasures = [0] * (PARTITIONS + 1)
+        self.erased: set[int] = set()  # hashes of people
+        self.durable = False  # the server writes an append-only file, without error when last asked
+        self.waiting_events = 0
+        self.migration_pending = True  # state of the layout before may be there; not known before the first look
+        self.erased_before = False  # somebody was erased in the layout before, since this was set to false
+        gate.on_probe(self.look)
+
+    async def look(self, client: Redis) -> None:
+        """Look at some partitions, at all of them the first time; a write shows whether the server takes any."""
+        keys, old = self._keys, self._keys.old
+        partitions = self._next_partitions()
+        async with client.pipeline(transaction=False) as pipe:
+            pipe.info("persistence")
+            pipe.set(keys.probe, b"", ex=_PROBE_LIVES_S)
+            pipe.get(keys.layout)
+            pipe.xlen(old.event_stream)
+            pipe.hlen(old.erased)
+            for partition in partitions:
+                pipe.xlen(keys.event_stream(partition))
+                pipe.hlen(keys.erased(partition))
+            persistence, written, layout, *lengths = await pipe.execute(raise_on_error=False)
+        self.durable = isinstance(persistence, dict) and bool(
+            persistence.get("aof_enabled") and persistence.get("aof_last_write_status") == "ok"
+        )
+        if isinstance(written, Exception):
+            raise written
+        waiting, erasures = self._counts("event_stream", lengths[::2]), self._counts("erased", lengths[1::2])
+        self._note_layout(layout)
+        places = [PARTITIONS, *partitions]
+        for place, number in zip(places, waiting, strict=True):
+            self._waiting[place] = number
+        self._watch_stream(sum(self._waiting))
+        changed = [pair for pair in zip(places, erasures, strict=True) if pair[1] != self._erasures[pair[0]]]
+        if changed:
+            await self._learn_erasures(client, changed)
+        self._turn = (partitions[-1] + 1) % PARTITIONS
+
+    def _next_partitions(self) -> range:
+        return range(PARTITIONS) if self._turn is None else range(self._turn, self._turn + AT_ONCE)
+
+    def _counts(self, kind: str, replies: Sequence[Any]) -> list[int]:
+        """Each reply as a number, 0 where the key holds something else."""
+        for reply in replies:
+            if isinstance(reply, Exception) and not is_wrong_type(reply):
+                raise reply
+        self._gate.damage.note(kind, sum(isinstance(reply, Exception) for reply in replies))
+        return [0 if isinstance(reply, Exception) else int(reply) for reply in replies]
+
+    def _note_layout(self, layout: Any) -> None:
+        pending = layout != b"%d" % LAYOUT
+        if pending and self._turn is None:
+            log.warning(
+                "stored state may be in the layout of the Aisle before, and is read in both: once all replicas are "
+                "new, run `aisle-offline migrate`; where nothing is stored yet, `aisle-offline publish` is enough"
+            )
+        self.migration_pending = pending
+
+    def _watch_stream(self, waiting: int) -> None:
+        if waiting >= self._stream_warning > self.waiting_events:
+            log.warning("events wait to be collected: run `aisle-offline collect`", extra={"waiting": waiting})
+        self.waiting_events = waiting
+
+    async def _learn_erasures(self, client: Redis, changed: Sequence[tuple[int, int]]) -> None:
+        """Read the erasures of the partitions whose number of them has changed."""
+        async with client.pipeline(transaction=False) as pipe:
+            for place, _ in changed:
+                pipe.hkeys(self._keys.old.erased if place == PARTITIONS else self._keys.erased(place))
+            replies = await pipe.execute(raise_on_error=False)
+        for (place, number), names in zip(changed, replies, strict=True):
+            if isinstance(names, Exception):
+                continue  # looked at again when its turn comes
+            # Those of a store that was flushed stay known: the bundle must not bring them back.
+            self.erased |= {int.from_bytes(name, "little") for name in names if len(name) == _HASH_BYTES}
+            self._erasures[place] = number
+            self.erased_before |= place == PARTITIONS
