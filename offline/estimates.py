@@ -12,6 +12,7 @@ from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec
 from offline.dataset.split_meta import META_FILE, read_split_meta
 from offline.errors import RunFolderError
+from offline.tables.sources import container_of
 
 _BYTES_A_ROW: Final = {"events": 60, "items": 300}  # of text
 _PACKED: Final = 5  # times smaller
@@ -68,8 +69,8 @@ def _rows(spec: DatasetSpec, name: str) -> int:
     table = getattr(spec, name)
     if table is None:
         return 0
-    files = [Path(path) for path in find_files(spec.root, table.path, "") if "://" not in path]
-    return sum([_rows_of_file(path, _BYTES_A_ROW[name]) for path in files])
+    files = {container_of(path)[0] for path in find_files(spec.root, table.path, "") if "://" not in path}
+    return sum(_rows_of_file(path, _BYTES_A_ROW[name]) for path in files)
 
 
 def _rows_of_file(path: Path, row_bytes: int) -> int:
@@ -79,4 +80,4 @@ def _rows_of_file(path: Path, row_bytes: int) -> int:
         except (pl.exceptions.PolarsError, OSError):  # ingest says what is wrong with it
             pass
     size = path.stat().st_size
-    return int(size * (_PACKED if path.suffix in (".gz", ".zst", ".parquet", ".bz2") else 1) / row_bytes)
+    return int(size * (_PACKED if path.suffix in (".gz", ".parquet", ".zip", ".xlsx", ".ods") else 1) / row_bytes)

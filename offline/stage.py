@@ -12,6 +12,7 @@ from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec
 from offline.options import Options
 from offline.run_clock import RunClock
+from offline.tables.sources import container_of
 from offline.workspace.budget import Allowance
 from offline.workspace.progress import Times, TrainProgress
 from offline.workspace.run_folder import RunFolder, key_of
@@ -109,7 +110,7 @@ def file_states(spec: DatasetSpec) -> list[Any]:
             paths += find_files(spec.root, table.path, "")
     if spec.evaluation.task == "graded_search":
         paths += find_files(spec.root, (spec.evaluation.queries, spec.evaluation.judgments), "")
-    return [[path, *_state(Path(path))] for path in paths if "://" not in path]
+    return [[path, *_state(container_of(path)[0])] for path in paths if "://" not in path]
 
 
 def warm_start_key(options: Options) -> list[Any]:

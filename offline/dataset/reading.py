@@ -9,10 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from offline.errors import DatasetError, Mistake
+from offline.tables import flaws
+from offline.tables.flaws import FLAW, LINE, RECORD, TableError
+from offline.tables.formats import format_of, formats_text
+from offline.tables.sources import container_of, match
+from offline.tables.tables import table_of
 
-ROW = "source_row"
+ROW = flaws.ROW
 FILE = "source_file"
-FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -28,63 +32,64 @@ class ColumnRequest:
 def find_files(root: Path, paths: Sequence[str], location: str) -> tuple[str, ...]:
     """Every file that `paths` (names, globs or URLs, relative to `root`) stand for; the files of a glob sorted.
 
+    A table in an archive or a sheet of a workbook is a file in a folder: `shop.zip/events.csv`.
+
     Raises:
-        DatasetError: a name stands for no file, or for a file of an unknown format.
+        DatasetError: a name stands for no file, for several tables, or for a file of an unknown format.
     """
     files: list[str] = []
     for path in paths:
-        if "://" in path:
-            matches = [path]
-        elif any(mark in path for mark in "*?["):
-            anchor = Path(path).anchor
-            start = Path(anchor) if anchor else root
-            matches = sorted(str(file) for file in start.glob(path[len(anchor) :]) if file.is_file())
-        else:
-            matches = [str(root / path)] if (root / path).is_file() else []
+        try:
+            matches = [path] if "://" in path else match(root, path)
+        except TableError as error:
+            raise DatasetError(Mistake(location, f"a table in {root / path}", error.got, error.advice)) from None
         if not matches:
             raise DatasetError(Mistake(location, f"a file {path!r} below {root}", "none", "correct the path"))
         files += matches
     for file in files:
-        if not file.lower().endswith(FORMATS):
-            raise DatasetError(Mistake(location, f"a file ending in {' '.join(FORMATS)}", file, "convert it"))
+        if format_of(file) is None and format_of(container_of(file)[0].name) is None:
+            raise DatasetError(Mistake(location, f"a file ending in {formats_text()}", file, "convert it"))
     return tuple(files)
 
 
-def scan(files: Sequence[str], location: str) -> pl.LazyFrame:
+def scan(files: Sequence[str], location: str, *, with_flaws: bool = False) -> pl.LazyFrame:
     """All rows of `files`, in order, lazily. Text formats come as text: an id `007` stays `007`.
 
-    Two columns are added: `source_file` (index into `files`) and `source_row` (from 1 in each file).
+    Two columns are added: `source_file` (index into `files`) and `source_row` (from 1 in each file). Rows that cannot
+    be read are left out, unless `with_flaws`: then they have null in every column of the files, and, where there are
+    any, all rows have `source_flaw` (why, else null) and `source_record` (the row, as JSON).
 
     Raises:
-        DatasetError: a file cannot be read in the format that its name promises.
+        DatasetError: a file cannot be read at all.
     """
     frames = []
     for index, file in enumerate(files):
-        try:
-            frame = _scan_one(file)
-            frame.collect_schema()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise _unreadable(file, location, error) from error
-        frames.append(
-            frame.with_row_index(ROW, offset=1).with_columns(
-                pl.col(ROW).cast(pl.Int64), pl.lit(index, pl.Int32).alias(FILE)
-            )
-        )
+        with read_errors((file,), location):
+            frame = table_of(file).frame
+            names = frame.collect_schema().names()
+        if ROW not in names:
+            frame = frame.with_row_index(ROW, offset=1)
+        if FLAW in names and not with_flaws:
+            frame = frame.filter(pl.col(FLAW).is_null())
+        dropped = [name for name in (LINE, *(() if with_flaws else (FLAW, RECORD))) if name in names]
+        frames.append(frame.drop(dropped).with_columns(pl.col(ROW).cast(pl.Int64), pl.lit(index, pl.Int32).alias(FILE)))
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
 
 
 def scan_columns(files: Sequence[str], requests: Sequence[ColumnRequest], location: str) -> pl.LazyFrame:
     """The requested columns of `files` under their roles, with `source_file` and `source_row`, lazily.
 
-    A column that the files lack is left out, unless it is required.
+    Rows that cannot be read are among them, as `scan` has them `with_flaws`. A column that the files lack is left out,
+    unless it is required.
 
     Raises:
         DatasetError: a required column is missing, or a file cannot be read. Names the file, the column, the
             line of the TOML and the columns that exist.
     """
-    frame = scan(files, location)
+    frame = scan(files, location, with_flaws=True)
     columns = require_columns(frame, files, requests)
-    return frame.select(ROW, FILE, *(pl.col(request.column).alias(request.role) for request in columns))
+    further = [name for name in (FLAW, RECORD) if name in frame.collect_schema()]
+    return frame.select(ROW, FILE, *further, *(pl.col(request.column).alias(request.role) for request in columns))
 
 
 def read_columns(files: Sequence[str], requests: Sequence[ColumnRequest], location: str) -> pl.DataFrame:
@@ -115,10 +120,17 @@ def read_errors(files: Sequence[str], location: str) -> Iterator[None]:
     Raises:
         DatasetError: a file cannot be read.
     """
+    expected = f"readable rows in {', '.join(files)}"
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(", ".join(files), location, error) from error
+    except TableError as error:
+        raise DatasetError(Mistake(location, expected, error.got, error.advice)) from None
+    except OSError as error:
+        got = str(error.strerror or "an error of the file system").lower()
+        raise DatasetError(Mistake(location, expected, got, "correct the path or its permissions")) from None
+    except pl.exceptions.PolarsError as error:  # its text may hold rows of the file
+        got = f"rows that cannot be read ({type(error).__name__})"
+        raise DatasetError(Mistake(location, expected, got, "repair or export the file again")) from None
 
 
 def require_columns(
@@ -138,7 +150,7 @@ def require_columns(
 
 def missing_columns(frame: pl.LazyFrame, files: Sequence[str], requests: Sequence[ColumnRequest]) -> list[Mistake]:
     """A mistake for each required column that `frame`, the rows of `files`, does not have."""
-    columns = [name for name in frame.collect_schema().names() if name not in (ROW, FILE)]
+    columns = [name for name in frame.collect_schema().names() if name not in (ROW, FILE, FLAW, RECORD)]
     mistakes = []
     for request in requests:
         if request.required and request.column not in columns:
@@ -150,8 +162,10 @@ def missing_columns(frame: pl.LazyFrame, files: Sequence[str], requests: Sequenc
 
 
 def text(column: str, dtype: pl.DataType) -> pl.Expr:
-    """`column` as text without surrounding blanks; empty is null. Whole floats lose their `.0`."""
+    """`column` as text without surrounding blanks; empty is null. Whole floats lose their `.0`, lists become JSON."""
     values = pl.col(column)
+    if dtype.is_nested():
+        values = pl.struct(values).struct.json_encode().str.extract(r"^\{\"(?:[^\"\\]|\\.)*\":(.*)\}$")
     if dtype.is_float():
         whole = values.cast(pl.Int64, strict=False)
         values = pl.when(whole == values).then(whole.cast(pl.String)).otherwise(values.fill_nan(None).cast(pl.String))
@@ -164,19 +178,5 @@ def number(column: str, dtype: pl.DataType) -> pl.Expr:
     values = pl.col(column)
     if dtype == pl.String:
         values = values.str.strip_chars()
-    value = values.cast(pl.Float64, strict=False)
+    value = pl.lit(None, pl.Float64) if dtype.is_nested() else values.cast(pl.Float64, strict=False)
     return pl.when(value.is_finite()).then(value).alias(column)
-
-
-def _scan_one(file: str) -> pl.LazyFrame:
-    lower = file.lower()
-    if lower.endswith(".parquet"):
-        return pl.scan_parquet(file, glob=False)
-    if lower.endswith(".jsonl"):
-        return pl.scan_ndjson(file, infer_schema_length=None)
-    return pl.scan_csv(file, infer_schema=False, glob=False)
-
-
-def _unreadable(file: str, location: str, error: Exception) -> DatasetError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return DatasetError(Mistake(location, f"readable rows in {file}", repr(reason), "repair or export the file again"))

@@ -124,7 +124,7 @@ def _typed_parts(
     skipped = [*table.skip_users, *(person_text(Person("visitor", name)) for name in table.skip_visitors)]
     for number, batch in enumerate(batches_of(raw, files, location, BATCH_ROWS)):
         progress(typed.read, facts.rows, "reading events")
-        rows = type_events(batch, table, facts)
+        rows = rejects.flaws_first(type_events(batch, table, facts), batch)
         bad = rejects.rejected_rows(rows, batch, files)
         if bad.height:
             typed.rejected.append(work / f"rejected-{number:05d}.parquet")

@@ -150,6 +150,7 @@ def _clean_rows(
     schema: pl.Schema,
     further_counts: dict[str, object],
 ) -> CleanRows:
+    rows = rejects.flaws_first(rows, raw)
     rejected = rejects.rejected_rows(rows, raw, files)
     reasons = Counter(rejected.get_column(REASON).to_list())
     rejects.refuse_too_many(reasons, next(rejected.iter_rows(named=True), None), raw.height, max_bad_share, location)

@@ -24,7 +24,8 @@ from offline.ingest.clean_items import (
 )
 from offline.ingest.heavy_users import heavy_users
 from offline.ingest.order_events import EVENTS_SCHEMA
-from offline.ingest.rejects import REJECTED_SCHEMA
+from offline.ingest.rejects import REJECTED_SCHEMA, with_lines
+from offline.tables.temporary import temporary_tables
 from offline.workspace.atomic import atomic_folder, check_output_folder
 from offline.workspace.progress import Progress, silent
 
@@ -46,8 +47,12 @@ def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, ma
         DatasetError: a file or column is missing, or more than `max_bad_share` of a table is bad.
         RunFolderError: `out` holds something else.
     """
-    tell = progress or silent
     check_output_folder(out, SUMMARY_FILE)
+    with temporary_tables(progress):
+        return _ingest(spec, out, progress or silent, max_bad_share)
+
+
+def _ingest(spec: DatasetSpec, out: Path, tell: Progress, max_bad_share: float) -> Summary:
     _check_columns(spec)
     tell(0, 4, "reading events")
     with atomic_folder(out, SUMMARY_FILE) as folder:
@@ -69,8 +74,8 @@ def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, ma
         tell(3, 4, "writing tables")
         for name, table in tables.items():
             table.write_parquet(folder / f"{name}.parquet")
-        rejected = pl.concat([events.rejected, items.rejected.lazy(), users.rejected.lazy()])
-        rejected.sink_parquet(folder / "rejected.parquet", engine="streaming")
+        rejected = pl.concat([events.rejected, items.rejected.lazy(), users.rejected.lazy()]).collect()
+        with_lines(rejected).write_parquet(folder / "rejected.parquet")
         shutil.rmtree(work)
         (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     tell(4, 4, "ingested")

@@ -10,6 +10,8 @@ import polars as pl
 
 from offline.dataset.reading import FILE, ROW
 from offline.errors import DatasetError, Mistake
+from offline.tables.flaws import FLAW, RECORD
+from offline.tables.lines import line_numbers
 
 REASON = "reason"
 
@@ -26,19 +28,27 @@ class Reason(StrEnum):
     UNKNOWN_SPLIT = "unknown split"
 
 
+LINE_NUMBER = "line"
 REJECTED_SCHEMA = pl.Schema({"file": pl.String, "row": pl.Int64, "reason": pl.String, "record": pl.String})
+
+
+def flaws_first(rows: pl.DataFrame, raw: pl.DataFrame) -> pl.DataFrame:
+    """`rows` with the reason of those that could not be read; they stand in the order of `raw`, which knows."""
+    if FLAW not in raw.columns:
+        return rows
+    return rows.with_columns(pl.coalesce(raw.get_column(FLAW), pl.col(REASON)).alias(REASON))
 
 
 def rejected_rows(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -> pl.DataFrame:
     """The rows with a `reason`, as `rejected.parquet` keeps them: `file`, `row` (from 1), `reason`, `record`.
 
-    `record` is the row of `raw`, which stands in the same order as `rows`, as JSON.
+    `record` is the row of `raw`, which stands in the same order as `rows`, as JSON; of a row that could not be read,
+    what `offline.tables.flaws.BadRow` says of it.
     """
     bad = rows.get_column(REASON).is_not_null()
     names = pl.Series(list(files), dtype=pl.String)
-    record = raw.filter(bad).select(
-        pl.struct(pl.all().exclude(ROW, FILE).cast(pl.String, strict=False)).struct.json_encode()
-    )
+    values = pl.struct(pl.all().exclude(ROW, FILE, FLAW, RECORD).cast(pl.String, strict=False)).struct.json_encode()
+    record = raw.filter(bad).select(pl.coalesce(RECORD, values) if RECORD in raw.columns else values)
     return rows.filter(bad).select(
         pl.col(FILE).replace_strict(dict(enumerate(names)), return_dtype=pl.String).alias("file"),
         pl.col(ROW).alias("row"),
@@ -53,7 +63,7 @@ def refuse_too_many(
     """Stop when more than `max_bad_share` of the `read` rows are rejected; `reasons` counts them.
 
     Raises:
-        DatasetError: there are more; the message counts the reasons and shows the `first` row.
+        DatasetError: there are more; the message counts the reasons and says where the `first` row is.
     """
     if first is None or reasons.total() <= max_bad_share * read:
         return
@@ -62,11 +72,25 @@ def refuse_too_many(
         Mistake(
             location,
             f"at most {max_bad_share:.1%} bad rows",
-            f"{reasons.total()} of {read} ({counted}); the first is row {first['row']} of {first['file']}, "
-            f"{first['record']}",
+            f"{reasons.total()} of {read} ({counted}); the first is {_place(first)}",
             "correct the column mapping or the rows, or allow a larger share",
         )
     )
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    line = line_numbers(row["file"], [row["row"]]).get(row["row"])
+    return f"row {row['row']} of {row['file']}" if line is None else f"line {line} of {row['file']}"
+
+
+def with_lines(rejected: pl.DataFrame) -> pl.DataFrame:
+    """`rejected` with a column `line`, on which each row begins, null where files have no lines or too many."""
+    parts = [
+        rows.with_columns(pl.Series(LINE_NUMBER, [lines.get(row) for row in rows.get_column("row")], dtype=pl.Int64))
+        for (file,), rows in rejected.group_by("file", maintain_order=True)
+        if (lines := line_numbers(str(file), rows.get_column("row"))) is not None
+    ]
+    return pl.concat(parts) if parts else rejected.with_columns(pl.lit(None, pl.Int64).alias(LINE_NUMBER))
 
 
 def count_reasons(reasons: Counter[str]) -> dict[str, int]:

@@ -31,6 +31,7 @@ from offline.onboarding.warnings import (
     unmapped_words,
     unread_columns,
 )
+from offline.tables.temporary import temporary_tables
 from offline.workspace.progress import Progress, silent
 
 Columns = dict[str, str]
@@ -93,6 +94,12 @@ def check(
     except DatasetError as error:
         return Checked(tuple(findings_of_error("dataset.toml", error)), {})
     context = CheckContext(spec, now, max_bad_share, most, progress or silent)
+    with temporary_tables(progress):
+        return _check(context)
+
+
+def _check(context: CheckContext) -> Checked:
+    spec = context.spec
     context.findings += findings_of_mistakes("dataset.toml", missing_tables(spec))
     tables = {name: table for name in ("events", "items", "users") if (table := _open(context, name))}
     items = _check_rows(context, tables["items"], _clean_items) if "items" in tables else None

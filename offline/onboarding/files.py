@@ -6,59 +6,88 @@ from pathlib import Path
 
 import polars as pl
 
-from offline.dataset.reading import FILE, FORMATS, ROW, scan
-from offline.errors import DatasetError
+from offline.tables.flaws import TableError
+from offline.tables.formats import VAGUE, ending_of
+from offline.tables.sources import files_in
+from offline.tables.tables import head_of, table_of
 
 SAMPLE_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class FileGroup:
-    """Files that are one table: `path` is what `dataset.toml` says for them, `sample` their first rows."""
+    """Files that are one table: `path` is what `dataset.toml` says for them, `sample` their first rows.
+
+    `remarks` say what is not the ordinary about the first of them: its separator, its encoding.
+    """
 
     path: str
     files: tuple[str, ...]
     sample: pl.DataFrame
+    remarks: tuple[str, ...] = ()
 
 
 def file_groups(root: Path) -> tuple[list[FileGroup], list[str]]:
     """The tables in `root` and its folders, by name, and an error text for each file that cannot be read.
 
-    Files of a folder whose names differ in digits alone, or whose columns are the same, are one table.
+    Files of a folder whose names differ in digits alone, or whose columns are the same, are one table. Tables in an
+    archive and sheets of a workbook are as files of a folder.
     """
-    files_by_pattern: dict[str, list[Path]] = {}
-    for file in sorted(path for path in root.rglob("*") if path.is_file() and _is_table(path, root)):
-        files_by_pattern.setdefault(_pattern(file, root), []).append(file)
-    groups, unreadable = [], []
+    names, unreadable = table_files(root)
+    files_by_pattern: dict[str, list[str]] = {}
+    for name in names:
+        files_by_pattern.setdefault(_pattern(name), []).append(name)
+    groups = []
     for pattern, files in files_by_pattern.items():
-        names = tuple(str(file) for file in files)
         try:
-            sample = scan(names[:1], str(files[0])).head(SAMPLE_ROWS).drop(ROW, FILE).collect()
-        except (DatasetError, pl.exceptions.PolarsError) as error:
-            unreadable.append(str(error).splitlines()[0])
+            table = table_of(str(root / files[0]))
+            sample = head_of(str(root / files[0]), SAMPLE_ROWS)
+        except TableError as error:
+            unreadable.append(f"{files[0]}: {error}")
             continue
-        path = pattern if len(files) > 1 else files[0].relative_to(root).as_posix()
-        groups.append(FileGroup(path, names, sample))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            unreadable.append(f"{files[0]}: rows that cannot be read ({type(error).__name__})")
+            continue
+        if _is_prose(files[0], sample):
+            continue
+        path = pattern if len(files) > 1 else files[0]
+        groups.append(FileGroup(path, tuple(str(root / name) for name in files), sample, table.remarks))
     return _joined(groups, root), unreadable
 
 
-def _is_table(path: Path, root: Path) -> bool:
+def table_files(root: Path, depth: int = 3) -> tuple[list[str], list[str]]:
+    """What may be tables in `root` and its folders, by names relative to it, and an error text for each bad archive."""
+    names: list[str] = []
+    unreadable: list[str] = []
+    for file in sorted(path for path in root.rglob("*") if _is_table(path, root, depth) and path.is_file()):
+        try:
+            names += [Path(name).relative_to(root).as_posix() for name in files_in(file)]
+        except TableError as error:
+            unreadable.append(f"{file.relative_to(root).as_posix()}: {error}")
+    return names, unreadable
+
+
+def _is_prose(name: str, sample: pl.DataFrame) -> bool:
+    """Whether a file whose ending promises no table holds none: a text of lines, a note."""
+    return name.lower().endswith(VAGUE) and (sample.width < 2 or not sample.height)
+
+
+def _is_table(path: Path, root: Path, depth: int) -> bool:
     parts = path.relative_to(root).parts
-    return len(parts) <= 3 and not any(part.startswith((".", "_")) for part in parts) and _ending(path) is not None
+    hidden = any(part.startswith((".", "_", "~$")) for part in parts)
+    return len(parts) <= depth and not hidden and ending_of(path.name) is not None
 
 
-def _ending(path: Path) -> str | None:
-    fitting = [ending for ending in FORMATS if path.name.lower().endswith(ending)]
-    return max(fitting, key=len) if fitting else None
-
-
-def _pattern(file: Path, root: Path) -> str:
+def _pattern(name: str) -> str:
     """`events/part-00017.parquet` -> `events/part-*.parquet`."""
-    ending = _ending(file) or ""
+    file = Path(name)
+    ending = ending_of(file.name) or ""
     stem = file.name[: len(file.name) - len(ending)]
+    if not ending:  # a sheet
+        return name
     starred = re.sub(r"\d[\d.-]*(?:-[0-9a-f-]{8,}.*)?", "*", stem, count=0)
     starred = re.sub(r"\*.*\*", "*", starred)
-    return (file.relative_to(root).parent / (starred + file.name[len(stem) :])).as_posix()
+    return (file.parent / (starred + file.name[len(stem) :])).as_posix()
 
 
 def _joined(groups: list[FileGroup], root: Path) -> list[FileGroup]:
@@ -66,12 +95,12 @@ def _joined(groups: list[FileGroup], root: Path) -> list[FileGroup]:
     joined: dict[tuple[str, ...], FileGroup] = {}
     for group in groups:
         first = Path(group.files[0])
-        ending = _ending(first) or ""
+        ending = ending_of(first.name) or ""
         folder = first.parent.relative_to(root).as_posix()
         key = (folder, ending, *group.sample.columns) if folder != "." else (group.path,)
         if key in joined:
             path, files = f"{folder}/*{ending}", (*joined[key].files, *group.files)
-            joined[key] = FileGroup(path, tuple(sorted(files)), joined[key].sample)
+            joined[key] = FileGroup(path, tuple(sorted(files)), joined[key].sample, joined[key].remarks)
         else:
             joined[key] = group
     return list(joined.values())

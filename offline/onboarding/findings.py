@@ -9,7 +9,8 @@ import polars as pl
 
 from offline.errors import DatasetError, Mistake
 from offline.ingest.rejects import Reason
-from offline.onboarding.lines import line_numbers
+from offline.tables.flaws import Flaw
+from offline.tables.lines import line_numbers
 
 Level = Literal["error", "warning"]
 
@@ -37,7 +38,10 @@ class _Remedy:
     advice: str
 
 
-_REMEDIES: Mapping[Reason, _Remedy] = {
+_GOT = "got"
+"""In place of a role, where a row could not be read: its record says what is there."""
+
+_REMEDIES: Mapping[Reason | Flaw, _Remedy] = {
     Reason.EMPTY_USER: _Remedy("user", "a user id", "fill it in or leave the row out of the export"),
     Reason.EMPTY_ITEM: _Remedy("item", "an item id", "fill it in or leave the row out of the export"),
     Reason.UNKNOWN_TYPE: _Remedy("type", "view, cart or purchase", "map the word in [events.types]"),
@@ -45,6 +49,13 @@ _REMEDIES: Mapping[Reason, _Remedy] = {
     Reason.UNREADABLE_POSITION: _Remedy("position", "a number", "correct it, or leave it empty"),
     Reason.NEGATIVE_PRICE: _Remedy("price", "a price of at least 0", "leave returns out of the export"),
     Reason.UNKNOWN_SPLIT: _Remedy("split", "train, valid, test or context", "correct the word"),
+    Flaw.TOO_MANY_CELLS: _Remedy(_GOT, "as many cells as the header has", "put quotes around values with a separator"),
+    Flaw.TOO_FEW_CELLS: _Remedy(_GOT, "as many cells as the header has", "complete the row"),
+    Flaw.UNCLOSED_QUOTE: _Remedy(_GOT, "quotes that are closed", 'write a quote within quotes twice: "27"" monitor"'),
+    Flaw.NOT_TEXT: _Remedy(_GOT, "one encoding in the whole file", "save it as UTF-8"),
+    Flaw.NUL_BYTES: _Remedy(_GOT, "text", "export the row again"),
+    Flaw.BROKEN_JSON: _Remedy(_GOT, "a whole JSON object", "export the row again"),
+    Flaw.NO_OBJECT: _Remedy(_GOT, "a JSON object", "write one object a row"),
 }
 
 
@@ -62,7 +73,7 @@ def findings_of_rejected(
     """
     findings = []
     for (file, reason), rows in rejected.group_by(["file", "reason"], maintain_order=True):
-        remedy = _REMEDIES[Reason(str(reason))]
+        remedy = next(known for name, known in _REMEDIES.items() if name == reason)
         role = "id" if table != "events" and remedy.role in ("user", "item") else remedy.role
         shown = rows.head(max_rows)
         lines = line_numbers(str(file), shown.get_column("row"))
@@ -73,7 +84,7 @@ def findings_of_rejected(
                     level,
                     table,
                     expected=remedy.expected,
-                    found="nothing" if value is None or not str(value).strip() else repr(value),
+                    found=_shown(value, role),
                     advice=remedy.advice,
                     file=str(file),
                     row=row["row"],
@@ -83,6 +94,12 @@ def findings_of_rejected(
                 )
             )
     return findings
+
+
+def _shown(value: object, role: str) -> str:
+    if value is None or not str(value).strip():
+        return "nothing"
+    return str(value) if role == _GOT else repr(value)
 
 
 def findings_of_error(table: str, error: DatasetError) -> list[Finding]:

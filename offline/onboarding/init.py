@@ -8,6 +8,8 @@ from offline.errors import DatasetError, InputError
 from offline.onboarding.files import file_groups
 from offline.onboarding.guess import GuessedFolder, GuessedTable, guess_folder
 from offline.onboarding.toml_writer import toml_of
+from offline.tables.formats import formats_text
+from offline.tables.temporary import temporary_tables
 from offline.workspace.atomic import atomic_file
 
 
@@ -44,13 +46,19 @@ def init(root: Path, *, force: bool = False) -> Initialised:
         raise DatasetError(f"{root}: expected a folder with a shop's files, got none: correct the path")
     if path.exists() and not force:
         raise InputError(f"{path}: expected no such file yet, got one: give --force to write it anew")
+    with temporary_tables():
+        return _init(root, path)
+
+
+def _init(root: Path, path: Path) -> Initialised:
     groups, unreadable = file_groups(root)
     guessed = guess_folder(groups)
     if guessed.events is None and not (guessed.items and guessed.queries and guessed.judgments):
         columns = "; ".join(f"{group.path}: {', '.join(group.sample.columns)}" for group in groups) or "no table"
         raise DatasetError(
-            f"{root}: expected a .parquet, .csv, .csv.gz or .jsonl file with a user and an item in each row, "
-            f"got {columns}: export the shop's events there, or write {SPEC_FILE} yourself"
+            f"{root}: expected a file ({formats_text()}) with a user and an item in each row, got {columns}: "
+            f"export the shop's events there, or write {SPEC_FILE} yourself",
+            *(f"not read: {line}" for line in unreadable),
         )
     with atomic_file(path) as temporary:
         temporary.write_text(toml_of(root.resolve().name or "shop", guessed), encoding="utf-8")
