@@ -92,14 +92,14 @@ class _Document:
         self._stream = stream
         self._decoder = json.JSONDecoder(parse_constant=lambda _: None)
         self._text = ""
-        self._at = 0
+        self._position = 0
         self._line = 1
         self._ended = False
 
     def rows(self) -> Iterator[JsonRow]:
         """The objects of the first array of objects; else the objects that follow one another."""
         if self._peek() == "[":
-            self._at += 1
+            self._position += 1
             yield from self._elements()
             return
         whole = self._next() is not _BROKEN
@@ -113,14 +113,14 @@ class _Document:
 
     def _rewind(self) -> None:
         self._stream.seek(0)
-        self._text, self._at, self._line, self._ended = "", 0, 1, False
+        self._text, self._position, self._line, self._ended = "", 0, 1, False
 
     def _into_object(self) -> str:
         """Go to the first array of objects inside the object that begins here; "" where there is none."""
         while True:
             if self._peek() != "{":
                 return ""
-            self._at += 1
+            self._position += 1
             inner = self._to_value()
             if inner in ("[", ""):
                 return inner
@@ -130,16 +130,16 @@ class _Document:
         while self._peek() == '"':
             if self._next() is _BROKEN or self._peek() != ":":
                 return ""
-            self._at += 1
+            self._position += 1
             begin = self._peek()
             if begin == "{":
                 return "{"
             if begin == "[":
-                here = self._at
-                self._at += 1
+                here = self._position
+                self._position += 1
                 if self._peek() == "{":
                     return "["
-                self._at = here
+                self._position = here
             if self._next() is _BROKEN:
                 return ""
         return ""
@@ -148,7 +148,7 @@ class _Document:
         """What follows, one value after another, up to the end of the array; `several` objects follow one another."""
         count = 0
         while (begin := self._peek()) and begin != "]":
-            line, start = self._line, self._at
+            line, start = self._line, self._position
             value = self._next()
             if value is _BROKEN:
                 if not count and several:
@@ -164,10 +164,10 @@ class _Document:
     def _peek(self) -> str:
         """The next letter that is neither blank nor a comma; "" at the end."""
         while True:
-            match = _BLANK.match(self._text, self._at)
-            end = match.end() if match else self._at
-            self._line += self._text.count("\n", self._at, end)
-            self._at = end
+            match = _BLANK.match(self._text, self._position)
+            end = match.end() if match else self._position
+            self._line += self._text.count("\n", self._position, end)
+            self._position = end
             if end < len(self._text):
                 return self._text[end]
             if not self._more():
@@ -177,22 +177,22 @@ class _Document:
         """The value that begins here."""
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
+                value, end = self._decoder.raw_decode(self._text, self._position)
             except (ValueError, RecursionError):
-                if len(self._text) - self._at > _LONGEST or not self._more():
+                if len(self._text) - self._position > _LONGEST or not self._more():
                     return _BROKEN
                 continue
             if end == len(self._text) and self._more():  # a number may go on
                 continue
-            self._line += self._text.count("\n", self._at, end)
-            self._at = end
+            self._line += self._text.count("\n", self._position, end)
+            self._position = end
             return value
 
     def _more(self) -> bool:
         if self._ended:
             return False
-        chunk = self._stream.read(max(_CHUNK, len(self._text) - self._at))
+        chunk = self._stream.read(max(_CHUNK, len(self._text) - self._position))
         self._ended = not chunk
-        self._text = self._text[self._at :] + chunk
-        self._at = 0
+        self._text = self._text[self._position :] + chunk
+        self._position = 0
         return bool(chunk)
