@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -28,6 +29,7 @@ from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateReques
 
 VERSION = "2026-11-24T10-00-00-aaaa"
 KEEP = 10
+KEEP_ITEMS = 200
 Opened = Callable[[], AbstractAsyncContextManager[UserStore]]
 _ids = count()
 
@@ -64,7 +66,7 @@ def server_with(server: RedisProcess, keys: Keys) -> Iterator[redis.Redis]:
 @asynccontextmanager
 async def redis_store_of(server: RedisProcess, keys: Keys) -> AsyncIterator[UserStore]:
     gate = RedisGate(open_async(RedisAddress(server.url, timeout_s=None)), 5.0, 5.0)
-    store = RedisUserStore(gate, keys, Retention(events=KEEP, event_ids=20))
+    store = RedisUserStore(gate, keys, Retention(events=KEEP, event_ids=20, items=KEEP_ITEMS))
     await store.start()
     try:
         yield store
@@ -74,7 +76,7 @@ async def redis_store_of(server: RedisProcess, keys: Keys) -> AsyncIterator[User
 
 @asynccontextmanager
 async def memory() -> AsyncIterator[UserStore]:
-    store = MemoryUserStore(KEEP, 20)
+    store = MemoryUserStore(KEEP, 20, keep_items=KEEP_ITEMS)
     store.seed(VERSION, nothing())
     yield store
 
@@ -204,7 +206,7 @@ def test_ids_whose_bytes_overlap_are_not_taken_for_each_other(opened: Opened) ->
     run(opened, check)
 
 
-def test_items_seen_and_purchased_are_kept_for_ever_each_once(opened: Opened) -> None:
+def test_items_seen_and_purchased_are_kept_each_once(opened: Opened) -> None:
     async def check(store: UserStore) -> None:
         for place in range(300):
             behaviour = PURCHASE if place % 3 == 0 else VIEW
@@ -214,6 +216,73 @@ def test_items_seen_and_purchased_are_kept_for_ever_each_once(opened: Opened) ->
         assert sorted(found.seen.tolist()) == sorted(hashes(*(f"i{place}" for place in range(150))))
         assert sorted(found.purchased.tolist()) == sorted(hashes(*(f"i{place}" for place in range(0, 150, 3))))
         assert len(found.event_items) == KEEP
+
+    run(opened, check)
+
+
+@pytest.mark.parametrize("at_once", [1, 20, 64])
+def test_of_many_items_the_newest_are_kept_however_they_come(opened: Opened, at_once: int) -> None:
+    async def check(store: UserStore) -> None:
+        events = [event("u", f"i{place}", float(place + 1), PURCHASE) for place in range(KEEP_ITEMS + 60)]
+        for start in range(0, len(events), at_once):
+            stored = await store.append(events[start : start + at_once])
+            assert all(stored)
+        assert await store.append([event("u", f"i{KEEP_ITEMS}", 900.0), event("v", "a", 1.0)]) == [True, True]
+        for exclude in (Exclude.SEEN, Exclude.PURCHASED):
+            found = await state_of(store, "u", exclude)
+            assert found is not None
+            assert found.excluded_items is not None
+            assert found.excluded_items.tolist() == hashes(*(f"i{place}" for place in range(60, KEEP_ITEMS + 60)))
+        await store.append([event("v", f"w{place}", float(place)) for place in range(1, 100)])
+        assert (await store.merge(stable_hash("v"), stable_hash("u"), b"{}")).seen == 100
+        merged = await store.stored(stable_hash("u"))
+        assert merged is not None
+        assert len(merged.seen) == KEEP_ITEMS
+        assert set(hashes("a", "w99")) <= set(merged.seen.tolist())
+
+    run(opened, check)
+
+
+def test_an_item_that_the_catalogue_lacks_is_a_recent_event_alone(opened: Opened) -> None:
+    async def check(store: UserStore) -> None:
+        unknown = replace(event("u", "new", 1.0, PURCHASE), is_known=False)
+        assert await store.append([unknown, event("u", "a", 2.0)]) == [True, True]
+        for exclude in (Exclude.SEEN, Exclude.PURCHASED):
+            found = await state_of(store, "u", exclude)
+            assert found is not None
+            assert found.excluded_items is not None
+            assert stable_hash("new") in found.excluded_items.tolist()  # as long as the event is recent
+        await store.append([event("u", "a", float(place)) for place in range(3, 3 + KEEP)])
+        left = await state_of(store, "u", Exclude.SEEN)
+        assert left is not None
+        assert left.excluded_items is not None
+        assert left.excluded_items.tolist() == hashes("a")
+
+    run(opened, check)
+
+
+def test_many_events_in_one_call_leave_what_they_leave_one_by_one(opened: Opened) -> None:
+    rng = np.random.default_rng(5)
+    drawn = [
+        event(str(rng.integers(2)), f"i{rng.integers(300)}", float(rng.integers(1, 50)), int(rng.integers(1, 4)))
+        for _ in range(500)
+    ]
+
+    async def check(store: UserStore) -> None:
+        async with opened() as other:
+            for start in range(0, len(drawn), 100):
+                part = drawn[start : start + 100]
+                for each in part:
+                    await other.append([each])
+                assert await store.append([*part, part[0]]) == [True] * len(part) + [False]
+                for user in "01":
+                    ones, many = await other.stored(stable_hash(user)), await store.stored(stable_hash(user))
+                    assert ones is not None
+                    assert many is not None
+                    assert ones.event_items.tolist() == many.event_items.tolist()
+                    assert ones.event_times.tolist() == many.event_times.tolist()
+                    assert ones.seen.tolist() == many.seen.tolist()
+                    assert ones.purchased.tolist() == many.purchased.tolist()
 
     run(opened, check)
 
