@@ -96,7 +96,12 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
 
 def _http_options(settings: Settings) -> HttpOptions:
     return HttpOptions(
-        limits=Limits(max_events=settings.max_events, max_item_ids=settings.max_item_ids),
+        limits=Limits(
+            max_events=settings.max_events,
+            max_item_ids=settings.max_item_ids,
+            max_conditions=settings.max_conditions,
+            max_reasons=settings.max_reasons,
+        ),
         max_body_bytes=settings.max_body_bytes,
         max_event_rows=settings.max_event_rows,
         page=settings.page,
@@ -114,6 +119,7 @@ def _service_limits(settings: Settings) -> ServiceLimits:
         max_batch=settings.max_batch,
         max_pending=settings.max_pending,
         timeout_ms=settings.timeout_ms,
+        engine_threads=settings.engine_threads,
     )
 
 

@@ -102,6 +102,15 @@ class Settings(BaseSettings):
             "carries the rest of its list as a cursor, some 5 bytes an item.",
         ),
     ] = 1_000
+    engine_threads: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=256,
+            description="Threads that work on requests, beside one for those that take long. One, because most of the "
+            "work holds Python's lock, so that a second one adds no more than it costs.",
+        ),
+    ] = 1
     max_batch: Annotated[
         int,
         Field(
@@ -190,6 +199,23 @@ class Settings(BaseSettings):
             description="Ids in `exclude_item_ids` and in `context.item_ids`, each: a large basket fits.",
         ),
     ] = 1_000
+    max_conditions: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MAX_LIST,
+            description="Conditions in `filter` and in the filters of all boosts of a request together; a filter alone "
+            "may have 256. A hundred take some 3 milliseconds at 10,000 items.",
+        ),
+    ] = 512
+    max_reasons: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Reasons that the answer to a request with `explain` may have: `k` times up to ten events, a "
+            "query, popularity and each boost. A thousand take some 10 milliseconds.",
+        ),
+    ] = 4_000
     max_event_rows: Annotated[
         int, Field(ge=1, description="Events in one `POST /events`; they are written in one exchange.")
     ] = 1_000

@@ -10,7 +10,10 @@ from app.settings import PREFIX, Settings
 COMMAND: Final = "make docs"
 """The command that renews the page."""
 _GROUPS: Final = (
-    ("What is served", ("bundle", "wait", "follow_s", "clock", "device", "gpu_memory_mb", "gpu_captures", "threads")),
+    (
+        "What is served",
+        ("bundle", "wait", "follow_s", "clock", "device", "gpu_memory_mb", "gpu_captures", "threads", "engine_threads"),
+    ),
     ("Where it listens", ("host", "reached_at", "port", "page", "log_level", "drain_s", "shutdown_grace_s")),
     ("Who may call", ("read_keys", "admin_keys", "rate_per_key", "cursor_secrets")),
     ("Depth of lists", ("retrieve_depth", "list_depth")),
@@ -36,6 +39,8 @@ _GROUPS: Final = (
             "max_body_bytes",
             "max_events",
             "max_item_ids",
+            "max_conditions",
+            "max_reasons",
             "max_event_rows",
         ),
     ),

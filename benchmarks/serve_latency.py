@@ -52,7 +52,7 @@ def main(
 ) -> None:
     """Measure the latency of a real `aisle-serve` at fixed rates."""
     fixed = [float(rate) for rate in rates.split(",") if rate.strip()]
-    with _service(bundle, redis) as address:
+    with service_of_its_own(bundle, redis) as address:
         calls = storefront_calls(shop_at(address), CALLS, seed)
         rng = np.random.default_rng(seed)
         _run(address, calls, FIRST_RATE, PROBE_S, rng)  # caches fill
@@ -64,13 +64,13 @@ def main(
             figures.append({"what": name, "rate": round(rate, 1)} | _figures(_run(address, calls, rate, seconds, rng)))
             print(figures[-1], flush=True)
     shapes = read_manifest(resolve(bundle)).shapes
-    about = {"items": shapes.items, "dim": shapes.dim, "redis": redis, "shares": SHARES, "cpu": _cpu()}
+    about = {"items": shapes.items, "dim": shapes.dim, "redis": redis, "shares": SHARES, "cpu": cpu()}
     told = {"highest_rate": round(highest, 1), "sustained_p99_ms": p99_ms, "rates": figures}
     print(json.dumps(told | about | {"seconds": seconds, "command": " ".join(sys.argv)}))
 
 
 @contextmanager
-def _service(bundle: Path, redis: bool) -> Iterator[str]:
+def service_of_its_own(bundle: Path, redis: bool) -> Iterator[str]:
     """The address of a service on a core of its own, where there are two."""
     cores = sorted(os.sched_getaffinity(0))
     if not redis:
@@ -147,7 +147,8 @@ def _percentiles(milliseconds: np.ndarray) -> dict[str, float]:
     return {f"p{each:g}_ms": round(float(value), 2) for each, value in zip(PERCENTILES, found, strict=True)}
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """The processor, and how many cores of it there are."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"

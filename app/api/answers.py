@@ -11,22 +11,23 @@ from app.engine.reasons import Reason
 from app.engine.selection.fields import values_of
 from app.engine.snapshot import Snapshot
 from app.serving.call import Answer
-from app.telemetry.stages import Trace
 
 JSON: Final = "application/json"
 
 
 def json_response(document: Any, status: int = 200) -> Response:
     """The response with a document as JSON."""
-    return Response(orjson.dumps(document), status, media_type=JSON)
+    return json_body_response(orjson.dumps(document), status)
 
 
-def recommend_response(answer: Answer, trace: Trace, fields: list[str] | None, snapshot: Snapshot) -> Response:
-    """The response of the calls that answer with items; encoding it is timed as the stage `encode`."""
-    document = answer_document(answer, trace.request_id, fields, snapshot)
-    response = json_response(document)
-    trace.timer.lap("encode")
-    return response
+def json_body_response(body: bytes, status: int = 200) -> Response:
+    """The response with a document that is JSON already."""
+    return Response(body, status, media_type=JSON)
+
+
+def answer_body(answer: Answer, request_id: str, fields: list[str] | None, snapshot: Snapshot) -> bytes:
+    """The JSON of `answer_document`."""
+    return orjson.dumps(answer_document(answer, request_id, fields, snapshot))
 
 
 def answer_document(answer: Answer, request_id: str, fields: list[str] | None, snapshot: Snapshot) -> dict[str, Any]:

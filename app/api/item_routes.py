@@ -7,7 +7,8 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import json_response, recommend_response
+from app.api.answers import json_response
+from app.api.deadline import ItemQuestion, respond_in_time
 from app.api.direct_route import DirectRoute
 from app.api.openapi import parameter, with_bounds
 from app.api.recommend_routes import EXAMPLE_ANSWER
@@ -89,12 +90,8 @@ async def get_similar_items(services: Services, request: Request) -> Response:
     release = services.recommender.release
     check_fields(similar.fields or (), release.snapshot.catalogue, release.snapshot.filters)
     call = RecommendCall(k=similar.k, similar_to=_row_of(request, release))
-    trace = trace_of(request.scope)
-    trace.timer.lap("parse")
-    answer = await services.recommender.recommend(call, release, request.is_disconnected)
-    trace.timer.include(answer.stages, rest="wait")
-    services.recorder.record(trace.request_id, None, answer, release)
-    return recommend_response(answer, trace, similar.fields, release.snapshot)
+    trace_of(request.scope).timer.lap("parse")
+    return await respond_in_time(services, request, ItemQuestion(call, release, fields=similar.fields))
 
 
 def _row_of(request: Request, release: Release) -> int:

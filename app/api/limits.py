@@ -182,7 +182,24 @@ LIMITS: Final = (
         value=filter_parsing.MAX_NODES,
         error=InvalidRequest,
     ),
-    Limit("filter_values", "values in all `in` of a filter", value=filter_parsing.MAX_VALUES, error=InvalidRequest),
+    Limit(
+        "conditions",
+        "conditions of `filter` and of all boosts of a request together",
+        setting="max_conditions",
+        error=InvalidRequest,
+    ),
+    Limit(
+        "filter_values",
+        "values in all `in` of `filter` and of all boosts of a request together",
+        value=filter_parsing.MAX_VALUES,
+        error=InvalidRequest,
+    ),
+    Limit(
+        "reasons",
+        "reasons of an answer with `explain`: `k` times up to ten events, a query, a pin, each boost, and two",
+        setting="max_reasons",
+        error=InvalidRequest,
+    ),
     Limit("filter_text", "a text in a filter", value=filter_parsing.MAX_TEXT, unit="characters", error=InvalidRequest),
     Limit("cursor", "the text of `cursor`", value=schemas.MAX_CURSOR, unit="characters", error=InvalidRequest),
     Limit(

@@ -1,19 +1,22 @@
 """`POST /predict`: how likely a user is to view, cart or purchase the named items within the next session."""
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import json_response
+from app.api.answers import json_body_response
 from app.api.direct_route import DirectRoute
 from app.api.openapi import body_of
 from app.api.predict_schemas import PredictAnswer, PredictRequest
 from app.api.recommend_parsing import Limits, check_length, parse_history
+from app.api.wire_work import read_request, write_answer
 from app.serving.call import RecommendCall
-from app.serving.predict import PredictCall
+from app.serving.cost import WRITTEN_FIELD_US
+from app.serving.predict import PredictCall, Predictions
 from app.serving.services import Services
 from app.telemetry.stages import trace_of
 
@@ -61,17 +64,29 @@ async def post_predict(services: Services, limits: Limits, request: Request) -> 
     the bundle does not say. A behaviour that the data does not have is not there; a purchase counts as a cart and a
     view, too.
     """
-    body = PredictRequest.model_validate_json(await request.body() or b"{}")
-    check_length("item_ids", len(body.item_ids), limits.max_item_ids)
-    history = parse_history(body.recent_events, limits)
-    user = RecommendCall(k=1, user_id=body.user_id, visitor_id=body.visitor_id, recent_events=history)
+    body, lanes = await request.body(), services.recommender.lanes
+    call = await read_request(lanes, len(body), partial(_read, body, limits))
     trace = trace_of(request.scope)
     trace.timer.lap("parse")
-    call = PredictCall(user, body.item_ids)
     predictions = await services.predictor.predict(call, services.recommender.release, request.is_disconnected)
     trace.timer.lap("predict")
-    document = {
-        "request_id": trace.request_id,
+    cost = len(predictions.items) * len(predictions.behaviours) * WRITTEN_FIELD_US
+    written = await write_answer(lanes, cost, lambda: orjson.dumps(_document(predictions, trace.request_id)))
+    trace.timer.lap("encode")
+    return json_body_response(written)
+
+
+def _read(body: bytes, limits: Limits) -> PredictCall:
+    parsed = PredictRequest.model_validate_json(body or b"{}")
+    check_length("item_ids", len(parsed.item_ids), limits.max_item_ids)
+    history = parse_history(parsed.recent_events, limits)
+    user = RecommendCall(k=1, user_id=parsed.user_id, visitor_id=parsed.visitor_id, recent_events=history)
+    return PredictCall(user, parsed.item_ids)
+
+
+def _document(predictions: Predictions, request_id: str) -> dict[str, Any]:
+    return {
+        "request_id": request_id,
         "model_version": predictions.model_version,
         "behaviours": predictions.behaviours,
         "calibrated": _all_true(predictions.calibrated),
@@ -88,7 +103,6 @@ async def post_predict(services: Services, limits: Limits, request: Request) -> 
         "unknown_item_ids": [item.item_id for item in predictions.items if item.probabilities is None],
         "degraded": predictions.degraded,
     }
-    return json_response(document)
 
 
 def _all_true(answers: list[bool | None]) -> bool | None:

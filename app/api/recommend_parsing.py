@@ -17,11 +17,13 @@ from app.engine.requests import OBJECTIVES
 from app.engine.rules import Boost, Pin
 from app.engine.selection.fields import check_fields
 from app.engine.selection.filter_index import FilterIndex
+from app.engine.selection.filter_parsing import MAX_CONDITIONS_IN_ALL, FilterBudget
 from app.engine.selection.grouping import check_groups
 from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
 from app.errors import InvalidRequest, NotYet
 from app.serving.call import EventHistory, RecommendCall
+from app.serving.cost import reasons_of
 from app.stores.state import Exclude
 
 CONTEXT_ITEM_IDS: Final = "context.item_ids"  # the one field that is flat only as a query parameter
@@ -30,16 +32,21 @@ _NOT_YET_SET: Final = frozenset(NOT_YET)
 _EXCLUDE: Final = {None: Exclude.NONE, "none": Exclude.NONE, "purchased": Exclude.PURCHASED, "seen": Exclude.SEEN}
 _PAGE_FIELDS: Final = {"k", "cursor", "fields", "facets", "explain", "timeout_ms"}  # they leave the list as it is
 
+MAX_REASONS: Final = 4_000
+"""Reasons of one answer, unless an operator wants more: 200 items with ten events and half a dozen boosts."""
+
 NO_LIST: Final = stable_hash("{}")
 """The fingerprint of a request that gives no field but those of a page."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The longest lists that an operator accepts."""
+    """The longest lists that an operator accepts, and the largest requests."""
 
     max_events: int
     max_item_ids: int
+    max_conditions: int = MAX_CONDITIONS_IN_ALL  # of the filter and of all boosts together
+    max_reasons: int = MAX_REASONS  # that an explained answer can have
 
 
 def read_body(body: bytes) -> RecommendRequest:
@@ -83,6 +90,7 @@ def parse_recommend(request: RecommendRequest, limits: Limits, snapshot: Snapsho
     context = request.context.item_ids if request.context is not None else ()
     check_length(CONTEXT_ITEM_IDS, len(context), limits.max_item_ids)
     check_length("exclude_item_ids", len(request.exclude_item_ids), limits.max_item_ids)
+    budget = FilterBudget(limits.max_conditions)
     call = RecommendCall(
         k=request.k,
         user_id=request.user_id,
@@ -97,12 +105,15 @@ def parse_recommend(request: RecommendRequest, limits: Limits, snapshot: Snapsho
         timeout_ms=request.timeout_ms,
         pin=_parse_pins(request.pin or (), snapshot.items),
         diversity=_parse_diversity(request),
-        boost=_parse_boosts(request.boost or (), request.sort, snapshot.filters),
-        filter=None if request.filter is None else snapshot.filters.parse(request.filter),
+        boost=_parse_boosts(request.boost or (), request.sort, snapshot.filters, budget),
+        filter=None if request.filter is None else snapshot.filters.parse(request.filter, budget=budget),
         facets=_parse_facets(request.facets or (), snapshot.filters),
         sort=_parse_sort(request, snapshot),
         group_by=_parse_group_by(request.group_by, snapshot.filters),
+        conditions=budget.conditions,  # the filters stand above
+        values=budget.values,
     )
+    _check_reasons(call, limits.max_reasons)
     check_fields(request.fields or (), snapshot.catalogue, snapshot.filters)
     _check_objective(request.objective, snapshot)
     return call
@@ -193,13 +204,27 @@ def _parse_diversity(request: RecommendRequest) -> float:
     return request.diversity or 0.0
 
 
-def _parse_boosts(rules: Sequence[BoostRule], sort: str | None, filters: FilterIndex) -> tuple[Boost, ...]:
+def _check_reasons(call: RecommendCall, limit: int) -> None:
+    """Refuse to explain more than is explained at once."""
+    reasons = reasons_of(call)
+    if reasons > limit:
+        raise InvalidRequest(
+            f"explain: at most {limit} reasons in an answer, got {call.k} items with up to {reasons // call.k} each: "
+            "ask for fewer items, or with fewer boosts",
+            "explain",
+        )
+
+
+def _parse_boosts(
+    rules: Sequence[BoostRule], sort: str | None, filters: FilterIndex, budget: FilterBudget
+) -> tuple[Boost, ...]:
     if not rules:
         return ()
     if sort not in {None, RELEVANCE}:
         raise InvalidRequest(f"boost: moves items by relevance, got sort {sort!r}: leave one of them out", "boost")
     return tuple(
-        Boost(filters.parse(rule.filter, f"boost.{index}.filter"), rule.factor) for index, rule in enumerate(rules)
+        Boost(filters.parse(rule.filter, f"boost.{index}.filter", budget), rule.factor)
+        for index, rule in enumerate(rules)
     )
 
 

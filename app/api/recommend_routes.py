@@ -1,14 +1,16 @@
 """`/recommend`, by POST and by GET."""
 
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 from typing import Final
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import recommend_response
+from app.api.answers import answer_body, json_body_response
+from app.api.deadline import ItemQuestion, respond_in_time
 from app.api.direct_route import DirectRoute
 from app.api.openapi import body_of, parameter, with_bounds
 from app.api.recommend_parsing import (
@@ -22,11 +24,15 @@ from app.api.recommend_parsing import (
     refuse_not_yet,
 )
 from app.api.schemas import RecommendAnswer, RecommendRequest
+from app.api.wire_work import read_request, write_answer
 from app.artifact.people import person_of
 from app.engine.selection.fields import check_fields
+from app.serving.call import Answer, RecommendCall
+from app.serving.cost import WRITTEN_FIELD_US
 from app.serving.cursor import Rest
 from app.serving.cursor_keys import CursorKeys
-from app.serving.pages import next_cursor_of, read_page
+from app.serving.pages import read_page
+from app.serving.release import Release
 from app.serving.services import Services
 from app.telemetry.stages import trace_of
 
@@ -139,7 +145,8 @@ async def post_recommend(services: Services, limits: Limits, http: Request) -> R
     where nothing is left, the answer is what is popular. Items of the context are not answered; those that are not
     known are said in `unknown_item_ids`.
     """
-    return await _respond(services, limits, http, read_body(await http.body()))
+    body = await http.body()
+    return await _respond(services, limits, http, len(body), partial(read_body, body))
 
 
 async def get_recommend(services: Services, limits: Limits, http: Request) -> Response:
@@ -147,29 +154,57 @@ async def get_recommend(services: Services, limits: Limits, http: Request) -> Re
 
     `recent_events`, boosts and pins need a body. A `cursor` may be too long for an address: send it in a body.
     """
-    return await _respond(services, limits, http, read_parameters(http.query_params))
+    size = len(http.scope["query_string"])
+    return await _respond(services, limits, http, size, lambda: read_parameters(http.query_params))
 
 
-async def _respond(services: Services, limits: Limits, http: Request, request: RecommendRequest) -> Response:
-    """Parse, answer, page, record."""
-    trace = trace_of(http.scope)
-    if request.cursor is None:
-        release = services.recommender.release
-        call = parse_recommend(request, limits, release.snapshot)
-        trace.timer.lap("parse")
-        answer = await services.recommender.recommend(call, release, http.is_disconnected)
-        trace.timer.include(answer.stages, rest="wait")
-        if answer.has_more:
-            answer = replace(answer, next_cursor=next_cursor_of(answer, fingerprint_of(request), services.cursors))
-    else:
-        rest = _parse_cursor(request, request.cursor, services.cursors)
+async def _respond(
+    services: Services, limits: Limits, http: Request, size: int, read: Callable[[], RecommendRequest]
+) -> Response:
+    """Read and parse, and answer what was asked; `size` is that of the request in bytes."""
+    arrived, release = perf_counter(), services.recommender.release
+
+    def read_and_parse() -> tuple[RecommendRequest, RecommendCall | None]:
+        request = read()
+        return request, None if request.cursor is not None else parse_recommend(request, limits, release.snapshot)
+
+    request, call = await read_request(services.recommender.lanes, size, read_and_parse)
+    if call is None:
+        return await _respond_with_page(services, http, request, request.cursor or "")
+    trace_of(http.scope).timer.lap("parse")
+    question = ItemQuestion(
+        call,
+        release,
+        arrived,
+        request.fields,
+        person_of(request.user_id, request.visitor_id),
+        partial(fingerprint_of, request),
+    )
+    return await respond_in_time(services, http, question)
+
+
+async def _respond_with_page(services: Services, http: Request, request: RecommendRequest, cursor: str) -> Response:
+    """The next page of a list: all of it is in the cursor."""
+    trace, lanes = trace_of(http.scope), services.recommender.lanes
+
+    def read() -> tuple[Rest, Release]:
+        rest = _parse_cursor(request, cursor, services.cursors)
         release = services.recommender.release_of(rest)
         check_fields(request.fields or (), release.snapshot.catalogue, release.snapshot.filters)
-        trace.timer.lap("parse")
+        return rest, release
+
+    rest, release = await read_request(lanes, len(cursor), read)
+    trace.timer.lap("parse")
+    cost = request.k * len(request.fields or ()) * WRITTEN_FIELD_US
+
+    def write() -> tuple[Answer, bytes]:
         answer = services.recommender.page(rest, request.k, release, services.cursors)
-    person = person_of(request.user_id, request.visitor_id)
-    services.recorder.record(trace.request_id, person, answer, release)
-    return recommend_response(answer, trace, request.fields, release.snapshot)
+        return answer, answer_body(answer, trace.request_id, request.fields, release.snapshot)
+
+    answer, body = await write_answer(lanes, cost, write)
+    trace.timer.lap("encode")
+    services.recorder.record(trace.request_id, person_of(request.user_id, request.visitor_id), answer, release)
+    return json_body_response(body)
 
 
 def _parse_cursor(request: RecommendRequest, cursor: str, keys: CursorKeys) -> Rest:

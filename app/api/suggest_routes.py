@@ -18,6 +18,8 @@ from app.serving.service import RecommendService
 from app.telemetry.stages import trace_of
 
 TAG: Final = "Recommend"
+SHORT: Final = 64
+"""Characters up to which completing takes next to no time: a longer text has words to be looked up one by one."""
 _ANSWER: Final = {
     "suggestions": [
         {"text": "trail shoes", "kind": "query", "highlight": [[0, 5]]},
@@ -65,7 +67,11 @@ async def get_suggest(recommender: RecommendService, request: Request) -> Respon
     trace = trace_of(request.scope)
     trace.timer.lap("parse")
     suggester = release.snapshot.suggester
-    suggestions = [] if suggester is None else suggester.suggest(parameters.q, parameters.limit)
+    suggestions: list[Suggestion] = []
+    if suggester is not None:
+        suggest = partial(suggester.suggest, parameters.q, parameters.limit)
+        lanes = recommender.lanes
+        suggestions = suggest() if len(parameters.q) <= SHORT else await lanes.wire.run(suggest)
     trace.timer.lap("suggest")
     return json_response(
         {"suggestions": [_document(suggestion, release, bool(parameters.q)) for suggestion in suggestions]}

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import RLock
+from threading import RLock, get_ident
 from typing import Any, Final
 
 import numpy as np
@@ -73,7 +73,7 @@ class DeviceRuns:
         self._kind = kind
         self._can_capture = can_capture(session)
         self._has_failed_to_capture = False
-        self._captured: set[int] = set()
+        self._captured: set[tuple[int, int]] = set()  # by thread: the runtime keeps what it captures for each of them
         self._bound: dict[Hashable, _BoundRun] = {}
 
     def run(
@@ -100,9 +100,12 @@ class DeviceRuns:
         if not self._can_capture:
             self.session.run_with_iobinding(bound.binding)
             return
-        is_captured = bound.graph_id in self._captured
-        may_capture = not (self._has_failed_to_capture or _DEVICE.opening)
-        if bound.graph_id is None or not (is_captured or may_capture):
+        if bound.graph_id is None:
+            self.session.run_with_iobinding(bound.binding, capture_options(None))
+            return
+        key = (get_ident(), bound.graph_id)
+        is_captured = key in self._captured
+        if not is_captured and (self._has_failed_to_capture or _DEVICE.opening):
             self.session.run_with_iobinding(bound.binding, capture_options(None))
             return
         try:
@@ -114,7 +117,7 @@ class DeviceRuns:
             self._has_failed_to_capture = True
             self.session.run_with_iobinding(bound.binding, capture_options(None))
         else:
-            self._captured.add(bound.graph_id)
+            self._captured.add(key)
 
     def _bind(
         self,

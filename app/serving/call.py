@@ -47,6 +47,8 @@ class RecommendCall:
     facets: Sequence[str] = ()  # columns whose values are counted
     sort: str = "relevance"  # or price_asc, price_desc, newest
     group_by: str | None = None  # a column; at most one item of each of its values
+    conditions: int = 0  # in the filter and in those of the boosts
+    values: int = 0  # in the lists of these conditions
 
     def person_hashes(self) -> list[int]:
         """The hashes of the user and of the visitor whose states may be stored, the preferred one first."""

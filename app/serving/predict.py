@@ -12,10 +12,14 @@ from app.engine.recommend import retrieve
 from app.engine.requests import pad_rows
 from app.errors import InvalidRequest
 from app.serving.assemble import assemble
-from app.serving.batcher import Batcher, HasLeft, answer_by_release
+from app.serving.batcher import HasLeft, Submission
 from app.serving.call import RecommendCall
+from app.serving.cost import prediction_cost_of
+from app.serving.lane_batchers import LaneBatchers, answer_the_waiting
+from app.serving.lanes import Lane
 from app.serving.release import Release
 from app.serving.service import RecommendService, ServiceLimits
+from app.stores.state import UserState
 from app.telemetry.metrics import Metrics
 
 
@@ -61,8 +65,8 @@ class PredictService:
         self._states = recommender.states
         self._metrics = metrics
         self._depth = limits.retrieve_depth
-        self._batcher: Batcher[tuple[Release, PredictCall], Predictions] = Batcher(
-            partial(answer_by_release, self._answer), limits.max_batch, limits.max_pending
+        self._batchers = LaneBatchers[PredictCall, Predictions](
+            self._answer, recommender.lanes, limits.max_batch, limits.max_pending, metrics
         )
 
     async def predict(self, call: PredictCall, release: Release, has_left: HasLeft | None = None) -> Predictions:
@@ -86,12 +90,37 @@ class PredictService:
                 f"bundle {release.version} predicts nothing: its data validates too few users to learn from: train on "
                 "more events"
             )
-        return await self._batcher.submit((release, call), has_left)
+        events = 0 if call.user.recent_events is None else len(call.user.recent_events.item_ids)
+        return await self._batchers.answer(release, call, has_left, prediction_cost_of(len(call.item_ids), events))
 
-    async def _answer(self, release: Release, calls: Sequence[PredictCall]) -> list[Predictions]:
+    async def _answer(
+        self, lane: Lane, release: Release, submissions: Sequence[Submission[PredictCall]]
+    ) -> list[Predictions | None]:
+        calls = [submission.call for submission in submissions]
+        states, degraded = await self._states.fetch(release, [call.user for call in calls])
+
+        def work(which: Sequence[int]) -> list[Predictions]:
+            return self._predict(
+                release,
+                [calls[index] for index in which],
+                [states[index] for index in which],
+                [degraded[index] for index in which],
+            )
+
+        answers = await lane.run(partial(answer_the_waiting, submissions, work))
+        self._metrics.observe_batch(len(calls))
+        return answers
+
+    def _predict(
+        self,
+        release: Release,
+        calls: Sequence[PredictCall],
+        states: Sequence[UserState | None],
+        degraded: Sequence[list[str]],
+    ) -> list[Predictions]:
+        """The predictions of calls; runs in a thread."""
         snapshot = release.snapshot
         users = [call.user for call in calls]
-        states, degraded = await self._states.fetch(release, users)
         batch = assemble(users, states, snapshot.items, snapshot.manifest.shapes.window, release.clock())
         rows = [[snapshot.items.row_of(item_id) for item_id in call.item_ids] for call in calls]
         known_rows = pad_rows([np.array([row for row in of_call if row], dtype=np.int64) for of_call in rows])
@@ -100,7 +129,6 @@ class PredictService:
             raise InvalidRequest(f"bundle {release.version} predicts nothing")
         probabilities = ranker.predict(batch, retrieve(snapshot, batch, self._depth), known_rows)
         calibrated = ranker.spec.calibrated(snapshot.manifest.metrics)
-        self._metrics.observe_batch(len(calls))
         answers = []
         for call, call_rows, of_known, missing in zip(calls, rows, probabilities, degraded, strict=True):
             values = iter(np.round(of_known, 6).tolist())

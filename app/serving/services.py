@@ -73,6 +73,7 @@ class Services:
         try:
             yield
         finally:
+            await self.recommender.lanes.close()
             await self.follower.close()
             await self.recorder.log.close()
             await self.store.close()

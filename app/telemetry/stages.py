@@ -21,6 +21,10 @@ class StageTimer:
         self.stages.append((stage, now - self.last))
         self.last = now
 
+    def skip(self) -> None:
+        """Count the time since the last lap for nothing: whoever includes these stages sees it as `rest`."""
+        self.last = perf_counter()
+
     def include(self, inner: Sequence[tuple[str, float]], rest: str) -> None:
         """Count the time since the last lap for the `inner` stages, and before them what they leave over for `rest`."""
         now = perf_counter()

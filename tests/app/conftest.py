@@ -34,6 +34,9 @@ from app.stores.protocol import UserStore
 from app.stores.published import FixedModels, model_from_manifest
 from app.telemetry.metrics import Metrics
 
+PATIENCE_MS = 60_000.0
+"""Of a request that names no time itself: what it is answered does not hang on how fast the machine is."""
+
 
 @pytest.fixture(scope="session")
 def limits() -> Limits:
@@ -72,7 +75,7 @@ def services_of(release: Release) -> Callable[..., Services]:
             release,
             store or MemoryUserStore(),
             following or FollowOptions(fixed, None),
-            ServiceLimits(**limits),
+            ServiceLimits(**{"timeout_ms": PATIENCE_MS} | limits),
             impressions or ImpressionOptions(),
             cursors=CURSOR_KEYS,
         )

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from threading import local
 from typing import Final
 
 import Stemmer
@@ -156,7 +157,7 @@ def stem(word: str) -> str:
 
 
 def _stem(word: str) -> str:
-    return str(_stemmer().stemWord(_IRREGULAR.get(word, word)))
+    return str(_STEMMERS.english.stemWord(_IRREGULAR.get(word, word)))
 
 
 _cached_stem = lru_cache(maxsize=65_536)(_stem)
@@ -226,6 +227,11 @@ def _plain_letters() -> dict[int, str | None]:
     return table | {code: str(digit) for code, digit in digits if digit is not None}
 
 
-@cache
-def _stemmer() -> Stemmer.Stemmer:
-    return Stemmer.Stemmer("english")
+class _Stemmers(local):
+    """A stemmer for each thread: they may not share one."""
+
+    def __init__(self) -> None:
+        self.english = Stemmer.Stemmer("english")
+
+
+_STEMMERS: Final = _Stemmers()

@@ -18,6 +18,7 @@ OPERATORS: Final[dict[Kind, tuple[str, ...]]] = {
     "boolean": ("eq", "in", "exists"),
 }
 NO_VALUE: Final = -1
+_REMEMBERED: Final = 11  # halvings of a look-up whose texts are remembered: all look-ups begin with them
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,7 @@ class Column:
     stored: FilterColumn
     span: int
     referenced: TextColumn | None = field(repr=False, default=None)  # the catalogue's, which then holds the values
+    _first_keys: dict[int, tuple[str, str]] = field(repr=False, default_factory=dict)  # by code, see `_REMEMBERED`
 
     @property
     def name(self) -> str:
@@ -150,10 +152,16 @@ class Column:
 
     def _first_from(self, key: tuple[str, str]) -> int:
         """The first code that is not sorted before `key`."""
-        low, high = 0, self.stored.entry.values
+        low, high, halvings = 0, self.stored.entry.values, 0
         while low < high:
             middle = (low + high) // 2
-            if sort_key(self._text(middle)) < key:
+            probe = self._first_keys.get(middle)
+            if probe is None:
+                probe = sort_key(self._text(middle))
+                if halvings < _REMEMBERED:
+                    self._first_keys[middle] = probe
+            halvings += 1
+            if probe < key:
                 low = middle + 1
             else:
                 high = middle

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.artifact.filter_columns import read_filter_columns
 from app.engine.catalogue import Catalogue
 from app.engine.selection.column import Column
-from app.engine.selection.filter_parsing import parse_filter
+from app.engine.selection.filter_parsing import FilterBudget, parse_filter
 from app.engine.selection.filters import Condition, Every, Filter, Some, Without
 from app.engine.selection.mask_cache import MaskCache
 from app.errors import InvalidRequest
@@ -63,13 +63,13 @@ class FilterIndex:
             )
         return column
 
-    def parse(self, tree: Any, path: str = "filter") -> Filter:
-        """The filter of a JSON document, checked against the columns.
+    def parse(self, tree: Any, path: str = "filter", budget: FilterBudget | None = None) -> Filter:
+        """The filter of a JSON document, checked against the columns; `budget` is that of its request.
 
         Raises:
             InvalidRequest: names the path within the request, what was expected and what it got.
         """
-        return parse_filter(tree, self.column, path)
+        return parse_filter(tree, self.column, path, budget)
 
     def mask(self, condition: Filter) -> NDArray[np.bool_]:
         """`[rows]`, the items that pass; the array is shared and read-only."""
@@ -79,6 +79,10 @@ class FilterIndex:
             mask.flags.writeable = False
             self._masks.put(condition, mask)
         return mask
+
+    def has_mask(self, condition: Filter) -> bool:
+        """Whether the mask of a filter is kept, so that it costs nothing."""
+        return self._masks.get(condition) is not None
 
     def _passing(self, condition: Filter) -> NDArray[np.bool_]:
         """As `mask`, but with any value in rows that are no items."""

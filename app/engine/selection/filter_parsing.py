@@ -9,9 +9,12 @@ from app.engine.selection.filters import Comparison, Condition, Every, Filter, S
 from app.errors import InvalidRequest
 
 MAX_DEPTH: Final = 16
-MAX_CONDITIONS: Final = 256
+MAX_CONDITIONS: Final = 256  # of one filter
 MAX_NODES: Final = 1_024  # conditions, and every all, any and not around them
-MAX_VALUES: Final = 1_000  # in all lists of `in` together: each is looked up
+MAX_VALUES: Final = 1_000  # in all lists of `in` of a request: each is looked up
+MAX_CONDITIONS_IN_ALL: Final = (
+    512  # of a request, unless an operator wants more: half a dozen take as long as a plain one
+)
 MAX_TEXT: Final = 1_024  # characters of a value: masks are kept by their filter
 _SHOWN: Final = 60  # characters of a wrong value
 _LARGEST: Final = 1.7e308  # of a number
@@ -24,24 +27,60 @@ FindColumn = Callable[[str, str], Column]
 """Finds the column of a name; the second argument is the path that an `InvalidRequest` names."""
 
 
-def parse_filter(tree: Any, find: FindColumn, path: str = "filter") -> Filter:
+class FilterBudget:
+    """What the filters of one request may hold together, and what those that were parsed hold.
+
+    Args:
+        most_conditions: of the request.
+    """
+
+    def __init__(self, most_conditions: int = MAX_CONDITIONS_IN_ALL) -> None:
+        self.conditions = 0
+        self.values = 0
+        self._most_conditions = most_conditions
+
+    def count_condition(self, path: str) -> None:
+        """One condition more.
+
+        Raises:
+            InvalidRequest: it is one too many.
+        """
+        self.conditions += 1
+        if self.conditions > self._most_conditions:
+            raise _wrong(path, f"at most {self._most_conditions} conditions in all filters of a request", "more")
+
+    def count_values(self, number: int, path: str) -> None:
+        """Further values in lists.
+
+        Raises:
+            InvalidRequest: they are too many.
+        """
+        self.values += number
+        if self.values > MAX_VALUES:
+            raise _wrong(path, f"at most {MAX_VALUES} values in all lists of a request", "more")
+
+
+def parse_filter(tree: Any, find: FindColumn, path: str = "filter", budget: FilterBudget | None = None) -> Filter:
     """The filter of a JSON document. Documents that differ only in order or repetition give equal filters.
 
     Args:
         tree: `{"all": [..]}`, `{"any": [..]}`, `{"not": {..}}` or `{"field": .., OPERATOR: ..}`.
+        find: finds a column by its name.
+        path: of the filter within the request.
+        budget: of the request; of this filter alone by default.
 
     Raises:
         InvalidRequest: names the path within the request, what was expected and what it got.
     """
-    return _Parser(find).parse(tree, path, 1)
+    return _Parser(find, budget or FilterBudget()).parse(tree, path, 1)
 
 
 class _Parser:
-    def __init__(self, find: FindColumn) -> None:
+    def __init__(self, find: FindColumn, budget: FilterBudget) -> None:
         self._find = find
+        self._budget = budget
         self._nodes = 0
         self._conditions = 0
-        self._values = 0
 
     def parse(self, tree: Any, path: str, depth: int) -> Filter:
         if depth > MAX_DEPTH:
@@ -70,6 +109,7 @@ class _Parser:
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
             raise _wrong(path, f"at most {MAX_CONDITIONS} conditions", "more")
+        self._budget.count_condition(path)
         name = tree[_FIELD]
         if not isinstance(name, str):
             raise _wrong(f"{path}.{_FIELD}", "the name of a column", _shown(name))
@@ -105,9 +145,7 @@ class _Parser:
             return Comparison(operator, _value(column, given, path))
         if not isinstance(given, list):
             raise _wrong(path, f"a list, of which each is {_KINDS[column.kind]}", _shown(given))
-        self._values += len(given)
-        if self._values > MAX_VALUES:
-            raise _wrong(path, f"at most {MAX_VALUES} values in all lists of a filter", "more")
+        self._budget.count_values(len(given), path)
         values = {_value(column, value, f"{path}.{index}") for index, value in enumerate(given)}
         return Comparison(operator, tuple(sorted(values)))  # all of one kind
 

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -35,19 +36,23 @@ class QueryIndex:
     rows: int
     dim: int
     _cache: OrderedDict[str, TextMatch] = field(default_factory=OrderedDict, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)  # of the cache: threads read queries
 
     def matches(self, texts: Sequence[str | None]) -> tuple[TextMatch | None, ...]:
         """The match of each text, None for None. The newest matches are kept in memory."""
         return tuple(None if text is None else self._match(text) for text in texts)
 
     def _match(self, text: str) -> TextMatch:
-        match_of_text = self._cache.get(text)
-        if match_of_text is None:
-            match_of_text = self._cache[text] = self._read(text)
+        with self._lock:
+            match_of_text = self._cache.get(text)
+            if match_of_text is not None:
+                self._cache.move_to_end(text)
+                return match_of_text
+        match_of_text = self._read(text)
+        with self._lock:
+            self._cache[text] = match_of_text
             while len(self._cache) > max(4, _CACHE_BYTES // (4 * _COLUMNS * self.rows)):
                 self._cache.popitem(last=False)
-        else:
-            self._cache.move_to_end(text)
         return match_of_text
 
     def _read(self, text: str) -> TextMatch:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -83,6 +84,7 @@ class Spelling:
         self._parts = {word: pair for pair, word in self._joined.items()}
         fold("é手")  # loads the tables for such letters, which the first query should not wait for
         self._neighbour_cache: dict[str, tuple[Neighbour, ...]] = {}
+        self._lock = Lock()  # of the cache: threads read queries
 
     def read(self, text: str) -> Reading:
         """The corrected words of a query, its corrected text, and the terms to search for.
@@ -220,12 +222,16 @@ class Spelling:
         The newest are cached in a dictionary: a cache around a bound method would hold its owner in a reference cycle,
         which outlives a release that is replaced.
         """
-        neighbours = self._neighbour_cache.pop(word, None)
-        if neighbours is None:
-            neighbours = self._find_neighbours(word)
-            while len(self._neighbour_cache) >= _CACHE_SIZE:
+        with self._lock:
+            neighbours = self._neighbour_cache.pop(word, None)
+            if neighbours is not None:
+                self._neighbour_cache[word] = neighbours
+                return neighbours
+        neighbours = self._find_neighbours(word)
+        with self._lock:
+            self._neighbour_cache[word] = neighbours
+            while len(self._neighbour_cache) > _CACHE_SIZE:
                 del self._neighbour_cache[next(iter(self._neighbour_cache))]
-        self._neighbour_cache[word] = neighbours
         return neighbours
 
     def _find_neighbours(self, word: str) -> tuple[Neighbour, ...]:

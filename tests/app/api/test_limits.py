@@ -43,6 +43,15 @@ def conditions(count: int) -> dict[str, Any]:
     return {"field": "price", "lt": 1} if count == 1 else {"any": [{"field": "price", "lt": 1}] * count}
 
 
+def boosted(first: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Boosts with so many conditions in all, 200 of them in the first."""
+    return [{"filter": first, "factor": 1}, {"filter": conditions(count - 200), "factor": 1}]
+
+
+def rules(count: int) -> list[dict[str, Any]]:
+    return [{"filter": conditions(1), "factor": 1}] * count
+
+
 # What is at the bound for the bound itself, and past it for a number that is larger by one.
 BEYOND: dict[str, Beyond] = {
     "body": lambda count: {"method": "POST", "url": "/recommend", "content": b"{}" + b" " * (count - 2)},
@@ -57,12 +66,16 @@ BEYOND: dict[str, Beyond] = {
     "events": body(lambda count: [{"type": "view", "item_id": "p1", "user_id": "u"}] * count, "/events"),
     "fields": body(lambda count: {"k": 1, "fields": ["title"] * count}),
     "facets": body(lambda count: {"facets": ["price"] * count}),
-    "boost": body(lambda count: {"boost": [{"filter": conditions(1), "factor": 1}] * count}),
+    "boost": body(lambda count: {"boost": rules(count)}),
     "pin": body(lambda count: {"pin": [{"item_id": f"x{i}", "position": i + 1} for i in range(count)]}),
     "filter_depth": body(lambda count: {"filter": nested(count)}),
     "filter_conditions": body(lambda count: {"filter": conditions(count)}),
     "filter_nodes": body(lambda count: {"filter": {"any": [{"all": []}] * (count - 1)}}),
     "filter_values": body(lambda count: {"filter": {"field": "title", "in": [f"t{i}" for i in range(count)]}}),
+    "conditions": body(lambda count: {"filter": conditions(200), "boost": boosted(conditions(200), count - 200)}),
+    "reasons": body(
+        lambda count: {"k": 200, "explain": True, "recent_events": [], "boost": rules(-(-count // 200) - 2)}
+    ),
     "filter_text": body(lambda count: {"filter": {"field": "title", "eq": "x" * count}}),
     "cursor": body(lambda count: {"cursor": "x" * count}),
     "longest_timeout": body(lambda count: {"timeout_ms": count}),

@@ -87,17 +87,77 @@ def test_a_caller_who_left_is_not_worked_for_and_harms_nobody() -> None:
     asyncio.run(run())
 
 
-def test_a_failed_group_fails_its_own_calls_only() -> None:
+def test_of_a_failed_group_only_the_call_fails_that_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
+    groups: list[list[int]] = []
+
     async def fail_on_seven(calls: Sequence[int]) -> list[int]:
+        groups.append(list(calls))
+        await asyncio.sleep(0)
         if 7 in calls:
             raise ValueError("seven")
-        return list(calls)
+        return [2 * call for call in calls]
 
     async def run() -> None:
         batcher = Batcher(fail_on_seven, 64, 1000)
-        answers = await asyncio.gather(*(batcher.submit(number) for number in (6, 7)), return_exceptions=True)
-        assert [str(answer) for answer in answers] == ["seven", "seven"]
-        assert await batcher.submit(8) == 8
+        answers = await asyncio.gather(*(batcher.submit(number) for number in (6, 7, 8)), return_exceptions=True)
+        assert [answers[0], answers[2]] == [12, 16]
+        assert isinstance(answers[1], ValueError)
+        assert groups == [[6, 7, 8], [6], [7], [8]]
+        assert batcher.pending == 0
+        assert await batcher.submit(9) == 18
+
+    asyncio.run(run())
+    assert [record.message for record in caplog.records] == ["a run failed; each of its requests is answered alone"]
+    assert (caplog.records[0].requests, caplog.records[0].error) == (3, "ValueError")  # type: ignore[attr-defined]
+
+
+def test_a_call_that_fails_alone_is_not_tried_twice() -> None:
+    tried: list[int] = []
+
+    async def fail(calls: Sequence[int]) -> list[int]:
+        tried.extend(calls)
+        raise ValueError("always")
+
+    async def run() -> None:
+        with pytest.raises(ValueError, match="always"):
+            await Batcher(fail, 64, 1000).submit(1)
+
+    asyncio.run(run())
+    assert tried == [1]
+
+
+def test_who_leaves_while_a_failed_group_is_answered_alone_is_not_worked_for() -> None:
+    tried: list[list[int]] = []
+
+    async def fail_together(calls: Sequence[int]) -> list[int]:
+        tried.append(list(calls))
+        if len(calls) > 1:
+            raise ValueError("together")
+        if calls == [0]:
+            waiting[1].cancel()
+        return list(calls)
+
+    waiting: list[asyncio.Future[int]] = []
+
+    async def run() -> None:
+        batcher = Batcher(fail_together, 64, 1000)
+        waiting.extend(batcher.submit(number) for number in range(3))
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [answers[0], answers[2]] == [0, 2]
+        assert isinstance(answers[1], asyncio.CancelledError)
+        assert tried == [[0, 1, 2], [0], [2]]
+
+    asyncio.run(run())
+
+
+def test_a_group_holds_no_more_than_may_be_spent_and_one_dear_call_goes_alone() -> None:
+    async def run() -> None:
+        double = Doubling()
+        batcher = Batcher(double, 64, 1000, max_cost=10.0)
+        costs = [4.0, 6.0, 1.0, 50.0, 0.0, 9.0, 2.0]
+        waiting = [batcher.submit(number, cost=cost) for number, cost in enumerate(costs)]
+        assert await asyncio.gather(*waiting) == [2 * number for number in range(len(costs))]
+        assert double.groups == [[0, 1], [2], [3], [4, 5], [6]]
 
     asyncio.run(run())
 
