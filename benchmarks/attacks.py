@@ -44,12 +44,14 @@ class Target:
     async def send(self, request: bytes) -> tuple[int, int]:
         """The same for bytes that need not be a request."""
         connection = await HttpConnection.open(self.address)
+        sending = asyncio.create_task(connection.send(request))  # an answer may come before the whole is sent
         try:
-            await connection.send(request)
             answer = await connection.read()
         except (OSError, EOFError):
             return 0, 0
         finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
             connection.leave()
         return answer.status, len(answer.body)
 
