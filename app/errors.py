@@ -24,6 +24,8 @@
         ├── ModelNotFound         no such version
         ├── KeyMissing            the call needs a key, and has none that is valid
         ├── KeyForbidden          the key may not make this call
+        ├── ForeignOrigin         a page of another address makes the call, and the service has no keys
+        ├── ForeignHost           the call names another host than this machine, and the service has no keys
         ├── BodyTooLarge          the body is larger than this service accepts
         ├── MalformedRequest      what arrived is not HTTP
         ├── TargetTooLong         the address of the call is too long
@@ -189,6 +191,18 @@ class KeyForbidden(RequestError):
     """The key is known, and may not make this call."""
 
     code = "key_forbidden"
+
+
+class ForeignOrigin(RequestError):
+    """A page of another address makes the call, and the service has no keys to tell who may."""
+
+    code = "foreign_origin"
+
+
+class ForeignHost(RequestError):
+    """The call names another host than this machine, and the service has no keys to tell who may make it."""
+
+    code = "foreign_host"
 
 
 class BodyTooLarge(RequestError):

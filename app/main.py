@@ -1,15 +1,11 @@
 """The composition root of the service, and `aisle-serve`. Nothing else reads the settings."""
 
-import asyncio
 import gc
 import logging
-import signal
 import socket
 from dataclasses import replace
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import redis
@@ -20,12 +16,14 @@ from starlette.applications import Starlette
 from app.api.application import HttpOptions, make_application
 from app.api.keys import Keyring
 from app.api.limits import LIMITS
+from app.api.origins import is_loopback
 from app.api.recommend_parsing import Limits
 from app.api.startup import StartupApplication
 from app.artifact.bundle_store import folder_of, is_bundle, version_in
 from app.artifact.redis_keys import Keys
 from app.errors import AisleError, BundleError, SettingsError
 from app.server.bounds import ConnectionBounds, raise_descriptor_limit
+from app.server.closing import ClosingServer, stop_on_signals
 from app.server.connections import Connections
 from app.server.protocol import protocol_of
 from app.serving.cursor_keys import CursorKeys
@@ -108,6 +106,7 @@ def _http_options(settings: Settings) -> HttpOptions:
         read_keys=keys_in(settings.read_keys),
         admin_keys=keys_in(settings.admin_keys),
         rate_per_key=settings.rate_per_key,
+        hosts=[host.strip() for host in (settings.allowed_hosts or "").split(",") if host.strip()],
         limit_values={limit.setting: getattr(settings, limit.setting) for limit in LIMITS if limit.setting},
     )
 
@@ -243,29 +242,6 @@ def _first_release(folder: Path, address: RedisAddress | None, keys: Keys, load:
     return load_release(folder, load) if version is None else load_version(folder, version, load)
 
 
-class _Server(uvicorn.Server):
-    """Says first on `/readyz` that it takes no more requests, and closes the door some seconds later."""
-
-    def __init__(self, config: uvicorn.Config, drain: Drain, connections: Connections, drain_s: float) -> None:
-        super().__init__(config)
-        self._drain = drain
-        self._connections = connections
-        self._drain_s = drain_s
-
-    def stop_at_once(self, *_: object) -> None:
-        """End with status 0: to be stopped is no failure."""
-        self.should_exit = True
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called on SIGTERM and SIGINT; a second one does not wait."""
-        is_second, self._drain.begun = self._drain.begun, True
-        self._connections.drain()
-        if is_second or self._drain_s <= 0:
-            super().handle_exit(sig, frame)
-            return
-        asyncio.get_running_loop().call_later(self._drain_s, super().handle_exit, sig, frame)
-
-
 def serve(settings: Settings) -> None:
     """Load, then listen and answer until SIGTERM or SIGINT.
 
@@ -296,10 +272,8 @@ def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=settings.shutdown_grace_s,
             backlog=BACKLOG,
         )
-        server = _Server(config, drain, connections, settings.drain_s)
-        # For the time before uvicorn listens to them, and for after it, when it raises them again.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, server.stop_at_once)
+        server = ClosingServer(config, drain, connections, settings.drain_s)
+        stop_on_signals(server)
         listener.listen(BACKLOG)
         typer.echo(_announcement(listener, settings))
         server.run([listener])
@@ -309,18 +283,11 @@ def serve(settings: Settings) -> None:
 
 def _refuse_open_access(settings: Settings) -> None:
     reached_at = settings.reached_at or settings.host
-    if not (keys_in(settings.read_keys) or keys_in(settings.admin_keys)) and not _is_loopback(reached_at):
+    if not (keys_in(settings.read_keys) or keys_in(settings.admin_keys)) and not is_loopback(reached_at):
         raise SettingsError(
             f"without keys this service listens on 127.0.0.1 only, got host {reached_at}: set AISLE_ADMIN_KEYS "
             "(operators) and AISLE_READ_KEYS (storefronts), or leave --host out"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -340,9 +307,19 @@ def _bind(host: str, port: int) -> socket.socket:
 def _announcement(listener: socket.socket, settings: Settings) -> str:
     host, port = listener.getsockname()[:2]
     address = f"[{host}]" if ":" in host else host
-    has_keys = keys_in(settings.read_keys) or keys_in(settings.admin_keys)
-    reach = "" if has_keys else " only from this machine, since it has no keys (AISLE_ADMIN_KEYS opens it)"
-    return f"Aisle answers at http://{address}:{port}{reach}; /docs lists the calls"
+    return f"Aisle answers at http://{address}:{port}{_reach(host, settings)}; /docs lists the calls"
+
+
+def _reach(host: str, settings: Settings) -> str:
+    """From where a service without keys is reached."""
+    if keys_in(settings.read_keys) or keys_in(settings.admin_keys):
+        return ""
+    if is_loopback(host):
+        return " only from this machine, since it has no keys (AISLE_ADMIN_KEYS opens it)"
+    return (
+        " from every network of this machine or container, without keys: whatever listens for it at "
+        f"{settings.reached_at} has to keep others out, or AISLE_ADMIN_KEYS to be set"
+    )
 
 
 def _list_settings(is_given: bool) -> None:

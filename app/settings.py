@@ -20,6 +20,9 @@ MAX_PIPELINED: Final = 16  # requests read ahead of the answers of one connectio
 MAX_LIST: Final = 10_000  # the largest limit of a list: past it not even the entries are looked at
 
 
+_LISTS_OF_SECRETS: Final = ("read_keys", "admin_keys", "cursor_secrets")
+
+
 class Settings(BaseSettings):
     """What an operator may decide. `AISLE_PORT=8080` sets `port`; a command line option goes before the variable."""
 
@@ -235,6 +238,13 @@ class Settings(BaseSettings):
             "first of them makes, and without Redis each process has its own: after a restart its cursors have expired."
         ),
     ] = None
+    allowed_hosts: Annotated[
+        str | None,
+        Field(
+            description="Names, separated by commas, under which callers may reach a service without keys, beside "
+            "localhost and this machine's own addresses: a browser must not be led here by a name of another's."
+        ),
+    ] = None
     rate_per_key: Annotated[
         float, Field(ge=0, description="Requests a second that each key may make, on average; 0 for any number.")
     ] = 0.0
@@ -343,13 +353,25 @@ def read_settings(overrides: Mapping[str, Any], environment: Mapping[str, str] |
             close = get_close_matches(name.upper(), known, n=1, cutoff=0.0)
             raise SettingsError(f"unknown setting {name}: did you mean {close[0]}? Unset it or correct its name")
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+        _check_lists(settings)
+        return settings
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
         raise SettingsError(
             f"{name}: {first['msg']}, got {_describe(name, first['input'])}: correct it or unset it"
         ) from error
+
+
+def _check_lists(settings: Settings) -> None:
+    """Refuse a list without an entry: who gives one means to have keys, and must not be left without."""
+    for name in _LISTS_OF_SECRETS:
+        secret = getattr(settings, name)
+        if secret is not None and not keys_in(secret):
+            raise SettingsError(
+                f"{PREFIX}{name.upper()}: expected at least one, separated by commas, got none: give one, or unset it"
+            )
 
 
 def _describe(name: str, value: object) -> str:

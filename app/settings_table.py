@@ -15,7 +15,7 @@ _GROUPS: Final = (
         ("bundle", "wait", "follow_s", "clock", "device", "gpu_memory_mb", "gpu_captures", "threads", "engine_threads"),
     ),
     ("Where it listens", ("host", "reached_at", "port", "page", "log_level", "drain_s", "shutdown_grace_s")),
-    ("Who may call", ("read_keys", "admin_keys", "rate_per_key", "cursor_secrets")),
+    ("Who may call", ("read_keys", "admin_keys", "allowed_hosts", "rate_per_key", "cursor_secrets")),
     ("Depth of lists", ("retrieve_depth", "list_depth")),
     (
         "Connections",

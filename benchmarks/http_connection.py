@@ -80,6 +80,6 @@ class HttpConnection:
 def request_of(method: str, path: str, document: Any = None, **headers: str) -> bytes:
     """The bytes of a request; of `x_request_id` becomes a header X-Request-ID."""
     body = b"" if document is None else json.dumps(document).encode()
-    given = {"host": "aisle", "content-length": str(len(body))} | headers
+    given = {"host": "localhost", "content-length": str(len(body))} | headers
     lines = [f"{method} {path} HTTP/1.1", *(f"{name.replace('_', '-')}: {value}" for name, value in given.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -83,13 +83,14 @@ long_vector long_weight matrix_unit never top_k wide_k chain order query_vector 
 
 PROBLEM_CODES = """
 body_crowded_out body_too_large bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused bundle_schema
-bundle_unfit bundle_unreadable cursor_expired device_unavailable head_too_large internal_error invalid_cursor
-invalid_request invalid_settings item_not_found key_forbidden key_missing malformed_request model_not_found not_ready
-not_yet overloaded request_timeout runtime_missing store_unavailable target_too_long user_not_found
+bundle_unfit bundle_unreadable cursor_expired device_unavailable foreign_host foreign_origin head_too_large
+internal_error invalid_cursor invalid_request invalid_settings item_not_found key_forbidden key_missing
+malformed_request model_not_found not_ready not_yet overloaded request_timeout runtime_missing store_unavailable
+target_too_long user_not_found
 """
 
 SETTINGS = """
-admin_keys answer_timeout_s body_timeout_s bundle clock cursor_secrets device drain_s engine_threads
+admin_keys allowed_hosts answer_timeout_s body_timeout_s bundle clock cursor_secrets device drain_s engine_threads
 event_stream_warning follow_s gpu_captures gpu_memory_mb head_timeout_s held_body_mb host impression_cap
 impression_share keep_alive_s keep_events keep_items list_depth log_level max_batch max_body_bytes max_conditions
 max_connections max_event_rows max_events max_head_bytes max_item_ids max_pending max_reasons online_memory_mb

@@ -27,6 +27,7 @@ from app.api.middleware import BodyLimitMiddleware, RequestTelemetryMiddleware
 from app.api.model_routes import model_routes
 from app.api.openapi import openapi_document
 from app.api.operation_routes import operation_routes
+from app.api.origins import OwnMachineMiddleware
 from app.api.predict_routes import predict_routes
 from app.api.problems import PROBLEM_HANDLERS
 from app.api.rate_limit import RateLimit
@@ -55,6 +56,7 @@ class HttpOptions:
     read_keys: Sequence[str] = ()
     admin_keys: Sequence[str] = ()
     rate_per_key: float = 0.0  # requests a second; 0 is no limit
+    hosts: Sequence[str] = ()  # names of a service without keys, beside those of its machine
     limit_values: Mapping[str, float] = field(default_factory=dict)  # by setting, for the table; else the defaults
 
 
@@ -82,13 +84,15 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
         *operation_routes(services),
         *(demo_routes(recommender) if options.page else []),
     ]
+    keyring = Keyring(options.read_keys, options.admin_keys)
     app = Starlette(
         routes=[*routes, *docs_routes(), _openapi_route(routes, options.limit_values), *not_yet_routes()],
         middleware=[
             Middleware(RequestTelemetryMiddleware, metrics=services.metrics),
+            *([] if keyring.has_any else [Middleware(OwnMachineMiddleware, hosts=options.hosts)]),
             Middleware(
                 KeyCheckMiddleware,
-                keyring=Keyring(options.read_keys, options.admin_keys),
+                keyring=keyring,
                 rate=RateLimit(options.rate_per_key, time.monotonic),
             ),
             Middleware(BodyLimitMiddleware, max_bytes=options.max_body_bytes),

@@ -56,7 +56,8 @@ async def respond_in_time(services: Services, http: Request, question: ItemQuest
         trace.timer.lap("wait")
         body = await _write(services, trace, question, answer)
     trace.timer.lap("encode")
-    services.recorder.record(trace.request_id, question.person, answer, question.release)
+    if http.method != "HEAD":  # which shows nothing
+        services.recorder.record(trace.request_id, question.person, answer, question.release)
     return json_body_response(body)
 
 

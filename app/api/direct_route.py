@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from app.api.openapi import responses_of
@@ -63,3 +64,16 @@ class DirectRoute(APIRoute):
             await response(scope, receive, send)
 
         self.app = answer_directly
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether it answers this request; a HEAD is answered wherever a GET is, and is no call of its own."""
+        if scope["type"] == "http" and scope["method"] == "HEAD" and "GET" in (self.methods or ()):
+            scope = {**scope, "method": "GET"}
+        return super().matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that it matches; the server leaves the body of an answer to a HEAD away."""
+        if scope["method"] == "HEAD" and "GET" in (self.methods or ()):
+            await self.app(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)

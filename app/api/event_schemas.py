@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.api.schemas import Id, Time
+from app.api.schemas import Id, Integer, Number, Time
 from app.artifact.behaviours import Behaviour
 from app.artifact.people import PersonKind
 
@@ -36,11 +36,11 @@ class Event(BaseModel):
         default=None, description="What was searched for before."
     )
     request_id: Id | None = Field(default=None, description="Of the answer that showed the item.")
-    position: int | None = Field(
+    position: Integer | None = Field(
         default=None, ge=1, le=_LARGEST, description="Of the item in that answer; 1 is the first."
     )
-    quantity: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    price: float | None = Field(default=None, ge=0, allow_inf_nan=False, description="Of one piece.")
+    quantity: Number | None = Field(default=None, gt=0, allow_inf_nan=False)
+    price: Number | None = Field(default=None, ge=0, allow_inf_nan=False, description="Of one piece.")
     currency: Annotated[str, StringConstraints(pattern="^[A-Za-z]{3,8}$")] | None = Field(
         default=None, description="ISO 4217, such as EUR."
     )

@@ -142,7 +142,7 @@ class KeyCheckMiddleware:
         await app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        need = need_of(scope["method"], _path(scope))
+        need = need_of(scope["method"], path_of(scope))
         if need is Need.NOTHING:
             return None
         texts = _key_texts(scope)
@@ -170,7 +170,7 @@ def _missing(need: Need, *, has_key: bool) -> KeyMissing:
     return KeyMissing(f"this call needs {kind}, got {what}: {HOW}")
 
 
-def _path(scope: Scope) -> str:
+def path_of(scope: Scope) -> str:
     """What the routes are matched against: the path below the one that the application is mounted at."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")

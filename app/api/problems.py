@@ -19,6 +19,8 @@ from app.errors import (
     BundleError,
     CallNotYet,
     DeviceUnavailable,
+    ForeignHost,
+    ForeignOrigin,
     HeadTooLarge,
     InvalidRequest,
     ItemNotFound,
@@ -46,6 +48,8 @@ STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
     ModelNotFound: HTTPStatus.NOT_FOUND,
     KeyMissing: HTTPStatus.UNAUTHORIZED,
     KeyForbidden: HTTPStatus.FORBIDDEN,
+    ForeignOrigin: HTTPStatus.FORBIDDEN,
+    ForeignHost: HTTPStatus.FORBIDDEN,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     MalformedRequest: HTTPStatus.BAD_REQUEST,
     TargetTooLong: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -198,6 +202,7 @@ def _allow(request: Request) -> dict[str, str]:
         if route.matches(request.scope)[0] is not Match.NONE
         for method in route.methods or ()
     }
+    methods |= {"HEAD"} if "GET" in methods else set()
     return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 

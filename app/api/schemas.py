@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -13,7 +14,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from app.artifact.behaviours import Behaviour
 from app.engine.reasons import Kind
@@ -30,9 +31,30 @@ MAX_BOOSTS: Final = 20
 MAX_PINS: Final = 50
 MAX_TIMEOUT_MS: Final = 60_000
 
+
+def _no_boolean(value: Any) -> Any:
+    """Refuse true and false, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number_type", "Input should be a number, not true or false")
+    return value
+
+
+def _no_number(value: Any) -> Any:
+    """Refuse numbers where true or false is asked for."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise PydanticCustomError("bool_type", "Input should be true or false, not a number")
+    return value
+
+
+# Numbers and booleans written as text stay what they say: parameters of an address have no other form.
+Integer = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+Boolean = Annotated[bool, BeforeValidator(_no_number)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
 Time = Annotated[
-    datetime, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}, "validation")
+    datetime,
+    BeforeValidator(_no_boolean),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}, "validation"),
 ]
 """ISO 8601, or Unix time in seconds or milliseconds."""
 
@@ -96,7 +118,7 @@ class BoostRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     filter: dict[str, Any] = Field(description="Which items, as in `filter`.")
-    factor: float = Field(gt=0, le=1000, description="How many times as likely they shall count; below 1 buries.")
+    factor: Number = Field(gt=0, le=1000, description="How many times as likely they shall count; below 1 buries.")
 
 
 class PinRule(BaseModel):
@@ -104,7 +126,7 @@ class PinRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     item_id: Id
-    position: int = Field(ge=1, le=MAX_K, description="1 is the first place.")
+    position: Integer = Field(ge=1, le=MAX_K, description="1 is the first place.")
 
 
 class RecommendRequest(BaseModel):
@@ -132,7 +154,7 @@ class RecommendRequest(BaseModel):
         default=None,
         description="Replaces the stored history. Oldest first; sorted by time when all events have one.",
     )
-    k: int = Field(default=20, ge=1, le=MAX_K, description="How many items, at most.")
+    k: Integer = Field(default=20, ge=1, le=MAX_K, description="How many items, at most.")
     cursor: str | None = Field(
         default=None,
         max_length=MAX_CURSOR,
@@ -165,7 +187,7 @@ class RecommendRequest(BaseModel):
         description="Items at fixed places, each once. One that is unknown, excluded or does not pass the filter is "
         "left out; one beyond the end of the list stands at its end.",
     )
-    diversity: float | None = Field(
+    diversity: Number | None = Field(
         default=None,
         ge=0,
         le=1,
@@ -196,8 +218,8 @@ class RecommendRequest(BaseModel):
     fields: FieldNames | None = Field(
         default=None, description="Catalogue columns and attributes to answer with each item."
     )
-    explain: bool = Field(default=False, description="Whether to say what gave each item its score.")
-    timeout_ms: float | None = Field(
+    explain: Boolean = Field(default=False, description="Whether to say what gave each item its score.")
+    timeout_ms: Number | None = Field(
         default=None,
         gt=0,
         le=MAX_TIMEOUT_MS,
@@ -209,7 +231,7 @@ class SimilarRequest(BaseModel):
     """The query parameters of `GET /items/{id}/similar`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    k: int = Field(default=20, ge=1, le=MAX_K)
+    k: Integer = Field(default=20, ge=1, le=MAX_K)
     fields: FieldNames | None = None
 
 

@@ -10,9 +10,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -77,7 +79,7 @@ def test_it_serves_a_bundle_and_finishes_what_it_began_when_told_to_stop(shop_bu
             assert len(client.post("/recommend", content=body).json()["items"]) == 5
             where = (client.base_url.host, client.base_url.port or 0)
             with socket.create_connection(where, WITHIN_S) as slow:
-                head = f"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+                head = f"POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
                 slow.sendall(head.encode() + body[:5])
                 assert client.get("/livez").status_code == 200  # so the head before it has been read
                 process.send_signal(signal.SIGTERM)
@@ -308,6 +310,72 @@ def test_behind_what_listens_for_it_the_address_of_that_counts(shop_bundle: Path
     with served(*host, AISLE_REACHED_AT="127.0.0.1") as (_, address):
         port = address.rsplit(":", 1)[1]
         assert httpx.post(f"http://127.0.0.1:{port}/recommend", json={}).status_code == 200
+
+
+@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "0.0.0.0"), ("::", "[::]")])
+def test_all_addresses_of_a_machine_are_never_called_this_machine_alone(
+    shop_bundle: Path, host: str, shown: str
+) -> None:
+    variables = environment(AISLE_REACHED_AT="127.0.0.1")
+    command = [COMMAND, "--port", "0", "--host", host, "--bundle", str(shop_bundle)]
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.kill()
+    assert shown in line
+    assert "only from this machine" not in line
+    assert "without keys" in line
+    assert "127.0.0.1 has to keep others out" in line
+
+
+@pytest.mark.parametrize("name", ["AISLE_READ_KEYS", "AISLE_ADMIN_KEYS", "AISLE_CURSOR_SECRETS"])
+@pytest.mark.parametrize("value", ["", ",", " , ,"])
+def test_a_list_of_keys_without_a_key_is_refused_in_one_line(shop_bundle: Path, name: str, value: str) -> None:
+    line = refusal("--bundle", str(shop_bundle), **{name: value})
+    assert name in line
+    assert "expected at least one" in line
+
+
+def closed_loop(where: tuple[str, int], pause_s: float, seen: Counter[str]) -> None:
+    """Ask one after the other until nobody listens any more; a connection is left with its last answer."""
+    connection: socket.socket | None = None
+    while True:
+        try:
+            connection = connection or socket.create_connection(where, WITHIN_S)
+        except ConnectionRefusedError:
+            return
+        try:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            answer = connection.recv(65_536)
+        except OSError:
+            answer = b""
+        seen["answered" if answer.startswith(b"HTTP/1.1 200") else "lost"] += 1
+        if not answer or b"connection: close" in answer:
+            seen["left"] += 1
+            connection.close()
+            connection = None
+        time.sleep(pause_s)
+
+
+@pytest.mark.parametrize("drain_s", ["0", "0.5"])
+def test_told_to_stop_it_answers_whoever_has_asked_and_says_that_it_is_the_last_time(
+    shop_bundle: Path, drain_s: str
+) -> None:
+    seen: Counter[str] = Counter()
+    with served("--bundle", str(shop_bundle), AISLE_DRAIN_S=drain_s) as (process, address):
+        where = ("127.0.0.1", int(address.rsplit(":", 1)[1]))
+        assert httpx.get(f"{address}/readyz", timeout=WITHIN_S).status_code == 200
+        clients = [Thread(target=closed_loop, args=(where, pause / 100, seen)) for pause in range(12)]
+        for client in clients:
+            client.start()
+        while seen["answered"] < 200:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == 0
+        for client in clients:
+            client.join(WITHIN_S)
+    assert seen["lost"] == 0
+    assert seen["left"] >= len(clients)
 
 
 def test_it_starts_and_answers_though_redis_is_not_there_and_says_so(shop_bundle: Path, users: list[str]) -> None:

@@ -100,7 +100,7 @@ def test_predictions_are_the_same_alone_and_in_company(
             for place in range(40)
         ]
         transport = httpx.ASGITransport(application_of())
-        async with httpx.AsyncClient(transport=transport, base_url="http://aisle") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             alone = [(await client.post("/predict", json=call)).json()["items"] for call in calls]
             together = await asyncio.gather(*(client.post("/predict", json=call) for call in calls))
             assert [answer.json()["items"] for answer in together] == alone
@@ -143,7 +143,7 @@ def test_an_objective_changes_nobody_elses_answer(
             for objective in (None, "view", "purchase", "revenue")
         ]
         transport = httpx.ASGITransport(application_of(services=services_of(timeout_ms=60_000.0)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://aisle") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             alone = [(await client.post("/recommend", json=call)).json()["items"] for call in calls]
             together = await asyncio.gather(*(client.post("/recommend", json=call) for call in calls))
             assert [answer.json()["items"] for answer in together] == alone

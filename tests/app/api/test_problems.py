@@ -50,6 +50,19 @@ def problem_of(response: Any, status: int, code: str) -> dict[str, Any]:
         ({"recent_events": [{"item_id": "p1", "type": "wish"}]}, "recent_events.0.type"),
         ({"recent_events": [{"item_id": "p1", "time": "soon"}]}, "recent_events.0.time"),
         ({"user_id": 7}, "user_id"),
+        ({"k": True}, "k"),
+        ({"k": False}, "k"),
+        ({"diversity": True}, "diversity"),
+        ({"timeout_ms": True}, "timeout_ms"),
+        ({"explain": 1}, "explain"),
+        ({"explain": 0.0}, "explain"),
+        ({"pin": [{"item_id": "p1", "position": True}]}, "pin.0.position"),
+        ({"boost": [{"filter": {"field": "price", "lt": 1}, "factor": True}]}, "boost.0.factor"),
+        ({"recent_events": [{"item_id": "p1", "time": True}]}, "recent_events.0.time"),
+        ({"filter": {"field": "price", "lt": True}}, "filter.lt"),
+        ({"filter": {"field": "price", "in": [True]}}, "filter.in.0"),
+        ({"filter": {"field": "in_stock", "eq": 1}}, "filter.eq"),
+        ({"filter": {"field": "price", "exists": 1}}, "filter.exists"),
         ({"user_id": "u" * 257}, "user_id"),
         ({"exclude_item_ids": "p1"}, "exclude_item_ids"),
         ([], ""),
@@ -70,6 +83,46 @@ def test_a_body_that_is_no_request_is_refused(client: httpx.Client, body: bytes)
 def test_all_wrong_fields_are_listed(client: httpx.Client) -> None:
     problem = problem_of(client.post("/recommend", json={"k": 0, "user_id": ""}), 422, "invalid_request")
     assert {one["field"] for one in problem["errors"]} == {"k", "user_id"}
+
+
+@pytest.mark.parametrize("field", ["quantity", "price", "position", "time"])
+def test_true_is_no_number_of_an_event(client: httpx.Client, field: str) -> None:
+    event = {"type": "view", "user_id": "u", "item_id": "p1", field: True}
+    problem = problem_of(client.post("/events", json=event), 422, "invalid_request")
+    assert problem["errors"][0]["field"] == field
+
+
+def test_numbers_and_truth_as_text_stay_what_they_say(client: httpx.Client) -> None:
+    assert len(client.get("/recommend?k=3&explain=true&diversity=0.5").json()["items"]) == 3
+    assert len(client.get("/recommend?k=3&explain=1").json()["items"][0]["reasons"]) > 0
+    assert len(client.post("/recommend", json={"k": "3", "explain": "true"}).json()["items"]) == 3
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/", "/demo/users", "/recommend?k=3", "/suggest?q=a",
+     "/items/no-such", "/models", "/nowhere", "/recommend?k=0"],
+)  # fmt: skip
+def test_a_head_is_answered_as_the_get_without_its_body(client: httpx.Client, path: str) -> None:
+    head, got = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert set(head.headers) == set(got.headers)
+    assert head.headers["content-type"] == got.headers["content-type"]
+    if path not in {"/metrics", "/recommend?k=3"}:  # which say something else each time
+        assert head.headers["content-length"] == got.headers["content-length"]
+
+
+def test_a_head_is_no_answer_that_is_shown(client: httpx.Client) -> None:
+    def shown() -> str:
+        lines = client.get("/metrics").text.splitlines()
+        return str(
+            [line for line in lines if line.startswith(("aisle_online_answers_total", "aisle_impressions_total"))]
+        )
+
+    before = shown()
+    assert client.head("/recommend?k=3").status_code == 200
+    assert shown() == before
+    assert client.head("/events").status_code == 405
 
 
 def test_an_unknown_parameter_is_refused(client: httpx.Client) -> None:
@@ -109,7 +162,7 @@ def test_an_address_that_is_not_there_is_said(client: httpx.Client) -> None:
 def test_a_wrong_method_is_said_with_the_right_ones(client: httpx.Client) -> None:
     response = client.put("/metrics")
     problem_of(response, 405, "method_not_allowed")
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD"
 
 
 def test_a_store_that_fails_degrades_the_answer_to_what_the_bundle_knows(

@@ -66,7 +66,7 @@ async def serving(store: UserStore) -> AsyncIterator[httpx.AsyncClient]:
     await store.start()
     try:
         transport = httpx.ASGITransport(application_on(store))
-        async with httpx.AsyncClient(transport=transport, base_url="http://aisle") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client
     finally:
         await store.close()

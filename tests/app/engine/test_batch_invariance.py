@@ -62,7 +62,7 @@ def test_answers_are_the_same_alone_and_in_any_batch(
         rng = np.random.default_rng(5)
         requests = requests_of(users, item_ids, rng, 100)
         transport = httpx.ASGITransport(application_of(services=services_of(timeout_ms=60_000.0)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://aisle") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             alone = [await ask(client, request) for request in requests]
             assert await largest_batch(client) == 0.0
             for _ in range(3):
@@ -79,7 +79,7 @@ def test_a_bad_request_among_good_ones_harms_only_itself(
 ) -> None:
     async def compare() -> None:
         transport = httpx.ASGITransport(application_of())
-        async with httpx.AsyncClient(transport=transport, base_url="http://aisle") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             bodies = [{"user_id": user} if number % 2 else {"k": 0} for number, user in enumerate(users)]
             answers = await asyncio.gather(*(client.post("/recommend", json=body) for body in bodies))
             assert [answer.status_code for answer in answers] == [200 if "user_id" in body else 422 for body in bodies]

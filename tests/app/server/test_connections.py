@@ -18,7 +18,7 @@ from app.settings import MAX_HEADERS, MAX_PIPELINED
 from app.telemetry.metrics import Metrics
 
 BOUNDS = ConnectionBounds()
-LIVEZ = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+LIVEZ = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
 SOON_S = 0.3  # of the timeouts that are waited for
 
 
@@ -83,7 +83,7 @@ def problem(answer: RawAnswer, status: int, code: str) -> dict[str, Any]:
 
 def post(body: bytes, *headers: str, path: str = "/recommend") -> bytes:
     lines = "".join(f"{line}\r\n" for line in headers)
-    return f"POST {path} HTTP/1.1\r\nhost: x\r\n{lines}\r\n".encode() + body
+    return f"POST {path} HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n".encode() + body
 
 
 def chunk(body: bytes, extension: bytes = b"") -> bytes:
