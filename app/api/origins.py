@@ -54,15 +54,15 @@ class OwnMachineMiddleware:
         await app(scope, receive, send)
 
     def _error(self, scope: Scope) -> AisleError | None:
-        found = [(name, value.decode("latin-1").strip()) for name, value in scope["headers"] if name in _HEADERS]
-        hosts = [value for name, value in found if name == b"host"]
+        sent = [(name, value.decode("latin-1").strip()) for name, value in scope["headers"] if name in _HEADERS]
+        hosts = [value for name, value in sent if name == b"host"]
         foreign = next((host for host in hosts if not self._is_own(host)), None)
         if foreign is not None:
             return ForeignHost(f"expected localhost or 127.0.0.1 as the host, got {foreign[:100]!r}: {_KEYS_HELP}")
-        for name, value in found:
+        for name, value in sent:
             if name == b"origin" and value.partition("://")[2].lower() not in {host.lower() for host in hosts}:
                 return ForeignOrigin(f"a page of {value[:100]!r} asks for what it may not have: {_KEYS_HELP}")
-        headers = dict(found)
+        headers = dict(sent)
         site = headers.get(b"sec-fetch-site")
         is_link = headers.get(b"sec-fetch-mode") == "navigate" and scope["method"] in {"GET", "HEAD"}
         if site is not None and site not in _OWN_SITES and not is_link:
