@@ -1,5 +1,6 @@
 """What `aisle-offline init` and `check` show: tables on standard error, and the document of the last line."""
 
+import textwrap
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -8,9 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from offline.onboarding.check import Checked, as_table, check
+from offline.onboarding.check import Checked, check
 from offline.onboarding.init import Initialised, init
+from offline.onboarding.readable import outlook, readable
 from offline.workspace.display import RichDisplay
+
+_WIDEST = 100  # columns of a line, where the terminal is wider
 
 
 def init_command(folder: Path, *, force: bool) -> dict[str, Any]:
@@ -52,7 +56,10 @@ def check_command(data: Path, *, max_bad_share: float, rows: int) -> dict[str, A
 
 
 def _remarks(done: Initialised) -> list[str]:
-    lines = [f"not read: {line}" for line in done.unreadable]
+    lines = [
+        f"{table.group.path}: {', '.join(table.group.remarks)}" for table in done.tables.values() if table.group.remarks
+    ]
+    lines += [f"not read: {line}" for line in done.unreadable]
     lines += [f"taken for nothing: {path}" for path in done.guessed.left]
     if words := done.unknown_words:
         shown = ", ".join(words[:10])
@@ -63,12 +70,15 @@ def _remarks(done: Initialised) -> list[str]:
 
 def _show(checked: Checked, data: Path) -> None:
     console = Console(stderr=True)
-    if checked.findings:
-        shown = Table("", "where", "column", "got", "expected", "what to do", title=f"{data}")
-        for row in as_table(checked.findings):
-            shown.add_row(*(cell.replace("[", r"\[") for cell in row))
-        console.print(shown)
+    root = data if data.is_dir() else data.parent
+    lines = readable(checked.findings, root, min(console.width, _WIDEST))
     if checked.people is not None:
-        console.print(checked.people, highlight=False, markup=False)
-    verdict = "ingest would refuse it" if checked.errors else f"next: aisle-offline run --data {data} --out runs/NAME"
-    console.print(f"{checked.errors} errors, {checked.warnings} warnings; {verdict}", highlight=False, markup=False)
+        lines += textwrap.wrap(checked.people, min(console.width, _WIDEST), break_long_words=False)
+    lines.append(f"{_count(checked.errors, 'error')}, {_count(checked.warnings, 'warning')}.")
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(outlook(checked.findings, checked.rows, data), highlight=False, markup=False)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from offline.onboarding.findings import (
     findings_of_mistakes,
     findings_of_rejected,
 )
+from offline.onboarding.unread_files import unread_files
 from offline.onboarding.warnings import (
     count_warnings,
     event_warnings,
@@ -109,6 +110,7 @@ def _check(context: CheckContext) -> Checked:
     if "events" in tables:
         _check_events(context, tables["events"], items, users)
     _check_graded(context)
+    context.findings += unread_files(spec)
     findings = tuple(sorted(context.findings, key=lambda finding: finding.level))
     return Checked(findings, context.rows, _people(tables["events"].columns) if "events" in tables else None)
 
@@ -261,27 +263,3 @@ def _bad_rows(context: CheckContext, table: _Table, rejected: pl.DataFrame) -> l
         count=rejected.height,
     )
     return [share, *findings]
-
-
-def as_table(findings: Iterable[Finding]) -> list[tuple[str, str, str, str, str, str]]:
-    """The cells of each finding: level, where, column, what is there, what was expected, what to do."""
-    return [
-        (
-            finding.level,
-            _where(finding),
-            finding.column or "",
-            finding.found + (f" (and {finding.count - 1} more)" if finding.row and finding.count > 1 else ""),
-            finding.expected,
-            finding.advice,
-        )
-        for finding in findings
-    ]
-
-
-def _where(finding: Finding) -> str:
-    parts = [f"[{finding.table}]" if finding.file is None else finding.file]
-    if finding.line is not None:
-        parts.append(f"line {finding.line}")
-    elif finding.row is not None:
-        parts.append(f"row {finding.row}")
-    return ", ".join(parts)

@@ -61,6 +61,6 @@ def _init(root: Path, path: Path) -> Initialised:
             *(f"not read: {line}" for line in unreadable),
         )
     with atomic_file(path) as temporary:
-        temporary.write_text(toml_of(root.resolve().name or "shop", guessed), encoding="utf-8")
+        temporary.write_text(toml_of(root.resolve().name or "shop", guessed, unreadable), encoding="utf-8")
         load_spec(temporary)
     return Initialised(path, guessed, tuple(unreadable))

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.artifact.behaviours import Behaviour
 from offline.onboarding.guess import Guess, GuessedFolder, GuessedTable
@@ -43,7 +43,7 @@ _USERS: dict[str, str] = {
 _LISTS = ("text", "attributes")
 
 
-def toml_of(name: str, guessed: GuessedFolder) -> str:
+def toml_of(name: str, guessed: GuessedFolder, unreadable: Sequence[str] = ()) -> str:
     """The text of a `dataset.toml` for a folder of that name."""
     lines = [
         "# Guessed by `aisle-offline init` from the files of this folder. Every line says why: correct what is wrong,",
@@ -58,6 +58,7 @@ def toml_of(name: str, guessed: GuessedFolder) -> str:
     lines += _table("users", guessed.users, _USERS, 'path = "users.csv"', "what is known of users besides events")
     lines += _evaluation(guessed)
     lines += [f"# {path}: taken for nothing, and not read." for path in guessed.left]
+    lines += [f"# not read: {' '.join(line.split())}" for line in unreadable]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -66,7 +67,10 @@ def _table(name: str, table: GuessedTable | None, roles: Mapping[str, str], path
         return [f"# [{name}]{' ' * (_WIDTH - len(name) - 4)} # not found: {about}", f"# {path}", ""]
     lines = [
         _line(f"[{name}]", about),
-        _line(f"path = {_text(table.group.path)}", f"{table.why}; {_many(len(table.group.files))}"),
+        _line(
+            f"path = {_text(table.group.path)}",
+            "; ".join([table.why, _many(len(table.group.files)), *table.group.remarks]),
+        ),
     ]
     for role, meaning in roles.items():
         if guess := table.roles.get(role):

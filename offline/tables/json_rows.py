@@ -12,6 +12,7 @@ from offline.tables.flaws import BadRow, Flaw, TableError
 _LONGEST = 1 << 26
 _CHUNK = 1 << 20
 _BLANK = re.compile(r"[\s,\ufeff]*")
+_OBJECTS = re.compile(r"\[\s*\{")
 
 JsonRow = tuple[int, dict[str, Any] | BadRow]
 """The line, from 1, on which a row begins, and its values by name."""
@@ -105,7 +106,7 @@ class _Document:
         whole = self._next() is not _BROKEN
         several = whole and self._peek() == "{"
         self._rewind()
-        if not several and self._into_object() == "[":
+        if not several and self._to_array():
             yield from self._elements()
             return
         self._rewind()
@@ -115,45 +116,43 @@ class _Document:
         self._stream.seek(0)
         self._text, self._position, self._line, self._ended = "", 0, 1, False
 
-    def _into_object(self) -> str:
-        """Go to the first array of objects inside the object that begins here; "" where there is none."""
-        while True:
-            if self._peek() != "{":
-                return ""
-            self._position += 1
-            inner = self._to_value()
-            if inner in ("[", ""):
-                return inner
-
-    def _to_value(self) -> str:
-        """Within an object: pass by plain values to an array of objects ("[") or an object ("{"); "" at the end."""
-        while self._peek() == '"':
+    def _to_array(self) -> bool:
+        """Go to the first element of the first array of objects inside the object that begins here, if it has one."""
+        depth = 0
+        while (begin := self._peek()) in ("{", "}", '"') and begin:
+            if begin != '"':
+                self._position += 1
+                depth += 1 if begin == "{" else -1
+                if not depth:
+                    return False
+                continue
             if self._next() is _BROKEN or self._peek() != ":":
-                return ""
+                return False
             self._position += 1
             begin = self._peek()
-            if begin == "{":
-                return "{"
-            if begin == "[":
-                here = self._position
+            if begin == "[" and self._are_objects():
                 self._position += 1
-                if self._peek() == "{":
-                    return "["
-                self._position = here
-            if self._next() is _BROKEN:
-                return ""
-        return ""
+                return True
+            if begin != "{" and self._next() is _BROKEN:
+                return False
+        return False
+
+    def _are_objects(self) -> bool:
+        """Whether an object stands first in the array that begins here."""
+        while len(self._text) - self._position < 4_096 and self._more():
+            pass
+        return _OBJECTS.match(self._text, self._position) is not None
 
     def _elements(self, *, several: bool = False) -> Iterator[JsonRow]:
         """What follows, one value after another, up to the end of the array; `several` objects follow one another."""
         count = 0
         while (begin := self._peek()) and begin != "]":
-            line, start = self._line, self._position
+            line = self._line
             value = self._next()
             if value is _BROKEN:
                 if not count and several:
                     raise TableError("no rows", "give a JSON array of objects, or an object on each line")
-                rest = self._text[start : start + 2_000]
+                rest = self._text[self._position : self._position + 2_000]
                 yield line, BadRow(Flaw.BROKEN_JSON, "JSON that breaks off: nothing after it is read", rest)
                 return
             count += 1

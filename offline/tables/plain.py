@@ -32,12 +32,15 @@ def survey(path: Path, layout: Layout) -> Survey:
     with path.open("rb") as stream:
         if stream.read(3) != b"\xef\xbb\xbf":
             stream.seek(0)
+        header = b""
         for _ in range(layout.begin):
-            votes.add(stream.readline(_LONGEST_ROW))
+            header = stream.readline(_LONGEST_ROW)
+            votes.add(header)
+        again = b"\n" + header if layout.header else b"\n\n"
         while chunk := stream.read(_CHUNK):
             whole, rest = _whole_lines(rest + chunk)
             votes.add(whole)
-            plain = plain and rows.add(whole)
+            plain = plain and again not in whole and not whole.startswith(again[1:]) and rows.add(whole)
     votes.add(rest)
     if rest and plain:
         plain = rows.add(rest if rest.endswith(b"\n") else rest + b"\n")

@@ -24,6 +24,7 @@ from offline.tables.workbooks import sheet_rows
 
 _SAMPLE_BYTES = 1 << 18
 _PART_ROWS = 50_000
+_TELL_ROWS = 500_000
 _MAGIC = (
     (b"PK\x03\x04", "a ZIP archive or a workbook by its bytes", "name it .zip or .xlsx"),
     (b"PAR1", "Parquet by its bytes", "name it .parquet"),
@@ -185,7 +186,8 @@ def _parts(rows: Iterable[tuple[int, list[str] | BadRow]], names: tuple[str, ...
             parts[-1], compression="lz4"
         )
         done += len(batch)
-        place.progress(done, 0, f"reading {Path(file).name} row by row")
+        if not done % _TELL_ROWS:
+            place.progress(0, 1, f"reading {Path(file).name} row by row: {done:,} rows")
     return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=schema)
 
 
@@ -247,8 +249,8 @@ def _json_lines(rows: Iterable[tuple[int, dict[str, object] | BadRow]], file: st
             values = {str(name): value for name, value in row.items()}
             shape = merge(shape, shape_of(values))
             out.write(_dumps(source | {"row": _plain_value(values)}) + b"\n")
-            if not number % _PART_ROWS:
-                place.progress(number, 0, f"reading {Path(file).name} row by row")
+            if not number % _TELL_ROWS:
+                place.progress(0, 1, f"reading {Path(file).name} row by row: {number:,} rows")
     if not good:
         got = "no rows" if first is None else f"no row that can be read; line {first[0]} is {first[1].got}"
         raise TableError(got, "export an object on each line, or an array of objects")

@@ -76,7 +76,8 @@ def _unpack(path: Path, member: str | None, out: Path) -> None:
 
 
 def _copy(stream: IO[bytes] | gzip.GzipFile, out: Path, packed_bytes: int, name: str) -> None:
-    place = workplace()
+    if packed_bytes > _CHUNK:
+        workplace().progress(0, 1, f"unpacking {Path(name).name}")
     most = max(FREE_BYTES, MOST_TIMES * packed_bytes)
     size = 0
     with out.open("wb") as target:
@@ -87,4 +88,3 @@ def _copy(stream: IO[bytes] | gzip.GzipFile, out: Path, packed_bytes: int, name:
                 out.unlink()
                 raise TableError(f"more than {most >> 20} MiB when unpacked, {MOST_TIMES} times its size", "unpack it")
             target.write(chunk)
-            place.progress(size, max(size, packed_bytes), f"unpacking {name}")

@@ -126,6 +126,7 @@ def test_a_column_that_looks_as_if_it_were_meant_is_named(tmp_path: Path) -> Non
 
 def test_a_file_that_breaks_off_is_a_finding(tmp_path: Path) -> None:
     folder = shop(tmp_path, GOOD, TOML.replace(".csv", ".parquet"))
+    (folder / "events.csv").unlink()
     pl.DataFrame({"user_id": ["a"], "item_id": ["b"]}).write_parquet(folder / "events.parquet")
     whole = (folder / "events.parquet").read_bytes()
     (folder / "events.parquet").write_bytes(whole[: len(whole) // 2])
