@@ -3,7 +3,9 @@
 Each user has one item, which no other user has. Many connections ask for random users at once; a part of them leave at
 random moments: with half a request sent, right after sending, before or in the middle of the answer. Between the
 service and Redis a proxy delays replies, some past the service's time limit, so that exchanges are given up while the
-reply is on its way. Every answer that arrives must be of its own user: the reasons, the stored events, the request id.
+reply is on its way. Some requests are dear, so that they are read, worked on and written in other threads than cheap
+ones, and some run out of time. Every answer that arrives must be of its own user: the reasons, the stored events, the
+predicted item, the pinned one, the request id.
 
 The last line of the output is JSON; `foreign` and `errors` must be 0.
 """
@@ -35,6 +37,7 @@ from offline.publishing.publish import PublishConfig, publish
 MOST_USERS: Final = 1_000
 AT_ONCE: Final = 500  # events in one call
 READ_MS, WRITE_MS = 50, 100  # the service's limits for Redis; a batch of ranked answers holds the loop for some 10
+DEAR: Final = 0.02  # share of requests that are worked on apart from others
 LATE: Final = 0.02  # share of replies that come past them
 ANSWER_WITHIN_S: Final = 30.0
 PROGRESS: Final = 10_000  # requests between two lines
@@ -76,6 +79,7 @@ class Asked:
     method: str
     path: str
     document: Any = None
+    is_pinned: bool = False  # whether the user's own item must come first
 
     def bytes(self) -> bytes:
         """As sent."""
@@ -84,7 +88,7 @@ class Asked:
 
 def main(
     bundle: Annotated[Path, typer.Option(help="Bundle to serve, or store of bundles.")],
-    requests: Annotated[int, typer.Option(min=1, help="How many.")] = 100_000,
+    requests: Annotated[int, typer.Option(min=1, help="How many.")] = 200_000,
     connections: Annotated[int, typer.Option(min=1, help="At once.")] = 64,
     seed: Annotated[int, typer.Option(help="Of all that is random here.")] = 0,
 ) -> None:
@@ -208,6 +212,15 @@ def _asked(number: int, canary: Canary, rng: Random) -> Asked:
     document: dict[str, Any] = {"user_id": user_id, "explain": True, "k": 10}
     if draw < 0.4:
         document["timeout_ms"] = rng.uniform(1, 15)
+    elif draw < 0.45:
+        return Asked(request_id, canary, "POST", "/predict", {"user_id": user_id, "item_ids": [canary.item_id]})
+    elif draw < 0.5:
+        document |= {"pin": [{"item_id": canary.item_id, "position": 1}]}
+        if draw < 0.5 - DEAR:
+            return Asked(request_id, canary, "POST", "/recommend", document, is_pinned=True)
+        others = [{"field": "title", "eq": f"{number} {place}"} for place in range(200)]
+        document |= {"k": 100, "fields": ["title", "price", "category"], "filter": {"not": {"any": others}}}
+        return Asked(request_id, canary, "POST", "/recommend", document, is_pinned=True)
     return Asked(request_id, canary, "POST", "/recommend", document)
 
 
@@ -252,6 +265,9 @@ def count(asked: Asked, answer: HttpAnswer, tally: Tally) -> None:
         tally.wrong("of somebody else", (asked, answer))
     elif document.get("degraded"):
         tally.degraded += 1
+    elif asked.is_pinned and document["items"][0]["item_id"] != asked.canary.item_id:
+        tally.foreign += 1
+        tally.wrong("without the item that was pinned", (asked, answer))
     elif told:
         tally.personal += 1
     elif asked.path != "/events":
@@ -261,6 +277,8 @@ def count(asked: Asked, answer: HttpAnswer, tally: Tally) -> None:
 
 def items_told(asked: Asked, document: Any) -> set[str]:
     """The items of a user's past that an answer names; the user's id where it names another."""
+    if asked.path == "/predict":
+        return {item["item_id"] for item in document["items"]} | set(document["unknown_item_ids"])
     if asked.path == "/recommend":
         reasons = [reason for item in document["items"] for reason in item["reasons"]]
         return {reason["item_id"] for reason in reasons if "item_id" in reason}

@@ -38,6 +38,7 @@ def test_no_answer_is_of_somebody_else_while_clients_leave_and_redis_is_late(sho
 
 
 RECOMMENDED = {"request_id": "r1", "degraded": [], "items": [{"reasons": [{"kind": "viewed", "item_id": "p1"}]}]}
+PREDICTED = {"request_id": "r1", "degraded": [], "items": [{"item_id": "p1"}], "unknown_item_ids": []}
 STORED = {"user_id": "u1", "events": [{"item_id": "p1"}], "seen": 1}
 
 
@@ -49,6 +50,9 @@ STORED = {"user_id": "u1", "events": [{"item_id": "p1"}], "seen": 1}
         ("/recommend", RECOMMENDED | {"request_id": "r2"}, "foreign"),
         ("/recommend", RECOMMENDED | {"items": [{"reasons": [{"kind": "popular"}]}]}, "errors"),
         ("/recommend", RECOMMENDED | {"items": [], "degraded": ["user_state"]}, "degraded"),
+        ("/predict", PREDICTED, "personal"),
+        ("/predict", PREDICTED | {"items": [{"item_id": "p2"}]}, "foreign"),
+        ("/predict", PREDICTED | {"items": [], "unknown_item_ids": ["p2"]}, "foreign"),
         ("/users/u1", STORED, "personal"),
         ("/users/u1", STORED | {"user_id": "u2"}, "foreign"),
         ("/users/u1", STORED | {"events": [{"item_id": "p1"}, {"item_id": "p2"}]}, "foreign"),
