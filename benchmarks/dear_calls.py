@@ -1,8 +1,12 @@
-"""Calls that are allowed and cost much, by kind: each as large as a limit lets it be, none like the one before it."""
+"""Calls that are allowed and cost much, by kind: each as large as a limit lets it be, none like the one before it.
+
+To make one costs as much as to answer it. So some are made beforehand, and a number in them changes from call to call.
+"""
 
 import random
 from collections.abc import Iterator
-from itertools import count
+from dataclasses import replace
+from itertools import cycle
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,14 +20,17 @@ CONDITIONS_IN_ALL: Final = 512
 BOOSTS: Final = 20
 DEEP: Final = 200  # the largest `k`
 QUERY: Final = 512  # characters of a query
-BODY: Final = 1_000_000  # bytes, less than the service takes
+MADE: Final = 10  # calls beforehand
+_NUMBER: Final = "77777777"  # in texts, numbers and ids of a call that is made beforehand
 
 
 def dear_calls(kind: str, shop: Shop, seed: int) -> Iterator[Call]:
     """Calls of a kind of `KINDS`, without end."""
     rng = random.Random(seed)
-    for number in count():
-        yield from KINDS[kind](shop, rng, f"{seed}-{number}")
+    made = [KINDS[kind](shop, rng, f"{seed}-{number}-{_NUMBER}") for number in range(MADE)]
+    for number, calls in enumerate(cycle(made), start=10_000_000 + seed * 1_000_000):
+        for call in calls:
+            yield replace(call, request=call.request.replace(_NUMBER.encode(), b"%d" % number))
 
 
 def _recommend(kind: str, status: int = 200, **fields: Any) -> list[Call]:
@@ -34,9 +41,9 @@ def _conditions(shop: Shop, rng: random.Random, number: int) -> dict[str, Any]:
     """A filter with so many conditions, each of which looks something up."""
     return {
         "any": [
-            {"field": "title", "eq": f"{shop.query(rng)} {rng.random()}"}
+            {"field": "title", "eq": f"{shop.query(rng)} {place} {_NUMBER}"}
             if place % 2
-            else {"field": "price", "gte": rng.random(), "lte": 1 + 1_000 * rng.random()}
+            else {"field": "price", "gte": rng.random(), "lte": float(f"{rng.randrange(1, 1_000)}.{_NUMBER}")}
             for place in range(number)
         ]
     }
@@ -48,7 +55,7 @@ def _events(shop: Shop, rng: random.Random, number: int, **who: str) -> list[dic
 
 def _deep(shop: Shop, rng: random.Random, _: str) -> list[Call]:
     facets = {"facets": list(shop.facets), "fields": [*shop.fields, *shop.facets]}
-    asked = {"k": DEEP, "filter": {"field": "price", "gte": rng.random()}, "diversity": 1.0}
+    asked = {"k": DEEP, "filter": {"field": "price", "gte": float(f"0.{_NUMBER}")}, "diversity": 1.0}
     grouped = {"k": DEEP, "group_by": "title", "query": shop.query(rng)}
     return [
         *_recommend("deep", **shop.shopper(rng), **asked, **facets),
@@ -63,7 +70,7 @@ def _explain(shop: Shop, rng: random.Random, _: str) -> list[Call]:
 
 
 def _filter(shop: Shop, rng: random.Random, _: str) -> list[Call]:
-    texts = {"field": "title", "in": [f"{shop.query(rng)} {rng.random()}" for _ in range(1_000)]}
+    texts = {"field": "title", "in": [f"{shop.query(rng)} {place} {_NUMBER}" for place in range(1_000)]}
     return [
         *_recommend("filter", **shop.shopper(rng), filter=_conditions(shop, rng, CONDITIONS)),
         *_recommend("filter", **shop.shopper(rng), filter=texts),

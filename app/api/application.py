@@ -77,6 +77,7 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
             options.max_event_rows,
             services.metrics,
             lambda: recommender.release.snapshot.manifest.event_types,
+            recommender.lanes,
         ),
         *item_routes(services),
         *user_routes(services.users, services.item_ids_of),

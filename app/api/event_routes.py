@@ -19,11 +19,13 @@ from app.api.direct_route import DirectRoute
 from app.api.event_schemas import Event, EventsAnswer
 from app.api.openapi import bodies_of, responses_with_status
 from app.api.wire_values import iso_of, unix_of
+from app.api.wire_work import read_request
 from app.artifact.behaviours import behaviour_of
 from app.artifact.stream_records import EventRecord
 from app.errors import InvalidRequest
 from app.serving.cooperative import cooperative_map
 from app.serving.events import EventService
+from app.serving.lanes import Lanes
 from app.stores.protocol import UserStore
 from app.telemetry.metrics import Metrics
 
@@ -77,6 +79,7 @@ def event_routes(
     max_events: int,
     metrics: Metrics,
     shop_types: ShopTypes = dict,
+    lanes: Lanes | None = None,
 ) -> list[APIRoute]:
     """`POST /events`.
 
@@ -86,12 +89,13 @@ def event_routes(
         max_events: the most events of one call.
         metrics: counts accepted, duplicate and rejected events.
         shop_types: gives the shop's own words for events, each with its behaviour.
+        lanes: large bodies are read there; in lanes of its own by default.
     """
     return [
         DirectRoute(
             "POST",
             "/events",
-            partial(post_events, events, store, max_events, metrics, shop_types),
+            partial(post_events, events, store, max_events, metrics, lanes or Lanes(), shop_types),
             answer=EventsAnswer,
             status_code=HTTPStatus.ACCEPTED,
             responses=responses_with_status(HTTPStatus.ACCEPTED, _ANSWER),
@@ -109,6 +113,7 @@ async def post_events(
     store: UserStore,
     max_events: int,
     metrics: Metrics,
+    lanes: Lanes,
     shop_types: ShopTypes,
     request: Request,
 ) -> Response:
@@ -118,7 +123,8 @@ async def post_events(
     accepted counts in the user's next recommendations. With an `event_id` an event can be sent again without harm,
     as after a 503.
     """
-    body = _parse_body(await request.body())
+    sent = await request.body()
+    body = await read_request(lanes, len(sent), partial(_parse_body, sent))
     rows = body if isinstance(body, list) else [body]
     _check_length(len(rows), max_events)
     results = await cooperative_map(partial(_parse_event, now=events.now(), shop_types=shop_types()), rows)
