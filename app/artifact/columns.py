@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,11 @@ class TextColumn:
     def __getitem__(self, row: int) -> str | None:
         start, end = self.offsets[row], self.offsets[row + 1]
         return self.values[start:end].tobytes().decode() if end > start else None
+
+    def all(self) -> list[str]:
+        """The texts of all rows, those that are missing as empty ones; faster than row by row."""
+        values, offsets = self.values.tobytes(), self.offsets.tolist()
+        return [values[start:end].decode() for start, end in pairwise(offsets)]
 
     @classmethod
     def of(cls, texts: Sequence[str | None]) -> "TextColumn":

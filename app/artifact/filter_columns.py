@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
 
 from app.artifact.columns import TextColumn
 from app.artifact.names import FILTERS
@@ -40,8 +40,8 @@ class ColumnEntry(BaseModel):
     attribute: bool  # the shop's own, rather than a column that every catalogue may have
     nested: bool = False  # an item of `A > B` also has the value `A`
     by_reference: bool = False  # the catalogue's column of that name holds the values
-    pairs: int  # of a row and a value
-    values: int  # distinct ones; 0 for numbers
+    pairs: NonNegativeInt  # of a row and a value
+    values: NonNegativeInt  # distinct ones; 0 for numbers
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, FiniteFloat, PositiveInt, ValidationError
 
 from app.artifact.bundle_store import name_refusal, read_regular
 from app.artifact.names import MANIFEST, READABLE_SCHEMAS, SCHEMA_VERSION
@@ -72,7 +72,7 @@ class Manifest(BaseModel):
     version: Annotated[str, AfterValidator(_checked_name)]
     dataset: str
     created_at: Annotated[str, AfterValidator(_checked_time)]  # ISO 8601, UTC
-    cut: float | None  # unix seconds of the newest event that the bundle knows; None without a clock
+    cut: FiniteFloat | None  # unix seconds of the newest event that the bundle knows; None without a clock
     behaviours: list[str]
     event_types: dict[str, str] = {}  # the shop's own word for an event -> view, cart or purchase
     shapes: Shapes

@@ -3,15 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
+
+from app.artifact.behaviours import BEHAVIOURS
 
 
 class Calibration(BaseModel):
     """A rising curve from raw to calibrated probabilities, linear between its points."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    raw: list[float]  # ascending
-    calibrated: list[float]  # ascending
+    raw: list[FiniteFloat]  # ascending
+    calibrated: list[FiniteFloat]  # ascending
+
+    @model_validator(mode="after")
+    def _rises(self) -> "Calibration":
+        if not self.raw or len(self.raw) != len(self.calibrated):
+            raise ValueError(f"expected as many calibrated points as raw ones, got {len(self.calibrated)}")
+        if self.raw != sorted(self.raw) or self.calibrated != sorted(self.calibrated):
+            raise ValueError("expected rising points, got others")
+        return self
 
 
 class CalibrationCheck(BaseModel):
@@ -40,7 +50,17 @@ class RankerSpec(BaseModel):
     metric: str  # that the two values are of
     retrieval_value: float
     ranked_value: float
-    mean_log_price: float  # replaces a missing price where the objective is revenue
+    mean_log_price: FiniteFloat  # replaces a missing price where the objective is revenue
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RankerSpec":
+        known = [name for name in BEHAVIOURS if name in self.behaviours]
+        if not known or self.behaviours != known:
+            raise ValueError(f"expected behaviours of {', '.join(BEHAVIOURS)} in this order, got {self.behaviours}")
+        counts = {len(self.calibrations), len(known if self.checks is None else self.checks)}
+        if counts != {len(known)}:
+            raise ValueError(f"expected a calibration and a check of each of {len(known)} behaviours, got {counts}")
+        return self
 
     def calibrated(self, metrics: Mapping[str, Any]) -> list[bool | None]:
         """Of each behaviour, whether its probabilities come true; None where nobody has looked.

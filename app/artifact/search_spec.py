@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 
 from app.artifact.search_features import SEARCH_FEATURES
 
@@ -25,9 +25,9 @@ class SearchSpec(BaseModel):
     """Weights by feature; features that are not named weigh nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    weights: dict[str, float]
+    weights: dict[str, FiniteFloat]
     learned_from: int = 0  # logged queries; 0 where the weights are the prior ones
-    text_scale: float = 14.0  # factor of a text vector that is added to the user vector
+    text_scale: FiniteFloat = 14.0  # factor of a text vector that is added to the user vector
 
     items_have_words: bool = True  # of their own; else only words of queries that led to them
 

@@ -7,7 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.array_checks import check_array, check_numbers, check_offsets, check_range, require
+from app.artifact.behaviours import BEHAVIOUR_NAMES
+from app.artifact.manifest import Shapes
 from app.artifact.quantise import dequantise_rows
+from app.artifact.user_records import LONG_LIMIT
 
 
 @dataclass(frozen=True)
@@ -71,3 +75,40 @@ def read_user_states(folder: Path) -> UserStates:
             for name, field in _FILES.items()
         }
     )
+
+
+def check_user_states(folder: Path, states: UserStates, shapes: Shapes) -> None:
+    """Check states against the manifest and the items of their bundle.
+
+    Raises:
+        BundleCorrupt: an array does not fit.
+    """
+    users = shapes.users
+    check_array(folder / names.USER_HASHES, states.hashes, np.uint64, users)
+    ascends = bool((states.hashes[1:] > states.hashes[:-1]).all())
+    require(ascends, folder / names.USER_HASHES, "ascending hashes", "others")
+    check_array(folder / names.USER_LONG_VECTORS, states.long_vectors, np.int8, users, shapes.dim)
+    check_range(folder / names.USER_LONG_VECTORS, states.long_vectors, -LONG_LIMIT, LONG_LIMIT, "numbers")
+    for name, weights in (
+        (names.USER_LONG_SCALES, states.long_scales),
+        (names.USER_LONG_WEIGHTS, states.long_weights),
+    ):
+        check_array(folder / name, weights, np.float32, users)
+        check_numbers(folder / name, weights)
+    events, seen = len(states.event_rows), len(states.seen_rows)
+    for name, offsets, end in (
+        (names.USER_EVENT_OFFSETS, states.event_offsets, events),
+        (names.USER_SEEN_OFFSETS, states.seen_offsets, seen),
+    ):
+        check_array(folder / name, offsets, np.int64, users + 1)
+        check_offsets(folder / name, offsets, end)
+    for name, rows in ((names.USER_EVENT_ROWS, states.event_rows), (names.USER_SEEN_ROWS, states.seen_rows)):
+        check_array(folder / name, rows, np.int32, None)
+        check_range(folder / name, rows, 1, shapes.items, "rows of items")
+    check_array(folder / names.USER_EVENT_TYPES, states.event_types, np.uint8, events)
+    check_range(
+        folder / names.USER_EVENT_TYPES, states.event_types, min(BEHAVIOUR_NAMES), max(BEHAVIOUR_NAMES), "codes"
+    )
+    check_array(folder / names.USER_EVENT_TIMES, states.event_times, np.float64, events)
+    check_numbers(folder / names.USER_EVENT_TIMES, states.event_times, negative=True, nan=True)
+    check_array(folder / names.USER_SEEN_PURCHASED, states.seen_purchased, np.bool_, seen)

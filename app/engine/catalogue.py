@@ -72,11 +72,10 @@ class Items:
         return dequantise_rows(self.vectors[rows], self.scales[rows])
 
 
-def read_items(folder: Path, shapes: Shapes, tables: RankTables) -> Items:
-    """The item table of the bundle in `folder`; it shares the arrays of `tables`."""
-    ids = TextColumn.read(folder / names.ITEM_IDS)  # mapped
+def items_of(ids: TextColumn, shapes: Shapes, tables: RankTables) -> Items:
+    """The item table of a bundle; it shares the arrays of `tables`."""
     popularity = tables.popularity
-    all_ids = [ids[row] or "" for row in range(1, shapes.items + 1)]
+    all_ids = ids.all()[1:]
     hashes = stable_hashes(all_ids)
     order = np.argsort(hashes)
     selectable = np.zeros((1, shapes.rows), dtype=bool)

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.event_features import age_buckets
+from app.artifact.manifest import Shapes
 from app.artifact.quantise import half_matrix
 from app.engine.candidates import Candidates, candidates_from_graph
 from app.engine.catalogue import Items
 from app.engine.device_runs import DeviceRuns, no_capture, opening_session
+from app.engine.graph_checks import check_retriever
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.retriever import Retriever
 from app.engine.runtime import (
@@ -218,18 +220,18 @@ class GpuRetriever:
 
 
 def open_gpu_retriever(
-    folder: Path, items: Items, score_scales: NDArray[np.float32], device: Device, window: int
+    folder: Path, items: Items, score_scales: NDArray[np.float32], device: Device, shapes: Shapes
 ) -> GpuRetriever:
     """The retriever of the bundle in `folder` on a device, after one run that checks where its nodes run.
 
     Args:
         score_scales: `[rows]`, see `RankTables`.
-        window: events of a request.
+        shapes: of the bundle.
 
     Raises:
         DeviceUnavailable: there is no device.
         BundleUnfit: the bundle has no such graph, or the device has no room for it or cannot run all of it.
-        BundleCorrupt: the graph cannot be read.
+        BundleCorrupt: the graph cannot be read, or takes something else.
     """
     path = folder / names.HALF_GRAPH
     if not path.exists():
@@ -237,9 +239,10 @@ def open_gpu_retriever(
     with opening_session(), tempfile.TemporaryDirectory(prefix="aisle-placement-") as folder_of_profile:
         profile = Path(folder_of_profile) / "run"
         session = open_device_session(path, device.provider, device.memory_mb, profile, captures=device.captures)
+        check_retriever(path, session, shapes, in_half=True)
         try:
             retriever = GpuRetriever(session, items, score_scales, device, partial(_on_cpu, folder, items))
-            retriever.run_on_device(_blank(window, items.vectors.shape[1]), 1)
+            retriever.run_on_device(_blank(shapes.window, shapes.dim), 1)
         except runtime_errors() as error:
             reason = str(error).partition("\n")[0]
             raise BundleUnfit(

@@ -9,27 +9,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.array_checks import check_array
 from app.artifact.bundle_store import resolve
+from app.artifact.columns import TextColumn
+from app.artifact.filter_columns import read_filter_columns
 from app.artifact.manifest import Manifest, read_manifest, verify_files
-from app.artifact.parts import GPU, MEANING, RANKER, SEARCH, SPELLING, SUGGEST, WORDS, usable_parts
+from app.artifact.parts import GPU, MEANING, RANKER, SEARCH, SPELLING, SUGGEST, WORDS, UsableParts, usable_parts
 from app.artifact.rank_tables import read_rank_tables
+from app.artifact.text.suggest_index import read_suggest_index
 from app.artifact.text.vocabulary import Vocabulary, read_vocabulary
+from app.engine import checks
 from app.engine.candidates import Candidates
-from app.engine.catalogue import read_catalogue, read_items
+from app.engine.catalogue import items_of, read_catalogue
 from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
+from app.engine.graph_checks import check_retriever
 from app.engine.ranking import read_ranker
 from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
 from app.engine.retriever import Retriever
 from app.engine.runtime import open_session
-from app.engine.selection.filter_index import read_filters
+from app.engine.selection.filter_index import filter_index_of
 from app.engine.selection.orders import Orders
 from app.engine.snapshot import Snapshot
 from app.engine.text.lexical import read_lexical
 from app.engine.text.query_index import read_query_index
-from app.engine.text.suggest import read_suggester
+from app.engine.text.suggest import Suggester
 from app.engine.text.text_query import check_golden_texts, read_text_query
-from app.errors import BundleCorrupt, BundleUnfit, GoldenMismatch
+from app.errors import AisleError, BundleCorrupt, BundleUnfit, GoldenMismatch
 
 log = logging.getLogger(__name__)
 
@@ -89,25 +95,54 @@ def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device
     if device is not None and GPU not in parts:
         raise BundleUnfit(f"{folder}: the part {GPU}: {parts.off[GPU]}: serve with --device cpu")
     try:
-        tables = read_rank_tables(folder)
-        items = read_items(folder, manifest.shapes, tables)
-        catalogue = read_catalogue(folder, manifest.catalogue_columns)
-        filters = read_filters(folder, catalogue, items.selectable[0])
-        lexical = read_lexical(folder, manifest.shapes.rows, tables.codes[:, 1]) if WORDS in parts else None
-        text_query = read_text_query(folder) if MEANING in parts else None
-        vocabulary = read_vocabulary(folder) if SPELLING in parts else Vocabulary.empty()
-        suggester = read_suggester(folder, vocabulary) if SUGGEST in parts else None
-    except (OSError, ValueError, KeyError) as error:
-        raise BundleCorrupt(f"{folder}: cannot be read ({error}): export it again") from error
-    for name, value in ((WORDS, lexical), (MEANING, text_query), (SUGGEST, suggester)):
+        return _open(folder, manifest, parts, threads, device)
+    except (AisleError, MemoryError):
+        raise
+    except OSError as error:
+        where = folder if error.filename is None else error.filename
+        raise BundleCorrupt(f"{where}: cannot be read ({error.strerror or error}): export it again") from error
+    except Exception as error:  # whatever a reader stumbles over lies in the files
+        raise BundleCorrupt(f"{folder}: cannot be read ({type(error).__name__}: {error}): export it again") from error
+
+
+def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, device: Device | None) -> Snapshot:
+    """As `open_snapshot`; each table is checked before anything is made of it."""
+    shapes = manifest.shapes
+    checks.check_shapes(folder / names.MANIFEST, shapes)
+    tables = read_rank_tables(folder)
+    checks.check_tables(folder, tables, shapes)
+    ids = TextColumn.read(folder / names.ITEM_IDS)  # mapped
+    checks.check_ids(folder, ids, shapes)
+    items = items_of(ids, shapes, tables)
+    catalogue = read_catalogue(folder, manifest.catalogue_columns)
+    checks.check_catalogue(folder, catalogue, shapes)
+    filter_columns = read_filter_columns(folder)
+    checks.check_filters(folder, filter_columns, catalogue, shapes)
+    filters = filter_index_of(filter_columns, catalogue, items.selectable[0])
+    lexical = read_lexical(folder, shapes.rows, tables.codes[:, 1]) if WORDS in parts else None
+    text_query = read_text_query(folder) if MEANING in parts else None
+    vocabulary = read_vocabulary(folder) if SPELLING in parts else Vocabulary.empty()
+    suggestions = read_suggest_index(folder) if SUGGEST in parts else None
+    for name, value in ((WORDS, lexical), (MEANING, text_query), (SUGGEST, suggestions)):
         if name in parts and value is None:
             raise BundleCorrupt(f"{folder}: its manifest has the part {name}, its folder does not: export it again")
+    if lexical is not None:
+        checks.check_lexical(folder, lexical, shapes)
+    if text_query is not None:
+        checks.check_text_query(folder, text_query, shapes)
+    if SPELLING in parts:
+        checks.check_vocabulary(folder, vocabulary)
+    if suggestions is not None:
+        checks.check_suggestions(folder, suggestions, shapes)
+    suggester = None if suggestions is None else Suggester(suggestions, vocabulary)
     search = read_query_index(folder, tables, lexical, text_query, vocabulary) if SEARCH in parts else None
     retriever: Retriever | GpuRetriever
     if device is None:
-        retriever = Retriever(open_session(folder / names.RETRIEVE_GRAPH, threads), items)
+        session = open_session(folder / names.RETRIEVE_GRAPH, threads)
+        check_retriever(folder / names.RETRIEVE_GRAPH, session, shapes)
+        retriever = Retriever(session, items)
     else:
-        retriever = open_gpu_retriever(folder, items, tables.score_scales, device, manifest.shapes.window)
+        retriever = open_gpu_retriever(folder, items, tables.score_scales, device, shapes)
     ranker = read_ranker(folder, tables, items.popular_rows, threads) if RANKER in parts else None
     return Snapshot(
         folder=folder,
@@ -136,6 +171,7 @@ def check_golden(snapshot: Snapshot) -> None:
         GoldenMismatch: overlap or scores are out of tolerance.
     """
     batch = read_warmup(snapshot.folder)
+    checks.check_warmup(snapshot.folder, batch, snapshot.manifest.shapes)
     if not len(batch):
         return
     for golden in golden_sets(snapshot):
@@ -188,7 +224,9 @@ def _compare_golden(snapshot: Snapshot, golden: GoldenSet, batch: RequestBatch) 
         rows = np.load(path, allow_pickle=False)
         scores = np.load(snapshot.folder / golden.scores, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise BundleCorrupt(f"{snapshot.folder}: golden answers cannot be read ({error})") from error
+        raise BundleCorrupt(f"{snapshot.folder}: golden answers cannot be read ({error}): export it again") from error
+    check_array(path, rows, np.int32, len(batch), GOLDEN_DEPTH)
+    check_array(snapshot.folder / golden.scores, scores, np.float32, len(batch), GOLDEN_DEPTH)
     answers = golden_answers(snapshot, batch, golden.stages)
     overlap = golden_overlap(rows, answers.rows)
     error_ = golden_error(rows, scores, answers)

@@ -15,6 +15,7 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.ranker_spec import RankerSpec
 from app.engine.candidate_sources import union_of_sources
 from app.engine.candidates import Candidates, top_k
+from app.engine.graph_checks import check_ranker
 from app.engine.requests import ALL_ITEMS, OBJECTIVES, ItemMask, RequestBatch, user_context_of
 from app.engine.runtime import open_session
 from app.errors import BundleCorrupt
@@ -161,7 +162,9 @@ def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64
         raise BundleCorrupt(f"{path}: not the description of a ranker ({error}): export the bundle again") from error
     if spec.features != list(FEATURES):
         raise BundleCorrupt(f"{path}: written for other features than this service computes: export the bundle again")
-    return Ranker(open_session(folder / names.RANK_GRAPH, threads), spec, tables, popular_rows)
+    session = open_session(folder / names.RANK_GRAPH, threads)
+    check_ranker(folder / names.RANK_GRAPH, session, len(spec.behaviours))
+    return Ranker(session, spec, tables, popular_rows)
 
 
 def log_chain(chain: NDArray[np.float32]) -> NDArray[np.float64]:

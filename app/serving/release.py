@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.artifact.bundle_store import folder_of
-from app.artifact.user_state import read_user_states
+from app.artifact.user_state import check_user_states, read_user_states
 from app.engine.gpu_retriever import Device
 from app.engine.loading import load_snapshot
 from app.engine.runtime import CUDA, runtime
@@ -116,13 +116,14 @@ def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
     """
     try:
         states = read_user_states(snapshot.folder)
+        check_user_states(snapshot.folder, states, snapshot.manifest.shapes)
     except (OSError, ValueError) as error:
         raise BundleCorrupt(f"{snapshot.folder}: users cannot be read ({error}): export it again") from error
     items = snapshot.items
     return Release(
         snapshot=snapshot,
         states=BundledStates(states, items.hashes_by_row()),
-        item_ids=tuple(items.id_of(row) for row in range(items.count + 1)),
+        item_ids=tuple(items.ids.all()),
         clock=clock,
     )
 

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from app.artifact.columns import TextColumn
 
@@ -13,7 +14,7 @@ class SortedTexts:
     """Distinct texts, ascending by their UTF-8 bytes."""
 
     def __init__(self, column: TextColumn) -> None:
-        self._column = column
+        self.column: Final = column
         self._values = column.values.data
         self._offsets = column.offsets.data
         self._positions = range(len(column))
@@ -38,7 +39,7 @@ class SortedTexts:
 
     def write(self, stem: Path) -> None:
         """Write the texts (see `TextColumn.write`)."""
-        self._column.write(stem)
+        self.column.write(stem)
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "SortedTexts":

@@ -49,5 +49,8 @@ def _value(column: Column, row: int, attributes: list[str] | None) -> Any:
 
 def _parse(column: Column, text: str) -> str | float | bool:
     if column.kind == "number":
-        return float(text)
+        try:
+            return float(text)
+        except ValueError:
+            return text  # the column has it otherwise
     return text == TRUE_TEXT if column.kind == "boolean" else text

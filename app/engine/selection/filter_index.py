@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.filter_columns import read_filter_columns
+from app.artifact.filter_columns import FilterColumn, read_filter_columns
 from app.engine.catalogue import Catalogue
 from app.engine.selection.column import Column
 from app.engine.selection.filter_parsing import FilterBudget, parse_filter
@@ -126,7 +126,11 @@ def read_filters(folder: Path, catalogue: Catalogue, selectable: NDArray[np.bool
         OSError: a file is missing.
         ValueError: the files do not fit each other.
     """
-    stored = read_filter_columns(folder)
+    return filter_index_of(read_filter_columns(folder), catalogue, selectable)
+
+
+def filter_index_of(stored: Iterable[FilterColumn], catalogue: Catalogue, selectable: NDArray[np.bool_]) -> FilterIndex:
+    """The filter index of columns that have been read; as `read_filters`."""
     return FilterIndex(
         [
             Column(

@@ -31,16 +31,16 @@ class Orders:
         self._rows: dict[str, NDArray[np.int64]] = {}
 
     def check(self, sort: str) -> None:
-        """Refuse an order by a column that the catalogue does not have.
+        """Refuse an order by a column that the catalogue does not have, or that holds no numbers.
 
         Raises:
-            InvalidRequest: no item has a value of that column.
+            InvalidRequest: no item has a number in that column.
         """
         name = _COLUMN_OF.get(sort)
-        if name is not None and not self._filters.has(name):
+        if name is not None and not (self._filters.has(name) and self._filters.column(name, "sort").kind == "number"):
             raise InvalidRequest(
-                f"sort: expected an order by what the catalogue has, got {sort!r}, and no item has a value of "
-                f"{name!r}: leave it out",
+                f"sort: expected an order by what the catalogue has, got {sort!r}, and no item has a number "
+                f"in {name!r}: leave it out",
                 "sort",
             )
 
