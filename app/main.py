@@ -18,6 +18,7 @@ from app.api.keys import Keyring
 from app.api.limits import LIMITS
 from app.api.origins import is_loopback
 from app.api.recommend_parsing import Limits
+from app.api.rehearsal import rehearse
 from app.api.startup import StartupApplication
 from app.artifact.bundle_store import folder_of, is_bundle, version_in
 from app.artifact.redis_keys import Keys
@@ -68,7 +69,10 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
     address, keys = _redis_address(settings), Keys(settings.redis_prefix.encode())
     folder = None if is_bundle(settings.bundle) else settings.bundle
     load = LoadOptions(
-        settings.threads, settings.clock, DevicePolicy(settings.device, settings.gpu_memory_mb, settings.gpu_captures)
+        settings.threads,
+        settings.clock,
+        DevicePolicy(settings.device, settings.gpu_memory_mb, settings.gpu_captures),
+        rehearse,
     )
     release = load_release(settings.bundle, load) if folder is None else _first_release(folder, address, keys, load)
     cursors = _cursor_keys(settings)

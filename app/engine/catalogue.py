@@ -59,6 +59,10 @@ class Items:
         hashes[self._hash_rows] = self._hashes
         return hashes
 
+    def all_ids(self) -> tuple[str, ...]:
+        """The ids by row, `[n + 1]`; row 0 has none. As long only where each item has an id of its own."""
+        return ("", *self._row_of_id)
+
     def hash_of_row(self, row: int) -> int:
         """The stable hash of the item in a row."""
         return stable_hash(self.id_of(row))

@@ -21,14 +21,14 @@ from app.artifact.manifest import Shapes
 from app.artifact.rank_tables import RankTables
 from app.artifact.text.suggest_index import KINDS, SuggestIndex
 from app.artifact.text.vocabulary import LONGEST, Vocabulary
-from app.engine.catalogue import Catalogue
+from app.engine.catalogue import Catalogue, Items
 from app.engine.requests import RequestBatch
 from app.engine.text.lexical import LexicalField, LexicalIndex
 from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
 _ATTRIBUTES: Final = "attributes"
-_MOST_NESTED: Final = 100  # brackets of a document, past which its depth is looked at
+_MOST_NESTED: Final = 250  # bytes of a document that can be written again, however deep it is nested
 
 
 def check_shapes(path: Path, shapes: Shapes) -> None:
@@ -71,14 +71,13 @@ def check_tables(folder: Path, tables: RankTables, shapes: Shapes) -> None:
     check_numbers(folder / names.ITEM_LOG_PRICE, tables.log_price, negative=True, nan=True)
 
 
-def check_ids(folder: Path, column: TextColumn, shapes: Shapes) -> None:
+def check_items(folder: Path, items: Items, shapes: Shapes) -> None:
     """Check that every item has an id of its own.
 
     Raises:
         BundleCorrupt: one has none, or another one's.
     """
-    check_texts(folder / names.ITEM_IDS, column, shapes.items + 1)
-    distinct = len({*column.all()} - {""})
+    distinct = len(items.all_ids()) - 1 - bool(items.row_of(""))
     require(distinct == shapes.items, folder / names.ITEM_IDS, f"{shapes.items} different ids", distinct)
 
 
@@ -119,17 +118,14 @@ def check_catalogue(folder: Path, catalogue: Catalogue, shapes: Shapes) -> None:
 
 def _check_documents(stem: Path, column: TextColumn, *, are_attributes: bool) -> None:
     values, offsets = column.values.tobytes(), column.offsets.tolist()
-    for start, end in pairwise(offsets):
-        if start == end:
-            continue
-        text = values[start:end]
+    for text in {values[start:end] for start, end in pairwise(offsets)} - {b""}:
         try:
             document = orjson.loads(text)
-            if text.count(b"[") + text.count(b"{") > _MOST_NESTED:
+            if len(text) > _MOST_NESTED:
                 orjson.dumps(document)
         except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:
             raise BundleCorrupt(f"{stem}: expected JSON, got {text[:40]!r} ({error}): export it again") from error
-        if are_attributes and not (type(document) is list and all(type(pair) is str for pair in document)):
+        if are_attributes and not (type(document) is list and set(map(type, document)) <= {str}):
             require(False, stem, "lists of texts", text[:40])
 
 

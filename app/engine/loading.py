@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
-from app.artifact.array_checks import check_array
+from app.artifact.array_checks import check_array, check_texts
 from app.artifact.bundle_store import resolve
 from app.artifact.columns import TextColumn
 from app.artifact.filter_columns import read_filter_columns
@@ -112,8 +112,9 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     tables = read_rank_tables(folder)
     checks.check_tables(folder, tables, shapes)
     ids = TextColumn.read(folder / names.ITEM_IDS)  # mapped
-    checks.check_ids(folder, ids, shapes)
+    check_texts(folder / names.ITEM_IDS, ids, shapes.items + 1)
     items = items_of(ids, shapes, tables)
+    checks.check_items(folder, items, shapes)
     catalogue = read_catalogue(folder, manifest.catalogue_columns)
     checks.check_catalogue(folder, catalogue, shapes)
     filter_columns = read_filter_columns(folder)

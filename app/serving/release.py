@@ -62,10 +62,11 @@ class LoadOptions:
     threads: int = 1  # inside one run of a graph; 0 takes all cores
     clock: Literal["wall", "bundle"] = "wall"  # as in `clock_of`
     device: DevicePolicy = DevicePolicy()
+    rehearse: Callable[[Release], None] | None = None  # answers requests by a release; raises `BundleError`
 
 
 def load_release(path: Path, options: LoadOptions, version: str | None = None) -> Release:
-    """Load a bundle, verify it, and answer its own warm-up requests.
+    """Load a bundle, verify it, and answer its own warm-up requests and those of a rehearsal.
 
     Args:
         path: a bundle, or a store of bundles, of which the current one is loaded.
@@ -79,7 +80,10 @@ def load_release(path: Path, options: LoadOptions, version: str | None = None) -
     """
     try:
         snapshot = _load_snapshot(path, options.threads, options.device, version)
-        return release_of(snapshot, clock_of(options.clock, snapshot.manifest.cut))
+        release = release_of(snapshot, clock_of(options.clock, snapshot.manifest.cut))
+        if options.rehearse is not None:
+            options.rehearse(release)
+        return release
     except Exception as error:
         raise refusal_of(error, path) from error
 
@@ -123,7 +127,7 @@ def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
     return Release(
         snapshot=snapshot,
         states=BundledStates(states, items.hashes_by_row()),
-        item_ids=tuple(items.ids.all()),
+        item_ids=items.all_ids(),
         clock=clock,
     )
 
