@@ -9,6 +9,7 @@ SLOW = {
     "test_a_round_that_is_refused_and_tried_again",
     "test_a_run_killed_in_every_stage_ends_like_one_that_was_not",
     "test_a_run_stopped_in_every_stage_says_how_to_go_on_and_ends_as_one_that_was_not",
+    "test_every_damage_of_every_file_is_refused_or_harmless",
     "test_the_same_log_with_its_rows_shuffled_gives_the_same_figures",
 }
 """Each takes over half a minute of processor time, and what it tests cannot be told by less."""

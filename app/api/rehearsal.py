@@ -28,6 +28,7 @@ from app.api.recommend_routes import get_recommend, post_recommend
 from app.api.schemas import MAX_TIMEOUT_MS
 from app.api.suggest_routes import get_suggest
 from app.api.user_routes import delete_user, get_user, merge_user
+from app.artifact.filter_columns import ADDED
 from app.engine.selection.column import Column
 from app.errors import AisleError, BundleCorrupt, RequestError
 from app.serving.release import Release
@@ -43,7 +44,8 @@ Rehearsal = tuple[str, Endpoint, Request]
 
 _LIMITS: Final = Limits(max_events=100, max_item_ids=500)
 _VISITOR: Final = "rehearsal"
-_MOST_COLUMNS: Final = 5
+_USER: Final = "rehearsal of a user"  # where the bundle has none
+_MOST_COLUMNS: Final = 6
 _TITLE: Final = "title"
 
 
@@ -195,8 +197,9 @@ def _bodies(release: Release) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "a filter for nobody", {"k": 5, "filter": conditions[0]}
         yield "a boost", user | {"k": 5, "boost": [{"filter": conditions[0], "factor": 2.0}]}
     yield "a pin", user | {"k": 5, "pin": [{"item_id": items[-1], "position": 2}]}
-    for sort in ("price_asc", "newest"):
-        yield "an order", {"k": 5, "sort": sort}
+    for name, sort in (("price", "price_asc"), (ADDED, "newest")):
+        if name in {column.name for column in columns if column.kind == "number"}:
+            yield "an order", {"k": 5, "sort": sort}
     for name in [column.name for column in columns if column.kind != "number" and column.has_one_value][:1]:
         yield "groups", user | {"k": 5, "group_by": name}
 
@@ -205,11 +208,12 @@ def _columns(release: Release) -> list[Column]:
     """Columns of all kinds that the bundle has."""
     filters = release.snapshot.filters
     columns: dict[Any, Column] = {}
-    for name in ["price", "added", *filters.names[:200]]:
+    for name in ["price", ADDED, *filters.names[:200]]:
         if filters.has(name):
             column = filters.column(name, name)
             entry = column.stored.entry
-            columns.setdefault((entry.kind, entry.attribute, entry.nested, entry.by_reference), column)
+            kind = (entry.kind, entry.attribute, entry.nested, entry.by_reference, entry.name == ADDED)
+            columns.setdefault(kind, column)
     return list(columns.values())[:_MOST_COLUMNS]
 
 
@@ -224,7 +228,7 @@ def _condition(column: Column) -> dict[str, Any]:
 
 
 def _user(release: Release) -> str:
-    return next(iter(release.snapshot.manifest.sample_users), _VISITOR)
+    return next(iter(release.snapshot.manifest.sample_users), _USER)
 
 
 def _queries(release: Release) -> list[str]:

@@ -9,12 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, FiniteFloat, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from app.artifact.bundle_store import name_refusal, read_regular
 from app.artifact.names import MANIFEST, READABLE_SCHEMAS, SCHEMA_VERSION
 from app.artifact.parts import first_numbers_of
 from app.errors import BundleCorrupt, BundleSchema, BundleUnreadable
+
+EARLIEST_S: Final = -62_135_596_800.0
+"""The year 1 in unix seconds."""
+LATEST_S: Final = 253_000_000_000.0
+"""The year 9987 in unix seconds: what comes a while later can be written, too."""
 
 
 class FileEntry(BaseModel):
@@ -72,7 +77,9 @@ class Manifest(BaseModel):
     version: Annotated[str, AfterValidator(_checked_name)]
     dataset: str
     created_at: Annotated[str, AfterValidator(_checked_time)]  # ISO 8601, UTC
-    cut: FiniteFloat | None  # unix seconds of the newest event that the bundle knows; None without a clock
+    cut: (
+        Annotated[float, Field(ge=EARLIEST_S, le=LATEST_S)] | None
+    )  # unix seconds of the newest event that the bundle knows; None without a clock
     behaviours: list[str]
     event_types: dict[str, str] = {}  # the shop's own word for an event -> view, cart or purchase
     shapes: Shapes

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.array_checks import check_array, check_numbers, check_offsets, check_range, require
 from app.artifact.behaviours import BEHAVIOUR_NAMES
-from app.artifact.manifest import Shapes
+from app.artifact.manifest import EARLIEST_S, LATEST_S, Shapes
 from app.artifact.quantise import dequantise_rows
 from app.artifact.user_records import LONG_LIMIT
 
@@ -110,5 +110,6 @@ def check_user_states(folder: Path, states: UserStates, shapes: Shapes) -> None:
         folder / names.USER_EVENT_TYPES, states.event_types, min(BEHAVIOUR_NAMES), max(BEHAVIOUR_NAMES), "codes"
     )
     check_array(folder / names.USER_EVENT_TIMES, states.event_times, np.float64, events)
-    check_numbers(folder / names.USER_EVENT_TIMES, states.event_times, negative=True, nan=True)
+    times = states.event_times[~np.isnan(states.event_times)]
+    check_range(folder / names.USER_EVENT_TIMES, times, EARLIEST_S, LATEST_S, "unix seconds")
     check_array(folder / names.USER_SEEN_PURCHASED, states.seen_purchased, np.bool_, seen)

@@ -252,6 +252,7 @@ def store(shop_bundle: Path, tmp_path: Path) -> Path:
         (unreadable_pointer, "CURRENT: cannot be read (Permission denied)"),
         (unreadable_folder, "v1/manifest.json: cannot be read (Permission denied)"),
         (long_pointer, "CURRENT: expected the name of a version"),
+        (other_graph, "retrieve.onnx: expected the inputs age_buckets"),
         (pointer_above, "CURRENT: expected the name of a version"),
     ],
 )

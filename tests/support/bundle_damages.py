@@ -44,7 +44,7 @@ def all_damages(bundle: Path) -> Iterator[Damage]:
     for path in sorted(bundle.rglob("*.json")):
         name = path.relative_to(bundle)
         for place, value in _places(json.loads(path.read_text("utf-8"))):
-            if place[:1] == ("files",) or place[:1] == ("metrics",) and len(place) > 1:
+            if place[:1] == ("files",) or (place[:1] == ("metrics",) and len(place) > 1):
                 continue
             for number, other in enumerate(_others(value)):
                 yield Damage(f"{name}:{'.'.join(map(str, place))}:{number}", _set(name, place, other))

@@ -20,6 +20,7 @@ import pytest
 from redis_process import RedisProcess
 from starlette.applications import Starlette
 
+from app.api.rehearsal import rehearse
 from app.artifact import names
 from app.artifact.bundle_store import point_to, resolve
 from app.artifact.manifest import list_files, read_manifest
@@ -62,7 +63,7 @@ def store(shop_bundle: Path, tmp_path: Path) -> Path:
     return folder
 
 
-LOAD = LoadOptions(clock="bundle")
+LOAD = LoadOptions(clock="bundle", rehearse=rehearse)
 
 
 @pytest.fixture
@@ -343,9 +344,18 @@ def a_column_elsewhere(folder: Path) -> None:
     edit_manifest(folder, catalogue_columns=columns | {"../../v1/catalogue/title": "text"})
 
 
+def another_window(folder: Path) -> None:
+    shapes = json.loads((folder / names.MANIFEST).read_text("utf-8"))["shapes"]
+    edit_manifest(folder, shapes=shapes | {"window": 5})
+
+
+def no_probabilities(folder: Path) -> None:
+    edit_manifest(folder, metrics={"behaviours": ["view"]})
+
+
 DAMAGES = [
-    other_inputs, no_graph, wrong_manifest, a_link, a_pipe, a_folder, more_files, more_folders, another_name,
-    hostile_numbers, a_column_elsewhere,
+    another_window, no_probabilities, other_inputs, no_graph, wrong_manifest, a_link, a_pipe, a_folder, more_files,
+    more_folders, another_name, hostile_numbers, a_column_elsewhere,
 ]  # fmt: skip
 
 
