@@ -184,17 +184,14 @@ def _sizes_below(folder: Path, below: Path) -> dict[str, int]:
     """Bytes of every file in and below a folder of the bundle in `folder`, by its path relative to that.
 
     Raises:
-        BundleCorrupt: something is neither a file nor a folder with files.
+        BundleCorrupt: something is neither a file nor a folder.
         OSError: a folder cannot be read.
     """
     sizes: dict[str, int] = {}
     for path in sorted(below.iterdir()):
         status = path.lstat()
         if stat.S_ISDIR(status.st_mode):
-            inner = _sizes_below(folder, path)
-            if not inner:
-                raise BundleCorrupt(f"{path}: an empty folder, not listed in the manifest: take it out of the bundle")
-            sizes |= inner
+            sizes |= _sizes_below(folder, path)
         elif stat.S_ISREG(status.st_mode):
             if not (below == folder and _UNFINISHED.fullmatch(path.name)):
                 sizes[path.relative_to(folder).as_posix()] = status.st_size

@@ -327,7 +327,8 @@ def more_files(folder: Path) -> None:
 
 
 def more_folders(folder: Path) -> None:
-    (folder / "more").mkdir()
+    (folder / "more" / "below").mkdir(parents=True)
+    (folder / "more" / "below" / "file").write_bytes(b"")
 
 
 def another_name(folder: Path) -> None:
