@@ -216,9 +216,14 @@ def _check_lexical_field(below: Path, field: LexicalField, shapes: Shapes) -> No
     if field.index is None:
         return
     scores, index = field.index.scores, field.index
-    found = (str(index.dtype), str(index.int_dtype), index.method, scores["num_docs"])
+    parameters = (str(index.dtype), str(index.int_dtype), index.method, scores["num_docs"])
     expected = ("float32", "int32", "lucene", shapes.items)
-    require(found == expected, below / "params.index.json", f"dtype, int_dtype, method, num_docs {expected}", found)
+    require(
+        parameters == expected,
+        below / "params.index.json",
+        f"dtype, int_dtype, method, num_docs {expected}",
+        parameters,
+    )
     data, indices, indptr = (np.asarray(scores[name]) for name in ("data", "indices", "indptr"))
     check_array(below / "data.csc.index.npy", data, np.float32, None)
     check_numbers(below / "data.csc.index.npy", data)

@@ -75,15 +75,15 @@ def check_ranker(path: Path, session: Any, behaviours: int) -> None:
 
 
 def _check(path: Path, kind: str, tensors: list[Any], signature: Signature) -> None:
-    found = {tensor.name: tensor for tensor in tensors}
-    wanted = ", ".join(sorted(signature))
-    require(set(found) == set(signature), path, f"the {kind}s {wanted}", ", ".join(sorted(found)) or "none")
+    by_name = {tensor.name: tensor for tensor in tensors}
+    known = ", ".join(sorted(signature))
+    require(set(by_name) == set(signature), path, f"the {kind}s {known}", ", ".join(sorted(by_name)) or "none")
     for name, (element, lengths) in signature.items():
-        shape = list(found[name].shape)
-        fits = found[name].type == element and len(shape) == len(lengths)
+        shape = list(by_name[name].shape)
+        fits = by_name[name].type == element and len(shape) == len(lengths)
         # A length that has a name in the graph takes any number.
         fits = fits and all(
             not isinstance(have, int) or have == want for have, want in zip(shape, lengths, strict=True)
         )
-        told = ", ".join("any" if want is None else str(want) for want in lengths)
-        require(fits, path, f"the {kind} {name} as {element} [{told}]", f"{found[name].type} {shape}")
+        shown = ", ".join("any" if want is None else str(want) for want in lengths)
+        require(fits, path, f"the {kind} {name} as {element} [{shown}]", f"{by_name[name].type} {shape}")
