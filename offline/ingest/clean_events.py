@@ -13,7 +13,7 @@ import polars as pl
 
 from app.artifact.people import Person
 from offline.dataset.people import person_text
-from offline.dataset.reading import ColumnRequest, batches_of, find_files, scan_columns
+from offline.dataset.reading import ColumnRequest, batches_of, find_files, read_errors, scan_columns
 from offline.dataset.spec import DatasetSpec, EventsSpec
 from offline.ingest import rejects
 from offline.ingest.order_events import EVENTS_SCHEMA, order_events
@@ -119,7 +119,8 @@ def _typed_parts(
     raw: pl.LazyFrame, table: EventsSpec, files: Sequence[str], work: Path, location: str, progress: Progress
 ) -> _Typed:
     """Type `raw` a batch at a time into files of `work`."""
-    facts: EventFacts = survey(raw)
+    with read_errors(files, location):
+        facts: EventFacts = survey(raw)
     typed = _Typed()
     skipped = [*table.skip_users, *(person_text(Person("visitor", name)) for name in table.skip_visitors)]
     for number, batch in enumerate(batches_of(raw, files, location, BATCH_ROWS)):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from app.artifact.behaviours import Behaviour, behaviour_of
-from offline.dataset.reading import scan, text
+from offline.dataset.reading import read_errors, scan, text
 from offline.onboarding.column_names import (
     EVENT_COLUMNS,
     ITEM_COLUMNS,
@@ -258,7 +258,8 @@ def _events(group: FileGroup, profiles: Sequence[ColumnProfile]) -> GuessedTable
         column = roles["type"].columns[0]
         rows = scan(group.files, group.path)  # all of them: a rare word stands in none of the first rows
         counted = rows.select(text(column, rows.collect_schema()[column])).drop_nulls().group_by(column).len("count")
-        counts = counted.collect(engine="streaming").sort(["count", column], descending=[True, False])
+        with read_errors(group.files, group.path):
+            counts = counted.collect(engine="streaming").sort(["count", column], descending=[True, False])
         words = {word: behaviour_of(word) for word in counts.get_column(column)}
     unread = _unread(profiles, roles, EVENT_COLUMNS)
     return GuessedTable(group, "each row tells of a user and an item", roles, words, unread)

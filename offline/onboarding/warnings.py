@@ -13,6 +13,7 @@ from offline.ingest.rejects import Reason
 from offline.onboarding.column_profile import profile_column
 from offline.onboarding.findings import Finding
 from offline.onboarding.guess import event_roles, item_roles
+from offline.tables.flaws import TableError
 from offline.tables.tables import head_of
 
 _SAMPLE = 20_000
@@ -138,7 +139,10 @@ def table_warnings(events: pl.LazyFrame, items: pl.DataFrame | None, users: pl.D
 
 def unread_columns(spec: DatasetSpec, table: str, files: Sequence[str], columns: Mapping[str, str]) -> list[Finding]:
     """Roles of `table` without a column in the `files`, where the profile of a column fits."""
-    frame = head_of(files[0], _SAMPLE)
+    try:
+        frame = head_of(files[0], _SAMPLE)
+    except TableError:  # cleaning says so
+        return []
     profiles = [profile_column(frame, column) for column in frame.columns if column not in columns.values()]
     guessed = event_roles(profiles) if table == "events" else item_roles(profiles) if table == "items" else {}
     named = getattr(spec, table).model_fields_set

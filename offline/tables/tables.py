@@ -78,6 +78,13 @@ def head_of(file: str, rows: int) -> pl.DataFrame:
         TableError: as `table_of`.
     """
     frame = table_of(file).frame
+    try:
+        return _head(frame, rows)
+    except (pl.exceptions.PolarsError, OSError) as error:  # its text may hold rows of the file
+        raise TableError(f"rows that cannot be read ({type(error).__name__})", "repair or export it again") from None
+
+
+def _head(frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
     frame = frame if FLAW not in frame.collect_schema() else frame.filter(pl.col(FLAW).is_null())
     return frame.head(rows).select(pl.exclude(ROW, LINE, FLAW, RECORD)).collect()
 

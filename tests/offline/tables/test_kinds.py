@@ -360,6 +360,22 @@ def test_a_bad_row_far_down_is_set_aside_with_its_line_and_counted(tmp_path: Pat
     assert "surplus" in rejected["record"]
 
 
+def test_a_parquet_file_damaged_inside_is_an_error_without_its_rows(tmp_path: Path) -> None:
+    table = pl.DataFrame({"reader": [f"secret{n}" for n in range(5_000)], "book": [f"b{n % 9}" for n in range(5_000)]})
+    table.write_parquet(tmp_path / "log.parquet", compression="uncompressed")
+    data = bytearray((tmp_path / "log.parquet").read_bytes())
+    data[4:40] = b"\xff" * 36
+    shop(tmp_path, bytes(data), "log.parquet")
+    errors = [each for each in check(tmp_path, NOW).findings if each.level == "error"]
+    assert [each.found.split(" (")[0] for each in errors] == ["rows that cannot be read"]
+    with pytest.raises(DatasetError) as raised:
+        ingest(load_spec(tmp_path), tmp_path / "out")
+    assert "secret" not in raised.value.message
+    (tmp_path / "dataset.toml").unlink()
+    with pytest.raises(DatasetError, match=r"log.parquet: rows that cannot be read"):
+        init(tmp_path)
+
+
 @pytest.mark.parametrize("bad", [2, 6])
 def test_rows_that_cannot_be_read_count_against_the_share_and_are_not_shown(
     tmp_path: Path, bad: int, offline: Callable[..., CompletedProcess[str]]
