@@ -32,7 +32,17 @@ _BY_HAND: Final = (
     Event,
     MergeRequest,
 )  # schemas that no route declares as its answer
+_OF_EVERY_CALL: Final = (  # by the server, before a route is known
+    400,
+    408,
+    414,
+    431,
+)
 _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
+    400: (
+        "What arrived is not HTTP",
+        {"code": "malformed_request", "title": "Bad Request", "detail": "expected a request in HTTP/1.1, got …"},
+    ),
     401: (
         "A key is needed",
         {"code": "key_missing", "title": "Unauthorized", "detail": "this call needs a key, got none: send it as …"},
@@ -42,11 +52,19 @@ _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
         {"code": "key_forbidden", "title": "Forbidden", "detail": "this call needs an admin key, got a read key: …"},
     ),
     404: ("No such item", {"code": "item_not_found", "title": "Not Found", "detail": "no item 'p0' in the catalogue"}),
+    408: (
+        "The request did not arrive in time",
+        {"code": "request_timeout", "title": "Request Timeout", "detail": "a body arrives within 30 s: send it faster"},
+    ),
     409: (
         "The version must not be served",
         {"code": "bundle_refused", "title": "Conflict", "detail": "the bundle does not answer as when it was made"},
     ),
     413: ("The body is too large", {"code": "body_too_large", "title": "Request Entity Too Large", "detail": "…"}),
+    414: (
+        "The address is too long",
+        {"code": "target_too_long", "title": "Request-URI Too Long", "detail": "the address and the headers take …"},
+    ),
     422: (
         "A field is wrong, unknown or not served yet",
         {
@@ -59,6 +77,10 @@ _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     429: (
         "More calls than are answered; `Retry-After` says when to go on",
         {"code": "overloaded", "title": "Too Many Requests", "detail": "this key makes more calls than … a second"},
+    ),
+    431: (
+        "The headers are too large or too many",
+        {"code": "head_too_large", "title": "Request Header Fields Too Large", "detail": "the headers take at most …"},
     ),
     503: (
         "The store of user states cannot be used now",
@@ -158,6 +180,8 @@ def openapi_document(
     for route in (route for route in routes if route.include_in_schema):
         for method in route.methods or ():
             responses = document["paths"][route.path_format][method.lower()]["responses"]
+            for number in _OF_EVERY_CALL:
+                responses.setdefault(str(number), _problem(number, *_PROBLEMS[number]))
             for status, response in route.responses.items():
                 for media, content in response["content"].items():  # FastAPI drops the nulls of examples
                     responses[str(status)]["content"][media]["example"] = content["example"]
