@@ -18,7 +18,7 @@ from app.artifact.user_records import (
     unpack_long_vectors,
 )
 from app.stores.damage import DamageLog
-from app.stores.record_lists import WORD, interleave, union
+from app.stores.record_lists import WORD, interleave, union, words
 from app.stores.state import Exclude, StateRequest, StoredUser, UserState
 
 _LARGEST: Final = 1e9  # of the scale and the weight of a long vector; what is written is far below
@@ -73,7 +73,7 @@ class StateValues:
                 recent = slice(start, end)
                 past = None
                 if request.exclude is not Exclude.NONE:
-                    past = excluded_items(unpack_items(kept), items[recent], types[recent], request.exclude)
+                    past = unpack_items(kept)
                 states.append(UserState(vector, weight, items[recent], types[recent], times[recent], past))
             start = end
         return states
@@ -112,18 +112,21 @@ class StateValues:
 
     def _all_events(self, requests: Sequence[StateRequest], values: Values) -> list[bytes]:
         """The events of each request; empty where they are damaged."""
-        joined = b"".join(value or b"" for value in values)
-        if are_events(joined) and not any(len(value or b"") % EVENT.itemsize for value in values):
+        are_whole = not any(value and len(value) % EVENT.itemsize for value in values)
+        if are_whole and is_sound(b"".join(value or b"" for value in values)):
             return [value or b"" for value in values]
         return [self._events_of(request.user_hash, value) for request, value in zip(requests, values, strict=True)]
 
     def _events_of(self, user_hash: int, value: bytes | None) -> bytes:
         if not value:
             return b""
-        if not are_events(value):
+        if len(value) % EVENT.itemsize:
             self._damage.note("events", about=f"{user_hash:016x}")
             return b""
-        return value
+        if is_sound(value):
+            return value
+        self._damage.note("events", about=f"{user_hash:016x}")
+        return b"".join(record for record in words(value, EVENT.itemsize) if record[-1] & BEHAVIOUR_MASK)
 
     def _long_vectors(
         self, requests: Sequence[StateRequest], values: Values, dim: int | None
@@ -161,18 +164,16 @@ def stored_user(events: bytes, seen: bytes, purchased: bytes, versions: Sequence
     )
 
 
-def are_events(value: bytes) -> bool:
-    """Whether a value is a list of event records."""
-    if len(value) % EVENT.itemsize:
-        return False
-    last = np.frombuffer(value, dtype=np.uint8)[EVENT.itemsize - 1 :: EVENT.itemsize]
+def is_sound(records: bytes) -> bool:
+    """Whether each of some event records has a behaviour."""
+    last = np.frombuffer(records, dtype=np.uint8)[EVENT.itemsize - 1 :: EVENT.itemsize]
     return bool((last & BEHAVIOUR_MASK).all())
 
 
 def excluded_items(
     kept: NDArray[np.uint64], recent: NDArray[np.uint64], types: NDArray[np.uint8], exclude: Exclude
 ) -> NDArray[np.uint64]:
-    """The items to exclude: those of a set, and of recent events, since items new to the catalogue are in none."""
+    """The items of a set, and those of recent events that it lacks: items new to the catalogue are in no set yet."""
     if exclude is Exclude.PURCHASED:
         recent = recent[types == PURCHASE]
     if not len(recent):

@@ -33,8 +33,7 @@ for _, place in ipairs(there) do
     end
   else
     local width = place == 1 and WIDTH or WORD
-    local get = place == 1 and read_events or read
-    local old, new, value = get(from, width), get(to, width), nil
+    local old, new, value = read(from, width), read(to, width), nil
     if place == 1 then
       value = interleave(old, new, keep[1])
     else

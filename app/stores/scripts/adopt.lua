@@ -7,7 +7,7 @@
 local keep, live, items_keep = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local older = ARGV[7] == '1'
 
-local own, values, added = {read_events(KEYS[1]), read(KEYS[2], WORD), read(KEYS[3], WORD)}, {}, {}
+local own, values, added = {read(KEYS[1], WIDTH), read(KEYS[2], WORD), read(KEYS[3], WORD)}, {}, {}
 if older then
   local taken
   values[1], taken = interleave(ARGV[4], own[1], keep)

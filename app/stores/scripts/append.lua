@@ -19,7 +19,7 @@ for place = FIRST, #ARGV, STEP do
   told[#told + 1] = ARGV[place]
   if ARGV[place + 3] == '1' then items[#items + 1] = string.sub(ARGV[place + 1], 1, WORD) end
 end
-local events, ids = read_events(KEYS[1]), read(KEYS[4], WORD)
+local events, ids = read(KEYS[1], WIDTH), read(KEYS[4], WORD)
 local sets, added = {read(KEYS[2], WORD), read(KEYS[3], WORD)}, {{}, {}}
 local known_ids, known = among(ids, told), {among(sets[1], items), among(sets[2], items)}
 local stored, lines, fresh = {}, {}, {}

@@ -3,7 +3,7 @@
 -- ARGV: hash of the user (8 bytes), unix seconds, stream entry ('' where it is written already)
 -- Returns how many recent events, items seen, items purchased and long vectors there were, and how many values were
 -- damaged.
-local found = {#read_events(KEYS[3]) / WIDTH, #read(KEYS[4], WORD) / WORD, #read(KEYS[5], WORD) / WORD, 0}
+local found = {#read(KEYS[3], WIDTH) / WIDTH, #read(KEYS[4], WORD) / WORD, #read(KEYS[5], WORD) / WORD, 0}
 for place = 7, #KEYS do found[4] = found[4] + redis.call('EXISTS', KEYS[place]) end
 if ARGV[3] ~= '' then insist('XADD', KEYS[1], '*', 'j', ARGV[3]) end
 insist('HSET', KEYS[2], ARGV[1], ARGV[2])

@@ -5,7 +5,7 @@
 --       still is one; stream entry; hash of the visitor (8 bytes)
 -- Returns 1 when the visitor is gone, else 0; what there is now of recent events, seen and purchased; when the visitor
 -- was erased; and how many values were damaged.
-local now = {read_events(KEYS[1]), read(KEYS[2], WORD), read(KEYS[3], WORD)}
+local now = {read(KEYS[1], WIDTH), read(KEYS[2], WORD), read(KEYS[3], WORD)}
 local erased = redis.pcall('HGET', KEYS[6], ARGV[6])
 if type(erased) ~= 'string' then erased = '' end
 for place = 1, 3 do

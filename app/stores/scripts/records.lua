@@ -11,17 +11,6 @@ local function read(key, width)
   return ''
 end
 
-local function read_events(key)
-  local value = read(key, WIDTH)
-  for at = WIDTH, #value, WIDTH do
-    if string.byte(value, at) % 4 == 0 then
-      damaged = damaged + 1
-      return ''
-    end
-  end
-  return value
-end
-
 local function write(key, value, seconds)
   if seconds > 0 then redis.call('SET', key, value, 'EX', seconds) else redis.call('SET', key, value) end
 end
