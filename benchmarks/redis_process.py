@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 HOST = "127.0.0.1"
+_BUS = 10_000  # a node's port for other nodes lies so far above its own
 READY_WITHIN_S = 20
 
 
@@ -30,6 +31,21 @@ def find_binary() -> str | None:
     return str(carried) if carried.is_file() else None
 
 
+def _free_port(*, with_bus: bool) -> int:
+    """A port that nobody listens on; `with_bus`, neither on the one 10,000 above, where nodes of a cluster meet."""
+    while True:
+        with socket.socket() as free, socket.socket() as bus:
+            free.bind((HOST, 0))
+            port = int(free.getsockname()[1])
+            if not with_bus:
+                return port
+            try:
+                bus.bind((HOST, port + _BUS))
+            except (OverflowError, OSError):
+                continue
+            return port
+
+
 class RedisProcess:
     """One server.
 
@@ -40,9 +56,7 @@ class RedisProcess:
     """
 
     def __init__(self, binary: str, folder: Path, *options: str) -> None:
-        with socket.socket() as free:
-            free.bind((HOST, 0))
-            self.port = int(free.getsockname()[1])
+        self.port = _free_port(with_bus="--cluster-enabled" in options)
         self.url = f"redis://{HOST}:{self.port}/0"
         self._command = [binary, "--port", str(self.port), "--bind", HOST, "--dir", str(folder), "--save", "", *options]
         self._log = folder / "redis.log"

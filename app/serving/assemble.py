@@ -101,9 +101,7 @@ def exclude_rows_of(
         return np.array([*named_rows, *rows_of(items, past)], dtype=np.int64)
     if state is None or state.excluded_items is None:
         return np.array(named_rows, dtype=np.int64)
-    # Of an item that the catalogue lacked at the time, the recent event alone tells.
-    recent = state.event_items if call.exclude is Exclude.SEEN else state.event_items[state.event_types == PURCHASE]
-    rows = items.rows_of_hashes(np.concatenate([state.excluded_items, recent]))
+    rows = items.rows_of_hashes(state.excluded_items)
     return np.concatenate([np.array(named_rows, dtype=np.int64), rows[rows != PADDING_ROW]])
 
 

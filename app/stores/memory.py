@@ -12,7 +12,7 @@ from app.stores.bundled import BundledStates
 from app.stores.damage import DamageLog
 from app.stores.record_lists import WIDTH, WORD, among, insert, interleave, union
 from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, StoredUser, UserState
-from app.stores.state_values import stored_user
+from app.stores.state_values import excluded_items, stored_user
 
 VERSIONS_KEPT = 2  # the one that is served, and the one before for a rollback
 
@@ -212,14 +212,17 @@ class MemoryUserStore:
         if live is None:
             return bundled
         items, types, times = unpack_events(live.events)
-        excluded = live.purchased if request.exclude is Exclude.PURCHASED else live.seen
+        excluded = None
+        if request.exclude is not Exclude.NONE:
+            kept = unpack_items(live.purchased if request.exclude is Exclude.PURCHASED else live.seen)
+            excluded = excluded_items(kept, items, types, request.exclude)
         return UserState(
             None if bundled is None else bundled.long_vector,
             0.0 if bundled is None else bundled.long_weight,
             items,
             types,
             times,
-            None if request.exclude is Exclude.NONE else unpack_items(excluded),
+            excluded,
         )
 
     def _trim(self, events: bytes) -> bytes:

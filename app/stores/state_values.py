@@ -22,6 +22,7 @@ from app.stores.record_lists import WORD, interleave, union, words
 from app.stores.state import Exclude, StateRequest, StoredUser, UserState
 
 _LARGEST: Final = 1e9  # of the scale and the weight of a long vector; what is written is far below
+_MANY: Final = 1_000  # items of a set from which sorting is quicker than a set of Python's
 Values = Sequence[bytes | None]
 
 
@@ -73,7 +74,7 @@ class StateValues:
                 recent = slice(start, end)
                 past = None
                 if request.exclude is not Exclude.NONE:
-                    past = unpack_items(kept)
+                    past = excluded_items(unpack_items(kept), items[recent], types[recent], request.exclude)
                 states.append(UserState(vector, weight, items[recent], types[recent], times[recent], past))
             start = end
         return states
@@ -178,6 +179,10 @@ def excluded_items(
         recent = recent[types == PURCHASE]
     if not len(recent):
         return kept
+    if len(kept) < _MANY:
+        known = set(kept.tolist())
+        lacking = [item for item in dict.fromkeys(recent.tolist()) if item not in known]
+        return np.concatenate([kept, np.array(lacking, dtype=np.uint64)]) if lacking else kept
     recent = np.unique(recent)
     places = np.minimum(np.searchsorted(recent, kept), len(recent) - 1)
     is_kept = np.zeros(len(recent), dtype=np.bool_)
