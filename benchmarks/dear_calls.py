@@ -60,7 +60,13 @@ def _deep(shop: Shop, rng: random.Random, _: str) -> list[Call]:
     return [
         *_recommend("deep", **shop.shopper(rng), **asked, **facets),
         *_recommend("deep", **shop.shopper(rng), **grouped, **facets),
-        *_recommend("deep", k=DEEP, sort="price_asc", exclude_item_ids=rng.sample(shop.items, 500), **facets),
+        *_recommend(
+            "deep",
+            k=DEEP,
+            sort="price_asc",
+            exclude_item_ids=rng.sample(shop.items, min(500, len(shop.items))),
+            **facets,
+        ),
     ]
 
 
