@@ -86,6 +86,7 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
         metrics,
         drain,
         cursors,
+        erasures=release.snapshot.folder.parent,
     )
     _log_bundle(release, "in this process" if address is None else redact(address.url))
     application = make_application(services, options)
@@ -180,6 +181,7 @@ def _stores(
         metrics.count_background_failure,
     )
     store = RedisUserStore(gate, keys, _retention(settings))
+    store.knows_erasures = keeps_erasures(release.snapshot.folder.parent)
     if settings.cursor_secrets is None:
         SharedSecret(gate, keys.cursor_secret, cursors.take)
     return store, models if folder is None else RedisModels(gate, keys)

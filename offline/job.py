@@ -4,11 +4,13 @@ import json
 import resource
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from offline.dataset.erased import digest_of, known_erasures
 from offline.dataset.spec import load_spec
 from offline.errors import InputError, RunFolderError
 from offline.estimates import sizes_of
@@ -86,6 +88,7 @@ def _run(
 ) -> dict[str, Any]:
     spec = load_spec(data)
     device = choose_device(options.device)
+    options = replace(options, erased=digest_of(known_erasures(spec.root, folder.bundles)))
     keys = stage_keys(STAGES, spec, options)
     outputs = [path for stage in STAGES for path in stage.outputs(folder)]
     last_results: dict[str, Any] = {}

@@ -33,3 +33,4 @@ class Options:
     withhold: "Withhold | None" = None  # items that nothing is trained on
     warm_from: Path | None = None  # run folder whose weights training begins with
     warm_epochs: int | None = None  # then; None takes a third
+    erased: str = ""  # identifies the erasures that are known: what a run finds, whatever it is given

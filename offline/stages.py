@@ -12,6 +12,7 @@ from app.engine.loading import load_snapshot
 from offline.compress.apply import apply_compression, load_compressed
 from offline.compress.choice import COMPRESS_FILE, read_choice
 from offline.compress.compress import compress
+from offline.dataset.erased import known_erasures
 from offline.dataset.split_meta import META_FILE, read_split_meta
 from offline.evaluation.document import EvaluationDocument
 from offline.evaluation.evaluate import evaluate
@@ -221,6 +222,7 @@ def _export_inputs(context: StageContext) -> ExportInputs:
         search=read_search_spec(folder.rank),
         weight_bits=choice.recipe.weight_bits,
         compression=choice.table,
+        erased=known_erasures(context.spec.root, folder.bundles),
     )
 
 
@@ -338,7 +340,7 @@ STAGES = (
         _export,
         marker=lambda folder: folder.measured / POINTER,
         outputs=lambda folder: (folder.measured,),
-        key=lambda _spec, _options: [SCHEMA_VERSION],
+        key=lambda _spec, options: [SCHEMA_VERSION, *([options.erased] if options.erased else [])],
         version=2,
     ),
     Stage(

@@ -1,5 +1,6 @@
 """The pages for people: the storefront at `/`, what it starts with, and `/docs`; nothing in them comes from outside."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from app.api.answers import json_response
 from app.api.direct_route import DirectRoute, Endpoint
 from app.api.schemas import DemoUsers
 from app.artifact.filter_columns import ADDED, Kind
+from app.artifact.people import Person, PersonKind
 from app.engine.selection.column import Column
 from app.engine.selection.filter_index import FilterIndex
 from app.serving.service import RecommendService
@@ -81,13 +83,18 @@ def demo_routes(recommender: RecommendService) -> list[APIRoute]:
 
 async def get_demo_users(recommender: RecommendService, _: Request) -> Response:
     """A few users and visitors with a history, the columns that items can be shown with, what lists are narrowed by."""
-    snapshot = recommender.release.snapshot
+    release = recommender.release
+    snapshot = release.snapshot
+
+    def present(kind: PersonKind, ids: Sequence[str]) -> list[str]:
+        return [id_ for id_ in ids if not recommender.states.is_withheld(release, Person(kind, id_).hash)]
+
     return json_response(
         {
             "model_version": snapshot.manifest.version,
             "dataset": snapshot.manifest.dataset,
-            "users": snapshot.manifest.sample_users,
-            "visitors": snapshot.manifest.sample_visitors,
+            "users": present("user", snapshot.manifest.sample_users),
+            "visitors": present("visitor", snapshot.manifest.sample_visitors),
             "fields": snapshot.catalogue.fields,
             "facets": [
                 {"field": column, "kind": kind} for column, kind in demo_facets(snapshot.filters, snapshot.items.count)

@@ -110,6 +110,7 @@ class ErasureReceipt(BaseModel):
     user_hash: str = Field(description="16 hexadecimal digits: what is written down of them from now on.")
     erased_at: datetime
     removed: Removed
+    durable: bool = Field(description="Whether the erasure itself outlives a restart of what holds it.")
     note: str = Field(description="What else goes, and when.")
 
 

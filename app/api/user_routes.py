@@ -22,11 +22,25 @@ from app.errors import InvalidRequest, UserNotFound
 from app.serving.users import UserService
 
 TAG: Final = "Users"
-NOTE: Final = (
-    "This service no longer uses anything from before that time for this user. What was collected into log files is "
-    "dropped by the next `aisle-offline collect`, and what older bundles on disk hold goes with the next "
-    "`aisle-offline run`; until then they lie there unused."
+_LATER: Final = (
+    "What was collected into log files, of visitors who were merged into this user too, is dropped by the next "
+    "`aisle-offline collect`, with the notes of what was shown. Older bundles on disk hold the past until they are "
+    "removed, and no service reads it; those of the next `aisle-offline run` are without it. The shop's own logs are "
+    "the shop's to clean."
 )
+_NOW: Final = "This service no longer uses anything from before that time for this id"
+NOTES: Final = {
+    ("redis", True): f"{_NOW}, nor does any other replica after some seconds; one that starts while Redis is down uses "
+    "no past of bundles at all. Ids of events of merged visitors go by themselves, within a week at most. "
+    f"{_LATER}",
+    ("redis", False): f"{_NOW}, nor does any other replica after some seconds. Redis may lose the erasure with its "
+    "memory, since it keeps no append-only file: erase again if that happens before the next `aisle-offline publish` "
+    f"has written it down beside the bundles. {_LATER}",
+    ("memory", True): f"{_NOW}, after a restart neither: it is in the list of erasures beside the bundle. {_LATER}",
+    ("memory", False): f"{_NOW}, until it ends. The list of erasures beside the bundle cannot be written, so that a "
+    f"restart brings the bundle's past back: make its folder writable and erase again. {_LATER}",
+}
+"""What a receipt says, by the kind of the store and whether the erasure is durable."""
 
 
 class _AnyId(Convertor[str]):
@@ -69,7 +83,8 @@ _RECEIPT: Final = {
     "user_hash": "6a0f3d52c81e97b4",
     "erased_at": "2026-11-23T10:15:00.000Z",
     "removed": {"events": 12, "seen": 41, "purchased": 3, "long_vectors": 1},
-    "note": NOTE,
+    "durable": True,
+    "note": NOTES["redis", True],
 }
 _MERGED: Final = {"user_id": "u1", "visitor_id": "v1", "merged": {"events": 4, "seen": 3, "purchased": 0}}
 _NOT_FOUND: Final = problem_with(
@@ -174,7 +189,8 @@ async def delete_user(users: UserService, request: Request) -> Response:
                 "purchased": counts.purchased,
                 "long_vectors": counts.long_vectors,
             },
-            "note": NOTE,
+            "durable": erasure.durable,
+            "note": NOTES["redis" if users.store_name == "redis" else "memory", erasure.durable],
         }
     )
 

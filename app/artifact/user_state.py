@@ -1,7 +1,9 @@
 """User states at a bundle's cut: they seed the stores, and evaluation reads them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +36,34 @@ class UserStates:
     seen_offsets: NDArray[np.int64]  # [users + 1]
     seen_rows: NDArray[np.int32]  # [seen]
     seen_purchased: NDArray[np.bool_]  # [seen] whether the user purchased it
+    withheld: frozenset[int] = frozenset()  # hashes of erased people, who are there and found by nobody
 
     def find(self, user_hash: int) -> int:
         """The index of a user, or -1."""
+        if user_hash in self.withheld:
+            return -1
         index = int(np.searchsorted(self.hashes, np.uint64(user_hash)))
         return index if index < len(self.hashes) and int(self.hashes[index]) == user_hash else -1
+
+    def without(self, erasures: Mapping[int, float]) -> "UserStates":
+        """The same states without those of erased people, as far as they may tell of the time before.
+
+        Args:
+            erasures: unix seconds of the erasure of each person, by hash.
+        """
+        known = np.fromiter(erasures, dtype=np.uint64, count=len(erasures))
+        found = known[np.isin(known, self.hashes)].tolist()
+        withheld = (person for person in found if not self._began_after(self.find(person), erasures[person]))
+        return replace(self, withheld=self.withheld | frozenset(withheld))
+
+    def _began_after(self, user: int, time: float) -> bool:
+        """Whether all that the state of a user holds happened after `time`: its events, and nothing before them."""
+        if user < 0:
+            return False
+        events = slice(int(self.event_offsets[user]), int(self.event_offsets[user + 1]))
+        seen = self.seen_rows[int(self.seen_offsets[user]) : int(self.seen_offsets[user + 1])]
+        is_all = self.long_weights[user] == 0 and bool(np.isin(seen, self.event_rows[events]).all())
+        return is_all and bool((self.event_times[events] > time).all())
 
     def long_vectors_of(self, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """The long vectors of users by index, `[..., dim]`."""
@@ -69,12 +94,10 @@ _FILES = {
 def read_user_states(folder: Path) -> UserStates:
     """The user states of the bundle in `folder`, mapped into memory."""
     # Plain views of the mapped arrays: indexing a memmap costs several times as much.
-    return UserStates(
-        **{
-            field: np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
-            for name, field in _FILES.items()
-        }
-    )
+    arrays: dict[str, Any] = {
+        field: np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False)) for name, field in _FILES.items()
+    }
+    return UserStates(**arrays)
 
 
 def check_user_states(folder: Path, states: UserStates, shapes: Shapes) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.artifact.bundle_store import folder_of
+from app.artifact.erasures import ERASURES, read_erasures
 from app.artifact.user_state import check_user_states, read_user_states
 from app.engine.gpu_retriever import Device
 from app.engine.loading import load_snapshot
@@ -31,7 +32,7 @@ class Release:
     """
 
     snapshot: Snapshot
-    states: BundledStates  # of users as of the cut
+    states: BundledStates  # of people as of the cut, without those in the list of erasures beside the bundle
     item_ids: tuple[str, ...]  # `[items + 1]`; a text column is slow to read item by item, a list slow to collect past
     clock: Callable[[], float]  # 'now' in unix seconds, NaN without a clock
 
@@ -117,10 +118,19 @@ def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
 
     Raises:
         BundleCorrupt: its users cannot be read.
+        BundleUnreadable: the list of erasures beside it cannot be read.
     """
+    try:
+        erasures = read_erasures(snapshot.folder.parent)
+    except OSError as error:
+        raise BundleUnreadable(
+            f"{snapshot.folder.parent / ERASURES}: the list of erasures cannot be read ({error.strerror}): correct its "
+            "permissions; without it the past of erased people would come back"
+        ) from error
     try:
         states = read_user_states(snapshot.folder)
         check_user_states(snapshot.folder, states, snapshot.manifest.shapes)
+        states = states.without(erasures)
     except (OSError, ValueError) as error:
         raise BundleCorrupt(f"{snapshot.folder}: users cannot be read ({error}): export it again") from error
     items = snapshot.items

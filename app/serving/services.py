@@ -10,6 +10,7 @@ import numpy as np
 
 from app.serving.attribution import OnlineTracker
 from app.serving.cursor_keys import CursorKeys
+from app.serving.erasure_list import ErasureList
 from app.serving.events import EventService
 from app.serving.follower import BundleFollower
 from app.serving.impressions import ImpressionLog, ImpressionRecorder
@@ -59,6 +60,7 @@ class Services:
     follower: BundleFollower
     events: EventService
     users: UserService
+    erasures: ErasureList
     recorder: ImpressionRecorder
     metrics: Metrics
     cursors: CursorKeys
@@ -68,6 +70,7 @@ class Services:
     async def running(self) -> AsyncIterator[None]:
         """Run the background work from entry to exit."""
         await self.store.start()
+        await self.erasures.start()
         await self.follower.start()
         await self.recorder.log.start()
         try:
@@ -76,6 +79,7 @@ class Services:
             await self.recommender.lanes.close()
             await self.follower.close()
             await self.recorder.log.close()
+            await self.erasures.close()
             await self.store.close()
 
     def item_ids_of(self, hashes: list[int]) -> list[str | None]:
@@ -94,6 +98,7 @@ def build_services(
     metrics: Metrics | None = None,
     drain: Drain | None = None,
     cursors: CursorKeys | None = None,
+    erasures: Path | None = None,
 ) -> Services:
     """The services that answer from `release` and `store`.
 
@@ -106,11 +111,13 @@ def build_services(
         metrics: goes on counting in these; in new ones by default.
         drain: set by whoever receives the signal to end; a new one by default.
         cursors: sign and accept cursors; with a key of this process's own by default.
+        erasures: the folder whose list of erasures this process keeps; `None` keeps none.
     """
     metrics = metrics or Metrics()
     online = OnlineTracker(OnlineMetrics(metrics.registry), impressions.follow_s, impressions.follow_bytes)
     recommender = RecommendService(release, store, limits, metrics)
     now = _current_clock(recommender)
+    erasure_list = ErasureList(erasures, store)
     metrics.watch_store(
         lambda: float(not store.lagging), lambda: float(len(store.warnings)), lambda: float(store.waiting_events)
     )
@@ -122,7 +129,8 @@ def build_services(
         store=store,
         follower=BundleFollower(recommender, follow.models, follow.folder, follow.load, follow.every_s, metrics),
         events=EventService(store, now, online, _catalogue(recommender)),
-        users=UserService(store, now, online),
+        users=UserService(store, now, online, erasure_list),
+        erasures=erasure_list,
         recorder=ImpressionRecorder(ImpressionLog(store, share, impressions.capacity, random, metrics), online),
         metrics=metrics,
         cursors=cursors or CursorKeys(),

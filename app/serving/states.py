@@ -33,8 +33,8 @@ class StateFetcher:
     ) -> tuple[list[UserState | None], list[list[str]]]:
         """The state of each call's user, else visitor, and what was missing; one round trip for all.
 
-        Where the store cannot be read, the states as of the bundle's cut stand in; where it lacks what was published,
-        they are merged with what is live.
+        Where the store cannot be read, the states as of the bundle's cut stand in, once it is known who was erased;
+        where it lacks what was published, they are merged with what is live.
         """
         requests = [_requests_of(call) for call in calls]
         flat = [request for of_call in requests for request in of_call]
@@ -50,6 +50,14 @@ class StateFetcher:
     def bundled(self, release: Release, call: RecommendCall) -> UserState | None:
         """The state of the call's user, else visitor, as of the bundle's cut; asks no store."""
         return next(filter(None, self._fetch_bundled(release, _requests_of(call))), None)
+
+    def is_withheld(self, release: Release, person_hash: int) -> bool:
+        """Whether the bundle's state of a person must not be used: they were erased, or it is not known who was."""
+        return (
+            not self._store.knows_erasures
+            or self._store.is_erased(person_hash)
+            or person_hash in release.states.states.withheld
+        )
 
     async def _fetch_with_fallback(
         self, release: Release, requests: Sequence[StateRequest]
@@ -69,7 +77,7 @@ class StateFetcher:
         if not requests:
             return []
         return [
-            None if self._store.is_erased(request.user_hash) else state
+            None if self.is_withheld(release, request.user_hash) else state
             for request, state in zip(requests, release.states.fetch(requests), strict=True)
         ]
 

@@ -29,6 +29,11 @@ class BundledStates:
         hashes = np.array([request.user_hash for request in requests], dtype=np.uint64)
         user_rows = np.minimum(np.searchsorted(states.hashes, hashes), len(states.hashes) - 1)
         is_known = (states.hashes[user_rows] == hashes).tolist()
+        if states.withheld:
+            is_known = [
+                known and request.user_hash not in states.withheld
+                for known, request in zip(is_known, requests, strict=True)
+            ]
         starts, ends = states.event_offsets[user_rows].tolist(), states.event_offsets[user_rows + 1].tolist()
         vectors = states.long_vectors_of(user_rows)
         weights = states.long_weights[user_rows].tolist()

@@ -1,7 +1,7 @@
 """The store inside the process: the states of the bundle and the events since; gone with the process."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,8 @@ class MemoryUserStore:
     lagging = False
     waiting_events = 0
     warnings: Sequence[str] = ()
+    knows_erasures = True  # those of this process; a release is without those in the list beside its bundle
+    erasures: Mapping[int, float] = {}
 
     def __init__(
         self,

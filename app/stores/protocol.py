@@ -1,6 +1,6 @@
 """The protocols of the stores. One contract suite runs over every implementation of `UserStore`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from app.artifact.published_model import PublishedModel
@@ -84,6 +84,14 @@ class UserStore(Protocol):
 
     def is_erased(self, user_hash: int) -> bool:
         """Whether a user was erased, as far as this process knows: the states in a bundle must not bring them back."""
+        ...
+
+    knows_erasures: bool
+    """Whether it is known who was erased: before, no state of a bundle may stand in for what is stored."""
+
+    @property
+    def erasures(self) -> Mapping[int, float]:
+        """The erasures in the store as of the last look, unix seconds by hash."""
         ...
 
     async def log_impressions(self, records: Sequence[bytes]) -> int:

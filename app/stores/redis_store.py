@@ -1,6 +1,6 @@
 """User states in Redis, shared by all replicas."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,7 +63,22 @@ class RedisUserStore:
         self._dims: dict[str, int] = {}  # of a version's long vectors
         self._impressions = ImpressionStream(gate, keys.impression_stream, retention.impressions)
         gate.on_probe(self._carry_erasures)
+        self._knew_erasures = False
         self._eviction = EvictionWatch(gate)
+
+    @property
+    def knows_erasures(self) -> bool:
+        """Whether a look has read them all, or whoever made this store said that a list has them."""
+        return self._knew_erasures or self._watch.knows_erasures
+
+    @knows_erasures.setter
+    def knows_erasures(self, knows: bool) -> None:
+        self._knew_erasures = knows
+
+    @property
+    def erasures(self) -> Mapping[int, float]:
+        """The erasures in the store as of the last look, unix seconds by hash; another object when one came."""
+        return self._watch.erasures
 
     @property
     def durable(self) -> bool:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from app.artifact.people import PARTITIONS
 from app.artifact.redis_keys import LAYOUT, Keys
 from app.stores.redis_gate import RedisGate, is_wrong_type
+from app.stores.redis_old_layout import seconds_of
 
 AT_ONCE: Final = 32
 """Partitions that one look covers: eight looks, four seconds, cover all of them."""
@@ -35,6 +36,8 @@ class RedisWatch:
         self._waiting = [0] * (PARTITIONS + 1)  # by partition, then those of the layout before
         self._erasures = [0] * (PARTITIONS + 1)
         self.erased: set[int] = set()  # hashes of people
+        self.erasures: dict[int, float] = {}  # unix seconds by hash; another object when one came
+        self.knows_erasures = False  # a look has read all of them
         self.durable = False  # the server writes an append-only file, without error when last asked
         self.waiting_events = 0
         self.migration_pending = True  # state of the layout before may be there; not known before the first look
@@ -67,8 +70,8 @@ class RedisWatch:
             self._waiting[place] = number
         self._watch_stream(sum(self._waiting))
         changed = [pair for pair in zip(places, erasures, strict=True) if pair[1] != self._erasures[pair[0]]]
-        if changed:
-            await self._learn_erasures(client, changed)
+        has_learned = await self._learn_erasures(client, changed) if changed else True
+        self.knows_erasures |= has_learned and len(partitions) == PARTITIONS
         self._turn = (partitions[-1] + 1) % PARTITIONS
 
     def _next_partitions(self) -> range:
@@ -96,16 +99,22 @@ class RedisWatch:
             log.warning("events wait to be collected: run `aisle-offline collect`", extra={"waiting": waiting})
         self.waiting_events = waiting
 
-    async def _learn_erasures(self, client: Redis, changed: Sequence[tuple[int, int]]) -> None:
-        """Read the erasures of the partitions whose number of them has changed."""
+    async def _learn_erasures(self, client: Redis, changed: Sequence[tuple[int, int]]) -> bool:
+        """Read the erasures of the partitions whose number of them has changed; whether all could be read."""
         async with client.pipeline(transaction=False) as pipe:
             for place, _ in changed:
-                pipe.hkeys(self._keys.old.erased if place == PARTITIONS else self._keys.erased(place))
+                pipe.hgetall(self._keys.old.erased if place == PARTITIONS else self._keys.erased(place))
             replies = await pipe.execute(raise_on_error=False)
-        for (place, number), names in zip(changed, replies, strict=True):
-            if isinstance(names, Exception):
+        learned = dict(self.erasures)
+        for (place, number), times in zip(changed, replies, strict=True):
+            if isinstance(times, Exception):
                 continue  # looked at again when its turn comes
-            # Those of a store that was flushed stay known: the bundle must not bring them back.
-            self.erased |= {int.from_bytes(name, "little") for name in names if len(name) == _HASH_BYTES}
+            for name, time in times.items():
+                if len(name) == _HASH_BYTES:
+                    learned[int.from_bytes(name, "little")] = seconds_of(time)
             self._erasures[place] = number
             self.erased_before |= place == PARTITIONS
+        # Those of a store that was flushed stay known: the bundle must not bring them back.
+        self.erased |= set(learned)
+        self.erasures = learned
+        return not any(isinstance(times, Exception) for times in replies)

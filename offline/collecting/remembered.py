@@ -12,9 +12,9 @@ from app.artifact.people import user_hash, visitor_hash
 from app.artifact.stream_records import EraseRecord, MergeRecord
 from offline.collecting.durable import write_whole
 from offline.collecting.streams import StreamId
+from offline.dataset.erased import ERASURES_FILE
 
 MERGES_FILE = "merges.parquet"
-ERASURES_FILE = "erasures.parquet"
 REJECTED_FILE = "rejected.jsonl"
 
 _MERGES = pl.Schema({"id": pl.String, "visitor_id": pl.String, "user_id": pl.String, "time": pl.Float64})

@@ -27,6 +27,7 @@ from offline.commands.options import (
 )
 from offline.commands.output import print_json, say_on, shown
 from offline.commands.run_options import takes_run_options
+from offline.errors import StorageError
 from offline.options import Options
 from offline.workspace.redis_client import address_of, connected
 
@@ -58,10 +59,12 @@ def publish(
     """Seed Redis with a bundle, read it back, and make it the version to serve.
 
     Until all is there, the version before it is served; a publication that was stopped goes on where it was when the
-    same command is given again. Where no replica serves it within --wait seconds, a line says so, and why where the
-    replicas know it. The last line of the output is what was published, as JSON.
+    same command is given again. Erased people are left out, and written down beside the bundles. Where no replica
+    serves it within --wait seconds, a line says so, and why where the replicas know it. The last line of the output is
+    what was published, as JSON.
     """
-    from offline.publishing.publish import DAY_S, PublishConfig  # noqa: PLC0415 - as above
+    from offline.publishing.erasures import write_down_erasures  # noqa: PLC0415 - as above
+    from offline.publishing.publish import DAY_S, PublishConfig  # noqa: PLC0415
     from offline.publishing.publish import publish as publish_bundle  # noqa: PLC0415
 
     address = address_of(redis, redis_username, redis_password, redis_db, redis_ca_file)
@@ -76,6 +79,10 @@ def publish(
             max_drop=max_drop,
             wait_s=wait,
         )
+        try:
+            write_down_erasures(client, keys_of(prefix), bundle)
+        except StorageError as error:  # a folder that is only read; Redis says who was erased, as long as it is there
+            say_on(display)(f"erasures are not written down beside the bundles: {error.message}")
         published = publish_bundle(
             bundle, client, keys_of(prefix), config=config, progress=display.work, say=say_on(display)
         )

@@ -26,6 +26,16 @@ class Histories:
         """The number of events of each user, `[users]`."""
         return np.diff(self.offsets)
 
+    def since(self, times: NDArray[np.float64]) -> "Histories":
+        """The same histories without what happened up to a time of each user, `[users]`; minus infinity keeps all.
+
+        Of a user with a time goes what has none itself.
+        """
+        until = np.repeat(times, self.lengths)
+        kept = (until == -np.inf) | (self.times > until)
+        counts = np.bincount(np.repeat(np.arange(len(self)), self.lengths)[kept], minlength=len(self))
+        return Histories(offsets_of(counts), self.rows[kept], self.types[kept], self.times[kept])
+
     def windows(self, window: int) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]]:
         """Rows, types and times of each user's last `window` events, `[users, window]`, newest at the right end."""
         index = self.offsets[1:, None] - window + np.arange(window)[None, :]

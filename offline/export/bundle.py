@@ -161,7 +161,7 @@ def write_users(folder: Path, source: BundleSource) -> UserStates:
     """Write the states of all users with a history."""
     vectors = torch.from_numpy(source.table.real())
     queries = source.inputs.trained.network.queries
-    states = user_states(source.user_ids, source.histories, queries, vectors, source.cut)
+    states = user_states(source.user_ids, source.remembered, queries, vectors, source.cut)
     states.write(folder)
     return states
 
@@ -184,7 +184,7 @@ def _manifest(
     """The manifest, as yet without the files, the parts that they make, and what is measured of them."""
     meta, trained, measured = source.meta, source.inputs.trained, source.inputs.measured_as
     rows, dim = source.table.vectors.shape
-    sample = _sample_people(source.user_ids, source.histories)
+    sample = _sample_people(source.user_ids, source.remembered)
     return Manifest(
         schema_version=names.SCHEMA_VERSION,
         version=version,

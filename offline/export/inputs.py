@@ -1,7 +1,7 @@
 """What a bundle is made of."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.artifact.manifest import Manifest
 from app.artifact.search_spec import SearchSpec
+from offline.dataset.erased import erased_until
 from offline.dataset.histories import Histories
 from offline.dataset.split_events import read_histories
 from offline.dataset.split_meta import SplitMeta, read_split_meta
@@ -36,6 +37,7 @@ class ExportInputs:
     measured_as: Manifest | None = None  # of the bundle that was measured, where this one only knows more events
     text_of: Path | None = None  # a bundle of the same items and logged queries, whose words are indexed already
     tower: onnx.ModelProto | None = None  # the query tower, where it was exported before
+    erased: Mapping[int, float] = field(default_factory=dict)  # hash of a person -> unix seconds of their erasure
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class BundleSource:
     items: pl.DataFrame  # by row from 1
     user_ids: list[str]
     histories: Histories  # of the users, up to the cut
+    remembered: Histories  # the same without what erased people did before their erasures
     cut: float | None  # unix seconds of the newest event; None without a clock
     table: ItemTable
 
@@ -55,13 +58,15 @@ class BundleSource:
         """Read the split, and quantise the network's item vectors."""
         split, trained = inputs.split, inputs.trained
         trained.network.cpu().eval()
+        user_ids = pl.read_parquet(split / "users.parquet").sort("user")["user_id"].to_list()
         histories = read_histories(split, inputs.parts)
         return cls(
             inputs,
             meta=read_split_meta(split),
             items=pl.read_parquet(split / "items.parquet").sort("row"),
-            user_ids=pl.read_parquet(split / "users.parquet").sort("user")["user_id"].to_list(),
+            user_ids=user_ids,
             histories=histories,
+            remembered=histories.since(erased_until(user_ids, inputs.erased)) if inputs.erased else histories,
             cut=_newest(histories),
             table=item_table(trained, inputs.weight_bits),
         )

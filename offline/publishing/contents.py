@@ -15,6 +15,7 @@ from app.artifact.hashing import stable_hashes
 from app.artifact.manifest import Manifest, read_manifest, verify_files
 from app.artifact.user_state import UserStates, read_user_states
 from app.errors import BundleCorrupt
+from offline.dataset.erased import known_erasures
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Contents:
     """A bundle whose files have the checksums of its manifest; arrays are mapped into memory."""
 
     manifest: Manifest
-    states: UserStates
+    states: UserStates  # without those in the list of erasures beside the bundle
     item_hashes: NDArray[np.uint64]  # [items + 1] by row; row 0 is no item
     item_vectors: NDArray[np.int8]  # [rows, dim]
     item_scales: NDArray[np.float32]  # [rows]
@@ -51,7 +52,7 @@ def read_contents(bundle: Path) -> Contents:
         ids = TextColumn.read(folder / names.ITEM_IDS)
         contents = Contents(
             manifest=manifest,
-            states=read_user_states(folder),
+            states=read_user_states(folder).without(known_erasures(folder.parent)),
             item_hashes=np.concatenate([np.zeros(1, np.uint64), stable_hashes(ids[row] or "" for row in _rows(ids))]),
             item_vectors=_mapped(folder / names.ITEM_VECTORS),
             item_scales=_mapped(folder / names.ITEM_SCALES),

@@ -1,14 +1,18 @@
 """Find erased users, so that a bundle older than the erasure does not bring them back."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import redis
 
+from app.artifact.bundle_store import resolve
+from app.artifact.erasures import ERASURES, note_erasures
 from app.artifact.people import PARTITIONS, partition_of
 from app.artifact.redis_keys import Keys
 from app.stores.redis_gate import is_wrong_type
 from app.stores.redis_old_layout import seconds_of
+from offline.workspace.storage_errors import storage_error
 
 _HASH_BYTES = 8
 
@@ -47,19 +51,48 @@ def erasures_among(hashes: Sequence[int], times: Sequence[Any], cut: float | Non
     }
 
 
+def write_down_erasures(client: redis.Redis, keys: Keys, bundle: Path) -> int:
+    """Add the erasures of the store to the list beside a bundle, and return how many it lacked.
+
+    From then on they hold for all bundles there, whatever becomes of Redis.
+
+    Args:
+        client: a connection to the store.
+        keys: the names of its keys.
+        bundle: a bundle, or a store of bundles.
+
+    Raises:
+        BundleError: there is no bundle.
+        StorageError: the list cannot be written.
+    """
+    folder = resolve(bundle).parent
+    erasures: dict[int, float] = {}
+    for name in (keys.old.erased, *map(keys.erased, range(PARTITIONS))):
+        erasures |= {person: seconds_of(at) for person, at in _times_in(client, name).items()}
+    try:
+        return note_erasures(folder, erasures)
+    except OSError as error:
+        raise storage_error(error, folder / ERASURES) from error
+
+
 def forget_vectors(client: redis.Redis, keys: Keys, version: str, cut: float | None) -> None:
     """Remove the long vectors of users who were erased while the version was being written.
 
     An erasure removes the long vectors of published versions only, and this one was not published yet.
     """
     for partition in range(PARTITIONS):
-        try:
-            stored: Any = client.hgetall(keys.erased(partition))
-        except redis.ResponseError as error:
-            if is_wrong_type(error):
-                continue
-            raise
-        times = {int.from_bytes(name, "little"): time for name, time in stored.items() if len(name) == _HASH_BYTES}
+        times = _times_in(client, keys.erased(partition))
         erased = erasures_among(list(times), list(times.values()), cut)
         if erased:
             client.unlink(*(keys.long_vector(version, user_hash) for user_hash in erased))
+
+
+def _times_in(client: redis.Redis, name: bytes) -> dict[int, bytes]:
+    """The erasures in one key, unix seconds as text by hash; none in a key of another type."""
+    try:
+        stored: Any = client.hgetall(name)
+    except redis.ResponseError as error:
+        if is_wrong_type(error):
+            return {}
+        raise
+    return {int.from_bytes(field, "little"): at for field, at in stored.items() if len(field) == _HASH_BYTES}

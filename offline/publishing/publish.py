@@ -1,5 +1,6 @@
 """Publish: seed the store with a bundle, read it back, point the service at it, remove older versions."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import redis
 
+from app.artifact.bundle_store import resolve
+from app.artifact.erasures import begin_erasures
 from app.artifact.published_model import Figures, Forced, PublishedModel
 from app.artifact.redis_keys import Keys
 from offline.errors import PublishRefused
@@ -107,6 +110,8 @@ def publish(
     seeding.write(checkpoint, say)
     seeding.compare(checkpoint)
     previous = versions.kept_for_rollback(contents.version, versions.read_pointer(client, keys), published)
+    with contextlib.suppress(OSError):  # a folder that is only read
+        begin_erasures(resolve(bundle).parent)
     versions.point_to(client, keys, _model(contents, published.get(contents.version), forced, now))
     forget_vectors(client, keys, contents.version, contents.manifest.cut)
     progress(0, 1, "removing older versions")

@@ -45,7 +45,7 @@ class UserSeeds:
         return len(self._states.hashes)
 
     def part(self, start: int, stop: int) -> list[UserSeed]:
-        """Return the users from index `start` up to `stop`."""
+        """Return the users from index `start` up to `stop`, without those whose states are withheld."""
         states = self._states
         users = slice(start, min(stop, len(self)))
         hashes = states.hashes[users].tolist()
@@ -61,6 +61,7 @@ class UserSeeds:
                 vectors[index],
             )
             for index, user_hash in enumerate(hashes)
+            if user_hash not in states.withheld
         ]
 
     def _events(self, users: slice) -> tuple[bytes, list[int]]:

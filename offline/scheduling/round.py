@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.artifact.bundle_store import point_to, resolve, versions
+from app.artifact.erasures import note_erasures, read_erasures
 from app.artifact.redis_keys import Keys
 from app.errors import AisleError
 from offline import job
@@ -14,6 +15,7 @@ from offline.collecting.collect import CollectConfig, collect
 from offline.dataset.spec import SPEC_FILE, load_spec
 from offline.errors import PublishRefused, TrainingError
 from offline.evaluation.document import EvaluationDocument
+from offline.publishing.erasures import write_down_erasures
 from offline.publishing.gate import figures_of
 from offline.publishing.publish import PublishConfig, publish
 from offline.publishing.replicas import WAIT_S
@@ -111,6 +113,7 @@ def _play(
     if data == plan.trained_on:
         return Outcome("skipped", "no new events since the last published round", details=details)
     folder = RunFolder(config.round_folder(plan.number))
+    _hand_on_erasures(config.bundles, folder.bundles)
     document = job.run(source, folder, _options(plan, config), display)
     details["training"] = folder.record()["train"]["results"]
     figures = figures_of(EvaluationDocument.of(document))
@@ -120,6 +123,7 @@ def _play(
     lines: list[str] = []
     try:
         with connected(config.address) as client:
+            write_down_erasures(client, keys, bundle)
             published = publish(
                 bundle,
                 client,
@@ -151,6 +155,14 @@ def _earlier_logs(config: ScheduleConfig) -> Path | None:
 
 def _options(plan: Plan, config: ScheduleConfig) -> job.Options:
     return replace(config.options, warm_from=None if plan.warm_from is None else config.round_folder(plan.warm_from))
+
+
+def _hand_on_erasures(store: Path, round_store: Path) -> None:
+    """Let the bundles of the round be made without those who were erased from the bundles that services read."""
+    erasures = read_erasures(store)
+    if erasures:
+        round_store.mkdir(parents=True, exist_ok=True)
+        note_erasures(round_store, erasures)
 
 
 def _copy_to_store(bundle: Path, store: Path) -> Path:

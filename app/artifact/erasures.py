@@ -1,0 +1,133 @@
+"""The list of erasures beside the bundles of a store: hashes of people whose past no bundle there may bring back.
+
+One line an erasure: 16 hexadecimal digits and unix seconds. `publish` begins the list; the job and every service that
+may write there add what they learn, and every service and every export reads it. A line is there whole or not at all.
+"""
+
+import fcntl
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+ERASURES: Final = "ERASURES"
+_LINE: Final = re.compile(rb"([0-9a-f]{16}) ([0-9.e+]{1,32})")
+_LATEST: Final = 1e300  # what stands for a time that could not be read
+_SPARE: Final = 1_000  # lines that say nothing new, before the file is written anew
+
+
+def read_erasures(store: Path) -> dict[int, float]:
+    """The unix seconds of the newest erasure of each person, by hash; lines that cannot be read are passed over.
+
+    Raises:
+        OSError: there is a list that cannot be read.
+    """
+    return _parse(_read(store / ERASURES))
+
+
+def begin_erasures(store: Path) -> None:
+    """Make an empty list where there is none: from then on it is kept by all that may write there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not (store / ERASURES).exists():
+        with _locked(store):
+            _append(store / ERASURES, b"")
+
+
+def keeps_erasures(store: Path) -> bool:
+    """Whether the list is there and this process adds to it, so that it knew all erasures when it last ran."""
+    return (store / ERASURES).is_file() and os.access(store / ERASURES, os.W_OK) and os.access(store, os.W_OK)
+
+
+def note_erasures(store: Path, erasures: Mapping[int, float]) -> int:
+    """Write down the erasures that the list lacks, on the disk when this returns, and return how many they are.
+
+    Raises:
+        OSError: the list cannot be written; what it held before, it holds still.
+    """
+    if not erasures:
+        return 0
+    with _locked(store):
+        text = _read(store / ERASURES)
+        known = _parse(text)
+        bounded = {person: min(max(0.0, time), _LATEST) for person, time in erasures.items()}
+        fresh = {person: time for person, time in bounded.items() if known.get(person, -math.inf) < time}
+        if not fresh:
+            return 0
+        if text.count(b"\n") + len(fresh) > 2 * len(known | fresh) + _SPARE:
+            _replace(store / ERASURES, _lines(known | fresh))
+        else:
+            # What a power cut left of a line is ended first: it is passed over, and the next one begins afresh.
+            start = b"" if text.endswith(b"\n") or not text else b"\n"
+            _append(store / ERASURES, start + _lines(fresh))
+        return len(fresh)
+
+
+def _parse(text: bytes) -> dict[int, float]:
+    erasures: dict[int, float] = {}
+    for line in text.split(b"\n")[:-1]:
+        found = _LINE.fullmatch(line)
+        time = _seconds(found[2]) if found else None
+        if found is not None and time is not None:
+            person = int(found[1], 16)
+            erasures[person] = max(time, erasures.get(person, -math.inf))
+    return erasures
+
+
+def _seconds(text: bytes) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _lines(erasures: Mapping[int, float]) -> bytes:
+    return b"".join(b"%016x %s\n" % (person, repr(time).encode()) for person, time in erasures.items())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+@contextmanager
+def _locked(store: Path) -> Iterator[None]:
+    """One writer at a time, in whichever process."""
+    with (store / f".{ERASURES}.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _append(path: Path, lines: bytes) -> None:
+    is_new = not path.exists()
+    with path.open("ab") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        _sync_folder(path.parent)
+
+
+def _replace(path: Path, lines: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
