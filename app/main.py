@@ -21,6 +21,7 @@ from app.api.recommend_parsing import Limits
 from app.api.rehearsal import rehearse
 from app.api.startup import StartupApplication
 from app.artifact.bundle_store import folder_of, is_bundle, version_in
+from app.artifact.erasures import keeps_erasures
 from app.artifact.redis_keys import Keys
 from app.errors import AisleError, BundleError, SettingsError
 from app.server.bounds import ConnectionBounds, raise_descriptor_limit
