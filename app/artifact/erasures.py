@@ -71,10 +71,10 @@ def note_erasures(store: Path, erasures: Mapping[int, float]) -> int:
 def _parse(text: bytes) -> dict[int, float]:
     erasures: dict[int, float] = {}
     for line in text.split(b"\n")[:-1]:
-        found = _LINE.fullmatch(line)
-        time = _seconds(found[2]) if found else None
-        if found is not None and time is not None:
-            person = int(found[1], 16)
+        match = _LINE.fullmatch(line)
+        time = _seconds(match[2]) if match else None
+        if match is not None and time is not None:
+            person = int(match[1], 16)
             erasures[person] = max(time, erasures.get(person, -math.inf))
     return erasures
 

@@ -52,8 +52,8 @@ class UserStates:
             erasures: unix seconds of the erasure of each person, by hash.
         """
         known = np.fromiter(erasures, dtype=np.uint64, count=len(erasures))
-        found = known[np.isin(known, self.hashes)].tolist()
-        withheld = (person for person in found if not self._began_after(self.find(person), erasures[person]))
+        present = known[np.isin(known, self.hashes)].tolist()
+        withheld = (person for person in present if not self._began_after(self.find(person), erasures[person]))
         return replace(self, withheld=self.withheld | frozenset(withheld))
 
     def _began_after(self, user: int, time: float) -> bool:

@@ -68,7 +68,7 @@ def write_down_erasures(client: redis.Redis, keys: Keys, bundle: Path) -> int:
     folder = resolve(bundle).parent
     erasures: dict[int, float] = {}
     for name in (keys.old.erased, *map(keys.erased, range(PARTITIONS))):
-        erasures |= {person: seconds_of(at) for person, at in _times_in(client, name).items()}
+        erasures |= {person: seconds_of(time) for person, time in _times_in(client, name).items()}
     try:
         return note_erasures(folder, erasures)
     except OSError as error:
@@ -95,4 +95,4 @@ def _times_in(client: redis.Redis, name: bytes) -> dict[int, bytes]:
         if is_wrong_type(error):
             return {}
         raise
-    return {int.from_bytes(field, "little"): at for field, at in stored.items() if len(field) == _HASH_BYTES}
+    return {int.from_bytes(field, "little"): time for field, time in stored.items() if len(field) == _HASH_BYTES}
