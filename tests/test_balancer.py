@@ -64,7 +64,7 @@ def balanced(replicas: list[Replica], folder: Path) -> Iterator[httpx.Client]:
         ("listen 8000", f"listen 127.0.0.1:{port}"),
         ("set $replicas http://api:8000", "set $replicas http://replicas"),
         ("    server {\n", f"    upstream replicas {{ {upstream} }}\n    server {{\n"),
-        ("proxy_read_timeout 60s", "proxy_read_timeout 1s"),
+        ("proxy_read_timeout 60s", "proxy_read_timeout 200ms"),
         ("worker_processes auto", "worker_processes 1"),
         ("/tmp/", f"{folder}/"),
     ):
