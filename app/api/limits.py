@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from app.api import schemas, suggest_schemas, wire_values
 from app.api.problems import MOST_ERRORS, MOST_LOOKED_AT, status_of
+from app.artifact.ids import MAX_ID
 from app.engine.selection import filter_index, filter_parsing
 from app.errors import (
     AisleError,
@@ -156,7 +157,7 @@ LIMITS: Final = (
         unit="characters",
         error=InvalidRequest,
     ),
-    Limit("id", "an id", value=schemas.MAX_ID, unit="characters", error=InvalidRequest),
+    Limit("id", "an id", value=MAX_ID, unit="characters", error=InvalidRequest),
     Limit(
         "name", "the name of a column or an attribute", value=schemas.MAX_NAME, unit="characters", error=InvalidRequest
     ),

@@ -17,11 +17,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from app.artifact.behaviours import Behaviour
+from app.artifact.ids import MAX_ID
 from app.engine.reasons import Kind
 from app.settings import MAX_K, MAX_LIST, MAX_QUERY
 
-MAX_ID: Final = 256
-"""Characters of an id."""
 MAX_NAME: Final = 512
 """Characters of the name of a column or an attribute."""
 MAX_FIELDS: Final = 100

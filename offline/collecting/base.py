@@ -78,6 +78,6 @@ def _time_form(table: EventsSpec, rows: pl.LazyFrame, schema: pl.Schema) -> Time
     if not (numbers > 0).any():
         return TimeForm()
     numbers = numbers.set(~(numbers > 0).fill_null(value=False), None)
-    seconds = unix_seconds(numbers, pl.Series([True]).new_from_index(0, len(numbers)))
+    seconds = unix_seconds(numbers)
     ratio = (numbers / seconds).median()
     return TimeForm(unit_of(ratio)) if isinstance(ratio, float) else TimeForm()

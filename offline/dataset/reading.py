@@ -8,6 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from offline.dataset.missing import MISSING_WORDS
+from offline.dataset.numbers import PLAIN, NumberStyle, plain_number, written_number
 from offline.errors import DatasetError, Mistake
 from offline.tables import flaws
 from offline.tables.flaws import FLAW, LINE, RECORD, TableError
@@ -161,8 +163,11 @@ def missing_columns(frame: pl.LazyFrame, files: Sequence[str], requests: Sequenc
     return mistakes
 
 
-def text(column: str, dtype: pl.DataType) -> pl.Expr:
-    """`column` as text without surrounding blanks; empty is null. Whole floats lose their `.0`, lists become JSON."""
+def text(column: str, dtype: pl.DataType, missing: Sequence[str] = MISSING_WORDS) -> pl.Expr:
+    """`column` as text without surrounding blanks; empty, or a word of `missing`, is null.
+
+    Whole floats lose their `.0`, lists and objects become JSON.
+    """
     values = pl.col(column)
     if dtype.is_nested():
         values = pl.struct(values).struct.json_encode().str.extract(r"^\{\"(?:[^\"\\]|\\.)*\":(.*)\}$")
@@ -170,13 +175,14 @@ def text(column: str, dtype: pl.DataType) -> pl.Expr:
         whole = values.cast(pl.Int64, strict=False)
         values = pl.when(whole == values).then(whole.cast(pl.String)).otherwise(values.fill_nan(None).cast(pl.String))
     stripped = values.cast(pl.String).str.strip_chars()
-    return pl.when(stripped != "").then(stripped).alias(column)
+    if dtype != pl.String:
+        return pl.when(stripped != "").then(stripped).alias(column)
+    return pl.when((stripped != "") & ~stripped.is_in(missing)).then(stripped).alias(column)
 
 
-def number(column: str, dtype: pl.DataType) -> pl.Expr:
-    """`column` as a finite f64; null where it is empty or no number."""
+def number(column: str, dtype: pl.DataType, style: NumberStyle = PLAIN) -> pl.Expr:
+    """`column` as a finite f64; null where it is empty or no number. `style`: how a column of texts is written."""
     values = pl.col(column)
     if dtype == pl.String:
-        values = values.str.strip_chars()
-    value = pl.lit(None, pl.Float64) if dtype.is_nested() else values.cast(pl.Float64, strict=False)
-    return pl.when(value.is_finite()).then(value).alias(column)
+        return written_number(values.str.strip_chars(), style).alias(column)
+    return (pl.lit(None, pl.Float64) if dtype.is_nested() else plain_number(values)).alias(column)

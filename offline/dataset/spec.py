@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from app.artifact.behaviours import Behaviour
+from offline.dataset.missing import MISSING_WORDS
 from offline.dataset.reading import find_files
 from offline.dataset.toml_text import TomlText, read_toml
 from offline.errors import DatasetError, Mistake
@@ -26,6 +27,7 @@ def _one_or_many(value: object) -> object:
 
 Column = Annotated[str, Field(min_length=1)]
 Columns = Annotated[tuple[Column, ...], BeforeValidator(_one_or_many)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 Paths = Annotated[tuple[Column, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
 Masks = Annotated[tuple[Mask, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
 Metric = Annotated[str, Field(pattern=r"^(mrr|(hr|recall|precision|ndcg|mrr|map)@[1-9][0-9]*)$")]
@@ -55,6 +57,10 @@ class EventsSpec(_Table):
     types: Mapping[str, Behaviour] = Field(default_factory=dict)
     skip_users: Columns = ()  # ids of users whose events are left out
     skip_visitors: Columns = ()  # ids of visitors whose events are left out
+    day_first: bool | None = None  # in dates of figures; None: told from the column
+    decimal: Literal[".", ","] | None = None  # before the fraction of numbers; None: told from the column
+    missing: Words = MISSING_WORDS  # that stand for no value
+    separators: Mapping[str, str] = Field(default_factory=dict)  # column -> what stands between several ids of a cell
 
     @property
     def user_column(self) -> str | None:
@@ -86,6 +92,10 @@ class ItemsSpec(_Table):
     attributes: Columns = ("attributes_json",)
     in_stock: Column = "in_stock"
     added: Column = "added"
+    day_first: bool | None = None
+    decimal: Literal[".", ","] | None = None
+    missing: Words = MISSING_WORDS
+    separators: Mapping[str, str] = Field(default_factory=dict)  # column -> what stands between its several values
 
 
 class UsersSpec(_Table):
@@ -95,6 +105,8 @@ class UsersSpec(_Table):
     id: Column = "user_id"
     visitor: Column | None = None  # as in `[events]`: a row with a user is the user's
     attributes: Columns = ("segment",)
+    missing: Words = MISSING_WORDS
+    separators: Mapping[str, str] = Field(default_factory=dict)
 
     @property
     def id_column(self) -> str | None:

@@ -1,70 +1,120 @@
 """Points in time, however a shop writes them, as unix seconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import polars as pl
 
-_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-"""From which typical value on a number counts so many units a second: 1e11 seconds would be the year 5138."""
+from offline.dataset.dates import DayOrder, day_order, written_date
+from offline.dataset.missing import MISSING_WORDS
 
-_ISO = (
+_UNITS: Final = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+"""From which number on there are so many units a second: 1e11 seconds would be the year 5138."""
+
+_ISO: Final = (
     r"^(?P<date>\d{4}-\d{2}-\d{2})"
     r"(?:[T ](?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d(?:[.,]\d+)?|60))?"
     r"\s*(?:(?P<utc>[Zz]|UTC)|(?P<sign>[+-])(?P<ahead_h>\d{2}):?(?P<ahead_m>\d{2})?)?)?$"
 )
+_FIGURES: Final = ((8, 19_700_101, 21_001_231), (12, 197_001_010_000, 210_012_312_359))
+"""How many figures a date without marks has, `20241231` or `202412312359`, and between which numbers it lies."""
+_LONGEST: Final = (19_700_101_000_000, 21_001_231_235_959)  # with seconds: no unit of a present time lies there
 
 
 @dataclass(frozen=True)
 class Clock:
-    """How a column of times is written: `scale` units a second if numbers; whether some are `words` (ISO 8601)."""
+    """How a column of times is written.
 
-    scale: float = 1.0
-    words: bool = False
-
-
-def clock_votes(column: str, dtype: pl.DataType, typical: pl.Expr) -> dict[str, pl.Expr]:
-    """Sums over the whole column from which `clock_of` infers how it is written; they need no sorting.
-
-    One unit holds for the whole column: the median's, where the mask `typical` holds.
+    `words`: some are no numbers. `figures`: its numbers all are dates of so many figures; 0: they count from 1970.
+    `long_figures`: some are dates of 14. `odd`: some are words of other forms than ISO 8601, whose days and months stand
+    in `order`.
     """
+
+    words: bool = False
+    figures: int = 0
+    long_figures: bool = False
+    odd: bool = False
+    order: DayOrder = field(default_factory=DayOrder)
+
+    def described(self) -> str:
+        """How times are read where they are neither numbers since 1970 nor ISO 8601, in words; else nothing."""
+        if self.figures:
+            return f"dates of {self.figures} figures, the year first"
+        if not self.odd:
+            return ""
+        orders = [
+            f"{'the day' if first else 'the month'} first, such as {self.order.examples[mark]!r}"
+            for mark, first in self.order.day_first.items()
+        ]
+        return "dates: " + ", and ".join(orders) if orders else "dates in words, or the year first"
+
+
+def clock_votes(column: str, dtype: pl.DataType, missing: tuple[str, ...] = MISSING_WORDS) -> dict[str, pl.Expr]:
+    """Sums over the whole column from which `clock_of` infers how it is written; they need no sorting."""
     if dtype.is_temporal():
         return {}
     counts = _counts(column, dtype)
-    votes = {"all": counts.count(), "typical": counts.filter(typical).count()}
-    for least, _ in _UNITS:
-        votes[f"all_{least:g}"] = (counts >= least).sum()
-        votes[f"typical_{least:g}"] = (counts.filter(typical) >= least).sum()
+    votes = {"numbers": counts.count()}
+    for figures, least, most in _FIGURES:
+        votes[f"figures_{figures}"] = counts.is_between(least, most).sum()
+    votes["figures_14"] = counts.is_between(*_LONGEST).sum()
     if dtype == pl.String:
-        votes["words"] = (counts.is_null() & (pl.col(column).str.strip_chars() != "")).sum()
+        value = pl.col(column).str.strip_chars()
+        words = counts.is_null() & (value != "")
+        iso = (value.str.slice(4, 1) == "-") & (value.str.slice(7, 1) == "-")
+        votes["words"] = words.sum()
+        votes["odd"] = (words & ~iso & ~value.is_in(missing)).sum()
     return votes
 
 
-def clock_of(votes: Mapping[str, int]) -> Clock:
-    """The clock of a column, from the sums of `clock_votes`."""
-    voters = "typical" if votes.get("typical") else "all"
-    number = votes.get(voters, 0)
-    # The median is at least so large when half of the values are.
-    scale = next((unit for least, unit in _UNITS if number and 2 * votes[f"{voters}_{least:g}"] >= number), 1.0)
-    return Clock(scale, bool(votes.get("words")))
+def clock_of(votes: Mapping[str, int], rows: pl.LazyFrame, column: str, *, day_first: bool | None = None) -> Clock:
+    """The clock of a `column` of `rows`, from the sums of `clock_votes`; other words than ISO 8601 are looked at."""
+    number = votes.get("numbers", 0)
+    figures = next((length for length, _, _ in _FIGURES if number and votes[f"figures_{length}"] == number), 0)
+    odd = bool(votes.get("odd"))
+    order = day_order(rows, column, day_first) if odd else DayOrder()
+    return Clock(bool(votes.get("words")), figures, bool(votes.get("figures_14")), odd, order)
 
 
 def seconds(column: str, dtype: pl.DataType, clock: Clock) -> pl.Expr:
     """`column` as f64 unix seconds; null where it is empty or cannot be read as a time.
 
-    Text is a number or ISO 8601; a time without an offset is UTC.
+    Numbers count seconds, milliseconds, microseconds or nanoseconds since 1970, told by the size of each, or are dates
+    without marks; text is a number, ISO 8601 or a date of another form. A time without an offset is UTC.
     """
     if dtype.is_temporal():
         return (pl.col(column).cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1e6).alias(column)
-    numbers = _counts(column, dtype) / clock.scale
-    return (pl.coalesce(numbers, _iso(column)) if clock.words else numbers).alias(column)
+    counts = _counts(column, dtype)
+    numbers = _of_figures(counts, clock.figures) if clock.figures else _of_units(counts)
+    if clock.long_figures:
+        numbers = pl.when(counts.is_between(*_LONGEST)).then(_of_figures(counts, 14)).otherwise(numbers)
+    forms = [numbers]
+    if clock.words:
+        forms.append(_iso(column))
+    if clock.odd:
+        forms.append(written_date(pl.col(column).str.strip_chars(), clock.order))
+    return pl.coalesce(forms).alias(column)
 
 
-def unix_seconds(column: pl.Series, typical: pl.Series) -> pl.Series:
-    """A column in memory as `seconds` gives it; the unit is inferred where the mask `typical` holds."""
-    frame = column.to_frame("time").with_columns(typical.alias("typical"))
-    votes = clock_votes("time", column.dtype, pl.col("typical"))
-    clock = clock_of(frame.select(**votes).row(0, named=True)) if votes else Clock()
+def unit_of_count(count: float) -> float:
+    """How many of its units a second has, where a time is so large a number."""
+    return next((unit for least, unit in _UNITS if count >= least), 1.0)
+
+
+def survey_times(rows: pl.LazyFrame, column: str, *, day_first: bool | None = None) -> Clock:
+    """How a `column` of `rows` is written."""
+    dtype = rows.collect_schema()[column]
+    if dtype.is_temporal():
+        return Clock()
+    votes = rows.select(**clock_votes(column, dtype)).collect(engine="streaming").row(0, named=True)
+    return clock_of(votes, rows, column, day_first=day_first)
+
+
+def unix_seconds(column: pl.Series, clock: Clock | None = None) -> pl.Series:
+    """A column in memory as `seconds` gives it; how it is written is looked at unless it is given."""
+    frame = column.to_frame("time")
+    clock = clock or survey_times(frame.lazy(), "time")
     return frame.select(seconds("time", column.dtype, clock)).to_series()
 
 
@@ -72,6 +122,35 @@ def _counts(column: str, dtype: pl.DataType) -> pl.Expr:
     values = pl.col(column).str.strip_chars() if dtype == pl.String else pl.col(column)
     number = values.cast(pl.Float64, strict=False)
     return pl.when(number.is_finite() & (number >= 0)).then(number)
+
+
+def _of_units(counts: pl.Expr) -> pl.Expr:
+    (nano, a_nano), (micro, a_micro), (milli, a_milli) = _UNITS
+    return (
+        pl.when(counts < milli)
+        .then(counts)
+        .when(counts < micro)
+        .then(counts / a_milli)
+        .when(counts < nano)
+        .then(counts / a_micro)
+        .otherwise(counts / a_nano)
+    )
+
+
+def _of_figures(counts: pl.Expr, figures: int) -> pl.Expr:
+    """Seconds of numbers that are dates without marks, of so many figures."""
+    text = counts.cast(pl.Int64).cast(pl.String)
+    text = pl.when(text.str.len_chars() == figures).then(text)
+    days = text.str.slice(0, 8).str.to_date("%Y%m%d", strict=False).cast(pl.Int32).cast(pl.Float64)
+
+    def count(place: int, most: int) -> pl.Expr:
+        value = text.str.slice(place, 2).cast(pl.Float64, strict=False)
+        return pl.when(value <= most).then(value)
+
+    value = days * 86_400
+    for place, most, unit in ((8, 23, 3600), (10, 59, 60), (12, 60, 1)):
+        value = value + count(place, most) * unit if place < figures else value
+    return value
 
 
 def _iso(column: str) -> pl.Expr:

@@ -18,7 +18,9 @@ from offline.dataset.spec import DatasetSpec, EventsSpec
 from offline.ingest import rejects
 from offline.ingest.order_events import EVENTS_SCHEMA, order_events
 from offline.ingest.rejects import REASON
-from offline.ingest.type_events import EVENT_ROLES, UNREADABLE_PRICE, EventFacts, survey, type_events
+from offline.ingest.split_ids import split_ids
+from offline.ingest.survey_events import EventFacts, describe_events, survey
+from offline.ingest.type_events import EVENT_ROLES, UNREADABLE_PRICE, type_events
 from offline.workspace.progress import Progress, silent
 
 ROW_GROUP = 500_000
@@ -72,8 +74,16 @@ def clean_events(
     location = spec.toml.location("events", "path")
     files = find_files(spec.root, table.path, location)
     raw = scan_columns(files, event_requests(spec, table), location)
-    typed = _typed_parts(raw, table, files, work, location, progress or silent)
-    rejects.refuse_too_many(typed.reasons, typed.first_bad, typed.read, max_bad_share, location)
+    order_location = spec.toml.location("events", "time")
+    with read_errors(files, location):
+        facts = survey(raw, table, order_location)
+    typed = _typed_parts(raw, table, facts, files, work, location, progress or silent)
+    if typed is None:  # further down numbers are written as the first rows did not show
+        with read_errors(files, location):
+            facts = survey(raw, table, order_location, whole=True)
+        typed = _typed_parts(raw, table, facts, files, work, location, progress or silent)
+    assert typed is not None  # noqa: S101 - all rows were looked at
+    rejects.refuse_too_many(typed.reasons, typed.first_bad, typed.read, max_bad_share, location, rejects.NOT_BAD)
     ordered = order_events(typed.parts, work, by_position=typed.has_position, range_events=RANGE_EVENTS)
     parts = pl.scan_parquet(ordered.parts) if ordered.parts else pl.LazyFrame(schema=EVENTS_SCHEMA)
     parts.sink_parquet(out, row_group_size=ROW_GROUP, engine="streaming")
@@ -90,6 +100,8 @@ def clean_events(
         "missing_time": missing,
         "missing_share": {"time": round(missing / max(1, ordered.kept), 4)},
     }
+    if read_as := describe_events(facts, table):
+        counts["read_as"] = read_as
     return CleanEvents(
         events,
         rejects.scan_rejected(typed.rejected),
@@ -116,16 +128,24 @@ class _Typed:
 
 
 def _typed_parts(
-    raw: pl.LazyFrame, table: EventsSpec, files: Sequence[str], work: Path, location: str, progress: Progress
-) -> _Typed:
-    """Type `raw` a batch at a time into files of `work`."""
-    with read_errors(files, location):
-        facts: EventFacts = survey(raw)
+    raw: pl.LazyFrame,
+    table: EventsSpec,
+    facts: EventFacts,
+    files: Sequence[str],
+    work: Path,
+    location: str,
+    progress: Progress,
+) -> _Typed | None:
+    """Type `raw` a batch at a time into files of `work`; None where the first rows do not show how prices are read."""
     typed = _Typed()
     skipped = [*table.skip_users, *(person_text(Person("visitor", name)) for name in table.skip_visitors)]
     for number, batch in enumerate(batches_of(raw, files, location, BATCH_ROWS)):
         progress(typed.read, facts.rows, "reading events")
+        batch = split_ids(batch, table)  # noqa: PLW2901 - the rows as they are read
         rows = rejects.flaws_first(type_events(batch, table, facts), batch)
+        unreadable = int(rows.get_column(UNREADABLE_PRICE).sum())
+        if unreadable and not facts.whole and batch.schema["price"] == pl.String:
+            return None
         bad = rejects.rejected_rows(rows, batch, files)
         if bad.height:
             typed.rejected.append(work / f"rejected-{number:05d}.parquet")
@@ -133,7 +153,7 @@ def _typed_parts(
             typed.reasons.update(bad.get_column(REASON).to_list())
             typed.first_bad = typed.first_bad or bad.row(0, named=True)
         typed.read += batch.height
-        typed.unreadable_price += int(rows.get_column(UNREADABLE_PRICE).sum())
+        typed.unreadable_price += unreadable
         good = rows.filter(pl.col(REASON).is_null()).drop(REASON, UNREADABLE_PRICE)
         if skipped:
             whole = good.height

@@ -1,16 +1,19 @@
 """The catalogue as a shop exports it, brought to one form: one row an item, its texts and attributes gathered."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
+from app.artifact.ids import MAX_ID
+from offline.dataset.ids import too_long
 from offline.dataset.people import person_column
-from offline.dataset.reading import FILE, ROW, ColumnRequest, find_files, number, read_columns, text
+from offline.dataset.reading import FILE, ROW, ColumnRequest, find_files, read_columns
 from offline.dataset.spec import DatasetSpec, ItemsSpec, UsersSpec
-from offline.dataset.times import unix_seconds
 from offline.ingest import rejects
 from offline.ingest.attributes import attribute_lists
+from offline.ingest.item_columns import ColumnReader
 from offline.ingest.rejects import REASON, Reason
 
 ITEMS_SCHEMA = pl.Schema(
@@ -30,8 +33,6 @@ USERS_SCHEMA = pl.Schema({"user_id": pl.String(), "attributes": pl.List(pl.Strin
 
 _PERSON = ("id", "visitor")  # whose row it is
 _SINGLE = ("id", "title", "category", "brand", "price", "in_stock", "added")
-_YES = ("true", "t", "yes", "y", "in stock", "in_stock", "instock", "available")
-_NO = ("false", "f", "no", "n", "out of stock", "out_of_stock", "outofstock", "unavailable")
 
 
 @dataclass(frozen=True)
@@ -88,25 +89,29 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
     for role in _SINGLE:
         if role not in raw.columns:
             raw = raw.with_columns(pl.lit(None, pl.String).alias(role))
-    schema = raw.schema
-    rows = raw.select(
-        ROW,
-        FILE,
-        *(text(role, schema[role]) for role in ("id", "title", "category", "brand")),
-        number("price", schema["price"]),
-        _in_stock(schema["in_stock"]),
-        _joined_text(raw),
-    ).with_columns(
-        unix_seconds(raw["added"], pl.repeat(value=True, n=raw.height, eager=True)).alias("added"),
-        attribute_lists(raw, _attribute_columns(raw)),
-        pl.when(pl.col("id").is_null())
+    place = spec.toml.location
+    reader = ColumnReader(raw, table.missing, {role: getattr(table, role) for role in _SINGLE})
+    title = reader.names("title")
+    price = reader.price("price", table.decimal, place("items", "price"))
+    ids = reader.ids()
+    rows = raw.select(ROW, FILE).with_columns(
+        ids,
+        title,
+        reader.categories("category", table.separators.get(table.category)),
+        reader.names("brand", beside=title),
+        price,
+        reader.stock("in_stock"),
+        _joined_text(reader),
+        reader.times("added", place("items", "added"), day_first=table.day_first),
+        _attributes(reader, table.separators),
+        pl.when(pl.lit(too_long(ids, MAX_ID)))
+        .then(pl.lit(Reason.LONG_ID.value))
+        .when(pl.lit(ids.is_null()))
         .then(pl.lit(Reason.EMPTY_ITEM.value))
-        .when(pl.col("price") < 0)
+        .when(pl.lit(price < 0))
         .then(pl.lit(Reason.NEGATIVE_PRICE.value))
         .alias(REASON),
     )
-    unreadable = text("price", schema["price"]).is_not_null() & number("price", schema["price"]).is_null()
-    undated = raw.select(text("added", schema["added"])).to_series().is_not_null() & rows["added"].is_null()
     return _clean_rows(
         rows,
         raw,
@@ -115,8 +120,9 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         max_bad_share=max_bad_share,
         schema=ITEMS_SCHEMA,
         further_counts={
-            "unreadable_price": int(raw.select(unreadable.sum()).item()),
-            "unreadable_added": int(undated.sum()),
+            "unreadable_price": reader.odd.get("price", (0, ""))[0],
+            "unreadable_added": reader.odd.get("added", (0, ""))[0],
+            **_understood(reader),
         },
     )
 
@@ -130,13 +136,28 @@ def clean_users(spec: DatasetSpec, table: UsersSpec, max_bad_share: float) -> Cl
     location = spec.toml.location("users", "path")
     files = find_files(spec.root, table.path, location)
     raw = read_columns(files, user_requests(spec, table), location)
-    ids = [text(role, raw.schema[role]) if role in raw.columns else pl.lit(None, pl.String) for role in _PERSON]
-    rows = raw.select(ROW, FILE, person_column(*ids).alias("id")).with_columns(
-        attribute_lists(raw, _attribute_columns(raw)),
-        pl.when(pl.col("id").is_null()).then(pl.lit(Reason.EMPTY_USER.value)).alias(REASON),
+    reader = ColumnReader(raw, table.missing, {role: getattr(table, role) for role in _PERSON})
+    none = pl.repeat(None, raw.height, dtype=pl.String, eager=True)
+    ids = [reader.ids(role) if role in raw.columns else none.alias(role) for role in _PERSON]
+    rows = raw.select(ROW, FILE).with_columns(
+        pl.DataFrame(ids).select(person_column(pl.col("id"), pl.col("visitor")).alias("id")).to_series(),
+        _attributes(reader, table.separators),
+    )
+    rows = rows.with_columns(
+        pl.when(pl.lit(too_long(ids[0], MAX_ID)) | pl.lit(too_long(ids[1], MAX_ID)))
+        .then(pl.lit(Reason.LONG_ID.value))
+        .when(pl.col("id").is_null())
+        .then(pl.lit(Reason.EMPTY_USER.value))
+        .alias(REASON)
     )
     return _clean_rows(
-        rows, raw, files=files, location=location, max_bad_share=max_bad_share, schema=USERS_SCHEMA, further_counts={}
+        rows,
+        raw,
+        files=files,
+        location=location,
+        max_bad_share=max_bad_share,
+        schema=USERS_SCHEMA,
+        further_counts=_understood(reader),
     )
 
 
@@ -168,29 +189,31 @@ def _clean_rows(
     return CleanRows(unique.rename({"id": ids}).select(schema.names()).cast(schema).sort(ids), rejected, counts)
 
 
-def _attribute_columns(raw: pl.DataFrame) -> list[tuple[str, str]]:
-    return [(role, role.removeprefix("attributes.")) for role in raw.columns if role.startswith("attributes.")]
+def _understood(reader: ColumnReader) -> dict[str, object]:
+    """What was read otherwise than it is written, and what was not understood, where there is any."""
+    understood: dict[str, object] = {}
+    if reader.read_as:
+        understood["read_as"] = reader.read_as
+    if reader.odd:
+        understood["not_understood"] = {role: list(found) for role, found in reader.odd.items()}
+    return understood
 
 
-def _joined_text(raw: pl.DataFrame) -> pl.Expr:
+def _attributes(reader: ColumnReader, separators: Mapping[str, str]) -> pl.Series:
+    """The attributes of each row, with the currency of its price where all prices are in one."""
+    roles = [role for role in reader.raw.columns if role.startswith("attributes.")]
+    columns = [(role, role.removeprefix("attributes.")) for role in roles]
+    read = reader.raw.select(ROW).with_columns(reader.attribute(role, separators.get(name)) for role, name in columns)
+    if reader.currency is not None and "currency" not in (name for _, name in columns):
+        read = read.with_columns(pl.lit(reader.currency).alias("currency"))
+        columns.append(("currency", "currency"))
+    return attribute_lists(read, columns)
+
+
+def _joined_text(reader: ColumnReader) -> pl.Series:
     """The text fields of each row, one a line, in the order that the TOML gives them."""
-    fields = [role for role in raw.columns if role.startswith("text.")]
+    fields = [role for role in reader.raw.columns if role.startswith("text.")]
     if not fields:
-        return pl.lit("").alias("text")
-    return pl.concat_str([text(role, raw.schema[role]) for role in fields], separator="\n", ignore_nulls=True).alias(
-        "text"
-    )
-
-
-def _in_stock(dtype: pl.DataType) -> pl.Expr:
-    """Stock as a flag: a count above 0, or a word for yes; null where it is neither."""
-    word = text("in_stock", dtype).str.to_lowercase()
-    count = word.cast(pl.Float64, strict=False)
-    return (
-        pl.when(word.is_in(_YES))
-        .then(statement=True)
-        .when(word.is_in(_NO))
-        .then(statement=False)
-        .otherwise(count > 0)
-        .alias("in_stock")
-    )
+        return pl.repeat("", reader.raw.height, dtype=pl.String, eager=True).alias("text")
+    read = pl.DataFrame([reader.prose(role) for role in fields])
+    return read.select(pl.concat_str(fields, separator="\n", ignore_nulls=True).alias("text")).to_series()

@@ -25,10 +25,17 @@ class Reason(StrEnum):
     UNREADABLE_TIME = "unparsable time"
     UNREADABLE_POSITION = "unparsable position"
     NEGATIVE_PRICE = "negative price"
+    NEGATIVE_QUANTITY = "negative quantity"
+    LONG_ID = "id longer than the service takes"
     UNKNOWN_SPLIT = "unknown split"
 
 
 LINE_NUMBER = "line"
+NOT_BAD = (Reason.EMPTY_USER, Reason.NEGATIVE_QUANTITY)
+"""Of events: rows that are read as they are meant, of nobody and of what came back. They teach nothing, and say nothing
+against the export: where other rows are left, they stop nothing."""
+
+
 REJECTED_SCHEMA = pl.Schema({"file": pl.String, "row": pl.Int64, "reason": pl.String, "record": pl.String})
 
 
@@ -58,14 +65,21 @@ def rejected_rows(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -
 
 
 def refuse_too_many(
-    reasons: Counter[str], first: Mapping[str, Any] | None, read: int, max_bad_share: float, location: str
+    reasons: Counter[str],
+    first: Mapping[str, Any] | None,
+    read: int,
+    max_bad_share: float,
+    location: str,
+    not_bad: Sequence[Reason] = (),
 ) -> None:
     """Stop when more than `max_bad_share` of the `read` rows are rejected; `reasons` counts them.
+
+    Those of a reason in `not_bad` do not count while other rows are left.
 
     Raises:
         DatasetError: there are more; the message counts the reasons and says where the `first` row is.
     """
-    if first is None or reasons.total() <= max_bad_share * read:
+    if first is None or bad_rows(reasons, read, not_bad) <= max_bad_share * read:
         return
     counted = ", ".join(f"{count} {reason}" for reason, count in count_reasons(reasons).items())
     raise DatasetError(
@@ -91,6 +105,15 @@ def with_lines(rejected: pl.DataFrame) -> pl.DataFrame:
         if (lines := line_numbers(str(file), rows.get_column("row"))) is not None
     ]
     return pl.concat(parts) if parts else rejected.with_columns(pl.lit(None, pl.Int64).alias(LINE_NUMBER))
+
+
+def bad_rows(reasons: Mapping[str, int], read: int, not_bad: Sequence[Reason]) -> int:
+    """How many of the `read` rows speak against the export: the rejected ones, without those `not_bad`.
+
+    Where no row is left all count.
+    """
+    rejected = sum(reasons.values())
+    return rejected if rejected >= read else rejected - sum(reasons.get(reason, 0) for reason in not_bad)
 
 
 def count_reasons(reasons: Counter[str]) -> dict[str, int]:

@@ -1,12 +1,13 @@
 """What the first rows of a shop's file say of a column: times, words for events, ids, prices, texts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from app.artifact.behaviours import behaviour_of
+from offline.dataset.numbers import PLAIN, style_of
 from offline.dataset.reading import number, text
-from offline.dataset.times import clock_of, clock_votes, seconds
+from offline.dataset.times import seconds, survey_times, unit_of_count
 
 FEW_WORDS = 40
 _EARLIEST, _LATEST = 631_152_000.0, 4_102_444_800.0
@@ -49,7 +50,10 @@ def profile_column(sample: pl.DataFrame, column: str) -> ColumnProfile:
     counts = values.value_counts()
     words = counts.get_column(column)
     known = words.map_elements(_is_known, return_dtype=pl.Boolean) if 0 < len(words) <= FEW_WORDS else None
-    numbers = sample.select(number(column, dtype)).to_series() if _is_plain(dtype) else pl.Series([], dtype=pl.Float64)
+    style = style_of(words) if dtype == pl.String else PLAIN
+    numbers = (
+        sample.select(number(column, dtype, style)).to_series() if _is_plain(dtype) else pl.Series([], dtype=pl.Float64)
+    )
     timed, scale = _times(sample, column)
     first = values.str.slice(0, 1)
     return ColumnProfile(
@@ -83,7 +87,10 @@ def _times(sample: pl.DataFrame, column: str) -> tuple[int, float]:
     dtype = sample.schema[column]
     if not (_is_plain(dtype) or dtype in (pl.Date, pl.Datetime)):
         return 0, 0.0
-    votes = clock_votes(column, dtype, pl.lit(value=True))
-    clock = clock_of(sample.select(**votes).row(0, named=True) if votes else {})
-    times = sample.select(seconds(column, dtype, clock)).to_series()
-    return int(times.is_between(_EARLIEST, _LATEST).sum()), 0.0 if clock.words or not votes else clock.scale
+    clock = survey_times(sample.lazy(), column)
+    times = sample.select(seconds(column, dtype, replace(clock, order=clock.order.settled()))).to_series()
+    timed = int(times.is_between(_EARLIEST, _LATEST).sum())
+    if dtype.is_temporal() or clock.words or clock.figures:
+        return timed, 0.0
+    counts = sample.select(number(column, dtype)).to_series().median()
+    return timed, unit_of_count(counts) if isinstance(counts, float) else 1.0

@@ -1,0 +1,97 @@
+"""What has to be known of all events before the first can be typed: how their columns are written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from offline.dataset.ids import has_point_zero
+from offline.dataset.numbers import PLAIN, NumberStyle, style_of
+from offline.dataset.reading import text
+from offline.dataset.spec import EventsSpec
+from offline.dataset.times import Clock, clock_of, clock_votes
+from offline.errors import DatasetError, Mistake
+
+ID_ROLES = ("user", "visitor", "item")
+_SAMPLE = 10_000
+
+
+@dataclass(frozen=True)
+class EventFacts:
+    """What has to be known of all rows before the first can be typed. `point_zero`: roles whose ids all end in `.0`."""
+
+    rows: int
+    clock: Clock
+    has_split: bool
+    price: NumberStyle = PLAIN
+    quantity: NumberStyle = PLAIN
+    point_zero: tuple[str, ...] = ()
+    whole: bool = False  # whether all numbers were looked at, rather than the first rows
+
+
+def survey(raw: pl.LazyFrame, table: EventsSpec, location: str, *, whole: bool = False) -> EventFacts:
+    """The facts of `raw` (columns by role), from one pass over its times and splits and the first rows of all else.
+
+    Args:
+        raw: columns by role.
+        table: what the data set says of them.
+        location: of `day_first` in the data set.
+        whole: look at all numbers; needed where the first rows did not tell how they are written.
+
+    Raises:
+        DatasetError: the order of day and month cannot be told.
+    """
+    schema = raw.collect_schema()
+    sums = {"rows": pl.len()}
+    if "split" in schema:
+        sums["splits"] = text("split", schema["split"], table.missing).count()
+    if "time" in schema:
+        sums |= clock_votes("time", schema["time"], table.missing)
+    facts = raw.select(**sums).collect(engine="streaming").row(0, named=True)
+    clock = clock_of(facts, raw, "time", day_first=table.day_first) if "time" in schema else Clock()
+    if clock.order.unclear:
+        raise DatasetError(unclear_order(location, table.time, clock))
+    return EventFacts(
+        rows=int(facts["rows"]),
+        clock=clock,
+        has_split=bool(facts.get("splits")),
+        price=_style(raw, "price", schema, table, whole=whole),
+        quantity=_style(raw, "quantity", schema, table, whole=whole),
+        point_zero=tuple(role for role in ID_ROLES if role in schema and has_point_zero(raw, role, table.missing)),
+        whole=whole,
+    )
+
+
+def unclear_order(location: str, column: str, clock: Clock) -> Mistake:
+    """The mistake of a `column` of times whose days and months cannot be told apart."""
+    shown = ", ".join(map(repr, clock.order.unclear))
+    return Mistake(
+        location,
+        f"times whose order of day and month can be told in the column {column!r}",
+        f"{shown}, which can be read in two ways" if len(shown) else "none",
+        "write day_first = true if the day stands first, else day_first = false",
+    )
+
+
+def _style(
+    raw: pl.LazyFrame, role: str, schema: Mapping[str, pl.DataType], table: EventsSpec, *, whole: bool
+) -> NumberStyle:
+    if schema.get(role) != pl.String:
+        return PLAIN
+    values = raw.select(text(role, pl.String(), table.missing)).drop_nulls()
+    first = values.head(_SAMPLE).unique(maintain_order=True).collect().to_series()
+    style = style_of(first, table.decimal)
+    if style.plain and not whole:
+        return style
+    return style_of(values.unique(maintain_order=True).collect(engine="streaming").to_series(), table.decimal)
+
+
+def describe_events(facts: EventFacts, table: EventsSpec) -> dict[str, str]:
+    """How columns are read that are not written as programs write them: a sentence by role."""
+    read = {"time": facts.clock.described(), "price": facts.price.described(), "quantity": facts.quantity.described()}
+    for role in facts.point_zero:
+        read[role] = "whole numbers: .0 at the end of every id is left out"
+    for column, separator in table.separators.items():
+        if column == table.item:
+            read["item"] = f"a row for each id of a cell, split at {separator!r}"
+    return {role: sentence for role, sentence in read.items() if sentence}
