@@ -22,6 +22,7 @@ Kind = Literal["text", "number", "boolean"]
 FALSE_TEXT: Final = "false"
 TRUE_TEXT: Final = "true"
 LEVELS: Final = " > "  # between the levels of a category
+PATHS: Final = "\n"  # between the categories of an item that stands in several
 ADDED: Final = "added"  # the column of when an item was added, unix seconds
 
 _ENTRIES: Final = "columns.json"
@@ -114,9 +115,12 @@ def read_filter_columns(folder: Path) -> list[FilterColumn]:
 
 
 def levels_of(path: str) -> list[str]:
-    """A category and those above it, the topmost first: `A`, `A > B` of `A>B`."""
-    parts = [part for part in (part.strip() for part in path.split(LEVELS.strip())) if part]
-    return [LEVELS.join(parts[: depth + 1]) for depth in range(len(parts))]
+    """A category and those above it, the topmost first: `A`, `A > B` of `A>B`; those of every line, each once."""
+    levels = []
+    for line in path.split(PATHS):
+        parts = [part for part in (part.strip() for part in line.split(LEVELS.strip())) if part]
+        levels += [LEVELS.join(parts[: depth + 1]) for depth in range(len(parts))]
+    return list(dict.fromkeys(levels))
 
 
 _ENTRIES_OF: Final = TypeAdapter(list[ColumnEntry])

@@ -7,8 +7,7 @@ from typing import Final
 
 import polars as pl
 
-PATHS: Final = "\n"
-"""Between the paths of an item that stands in several categories; in a path ` > ` stands between the levels."""
+from app.artifact.filter_columns import PATHS
 
 _ARROWS: Final = r"\s*(?:>|»|›|→)\s*"
 _NAMES: Final = ("path", "name", "title", "label", "value", "id")  # of an object that is a category

@@ -27,8 +27,8 @@ class Clock:
     """How a column of times is written.
 
     `words`: some are no numbers. `figures`: its numbers all are dates of so many figures; 0: they count from 1970.
-    `long_figures`: some are dates of 14. `odd`: some are words of other forms than ISO 8601, whose days and months stand
-    in `order`.
+    `long_figures`: some are dates of 14. `odd`: some are words of other forms than ISO 8601, whose days and months
+    stand in `order`.
     """
 
     words: bool = False
@@ -50,31 +50,54 @@ class Clock:
         return "dates: " + ", and ".join(orders) if orders else "dates in words, or the year first"
 
 
-def clock_votes(column: str, dtype: pl.DataType, missing: tuple[str, ...] = MISSING_WORDS) -> dict[str, pl.Expr]:
-    """Sums over the whole column from which `clock_of` infers how it is written; they need no sorting."""
+def clock_inputs(column: str, dtype: pl.DataType) -> dict[str, pl.Expr]:
+    """What `clock_votes` sums up, as columns: apart from the sums, since they share the reading of each value."""
     if dtype.is_temporal():
         return {}
-    counts = _counts(column, dtype)
-    votes = {"numbers": counts.count()}
-    for figures, least, most in _FIGURES:
-        votes[f"figures_{figures}"] = counts.is_between(least, most).sum()
-    votes["figures_14"] = counts.is_between(*_LONGEST).sum()
+    inputs = {"count": _counts(column, dtype)}
     if dtype == pl.String:
-        value = pl.col(column).str.strip_chars()
-        words = counts.is_null() & (value != "")
-        iso = (value.str.slice(4, 1) == "-") & (value.str.slice(7, 1) == "-")
-        votes["words"] = words.sum()
-        votes["odd"] = (words & ~iso & ~value.is_in(missing)).sum()
+        inputs["word"] = pl.col(column).str.strip_chars()
+    return inputs
+
+
+def clock_votes(dtype: pl.DataType) -> dict[str, pl.Expr]:
+    """Sums over the columns of `clock_inputs` from which `clock_of` infers how times are written."""
+    if dtype.is_temporal():
+        return {}
+    count = pl.col("count")
+    votes = {"numbers": count.count(), "figures_14": count.is_between(*_LONGEST).sum()}
+    for figures, least, most in _FIGURES:
+        votes[f"figures_{figures}"] = count.is_between(least, most).sum()
+    if dtype == pl.String:
+        word = pl.col("word")
+        words = count.is_null() & (word != "")
+        iso = (word.str.slice(4, 1) == "-") & (word.str.slice(7, 1) == "-")
+        votes |= {"words": words.sum(), "odd": (words & ~iso).sum()}
     return votes
 
 
-def clock_of(votes: Mapping[str, int], rows: pl.LazyFrame, column: str, *, day_first: bool | None = None) -> Clock:
+def clock_of(
+    votes: Mapping[str, int],
+    rows: pl.LazyFrame,
+    column: str,
+    *,
+    day_first: bool | None = None,
+    missing: tuple[str, ...] = MISSING_WORDS,
+) -> Clock:
     """The clock of a `column` of `rows`, from the sums of `clock_votes`; other words than ISO 8601 are looked at."""
     number = votes.get("numbers", 0)
     figures = next((length for length, _, _ in _FIGURES if number and votes[f"figures_{length}"] == number), 0)
-    odd = bool(votes.get("odd"))
+    odd = bool(votes.get("odd")) and _has_odd_words(rows, column, missing)
     order = day_order(rows, column, day_first) if odd else DayOrder()
     return Clock(bool(votes.get("words")), figures, bool(votes.get("figures_14")), odd, order)
+
+
+def _has_odd_words(rows: pl.LazyFrame, column: str, missing: tuple[str, ...]) -> bool:
+    """Whether there are words in forms other than ISO 8601 which do not say that a value is missing."""
+    word = pl.col(column).str.strip_chars()
+    iso = (word.str.slice(4, 1) == "-") & (word.str.slice(7, 1) == "-")
+    odd = word.cast(pl.Float64, strict=False).is_null() & (word != "") & ~iso & ~word.is_in(missing)
+    return bool(rows.select(odd.any()).collect(engine="streaming").item())
 
 
 def seconds(column: str, dtype: pl.DataType, clock: Clock) -> pl.Expr:
@@ -107,7 +130,8 @@ def survey_times(rows: pl.LazyFrame, column: str, *, day_first: bool | None = No
     dtype = rows.collect_schema()[column]
     if dtype.is_temporal():
         return Clock()
-    votes = rows.select(**clock_votes(column, dtype)).collect(engine="streaming").row(0, named=True)
+    inputs = rows.select(**clock_inputs(column, dtype))
+    votes = inputs.select(**clock_votes(dtype)).collect(engine="streaming").row(0, named=True)
     return clock_of(votes, rows, column, day_first=day_first)
 
 

@@ -7,6 +7,7 @@ import orjson
 import polars as pl
 
 from app.artifact.columns import TextColumn
+from app.artifact.filter_columns import PATHS
 from app.artifact.names import CATALOGUE
 
 _TEXTS = {"title": "title", "category": "category", "brand": "brand", "text": "description"}
@@ -30,6 +31,8 @@ def write_catalogue(folder: Path, items: pl.DataFrame) -> dict[str, str]:
     for column, name in _TEXTS.items():
         texts = items[column].to_list()
         if any(texts):
+            if column == "category":  # of several the first one is answered
+                texts = [text and text.partition(PATHS)[0] for text in texts]
             TextColumn.of([None, *texts]).write(below / name)
             kinds[name] = "text"
     for column, name in _NUMBERS.items():

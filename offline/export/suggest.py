@@ -24,7 +24,7 @@ _WEIGHT_RANGE: Final = 0.5  # of the weights of one kind
 _PREFIX_BONUS: Final = 0.3  # more where what is typed begins the text, and not a word inside of it
 _KIND_RANK: Final = {_BRAND: 3, _CATEGORY: 2, _QUERY: 1, _TITLE: 0}  # of two that read alike
 _LENGTH_PENALTY: Final = 1e-4  # less for every letter: of what is liked alike, the shorter says more
-_LEVELS: Final = re.compile(r"\s*>\s*")
+_LEVELS: Final = re.compile(r"\s*[>\n]\s*")  # of a category, and between several
 _MAX_STARTS: Final = 24  # words of one text
 _MAX_KEY_LETTERS: Final = 240  # letters of a key
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from app.artifact.filter_columns import PATHS
 from app.artifact.text.ngrams import TEXT_BUCKETS, buckets
 from offline.graph.attributes import Attributes
 
@@ -103,10 +104,11 @@ def item_attributes(items: pl.DataFrame, known: Attributes | None = None) -> tup
         items.select("row", name=pl.col("attributes")).explode("name"),
         items.select("row", name="brand=" + pl.col("brand")),
     ]
+    categories = items.select("row", pl.col("category").str.split(PATHS)).explode("category")
     path = pl.col("category").str.split(">").list.eval(pl.element().str.strip_chars())
     for depth in range(1, 6):
         level = path.list.head(depth).list.join(" > ")
-        parts.append(items.filter(path.list.len() >= depth).select("row", name="category=" + level))
+        parts.append(categories.filter(path.list.len() >= depth).select("row", name="category=" + level))
     parts += _missing_fields(items)
     edges = pl.concat(parts).drop_nulls().unique()
     attributes = Attributes.of(edges["name"], MIN_ATTRIBUTE_ITEMS) if known is None else known

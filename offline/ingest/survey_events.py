@@ -7,9 +7,9 @@ import polars as pl
 
 from offline.dataset.ids import has_point_zero
 from offline.dataset.numbers import PLAIN, NumberStyle, style_of
-from offline.dataset.reading import text
+from offline.dataset.reading import ROW, text
 from offline.dataset.spec import EventsSpec
-from offline.dataset.times import Clock, clock_of, clock_votes
+from offline.dataset.times import Clock, clock_inputs, clock_of, clock_votes
 from offline.errors import DatasetError, Mistake
 
 ID_ROLES = ("user", "visitor", "item")
@@ -42,13 +42,18 @@ def survey(raw: pl.LazyFrame, table: EventsSpec, location: str, *, whole: bool =
         DatasetError: the order of day and month cannot be told.
     """
     schema = raw.collect_schema()
+    inputs: dict[str, pl.Expr] = {}
     sums = {"rows": pl.len()}
     if "split" in schema:
-        sums["splits"] = text("split", schema["split"], table.missing).count()
+        inputs["split"] = text("split", schema["split"], table.missing)
+        sums["splits"] = pl.col("split").count()
     if "time" in schema:
-        sums |= clock_votes("time", schema["time"], table.missing)
-    facts = raw.select(**sums).collect(engine="streaming").row(0, named=True)
-    clock = clock_of(facts, raw, "time", day_first=table.day_first) if "time" in schema else Clock()
+        inputs |= clock_inputs("time", schema["time"])
+        sums |= clock_votes(schema["time"])
+    facts = raw.select(ROW, **inputs).select(**sums).collect(engine="streaming").row(0, named=True)
+    clock = Clock()
+    if "time" in schema:
+        clock = clock_of(facts, raw, "time", day_first=table.day_first, missing=table.missing)
     if clock.order.unclear:
         raise DatasetError(unclear_order(location, table.time, clock))
     return EventFacts(

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,10 @@ from offline.errors import DatasetError
 from offline.ingest.clean_events import clean_events, event_requests
 from offline.ingest.clean_items import CleanRows, clean_items, clean_users, item_requests, user_requests
 from offline.ingest.ingest import read_graded
+from offline.ingest.rejects import NOT_BAD, bad_rows
 from offline.onboarding.column_names import EVENT_COLUMNS, name_rank
 from offline.onboarding.findings import (
+    LEVELS,
     Finding,
     Level,
     errors_of,
@@ -28,6 +31,7 @@ from offline.onboarding.warnings import (
     count_warnings,
     event_warnings,
     item_warnings,
+    reading_notes,
     table_warnings,
     unmapped_words,
     unread_columns,
@@ -54,7 +58,7 @@ class Checked:
     @property
     def warnings(self) -> int:
         """How many findings do not stop ingest."""
-        return len(self.findings) - self.errors
+        return sum(finding.level == "warning" for finding in self.findings)
 
 
 @dataclass
@@ -111,7 +115,7 @@ def _check(context: CheckContext) -> Checked:
         _check_events(context, tables["events"], items, users)
     _check_graded(context)
     context.findings += unread_files(spec)
-    findings = tuple(sorted(context.findings, key=lambda finding: finding.level))
+    findings = tuple(sorted(context.findings, key=lambda finding: LEVELS.index(finding.level)))
     return Checked(findings, context.rows, _people(tables["events"].columns) if "events" in tables else None)
 
 
@@ -206,6 +210,7 @@ def _check_rows(context: CheckContext, table: _Table, clean: Callable[[DatasetSp
     context.rows[table.name] = int(str(cleaned.counts["read"]))
     context.findings += _bad_rows(context, table, cleaned.rejected)
     context.findings += count_warnings(table.name, cleaned.counts, table.columns)
+    context.findings += reading_notes(table.name, cleaned.counts, table.columns)
     return cleaned.rows
 
 
@@ -232,6 +237,7 @@ def _check_events(context: CheckContext, table: _Table, items: pl.DataFrame | No
         findings += _bad_rows(context, table, rejected)
         findings += unmapped_words(rejected)
         findings += count_warnings("events", cleaned.counts, table.columns)
+        findings += reading_notes("events", cleaned.counts, table.columns)
         findings += event_warnings(cleaned.events, context.now)
         findings += table_warnings(cleaned.events, items, users)
 
@@ -248,7 +254,9 @@ def _check_graded(context: CheckContext) -> None:
 def _bad_rows(context: CheckContext, table: _Table, rejected: pl.DataFrame) -> list[Finding]:
     """Findings of the rejected rows of a table whose rows were counted."""
     read = context.rows[table.name]
-    stops = rejected.height > context.max_bad_share * read
+    reasons = Counter(rejected.get_column("reason").to_list())
+    bad = bad_rows(reasons, read, NOT_BAD if table.name == "events" else ())
+    stops = bad > context.max_bad_share * read
     level: Level = "error" if stops else "warning"
     findings = findings_of_rejected(table.name, rejected, table.columns, max_rows=context.max_rows, level=level)
     if not stops:
@@ -257,9 +265,9 @@ def _bad_rows(context: CheckContext, table: _Table, rejected: pl.DataFrame) -> l
         "error",
         table.name,
         expected=f"at most {context.max_bad_share:.1%} bad rows",
-        found=f"{rejected.height} of {read}",
+        found=f"{bad} of {read}",
         advice="correct the column mapping or the rows, or allow a larger share by --max-bad-share",
         file=table.location,
-        count=rejected.height,
+        count=bad,
     )
     return [share, *findings]

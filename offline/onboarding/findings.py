@@ -13,7 +13,9 @@ from offline.ingest.rejects import Reason
 from offline.tables.flaws import Flaw
 from offline.tables.lines import line_numbers
 
-Level = Literal["error", "warning"]
+Level = Literal["error", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+"""What stops ingest, what may be wrong, and what is read otherwise than it is written."""
 
 
 @dataclass(frozen=True)

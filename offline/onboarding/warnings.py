@@ -46,6 +46,28 @@ def count_warnings(table: str, counts: Mapping[str, object], columns: Mapping[st
     return warnings
 
 
+def reading_notes(table: str, counts: Mapping[str, object], columns: Mapping[str, str]) -> list[Finding]:
+    """How columns are read that are not written as programs write them, and values that nobody understands."""
+    notes = []
+    read_as, odd = counts.get("read_as"), counts.get("not_understood")
+    for role, sentence in read_as.items() if isinstance(read_as, dict) else ():
+        column = columns.get(role)
+        notes.append(Finding("note", table, f"a {_plain_role(role)}", sentence, "none: it is read so", column=column))
+    for role, (count, example) in odd.items() if isinstance(odd, dict) else ():
+        if role == "currency":
+            advice = "give prices in one currency: filters and orders compare them as they stand"
+            notes.append(_warning(table, "one currency", example, advice, count, columns.get("price")))
+        elif role == "in_stock":
+            expected = "a count, yes or no"
+            got = f"{count} values that are none, such as {example}"
+            notes.append(_warning(table, expected, got, "write true or false", count, columns.get(role)))
+    return notes
+
+
+def _plain_role(role: str) -> str:
+    return role.partition(".")[0].replace("attributes", "attribute").replace("in_stock", "stock")
+
+
 def item_warnings(items: pl.DataFrame, columns: Mapping[str, str]) -> list[Finding]:
     """Titles and other values that the catalogue lacks."""
     warnings = []

@@ -129,7 +129,7 @@ def test_columns_without_a_role_are_named_and_why(tmp_path: Path) -> None:
     catalogue = {
         "item_id": ids,
         "title": [f"thing {name}" for name in ids],
-        "price": [f"{n}.50 EUR" for n in range(len(ids))],
+        "price": [f"ask for number {n}" for n in range(len(ids))],
     }
     pl.DataFrame(catalogue).write_csv(tmp_path / "items.csv")
     init(tmp_path)
