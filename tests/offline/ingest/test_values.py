@@ -241,7 +241,7 @@ def test_markup_is_read_as_text(tmp_path: Path) -> None:
         "category": ["Home &gt; Kitchen", "Maths", "Home > Kitchen"],
         "description": [
             "<p>Two<br>mills</p><script>if (a < b) {}</script>",
-            "x <y> 3 & 4 < 5",
+            "x <y> 3 & 4",
             "&lt;b&gt;Big&lt;/b&gt;",
         ],
     }
