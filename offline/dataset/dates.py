@@ -69,7 +69,7 @@ class DayOrder:
         """Values, one for each mark, which may be read in two ways."""
         return [self.examples[mark] for mark, first in self.day_first.items() if first is None]
 
-    def settled(self) -> "DayOrder":
+    def with_defaults(self) -> "DayOrder":
         """The same, the day first wherever the column does not tell: one of two readings, for a look at a column."""
         return DayOrder({mark: first is not False for mark, first in self.day_first.items()}, self.examples)
 
@@ -103,15 +103,15 @@ def day_order(rows: pl.LazyFrame, column: str, day_first: bool | None) -> DayOrd
     examples: dict[str, str] = {}
     for row in marks.iter_rows(named=True):
         mark = str(row["mark"])
-        told = bool(row["first"]), bool(row["second"])
+        evidence = bool(row["first"]), bool(row["second"])
         if day_first is not None:
             orders[mark] = day_first
-        elif told[0] != told[1]:
-            orders[mark] = told[0]
-        elif mark == "." and not told[0]:
+        elif evidence[0] != evidence[1]:
+            orders[mark] = evidence[0]
+        elif mark == "." and not evidence[0]:
             orders[mark] = True
         else:
-            orders[mark] = None if told[0] else _order_of_rows(figures.filter(pl.col("mark") == mark))
+            orders[mark] = None if evidence[0] else _order_of_rows(figures.filter(pl.col("mark") == mark))
         examples[mark] = row["day"] or row["month"] or row["example"]
     return DayOrder(orders, examples)
 
@@ -125,8 +125,8 @@ def _order_of_rows(figures: pl.LazyFrame) -> bool | None:
     rows = figures.select("a", "b", "c", time=time).collect()
     against = []
     for day, month in (("a", "b"), ("b", "a")):
-        at = (rows["c"] * 12 + rows[month]) * 31 + rows[day]
-        steps = (at * 86_400 + rows["time"]).diff()
+        days = (rows["c"] * 12 + rows[month]) * 31 + rows[day]
+        steps = (days * 86_400 + rows["time"]).diff()
         against.append(min(int((steps < 0).sum()), int((steps > 0).sum())))
     if min(against) * _CLEARLY <= max(against) and max(against) >= _FEWEST_STEPS:
         return against[0] < against[1]
@@ -140,7 +140,7 @@ def written_date(values: pl.Expr, order: DayOrder) -> pl.Expr:
     has_year_first = figures.struct.field("a").str.len_chars() == _YEAR_FIGURES
     last = pl.when(has_year_first | (figures.struct.field("c").str.len_chars() > 1)).then(last)
     days_first = figures.struct.field("mark").replace_strict(
-        {mark: told for mark, told in order.day_first.items() if told is not None},
+        {mark: evidence for mark, evidence in order.day_first.items() if evidence is not None},
         default=None,
         return_dtype=pl.Boolean,
     )

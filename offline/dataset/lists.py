@@ -39,15 +39,15 @@ def category_paths(cells: pl.Series, separator: str | None) -> pl.Series:
     """
     if cells.dtype != pl.String:
         paths = [_paths(value, separator) for value in cells.to_list()]
-        return pl.Series(cells.name, [PATHS.join(found) or None for found in paths], pl.String)
+        return pl.Series(cells.name, [PATHS.join(hits) or None for hits in paths], pl.String)
     cells = cells.str.strip_chars()
     in_json = cells.str.contains(r"^[\[{]")
     if in_json.any():
         read = [PATHS.join(_paths(parse_json(cell), separator)) or None for cell in cells.filter(in_json).to_list()]
         cells = cells.clone().scatter(in_json.arg_true(), pl.Series(read, dtype=pl.String))
     if separator is not None and (apart := cells.str.contains(separator.strip() or separator, literal=True)).any():
-        found = split_cells(cells.filter(apart), separator).list.unique(maintain_order=True).list.join(PATHS)
-        cells = cells.clone().scatter(apart.arg_true(), found)
+        hits = split_cells(cells.filter(apart), separator).list.unique(maintain_order=True).list.join(PATHS)
+        cells = cells.clone().scatter(apart.arg_true(), hits)
     arrows = cells.str.contains("[»›→]")
     if arrows.any():
         cells = pl.select(pl.when(arrows).then(cells.str.replace_all(_ARROWS, " > ")).otherwise(cells)).to_series()

@@ -36,15 +36,15 @@ def read_markup(texts: pl.Series) -> pl.Series:
     marked = texts.str.contains(r"<[A-Za-z/!]|&[#A-Za-z]") & texts.is_not_null()
     if not marked.any():
         return texts
-    found = texts.filter(marked)
-    tagged = found.str.contains(_ANY)
-    first = _decoded(_without_tags(found))
+    hits = texts.filter(marked)
+    tagged = hits.str.contains(_ANY)
+    first = _decoded(_without_tags(hits))
     again = ~tagged & first.str.contains(_ANY)
     read = _decoded(_without_tags(first)) if again.any() else first
     plain = pl.select(pl.when(again).then(read).otherwise(first)).to_series()
-    changed = plain != found
+    changed = plain != hits
     plain = plain.str.replace_all(r"\s+", " ").str.strip_chars()
-    plain = pl.select(pl.when(changed).then(plain).otherwise(found)).to_series()
+    plain = pl.select(pl.when(changed).then(plain).otherwise(hits)).to_series()
     return texts.clone().scatter(marked.arg_true(), plain)
 
 
@@ -56,5 +56,5 @@ def _without_tags(texts: pl.Series) -> pl.Series:
 def _decoded(texts: pl.Series) -> pl.Series:
     if not texts.str.contains("&", literal=True).any():
         return texts
-    decoded = [_ENTITY.sub(lambda found: html.unescape(found[0]), text) for text in texts.to_list()]
+    decoded = [_ENTITY.sub(lambda hits: html.unescape(hits[0]), text) for text in texts.to_list()]
     return pl.Series(texts.name, decoded, pl.String)

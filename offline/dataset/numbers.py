@@ -107,21 +107,21 @@ def style_of(values: pl.Series, mark: Mark | None = None) -> NumberStyle:
         return PLAIN
     unclear = read.filter(pl.col("point") != pl.col("comma"))["value"]
     codes = tuple(read["code"].drop_nulls().unique(maintain_order=True).to_list())
-    told: Mark | None = mark
+    column_mark: Mark | None = mark
     if mark is None:
         points, commas = read["comma"].null_count(), read["point"].null_count()
-        told = _told(points, commas, unclear, has_currency=bool(codes))
+        column_mark = _column_mark(points, commas, unclear, has_currency=bool(codes))
     example = odd.filter(odd.is_in(read["value"].to_list()))
     return NumberStyle(
         plain=False,
-        mark=told,
+        mark=column_mark,
         currencies=codes,
         example=example[0] if len(example) else None,
-        unclear=0 if told else len(unclear),
+        unclear=0 if column_mark else len(unclear),
     )
 
 
-def _told(points: int, commas: int, unclear: pl.Series, *, has_currency: bool) -> Mark | None:
+def _column_mark(points: int, commas: int, unclear: pl.Series, *, has_currency: bool) -> Mark | None:
     if bool(points) != bool(commas):
         return "." if points else ","
     if points or not len(unclear):

@@ -98,7 +98,7 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         ids,
         title,
         reader.categories("category", table.separators.get(table.category)),
-        reader.names("brand", beside=title),
+        reader.names("brand", context=title),
         price,
         reader.stock("in_stock"),
         _joined_text(reader),
@@ -195,7 +195,7 @@ def _understood(reader: ColumnReader) -> dict[str, object]:
     if reader.read_as:
         understood["read_as"] = reader.read_as
     if reader.odd:
-        understood["not_understood"] = {role: list(found) for role, found in reader.odd.items()}
+        understood["not_understood"] = {role: list(pair) for role, pair in reader.odd.items()}
     return understood
 
 

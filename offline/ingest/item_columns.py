@@ -48,10 +48,10 @@ class ColumnReader:
         raw = self.raw.select(_flat(role, self.raw.schema[role]))
         return raw.select(text(role, raw.schema[role], self.missing if missing is None else missing)).to_series()
 
-    def names(self, role: str, beside: pl.Series | None = None) -> pl.Series:
-        """A column of names, such as titles and brands, without markup; see `are_told` for `beside`."""
+    def names(self, role: str, context: pl.Series | None = None) -> pl.Series:
+        """A column of names, such as titles and brands, without markup; see `are_told` for `context`."""
         values = self.texts(role, missing=())
-        kept = are_told(values, self.missing, beside)
+        kept = are_told(values, self.missing, context)
         words = [word for word in self.missing if word not in kept]
         values = pl.select(pl.when(~values.is_in(words)).then(values)).to_series().alias(role)
         return self._without_markup(role, values)
@@ -172,8 +172,8 @@ def _holds_objects(values: pl.Series) -> bool:
         return True
     if values.dtype != pl.String:
         return False
-    found = values.drop_nulls()
-    return bool(len(found)) and bool(found.str.contains(r"^\s*[\[{]").all())
+    cell = values.drop_nulls()
+    return bool(len(cell)) and bool(cell.str.contains(r"^\s*[\[{]").all())
 
 
 def _amounts(values: pl.Series, column: str, location: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -181,17 +181,20 @@ def _amounts(values: pl.Series, column: str, location: str) -> tuple[pl.DataFram
     amounts: list[str | None] = []
     codes: list[str] = []
     for value in values.to_list():
-        found = parse_json(value) if isinstance(value, str) else value
-        if isinstance(found, Sequence) and not isinstance(found, str):
-            found = found[0] if len(found) else None
-        if isinstance(found, Mapping):
-            code = next((found[name] for name in _CODES if isinstance(found.get(name), str)), None)
+        cell = parse_json(value) if isinstance(value, str) else value
+        if isinstance(cell, Sequence) and not isinstance(cell, str):
+            cell = cell[0] if len(cell) else None
+        if isinstance(cell, Mapping):
+            code = next((cell[name] for name in _CODES if isinstance(cell.get(name), str)), None)
             codes += [code.upper()] if code else []
-            told = next((found[name] for name in _AMOUNTS if isinstance(found.get(name), int | float | str)), None)
-            if told is None:
-                got = f"an object of {', '.join(map(str, found))}"
+            amount = next(
+                (cell[name] for name in _AMOUNTS if isinstance(cell.get(name), int | float | str)),
+                None,
+            )
+            if amount is None:
+                got = f"an object of {', '.join(map(str, cell))}"
                 advice = f"export the number in a column of its own, or call it {_AMOUNTS[0]!r} in the object"
                 raise DatasetError(Mistake(location, f"a number in the column {column!r}", got, advice))
-            found = told
-        amounts.append(None if found is None else str(found))
+            cell = amount
+        amounts.append(None if cell is None else str(cell))
     return pl.DataFrame({values.name: pl.Series(amounts, dtype=pl.String)}), tuple(dict.fromkeys(codes))

@@ -88,7 +88,7 @@ def _times(sample: pl.DataFrame, column: str) -> tuple[int, float]:
     if not (_is_plain(dtype) or dtype in (pl.Date, pl.Datetime)):
         return 0, 0.0
     clock = survey_times(sample.lazy(), column)
-    times = sample.select(seconds(column, dtype, replace(clock, order=clock.order.settled()))).to_series()
+    times = sample.select(seconds(column, dtype, replace(clock, order=clock.order.with_defaults()))).to_series()
     timed = int(times.is_between(_EARLIEST, _LATEST).sum())
     if dtype.is_temporal() or clock.words or clock.figures:
         return timed, 0.0
