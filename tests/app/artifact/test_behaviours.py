@@ -146,7 +146,7 @@ def test_the_scripts_of_the_store_cut_records_as_the_service_packs_them() -> Non
     scripts = {
         path.name: path.read_text("utf-8") for path in (Path(redis_store.__file__).parent / "scripts").glob("*.lua")
     }
-    purchases = re.findall(r"local (.*?\bPURCHASE\b.*?) = (.*)", scripts["append.lua"])
+    purchases = re.findall(r"local (.*?\bPURCHASE\b.*?) = (.*)", scripts["records.lua"])
     ((names, values),) = purchases
     constants = dict(zip(names.split(", "), map(int, values.split(", ")), strict=True))
     assert constants["PURCHASE"] == PURCHASE
