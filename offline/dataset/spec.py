@@ -59,7 +59,7 @@ class EventsSpec(_Table):
     skip_visitors: Columns = ()  # ids of visitors whose events are left out
     day_first: bool | None = None  # in dates of figures; None: told from the column
     decimal: Literal[".", ","] | None = None  # before the fraction of numbers; None: told from the column
-    missing: Words = MISSING_WORDS  # that stand for no value
+    missing: Words | None = None  # words that stand for no value; None: the usual ones
     separators: Mapping[str, str] = Field(default_factory=dict)  # column -> what stands between several ids of a cell
 
     @property
@@ -94,7 +94,7 @@ class ItemsSpec(_Table):
     added: Column = "added"
     day_first: bool | None = None
     decimal: Literal[".", ","] | None = None
-    missing: Words = MISSING_WORDS
+    missing: Words | None = None
     separators: Mapping[str, str] = Field(default_factory=dict)  # column -> what stands between its several values
 
 
@@ -105,7 +105,7 @@ class UsersSpec(_Table):
     id: Column = "user_id"
     visitor: Column | None = None  # as in `[events]`: a row with a user is the user's
     attributes: Columns = ("segment",)
-    missing: Words = MISSING_WORDS
+    missing: Words | None = None
     separators: Mapping[str, str] = Field(default_factory=dict)
 
     @property
@@ -128,6 +128,11 @@ class UsersSpec(_Table):
 def _refuse_one_column(user: str, visitor: str | None) -> None:
     if user == visitor:
         raise PydanticCustomError(_ONE_COLUMN, "two columns", {"column": visitor})
+
+
+def missing_words(table: EventsSpec | ItemsSpec | UsersSpec) -> tuple[str, ...]:
+    """The words that stand for no value in a table."""
+    return MISSING_WORDS if table.missing is None else table.missing
 
 
 class EvaluationSpec(_Table):

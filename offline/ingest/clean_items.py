@@ -10,7 +10,7 @@ from app.artifact.ids import MAX_ID
 from offline.dataset.ids import too_long
 from offline.dataset.people import person_column
 from offline.dataset.reading import FILE, ROW, ColumnRequest, find_files, read_columns
-from offline.dataset.spec import DatasetSpec, ItemsSpec, UsersSpec
+from offline.dataset.spec import DatasetSpec, ItemsSpec, UsersSpec, missing_words
 from offline.ingest import rejects
 from offline.ingest.attributes import attribute_lists
 from offline.ingest.item_columns import ColumnReader
@@ -90,7 +90,7 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         if role not in raw.columns:
             raw = raw.with_columns(pl.lit(None, pl.String).alias(role))
     place = spec.toml.location
-    reader = ColumnReader(raw, table.missing, {role: getattr(table, role) for role in _SINGLE})
+    reader = ColumnReader(raw, missing_words(table), {role: getattr(table, role) for role in _SINGLE})
     title = reader.names("title")
     price = reader.price("price", table.decimal, place("items", "price"))
     ids = reader.ids()
@@ -136,7 +136,7 @@ def clean_users(spec: DatasetSpec, table: UsersSpec, max_bad_share: float) -> Cl
     location = spec.toml.location("users", "path")
     files = find_files(spec.root, table.path, location)
     raw = read_columns(files, user_requests(spec, table), location)
-    reader = ColumnReader(raw, table.missing, {role: getattr(table, role) for role in _PERSON})
+    reader = ColumnReader(raw, missing_words(table), {role: getattr(table, role) for role in _PERSON})
     none = pl.repeat(None, raw.height, dtype=pl.String, eager=True)
     ids = [reader.ids(role) if role in raw.columns else none.alias(role) for role in _PERSON]
     rows = raw.select(ROW, FILE).with_columns(

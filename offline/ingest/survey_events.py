@@ -8,7 +8,7 @@ import polars as pl
 from offline.dataset.ids import has_point_zero
 from offline.dataset.numbers import PLAIN, NumberStyle, style_of
 from offline.dataset.reading import ROW, text
-from offline.dataset.spec import EventsSpec
+from offline.dataset.spec import EventsSpec, missing_words
 from offline.dataset.times import Clock, clock_inputs, clock_of, clock_votes
 from offline.errors import DatasetError, Mistake
 
@@ -45,7 +45,7 @@ def survey(raw: pl.LazyFrame, table: EventsSpec, location: str, *, whole: bool =
     inputs: dict[str, pl.Expr] = {}
     sums = {"rows": pl.len()}
     if "split" in schema:
-        inputs["split"] = text("split", schema["split"], table.missing)
+        inputs["split"] = text("split", schema["split"], missing_words(table))
         sums["splits"] = pl.col("split").count()
     if "time" in schema:
         inputs |= clock_inputs("time", schema["time"])
@@ -53,7 +53,7 @@ def survey(raw: pl.LazyFrame, table: EventsSpec, location: str, *, whole: bool =
     facts = raw.select(ROW, **inputs).select(**sums).collect(engine="streaming").row(0, named=True)
     clock = Clock()
     if "time" in schema:
-        clock = clock_of(facts, raw, "time", day_first=table.day_first, missing=table.missing)
+        clock = clock_of(facts, raw, "time", day_first=table.day_first, missing=missing_words(table))
     if clock.order.unclear:
         raise DatasetError(unclear_order(location, table.time, clock))
     return EventFacts(
@@ -62,7 +62,9 @@ def survey(raw: pl.LazyFrame, table: EventsSpec, location: str, *, whole: bool =
         has_split=bool(facts.get("splits")),
         price=_style(raw, "price", schema, table, whole=whole),
         quantity=_style(raw, "quantity", schema, table, whole=whole),
-        point_zero=tuple(role for role in ID_ROLES if role in schema and has_point_zero(raw, role, table.missing)),
+        point_zero=tuple(
+            role for role in ID_ROLES if role in schema and has_point_zero(raw, role, missing_words(table))
+        ),
         whole=whole,
     )
 
@@ -83,7 +85,7 @@ def _style(
 ) -> NumberStyle:
     if schema.get(role) != pl.String:
         return PLAIN
-    values = raw.select(text(role, pl.String(), table.missing)).drop_nulls()
+    values = raw.select(text(role, pl.String(), missing_words(table))).drop_nulls()
     first = values.head(_SAMPLE).unique(maintain_order=True).collect().to_series()
     style = style_of(first, table.decimal)
     if style.plain and not whole:

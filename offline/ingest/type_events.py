@@ -7,7 +7,7 @@ from app.artifact.ids import MAX_ID
 from offline.dataset.ids import tidy_ids, too_long
 from offline.dataset.people import person_column
 from offline.dataset.reading import FILE, ROW, number, text
-from offline.dataset.spec import EventsSpec
+from offline.dataset.spec import EventsSpec, missing_words
 from offline.dataset.times import seconds
 from offline.ingest.rejects import REASON, Reason
 from offline.ingest.survey_events import ID_ROLES, EventFacts
@@ -29,10 +29,13 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
     raw = raw.with_columns(absent)
     schema = raw.schema
     texts = [
-        text(role, schema[role], table.missing) for role in EVENT_ROLES if role not in ("time", "price", "position")
+        text(role, schema[role], missing_words(table))
+        for role in EVENT_ROLES
+        if role not in ("time", "price", "position")
     ]
     filled = [
-        _is_filled(role, schema[role], table.missing).alias(f"has_{role}") for role in ("time", "position", "price")
+        _is_filled(role, schema[role], missing_words(table)).alias(f"has_{role}")
+        for role in ("time", "position", "price")
     ]
     rows = raw.select(
         *texts,
