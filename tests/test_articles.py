@@ -61,7 +61,7 @@ def test_likes_and_shares_count_by_their_own_names(client: httpx.Client) -> None
     for place, word in enumerate(("view", "like", "share")):
         event = {"type": word, "visitor_id": "new", "item_id": f"cooking-{place}", "event_id": word}
         assert ask(client, "/events", **event)["accepted"] == 1
-    stored = client.get("/users/new").json()
+    stored = client.get("/users/new?kind=visitor").json()
     assert [event["type"] for event in stored["events"]] == ["view", "cart", "purchase"]
     assert (stored["seen"], stored["purchased"]) == (3, 1)
     response = client.post("/events", json={"type": "applaud", "visitor_id": "new", "item_id": "cooking-1"})
