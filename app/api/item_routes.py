@@ -14,6 +14,7 @@ from app.api.openapi import parameter, with_bounds
 from app.api.recommend_routes import EXAMPLE_ANSWER
 from app.api.schemas import ItemAnswer, NoParameters, RecommendAnswer, SimilarRequest
 from app.api.wire_values import fields_of
+from app.artifact.ids import composed_id
 from app.engine.selection.fields import check_fields
 from app.errors import CallNotYet, ItemNotFound
 from app.serving.call import RecommendCall
@@ -95,7 +96,7 @@ async def get_similar_items(services: Services, request: Request) -> Response:
 
 
 def _row_of(request: Request, release: Release) -> int:
-    item_id = request.path_params["item_id"]
+    item_id = composed_id(request.path_params["item_id"])
     row = release.snapshot.items.row_of(item_id)
     if not row:
         raise ItemNotFound(f"no item {item_id!r} in the catalogue of bundle {release.version}")

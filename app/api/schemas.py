@@ -17,7 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from app.artifact.behaviours import Behaviour
-from app.artifact.ids import MAX_ID
+from app.artifact.ids import MAX_ID, composed_id
 from app.engine.reasons import Kind
 from app.settings import MAX_K, MAX_LIST, MAX_QUERY
 
@@ -49,7 +49,7 @@ def _no_number(value: Any) -> Any:
 Integer = Annotated[int, BeforeValidator(_no_boolean)]
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 Boolean = Annotated[bool, BeforeValidator(_no_number)]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID), AfterValidator(composed_id)]
 Time = Annotated[
     datetime,
     BeforeValidator(_no_boolean),

@@ -101,6 +101,15 @@ def event(item_id: str, age: float, **fields: Any) -> dict[str, Any]:
     return {"type": "view", "user_id": "u1", "item_id": item_id, "time": NOW - age} | fields
 
 
+def test_one_id_is_the_same_however_its_letters_are_composed(client: httpx.Client, item_ids: list[str]) -> None:
+    composed, decomposed = "Zo\u00eb", "Zoe\u0308"
+    event = {"type": "view", "user_id": decomposed, "item_id": item_ids[0]}
+    assert client.post("/events", json=event).status_code == 202
+    found = client.get(f"/users/{composed}").json()
+    assert found["user_id"] == composed
+    assert found == client.get(f"/users/{decomposed}").json()
+
+
 def test_what_is_stored_is_shown_newest_last_with_ids_where_the_catalogue_has_them(calls: Calls) -> None:
     events = [event("p2", 0.5, type="purchase"), event("p1", 60), event("gone", 30, type="cart"), event("p1", 10)]
     _, response = calls(("POST", "/events", events), ("GET", "/users/u1"))
