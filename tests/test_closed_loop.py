@@ -154,7 +154,7 @@ def test_what_shoppers_do_trains_the_next_model(
     assert answer_after.index(follows) < place_in(answer_before, follows) / 2  # sixty shoppers went on to it
 
     # Nothing was counted twice on the way: events of the log and of the store are the same ones.
-    stored = client.get("/users/shopper-0").json()
+    stored = client.get("/users/shopper-0?kind=visitor").json()
     assert [event["item_id"] for event in stored["events"]] == [liked, liked, follows, follows]
     assert (stored["seen"], stored["purchased"]) == (2, 1)
 

@@ -150,6 +150,10 @@ ASKS_STORE = {Kind.DEAD: 503}
 MISSING = ["user_state"]
 
 
+def visit(visitor_id: str, item_id: str, event_id: str) -> dict[str, Any]:
+    return {"type": "view", "visitor_id": visitor_id, "item_id": item_id, "event_id": event_id}
+
+
 def view(user_id: str, item_id: str, event_id: str) -> dict[str, Any]:
     return {"type": "view", "user_id": user_id, "item_id": item_id, "event_id": event_id}
 
@@ -291,7 +295,7 @@ def test_a_shopper_is_served_while_redis_is_broken_and_nothing_accepted_is_lost(
     name, shopper = fault.name, f"shopper-{fault.name}"
     calls = calls_on(fault, users[0], item_ids[2])
     first = view(shopper, item_ids[0], f"before-{name}")
-    accepted(stand, first, view(f"gone-{name}", item_ids[0], "g"), view(f"v-{name}", item_ids[1], "v"))
+    accepted(stand, first, view(f"gone-{name}", item_ids[0], "g"), visit(f"v-{name}", item_ids[1], "v"))
     known = {call.name: make(stand, call) for call in calls[:3]}
     popular = make(stand, calls[4]).items
     assert all(came.items != popular and came.degraded == [] for came in known.values())

@@ -141,7 +141,7 @@ def test_whoever_left_is_not_worked_for_and_is_counted(
     store = BusyStore()
     with listening(application_of(services=services_of(store, max_batch=1, timeout_ms=WITHIN_S * 1e3))) as client:
         body = b'{"user_id": "%s"}' % users[0].encode()
-        head = b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+        head = b"POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
         host, port = client.base_url.host, client.base_url.port or 0
         leaving = [socket.create_connection((host, port), WITHIN_S) for _ in range(5)]
         for connection in leaving:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from app.artifact import names
+from app.artifact.manifest import sha256_of
 from app.artifact.rank_features import FEATURES, OF_ORDER, OF_TIME
 from app.engine.candidates import Source
 from app.engine.loading import load_snapshot
@@ -172,7 +173,8 @@ def test_a_ranker_of_other_features_is_refused(shop_bundle: Path, ranked_snapsho
     spec = json.loads((copy / names.RANKER).read_text())
     spec["features"] = spec["features"][1:]
     (copy / names.RANKER).write_text(json.dumps(spec))
-    manifest["files"].pop(names.RANKER)
+    changed = copy / names.RANKER
+    manifest["files"][names.RANKER] = {"bytes": changed.stat().st_size, "sha256": sha256_of(changed)}
     (copy / names.MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(BundleCorrupt, match="other features"):
         load_snapshot(copy)
