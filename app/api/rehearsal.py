@@ -7,7 +7,7 @@ no check knows.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -84,12 +84,21 @@ async def answers_of(release: Release) -> list[Rehearsed]:
     try:
         async with services.running():
             lists = [_recommendations(services, release), _others(services, release)]
-            together = await asyncio.gather(*(_answer(release, *request) for of in lists for request in of))
+            first = [_answer(release, *request) for of in lists for request in of]
+            together = _all_of(await asyncio.gather(*first, return_exceptions=True))  # none goes on when one has failed
             later = [*_further(services, together), *_story(services, release)]
             return [*together, *[await _answer(release, *request) for request in later]]
     finally:  # they refer to each other, and through that to a release that may never be served
         for part in (services.recommender, services.predictor, services.store):
             vars(part).clear()
+
+
+def _all_of(outcomes: Sequence[Rehearsed | BaseException]) -> list[Rehearsed]:
+    """The answers, or the first failure."""
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, Rehearsed)]
 
 
 async def _answer(release: Release, kind: str, endpoint: Endpoint, request: Request) -> Rehearsed:

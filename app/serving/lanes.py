@@ -63,8 +63,9 @@ class Lane:
     async def close(self) -> None:
         """Wait until all that was given is done. A later `run` starts the threads anew."""
         threads, self._running = self._running, []
+        jobs, self._jobs = self._jobs, SimpleQueue()  # threads that are started anew do not take the word to end
         for _ in threads:
-            self._jobs.put(None)
+            jobs.put(None)
         for thread in threads:
             await asyncio.to_thread(thread.join)
 

@@ -57,6 +57,21 @@ def test_what_work_raises_arrives_and_the_lane_goes_on() -> None:
     running(body)
 
 
+def test_what_comes_while_a_lane_closes_is_done_and_the_lane_still_closes() -> None:
+    async def body() -> None:
+        lane, gate = Lane("test"), Gate()
+        first = asyncio.create_task(lane.run(gate))
+        await begun(gate)
+        closing = asyncio.create_task(lane.close())
+        await asyncio.sleep(0)
+        assert await lane.run(lambda: 7) == 7
+        gate.may_end.set()
+        await asyncio.gather(first, closing)
+        await lane.close()
+
+    running(body)
+
+
 def test_one_thread_takes_jobs_in_their_order_and_two_take_two_at_once() -> None:
     async def body() -> None:
         done: list[int] = []
