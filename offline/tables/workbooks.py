@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from python_calamine import CalamineWorkbook
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
 from offline.tables.flaws import TableError
 
 _MOST_BYTES = 2_000_000_000
 _PACKED_AT_MOST = 200
 _SMALL = 64_000_000
+_READER_ERRORS = (CalamineError, ValueError, OverflowError)  # the latter two of dates and numbers
 
 
 def sheet_names(path: Path) -> list[str]:
@@ -56,7 +57,7 @@ def cell_text(cell: Any) -> str:
 def _rows(book: CalamineWorkbook, name: str) -> list[list[Any]]:
     try:
         rows: list[list[Any]] = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-    except Exception as error:  # the reader's errors have no common class
+    except _READER_ERRORS as error:
         raise TableError(f"a sheet {name!r} that cannot be read", "save the workbook again") from error
     return rows
 
@@ -67,9 +68,10 @@ def _open(path: Path) -> CalamineWorkbook:
         return CalamineWorkbook.from_path(str(path))
     except OSError as error:
         raise TableError(str(error.strerror or "an unreadable file").lower(), "correct its permissions") from None
-    except Exception as error:  # the reader's errors have no common class
-        secret = "assword" in str(error) or "encrypt" in str(error).lower()
-        if secret:
+    except PasswordError:
+        raise TableError("a workbook with a password", "save it without one") from None
+    except _READER_ERRORS as error:
+        if "assword" in str(error) or "encrypt" in str(error).lower():  # of formats whose reader does not tell
             raise TableError("a workbook with a password", "save it without one") from None
         raise TableError("no workbook that can be read", "save it as .xlsx or .csv") from None
 
