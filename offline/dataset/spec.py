@@ -1,6 +1,7 @@
 """`dataset.toml`: what a data set consists of, which column means what, and how it is scored."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -19,10 +20,25 @@ Mask = Literal["seen", "purchased", "none"]
 
 SPEC_FILE = "dataset.toml"
 _ONE_COLUMN = "one_column"  # of pydantic's errors, the one for users and visitors in the same column
+_SHOWN_TWICE = "shown_twice"  # a column of `display` that is read for something else
+_TAKEN_NAME = "taken_name"  # a column of `display` of the name of a field that answers have
+ANSWERED_COLUMNS = ("title", "category", "brand", "description", "price", "currency", "in_stock", "added", "attributes")
+"""Fields of an item, whatever the columns are called that they come from."""
 
 
 def _one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
+
+
+def _pair(value: object) -> object:
+    """Two names of columns.
+
+    Raises:
+        PydanticCustomError: anything else.
+    """
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) and name for name in value):
+        return tuple(value)
+    raise PydanticCustomError("pair", 'pairs of columns: [["Option1 Name", "Option1 Value"]]')
 
 
 Column = Annotated[str, Field(min_length=1)]
@@ -30,6 +46,7 @@ Columns = Annotated[tuple[Column, ...], BeforeValidator(_one_or_many)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 Paths = Annotated[tuple[Column, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
 Masks = Annotated[tuple[Mask, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
+Pair = Annotated[tuple[str, str], BeforeValidator(_pair)]
 Metric = Annotated[str, Field(pattern=r"^(mrr|(hr|recall|precision|ndcg|mrr|map)@[1-9][0-9]*)$")]
 Metrics = Annotated[tuple[Metric, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
 
@@ -79,23 +96,57 @@ class EventsSpec(_Table):
         return self
 
 
+class CurrencySpec(_Table):
+    """The currency of prices: one `code` of all, or the `column` that names each item's."""
+
+    code: str | None = None
+    column: str | None = None
+
+
+def _currency(value: object) -> object:
+    """A code as a text, or a table of a column.
+
+    Raises:
+        PydanticCustomError: neither.
+    """
+    if isinstance(value, str) and re.fullmatch("[A-Za-z]{3}", value):
+        return CurrencySpec(code=value.upper())
+    if isinstance(value, dict) and list(value) == ["column"] and isinstance(value["column"], str) and value["column"]:
+        return CurrencySpec(column=value["column"])
+    raise PydanticCustomError("currency", 'a code such as "EUR", or {{column = "currency"}}')
+
+
 class ItemsSpec(_Table):
     """`[items]`: the files of the catalogue, and the column of each thing known about an item."""
 
     path: Paths
     id: Column = "item_id"
+    variant_of: Column | None = None  # rows of one value are variants of one item, whose id is the value
     title: Column = "title"
     category: Column = "category"
     brand: Column = "brand"
     price: Column = "price"
     text: Columns = ("description",)
     attributes: Columns = ("attributes_json",)
+    options: tuple[Pair, ...] = ()  # pairs of columns: the name of an attribute, and its value
+    display: Columns = ()  # returned as they are, and read by nothing else
     in_stock: Column = "in_stock"
     added: Column = "added"
+    currency: Annotated[CurrencySpec, BeforeValidator(_currency)] | None = None  # of prices; None: as their signs say
     day_first: bool | None = None
     decimal: Literal[".", ","] | None = None
     missing: Words | None = None
     separators: Mapping[str, str] = Field(default_factory=dict)  # column -> what stands between its several values
+
+    @model_validator(mode="after")
+    def _displays_only(self) -> Self:
+        for column in self.display:
+            if column in self.attributes or column in self.text:
+                role = "attributes" if column in self.attributes else "text"
+                raise PydanticCustomError(_SHOWN_TWICE, "display only", {"column": column, "role": role})
+            if column in ANSWERED_COLUMNS:
+                raise PydanticCustomError(_TAKEN_NAME, "another name", {"column": column})
+        return self
 
 
 class UsersSpec(_Table):
@@ -245,6 +296,16 @@ def _mistake(toml: TomlText, error: ErrorDetails) -> Mistake:
             expected = "another column for visitors than for users"
             advice = "name the one that the file has: a column holds ids of one kind"
             return Mistake(toml.location(*keys, "visitor"), expected, repr(column), advice)
+        case "shown_twice":
+            column, role = (error.get("ctx", {}).get(name) for name in ("column", "role"))
+            expected = "columns that nothing else reads"
+            advice = f"leave it out of display, where {role} returns it already, or out of {role}"
+            return Mistake(toml.location(*keys, "display"), expected, f"{column!r}, which stands in {role} too", advice)
+        case "taken_name":
+            column = error.get("ctx", {}).get("column")
+            expected = "columns whose names no other field of an answer has"
+            advice = f"name it as the column of {column!r}, or rename it"
+            return Mistake(toml.location(*keys, "display"), expected, repr(column), advice)
         case "string_pattern_mismatch":
             expected = "hr@k, recall@k, precision@k, ndcg@k, mrr@k, map@k or mrr"
         case "literal_error":

@@ -74,6 +74,19 @@ def test_a_single_word_stands_for_a_list_of_one(folder: Path) -> None:
         ('path = "items.csv"', 'path = "stock.csv"', 10, ["items.path", "'stock.csv'", "got none"]),
         ('path = "items.csv"', 'path = "dataset.toml"', 10, ["items.path", ".parquet", "dataset.toml"]),
         ('path = "events.csv"\n', "", 3, ["events.path", "got none", "add it"]),
+        ('text = ["description", "notes"]', 'variant_of = ""', 11, ["items.variant_of", "at least 1 character"]),
+        (
+            'text = ["description", "notes"]',
+            'options = [["a"]]',
+            11,
+            ["items.options", "pairs of columns", "got ['a']"],
+        ),
+        ('text = ["description", "notes"]', 'options = ["a", "b"]', 11, ["items.options", "got 'a'"]),
+        ('text = ["description", "notes"]', "display = [3]", 11, ["items.display", "got 3"]),
+        ('text = ["description", "notes"]', 'text = "x"\ndisplay = "x"', 12, ["items.display", "'x'", "in text too"]),
+        ('text = ["description", "notes"]', 'display = ["price"]', 11, ["items.display", "'price'", "rename"]),
+        ('text = ["description", "notes"]', 'currency = "euros"', 11, ["items.currency", '"EUR"', "'euros'"]),
+        ('text = ["description", "notes"]', "currency = {name = 1}", 11, ["items.currency", "{column = ", "name"]),
         ("[items]", "[item]", 9, ["item", "unknown key 'item'", "did you mean 'items'"]),
         ('name = "shop"', 'name = "shop', 1, ["expected TOML", "correct it"]),
     ],
@@ -107,6 +120,15 @@ def test_a_table_that_is_a_word_is_refused(folder: Path) -> None:
 def test_a_missing_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"dataset\.toml: expected .* got no such file"):
         load_spec(tmp_path / "dataset.toml")
+
+
+def test_the_currency_is_a_code_or_a_column(folder: Path) -> None:
+    for value, expected in (('"eur"', ("EUR", None)), ('{column = "money"}', (None, "money"))):
+        write(folder, GOOD.replace('text = ["description", "notes"]', f"currency = {value}"))
+        items = load_spec(folder).items
+        assert items is not None
+        assert items.currency is not None
+        assert (items.currency.code, items.currency.column) == expected
 
 
 def test_a_task_on_events_needs_events(folder: Path) -> None:
