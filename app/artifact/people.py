@@ -1,5 +1,6 @@
 """The hashes under which people are stored: users and visitors are two kinds, whose ids never meet."""
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Literal
@@ -13,9 +14,23 @@ PARTITIONS: Final = 256
 _VISITOR: Final = b"visitor"  # blake2b's personalisation: no text of a user has the hash that it has as a visitor's
 
 
+_MAIL: Final = "mail:"
+_HIDDEN: Final = re.compile(rf"{_MAIL}[0-9a-f]{{16}}")
+
+
 def user_hash(user_id: str) -> int:
-    """The unsigned 64-bit hash of the id of a user, the same in every process, release and machine."""
+    """The unsigned 64-bit hash of the id of a user, the same in every process, release and machine.
+
+    A mail address and what `hidden_mail` makes of it have the same.
+    """
+    if user_id.startswith(_MAIL) and _HIDDEN.fullmatch(user_id):
+        return int(user_id.removeprefix(_MAIL), 16)
     return stable_hash(user_id)
+
+
+def hidden_mail(address: str) -> str:
+    """What stands for a mail address that is the id of a user, wherever ids are kept: its hash as a text."""
+    return f"{_MAIL}{stable_hash(address):016x}"
 
 
 def visitor_hash(visitor_id: str) -> int:

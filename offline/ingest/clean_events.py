@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from app.artifact.people import Person
-from offline.dataset.people import person_text
+from offline.dataset.people import hide_mails, person_text
 from offline.dataset.reading import ColumnRequest, batches_of, find_files, read_errors, scan_columns
 from offline.dataset.spec import DatasetSpec, EventsSpec
 from offline.ingest import rejects
@@ -138,7 +138,10 @@ def _typed_parts(
 ) -> _Typed | None:
     """Type `raw` a batch at a time into files of `work`; None where the first rows do not show how prices are read."""
     typed = _Typed()
-    skipped = [*table.skip_users, *(person_text(Person("visitor", name)) for name in table.skip_visitors)]
+    skipped = [
+        *hide_mails(pl.Series(table.skip_users, dtype=pl.String)),
+        *(person_text(Person("visitor", name)) for name in table.skip_visitors),
+    ]
     for number, batch in enumerate(batches_of(raw, files, location, BATCH_ROWS)):
         progress(typed.read, facts.rows, "reading events")
         batch = split_ids(batch, table)  # noqa: PLW2901 - the rows as they are read

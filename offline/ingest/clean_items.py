@@ -8,13 +8,14 @@ import polars as pl
 
 from app.artifact.ids import MAX_ID
 from offline.dataset.ids import too_long
-from offline.dataset.people import person_column
+from offline.dataset.people import has_mails, hide_mails, person_column
 from offline.dataset.reading import FILE, ROW, ColumnRequest, find_files, read_columns
 from offline.dataset.spec import DatasetSpec, ItemsSpec, UsersSpec, missing_words
 from offline.ingest import rejects
 from offline.ingest.attributes import attribute_lists
 from offline.ingest.item_columns import ColumnReader
 from offline.ingest.rejects import REASON, Reason
+from offline.ingest.survey_events import HIDDEN
 
 ITEMS_SCHEMA = pl.Schema(
     {
@@ -138,7 +139,9 @@ def clean_users(spec: DatasetSpec, table: UsersSpec, max_bad_share: float) -> Cl
     raw = read_columns(files, user_requests(spec, table), location)
     reader = ColumnReader(raw, missing_words(table), {role: getattr(table, role) for role in _PERSON})
     none = pl.repeat(None, raw.height, dtype=pl.String, eager=True)
-    ids = [reader.ids(role) if role in raw.columns else none.alias(role) for role in _PERSON]
+    ids = [hide_mails(reader.ids(role)) if role in raw.columns else none.alias(role) for role in _PERSON]
+    if "id" in raw.columns and has_mails(raw.lazy(), "id"):
+        reader.read_as["id"] = HIDDEN
     rows = raw.select(ROW, FILE).with_columns(
         pl.DataFrame(ids).select(person_column(pl.col("id"), pl.col("visitor")).alias("id")).to_series(),
         _attributes(reader, table.separators),

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from offline.dataset.people import hide_mails_in
 from offline.dataset.reading import FILE, ROW
 from offline.errors import DatasetError, Mistake
 from offline.tables.flaws import FLAW, RECORD
@@ -50,7 +51,7 @@ def rejected_rows(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -
     """The rows with a `reason`, as `rejected.parquet` keeps them: `file`, `row` (from 1), `reason`, `record`.
 
     `record` is the row of `raw`, which stands in the same order as `rows`, as JSON; of a row that could not be read,
-    what `offline.tables.flaws.BadRow` says of it.
+    what `offline.tables.flaws.BadRow` says of it. Mail addresses in it are hidden.
     """
     bad = rows.get_column(REASON).is_not_null()
     names = pl.Series(list(files), dtype=pl.String)
@@ -60,7 +61,7 @@ def rejected_rows(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -
         pl.col(FILE).replace_strict(dict(enumerate(names)), return_dtype=pl.String).alias("file"),
         pl.col(ROW).alias("row"),
         pl.col(REASON).alias("reason"),
-        record.to_series().alias("record"),
+        hide_mails_in(record.to_series()).alias("record"),
     )
 
 

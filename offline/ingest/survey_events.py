@@ -7,18 +7,23 @@ import polars as pl
 
 from offline.dataset.ids import has_point_zero
 from offline.dataset.numbers import PLAIN, NumberStyle, style_of
+from offline.dataset.people import has_mails
 from offline.dataset.reading import ROW, text
 from offline.dataset.spec import EventsSpec, missing_words
 from offline.dataset.times import Clock, clock_inputs, clock_of, clock_votes
 from offline.errors import DatasetError, Mistake
 
 ID_ROLES = ("user", "visitor", "item")
+HIDDEN = "mail addresses: a hash stands for each wherever it is kept; ask a service with the address itself"
 _SAMPLE = 10_000
 
 
 @dataclass(frozen=True)
 class EventFacts:
-    """What has to be known of all rows before the first can be typed. `point_zero`: roles whose ids all end in `.0`."""
+    """What has to be known of all rows before the first can be typed. `point_zero`: roles whose ids all end in `.0`.
+
+    `has_mails`: whether ids of users are mail addresses.
+    """
 
     rows: int
     clock: Clock
@@ -26,6 +31,7 @@ class EventFacts:
     price: NumberStyle = PLAIN
     quantity: NumberStyle = PLAIN
     point_zero: tuple[str, ...] = ()
+    has_mails: bool = False
     whole: bool = False  # whether all numbers were looked at, rather than the first rows
 
 
@@ -65,6 +71,7 @@ def survey(raw: pl.LazyFrame, table: EventsSpec, location: str, *, whole: bool =
         point_zero=tuple(
             role for role in ID_ROLES if role in schema and has_point_zero(raw, role, missing_words(table))
         ),
+        has_mails="user" in schema and has_mails(raw, "user", missing_words(table)),
         whole=whole,
     )
 
@@ -98,6 +105,8 @@ def describe_events(facts: EventFacts, table: EventsSpec) -> dict[str, str]:
     read = {"time": facts.clock.described(), "price": facts.price.described(), "quantity": facts.quantity.described()}
     for role in facts.point_zero:
         read[role] = "whole numbers: .0 at the end of every id is left out"
+    if facts.has_mails:
+        read["user"] = HIDDEN
     for column, separator in table.separators.items():
         if column == table.item:
             read["item"] = f"a row for each id of a cell, split at {separator!r}"

@@ -5,7 +5,7 @@ import polars as pl
 from app.artifact.behaviours import BEHAVIOURS, VIEW
 from app.artifact.ids import MAX_ID
 from offline.dataset.ids import tidy_ids, too_long
-from offline.dataset.people import person_column
+from offline.dataset.people import hide_mails, person_column
 from offline.dataset.reading import FILE, ROW, number, text
 from offline.dataset.spec import EventsSpec, missing_words
 from offline.dataset.times import seconds
@@ -49,6 +49,7 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
     ids = [tidy_ids(rows.get_column(role), point_zero=role in facts.point_zero) for role in ID_ROLES]
     is_long = pl.lit(too_long(ids[0], MAX_ID)) | pl.lit(too_long(ids[1], MAX_ID)) | pl.lit(too_long(ids[2], MAX_ID))
     behaviour = _behaviour_codes(rows.get_column("type"), table) if has_type else pl.lit(VIEW, pl.UInt8)
+    ids[:2] = [hide_mails(people) for people in ids[:2]]
     rows = rows.with_columns(*ids, pl.col("split").str.to_lowercase(), behaviour.alias("type"))
     rows = rows.with_columns(person_column(pl.col("user"), pl.col("visitor")).alias("user"))
     unknown_split = ~pl.col("split").is_in(SPLITS).fill_null(value=False)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from app.artifact.people import Person, user_hash, visitor_hash
+from app.artifact.people import Person, hidden_mail, user_hash, visitor_hash
 from offline.dataset.erased import erased_until
 from offline.dataset.histories import Histories
 from offline.dataset.people import described, person_hashes, person_text, read_person
@@ -119,3 +119,27 @@ def test_what_an_erased_person_did_before_is_in_no_history() -> None:
     left = histories.since(until)
     assert left.offsets.tolist() == [0, 2, 3, 4]
     assert left.rows.tolist() == [1, 2, 5, 6]
+
+
+def test_of_a_mail_address_the_hash_alone_is_kept_and_a_service_knows_who_asks_with_the_address(
+    tmp_path: Path, offline: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    mail = "Ann.O'Hara+shop@mail.example.co.uk"
+    rows = f"{mail},,p1,1700000001\nother@example.com,,p2,1700000002\nplain,,p3,1700000003\n{mail},,,1700000004\n"
+    (tmp_path / "people.csv").write_text(f"id,segment\n{mail},gold\n")
+    users = '[users]\npath = "people.csv"\nid = "id"\n'
+    toml = 'user = "account"\nskip_users = ["other@example.com"]'
+    data = write(tmp_path, toml, f"account,device,item,at\n{rows}x,y,{mail},z,z,z\n", users)
+    done = offline("check", data, "--max-bad-share", "1")
+    assert done.returncode == 0, done.stderr
+    assert "mail addresses: a hash stands for each" in " ".join(done.stderr.split())
+    assert "example.co" not in done.stderr + done.stdout
+    ingest(load_spec(data), tmp_path / "out", max_bad_share=1)
+    for file in (tmp_path / "out").iterdir():
+        assert b"example.co" not in (
+            file.read_bytes() if file.suffix == ".json" else str(pl.read_parquet(file).rows()).encode()
+        )
+    texts = pl.read_parquet(tmp_path / "out" / "events.parquet").get_column("user_id").sort().to_list()
+    assert texts == [hidden_mail(mail), "plain"]
+    assert pl.read_parquet(tmp_path / "out" / "users.parquet").get_column("user_id").to_list() == texts[:1]
+    assert person_hashes(texts).tolist() == [user_hash(mail), user_hash("plain")]
