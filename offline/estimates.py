@@ -69,7 +69,7 @@ def _rows(spec: DatasetSpec, name: str) -> int:
     table = getattr(spec, name)
     if table is None:
         return 0
-    files = {container_of(path)[0] for path in find_files(spec.root, table.path, "") if "://" not in path}
+    files = {container_of(path)[0] for path in find_files(spec.root, table.names, "") if "://" not in path}
     return sum(_rows_of_file(path, _BYTES_A_ROW[name]) for path in files)
 
 

@@ -109,7 +109,7 @@ def file_states(spec: DatasetSpec) -> list[Any]:
     paths: list[str] = []
     for table in (spec.events, spec.items, spec.users):
         if table is not None:
-            paths += find_files(spec.root, table.path, "")
+            paths += find_files(spec.root, table.all_names, "")
     if spec.evaluation.task == "graded_search":
         paths += find_files(spec.root, (spec.evaluation.queries, spec.evaluation.judgments), "")
     return [[path, *_state(container_of(path)[0])] for path in paths if "://" not in path]

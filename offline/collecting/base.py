@@ -36,7 +36,7 @@ def read_base(path: Path) -> Base:
     if spec.events is None:
         return Base(spec, TimeForm(), has_split=False, has_time=True)
     table, location = spec.events, spec.toml.location("events")
-    rows = scan(find_files(spec.root, table.path, location), location)
+    rows = scan(find_files(spec.root, table.names, location), location)
     schema = rows.collect_schema()
     _require_types(table, schema, location)
     times = _time_form(table, rows, schema)

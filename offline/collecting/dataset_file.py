@@ -189,7 +189,7 @@ def _notes_on(base: Base) -> list[str]:
 
 def _notes_on_paths(out: Path, spec: EventsSpec, location: str) -> list[str]:
     folder = (out / EVENTS_FOLDER).resolve()
-    for path in spec.path:
+    for path in spec.names:
         try:
             files = [] if "://" in path else find_files(out, [path], location)
         except DatasetError:
@@ -199,8 +199,10 @@ def _notes_on_paths(out: Path, spec: EventsSpec, location: str) -> list[str]:
     return [f"{location}.path does not name {EVENTS_PATH!r}: add it to train on what is collected"]
 
 
-def _moved(paths: str | Sequence[str], root: Path) -> Any:
-    """Return the same paths or patterns, made absolute."""
+def _moved(paths: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]], root: Path) -> Any:
+    """Return the same paths or patterns, and those of tables that join, made absolute."""
+    if isinstance(paths, Mapping):
+        return {**paths, "path": _moved(paths["path"], root)}
     if not isinstance(paths, str):
         return [_moved(path, root) for path in paths]
     if "://" in paths or Path(paths).is_absolute():
@@ -225,7 +227,9 @@ def _key(key: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """Return a text or a list of texts in TOML, which reads the escapes of JSON."""
-    if isinstance(value, str):
+    """Return a value in TOML, which reads the escapes of JSON."""
+    if isinstance(value, str | int | float):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_key(key)} = {_value(entry)}' for key, entry in value.items())}}}"
     return f"[{', '.join(_value(entry) for entry in value)}]"

@@ -1,70 +1,38 @@
 """`dataset.toml`: what a data set consists of, which column means what, and how it is scored."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.artifact.behaviours import Behaviour
 from offline.dataset.missing import MISSING_WORDS
 from offline.dataset.reading import find_files
+from offline.dataset.source_spec import SourceSpec
+from offline.dataset.spec_mistakes import mistake_of
+from offline.dataset.spec_types import Column, Columns, Masks, Metrics, Pair, SomeColumns, SpecTable, Words, refusal
 from offline.dataset.toml_text import TomlText, read_toml
 from offline.errors import DatasetError, Mistake
 
 Task = Literal["next_item", "all_items", "search", "graded_search"]
-Mask = Literal["seen", "purchased", "none"]
 
 SPEC_FILE = "dataset.toml"
-_ONE_COLUMN = "one_column"  # of pydantic's errors, the one for users and visitors in the same column
-_SHOWN_TWICE = "shown_twice"  # a column of `display` that is read for something else
-_TAKEN_NAME = "taken_name"  # a column of `display` of the name of a field that answers have
 ANSWERED_COLUMNS = ("title", "category", "brand", "description", "price", "currency", "in_stock", "added", "attributes")
 """Fields of an item, whatever the columns are called that they come from."""
 
 
-def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-def _pair(value: object) -> object:
-    """Two names of columns.
-
-    Raises:
-        PydanticCustomError: anything else.
-    """
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) and name for name in value):
-        return tuple(value)
-    raise PydanticCustomError("pair", 'pairs of columns: [["Option1 Name", "Option1 Value"]]')
-
-
-Column = Annotated[str, Field(min_length=1)]
-Columns = Annotated[tuple[Column, ...], BeforeValidator(_one_or_many)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
-Paths = Annotated[tuple[Column, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
-Masks = Annotated[tuple[Mask, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
-Pair = Annotated[tuple[str, str], BeforeValidator(_pair)]
-Metric = Annotated[str, Field(pattern=r"^(mrr|(hr|recall|precision|ndcg|mrr|map)@[1-9][0-9]*)$")]
-Metrics = Annotated[tuple[Metric, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EventsSpec(_Table):
+class EventsSpec(SourceSpec):
     """`[events]`: the files of what users did, and the column of each thing known about an event."""
 
-    path: Paths
     user: Column = "user_id"
     visitor: Column | None = None  # of who is not logged in; without it every row is a user's
     item: Column = "item_id"
     type: Column = "event_type"
     time: Column = "timestamp"
-    position: Column = "position"
+    position: SomeColumns = ("position",)  # most significant first
     query: Column = "query"
     session: Column = "session_id"
     split: Column = "split"
@@ -96,7 +64,7 @@ class EventsSpec(_Table):
         return self
 
 
-class CurrencySpec(_Table):
+class CurrencySpec(SpecTable):
     """The currency of prices: one `code` of all, or the `column` that names each item's."""
 
     code: str | None = None
@@ -116,10 +84,9 @@ def _currency(value: object) -> object:
     raise PydanticCustomError("currency", 'a code such as "EUR", or {{column = "currency"}}')
 
 
-class ItemsSpec(_Table):
+class ItemsSpec(SourceSpec):
     """`[items]`: the files of the catalogue, and the column of each thing known about an item."""
 
-    path: Paths
     id: Column = "item_id"
     variant_of: Column | None = None  # rows of one value are variants of one item, whose id is the value
     title: Column = "title"
@@ -143,16 +110,19 @@ class ItemsSpec(_Table):
         for column in self.display:
             if column in self.attributes or column in self.text:
                 role = "attributes" if column in self.attributes else "text"
-                raise PydanticCustomError(_SHOWN_TWICE, "display only", {"column": column, "role": role})
+                advice = f"leave it out of display, where {role} returns it already, or out of {role}"
+                expected, got = "columns that nothing else reads", f"{column!r}, which stands in {role} too"
+                raise refusal(expected, got, advice, key="display")
             if column in ANSWERED_COLUMNS:
-                raise PydanticCustomError(_TAKEN_NAME, "another name", {"column": column})
+                advice = f"name it as the column of {column!r}, or rename it"
+                expected = "columns whose names no other field of an answer has"
+                raise refusal(expected, repr(column), advice, key="display")
         return self
 
 
-class UsersSpec(_Table):
+class UsersSpec(SourceSpec):
     """`[users]`: the files of what is known about users besides their events."""
 
-    path: Paths
     id: Column = "user_id"
     visitor: Column | None = None  # as in `[events]`: a row with a user is the user's
     attributes: Columns = ("segment",)
@@ -178,7 +148,8 @@ class UsersSpec(_Table):
 
 def _refuse_one_column(user: str, visitor: str | None) -> None:
     if user == visitor:
-        raise PydanticCustomError(_ONE_COLUMN, "two columns", {"column": visitor})
+        advice = "name the one that the file has: a column holds ids of one kind"
+        raise refusal("another column for visitors than for users", repr(visitor), advice, key="visitor")
 
 
 def missing_words(table: EventsSpec | ItemsSpec | UsersSpec) -> tuple[str, ...]:
@@ -186,7 +157,7 @@ def missing_words(table: EventsSpec | ItemsSpec | UsersSpec) -> tuple[str, ...]:
     return MISSING_WORDS if table.missing is None else table.missing
 
 
-class EvaluationSpec(_Table):
+class EvaluationSpec(SpecTable):
     """`[evaluation]`: how the set is scored. `target_event` None counts every test event."""
 
     task: Task = "next_item"
@@ -197,7 +168,7 @@ class EvaluationSpec(_Table):
     judgments: Column = "judgments.parquet"
 
 
-class _File(_Table):
+class _File(SpecTable):
     name: Column
     events: EventsSpec | None = None
     items: ItemsSpec | None = None
@@ -237,7 +208,7 @@ def read_spec(path: Path) -> DatasetSpec:
     try:
         file = _File.model_validate(raw)
     except ValidationError as error:
-        raise DatasetError(*(_mistake(toml, details) for details in error.errors())) from None
+        raise DatasetError(*(mistake_of(toml, details, _MODELS, _File) for details in error.errors())) from None
     evaluation = file.evaluation
     if evaluation.task == "graded_search" and "mask" not in evaluation.model_fields_set:
         evaluation = evaluation.model_copy(update={"mask": ("none",)})
@@ -262,10 +233,16 @@ def missing_tables(spec: DatasetSpec) -> list[Mistake]:
     return [Mistake(spec.toml.location(), expected, "none", f"add [{needed}] with a path")]
 
 
+def path_location(spec: DatasetSpec, table: str, path: str) -> str:
+    """The file, line and key of a path of `[table]`, for messages: one of a list stands on a line of its own, maybe."""
+    return spec.toml.location(table, "path", line=spec.toml.line(table, "path", text=path))
+
+
 def _require_files(spec: DatasetSpec) -> None:
     for name, table in (("events", spec.events), ("items", spec.items), ("users", spec.users)):
         if table is not None:
-            find_files(spec.root, table.path, spec.toml.location(name, "path"))
+            for path in table.all_names:
+                find_files(spec.root, (path,), path_location(spec, name, path))
     if spec.evaluation.task == "graded_search":
         for key, path in (("queries", spec.evaluation.queries), ("judgments", spec.evaluation.judgments)):
             find_files(spec.root, (path,), spec.toml.location("evaluation", key))
@@ -277,41 +254,3 @@ _MODELS: dict[str, type[BaseModel]] = {
     "users": UsersSpec,
     "evaluation": EvaluationSpec,
 }
-
-
-def _mistake(toml: TomlText, error: ErrorDetails) -> Mistake:
-    """A finding of pydantic, with the line that it is about."""
-    keys = tuple(part for part in error["loc"] if isinstance(part, str))
-    location = toml.location(*keys)
-    known = _MODELS.get(keys[0], _File).model_fields if len(keys) > 1 else _File.model_fields
-    match error["type"]:
-        case "extra_forbidden":
-            near = difflib.get_close_matches(keys[-1], known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "remove or correct it"
-            return Mistake(location, f"one of {', '.join(known)}", f"the unknown key {keys[-1]!r}", hint)
-        case "missing":
-            return Mistake(location, f"the key {keys[-1]!r}", "none", "add it")
-        case "one_column":
-            column = error.get("ctx", {}).get("column")
-            expected = "another column for visitors than for users"
-            advice = "name the one that the file has: a column holds ids of one kind"
-            return Mistake(toml.location(*keys, "visitor"), expected, repr(column), advice)
-        case "shown_twice":
-            column, role = (error.get("ctx", {}).get(name) for name in ("column", "role"))
-            expected = "columns that nothing else reads"
-            advice = f"leave it out of display, where {role} returns it already, or out of {role}"
-            return Mistake(toml.location(*keys, "display"), expected, f"{column!r}, which stands in {role} too", advice)
-        case "taken_name":
-            column = error.get("ctx", {}).get("column")
-            expected = "columns whose names no other field of an answer has"
-            advice = f"name it as the column of {column!r}, or rename it"
-            return Mistake(toml.location(*keys, "display"), expected, repr(column), advice)
-        case "string_pattern_mismatch":
-            expected = "hr@k, recall@k, precision@k, ndcg@k, mrr@k, map@k or mrr"
-        case "literal_error":
-            expected = str(error.get("ctx", {}).get("expected", "a known word"))
-        case "model_type" | "model_attributes_type":
-            expected = f"a table [{keys[-1]}]"
-        case _:
-            expected = error["msg"].removeprefix("Input should be ")
-    return Mistake(location, expected, repr(error["input"]), "correct the value")

@@ -8,7 +8,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.artifact.behaviours import Behaviour
-from offline.dataset.spec import Mask, Task
+from offline.dataset.spec import Task
+from offline.dataset.spec_types import Mask
 from offline.errors import RunFolderError
 
 META_FILE: Final = "meta.json"

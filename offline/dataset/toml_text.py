@@ -2,8 +2,10 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from offline.errors import DatasetError, Mistake
 
@@ -14,16 +16,33 @@ _BARE = re.compile(r"[\w-]+$")
 
 @dataclass(frozen=True)
 class TomlText:
-    """A TOML file and its text."""
+    """A TOML file, its text, and what it parses to."""
 
     path: Path
     text: str
+    parsed: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    def line(self, *keys: str) -> int | None:
+    def value(self, *keys: str) -> Any:
+        """What stands under the keys of that path; None where nothing does."""
+        value: Any = self.parsed
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    def line(self, *keys: str, text: str | None = None) -> int | None:
         """The line, from 1, of the key of that path, or of the nearest table above it; None without either.
 
-        `line("events", "user")` finds `user = ...` below `[events]`, and `events.user = ...` too.
+        `line("events", "user")` finds `user = ...` below `[events]`, and `events.user = ...` too. Of a value on several
+        lines it is the one on which the `text` stands in quotes.
         """
+        begin = self._line_of(keys)
+        if begin is None or text is None:
+            return begin
+        quoted = re.compile(rf"""[\"']{re.escape(text)}[\"']""")
+        lines = self.text.splitlines()
+        return next((line for line in range(begin, len(lines) + 1) if quoted.search(lines[line - 1])), begin)
+
+    def _line_of(self, keys: tuple[str, ...]) -> int | None:
         lines: dict[tuple[str, ...], int] = {}
         table: tuple[str, ...] = ()
         for number, line in enumerate(self.text.splitlines(), start=1):
@@ -39,9 +58,9 @@ class TomlText:
                 return lines[keys[:length]]
         return None
 
-    def location(self, *keys: str) -> str:
-        """The file, line and key in words: `dataset.toml, line 7, events.user`."""
-        line = self.line(*keys)
+    def location(self, *keys: str, line: int | None = None) -> str:
+        """The file, line and key in words: `dataset.toml, line 7, events.user`; `line` where it is another one."""
+        line = line or self.line(*keys)
         name = ".".join(key if _BARE.match(key) else f'"{key}"' for key in keys)
         return ", ".join([str(self.path), *([f"line {line}"] if line else []), *([name] if name else [])])
 
@@ -61,7 +80,7 @@ def read_toml(path: Path) -> tuple[TomlText, dict[str, object]]:
         got = f"other bytes at {error.start}"
         raise DatasetError(Mistake(str(path), "UTF-8 text", got, "save it as UTF-8")) from None
     try:
-        return TomlText(path, text), tomllib.loads(text)
+        parsed = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         reason = str(error)
         position = re.search(r"\(at line (\d+), column (\d+)\)", reason)
@@ -70,6 +89,7 @@ def read_toml(path: Path) -> tuple[TomlText, dict[str, object]]:
         line = lines[number - 1].strip() if number <= len(lines) else ""
         got = f"{line!r} ({reason.partition(' (at ')[0]})"
         raise DatasetError(Mistake(f"{path}, line {number}", "TOML", got, "correct it")) from None
+    return TomlText(path, text, parsed), parsed
 
 
 def _parts(dotted: str) -> tuple[str, ...]:

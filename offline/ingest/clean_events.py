@@ -20,7 +20,7 @@ from offline.ingest.order_events import EVENTS_SCHEMA, order_events
 from offline.ingest.rejects import REASON
 from offline.ingest.split_ids import split_ids
 from offline.ingest.survey_events import EventFacts, describe_events, survey
-from offline.ingest.type_events import EVENT_ROLES, UNREADABLE_PRICE, type_events
+from offline.ingest.type_events import EVENT_ROLES, UNREADABLE_PRICE, position_roles, type_events
 from offline.workspace.progress import Progress, silent
 
 ROW_GROUP = 500_000
@@ -43,14 +43,15 @@ class CleanEvents:
 
 def event_requests(spec: DatasetSpec, table: EventsSpec) -> list[ColumnRequest]:
     """The columns of `[events]`: item, user or visitor, and each column that the TOML names itself, must be there."""
-    columns = {role: getattr(table, role) for role in EVENT_ROLES} | {"user": table.user_column}
+    columns = {role: getattr(table, role) for role in EVENT_ROLES if role != "position"} | {"user": table.user_column}
+    columns |= dict(zip(position_roles(len(table.position)), table.position, strict=True))
     needed = {"item", "user"} if table.needs_user else {"item"}
     return [
         ColumnRequest(
             role=role,
             column=column,
-            location=spec.toml.location("events", role),
-            required=role in needed or role in table.model_fields_set,
+            location=spec.toml.location("events", key := role.partition(".")[0]),
+            required=role in needed or key in table.model_fields_set,
         )
         for role, column in columns.items()
         if column is not None
@@ -72,7 +73,7 @@ def clean_events(
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
     location = spec.toml.location("events", "path")
-    files = find_files(spec.root, table.path, location)
+    files = find_files(spec.root, table.names, location)
     raw = scan_columns(files, event_requests(spec, table), location)
     order_location = spec.toml.location("events", "time")
     with read_errors(files, location):

@@ -85,7 +85,7 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
     location = spec.toml.location("items", "path")
-    files = find_files(spec.root, table.path, location)
+    files = find_files(spec.root, table.names, location)
     raw = read_columns(files, item_requests(spec, table), location)
     for role in _SINGLE:
         if role not in raw.columns:
@@ -135,7 +135,7 @@ def clean_users(spec: DatasetSpec, table: UsersSpec, max_bad_share: float) -> Cl
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
     location = spec.toml.location("users", "path")
-    files = find_files(spec.root, table.path, location)
+    files = find_files(spec.root, table.names, location)
     raw = read_columns(files, user_requests(spec, table), location)
     reader = ColumnReader(raw, missing_words(table), {role: getattr(table, role) for role in _PERSON})
     none = pl.repeat(None, raw.height, dtype=pl.String, eager=True)

@@ -86,11 +86,11 @@ def _check_columns(spec: DatasetSpec) -> None:
     """Stop before anything is read when a table lacks a required column."""
     tables: list[tuple[str, tuple[str, ...], list[ColumnRequest]]] = []
     if spec.events:
-        tables.append(("events", spec.events.path, event_requests(spec, spec.events)))
+        tables.append(("events", spec.events.names, event_requests(spec, spec.events)))
     if spec.items:
-        tables.append(("items", spec.items.path, item_requests(spec, spec.items)))
+        tables.append(("items", spec.items.names, item_requests(spec, spec.items)))
     if spec.users:
-        tables.append(("users", spec.users.path, user_requests(spec, spec.users)))
+        tables.append(("users", spec.users.names, user_requests(spec, spec.users)))
     for name, paths, requests in tables:
         location = spec.toml.location(name, "path")
         files = find_files(spec.root, paths, location)

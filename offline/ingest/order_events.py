@@ -1,6 +1,6 @@
 """Typed events without duplicates and in order, a range of users at a time: memory does not grow with the log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,8 @@ def order_events(parts: list[Path], folder: Path, *, by_position: bool, range_ev
         )
         read, kept = read + rows.height, kept + unique.height
         files.append(folder / f"ordered-{number:05d}.parquet")
-        _number_events(unique, "position" if by_position else "time").write_parquet(files[-1])
+        positions = [name for name in unique.columns if name.partition(".")[0] == "position"]
+        _number_events(unique, positions if by_position else ["time"]).write_parquet(files[-1])
     return OrderedEvents(files, kept, read - kept)
 
 
@@ -77,9 +78,9 @@ def _user_ranges(parts: list[Path], folder: Path, range_events: int) -> Iterator
             file.unlink()
 
 
-def _number_events(rows: pl.DataFrame, clock: str) -> pl.DataFrame:
-    """The rows sorted by user and `clock`, each user's events numbered from 0."""
-    rows = rows.sort("user", clock, FILE, ROW, nulls_last=True)
+def _number_events(rows: pl.DataFrame, clock: Sequence[str]) -> pl.DataFrame:
+    """The rows sorted by user and the columns of `clock`, each user's events numbered from 0."""
+    rows = rows.sort("user", *clock, FILE, ROW, nulls_last=True)
     return rows.select(
         pl.col("user").alias("user_id"),
         pl.col("item").alias("item_id"),

@@ -1,5 +1,7 @@
 """Events as a shop exports them, each column in its own type, each bad row with its reason; nothing is dropped."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from app.artifact.behaviours import BEHAVIOURS, VIEW
@@ -13,10 +15,26 @@ from offline.ingest.rejects import REASON, Reason
 from offline.ingest.survey_events import ID_ROLES, EventFacts
 
 SPLITS = ("train", "valid", "test", "context")
-_NO_ROLES = ("path", "types", "skip_users", "skip_visitors", "day_first", "decimal", "missing", "separators")
+_NO_ROLES = (
+    "path",
+    "where",
+    "unnest",
+    "types",
+    "skip_users",
+    "skip_visitors",
+    "day_first",
+    "decimal",
+    "missing",
+    "separators",
+)
 EVENT_ROLES = tuple(role for role in EventsSpec.model_fields if role not in _NO_ROLES)
 """What columns of events are read as; `visitor` is part of `user` once rows are typed."""
 UNREADABLE_PRICE = "price_unreadable"
+
+
+def position_roles(count: int) -> list[str]:
+    """What `count` columns of positions are read as, the most significant first."""
+    return ["position", *(f"position.{number}" for number in range(2, count + 1))]
 
 
 def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.DataFrame:
@@ -24,7 +42,8 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
 
     `user` is the text of the user, else of the visitor: see `offline.dataset.people`.
     """
-    absent = [pl.lit(None, pl.String).alias(role) for role in EVENT_ROLES if role not in raw.columns]
+    positions = position_roles(len(table.position))
+    absent = [pl.lit(None, pl.String).alias(role) for role in (*EVENT_ROLES, *positions[1:]) if role not in raw.columns]
     has_type, has_quantity = "type" in raw.columns, "quantity" in raw.columns
     raw = raw.with_columns(absent)
     schema = raw.schema
@@ -35,14 +54,14 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
     ]
     filled = [
         _is_filled(role, schema[role], missing_words(table)).alias(f"has_{role}")
-        for role in ("time", "position", "price")
+        for role in ("time", *positions, "price")
     ]
     rows = raw.select(
         *texts,
         ROW,
         FILE,
         number("price", schema["price"], facts.price),
-        number("position", schema["position"]),
+        *(number(role, schema[role]) for role in positions),
         seconds("time", schema["time"], facts.clock),
         *filled,
     )
@@ -58,22 +77,24 @@ def type_events(raw: pl.DataFrame, table: EventsSpec, facts: EventFacts) -> pl.D
     )
     return rows.select(
         *(role for role in EVENT_ROLES if role != "visitor"),
+        *positions[1:],
         ROW,
         FILE,
         (pl.col("has_price") & pl.col("price").is_null()).alias(UNREADABLE_PRICE),
-        _reason(is_long, returned, unknown_split if facts.has_split else pl.lit(value=False)).alias(REASON),
+        _reason(is_long, returned, unknown_split if facts.has_split else pl.lit(value=False), positions).alias(REASON),
     )
 
 
-def _reason(is_long: pl.Expr, returned: pl.Series | None, unknown_split: pl.Expr) -> pl.Expr:
+def _reason(is_long: pl.Expr, returned: pl.Series | None, unknown_split: pl.Expr, positions: Sequence[str]) -> pl.Expr:
     """The first thing that is wrong with each row, else null."""
+    unreadable = pl.any_horizontal(pl.col(f"has_{role}") & pl.col(role).is_null() for role in positions)
     flaws = (
         (pl.col("user").is_null(), Reason.EMPTY_USER),
         (pl.col("item").is_null(), Reason.EMPTY_ITEM),
         (is_long, Reason.LONG_ID),
         (pl.col("type").is_null(), Reason.UNKNOWN_TYPE),
         (pl.col("has_time") & pl.col("time").is_null(), Reason.UNREADABLE_TIME),
-        (pl.col("has_position") & pl.col("position").is_null(), Reason.UNREADABLE_POSITION),
+        (unreadable, Reason.UNREADABLE_POSITION),
         (pl.lit(value=False) if returned is None else pl.lit(returned), Reason.NEGATIVE_QUANTITY),
         (pl.col("price") < 0, Reason.NEGATIVE_PRICE),
         (unknown_split, Reason.UNKNOWN_SPLIT),

@@ -143,7 +143,7 @@ def _open(context: CheckContext, name: str) -> _Table | None:
     location = spec.toml.location(name, "path")
     errors_before = len(errors_of(findings))
     files: list[str] = []
-    for path in table.path:
+    for path in table.names:
         try:
             files += find_files(spec.root, (path,), location)
         except DatasetError as error:

@@ -40,7 +40,7 @@ def unread_files(spec: DatasetSpec) -> list[Finding]:
 
 
 def _read_files(spec: DatasetSpec) -> set[Path]:
-    paths = [path for table in (spec.events, spec.items, spec.users) if table is not None for path in table.path]
+    paths = [path for table in (spec.events, spec.items, spec.users) if table is not None for path in table.all_names]
     if spec.evaluation.task == "graded_search":
         paths += [spec.evaluation.queries, spec.evaluation.judgments]
     files: set[Path] = set()

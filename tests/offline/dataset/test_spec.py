@@ -152,3 +152,80 @@ def test_a_dotted_key_is_found_too(folder: Path) -> None:
     write(folder, 'name = "shop"\nevents.path = "events.csv"\nevents.user = 3\n')
     with pytest.raises(DatasetError, match=r"line 3, events\.user"):
         load_spec(folder)
+
+
+JOINED = """\
+name = "shop"
+
+[events]
+path = [
+    "events.csv",
+    {path = "orders.csv", on = "order_id", columns = ["who"], where = "state != 'cancelled'"},
+    {path = ["a.csv", "b-*.csv"], on = {who = "id", shop = "shop"}, pivot = ["name", "value"], newest = "at"},
+]
+where = 'quantity > 0'
+unnest = "lines"
+position = ["order_number", "line"]
+
+[items]
+path = ["items.csv", {path = "words.csv", on = ["a", "b"]}]
+"""
+
+
+@pytest.fixture
+def joined(folder: Path) -> Path:
+    for name in ("orders.csv", "a.csv", "b-1.csv", "b-2.csv", "words.csv"):
+        (folder / name).write_text("order_id\n")
+    return folder
+
+
+def test_tables_that_join_are_read_with_their_keys(joined: Path) -> None:
+    write(joined, JOINED)
+    spec = load_spec(joined)
+    assert spec.events is not None
+    assert spec.items is not None
+    assert spec.events.names == ("events.csv",)
+    assert spec.events.all_names == ("events.csv", "orders.csv", "a.csv", "b-*.csv")
+    orders, properties = spec.events.joins
+    assert (orders.path, orders.on, orders.columns) == (("orders.csv",), {"order_id": "order_id"}, ("who",))
+    assert properties.on == {"who": "id", "shop": "shop"}
+    assert (properties.pivot, properties.newest) == (("name", "value"), "at")
+    assert spec.items.joins[0].on == {"a": "a", "b": "b"}
+    assert (spec.events.where, spec.events.unnest) == ("quantity > 0", "lines")
+    assert spec.events.position == ("order_number", "line")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ('on = "order_id", ', "", 6, ["events.path.on", "the column by which", "add on"]),
+        ('on = "order_id"', "on = {}", 6, ["events.path.on", "at least 1 item"]),
+        ('on = "order_id"', "on = 3", 6, ["events.path.on", "got 3"]),
+        ('on = {who = "id", shop = "shop"}', "by = 3", 7, ["events.path", "unknown key 'by'", "one of path, on"]),
+        ('columns = ["who"]', 'column = ["who"]', 6, ["unknown key 'column'", "did you mean 'columns'?"]),
+        ("state != 'cancelled'", "state is", 6, ["events.path.where", "missing, or not missing", "nothing more after"]),
+        ('pivot = ["name", "value"]', 'pivot = ["name"]', 7, ["events.path.pivot"]),
+        ("'quantity > 0'", "'quantity is big'", 9, ["events.where", "got big after 'quantity is'"]),
+        ('unnest = "lines"', "unnest = []", 10, ["events.unnest", "got []"]),
+        ('["order_number", "line"]', "[]", 11, ["events.position", "at least 1 item"]),
+        ("orders.csv", "order.csv", 6, ["events.path", "'order.csv'", "got none"]),
+        ("b-*", "c-*", 7, ["events.path", "'c-*.csv'", "got none"]),
+        (
+            '["items.csv", {path',
+            "[{path",
+            14,
+            ["items.path", "a file whose rows the tables join", "tables to be joined"],
+        ),
+    ],
+)
+def test_each_mistake_of_a_table_that_joins_is_named_with_its_line(
+    joined: Path, old: str, new: str, line: int, said: list[str]
+) -> None:
+    assert old in JOINED
+    path = write(joined, JOINED.replace(old, new, 1))
+    with pytest.raises(DatasetError) as caught:
+        load_spec(joined)
+    message = caught.value.message
+    assert message.startswith(f"{path}, line {line}"), message
+    for part in said:
+        assert part in message
