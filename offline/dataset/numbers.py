@@ -69,6 +69,15 @@ class NumberStyle:
 PLAIN: Final = NumberStyle()
 
 
+def currency_codes(values: pl.Series) -> pl.Series:
+    """Names of currencies as codes of ISO 4217: codes in any case, and signs; null where it is neither."""
+    words = values.str.strip_chars().str.to_uppercase()
+    codes = words.replace_strict(_CURRENCIES, default=None, return_dtype=pl.String)
+    return pl.select(
+        pl.coalesce(codes, pl.when(words.str.contains("^[A-Z]{3}$")).then(words)).alias(values.name)
+    ).to_series()
+
+
 def plain_number(values: pl.Expr) -> pl.Expr:
     """Numbers, or texts without blanks around them, as finite f64; null where they are none."""
     value = values.cast(pl.Float64, strict=False)

@@ -77,6 +77,8 @@ def _currency(value: object) -> object:
     Raises:
         PydanticCustomError: neither.
     """
+    if isinstance(value, dict) and list(value) == ["code"]:  # as a collected data set has it
+        value = value["code"]
     if isinstance(value, str) and re.fullmatch("[A-Za-z]{3}", value):
         return CurrencySpec(code=value.upper())
     if isinstance(value, dict) and list(value) == ["column"] and isinstance(value["column"], str) and value["column"]:

@@ -21,6 +21,7 @@ from offline.ingest.rejects import REASON
 from offline.ingest.split_ids import split_ids
 from offline.ingest.survey_events import EventFacts, describe_events, survey
 from offline.ingest.type_events import EVENT_ROLES, UNREADABLE_PRICE, position_roles, type_events
+from offline.ingest.variants import with_products
 from offline.workspace.progress import Progress, silent
 
 ROW_GROUP = 500_000
@@ -65,9 +66,12 @@ def clean_events(
     work: Path,
     *,
     max_bad_share: float,
+    variants: pl.DataFrame | None = None,
     progress: Progress | None = None,
 ) -> CleanEvents:
     """Read and clean `[events]` into the Parquet file `out`; `work` is an empty folder for intermediate files.
+
+    Ids of the `variants` (see `offline.ingest.variants.variant_ids`) become those of their items.
 
     Raises:
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
@@ -78,11 +82,11 @@ def clean_events(
     order_location = spec.toml.location("events", "time")
     with read_errors(files, location):
         facts = survey(raw, table, order_location)
-    typed = _typed_parts(raw, table, facts, files, work, location, progress or silent)
+    typed = _typed_parts(raw, table, facts, files, work, location, variants, progress or silent)
     if typed is None:  # further down numbers are written as the first rows did not show
         with read_errors(files, location):
             facts = survey(raw, table, order_location, whole=True)
-        typed = _typed_parts(raw, table, facts, files, work, location, progress or silent)
+        typed = _typed_parts(raw, table, facts, files, work, location, variants, progress or silent)
     assert typed is not None  # noqa: S101 - all rows were looked at
     rejects.refuse_too_many(typed.reasons, typed.first_bad, typed.read, max_bad_share, location, rejects.NOT_BAD)
     ordered = order_events(typed.parts, work, by_position=typed.has_position, range_events=RANGE_EVENTS)
@@ -135,6 +139,7 @@ def _typed_parts(
     files: Sequence[str],
     work: Path,
     location: str,
+    variants: pl.DataFrame | None,
     progress: Progress,
 ) -> _Typed | None:
     """Type `raw` a batch at a time into files of `work`; None where the first rows do not show how prices are read."""
@@ -165,6 +170,7 @@ def _typed_parts(
             typed.skipped += whole - good.height
         if not good.height:
             continue
+        good = with_products(good, "item", variants)
         typed.parts.append(work / f"typed-{number:05d}.parquet")
         good.write_parquet(typed.parts[-1], compression="lz4")
         before_test = good.filter(pl.col("split").ne_missing("test"))

@@ -25,6 +25,7 @@ from offline.ingest.clean_items import (
 from offline.ingest.heavy_users import heavy_users
 from offline.ingest.order_events import EVENTS_SCHEMA
 from offline.ingest.rejects import REJECTED_SCHEMA, with_lines
+from offline.ingest.variants import variant_ids, with_products
 from offline.tables.temporary import temporary_tables
 from offline.workspace.atomic import atomic_folder, check_output_folder
 from offline.workspace.progress import Progress, silent
@@ -54,20 +55,21 @@ def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, ma
 
 def _ingest(spec: DatasetSpec, out: Path, tell: Progress, max_bad_share: float) -> Summary:
     _check_columns(spec)
-    tell(0, 4, "reading events")
+    tell(0, 4, "reading the catalogue")
     with atomic_folder(out, SUMMARY_FILE) as folder:
+        items = clean_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
+        users = clean_users(spec, spec.users, max_bad_share) if spec.users else _no_rows(USERS_SCHEMA)
+        variants = variant_ids(items.rows)
+        tell(1, 4, "reading events")
         work = folder / "work"
         work.mkdir()
         file = folder / "events.parquet"
         events = (
-            clean_events(spec, spec.events, file, work, max_bad_share=max_bad_share, progress=tell)
+            clean_events(spec, spec.events, file, work, max_bad_share=max_bad_share, variants=variants, progress=tell)
             if spec.events
             else _no_events(file)
         )
-        tell(1, 4, "reading the catalogue")
-        items = clean_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
-        users = clean_users(spec, spec.users, max_bad_share) if spec.users else _no_rows(USERS_SCHEMA)
-        tables = {"items": items.rows, "users": users.rows, **read_graded(spec)}
+        tables = {"items": items.rows, "users": users.rows, **read_graded(spec, variants)}
         tell(2, 4, "counting")
         lazy = {"events": events.events} | {name: table.lazy() for name, table in tables.items()}
         summary = _summary(spec, events, items, users) | {"fingerprint": fingerprint(lazy)}
@@ -97,8 +99,10 @@ def _check_columns(spec: DatasetSpec) -> None:
         require_columns(scan(files, location), files, requests)
 
 
-def read_graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
+def read_graded(spec: DatasetSpec, variants: pl.DataFrame | None = None) -> dict[str, pl.DataFrame]:
     """The queries and judgments of a graded search, relevance as f64; nothing for another task.
+
+    Of a judged item's `variants` the most relevant one counts.
 
     Raises:
         DatasetError: a file, a column or a value is missing.
@@ -123,6 +127,9 @@ def read_graded(spec: DatasetSpec) -> dict[str, pl.DataFrame]:
                 Mistake(location, expected, "an empty or unreadable one", "fill it in or remove the row")
             )
         tables[key] = rows.unique(maintain_order=True)
+    if variants is not None:
+        judged = with_products(tables["judgments"], "item_id", variants)
+        tables["judgments"] = judged.group_by("query_id", "item_id", maintain_order=True).agg(pl.col("relevance").max())
     return tables
 
 

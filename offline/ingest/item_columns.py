@@ -1,5 +1,7 @@
 """The columns of a catalogue, each read as a whole, with a sentence about what is not written as programs write it."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,7 +12,7 @@ from offline.dataset.ids import has_point_zero, tidy_ids
 from offline.dataset.lists import category_paths, parse_json, split_cells
 from offline.dataset.markup import read_markup
 from offline.dataset.missing import are_told
-from offline.dataset.numbers import PLAIN, NumberStyle, style_of
+from offline.dataset.numbers import PLAIN, NumberStyle, currency_codes, style_of
 from offline.dataset.reading import number, text
 from offline.dataset.stock import stock_flags
 from offline.dataset.times import survey_times, unix_seconds
@@ -136,6 +138,22 @@ class ColumnReader:
             return pl.Series(role, [a if isinstance(a, list) else b for a, b in zip(lists, split, strict=True)])
         return split_cells(values, separator)
 
+    def currencies(self, role: str) -> pl.Series:
+        """A column of currencies as codes of ISO 4217."""
+        values = self.texts(role)
+        codes = currency_codes(values)
+        self._tell_odd(role, values, codes)
+        return codes
+
+    def shown(self, role: str, separator: str | None) -> pl.Series:
+        """A column that is answered as it is, each value in JSON: a list where a separator parts it."""
+        column = self.raw.get_column(role)
+        values = column.to_list()
+        if column.dtype == pl.String:
+            texts = self.texts(role)
+            values = (texts if separator is None else split_cells(texts, separator)).to_list()
+        return pl.Series(role, [_json(value) for value in values], pl.String)
+
     def _without_markup(self, role: str, values: pl.Series) -> pl.Series:
         plain = read_markup(values)
         changed = values.ne_missing(plain)
@@ -152,6 +170,15 @@ class ColumnReader:
         odd = filled.filter(filled.is_not_null() & read.is_null())
         if len(odd):
             self.odd[role] = (len(odd), _shown(odd[0]))
+
+
+def _json(value: object) -> str | None:
+    """A value in JSON; times and the like as their text. None for what is no value."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, pl.Series):
+        value = value.to_list()
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _shown(value: str) -> str:

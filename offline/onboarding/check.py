@@ -16,6 +16,7 @@ from offline.ingest.clean_events import clean_events, event_requests
 from offline.ingest.clean_items import CleanRows, clean_items, clean_users, item_requests, user_requests
 from offline.ingest.ingest import read_graded
 from offline.ingest.rejects import NOT_BAD, bad_rows
+from offline.ingest.variants import variant_ids
 from offline.onboarding.column_names import EVENT_COLUMNS, name_rank
 from offline.onboarding.findings import (
     LEVELS,
@@ -227,6 +228,7 @@ def _check_events(context: CheckContext, table: _Table, items: pl.DataFrame | No
                 Path(folder) / "events.parquet",
                 work,
                 max_bad_share=1.0,
+                variants=None if items is None else variant_ids(items),
                 progress=context.progress,
             )
         except DatasetError as error:

@@ -57,6 +57,9 @@ def reading_notes(table: str, counts: Mapping[str, object], columns: Mapping[str
         if role == "currency":
             advice = "give prices in one currency: filters and orders compare them as they stand"
             notes.append(_warning(table, "one currency", example, advice, count, columns.get("price")))
+        elif role == "variant":
+            got = f"{count} ids of several products, such as {example}"
+            notes.append(_warning(table, "variants of one product each", got, "none: its first product counts", count))
         elif role == "in_stock":
             expected = "a count, yes or no"
             got = f"{count} values that are none, such as {example}"
@@ -65,7 +68,9 @@ def reading_notes(table: str, counts: Mapping[str, object], columns: Mapping[str
 
 
 def _plain_role(role: str) -> str:
-    return role.partition(".")[0].replace("attributes", "attribute").replace("in_stock", "stock")
+    words = {"attributes": "attribute", "in_stock": "stock", "variant_of": "variant", "option": "value of an option"}
+    bare = role.partition(".")[0]
+    return words.get(bare, bare)
 
 
 def item_warnings(items: pl.DataFrame, columns: Mapping[str, str]) -> list[Finding]:
