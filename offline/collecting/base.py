@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from offline.collecting.columns import TimeForm, event_columns, unit_of
+from offline.dataset.event_meaning import Constant
 from offline.dataset.reading import find_files, scan
 from offline.dataset.spec import DatasetSpec, EventsSpec, load_spec
 from offline.dataset.times import unix_seconds
@@ -44,6 +45,11 @@ def read_base(path: Path) -> Base:
 
 
 def _require_types(table: EventsSpec, schema: pl.Schema, location: str) -> None:
+    if isinstance(table.type, Constant):
+        raise DatasetError(
+            f"{location}: expected a column that says what each event is, got the constant {table.type.constant!r}: "
+            f"collected events are of other types, too; add the column, filled with {table.type.constant}, and name it"
+        )
     if table.type not in schema:
         raise DatasetError(
             f"{location}: expected a column {table.type!r} that says what each event is, got {', '.join(schema)}: "

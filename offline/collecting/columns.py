@@ -16,6 +16,7 @@ NO_SPLIT: Final = "collected_split"
 SECONDS: Final = "seconds"
 _UNITS: Final = {SECONDS: 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 _ROLES: Final = ("user", "item", "type", "time", "session", "query", "price", "quantity", "currency")
+_TYPE: Final = "event_type"  # where the data set has one type for all
 VISITOR: Final = "visitor_id"
 _OWN: Final = ("shown_position", "request_id", "event_id", VISITOR)
 _EVENTS: Final = pl.Schema(
@@ -129,7 +130,7 @@ def event_columns(table: EventsSpec, times: TimeForm) -> EventColumns:
     """
     taken: dict[str, str] = {}
     for role in _ROLES:
-        column = getattr(table, role)
+        column = _TYPE if role == "type" and table.type_column is None else getattr(table, role)
         if column not in taken.values():
             taken[role] = column
     for name in _OWN:

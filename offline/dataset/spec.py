@@ -9,11 +9,24 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_v
 from pydantic_core import PydanticCustomError
 
 from app.artifact.behaviours import Behaviour
+from offline.dataset.event_meaning import Constant, EventType, WordMeaning
 from offline.dataset.missing import MISSING_WORDS
 from offline.dataset.reading import find_files
 from offline.dataset.source_spec import SourceSpec
 from offline.dataset.spec_mistakes import mistake_of
-from offline.dataset.spec_types import Column, Columns, Masks, Metrics, Pair, SomeColumns, SpecTable, Words, refusal
+from offline.dataset.spec_types import (
+    Column,
+    Columns,
+    Masks,
+    Metrics,
+    Number,
+    Numbers,
+    Pair,
+    SomeColumns,
+    SpecTable,
+    Words,
+    refusal,
+)
 from offline.dataset.toml_text import TomlText, read_toml
 from offline.errors import DatasetError, Mistake
 
@@ -30,7 +43,7 @@ class EventsSpec(SourceSpec):
     user: Column = "user_id"
     visitor: Column | None = None  # of who is not logged in; without it every row is a user's
     item: Column = "item_id"
-    type: Column = "event_type"
+    type: EventType = "event_type"
     time: Column = "timestamp"
     position: SomeColumns = ("position",)  # most significant first
     query: Column = "query"
@@ -39,7 +52,10 @@ class EventsSpec(SourceSpec):
     price: Column = "price"
     quantity: Column = "quantity"
     currency: Column = "currency"
-    types: Mapping[str, Behaviour] = Field(default_factory=dict)
+    rating: Column | None = None
+    types: Mapping[str, WordMeaning] = Field(default_factory=dict)
+    rating_from: Number | None = None  # rows rated lower are left out; None: the upper half of the column's scale
+    rating_implicit: Numbers = ()  # ratings that say nothing: such rows are events
     skip_users: Columns = ()  # ids of users whose events are left out
     skip_visitors: Columns = ()  # ids of visitors whose events are left out
     day_first: bool | None = None  # in dates of figures; None: told from the column
@@ -53,6 +69,11 @@ class EventsSpec(SourceSpec):
         return None if self.user == self.visitor else self.user
 
     @property
+    def type_column(self) -> str | None:
+        """The column of types; `None` where every row is of one type."""
+        return None if isinstance(self.type, Constant) else self.type
+
+    @property
     def needs_user(self) -> bool:
         """Whether there has to be a column of users: without visitors, or where it is named."""
         return self.visitor is None or "user" in self.model_fields_set
@@ -61,6 +82,10 @@ class EventsSpec(SourceSpec):
     def _has_two_columns(self) -> Self:
         if "user" in self.model_fields_set:
             _refuse_one_column(self.user, self.visitor)
+        for key in ("rating_from", "rating_implicit"):
+            if self.rating is None and key in self.model_fields_set:
+                expected, advice = "rating, the column of ratings, beside it", "add it, or leave this key out"
+                raise refusal(expected, "none", advice, key=key)
         return self
 
 

@@ -28,6 +28,10 @@ def one_or_many(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _one_number_or_many(value: object) -> object:
+    return (value,) if isinstance(value, int | float) else value
+
+
 def _pair(value: object) -> object:
     """Two names of columns.
 
@@ -44,6 +48,8 @@ Columns = Annotated[tuple[Column, ...], BeforeValidator(one_or_many)]
 SomeColumns = Annotated[tuple[Column, ...], Field(min_length=1), BeforeValidator(one_or_many)]
 Words = Annotated[tuple[str, ...], BeforeValidator(one_or_many)]
 Paths = Annotated[tuple[Column, ...], Field(min_length=1), BeforeValidator(one_or_many)]
+Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Numbers = Annotated[tuple[Number, ...], BeforeValidator(_one_number_or_many)]
 Masks = Annotated[tuple[Mask, ...], Field(min_length=1), BeforeValidator(one_or_many)]
 Pair = Annotated[tuple[str, str], BeforeValidator(_pair)]
 Metric = Annotated[str, Field(pattern=r"^(mrr|(hr|recall|precision|ndcg|mrr|map)@[1-9][0-9]*)$")]

@@ -16,11 +16,19 @@ from offline.dataset.people import hide_mails, person_text
 from offline.dataset.reading import ColumnRequest, batches_of, find_files, read_errors, scan_columns
 from offline.dataset.spec import DatasetSpec, EventsSpec
 from offline.ingest import rejects
-from offline.ingest.order_events import EVENTS_SCHEMA, order_events
+from offline.ingest.order_events import EVENTS_SCHEMA, UNDONE_FILE, order_events
 from offline.ingest.rejects import REASON
 from offline.ingest.split_ids import split_ids
 from offline.ingest.survey_events import EventFacts, describe_events, survey
-from offline.ingest.type_events import EVENT_ROLES, UNREADABLE_PRICE, position_roles, type_events
+from offline.ingest.type_events import (
+    EVENT_ROLES,
+    LEFT_OUT,
+    NO_QUANTITY,
+    UNREADABLE_PRICE,
+    LeftOut,
+    position_roles,
+    type_events,
+)
 from offline.ingest.variants import with_products
 from offline.workspace.progress import Progress, silent
 
@@ -33,9 +41,10 @@ RANGE_EVENTS = 2_000_000
 
 @dataclass(frozen=True)
 class CleanEvents:
-    """`events` (a file sorted by user_id, order), the rows set aside, and what was counted on the way."""
+    """`events` (a file sorted by user_id, order), what was taken back, the rows set aside, and counts."""
 
     events: pl.LazyFrame
+    undone: pl.LazyFrame | None
     rejected: pl.LazyFrame
     counts: dict[str, object]
     has_time: bool
@@ -44,7 +53,8 @@ class CleanEvents:
 
 def event_requests(spec: DatasetSpec, table: EventsSpec) -> list[ColumnRequest]:
     """The columns of `[events]`: item, user or visitor, and each column that the TOML names itself, must be there."""
-    columns = {role: getattr(table, role) for role in EVENT_ROLES if role != "position"} | {"user": table.user_column}
+    columns = {role: getattr(table, role) for role in EVENT_ROLES if role != "position"}
+    columns |= {"user": table.user_column, "type": table.type_column}
     columns |= dict(zip(position_roles(len(table.position)), table.position, strict=True))
     needed = {"item", "user"} if table.needs_user else {"item"}
     return [
@@ -71,7 +81,8 @@ def clean_events(
 ) -> CleanEvents:
     """Read and clean `[events]` into the Parquet file `out`; `work` is an empty folder for intermediate files.
 
-    Ids of the `variants` (see `offline.ingest.variants.variant_ids`) become those of their items.
+    Ids of the `variants` (see `offline.ingest.variants.variant_ids`) become those of their items. Where events were
+    taken back, `undone.parquet` beside `out` holds these and what took them back.
 
     Raises:
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
@@ -92,6 +103,9 @@ def clean_events(
     ordered = order_events(typed.parts, work, by_position=typed.has_position, range_events=RANGE_EVENTS)
     parts = pl.scan_parquet(ordered.parts) if ordered.parts else pl.LazyFrame(schema=EVENTS_SCHEMA)
     parts.sink_parquet(out, row_group_size=ROW_GROUP, engine="streaming")
+    if ordered.undone_parts:
+        undone = pl.scan_parquet(ordered.undone_parts)
+        undone.sink_parquet(out.with_name(UNDONE_FILE), row_group_size=ROW_GROUP, engine="streaming")
     events = pl.scan_parquet(out)
     missing = events.select(pl.col("time").null_count()).collect(engine="streaming").item()
     counts: dict[str, object] = {
@@ -101,6 +115,10 @@ def clean_events(
         "rejected": typed.reasons.total(),
         "reasons": rejects.count_reasons(typed.reasons),
         "skipped": typed.skipped,
+        **typed.left_out,
+        "undone": ordered.undone,
+        "undo_without_event": ordered.undo_without_event,
+        "no_quantity": typed.no_quantity,
         "unreadable_price": typed.unreadable_price,
         "missing_time": missing,
         "missing_share": {"time": round(missing / max(1, ordered.kept), 4)},
@@ -109,6 +127,7 @@ def clean_events(
         counts["read_as"] = read_as
     return CleanEvents(
         events,
+        pl.scan_parquet(out.with_name(UNDONE_FILE)) if ordered.undone_parts else None,
         rejects.scan_rejected(typed.rejected),
         counts,
         has_time=typed.has_time_before_test,
@@ -127,6 +146,8 @@ class _Typed:
     read: int = 0
     unreadable_price: int = 0
     skipped: int = 0  # of users and visitors that the data set leaves out
+    left_out: dict[str, int] = field(default_factory=lambda: {reason.value: 0 for reason in LeftOut})
+    no_quantity: int = 0
     has_position: bool = False
     has_time_before_test: bool = False
     has_position_before_test: bool = False
@@ -163,7 +184,12 @@ def _typed_parts(
             typed.first_bad = typed.first_bad or bad.row(0, named=True)
         typed.read += batch.height
         typed.unreadable_price += unreadable
-        good = rows.filter(pl.col(REASON).is_null()).drop(REASON, UNREADABLE_PRICE)
+        good = rows.filter(pl.col(REASON).is_null())
+        for reason in LeftOut:
+            typed.left_out[reason.value] += int((good.get_column(LEFT_OUT) == reason.value).sum())
+        good = good.filter(pl.col(LEFT_OUT).is_null())
+        typed.no_quantity += int(good.get_column(NO_QUANTITY).sum())
+        good = good.drop(REASON, UNREADABLE_PRICE, LEFT_OUT, NO_QUANTITY)
         if skipped:
             whole = good.height
             good = good.filter(~pl.col("user").is_in(skipped))

@@ -41,8 +41,9 @@ def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, ma
     """Write what `spec` describes to the folder `out`, whole or not at all, and return its summary.
 
     `events.parquet` (sorted by user_id, order), `items.parquet` (sorted by item_id), `users.parquet`,
-    `rejected.parquet` and `summary.json`; for graded_search `queries.parquet` (query_id, query) and
-    `judgments.parquet` (query_id, item_id, relevance) too. Tables that the set lacks are empty.
+    `rejected.parquet` and `summary.json`; `undone.parquet` where events were taken back; for graded_search
+    `queries.parquet` (query_id, query) and `judgments.parquet` (query_id, item_id, relevance) too. Tables that the set
+    lacks are empty.
 
     Raises:
         DatasetError: a file or column is missing, or more than `max_bad_share` of a table is bad.
@@ -71,7 +72,8 @@ def _ingest(spec: DatasetSpec, out: Path, tell: Progress, max_bad_share: float) 
         )
         tables = {"items": items.rows, "users": users.rows, **read_graded(spec, variants)}
         tell(2, 4, "counting")
-        lazy = {"events": events.events} | {name: table.lazy() for name, table in tables.items()}
+        undone = {} if events.undone is None else {"undone": events.undone}
+        lazy = {"events": events.events} | undone | {name: table.lazy() for name, table in tables.items()}
         summary = _summary(spec, events, items, users) | {"fingerprint": fingerprint(lazy)}
         tell(3, 4, "writing tables")
         for name, table in tables.items():
@@ -137,6 +139,7 @@ def _no_events(file: Path) -> CleanEvents:
     pl.DataFrame(schema=EVENTS_SCHEMA).write_parquet(file)
     return CleanEvents(
         pl.scan_parquet(file),
+        None,
         pl.LazyFrame(schema=REJECTED_SCHEMA),
         _NONE_READ,
         has_time=False,

@@ -26,15 +26,15 @@ class Reason(StrEnum):
     UNREADABLE_TIME = "unparsable time"
     UNREADABLE_POSITION = "unparsable position"
     NEGATIVE_PRICE = "negative price"
-    NEGATIVE_QUANTITY = "negative quantity"
+    UNREADABLE_RATING = "unparsable rating"
     LONG_ID = "id longer than the service takes"
     UNKNOWN_SPLIT = "unknown split"
 
 
 LINE_NUMBER = "line"
-NOT_BAD = (Reason.EMPTY_USER, Reason.NEGATIVE_QUANTITY)
-"""Of events: rows that are read as they are meant, of nobody and of what came back. They teach nothing, and say nothing
-against the export: where other rows are left, they stop nothing."""
+NOT_BAD = (Reason.EMPTY_USER,)
+"""Of events: rows that are read as they are meant, of nobody. They teach nothing, and say nothing against the export:
+where other rows are left, they stop nothing."""
 
 
 REJECTED_SCHEMA = pl.Schema({"file": pl.String, "row": pl.Int64, "reason": pl.String, "record": pl.String})

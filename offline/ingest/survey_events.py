@@ -1,6 +1,6 @@
 """What has to be known of all events before the first can be typed: how their columns are written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,7 +8,7 @@ import polars as pl
 from offline.dataset.ids import has_point_zero
 from offline.dataset.numbers import PLAIN, NumberStyle, style_of
 from offline.dataset.people import has_mails
-from offline.dataset.reading import ROW, text
+from offline.dataset.reading import ROW, number, text
 from offline.dataset.spec import EventsSpec, missing_words
 from offline.dataset.times import Clock, clock_inputs, clock_of, clock_votes
 from offline.errors import DatasetError, Mistake
@@ -30,6 +30,9 @@ class EventFacts:
     has_split: bool
     price: NumberStyle = PLAIN
     quantity: NumberStyle = PLAIN
+    rating: NumberStyle = PLAIN
+    rating_from: float | None = None  # lower ratings are dislikes; None: no row is left out for its rating
+    scale: tuple[float, float] | None = None  # the lowest and the highest rating that says something
     point_zero: tuple[str, ...] = ()
     has_mails: bool = False
     whole: bool = False  # whether all numbers were looked at, rather than the first rows
@@ -62,12 +65,17 @@ def survey(raw: pl.LazyFrame, table: EventsSpec, location: str, *, whole: bool =
         clock = clock_of(facts, raw, "time", day_first=table.day_first, missing=missing_words(table))
     if clock.order.unclear:
         raise DatasetError(unclear_order(location, table.time, clock))
+    rating = _style(raw, "rating", schema, table, whole=True)
+    ratings = _ratings(raw, schema["rating"], rating, table) if "rating" in schema else []
     return EventFacts(
         rows=int(facts["rows"]),
         clock=clock,
         has_split=bool(facts.get("splits")),
         price=_style(raw, "price", schema, table, whole=whole),
         quantity=_style(raw, "quantity", schema, table, whole=whole),
+        rating=rating,
+        rating_from=_rating_from(ratings) if table.rating_from is None else table.rating_from,
+        scale=(ratings[0], ratings[-1]) if ratings else None,
         point_zero=tuple(
             role for role in ID_ROLES if role in schema and has_point_zero(raw, role, missing_words(table))
         ),
@@ -100,9 +108,30 @@ def _style(
     return style_of(values.unique(maintain_order=True).collect(engine="streaming").to_series(), table.decimal)
 
 
+def _ratings(raw: pl.LazyFrame, dtype: pl.DataType, style: NumberStyle, table: EventsSpec) -> list[float]:
+    """The different ratings of `raw` that say something, ascending."""
+    values = raw.select(number("rating", dtype, style)).unique().collect(engine="streaming").to_series()
+    return values.filter(~values.is_in(list(table.rating_implicit))).drop_nulls().sort().to_list()
+
+
+def _rating_from(ratings: Sequence[float]) -> float | None:
+    """The lowest rating in the upper half of the scale that `ratings`, ascending, stand on; None where there is one."""
+    if len(ratings) < 2:
+        return None
+    middle = (ratings[0] + ratings[-1]) / 2
+    return next(rating for rating in ratings if rating > middle)
+
+
 def describe_events(facts: EventFacts, table: EventsSpec) -> dict[str, str]:
     """How columns are read that are not written as programs write them: a sentence by role."""
     read = {"time": facts.clock.described(), "price": facts.price.described(), "quantity": facts.quantity.described()}
+    if facts.scale is not None and facts.rating_from is not None:
+        silent = [f"{rating:g}" for rating in table.rating_implicit]
+        said = f"; {' and '.join(silent)} says nothing, and counts" if silent else ""
+        read["rating"] = (
+            f"{facts.scale[0]:g} to {facts.scale[1]:g}: {facts.rating_from:g} and more count as events, less is a "
+            f"dislike, and left out{said}"
+        )
     for role in facts.point_zero:
         read[role] = "whole numbers: .0 at the end of every id is left out"
     if facts.has_mails:

@@ -27,6 +27,7 @@ from offline.onboarding.findings import (
     findings_of_mistakes,
     findings_of_rejected,
 )
+from offline.onboarding.left_out import left_out_findings
 from offline.onboarding.unread_files import unread_files
 from offline.onboarding.warnings import (
     count_warnings,
@@ -240,6 +241,7 @@ def _check_events(context: CheckContext, table: _Table, items: pl.DataFrame | No
         findings += unmapped_words(rejected)
         findings += count_warnings("events", cleaned.counts, table.columns)
         findings += reading_notes("events", cleaned.counts, table.columns)
+        findings += left_out_findings(cleaned.counts, spec.events, table.columns)
         findings += event_warnings(cleaned.events, context.now)
         findings += table_warnings(cleaned.events, items, users)
 

@@ -50,7 +50,7 @@ _REMEDIES: Mapping[Reason | Flaw, _Remedy] = {
     Reason.UNKNOWN_TYPE: _Remedy("type", "view, cart or purchase", "map the word in [events.types]"),
     Reason.UNREADABLE_TIME: _Remedy("time", "unix seconds, milliseconds, or ISO 8601", "write 2025-01-31T12:00:00Z"),
     Reason.UNREADABLE_POSITION: _Remedy("position", "a number", "correct it, or leave it empty"),
-    Reason.NEGATIVE_QUANTITY: _Remedy("quantity", "a quantity of at least 0", "none, where it came back: no purchase"),
+    Reason.UNREADABLE_RATING: _Remedy("rating", "a number", "correct it, or leave it empty"),
     Reason.LONG_ID: _Remedy("item", f"an id of at most {MAX_ID} characters", "give it a shorter one: no call takes it"),
     Reason.NEGATIVE_PRICE: _Remedy("price", "a price of at least 0", "leave returns out of the export"),
     Reason.UNKNOWN_SPLIT: _Remedy("split", "train, valid, test or context", "correct the word"),

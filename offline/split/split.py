@@ -10,15 +10,18 @@ import numpy as np
 import polars as pl
 
 from app.artifact.behaviours import BEHAVIOUR_NAMES, BEHAVIOURS
+from offline.dataset.event_meaning import behaviours_of
 from offline.dataset.logged_queries import normalised_query
 from offline.dataset.spec import DatasetSpec, EvaluationSpec
 from offline.dataset.split_meta import META_FILE, SplitMeta
 from offline.errors import DatasetError, RunFolderError
 from offline.ingest.ingest import SUMMARY_FILE
+from offline.ingest.undo_events import PAIR, UNDO
 from offline.split import coded_events, cuts
 from offline.split.coded_events import PART, CodedEvents, read_coded
 from offline.split.graded import copy_graded
 from offline.split.parts import WrittenParts, write_parts
+from offline.split.undone import STANDS, hold_last, with_undone, without_pairs
 from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
 
@@ -78,7 +81,7 @@ def split(
             written=written,
             n_items=items.height,
             n_users=users.height,
-            dropped_without_time=coded.events.height - cut.height,
+            dropped_without_time=coded.events.get_column("time").null_count() if how.startswith("time:") else 0,
             unseen=unseen,
         )
         items.write_parquet(folder / "items.parquet")
@@ -145,6 +148,8 @@ def _cut(
     nothing was carved.
     """
     events = coded.events if has_order or how == "none" else cuts.drawn_order(coded.events, seed)
+    if has_order and (how in ("column", "last") or how.startswith("time:")):
+        events = with_undone(coded)
     events = events.with_columns(pl.lit("train", PART).alias("part"), query_new=pl.lit(value=False))
     if how == "none":
         return events.with_columns(pl.lit(value=False).alias("target")), None
@@ -160,18 +165,22 @@ def _cut(
     elif how == "column":
         events = events.with_columns(pl.col("split").alias("part"))
     elif how == "last":
-        findable = _findable(evaluation, is_target)
-        held = cuts.last_item(events.with_columns(cuts.not_bought_before(events)), findable, rng, min_events=2)
-        events = events.with_columns(_moved(held, "test"))
+        whole = np.ones(events.height, dtype=np.bool_)
+        held = hold_last(events, whole, _findable(evaluation, is_target), rng, min_events=2)
+        events = events.with_columns(_moved(pl.Series(held), "test"))
     else:
         events = events.with_columns(_moved(cuts.some_items(events, is_target, rng), "test"))
     unseen = None
-    if not (events.get_column("part") == "valid").any():
-        unseen = _takes_out(events, evaluation, how, eligible)
+    is_carved = not (events.get_column("part") == "valid").any()
+    by_last = has_order and evaluation.task not in ("all_items", "search") and how != "random"
+    events = without_pairs(events, open_part="train" if is_carved and by_last else None)
+    if is_carved:
+        unseen = _takes_out(events.filter(STANDS) if PAIR in events.columns else events, evaluation, how, eligible)
         rng = np.random.default_rng([seed, 2])
         events = _carve_valid(
             events, coded.queries, evaluation, is_target, rng, how=how, unseen=unseen, has_order=has_order
         )
+        events = without_pairs(events)
     valid, test = (
         cuts.target_rows(events, evaluation.task, eligible, pl.col("part") == part) for part in ("valid", "test")
     )
@@ -188,7 +197,7 @@ def _cut_by_time(events: pl.DataFrame, share: float) -> pl.DataFrame:
     """The events with a clock time, their parts, and `fresh`: the user had not purchased the item before."""
     if events.get_column("time").null_count():
         events = events.filter(pl.col("time").is_not_null())
-    times = events.get_column("time")
+    times = (events.filter(~pl.col(UNDO)) if UNDO in events.columns else events).get_column("time")
     test_cut = cuts.time_of_share(times, share)
     train_cut = cuts.time_of_share(times.filter(times < test_cut), 1 - _VALID_SHARE)
     part = (
@@ -198,7 +207,8 @@ def _cut_by_time(events: pl.DataFrame, share: float) -> pl.DataFrame:
         .then(pl.lit("valid", PART))
         .otherwise(pl.lit("train", PART))
     )
-    return events.with_columns(part.alias("part"), cuts.not_bought_before(events))
+    events = without_pairs(events.with_columns(part.alias("part")))
+    return events.with_columns(cuts.not_bought_before(events))
 
 
 def _takes_out(events: pl.DataFrame, evaluation: EvaluationSpec, how: str, eligible: pl.Expr) -> bool:
@@ -255,13 +265,14 @@ def _carve_valid(
         held[rows] = cuts.any_item(train, is_target, rng, unseen=unseen, max_users=users).to_numpy()
         return events.with_columns(_moved(pl.Series(held), "valid"))
     findable = is_target if unseen else _findable(evaluation, is_target)
-    train = train.with_columns(cuts.not_bought_before(train))
-    held[rows] = cuts.last_item(train, findable, rng, unseen=unseen, max_users=users).to_numpy()
+    held = hold_last(events, in_train.to_numpy(), findable, rng, unseen=unseen, max_users=users)
     events = events.with_columns(_moved(pl.Series(held), "valid"), pl.Series("held", held))
     if unseen:  # held-out rows that stood before the target go behind it: what precedes a target is its history
-        target = pl.col("order").filter(pl.col("held") & is_target).max().over("user_id")
+        stands = STANDS if PAIR in events.columns else pl.lit(value=True)
+        target = pl.col("order").filter(pl.col("held") & is_target & stands).max().over("user_id")
         is_before = pl.col("held") & (pl.col("order") < target)
-        events = events.with_columns(pl.col("order") + pl.when(is_before).then(events.height).otherwise(0))
+        behind = pl.when(is_before).then(pl.col("order").max() + 1).otherwise(0)
+        events = events.with_columns(pl.col("order") + behind)
     return events.drop("held").sort("user_id", "order")
 
 
@@ -341,7 +352,7 @@ def _meta(
         target_event=evaluation.target_event,
         has_time=bool(summary["has_time"]),
         has_order=bool(summary["has_order"]),
-        event_types={} if spec.events is None else spec.events.types,
+        event_types={} if spec.events is None else behaviours_of(spec.events.types),
         behaviours=tuple(name for code, name in BEHAVIOUR_NAMES.items() if code in written.train_types),
         counts=written.counts,
         train_cut=written.starts.get("valid") if by_time else None,

@@ -51,11 +51,12 @@ def whole_split(ingested: Path, measured: Path, out: Path, *, progress: Progress
         coded.users.alias("text")
     )
     numbers = numbers.join(users.select("user", pl.col("user_id").alias("text")), on="text", how="inner")
+    first = pl.when(pl.col("time").is_null() & meta.by_time).then(pl.col("order").max() + 1).otherwise(0)
     cut = coded.events.with_columns(
         pl.lit("train", PART).alias("part"),
         pl.lit(value=False).alias("target"),
         query_new=pl.lit(value=False),
-        order=pl.col("order") - pl.when(pl.col("time").is_null() & meta.by_time).then(coded.events.height).otherwise(0),
+        order=pl.col("order") - first,
     )
     tell(1, 2, "the whole log")
     with atomic_folder(out, META_FILE) as folder:
@@ -77,7 +78,7 @@ def whole_split(ingested: Path, measured: Path, out: Path, *, progress: Progress
         meta=described,
         new_items=items.height - meta.n_items,
         new_users=users.height - _users_of(measured),
-        new_events=coded.events.height - sum(known),
+        new_events=max(0, coded.events.height - sum(known)),
         context_events=meta.counts["context"].events if "context" in meta.counts else 0,
     )
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from offline.dataset.event_meaning import Constant, Undo, behaviours_of
 from offline.dataset.spec import load_spec
 from offline.errors import DatasetError
 
@@ -60,6 +61,18 @@ def test_a_single_word_stands_for_a_list_of_one(folder: Path) -> None:
     assert load_spec(folder).evaluation.mask == ("none",)
 
 
+def test_a_log_says_what_its_rows_and_words_mean(folder: Path) -> None:
+    more = 'type = {constant = "purchase"}\nrating = "stars"\nrating_from = 3.5\nrating_implicit = 0\n'
+    words = 'remove = {undoes = "cart"}\nnote = "ignore"\n'
+    toml = GOOD.replace("[events.types]\n", f"{more}[events.types]\n").replace('"view"\n', f'"view"\n{words}')
+    table = load_spec(write(folder, toml)).events
+    assert table is not None
+    assert (table.type, table.type_column) == (Constant(constant="purchase"), None)
+    assert (table.rating, table.rating_from, table.rating_implicit) == ("stars", 3.5, (0,))
+    assert table.types == {"detail-page-view": "view", "remove": Undo(undoes="cart"), "note": "ignore"}
+    assert behaviours_of(table.types) == {"detail-page-view": "view"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
@@ -67,6 +80,13 @@ def test_a_single_word_stands_for_a_list_of_one(folder: Path) -> None:
         ('user = "who"', "user = 7", 5, ["events.user", "a valid string", "got 7"]),
         ('user = "who"', 'user = ""', 5, ["events.user", "at least 1 character"]),
         ('= "view"', '= "look"', 7, ["events.types.detail-page-view", "'view', 'cart'", "'look'"]),
+        ('= "view"', '= {undoes = "look"}', 7, ["events.types.detail-page-view", "{undoes = 'cart'}", "'look'"]),
+        ('= "view"', "= {}", 7, ["events.types.detail-page-view", "'ignore'", "got {}"]),
+        ('"who"', '"who"\ntype = {constant = "buy"}', 6, ["events.type:", "{constant = 'view'}", "'buy'"]),
+        ('"who"', '"who"\ntype = {column = "view"}', 6, ["events.type:", "the name of a column", "'column'"]),
+        ('"who"', '"who"\nrating_from = 4', 6, ["events.rating_from", "rating, the column", "add it"]),
+        ('"who"', '"who"\nrating = "stars"\nrating_from = "4"', 7, ["events.rating_from", "number", "'4'"]),
+        ('"who"', '"who"\nrating = "stars"\nrating_implicit = [true]', 7, ["events.rating_implicit", "True"]),
         ('text = ["description", "notes"]', "text = [3]", 11, ["items.text", "got 3"]),
         ('"next_item"', '"guess"', 14, ["evaluation.task", "'graded_search'", "'guess'"]),
         ('"purchased", "seen"', '"bought"', 15, ["evaluation.mask", "'purchased'", "'bought'"]),
