@@ -37,6 +37,11 @@ def read_base(path: Path) -> Base:
     if spec.events is None:
         return Base(spec, TimeForm(), has_split=False, has_time=True)
     table, location = spec.events, spec.toml.location("events")
+    if table.joins or table.unnest or table.where:
+        raise DatasetError(
+            f"{location}: expected events that stand in files as they are, got tables that join, lists that become rows "
+            "or a filter, which what is collected has not: collect without --base"
+        )
     rows = scan(find_files(spec.root, table.names, location), location)
     schema = rows.collect_schema()
     _require_types(table, schema, location)

@@ -1,7 +1,7 @@
 """Reading the files that a `dataset.toml` names, whatever their format, column by column."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from offline.dataset.missing import MISSING_WORDS
+from offline.dataset.nested import names_in, reach
 from offline.dataset.numbers import PLAIN, NumberStyle, plain_number, written_number
 from offline.errors import DatasetError, Mistake
 from offline.tables import flaws
@@ -89,9 +90,28 @@ def scan_columns(files: Sequence[str], requests: Sequence[ColumnRequest], locati
             line of the TOML and the columns that exist.
     """
     frame = scan(files, location, with_flaws=True)
-    columns = require_columns(frame, files, requests)
-    further = [name for name in (FLAW, RECORD) if name in frame.collect_schema()]
-    return frame.select(ROW, FILE, *further, *(pl.col(request.column).alias(request.role) for request in columns))
+    schema = own_columns(frame)
+    if missing := missing_columns(schema, files, requests):
+        raise DatasetError(*missing)
+    return select_roles(frame, schema, requests)
+
+
+def own_columns(frame: pl.LazyFrame) -> dict[str, pl.DataType]:
+    """The columns of files in `frame`, with their types: all but those that `scan` adds."""
+    return {name: dtype for name, dtype in frame.collect_schema().items() if name not in (ROW, FILE, FLAW, RECORD)}
+
+
+def select_roles(
+    frame: pl.LazyFrame,
+    schema: Mapping[str, pl.DataType],
+    requests: Sequence[ColumnRequest],
+    further: Sequence[str] = (),
+) -> pl.LazyFrame:
+    """The requested columns that `frame`, of that schema, has, under their roles; `scan`'s and `further` ones stay."""
+    further = [name for name in (FLAW, RECORD, *further) if name in frame.collect_schema()]
+    reached = {request.role: reach(request.column, schema) for request in requests}
+    columns = (inside.values.alias(role) for role, inside in reached.items() if inside is not None)
+    return frame.select(ROW, FILE, *further, *columns)
 
 
 def read_columns(files: Sequence[str], requests: Sequence[ColumnRequest], location: str) -> pl.DataFrame:
@@ -135,32 +155,26 @@ def read_errors(files: Sequence[str], location: str) -> Iterator[None]:
         raise DatasetError(Mistake(location, expected, got, "repair or export the file again")) from None
 
 
-def require_columns(
-    frame: pl.LazyFrame, files: Sequence[str], requests: Sequence[ColumnRequest]
-) -> list[ColumnRequest]:
-    """Those of `requests` whose column `frame`, the rows of `files`, has.
-
-    Raises:
-        DatasetError: a required column is missing; one line for each.
-    """
-    missing = missing_columns(frame, files, requests)
-    if missing:
-        raise DatasetError(*missing)
-    columns = frame.collect_schema().names()
-    return [request for request in requests if request.column in columns]
-
-
-def missing_columns(frame: pl.LazyFrame, files: Sequence[str], requests: Sequence[ColumnRequest]) -> list[Mistake]:
-    """A mistake for each required column that `frame`, the rows of `files`, does not have."""
-    columns = [name for name in frame.collect_schema().names() if name not in (ROW, FILE, FLAW, RECORD)]
+def missing_columns(
+    schema: Mapping[str, pl.DataType], files: Sequence[str], requests: Sequence[ColumnRequest]
+) -> list[Mistake]:
+    """A mistake for each required column that a table of that schema, the rows of `files`, does not have."""
     mistakes = []
     for request in requests:
-        if request.required and request.column not in columns:
-            near = difflib.get_close_matches(request.column, columns, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"set {request.role!r} to one of them"
-            expected = f"a column {request.column!r} in {', '.join(files)}"
-            mistakes.append(Mistake(request.location, expected, ", ".join(columns), hint))
+        if request.required and reach(request.column, schema) is None:
+            advice = f"set {request.role!r} to one of them"
+            mistakes.append(unknown_column(request.column, schema, files, request.location, advice=advice))
     return mistakes
+
+
+def unknown_column(
+    name: str, schema: Mapping[str, pl.DataType], files: Sequence[str], location: str, *, advice: str
+) -> Mistake:
+    """The mistake of a column that files lack; `advice` where none has a name like it."""
+    names = names_in(schema)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else advice
+    return Mistake(location, f"a column {name!r} in {', '.join(files)}", ", ".join(names), hint)
 
 
 def text(column: str, dtype: pl.DataType, missing: Sequence[str] = MISSING_WORDS) -> pl.Expr:

@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 from app.artifact.people import Person
+from offline.dataset.open_source import open_source
 from offline.dataset.people import hide_mails, person_text
-from offline.dataset.reading import ColumnRequest, batches_of, find_files, read_errors, scan_columns
+from offline.dataset.reading import ColumnRequest, batches_of, read_errors
 from offline.dataset.spec import DatasetSpec, EventsSpec
 from offline.ingest import rejects
 from offline.ingest.order_events import EVENTS_SCHEMA, UNDONE_FILE, order_events
@@ -88,8 +89,10 @@ def clean_events(
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
     location = spec.toml.location("events", "path")
-    files = find_files(spec.root, table.names, location)
-    raw = scan_columns(files, event_requests(spec, table), location)
+    source = open_source(spec, "events")
+    files = source.files
+    scanned = source.scan(event_requests(spec, table))
+    raw = scanned.frame
     order_location = spec.toml.location("events", "time")
     with read_errors(files, location):
         facts = survey(raw, table, order_location)
@@ -123,6 +126,7 @@ def clean_events(
         "missing_time": missing,
         "missing_share": {"time": round(missing / max(1, ordered.kept), 4)},
     }
+    counts |= scanned.facts.counts()
     if read_as := describe_events(facts, table):
         counts["read_as"] = read_as
     return CleanEvents(

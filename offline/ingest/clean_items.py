@@ -9,8 +9,9 @@ import polars as pl
 
 from app.artifact.ids import MAX_ID
 from offline.dataset.ids import too_long
+from offline.dataset.open_source import open_source
 from offline.dataset.people import has_mails, hide_mails, person_column
-from offline.dataset.reading import FILE, ROW, ColumnRequest, find_files, read_columns
+from offline.dataset.reading import FILE, ROW, ColumnRequest
 from offline.dataset.spec import DatasetSpec, ItemsSpec, UsersSpec, missing_words
 from offline.ingest import rejects
 from offline.ingest.attributes import attribute_lists
@@ -99,8 +100,9 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
     location = spec.toml.location("items", "path")
-    files = find_files(spec.root, table.names, location)
-    raw = read_columns(files, item_requests(spec, table), location)
+    source = open_source(spec, "items")
+    files = source.files
+    raw, facts = source.read(item_requests(spec, table))
     for role in _SINGLE:
         if role not in raw.columns:
             raw = raw.with_columns(pl.lit(None, pl.String).alias(role))
@@ -154,6 +156,7 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         further_counts={
             "unreadable_price": reader.odd.get("price", (0, ""))[0],
             "unreadable_added": reader.odd.get("added", (0, ""))[0],
+            **facts.counts(),
         },
         reader=reader,
         one_row_an_id=one_row_an_item,
@@ -167,8 +170,9 @@ def clean_users(spec: DatasetSpec, table: UsersSpec, max_bad_share: float) -> Cl
         DatasetError: a file or a column is missing, or more than `max_bad_share` of the rows are bad.
     """
     location = spec.toml.location("users", "path")
-    files = find_files(spec.root, table.names, location)
-    raw = read_columns(files, user_requests(spec, table), location)
+    source = open_source(spec, "users")
+    files = source.files
+    raw, facts = source.read(user_requests(spec, table))
     reader = ColumnReader(raw, missing_words(table), {role: getattr(table, role) for role in _PERSON})
     none = pl.repeat(None, raw.height, dtype=pl.String, eager=True)
     ids = [hide_mails(reader.ids(role)) if role in raw.columns else none.alias(role) for role in _PERSON]
@@ -192,7 +196,7 @@ def clean_users(spec: DatasetSpec, table: UsersSpec, max_bad_share: float) -> Cl
         location=location,
         max_bad_share=max_bad_share,
         schema=USERS_SCHEMA,
-        further_counts={},
+        further_counts=facts.counts(),
         reader=reader,
     )
 

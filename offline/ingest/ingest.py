@@ -8,8 +8,9 @@ import polars as pl
 
 from app.artifact.behaviours import BEHAVIOURS
 from offline.dataset.fingerprint import fingerprint
+from offline.dataset.open_source import open_source
 from offline.dataset.people import are_visitors
-from offline.dataset.reading import ColumnRequest, find_files, number, read_columns, require_columns, scan, text
+from offline.dataset.reading import ColumnRequest, find_files, number, read_columns, text
 from offline.dataset.spec import DatasetSpec
 from offline.errors import DatasetError, Mistake
 from offline.ingest.clean_events import CleanEvents, clean_events, event_requests
@@ -88,17 +89,16 @@ def _ingest(spec: DatasetSpec, out: Path, tell: Progress, max_bad_share: float) 
 
 def _check_columns(spec: DatasetSpec) -> None:
     """Stop before anything is read when a table lacks a required column."""
-    tables: list[tuple[str, tuple[str, ...], list[ColumnRequest]]] = []
+    tables: list[tuple[str, list[ColumnRequest]]] = []
     if spec.events:
-        tables.append(("events", spec.events.names, event_requests(spec, spec.events)))
+        tables.append(("events", event_requests(spec, spec.events)))
     if spec.items:
-        tables.append(("items", spec.items.names, item_requests(spec, spec.items)))
+        tables.append(("items", item_requests(spec, spec.items)))
     if spec.users:
-        tables.append(("users", spec.users.names, user_requests(spec, spec.users)))
-    for name, paths, requests in tables:
-        location = spec.toml.location(name, "path")
-        files = find_files(spec.root, paths, location)
-        require_columns(scan(files, location), files, requests)
+        tables.append(("users", user_requests(spec, spec.users)))
+    for name, requests in tables:
+        if missing := open_source(spec, name).missing(requests):
+            raise DatasetError(*missing)
 
 
 def read_graded(spec: DatasetSpec, variants: pl.DataFrame | None = None) -> dict[str, pl.DataFrame]:

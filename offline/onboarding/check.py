@@ -3,14 +3,16 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from offline.dataset.reading import ColumnRequest, find_files, missing_columns, scan
-from offline.dataset.spec import DatasetSpec, missing_tables, read_spec
+from offline.dataset.nested import reach
+from offline.dataset.open_source import open_source
+from offline.dataset.reading import ColumnRequest, find_files, own_columns, scan
+from offline.dataset.spec import DatasetSpec, missing_tables, path_location, read_spec
 from offline.errors import DatasetError
 from offline.ingest.clean_events import clean_events, event_requests
 from offline.ingest.clean_items import CleanRows, clean_items, clean_users, item_requests, user_requests
@@ -144,44 +146,46 @@ def _open(context: CheckContext, name: str) -> _Table | None:
         return None
     location = spec.toml.location(name, "path")
     errors_before = len(errors_of(findings))
-    files: list[str] = []
-    for path in table.names:
+    schemas: dict[str, Mapping[str, pl.DataType]] = {}
+    for path in table.all_names:
+        place = path_location(spec, name, path)
         try:
-            files += find_files(spec.root, (path,), location)
+            for file in find_files(spec.root, (path,), place):
+                schemas[file] = own_columns(scan((file,), place))
         except DatasetError as error:
             findings += findings_of_error(name, error)
     requests = _column_requests(spec, name)
-    columns, absent = _columns_by_file(context, name, files, requests)
-    if len(errors_of(findings)) > errors_before or not files:
+    if len(errors_of(findings)) > errors_before:
         return None
-    findings += [
+    try:
+        source = open_source(spec, name)
+    except DatasetError as error:
+        findings += findings_of_error(name, error)
+        return None
+    findings += _columns_lacking(name, {file: schemas[file] for file in source.files}, requests)
+    columns = {request.role: request.column for request in requests if source.has(request.column)}
+    missing = source.missing(requests)
+    findings += findings_of_mistakes(name, missing)
+    findings += unread_columns(spec, name, source.files, columns)
+    return None if missing else _Table(name, location, source.files, columns)
+
+
+def _columns_lacking(
+    name: str, schemas: Mapping[str, Mapping[str, pl.DataType]], requests: Sequence[ColumnRequest]
+) -> list[Finding]:
+    """A warning for each requested column that one of several files of a table lacks and another has."""
+    lacking = {
+        file: {request.column for request in requests if reach(request.column, schema) is None}
+        for file, schema in schemas.items()
+    }
+    nowhere = set[str]().union(*lacking.values()).intersection(*lacking.values())
+    return [
         Finding(
             "warning", name, "the same columns in all files", f"no {column!r}", "its rows lack the value", file=file
         )
-        for file, names in zip(files, absent, strict=True)
-        for column in sorted(names & set(columns.values()))
+        for file, columns in lacking.items()
+        for column in sorted(columns - nowhere)
     ]
-    missing = missing_columns(scan(files, location), files, requests)
-    findings += findings_of_mistakes(name, missing)
-    findings += unread_columns(spec, name, files, columns)
-    return None if missing else _Table(name, location, tuple(files), columns)
-
-
-def _columns_by_file(
-    context: CheckContext, name: str, files: Sequence[str], requests: Sequence[ColumnRequest]
-) -> tuple[Columns, list[set[str]]]:
-    """The columns that some file has, by role, and the requested ones that each readable file lacks."""
-    columns: Columns = {}
-    absent: list[set[str]] = []
-    for file in files:
-        try:
-            names = set(scan((file,), context.spec.toml.location(name, "path")).collect_schema().names())
-        except DatasetError as error:
-            context.findings += findings_of_error(name, error)
-            continue
-        columns |= {request.role: request.column for request in requests if request.column in names}
-        absent.append({request.column for request in requests} - names)
-    return columns, absent
 
 
 def _column_requests(spec: DatasetSpec, name: str) -> Sequence[ColumnRequest]:

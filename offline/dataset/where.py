@@ -1,0 +1,64 @@
+"""Conditions of a data set over the rows of its files: which columns they read, and how numbers are written there."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from offline.dataset.conditions import columns_of, comparisons_of, holds, parse_condition
+from offline.dataset.nested import reach
+from offline.dataset.numbers import Mark, NumberStyle, plain_number, style_of, written_number
+from offline.dataset.reading import text
+
+_SAMPLE: Final = 10_000
+
+
+def where_columns(where: str | None) -> list[str]:
+    """The columns that a condition reads; none without one."""
+    return columns_of(parse_condition(where)) if where else []
+
+
+def with_where(
+    rows: pl.LazyFrame, where: str, name: str, *, missing: Sequence[str], decimal: Mark | None
+) -> pl.LazyFrame:
+    """`rows` with a column `name`: whether the condition holds. Its columns have to be there.
+
+    `decimal` stands before the fraction of numbers; None: the first rows of each column tell.
+    """
+    condition = parse_condition(where)
+    schema = rows.collect_schema()
+    inner = {column: f"{name}_{number}" for number, column in enumerate(columns_of(condition))}
+    rows = rows.with_columns(
+        reached.values.alias(inner[column]) for column in inner if (reached := reach(column, schema)) is not None
+    )
+    schema = rows.collect_schema()
+    numeric = {
+        comparison.column
+        for comparison in comparisons_of(condition)
+        if any(isinstance(value, float) for value in comparison.values)
+    }
+    numbers = {column: _number(rows, inner[column], schema[inner[column]], missing, decimal) for column in numeric}
+    texts = {column: text(alias, schema[alias], missing) for column, alias in inner.items()}
+    nothing = pl.lit(None, pl.Float64)
+    hits = holds(condition, texts.__getitem__, lambda column: numbers.get(column, nothing))
+    return rows.with_columns(hits.alias(name)).drop(list(inner.values()))
+
+
+def _number(
+    rows: pl.LazyFrame, column: str, dtype: pl.DataType, missing: Sequence[str], decimal: Mark | None
+) -> pl.Expr:
+    """A column as numbers, null where it holds none."""
+    if dtype != pl.String:
+        return pl.lit(None, pl.Float64) if dtype.is_nested() else plain_number(pl.col(column))
+    first = rows.select(text(column, dtype, missing)).head(_SAMPLE).collect().to_series().drop_nulls()
+    told = style_of(first.unique(maintain_order=True), decimal)
+    style = NumberStyle(plain=False, mark=decimal or ".") if told.plain else told
+
+    def read(values: pl.Series) -> pl.Series:
+        stripped = values.str.strip_chars()
+        numbers = stripped.cast(pl.Float64, strict=False)
+        if style.mark != "," and numbers.null_count() == values.null_count():
+            return numbers
+        return stripped.to_frame("value").select(written_number(pl.col("value"), style)).to_series()
+
+    return pl.col(column).map_batches(read, return_dtype=pl.Float64, is_elementwise=True)
