@@ -39,7 +39,7 @@ def read_base(path: Path) -> Base:
     table, location = spec.events, spec.toml.location("events")
     if table.joins or table.unnest or table.where:
         raise DatasetError(
-            f"{location}: expected events that stand in files as they are, got tables that join, lists that become rows "
+            f"{location}: expected events that stand in files as they are, got joined tables, lists as rows "
             "or a filter, which what is collected has not: collect without --base"
         )
     rows = scan(find_files(spec.root, table.names, location), location)

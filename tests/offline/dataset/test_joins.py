@@ -1,0 +1,208 @@
+"""Rows of several tables: joined by keys, long properties as columns, records as rows, and those that count."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from offline.dataset.open_source import open_source
+from offline.dataset.spec import load_spec
+from offline.errors import DatasetError
+from offline.ingest.ingest import ingest
+
+LINES = "order_id,product_id,qty\no1,p1,1\no1,p2,2\no2,p1,1\no3,p3,1\no4,p1,1\n,p1,1\n"
+ORDERS = "order_id;customer_id;status;at\no1;7.0;ok;2024-01-02\no2;8.0;void;2024-01-03\no3;8.0;ok;2024-01-05\n"
+CUSTOMERS = "id,login,status\n7,ann,x\n8,bob,y\n"
+EVENTS = """\
+path = ["lines.csv", {path = "orders.csv", on = "order_id"}, {path = "customers.csv", on = {customer_id = "id"}}]
+user = "login"
+item = "product_id"
+time = "at"
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    write(tmp_path, {"lines.csv": LINES, "orders.csv": ORDERS, "customers.csv": CUSTOMERS})
+    return tmp_path
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+def cleaned(folder: Path, toml: str, **options: Any) -> tuple[dict[str, Any], pl.DataFrame]:
+    """The summary of ingest, and the events or, where there are none, the items."""
+    (folder / "dataset.toml").write_text(f'name = "shop"\n{toml}')
+    out = folder / "out"
+    summary: dict[str, Any] = ingest(load_spec(folder), out, **{"max_bad_share": 1.0, **options})
+    table = "events" if "[events]" in toml else "items"
+    return summary, pl.read_parquet(out / f"{table}.parquet")
+
+
+def mistake(folder: Path, toml: str) -> str:
+    with pytest.raises(DatasetError) as caught:
+        cleaned(folder, toml)
+    return caught.value.message
+
+
+def pairs(events: pl.DataFrame) -> list[tuple[str, str]]:
+    return list(events.select("user_id", "item_id").iter_rows())
+
+
+def test_lines_orders_and_customers_are_events(shop: Path) -> None:
+    summary, events = cleaned(shop, f"[events]\n{EVENTS}")
+    assert pairs(events) == [("ann", "p1"), ("ann", "p2"), ("bob", "p1"), ("bob", "p3")]
+    assert events["time"].to_list() == [1704153600.0, 1704153600.0, 1704240000.0, 1704412800.0]
+    assert summary["events"]["reasons"] == {"empty user id": 2}
+    orders, customers = summary["events"]["joined"]
+    assert (orders["table"], orders["on"], orders["read"], orders["keys"]) == ("orders", "order_id", 3, 3)
+    assert (orders["rows_without_partner"], orders["rows_without_key"], orders["repeated_keys"]) == (1, 1, 0)
+    assert (customers["rows_without_partner"], customers["rows_without_key"]) == (0, 2)
+
+
+def test_rejected_rows_are_those_of_the_first_table(shop: Path) -> None:
+    cleaned(shop, f"[events]\n{EVENTS}")
+    rejected = pl.read_parquet(shop / "out" / "rejected.parquet")
+    assert rejected.select("file", "row", "line").rows() == [(f"{shop}/lines.csv", 5, 6), (f"{shop}/lines.csv", 6, 7)]
+
+
+def test_a_filter_leaves_rows_out_without_calling_them_bad(shop: Path) -> None:
+    summary, events = cleaned(
+        shop, f"[events]\n{EVENTS}where = 'status != \"void\" and customers.status is not missing'"
+    )
+    assert pairs(events) == [("ann", "p1"), ("ann", "p2"), ("bob", "p3")]
+    assert summary["events"]["left_out_by_where"] == 3
+    assert (summary["events"]["read"], summary["events"]["rejected"]) == (3, 0)
+
+
+def test_the_first_of_several_rows_of_a_key_counts_or_the_newest(shop: Path) -> None:
+    write(shop, {"orders.csv": ORDERS + "o1;8.0;ok;2024-02-01\no1;7.0;ok;2023-02-01\n"})
+    summary, events = cleaned(shop, f"[events]\n{EVENTS}")
+    assert pairs(events)[:2] == [("ann", "p1"), ("ann", "p2")]
+    assert summary["events"]["joined"][0]["repeated_keys"] == 1
+    _, events = cleaned(shop, f"[events]\n{EVENTS}".replace('on = "order_id"', 'on = "order_id", newest = "at"'))
+    assert pairs(events) == [("bob", "p1"), ("bob", "p3"), ("bob", "p1"), ("bob", "p2")]
+
+
+def test_long_properties_become_columns_with_their_newest_values(tmp_path: Path) -> None:
+    long = "timestamp,itemid,property,value\n1,a,color,red\n9,a,color,blue\n5,a,color,green\n2,b,size,XL\n3,b,790,n1\n"
+    write(
+        tmp_path,
+        {
+            "items.csv": "id,name\na,Chair\nb,Table\nc,Lamp\n",
+            "p1.csv": long,
+            "p2.csv": "timestamp,itemid,property,value\n10,b,size,S\n",
+        },
+    )
+    toml = """[items]
+path = ["items.csv", {path = "p*.csv", on = {id = "itemid"}, pivot = ["property", "value"], newest = "timestamp"}]
+id = "id"
+title = "name"
+attributes = ["color", "size"]
+[evaluation]
+task = "graded_search"
+queries = "q.csv"
+judgments = "j.csv"
+"""
+    write(tmp_path, {"q.csv": "query_id,query\n1,x\n", "j.csv": "query_id,item_id,relevance\n1,a,1\n"})
+    summary, items = cleaned(tmp_path, toml)
+    assert items["attributes"].to_list() == [["color=blue"], ["size=S"], []]
+    assert summary["items"]["joined"][0]["rows_without_partner"] == 1
+    _, items = cleaned(tmp_path, toml.replace(', newest = "timestamp"', ""))
+    assert items["attributes"].to_list() == [["color=red"], ["size=XL"], []]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_records_in_a_list_become_events(tmp_path: Path, form: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "event_timestamp": "1793527200000000",
+            "event_name": "view_item",
+            "user_pseudo_id": "0.17",
+            "items": [{"item_id": "p1", "price": 9.5}],
+        },
+        {
+            "event_timestamp": "1793527260000000",
+            "event_name": "purchase",
+            "user_pseudo_id": "1.17",
+            "items": [{"item_id": "p1", "price": 9.5}, {"item_id": "p2", "price": 2.0}],
+        },
+        {"event_timestamp": "1793527320000000", "event_name": "page_view", "user_pseudo_id": "1.17", "items": []},
+        {"event_timestamp": "1793527320000000", "event_name": "page_view", "user_pseudo_id": "1.17", "items": None},
+    ]
+    if form == "jsonl":
+        (tmp_path / "e.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        pl.DataFrame(rows).write_parquet(tmp_path / "e.parquet")
+    toml = f"""[events]
+path = "e.{form}"
+unnest = "items"
+user = "user_pseudo_id"
+item = "items.item_id"
+price = "items.price"
+type = "event_name"
+time = "event_timestamp"
+[events.types]
+view_item = "view"
+"""
+    summary, events = cleaned(tmp_path, toml, max_bad_share=0.0)
+    assert pairs(events) == [("0.17", "p1"), ("1.17", "p1"), ("1.17", "p2")]
+    assert events["price"].to_list() == [9.5, 9.5, 2.0]
+    assert summary["events"]["left_out_by_unnest"] == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('on = "order_id"', 'on = "order"', ["a column 'order' in ", "lines.csv", "did you mean 'order_id'?"]),
+        (
+            'on = "order_id"',
+            'on = {order_id = "number"}',
+            ["a column 'number' in ", "orders.csv", "customer_id, status"],
+        ),
+        (
+            'on = "order_id"',
+            'on = "order_id", columns = ["at", "state"]',
+            ["a column 'state'", "did you mean 'status'"],
+        ),
+        ('on = "order_id"', 'on = "order_id", newest = "when"', ["a column 'when'", "orders.csv"]),
+        ('on = "order_id"', 'on = "order_id", pivot = ["status", "val"]', ["a column 'val'", "orders.csv"]),
+        ('on = "order_id"', 'on = "order_id", where = "state = 1"', ["a column 'state'", "did you mean 'status'"]),
+        ('on = "order_id"', 'on = {product_id = "order_id"}', ["rows of orders with the product_id", "'p1'", "'o1'"]),
+        ('user = "login"', 'user = "logon"', ["line 4, events.user", "a column 'logon'", "did you mean 'login'?"]),
+        ('time = "at"', 'time = "at"\nwhere = "state = 1"', ["line 7, events.where", "did you mean 'status'?"]),
+        (
+            'time = "at"',
+            'time = "at"\nwhere = "status = \'OK\'"',
+            ["line 7, events.where", "none: status is 'ok', 'void'"],
+        ),
+        ('time = "at"', 'time = "at"\nunnest = "lines"', ["line 7, events.unnest", "a column 'lines'"]),
+        ('time = "at"', 'time = "at"\nunnest = "qty"', ["line 7, events.unnest", "lists in the column 'qty'"]),
+    ],
+)
+def test_what_does_not_fit_the_files_is_named_with_its_line(shop: Path, old: str, new: str, said: list[str]) -> None:
+    assert old in EVENTS
+    message = mistake(shop, f"[events]\n{EVENTS.replace(old, new)}")
+    assert message.startswith(f"{shop}/dataset.toml, line ")
+    for part in said:
+        assert part in message
+
+
+def test_columns_of_taken_names_are_called_after_their_file(shop: Path) -> None:
+    (shop / "dataset.toml").write_text(f'name = "shop"\n[events]\n{EVENTS}')
+    source = open_source(load_spec(shop), "events")
+    assert list(source.schema) == [
+        *("order_id", "product_id", "qty", "customer_id", "status", "at", "id", "login", "customers.status")
+    ]
+
+
+def test_several_positions_order_events(tmp_path: Path) -> None:
+    write(tmp_path, {"lines.csv": "user_id,item_id,n,line\na,x,2,10\na,y,2,9\na,z,1,20\nb,x,,1\nb,y,1,q\n"})
+    summary, events = cleaned(tmp_path, '[events]\npath = "lines.csv"\nposition = ["n", "line"]\n')
+    assert events["item_id"].to_list() == ["z", "y", "x", "x"]
+    assert summary["events"]["reasons"] == {"unparsable position": 1}
+    assert summary["has_order"]
