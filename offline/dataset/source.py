@@ -104,11 +104,11 @@ class Source:
         where = self.table.where
         names = [request.column for request in requests] + where_columns(where)
         names += [name for joined in self.joined for name in joined.join.on]
-        wanted = {column_of(name, self.schema) for name in names}
+        needed = {column_of(name, self.schema) for name in names}
         is_row = pl.col(FLAW).is_null() if FLAW in rows.collect_schema() else pl.lit(value=True)
         for number, joined in enumerate(self.joined):
             workplace().progress(0, 1, f"joining {stem_of(joined.files[0])}")
-            columns = {new: own for new, own in joined.columns.items() if new in wanted}
+            columns = {new: own for new, own in joined.columns.items() if new in needed}
             keyed, facts = one_a_key(
                 joined.rows,
                 joined.join,
@@ -129,10 +129,10 @@ class Source:
         with read_errors(self.all_files, self.location):
             made.sink_parquet(path, compression="lz4", engine="streaming")
         frame = pl.scan_parquet(path)
-        told = self._facts(frame, joins)
-        if where and told.where:
+        source_facts = self._facts(frame, joins)
+        if where and source_facts.where:
             self._require_hits(frame, rows, is_row)
-        return Rows(frame.filter(pl.col(_LEFT) == 0).drop(own), told)
+        return Rows(frame.filter(pl.col(_LEFT) == 0).drop(own), source_facts)
 
     def _unnested(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """A row for each record of a list; rows without one are left out."""
@@ -173,14 +173,14 @@ class Source:
             sums[f"without_{number}"] = (key == "").sum()
             sums[f"alone_{number}"] = (key != "").sum()
             sums[f"key_{number}"] = key.filter(key != "").first()
-        found = made.select(**sums).collect(engine="streaming").row(0, named=True)
+        sums_of_rows = made.select(**sums).collect(engine="streaming").row(0, named=True)
         met = []
         for number, join in enumerate(joins):
             facts = join.met(
-                int(found["rows"]),
-                int(found[f"alone_{number}"]),
-                str(found[f"key_{number}"] or ""),
-                int(found[f"without_{number}"]),
+                int(sums_of_rows["rows"]),
+                int(sums_of_rows[f"alone_{number}"]),
+                str(sums_of_rows[f"key_{number}"] or ""),
+                int(sums_of_rows[f"without_{number}"]),
             )
             if facts.alone and facts.alone + facts.without_key == facts.rows:
                 got = f"none for {facts.alone_key!r}, nor for any other row; its keys are such as {facts.some_key}"
@@ -188,7 +188,7 @@ class Source:
                 advice = "correct 'on', or leave the table out"
                 raise DatasetError(Mistake(facts.location, expected, got if facts.keys else "none at all", advice))
             met.append(facts)
-        return SourceFacts(where=int(found["where"]), unnest=int(found["unnest"]), joins=tuple(met))
+        return SourceFacts(where=int(sums_of_rows["where"]), unnest=int(sums_of_rows["unnest"]), joins=tuple(met))
 
     def _require_hits(self, made: pl.LazyFrame, rows: pl.LazyFrame, is_row: pl.Expr) -> None:
         """Refuse a filter that leaves nothing; the values of its columns show why."""

@@ -51,8 +51,8 @@ def _number(
     if dtype != pl.String:
         return pl.lit(None, pl.Float64) if dtype.is_nested() else plain_number(pl.col(column))
     first = rows.select(text(column, dtype, missing)).head(_SAMPLE).collect().to_series().drop_nulls()
-    told = style_of(first.unique(maintain_order=True), decimal)
-    style = NumberStyle(plain=False, mark=decimal or ".") if told.plain else told
+    sample_style = style_of(first.unique(maintain_order=True), decimal)
+    style = NumberStyle(plain=False, mark=decimal or ".") if sample_style.plain else sample_style
 
     def read(values: pl.Series) -> pl.Series:
         stripped = values.str.strip_chars()
