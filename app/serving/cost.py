@@ -35,8 +35,8 @@ _EXPLAIN_US: Final = 3_000
 _REASON_US: Final = 5
 _ID_US: Final = 1
 _WRITTEN_REASON_US: Final = 3
-_PREDICTED_US: Final = 4
-_PREDICTED_EVENT_US: Final = 1
+_PREDICTED_US: Final = 16
+_PREDICTED_EVENT_US: Final = 8
 
 
 def cost_of(call: RecommendCall, rows: int) -> float:
