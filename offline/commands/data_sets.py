@@ -77,7 +77,7 @@ def _show(checked: Checked, data: Path) -> None:
     lines.append(f"{_count(checked.errors, 'error')}, {_count(checked.warnings, 'warning')}.")
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(outlook(checked.findings, checked.rows, data), highlight=False, markup=False)
+    console.print(outlook(checked.findings, checked.rows, data, checked.left_out), highlight=False, markup=False)
 
 
 def _count(number: int, name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -27,6 +27,7 @@ _PROPERTY: Final = "join_property"
 _VALUE: Final = "join_value"
 _NEWEST: Final = "join_newest"
 _COUNTS: Final = "join_counts"
+_FILE_ROWS: Final = 1 << 40  # more than any file has
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,12 @@ def one_a_key(
     location: str,
     reading: Reading,
 ) -> tuple[pl.DataFrame, JoinFacts]:
-    """The keys of a table that joins, one row each, with some of its columns.
+    """The keys of a table that joins, one row each, with the `source_file` and `source_row` of one, and some columns.
 
     Args:
         rows: all rows of `files`, with their flaws.
         join: what the data set says of it.
-        columns: new name -> own name (of a long table: the property) of those that are wanted.
+        columns: new name -> own name (of a long table: the property) of those that are read.
         files: that are read.
         location: of the table in the data set, for errors.
         reading: how its values are read.
@@ -97,39 +98,68 @@ def one_a_key(
             rows = rows.with_columns(pl.lit(value=True).alias(_COUNTS))
         if join.newest:
             rows = _with_newest(rows, join.newest, location, reading)
-        if join.pivot:
-            rows, values = _with_property(rows, join.pivot, reading), [_PROPERTY, _VALUE]
-            rows = rows.with_columns(pl.col(_COUNTS) & pl.col(_PROPERTY).is_in(list(columns.values())))
-        else:
-            rows = rows.select(pl.exclude(columns), *(pl.col(own).alias(new) for new, own in columns.items()))
-            values = list(columns)
-        further = [name for name in (FLAW, _NEWEST) if name in rows.collect_schema()]
-        table = rows.select(ROW, FILE, _COUNTS, *further, *keys, *values).collect(engine="streaming")
-    good = table if FLAW not in table.columns else table.filter(pl.col(FLAW).is_null())
-    counted = good.filter(_COUNTS).drop_nulls(keys)
-    if join.newest:
-        counted = counted.sort(_NEWEST, descending=True, nulls_last=True, maintain_order=True)
-    place = [*keys, _PROPERTY] if join.pivot else keys
-    counted = counted.select(*keys, *values)
-    single = counted.unique(place, keep="first", maintain_order=True)
-    repeated = _repeated(counted, single, place)
-    result = _wide(single, keys, columns) if join.pivot else single
-    facts = JoinFacts(
-        stem=stem_of(files[0]),
-        files=tuple(files),
-        location=location,
+        is_row = pl.col(FLAW).is_null() if FLAW in rows.collect_schema() else pl.lit(value=True)
+        sums = rows.select(
+            read=pl.len(),
+            unreadable=(~is_row).sum(),
+            left_out=(is_row & ~pl.col(_COUNTS)).sum(),
+            first_bad=pl.struct(FILE, ROW, pl.col(FLAW) if FLAW in rows.collect_schema() else pl.lit("").alias(FLAW))
+            .filter(~is_row)
+            .first(),
+        )
+        facts = sums.collect(engine="streaming").row(0, named=True)
+        counted = rows.filter(is_row, _COUNTS, *(pl.col(key).is_not_null() for key in keys))
+        table, repeated = (_long if join.pivot else _short)(counted, join, columns, keys, reading)
+    return table, JoinFacts(
+        table=Path(files[0]).name,
         on=", ".join(join.on),
-        read=table.height,
-        keys=result.height,
-        left_out=0 if join.pivot else good.height - int(good.get_column(_COUNTS).sum()),
-        repeated=repeated.height,
+        read=int(facts["read"]),
+        keys=table.height,
+        left_out=int(facts["left_out"]),
+        repeated_keys=repeated.height,
         repeated_key=_shown(repeated),
-        unreadable=table.height - good.height,
-        unreadable_place=_place(table, files) if table.height > good.height else "",
+        unreadable=int(facts["unreadable"]),
+        unreadable_place=_place(facts["first_bad"], files) if facts["unreadable"] else "",
         newest=join.newest is not None,
-        some_key=_shown(result.select(keys)),
+        some_key=_shown(table.select(keys)),
     )
-    return result, facts
+
+
+def _short(
+    rows: pl.LazyFrame, join: Join, columns: Mapping[str, str], keys: Sequence[str], reading: Reading
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The first or newest row of each key, and the keys with rows that differ in the columns that are read."""
+    del reading
+    own = {own: reach(own, rows.collect_schema()) for own in columns.values()}
+    values = [inside.values.alias(new) for new, name in columns.items() if (inside := own[name]) is not None]
+    newest = [_NEWEST] if join.newest else []
+    table = rows.select(FILE, ROW, *newest, *keys, *values).collect(engine="streaming")
+    if join.newest:
+        table = table.sort(_NEWEST, descending=True, nulls_last=True, maintain_order=True).drop(_NEWEST)
+    single = table.unique(keys, keep="first", maintain_order=True)
+    return single, _repeated(table.drop(FILE, ROW), single, keys)
+
+
+def _long(
+    rows: pl.LazyFrame, join: Join, columns: Mapping[str, str], keys: Sequence[str], reading: Reading
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A column for each property that is read, and the keys and properties with values that differ."""
+    assert join.pivot is not None  # noqa: S101 - of a long table
+    number = pl.col(FILE).cast(pl.Int64) * _FILE_ROWS + pl.col(ROW)
+    all_keys = rows.select(*keys, number.alias(ROW)).group_by(keys).agg(pl.col(ROW).min()).sort(ROW)
+    single = all_keys.select((pl.col(ROW) // _FILE_ROWS).cast(pl.Int32).alias(FILE), pl.col(ROW) % _FILE_ROWS, *keys)
+    newest = [_NEWEST] if join.newest else []
+    values = _with_property(rows, join.pivot, reading).filter(pl.col(_PROPERTY).is_in(list(columns.values())))
+    table = values.select(*newest, *keys, _PROPERTY, _VALUE).collect(engine="streaming")
+    if join.newest:
+        table = table.sort(_NEWEST, descending=True, nulls_last=True, maintain_order=True).drop(_NEWEST)
+    entry = [*keys, _PROPERTY]
+    first = table.unique(entry, keep="first", maintain_order=True)
+    wide = first.group_by(keys).agg(
+        pl.col(_VALUE).filter(pl.col(_PROPERTY) == own).first().alias(new) for new, own in columns.items()
+    )
+    result = single.collect(engine="streaming").join(wide, on=list(keys), how="left", maintain_order="left")
+    return result, _repeated(table, first, entry)
 
 
 def properties_of(
@@ -169,31 +199,22 @@ def _with_newest(rows: pl.LazyFrame, column: str, location: str, reading: Readin
     return rows.with_columns(seconds(_NEWEST, newest.dtype, clock))
 
 
-def _repeated(counted: pl.DataFrame, single: pl.DataFrame, place: Sequence[str]) -> pl.DataFrame:
+def _repeated(counted: pl.DataFrame, single: pl.DataFrame, entry: Sequence[str]) -> pl.DataFrame:
     """The keys with rows that differ, in their order."""
     if counted.height == single.height:
-        return single.clear().select(place)
-    different = counted.unique().group_by(place).len().filter(pl.col("len") > 1)
-    return single.select(place).join(different, on=list(place), how="semi", maintain_order="left")
-
-
-def _wide(rows: pl.DataFrame, keys: Sequence[str], columns: Mapping[str, str]) -> pl.DataFrame:
-    """A column for each property that is wanted."""
-    return rows.group_by(keys, maintain_order=True).agg(
-        pl.col(_VALUE).filter(pl.col(_PROPERTY) == own).first().alias(new) for new, own in columns.items()
-    )
+        return single.clear().select(entry)
+    different = counted.unique().group_by(entry).len().filter(pl.col("len") > 1)
+    return single.select(entry).join(different, on=list(entry), how="semi", maintain_order="left")
 
 
 def _shown(keys: pl.DataFrame) -> str:
     return ", ".join(repr(value) for value in keys.row(0)) if keys.height else ""
 
 
-def _place(table: pl.DataFrame, files: Sequence[str]) -> str:
-    bad = table.filter(pl.col(FLAW).is_not_null()).row(0, named=True)
+def _place(bad: Mapping[str, Any], files: Sequence[str]) -> str:
     file = files[bad[FILE]]
     line = line_numbers(file, [bad[ROW]]).get(bad[ROW])
-    place = f"row {bad[ROW]} of {file}" if line is None else f"line {line} of {file}"
-    return f"{place}: {bad[FLAW]}"
+    return f"{f'row {bad[ROW]}' if line is None else f'line {line}'} of {file}: {bad[FLAW]}"
 
 
 def public_names(taken: Sequence[str], own: Sequence[str], stem: str) -> dict[str, str]:

@@ -53,6 +53,11 @@ def _opened(
     rows = scan(files, location, with_flaws=True)
     schema = own_columns(rows)
     mistakes: list[Mistake] = []
+    long = None
+    if table.long:
+        schema = dict.fromkeys(table.long.on, pl.String())
+        long, types, mistakes = _join(table.long, files, location, schema, files, reading)
+        schema |= types
     if table.unnest:
         mistakes += _unnest(table.unnest, schema, files, spec.toml.location(name, "unnest"))
     joined = []
@@ -76,7 +81,7 @@ def _opened(
         ]
     if mistakes:
         raise DatasetError(*mistakes)
-    return Source(name, table, location, files, schema, reading, rows, tuple(joined), where_location)
+    return Source(name, table, location, files, schema, reading, rows, tuple(joined), where_location, long)
 
 
 def _unnest(column: str, schema: dict[str, pl.DataType], files: tuple[str, ...], location: str) -> list[Mistake]:

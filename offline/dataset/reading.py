@@ -20,6 +20,7 @@ from offline.tables.tables import table_of
 
 ROW = flaws.ROW
 FILE = "source_file"
+_MOST_NAMES = 60  # of columns in a message
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,8 @@ def unknown_column(
     names = names_in(schema)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else advice
-    return Mistake(location, f"a column {name!r} in {', '.join(files)}", ", ".join(names), hint)
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return Mistake(location, f"a column {name!r} in {', '.join(files)}", ", ".join(names[:_MOST_NAMES]) + more, hint)
 
 
 def text(column: str, dtype: pl.DataType, missing: Sequence[str] = MISSING_WORDS) -> pl.Expr:

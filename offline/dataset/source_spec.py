@@ -67,13 +67,20 @@ class SourceSpec(SpecTable):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the files whose rows, one after another, are the table's."""
-        return tuple(entry for entry in self.path if isinstance(entry, str))
+        """The names of the files whose rows, one after another, are the table's; of a long table those of its own."""
+        return self.long.path if self.long else tuple(entry for entry in self.path if isinstance(entry, str))
+
+    @property
+    def long(self) -> Join | None:
+        """The long table whose keys are the rows, where no file has these; its columns are its properties."""
+        first = self.path[0]
+        rows = any(isinstance(entry, str) for entry in self.path)
+        return first if isinstance(first, Join) and first.pivot and not rows else None
 
     @property
     def joins(self) -> tuple[Join, ...]:
         """The tables that join these rows, in order."""
-        return tuple(entry for entry in self.path if isinstance(entry, Join))
+        return tuple(entry for entry in self.path if isinstance(entry, Join) and entry is not self.long)
 
     @property
     def all_names(self) -> tuple[str, ...]:
@@ -84,6 +91,6 @@ class SourceSpec(SpecTable):
     def _has_rows(self) -> Self:
         if not self.names:
             advice = 'write path = ["lines.csv", {path = "orders.csv", on = "order_id"}]'
-            expected = "a file whose rows the tables join, as a text"
+            expected = "a file whose rows the tables join, as a text, or a long table with pivot first"
             raise refusal(expected, "tables to be joined alone", advice, key="path")
         return self

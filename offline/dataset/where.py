@@ -11,11 +11,38 @@ from offline.dataset.numbers import Mark, NumberStyle, plain_number, style_of, w
 from offline.dataset.reading import text
 
 _SAMPLE: Final = 10_000
+_MOST_TEXTS: Final = 50
 
 
 def where_columns(where: str | None) -> list[str]:
     """The columns that a condition reads; none without one."""
     return columns_of(parse_condition(where)) if where else []
+
+
+def compared_texts(where: str | None) -> list[tuple[str, str]]:
+    """The columns and texts that a condition compares for being equal, each pair once, `_MOST_TEXTS` at most."""
+    if where is None:
+        return []
+    pairs = [
+        (comparison.column, value)
+        for comparison in comparisons_of(parse_condition(where))
+        for value in comparison.values
+        if comparison.how == "=" and isinstance(value, str)
+    ]
+    return list(dict.fromkeys(pairs))[:_MOST_TEXTS]
+
+
+def with_hits(rows: pl.LazyFrame, where: str, prefix: str, missing: Sequence[str]) -> pl.LazyFrame:
+    """`rows` with a column for each of `compared_texts`, called `prefix` and a number: whether rows have it."""
+    schema = rows.collect_schema()
+    hits = {}
+    for number, (column, value) in enumerate(compared_texts(where)):
+        reached = reach(column, schema)
+        name = f"{prefix}{number}"
+        if reached is not None:
+            rows = rows.with_columns(reached.values.alias(name))
+            hits[name] = (text(name, reached.dtype, missing) == value).fill_null(value=False)
+    return rows.with_columns(**hits)
 
 
 def with_where(

@@ -30,6 +30,7 @@ from offline.onboarding.findings import (
     findings_of_rejected,
 )
 from offline.onboarding.left_out import left_out_findings
+from offline.onboarding.source_findings import left_out, source_findings
 from offline.onboarding.unread_files import unread_files
 from offline.onboarding.warnings import (
     count_warnings,
@@ -53,6 +54,7 @@ class Checked:
     findings: tuple[Finding, ...]
     rows: dict[str, int]
     people: str | None = field(default=None, compare=False)  # a sentence; None where no events could be read
+    left_out: Mapping[str, int] = field(default_factory=dict, compare=False)  # rows neither read nor bad, by table
 
     @property
     def errors(self) -> int:
@@ -76,6 +78,12 @@ class CheckContext:
     progress: Progress
     findings: list[Finding] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)  # read, by table
+    left_out: dict[str, int] = field(default_factory=dict)  # neither read nor bad, by table
+
+    def tell_source(self, name: str, counts: Mapping[str, object]) -> None:
+        """Take what cleaning counted of the tables that joined `[name]`, and of rows left out."""
+        self.findings += source_findings(name, getattr(self.spec, name), counts)
+        self.left_out[name] = left_out(counts)
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,8 @@ def _check(context: CheckContext) -> Checked:
     _check_graded(context)
     context.findings += unread_files(spec)
     findings = tuple(sorted(context.findings, key=lambda finding: LEVELS.index(finding.level)))
-    return Checked(findings, context.rows, _people(tables["events"].columns) if "events" in tables else None)
+    people = _people(tables["events"].columns) if "events" in tables else None
+    return Checked(findings, context.rows, people, context.left_out)
 
 
 def _people(columns: Columns) -> str:
@@ -217,6 +226,7 @@ def _check_rows(context: CheckContext, table: _Table, clean: Callable[[DatasetSp
     context.findings += _bad_rows(context, table, cleaned.rejected)
     context.findings += count_warnings(table.name, cleaned.counts, table.columns)
     context.findings += reading_notes(table.name, cleaned.counts, table.columns)
+    context.tell_source(table.name, cleaned.counts)
     return cleaned.rows
 
 
@@ -245,6 +255,7 @@ def _check_events(context: CheckContext, table: _Table, items: pl.DataFrame | No
         findings += unmapped_words(rejected)
         findings += count_warnings("events", cleaned.counts, table.columns)
         findings += reading_notes("events", cleaned.counts, table.columns)
+        context.tell_source("events", cleaned.counts)
         findings += left_out_findings(cleaned.counts, spec.events, table.columns)
         findings += event_warnings(cleaned.events, context.now)
         findings += table_warnings(cleaned.events, items, users)

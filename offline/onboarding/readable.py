@@ -1,7 +1,7 @@
 """The findings of a check as people read them: by kind, with an example, and a sentence on what will happen."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +41,10 @@ def readable(findings: Iterable[Finding], root: Path, width: int) -> list[str]:
     return lines
 
 
-def outlook(findings: Sequence[Finding], rows: dict[str, int], data: Path) -> str:
-    """What will happen if the data set is run now, in a sentence or two."""
+def outlook(
+    findings: Sequence[Finding], rows: Mapping[str, int], data: Path, left_out: Mapping[str, int] | None = None
+) -> str:
+    """What will happen if the data set is run now, in a sentence or two; `left_out`: rows neither read nor bad."""
     errors = errors_of(findings)
     bad = dict.fromkeys(rows, 0)
     for group in _groups(findings):
@@ -58,8 +60,10 @@ def outlook(findings: Sequence[Finding], rows: dict[str, int], data: Path) -> st
     ]
     aside = sum(bad.values())
     rest = f"; {aside:,} {'is' if aside == 1 else 'are'} set aside (rejected.parquet)" if aside else ""
+    more = [f"{count:,} more of {table}" for table, count in (left_out or {}).items() if count]
+    others = f"; {_together(more)} {'is' if sum((left_out or {}).values()) == 1 else 'are'} left out" if more else ""
     return (
-        f"If you run now, {_together(taken) or 'nothing'} will be read{rest}. "
+        f"If you run now, {_together(taken) or 'nothing'} will be read{rest}{others}. "
         f"Next: aisle-offline run --data {data} --out runs/NAME"
     )
 

@@ -59,7 +59,7 @@ def test_lines_orders_and_customers_are_events(shop: Path) -> None:
     assert events["time"].to_list() == [1704153600.0, 1704153600.0, 1704240000.0, 1704412800.0]
     assert summary["events"]["reasons"] == {"empty user id": 2}
     orders, customers = summary["events"]["joined"]
-    assert (orders["table"], orders["on"], orders["read"], orders["keys"]) == ("orders", "order_id", 3, 3)
+    assert (orders["table"], orders["on"], orders["read"], orders["keys"]) == ("orders.csv", "order_id", 3, 3)
     assert (orders["rows_without_partner"], orders["rows_without_key"], orders["repeated_keys"]) == (1, 1, 0)
     assert (customers["rows_without_partner"], customers["rows_without_key"]) == (0, 2)
 
@@ -172,7 +172,6 @@ view_item = "view"
         ('on = "order_id"', 'on = "order_id", newest = "when"', ["a column 'when'", "orders.csv"]),
         ('on = "order_id"', 'on = "order_id", pivot = ["status", "val"]', ["a column 'val'", "orders.csv"]),
         ('on = "order_id"', 'on = "order_id", where = "state = 1"', ["a column 'state'", "did you mean 'status'"]),
-        ('on = "order_id"', 'on = {product_id = "order_id"}', ["rows of orders with the product_id", "'p1'", "'o1'"]),
         ('user = "login"', 'user = "logon"', ["line 4, events.user", "a column 'logon'", "did you mean 'login'?"]),
         ('time = "at"', 'time = "at"\nwhere = "state = 1"', ["line 7, events.where", "did you mean 'status'?"]),
         (
@@ -190,6 +189,36 @@ def test_what_does_not_fit_the_files_is_named_with_its_line(shop: Path, old: str
     assert message.startswith(f"{shop}/dataset.toml, line ")
     for part in said:
         assert part in message
+
+
+def test_a_table_that_none_of_many_keys_is_in_is_refused(shop: Path) -> None:
+    write(shop, {"lines.csv": "order_id,product_id\n" + "".join(f"X-{n},p{n}\n" for n in range(30))})
+    message = mistake(shop, f"[events]\n{EVENTS}")
+    assert "line 3, events.path: expected rows of orders.csv with the order_id of [events]" in message
+    assert "got none for 'X-0', nor for any other of 30; its keys are such as 'o1': correct 'on'" in message
+
+
+def test_a_long_table_alone_gives_a_row_for_each_of_its_keys(tmp_path: Path) -> None:
+    long = "timestamp,itemid,property,value\n5,a,color,red\n9,a,color,blue\n1,b,weight,2\n1,c,color,red\n"
+    write(tmp_path, {"long.csv": long, "colors.csv": "color,name\nblue,Sky\n", "e.csv": "user_id,item_id\nu,a\n"})
+    cleaned(
+        tmp_path,
+        """[events]
+path = "e.csv"
+[items]
+path = [
+    {path = "long.csv", on = {id = "itemid"}, pivot = ["property", "value"], newest = "timestamp"},
+    {path = "colors.csv", on = "color"},
+]
+id = "id"
+title = "name"
+attributes = ["color"]
+""",
+    )
+    items = pl.read_parquet(tmp_path / "out" / "items.parquet")
+    assert items["item_id"].to_list() == ["a", "b", "c"]
+    assert items["attributes"].to_list() == [["color=blue"], [], ["color=red"]]
+    assert items["title"].to_list() == ["Sky", None, None]
 
 
 def test_columns_of_taken_names_are_called_after_their_file(shop: Path) -> None:
