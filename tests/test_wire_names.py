@@ -55,14 +55,14 @@ METRICS = {
 
 # Every file and folder that a bundle of this schema may have.
 BUNDLE_FILES = """
-catalogue filters golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
+catalogue display filters golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
 golden/text_vectors.npy golden/texts
 items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
 items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
 items/vectors.npy lexical manifest.json rank.onnx ranker.json retrieve.fp16.onnx retrieve.onnx search.json suggest
 text/idf.npy text/scales.npy text/vectors.npy users/event_offsets.npy users/event_rows.npy users/event_times.npy
 users/event_types.npy users/hashes.npy users/long_scales.npy users/long_vectors.npy users/long_weights.npy
-users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy vocabulary warmup
+users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy variants vocabulary warmup
 """
 
 # The optional parts that a manifest may number, and the numbers that are read; the last one is written.
@@ -74,6 +74,8 @@ PART_NUMBERS = {
     "spelling": (1,),
     "suggest": (1,),
     "gpu": (1,),
+    "display": (1,),
+    "variants": (1,),
 }
 
 TENSORS = """

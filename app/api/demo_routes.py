@@ -25,9 +25,10 @@ _TYPES: Final = {".css": "text/css", ".js": "text/javascript"}
 # The pages speak to this service alone; titles come from a shop's feed, and what such a feed may smuggle in shall find
 # no address to send anything to. The storefront runs only what lies in files of its own: no script or style in markup.
 _STOREFRONT_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:{images}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_IMAGES: Final = " 'self' https: http:"  # where the catalogue has columns for display, which may be addresses of images
 _DOCS_POLICY: Final = (
     "default-src 'none'; connect-src 'self'; img-src data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 )
@@ -36,7 +37,8 @@ _EXAMPLE: Final = {
     "dataset": "shop",
     "users": ["u1", "u2"],
     "visitors": ["v1"],
-    "fields": ["title", "price"],
+    "fields": ["title", "price", "image"],
+    "display": ["image"],
     "facets": [{"field": "brand", "kind": "text"}, {"field": "price", "kind": "number"}],
     "objectives": ["view", "purchase"],
 }
@@ -55,7 +57,13 @@ def docs_routes() -> list[APIRoute]:
 
 def demo_routes(recommender: RecommendService) -> list[APIRoute]:
     """`/`, the files under `/web/` that it is made of, and `/demo/users`."""
-    page = _file("index.html", "text/html", _STOREFRONT_POLICY)
+    plain = _file("index.html", "text/html", _STOREFRONT_POLICY.format(images=""))
+    with_images = _file("index.html", "text/html", _STOREFRONT_POLICY.format(images=_IMAGES))
+
+    async def page(request: Request) -> Response:
+        has_display = bool(recommender.release.snapshot.catalogue.display)
+        return await (with_images if has_display else plain)(request)
+
     parts = [path for path in sorted(_PAGES.iterdir()) if path.suffix in _TYPES]
     return [
         DirectRoute("GET", "/", page, response_class=HTMLResponse, include_in_schema=False),
@@ -63,7 +71,7 @@ def demo_routes(recommender: RecommendService) -> list[APIRoute]:
             DirectRoute(
                 "GET",
                 f"/web/{path.name}",
-                _file(path.name, _TYPES[path.suffix], _STOREFRONT_POLICY),
+                _file(path.name, _TYPES[path.suffix], _STOREFRONT_POLICY.format(images="")),
                 include_in_schema=False,
             )
             for path in parts
@@ -96,6 +104,7 @@ async def get_demo_users(recommender: RecommendService, _: Request) -> Response:
             "users": present("user", snapshot.manifest.sample_users),
             "visitors": present("visitor", snapshot.manifest.sample_visitors),
             "fields": snapshot.catalogue.fields,
+            "display": list(snapshot.catalogue.display),
             "facets": [
                 {"field": column, "kind": kind} for column, kind in demo_facets(snapshot.filters, snapshot.items.count)
             ],

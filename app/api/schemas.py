@@ -215,7 +215,9 @@ class RecommendRequest(BaseModel):
         "groups of their own; `total` counts groups.",
     )
     fields: FieldNames | None = Field(
-        default=None, description="Catalogue columns and attributes to answer with each item."
+        default=None,
+        description="Catalogue columns and attributes to answer with each item. Columns for display (images, "
+        "addresses) are answered as the catalogue has them; `currency` is the code of the price's.",
     )
     explain: Boolean = Field(default=False, description="Whether to say what gave each item its score.")
     timeout_ms: Number | None = Field(
@@ -334,6 +336,7 @@ class DemoUsers(BaseModel):
     users: list[str] = Field(description="A few ids of users with a history.")
     visitors: list[str] = Field(description="The same of visitors: to be asked for by `visitor_id`.")
     fields: list[str] = Field(description="Columns of the catalogue.")
+    display: list[str] = Field(description="Those of them that are for display alone: nothing is filtered by them.")
     facets: list[DemoFacet] = Field(description="What a list may be narrowed by, in this order.")
     objectives: list[str] = Field(description="What the order can bring more of.")
 

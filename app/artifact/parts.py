@@ -19,6 +19,8 @@ MEANING: Final = "meaning"
 SPELLING: Final = "spelling"
 SUGGEST: Final = "suggest"
 GPU: Final = "gpu"
+DISPLAY: Final = "display"
+VARIANTS: Final = "variants"
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,12 @@ PARTS: Final = (
     Part(SPELLING, (names.VOCABULARY,), "correcting, joining and completing the words of a query"),
     Part(SUGGEST, (names.SUGGEST,), "completions in the search box"),
     Part(GPU, (names.HALF_GRAPH,), "retrieval on a GPU"),
+    Part(DISPLAY, (names.DISPLAY,), "columns that are for display alone"),
+    Part(VARIANTS, (names.VARIANTS,), "ids of variants in place of their item's"),
 )
 """The parts that this code knows.
 
-Reserved are the names of those that are to come, which no bundle has yet: `display_columns` (how columns are shown),
+Reserved are the names of those that are to come, which no bundle has yet: `display_columns` (how columns are called),
 `code_columns` (identifiers such as EANs, found exactly), `meaning_floor` (the likeness below which a search by meaning
 finds nothing), `place` (`place.onnx`, which places an item that the bundle has not seen) and `text_encoder`
 (`text.onnx`, an encoder's vector of a text).

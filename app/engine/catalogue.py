@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,15 @@ from app.artifact.manifest import Shapes
 from app.artifact.names import CATALOGUE
 from app.artifact.quantise import dequantise_rows
 from app.artifact.rank_tables import RankTables
+from app.artifact.variants import Variants
 
 
 @dataclass(frozen=True)
 class Items:
-    """Items by row `1..n`. Row 0 and the filler rows past `n` are no items."""
+    """Items by row `1..n`. Row 0 and the filler rows past `n` are no items.
+
+    Whatever an item is asked for by may be the id of one of its variants; it is answered by its own.
+    """
 
     ids: TextColumn  # [n + 1]
     vectors: NDArray[np.int8]  # [rows, dim]
@@ -28,9 +32,11 @@ class Items:
     popularity: NDArray[np.float32]  # [rows]
     selectable: NDArray[np.bool_]  # [1, rows] true for real items
     popular_rows: NDArray[np.int64]  # [n] rows, most popular first
-    _hashes: NDArray[np.uint64]  # [n] ascending
-    _hash_rows: NDArray[np.int32]  # [n] the row of each hash
+    _hashes: NDArray[np.uint64]  # [n + variants] ascending
+    _hash_rows: NDArray[np.int32]  # [n + variants] the row of each hash
+    _own_hashes: NDArray[np.uint64]  # [n + 1] by row; 0 for row 0
     _row_of_id: dict[str, int]
+    _row_of_variant: dict[str, int]
 
     @property
     def count(self) -> int:
@@ -39,7 +45,8 @@ class Items:
 
     def row_of(self, item_id: str) -> int:
         """The row of an id, 0 when there is no such item."""
-        return self._row_of_id.get(item_id, names.PADDING_ROW)
+        row = self._row_of_id.get(item_id)
+        return self._row_of_variant.get(item_id, names.PADDING_ROW) if row is None else row
 
     def rows_of(self, item_ids: Iterable[str]) -> NDArray[np.int64]:
         """The rows of the ids that are items, in their order; unknown ids are left out."""
@@ -55,9 +62,7 @@ class Items:
 
     def hashes_by_row(self) -> NDArray[np.uint64]:
         """The stable hash of the item in each row, `[n + 1]`; 0 for row 0."""
-        hashes = np.zeros(len(self._hashes) + 1, dtype=np.uint64)
-        hashes[self._hash_rows] = self._hashes
-        return hashes
+        return self._own_hashes
 
     def all_ids(self) -> tuple[str, ...]:
         """The ids by row, `[n + 1]`; row 0 has none. As long only where each item has an id of its own."""
@@ -76,12 +81,15 @@ class Items:
         return dequantise_rows(self.vectors[rows], self.scales[rows])
 
 
-def items_of(ids: TextColumn, shapes: Shapes, tables: RankTables) -> Items:
+def items_of(ids: TextColumn, shapes: Shapes, tables: RankTables, variants: Variants | None = None) -> Items:
     """The item table of a bundle; it shares the arrays of `tables`."""
     popularity = tables.popularity
-    all_ids = ids.all()[1:]
-    hashes = stable_hashes(all_ids)
-    order = np.argsort(hashes)
+    variants = variants or Variants.none()
+    all_ids, variant_ids = ids.all()[1:], variants.ids.all()
+    own = stable_hashes(all_ids)
+    hashes = np.concatenate([own, stable_hashes(variant_ids)])
+    rows = np.concatenate([np.arange(1, len(own) + 1, dtype=np.int32), variants.rows.astype(np.int32, copy=False)])
+    order = np.argsort(hashes, kind="stable")
     selectable = np.zeros((1, shapes.rows), dtype=bool)
     selectable[0, 1 : shapes.items + 1] = True
     return Items(
@@ -92,8 +100,10 @@ def items_of(ids: TextColumn, shapes: Shapes, tables: RankTables) -> Items:
         selectable=selectable,
         popular_rows=1 + np.argsort(-popularity[1 : shapes.items + 1], kind="stable"),
         _hashes=hashes[order],
-        _hash_rows=(order + 1).astype(np.int32),
+        _hash_rows=rows[order],
+        _own_hashes=np.concatenate([np.zeros(1, dtype=np.uint64), own]),
         _row_of_id={item_id: row for row, item_id in enumerate(all_ids, start=1)},
+        _row_of_variant=dict(zip(variant_ids, variants.rows.tolist(), strict=True)),
     )
 
 
@@ -104,31 +114,32 @@ class Catalogue:
     texts: dict[str, TextColumn]
     numbers: dict[str, NDArray[np.float64]]  # NaN is missing
     documents: dict[str, TextColumn]  # JSON texts
+    display: dict[str, TextColumn] = field(default_factory=dict)  # JSON texts that nothing but answers reads
 
     @property
     def fields(self) -> list[str]:
         """The names of all columns."""
-        return [*self.texts, *self.numbers, *self.documents]
+        return [*self.texts, *self.numbers, *self.documents, *self.display]
 
     def has(self, name: str) -> bool:
         """Whether there is a column of that name."""
-        return name in self.texts or name in self.numbers or name in self.documents
+        return name in self.texts or name in self.numbers or name in self.documents or name in self.display
 
     def values_of(self, row: int, fields: list[str]) -> dict[str, Any]:
         """The named columns of one item row."""
-        return {field: self._value(row, field) for field in fields}
+        return {name: self._value(row, name) for name in fields}
 
-    def _value(self, row: int, field: str) -> Any:
-        if field in self.texts:
-            return self.texts[field][row]
-        if field in self.numbers:
-            number = float(self.numbers[field][row])
+    def _value(self, row: int, name: str) -> Any:
+        if name in self.texts:
+            return self.texts[name][row]
+        if name in self.numbers:
+            number = float(self.numbers[name][row])
             return None if np.isnan(number) else number
-        text = self.documents[field][row]
+        text = (self.documents if name in self.documents else self.display)[name][row]
         return None if text is None else json.loads(text)
 
 
-def read_catalogue(folder: Path, columns: dict[str, str]) -> Catalogue:
+def read_catalogue(folder: Path, columns: dict[str, str], display: dict[str, TextColumn] | None = None) -> Catalogue:
     """The columns of the bundle in `folder`; `columns` maps each name to text, number or json."""
     below = folder / CATALOGUE
     return Catalogue(
@@ -139,4 +150,5 @@ def read_catalogue(folder: Path, columns: dict[str, str]) -> Catalogue:
             if kind == "number"
         },
         documents={name: TextColumn.read(below / name) for name, kind in columns.items() if kind == "json"},
+        display=display or {},
     )

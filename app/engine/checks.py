@@ -21,6 +21,7 @@ from app.artifact.manifest import Shapes
 from app.artifact.rank_tables import RankTables
 from app.artifact.text.suggest_index import KINDS, SuggestIndex
 from app.artifact.text.vocabulary import LONGEST, Vocabulary
+from app.artifact.variants import Variants
 from app.engine.catalogue import Catalogue, Items
 from app.engine.requests import RequestBatch
 from app.engine.text.lexical import LexicalField, LexicalIndex
@@ -81,6 +82,21 @@ def check_items(folder: Path, items: Items, shapes: Shapes) -> None:
     require(distinct == shapes.items, folder / names.ITEM_IDS, f"{shapes.items} different ids", distinct)
 
 
+def check_variants(folder: Path, variants: Variants, shapes: Shapes) -> None:
+    """Check that ids of variants mean items.
+
+    Raises:
+        BundleCorrupt: one means none, or stands twice.
+    """
+    below = folder / names.VARIANTS
+    check_texts(below / "ids", variants.ids)
+    ids = variants.ids.all()
+    check_array(below / "rows.npy", variants.rows, np.int32, len(ids))
+    check_range(below / "rows.npy", variants.rows, 1, shapes.items, "rows of items")
+    distinct = len(set(ids) - {""})
+    require(distinct == len(ids), below / "ids", f"{len(ids)} different ids", distinct)
+
+
 def check_warmup(folder: Path, batch: RequestBatch, shapes: Shapes) -> None:
     """Check the requests that the golden answers are of.
 
@@ -114,6 +130,10 @@ def check_catalogue(folder: Path, catalogue: Catalogue, shapes: Shapes) -> None:
         check_texts(below / name, column, shapes.items + 1)
     for name, column in catalogue.documents.items():
         _check_documents(below / name, column, are_attributes=name == _ATTRIBUTES)
+    for number, column in enumerate(catalogue.display.values()):
+        stem = folder / names.DISPLAY / str(number)
+        check_texts(stem, column, shapes.items + 1)
+        _check_documents(stem, column, are_attributes=False)
 
 
 def _check_documents(stem: Path, column: TextColumn, *, are_attributes: bool) -> None:

@@ -12,12 +12,26 @@ from app.artifact import names
 from app.artifact.array_checks import check_array, check_texts
 from app.artifact.bundle_store import resolve
 from app.artifact.columns import TextColumn
+from app.artifact.display_columns import read_display
 from app.artifact.filter_columns import read_filter_columns
 from app.artifact.manifest import Manifest, read_manifest, verify_files
-from app.artifact.parts import GPU, MEANING, RANKER, SEARCH, SPELLING, SUGGEST, WORDS, UsableParts, usable_parts
+from app.artifact.parts import (
+    DISPLAY,
+    GPU,
+    MEANING,
+    RANKER,
+    SEARCH,
+    SPELLING,
+    SUGGEST,
+    VARIANTS,
+    WORDS,
+    UsableParts,
+    usable_parts,
+)
 from app.artifact.rank_tables import read_rank_tables
 from app.artifact.text.suggest_index import read_suggest_index
 from app.artifact.text.vocabulary import Vocabulary, read_vocabulary
+from app.artifact.variants import Variants, read_variants
 from app.engine import checks
 from app.engine.candidates import Candidates
 from app.engine.catalogue import items_of, read_catalogue
@@ -113,9 +127,12 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     checks.check_tables(folder, tables, shapes)
     ids = TextColumn.read(folder / names.ITEM_IDS)  # mapped
     check_texts(folder / names.ITEM_IDS, ids, shapes.items + 1)
-    items = items_of(ids, shapes, tables)
+    variants = read_variants(folder) if VARIANTS in parts else Variants.none()
+    checks.check_variants(folder, variants, shapes)
+    items = items_of(ids, shapes, tables, variants)
     checks.check_items(folder, items, shapes)
-    catalogue = read_catalogue(folder, manifest.catalogue_columns)
+    display = read_display(folder) if DISPLAY in parts else {}
+    catalogue = read_catalogue(folder, manifest.catalogue_columns, display)
     checks.check_catalogue(folder, catalogue, shapes)
     filter_columns = read_filter_columns(folder)
     checks.check_filters(folder, filter_columns, catalogue, shapes)

@@ -137,15 +137,16 @@ class OnlineTracker:
             self._used += cost
             self._allowed -= cost
 
-    def record_event(self, event: AttributableEvent, person: int, time: float) -> None:
+    def record_event(self, event: AttributableEvent, person: int, time: float, item_id: str | None = None) -> None:
         """Attribute an accepted event.
 
         Args:
             event: the event.
             person: stable hash of the user or visitor.
             time: when it happened, unix seconds.
+            item_id: the item, where the event names a variant of it.
         """
-        item = hash(event.item_id)
+        item = hash(event.item_id if item_id is None else item_id)
         if event.request_id is not None:
             answer = self._named_answer(event.request_id, item, time)
         else:

@@ -20,6 +20,7 @@ class EventService:
         now: tells unix seconds.
         online: attributes what was stored to the answers that showed it; `None` attributes nothing.
         known: tells which items, by hash, the catalogue has; `None` takes all for known.
+        own_id: tells the item's own id, of an id that may be a variant's; `None` takes each for its item's own.
     """
 
     def __init__(
@@ -28,8 +29,10 @@ class EventService:
         now: Callable[[], float],
         online: OnlineTracker | None = None,
         known: Callable[[Sequence[int]], list[bool]] | None = None,
+        own_id: Callable[[str], str] | None = None,
     ) -> None:
         self._known = known
+        self._own_id = own_id
         self.now: Final = now
         self._store = store
         self._online = online
@@ -57,7 +60,8 @@ class EventService:
         if self._online is not None:
             for record, event, is_stored in zip(records, events, stored, strict=True):
                 if is_stored:
-                    self._online.record_event(record, event.user_hash, event.time)
+                    own_id = record.item_id if self._own_id is None else self._own_id(record.item_id)
+                    self._online.record_event(record, event.user_hash, event.time, own_id)
         return stored
 
 

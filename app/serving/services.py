@@ -128,7 +128,7 @@ def build_services(
         predictor=PredictService(recommender, limits, metrics),
         store=store,
         follower=BundleFollower(recommender, follow.models, follow.folder, follow.load, follow.every_s, metrics),
-        events=EventService(store, now, online, _catalogue(recommender)),
+        events=EventService(store, now, online, _catalogue(recommender), _own_ids(recommender)),
         users=UserService(store, now, online, erasure_list),
         erasures=erasure_list,
         recorder=ImpressionRecorder(ImpressionLog(store, share, impressions.capacity, random, metrics), online),
@@ -155,3 +155,14 @@ def _catalogue(recommender: RecommendService) -> Callable[[Sequence[int]], list[
         return [row > 0 for row in rows.tolist()]
 
     return known
+
+
+def _own_ids(recommender: RecommendService) -> Callable[[str], str]:
+    """Tells an item's own id, of an id that may be a variant's, by the release that is served at that moment."""
+
+    def own_id(item_id: str) -> str:
+        release = recommender.release
+        row = release.snapshot.items.row_of(item_id)
+        return release.item_ids[row] if row else item_id
+
+    return own_id

@@ -2,13 +2,42 @@
 
 import {make} from "./dom.js";
 import {ask} from "./service.js";
-import {formatNumber, say} from "./strings.js";
+import {formatMoney, say} from "./strings.js";
 
-const SHOWN = ["title", "name", "brand", "category", "price", "in_stock"];
+const SHOWN = ["title", "name", "brand", "category", "price", "currency", "in_stock"];
+const PICTURES = /image|img|photo|picture|thumb/i; // in the name of a column
+const NO_PICTURES = /alt|text|position|width|height|count/i;
+const PATH = /^[\w./%+~-]*\.(avif|gif|jpe?g|png|svg|webp)(\?[\w=&.%-]*)?$/i;
+const MOST_PICTURES = 4; // columns that are looked into
 const titles = new Map(); // item id -> title
+let pictures = []; // columns of addresses of images
+
+/** Learn which columns for `display` hold images. */
+export function learnPictures(display) {
+  pictures = display.filter((name) => PICTURES.test(name) && !NO_PICTURES.test(name)).slice(0, MOST_PICTURES);
+}
 
 /** The columns that a card needs, of those that the catalogue has. */
-export const cardFields = (fields) => SHOWN.filter((field) => fields.includes(field));
+export const cardFields = (fields) => [...SHOWN.filter((field) => fields.includes(field)), ...pictures];
+
+export const isPicture = (name) => pictures.includes(name);
+
+/** An address that may be asked for: of the web, or a path of an image on this site. Nothing that runs, or is itself. */
+export function safeAddress(value) {
+  if (typeof value !== "string" || !(/^https?:|^\/\//i.test(value.trim()) || PATH.test(value.trim()))) return "";
+  try {
+    const address = new URL(value.trim(), document.baseURI);
+    return ["http:", "https:"].includes(address.protocol) && !address.username && !address.password ? address.href : "";
+  } catch {
+    return "";
+  }
+}
+
+/** The first image of an item: of a text, a list of them or of objects, or a text of several with commas. */
+const imageOf = (fields) => pictures.flatMap((name) => fields?.[name] ?? [])
+  .map((value) => value?.src ?? value?.url ?? value)
+  .flatMap((value) => typeof value === "string" ? value.split(/,\s*(?=https?:|\/)/) : [])
+  .map(safeAddress).find(Boolean) ?? "";
 
 export function textOf(value) {
   if (value === null || value === undefined) return "";
@@ -19,7 +48,7 @@ export function textOf(value) {
 }
 
 export const titleOf = (id) => titles.get(id) ?? id;
-export const priceOf = (fields) => typeof fields?.price === "number" ? formatNumber(fields.price, 2) : "";
+export const priceOf = (fields) => typeof fields?.price === "number" ? formatMoney(fields.price, fields.currency) : "";
 
 /** Brand and category, of whose path a card has room for the last part only. */
 export function placeOf(fields, {whole = false} = {}) {
@@ -47,8 +76,17 @@ export async function learnTitles(ids, signal) {
   }));
 }
 
+/** The picture of an item: its image, or a generated one where there is none or it does not come. */
+export function pictureOf(item) {
+  const drawn = tile(item), src = imageOf(item.fields);
+  if (!src) return drawn;
+  const image = make("img", {class: "tile", alt: titleOf(item.item_id), loading: "lazy", decoding: "async",
+    referrerpolicy: "no-referrer", onerror: () => image.replaceWith(drawn), src});
+  return image;
+}
+
 /** A calm picture for an item without one: the colour tells the category, the letters are the title's. */
-export function tile(item) {
+function tile(item) {
   const words = titleOf(item.item_id).split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
   const letters = words.slice(0, 2).map((word) => [...word][0]).join("");
   const picture = make("div", {class: "tile", "aria-hidden": "true", text: letters.toUpperCase()});

@@ -1,7 +1,7 @@
 // One item: its fields, why it was shown, what goes with it, and what is similar.
 
 import {button, find, make} from "./dom.js";
-import {learn, learnTitles, placeOf, priceOf, textOf, tile, titleOf} from "./items.js";
+import {isPicture, learn, learnTitles, pictureOf, placeOf, priceOf, safeAddress, textOf, titleOf} from "./items.js";
 import {reasonItems, reasonList} from "./reasons.js";
 import {nameOf} from "./refine.js";
 import {Row} from "./row.js";
@@ -11,7 +11,7 @@ import {say} from "./strings.js";
 import {showTiming} from "./timing.js";
 
 const BESIDE = 6; // items in each of the two rows
-const IN_HEAD = new Set(["title", "name", "price", "description"]);
+const IN_HEAD = new Set(["title", "name", "price", "currency", "description"]);
 
 /** The view of one item. `acts`: `opening`, `add`, `buy` (item, shown), and `back()`. */
 export class Product {
@@ -70,7 +70,8 @@ export class Product {
     if (!this.item) return;
     const {item, shown, acts} = this;
     const title = titleOf(item.item_id);
-    const facts = Object.entries(item.fields).filter(([name, value]) => !IN_HEAD.has(name) && textOf(value) !== "");
+    const facts = Object.entries(item.fields).filter(([name, value]) =>
+      !IN_HEAD.has(name) && !isPicture(name) && textOf(value) !== "");
     const isIn = inBasket(item.item_id);
     this.goesWith.translate();
     this.similar.translate();
@@ -82,7 +83,7 @@ export class Product {
     why.className = "why-panel";
     this.place.replaceChildren(
       make("p", {}, button(`← ${say("back")}`, acts.back, {class: "plain", id: "back"})),
-      make("div", {class: "one"}, tile(item), make("div", {class: "facts"},
+      make("div", {class: "one"}, pictureOf(item), make("div", {class: "facts"},
         make("h2", {id: "product-title", tabindex: "-1", text: title}),
         make("p", {class: "place", text: placeOf(item.fields, {whole: true})}),
         make("p", {class: "price", text: priceOf(item.fields)}),
@@ -112,5 +113,7 @@ function detailsOf(name, value) {
     ? value.map((part) => [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)])
     : value !== null && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : null;
   if (parts) return parts.flatMap(([part, inner]) => detailsOf(part, inner));
-  return [make("div", {}, make("dt", {text: nameOf(name)}), make("dd", {text: textOf(value)}))];
+  const href = /^https?:/i.test(value) ? safeAddress(value) : "";
+  const said = href ? make("a", {href, rel: "noreferrer", target: "_blank", text: value}) : textOf(value);
+  return [make("div", {}, make("dt", {text: nameOf(name)}), make("dd", {}, said))];
 }

@@ -2,7 +2,7 @@
 
 import {addressOfItem} from "./address.js";
 import {button, make, movesLittle} from "./dom.js";
-import {placeOf, priceOf, tile, titleOf} from "./items.js";
+import {pictureOf, placeOf, priceOf, titleOf} from "./items.js";
 import {chiefReason, sentenceOf} from "./reasons.js";
 import {inBasket} from "./shopper.js";
 import {say} from "./strings.js";
@@ -20,7 +20,7 @@ class Card {
     this.why = make("p", {class: "why"});
     this.badge = make("span", {class: "badge"});
     this.add = button("", () => acts.add(this.item, this.shown));
-    this.element = make("li", {class: "card"}, tile(item), this.badge,
+    this.element = make("li", {class: "card"}, pictureOf(item), this.badge,
       make("div", {class: "about"}, make("h3", {}, this.link), this.place, this.price, this.why), this.add);
   }
 

@@ -41,7 +41,10 @@ export async function tell(type, item, shown) {
   if (shown?.query) event.query = shown.query;
   if (type !== "view") {
     event.quantity = 1;
-    if (typeof item.fields?.price === "number") event.price = item.fields.price;
+    if (typeof item.fields?.price === "number") {
+      event.price = item.fields.price;
+      if (item.fields.currency) event.currency = item.fields.currency;
+    }
   }
   await ask("events", {body: event});
   if (!userId() && !sampleVisitor()) localStorage.setItem(ACTED, "yes");

@@ -2,7 +2,7 @@
 
 import {addressOfItem, addressOfList, readAddress} from "./address.js";
 import {button, find, make, showText} from "./dom.js";
-import {cardFields, learn, learnTitles, titleOf} from "./items.js";
+import {cardFields, learn, learnPictures, learnTitles, titleOf} from "./items.js";
 import {Product} from "./product.js";
 import {reasonItems} from "./reasons.js";
 import {chosenFields, cleared, filterOf, showChips, showFacets} from "./refine.js";
@@ -262,6 +262,7 @@ function speak() {
 async function start() {
   try {
     const {answer} = await ask("demo/users");
+    learnPictures(answer.display);
     demo = {...answer, facets: Object.fromEntries(answer.facets.map(({field, kind}) => [field, kind]))};
   } catch (error) {
     row.list.replaceChildren();

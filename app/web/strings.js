@@ -263,5 +263,9 @@ export function translate(root) {
   each("[data-language]", (element) => element.setAttribute("aria-pressed", String(element.dataset.language === chosen)));
 }
 
+/** A price, in its currency where that is known by a code. */
+export const formatMoney = (value, currency) => /^[A-Za-z]{3}$/.test(currency)
+  ? value.toLocaleString(languageTag(), {style: "currency", currency}) : formatNumber(value, 2);
+
 export const formatNumber = (value, places = 0) =>
   value.toLocaleString(languageTag(), {minimumFractionDigits: places, maximumFractionDigits: places});

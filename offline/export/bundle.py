@@ -17,18 +17,20 @@ from pydantic import TypeAdapter
 from app.artifact import names
 from app.artifact.bundle_store import point_to
 from app.artifact.columns import TextColumn
+from app.artifact.display_columns import write_display
 from app.artifact.manifest import Manifest, Shapes, list_files
 from app.artifact.parts import numbers_of
 from app.artifact.people import Person
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.artifact.text.vocabulary import read_vocabulary
 from app.artifact.user_state import UserStates
+from app.artifact.variants import write_variants
 from app.engine.gpu_retriever import Device
 from app.engine.loading import load_snapshot
 from offline.dataset.histories import Histories
 from offline.dataset.logged_queries import logged_query_texts, popular_queries
 from offline.dataset.people import read_person
-from offline.export.catalogue_columns import write_catalogue
+from offline.export.catalogue_columns import display_of, variants_of, write_catalogue
 from offline.export.fidelity import Fidelity
 from offline.export.filter_columns import first_times, write_filters
 from offline.export.golden import write_golden
@@ -119,7 +121,9 @@ def write_items(folder: Path, source: BundleSource) -> dict[str, str]:
     """Write ids, shown columns and filters of the items; returns the shown columns with their kinds."""
     items, histories = source.items, source.histories
     TextColumn.of(["", *items["item_id"].to_list()]).write(folder / names.ITEM_IDS)
+    write_variants(folder, *variants_of(items))
     columns = write_catalogue(folder, items)
+    write_display(folder, display_of(items))
     write_filters(folder, items, first_times(histories.rows, histories.times, items.height + 1))
     return columns
 

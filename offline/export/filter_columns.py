@@ -62,6 +62,8 @@ def _catalogue(items: pl.DataFrame, first_times: NDArray[np.float64]) -> Iterato
     yield _of_values("brand", _pairs(items, pl.col("brand")))
     yield _of_numbers("price", _pairs(items, pl.col("price").cast(pl.Float64)))
     flags = pl.when("in_stock").then(pl.lit(TRUE_TEXT)).when(~pl.col("in_stock")).then(pl.lit(FALSE_TEXT))
+    if "currency" in items.columns:
+        yield _of_values("currency", _pairs(items, pl.col("currency")))
     yield _of_values("in_stock", _pairs(items, flags), boolean=True)
     added = pl.col(ADDED) if ADDED in items.columns else pl.lit(None, pl.Float64)
     first = pl.Series("first", first_times[items["row"].to_numpy()]).fill_nan(None)

@@ -275,14 +275,14 @@ def _attributes(reader: ColumnReader, table: ItemsSpec | UsersSpec, products: pl
     attributes = attribute_lists(read, columns)
     if products is None or not isinstance(table, ItemsSpec) or not table.options:
         return attributes
-    parts = [attributes]
+    options = []
     for index, (_, column) in enumerate(table.options):
         names = reader.texts(f"option.{index}.name").to_frame("name").with_columns(products.alias("id"))
         names = names.select(pl.coalesce("name", pl.col("name").drop_nulls().first().over("id")))
         values = reader.attribute(f"option.{index}.value", table.separators.get(column))
-        parts.append(option_lists(names.to_series(), values.to_list()))
-    frame = pl.DataFrame([part.alias(str(place)) for place, part in enumerate(parts)])
-    return frame.select(pl.concat_list(pl.all()).list.unique(maintain_order=True).alias("attributes")).to_series()
+        options.append((names.to_series(), values.to_list()))
+    parts = pl.DataFrame([attributes, option_lists(options)])
+    return parts.select(pl.concat_list(pl.all()).list.unique(maintain_order=True).alias("attributes")).to_series()
 
 
 def _currency(reader: ColumnReader, table: ItemsSpec) -> list[pl.Series]:

@@ -1,6 +1,7 @@
 """Variants of a product: several rows of a catalogue that are one item, and their ids in place of its own."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -62,21 +63,41 @@ def with_products(rows: pl.DataFrame, column: str, variants: pl.DataFrame | None
     return joined.with_columns(pl.coalesce(_PRODUCT, column).alias(column)).drop(_PRODUCT)
 
 
-def option_lists(names: pl.Series, values: Sequence[object]) -> pl.Series:
-    """Attributes `name=value` a row, of a column of names and the values beside it; a list of values gives several.
+def option_lists(options: Sequence[tuple[pl.Series, Sequence[object]]]) -> pl.Series:
+    """Attributes `name=value` a row, of columns of names, each with the values beside it; a list gives several.
 
-    Names that differ in case alone are one: the spelling that most rows have.
+    Names that differ in case alone are one, and so are values of one name: the spelling that most rows have.
     """
-    common = names.drop_nulls().value_counts(sort=True, name="rows").sort("rows", descending=True, maintain_order=True)
-    spelling: dict[str, str] = {}
-    for name in common.to_series().to_list():
-        spelling.setdefault(name.casefold(), name)
-    rows = []
-    for name, value in zip(names.to_list(), values, strict=True):
-        several = value if isinstance(value, list) else [value]
-        words = [str(word).strip() for word in several if word is not None] if name is not None else []
-        rows.append([f"{spelling[name.casefold()]}={word}" for word in words if word and not _is_none(name, word)])
+    pairs = [
+        [(name.strip(), word) for word in _words(value) if not _is_none(name, word)] if name is not None else []
+        for names, values in options
+        for name, value in zip(names.to_list(), values, strict=True)
+    ]
+    names = _spelling(name for row in pairs for name, _ in row)
+    of_name: dict[str, list[str]] = {}
+    for row in pairs:
+        for name, word in row:
+            of_name.setdefault(name.casefold(), []).append(word)
+    words = {name: _spelling(spelt) for name, spelt in of_name.items()}
+    texts = [
+        [f"{names[name.casefold()]}={words[name.casefold()][word.casefold()]}" for name, word in row] for row in pairs
+    ]
+    height = len(options[0][0])
+    rows = [list(dict.fromkeys(word for part in texts[row::height] for word in part)) for row in range(height)]
     return pl.Series("options", rows, pl.List(pl.String))
+
+
+def _words(value: object) -> list[str]:
+    several = value if isinstance(value, list) else [value]
+    return [word for word in (str(one).strip() for one in several if one is not None) if word]
+
+
+def _spelling(words: Iterable[str]) -> dict[str, str]:
+    """The most frequent spelling of each word, by its folded form; of two the first."""
+    spelling: dict[str, str] = {}
+    for word, _ in Counter(words).most_common():
+        spelling.setdefault(word.casefold(), word)
+    return spelling
 
 
 def _is_none(name: str, value: str) -> bool:

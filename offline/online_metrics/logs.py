@@ -7,8 +7,11 @@ import polars as pl
 from offline.collecting.collect import IMPRESSIONS_FOLDER
 from offline.collecting.dataset_file import EVENTS_FOLDER, TIMES_FILE, read_dataset_file
 from offline.collecting.parts import Parts
-from offline.dataset.spec import SPEC_FILE
+from offline.dataset.spec import SPEC_FILE, read_spec
 from offline.errors import RunFolderError
+from offline.ingest.clean_items import clean_items
+from offline.ingest.variants import variant_ids, with_products
+from offline.tables.temporary import temporary_tables
 
 
 def was_collected(folder: Path) -> bool:
@@ -56,9 +59,13 @@ def read_events(logs: Path) -> pl.DataFrame:
     if not parts or not (logs / SPEC_FILE).is_file():
         schema = {"user": pl.String, "item": pl.String, "type": pl.String, "at": pl.Float64, "request_id": pl.String}
         return pl.DataFrame(schema=schema)
-    columns = read_dataset_file(logs).columns
+    columns, spec = read_dataset_file(logs).columns, read_spec(logs)
     events = pl.concat([pl.read_parquet(part.path, glob=False) for part in parts])
     of = columns.of
-    return events.select(
+    events = events.select(
         user=columns.person(), item=of["item"], type=of["type"], at=columns.seconds(), request_id=of["request_id"]
     )
+    if spec.items is None or spec.items.variant_of is None:
+        return events
+    with temporary_tables():  # answers showed items, events may name a variant of them
+        return with_products(events, "item", variant_ids(clean_items(spec, spec.items, 1.0).rows))

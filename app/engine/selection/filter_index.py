@@ -1,7 +1,7 @@
 """All columns of a bundle that filters, facets and orders may name, and the masks of filters over them."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,12 +26,18 @@ class FilterIndex:
 
     Args:
         selectable: `[rows]`, true for real items.
+        display: names of columns that answers return, and that are none here.
         cache_bytes: memory limit of the cached masks and of the filters that they are kept by.
     """
 
     def __init__(
-        self, columns: Iterable[Column], selectable: NDArray[np.bool_], cache_bytes: int = MASK_CACHE_BYTES
+        self,
+        columns: Iterable[Column],
+        selectable: NDArray[np.bool_],
+        display: Collection[str] = (),
+        cache_bytes: int = MASK_CACHE_BYTES,
     ) -> None:
+        self._display = frozenset(display)
         columns = list(columns)
         self._by_name: dict[str, Column] = {c.name: c for c in columns if not c.stored.entry.attribute}
         for column in columns:
@@ -57,6 +63,12 @@ class FilterIndex:
             InvalidRequest: there is none; the message has `path` and the likeliest names.
         """
         column = self._by_name.get(name)
+        if column is None and name in self._display:
+            raise InvalidRequest(
+                f"{path}: {name[:60]!r} is for display only: `fields` returns it, and nothing is filtered, counted or "
+                "ordered by it; name it under attributes of [items] to do so",
+                path,
+            )
         if column is None:
             raise InvalidRequest(
                 f"{path}: the catalogue has no column or attribute {name[:60]!r}; {self._hint(name)}", path
@@ -139,4 +151,5 @@ def filter_index_of(stored: Iterable[FilterColumn], catalogue: Catalogue, select
             for column in stored
         ],
         selectable,
+        catalogue.display,
     )

@@ -18,7 +18,7 @@ NOW = 1_900_000_000.0
 LAMPS = """\
 Handle,Title,Body,Maker,Kind,Tags,Option1 Name,Option1 Value,Option2 Name,Option2 Value,SKU,Left,Price,Image
 moon,Moon lamp,<p>Round &amp; soft</p>,Lumo,Lamps,"bedroom, warm",Colour,Blue,Size,Small,M-1,0,"1.249,00 €",moon.jpg
-moon,,,,,,,Red,,Small,M-2,3,"1.199,00 €",
+moon,,,,,,,Red,,SMALL,M-2,3,"1.199,00 €",
 moon,,,,,,,Blue,,Large,M-3,0,"1.299,00 €",moon-large.jpg
 moon,,,,,,,,,,,,,moon-back.jpg
 sun,Sun lamp,,Lumo,Lamps,,Title,Default Title,,,S-1,,"89,00 €",
