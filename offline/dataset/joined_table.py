@@ -11,6 +11,7 @@ from offline.dataset.ids import has_point_zero, tidy_ids
 from offline.dataset.missing import MISSING_WORDS
 from offline.dataset.nested import reach
 from offline.dataset.numbers import Mark
+from offline.dataset.people import hide_mails_in
 from offline.dataset.reading import FILE, ROW, read_errors, text
 from offline.dataset.source_facts import JoinFacts
 from offline.dataset.source_spec import Join
@@ -208,7 +209,12 @@ def _repeated(counted: pl.DataFrame, single: pl.DataFrame, entry: Sequence[str])
 
 
 def _shown(keys: pl.DataFrame) -> str:
-    return ", ".join(repr(value) for value in keys.row(0)) if keys.height else ""
+    return example(", ".join(repr(value) for value in keys.row(0))) if keys.height else ""
+
+
+def example(value: str) -> str:
+    """A value for messages and summaries: of mail addresses their hashes."""
+    return str(hide_mails_in(pl.Series([value]))[0])
 
 
 def _place(bad: Mapping[str, Any], files: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from offline.dataset.joined_table import KEY, Reading, one_a_key, stem_of, with_keys
+from offline.dataset.joined_table import KEY, Reading, example, one_a_key, stem_of, with_keys
 from offline.dataset.nested import column_of, reach
 from offline.dataset.reading import (
     FILE,
@@ -202,7 +202,7 @@ class Source:
         met = list(joins[:first])
         for number, join in enumerate(joins[first:], start=first):
             alone, without = int(seen[f"alone_{number}"]), int(seen[f"without_{number}"])
-            met.append(join.met(int(seen["rows"]), alone, str(seen[f"key_{number}"] or ""), without))
+            met.append(join.met(int(seen["rows"]), alone, example(seen[f"key_{number}"] or ""), without))
             if alone and alone + without == int(seen["rows"]):
                 self._refuse_strangers(made, met[-1], self.joined[number - first], f"{_ALONE}{number}")
         unmet = [pair for number, pair in enumerate(texts) if not seen[f"hit_{number}"]]
@@ -229,4 +229,4 @@ class Source:
         assert reached is not None  # noqa: S101 - it was looked for when the table was opened
         values = rows.select(value=reached.values).select(text("value", reached.dtype, self.reading.missing))
         some = values.drop_nulls().head(_SAMPLE).unique(maintain_order=True).head(_SHOWN_VALUES).collect().to_series()
-        return ", ".join(map(repr, some.to_list()))
+        return example(", ".join(map(repr, some.to_list())))
