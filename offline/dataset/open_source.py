@@ -21,7 +21,8 @@ def open_source(spec: DatasetSpec, name: str) -> Source:
     """The rows of `[name]`, which the data set has. Opened once for as long as its files stay as they are.
 
     Raises:
-        DatasetError: a file is missing or cannot be read, or has no column that a join, `unnest` or `where` names.
+        DatasetError: a file is missing or cannot be read, or has no column that a join, `unnest`, `where` or
+            `separators` names.
     """
     table: EventsSpec | ItemsSpec | UsersSpec = getattr(spec, name)
     files = tuple(
@@ -77,6 +78,13 @@ def _opened(
                 column, schema, all_files, where_location, advice="write one of them, in backquotes if need be"
             )
             for column in where_columns(table.where)
+            if reach(column, schema) is None
+        ]
+        mistakes += [
+            unknown_column(
+                column, schema, all_files, spec.toml.location(name, "separators", column), advice="name one of them"
+            )
+            for column in table.separators
             if reach(column, schema) is None
         ]
     if mistakes:

@@ -20,7 +20,7 @@ from offline.dataset.reading import (
 )
 from offline.dataset.source_facts import JoinFacts, SourceFacts
 from offline.dataset.source_spec import Join, SourceSpec
-from offline.dataset.where import compared_texts, where_columns, with_hits, with_where
+from offline.dataset.where import compared_texts, where_columns, with_hits, with_product_values, with_where
 from offline.errors import DatasetError, Mistake
 from offline.tables.flaws import FLAW
 from offline.tables.temporary import workplace
@@ -131,6 +131,9 @@ class Source:
             rows = self._joining(rows, joined.join, keyed, f"{_ALONE}{len(joins)}", is_row)
             joins.append(facts)
         if where:
+            product = getattr(self.table, "variant_of", None)
+            if product is not None and product in self.schema:
+                rows = with_product_values(rows, where, product)
             rows = with_hits(rows, where, _HIT, missing)
             rows = with_where(rows, where, _HOLDS, missing=missing, decimal=self.reading.decimal)
             is_left = is_row & ~pl.col(_HOLDS) & (pl.col(_LEFT) == 0)

@@ -71,6 +71,22 @@ def with_where(
     return rows.with_columns(hits.alias(name)).drop(list(inner.values()))
 
 
+def with_product_values(rows: pl.LazyFrame, where: str, product: str) -> pl.LazyFrame:
+    """`rows` of variants, whose columns of a condition have the first value of their `product` where they have none.
+
+    Exports write what is true of a product (whether it is sold) in its first row alone.
+    """
+    schema = rows.collect_schema()
+    columns = [column for column in columns_of(parse_condition(where)) if schema.get(column) == pl.String]
+    values = {column: pl.when(pl.col(column).str.strip_chars() != "").then(pl.col(column)) for column in columns}
+    of_product = pl.col(product).is_not_null()
+    return rows.with_columns(
+        pl.coalesce(value, pl.when(of_product).then(value.drop_nulls().first().over(product))).alias(column)
+        for column, value in values.items()
+        if column != product
+    )
+
+
 def _number(
     rows: pl.LazyFrame, column: str, dtype: pl.DataType, missing: Sequence[str], decimal: Mark | None
 ) -> pl.Expr:

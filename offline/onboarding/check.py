@@ -35,8 +35,11 @@ from offline.onboarding.unread_files import unread_files
 from offline.onboarding.warnings import (
     count_warnings,
     event_warnings,
+    has_rows_of_events,
     item_warnings,
+    joined_id_warnings,
     reading_notes,
+    spelling_warnings,
     table_warnings,
     unmapped_words,
     unread_columns,
@@ -123,6 +126,7 @@ def _check(context: CheckContext) -> Checked:
     users = _check_rows(context, tables["users"], _clean_users) if "users" in tables else None
     if items is not None:
         context.findings += item_warnings(items, tables["items"].columns)
+        context.findings += spelling_warnings(items, tables["items"].columns)
     if "events" in tables:
         _check_events(context, tables["events"], items, users)
     _check_graded(context)
@@ -224,7 +228,8 @@ def _check_rows(context: CheckContext, table: _Table, clean: Callable[[DatasetSp
         return None
     context.rows[table.name] = int(str(cleaned.counts["read"]))
     context.findings += _bad_rows(context, table, cleaned.rejected)
-    context.findings += count_warnings(table.name, cleaned.counts, table.columns)
+    counts = cleaned.counts | ({"duplicates": 0} if table.name == "items" and has_rows_of_events(context.spec) else {})
+    context.findings += count_warnings(table.name, counts, table.columns)
     context.findings += reading_notes(table.name, cleaned.counts, table.columns)
     context.tell_source(table.name, cleaned.counts)
     return cleaned.rows
@@ -259,6 +264,7 @@ def _check_events(context: CheckContext, table: _Table, items: pl.DataFrame | No
         findings += left_out_findings(cleaned.counts, spec.events, table.columns)
         findings += event_warnings(cleaned.events, context.now)
         findings += table_warnings(cleaned.events, items, users)
+        findings += joined_id_warnings(cleaned.events, items, table.columns["item"], spec.events.separators)
 
 
 def _check_graded(context: CheckContext) -> None:

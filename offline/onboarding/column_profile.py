@@ -6,12 +6,31 @@ import polars as pl
 
 from app.artifact.behaviours import behaviour_of
 from offline.dataset.numbers import PLAIN, style_of
+from offline.dataset.people import MAIL
 from offline.dataset.reading import number, text
 from offline.dataset.times import seconds, survey_times, unit_of_count
+from offline.onboarding.column_names import plain
+from offline.onboarding.separators import list_separator
 
 FEW_WORDS = 40
+_MOST_CELLS = 2_000
+_MANY = 0.4  # of the values
+_LEAST_DATE = 19_700_101  # a date of eight figures; seconds since 1970 are more
+_LIKE_A_DATE = r"[0-9]{8}|[0-9]{1,4}\D{1,3}\w{1,9}\D{1,3}[0-9]{1,4}|\p{L}{3,9}\D{1,2}[0-9]{1,2}\D{1,3}[0-9]{2,4}"
 _EARLIEST, _LATEST = 631_152_000.0, 4_102_444_800.0
 """1990 and 2100: what lies between passes for a time of an event."""
+
+
+_FORMS = {
+    "mails": rf"^(?:{MAIL})$",
+    "phones": (
+        r"^\+[0-9][0-9 ()./-]{7,18}[0-9]$|^00[0-9]{2}[ /-][0-9 ()./-]{5,16}[0-9]$"
+        r"|^\([0-9]{2,5}\) ?[0-9][0-9 /-]{4,12}[0-9]$"
+    ),
+    "hosts": r"^(?:[0-9]{1,3}\.){3}[0-9]{1,3}$|^(?:[0-9a-fA-F]{1,4}:){4,7}[0-9a-fA-F:]{1,8}$",
+    "wordy": r"\p{L}{3}|\p{Han}|\p{Hiragana}|\p{Katakana}",
+    "links": r"^\s*(?:https?:)?//[^\s]+|\.(?i:jpe?g|png|webp|gif|avif|svg)(?:$|[?,;|])",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +51,15 @@ class ColumnProfile:
     spaced: float  # texts of several words
     length: float  # mean characters
     nested: bool  # a list, a struct, or JSON of either
+    fractions: float = 0.0  # numbers that are not whole
+    least: float = 0.0  # of the numbers
+    most: float = 0.0
+    mails: float = 0.0
+    phones: float = 0.0
+    hosts: float = 0.0  # addresses of the internet protocol
+    links: float = 0.0  # addresses of pages and images
+    wordy: float = 0.0  # texts with a word of three letters
+    mark: str | None = None  # what parts several values of a cell
 
     @property
     def few_words(self) -> bool:
@@ -54,7 +82,7 @@ def profile_column(sample: pl.DataFrame, column: str) -> ColumnProfile:
     numbers = (
         sample.select(number(column, dtype, style)).to_series() if _is_plain(dtype) else pl.Series([], dtype=pl.Float64)
     )
-    timed, scale = _times(sample, column)
+    timed, scale = _times(sample, column) if _may_be_times(values, numbers) else (0, 0.0)
     first = values.str.slice(0, 1)
     return ColumnProfile(
         column=column,
@@ -71,7 +99,16 @@ def profile_column(sample: pl.DataFrame, column: str) -> ColumnProfile:
         spaced=int(values.str.contains(r"\S\s+\S").sum()) / count,
         length=float(values.str.len_chars().sum()) / count,
         nested=bool(len(values)) and first.is_in(["{", "["]).sum() / count > 0.9,
+        fractions=int((numbers != numbers.floor()).sum()) / count,
+        least=_float(numbers.min()),
+        most=_float(numbers.max()),
+        mark=list_separator(words.head(_MOST_CELLS), plain(column)) if dtype == pl.String else None,
+        **{name: int(values.str.contains(form).sum()) / count for name, form in _FORMS.items()},
     )
+
+
+def _float(value: object) -> float:
+    return value if isinstance(value, float) else 0.0
 
 
 def _is_known(word: str) -> bool:
@@ -80,6 +117,13 @@ def _is_known(word: str) -> bool:
 
 def _is_plain(dtype: pl.DataType) -> bool:
     return dtype == pl.String or dtype.is_numeric()
+
+
+def _may_be_times(values: pl.Series, numbers: pl.Series) -> bool:
+    """Whether a look at each value as a time is worth it."""
+    if numbers.count() >= _MANY * len(values):
+        return _float(numbers.max()) >= _LEAST_DATE
+    return float(values.str.contains(_LIKE_A_DATE).sum()) >= _MANY * len(values) > 0
 
 
 def _times(sample: pl.DataFrame, column: str) -> tuple[int, float]:

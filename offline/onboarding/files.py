@@ -1,7 +1,7 @@
 """The tables of a folder of exports: which files belong together, and their first rows."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -12,19 +12,27 @@ from offline.tables.sources import files_in
 from offline.tables.tables import head_of, table_of
 
 SAMPLE_ROWS = 20_000
+_BEGIN = 4  # letters that names have in common by more than chance
 
 
 @dataclass(frozen=True)
 class FileGroup:
     """Files that are one table: `path` is what `dataset.toml` says for them, `sample` their first rows.
 
-    `remarks` say what is not the ordinary about the first of them: its separator, its encoding.
+    `remarks` say what is not the ordinary about the first of them: its separator, its encoding. `further` are paths of
+    more of its files, which no pattern joins with the first.
     """
 
     path: str
     files: tuple[str, ...]
     sample: pl.DataFrame
     remarks: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What `dataset.toml` says for the files, a text or several."""
+        return (self.path, *self.further)
 
 
 def file_groups(root: Path) -> tuple[list[FileGroup], list[str]]:
@@ -91,16 +99,29 @@ def _pattern(name: str) -> str:
 
 
 def _joined(groups: list[FileGroup], root: Path) -> list[FileGroup]:
-    """Groups of one folder below `root` with the same columns and format become one."""
+    """Groups with the same columns and format become one: those of a folder below `root`, in it those of like names."""
     joined: dict[tuple[str, ...], FileGroup] = {}
     for group in groups:
         first = Path(group.files[0])
         ending = ending_of(first.name) or ""
         folder = first.parent.relative_to(root).as_posix()
-        key = (folder, ending, *group.sample.columns) if folder != "." else (group.path,)
-        if key in joined:
-            path, files = f"{folder}/*{ending}", (*joined[key].files, *group.files)
-            joined[key] = FileGroup(path, tuple(sorted(files)), joined[key].sample, joined[key].remarks)
-        else:
+        key = (folder, ending, *group.sample.columns)
+        if folder == ".":
+            key = (*key, _begin(first.name))
+        if key not in joined:
             joined[key] = group
+            continue
+        other = joined[key]
+        files = tuple(sorted((*other.files, *group.files)))
+        if folder == ".":
+            joined[key] = replace(other, files=(*other.files, *group.files), further=(*other.further, group.path))
+        else:
+            joined[key] = FileGroup(f"{folder}/*{ending}", files, other.sample, other.remarks)
     return list(joined.values())
+
+
+def _begin(name: str) -> str:
+    """The first words of a file's name, which files of one table have in common: all but the last of its words."""
+    words = re.split(r"[_\W]+", name.partition(".")[0].lower())
+    begin = "_".join(words[:-1])
+    return begin if len(begin) >= _BEGIN else name

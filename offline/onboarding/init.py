@@ -6,7 +6,8 @@ from pathlib import Path
 from offline.dataset.spec import SPEC_FILE, load_spec
 from offline.errors import DatasetError, InputError
 from offline.onboarding.files import file_groups
-from offline.onboarding.guess import GuessedFolder, GuessedTable, guess_folder
+from offline.onboarding.guess import guess_folder
+from offline.onboarding.guessed import GuessedFolder, GuessedTable
 from offline.onboarding.toml_writer import toml_of
 from offline.tables.formats import formats_text
 from offline.tables.temporary import temporary_tables
@@ -31,7 +32,7 @@ class Initialised:
     def unknown_words(self) -> list[str]:
         """The shop's words for events that have no known meaning; their rows are set aside."""
         events = self.guessed.events
-        return [] if events is None else [word for word, behaviour in events.words.items() if behaviour is None]
+        return [] if events is None else [word for word, meaning in events.words.items() if meaning is None]
 
 
 def init(root: Path, *, force: bool = False) -> Initialised:
@@ -39,7 +40,7 @@ def init(root: Path, *, force: bool = False) -> Initialised:
 
     Raises:
         InputError: there is one already, and `force` is not set.
-        DatasetError: `root` is no folder, or holds neither events nor a catalogue with queries and judgments.
+        DatasetError: `root` is no folder, or holds neither events nor a catalogue.
     """
     path = root / SPEC_FILE
     if not root.is_dir():
@@ -53,7 +54,7 @@ def init(root: Path, *, force: bool = False) -> Initialised:
 def _init(root: Path, path: Path) -> Initialised:
     groups, unreadable = file_groups(root)
     guessed = guess_folder(groups)
-    if guessed.events is None and not (guessed.items and guessed.queries and guessed.judgments):
+    if guessed.events is None and guessed.items is None:
         columns = "; ".join(f"{group.path}: {', '.join(group.sample.columns)}" for group in groups) or "no table"
         raise DatasetError(
             f"{root}: expected a file ({formats_text()}) with a user and an item in each row, got {columns}: "

@@ -1,6 +1,7 @@
 """What is odd in a data set that ingest accepts: each oddity counted, as a warning."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from offline.dataset.people import described, skip_key
 from offline.dataset.spec import DatasetSpec
 from offline.ingest.rejects import Reason
 from offline.onboarding.column_profile import profile_column
+from offline.onboarding.event_roles import event_roles
 from offline.onboarding.findings import Finding
-from offline.onboarding.guess import event_roles, item_roles
+from offline.onboarding.item_roles import item_roles
+from offline.onboarding.separators import id_separator
 from offline.tables.flaws import TableError
 from offline.tables.tables import head_of
 
@@ -22,6 +25,7 @@ _LONG_AGO = 631_152_000.0  # 1990: earlier times are zeros and wrong units
 _ONE_EVENT_SHARE = 0.5
 _HEAVY_SHARE = 0.02
 _SMALL_LOG = 1_000
+_SHOWN_SPELLINGS = 3
 
 
 def count_warnings(table: str, counts: Mapping[str, object], columns: Mapping[str, str]) -> list[Finding]:
@@ -83,6 +87,57 @@ def item_warnings(items: pl.DataFrame, columns: Mapping[str, str]) -> list[Findi
             advice = "fill them in: text search and cold items need them" if name == "title" else "fill them in"
             warnings.append(_warning("items", f"a {name}", got, advice, number, columns.get(name)))
     return warnings
+
+
+def spelling_warnings(items: pl.DataFrame, columns: Mapping[str, str]) -> list[Finding]:
+    """Values of a column that differ in their case alone: each would be counted and filtered by on its own."""
+    values = [items.select(pl.lit(role).alias("name"), pl.col(role).alias("value")) for role in ("brand", "category")]
+    pairs = items.select(pl.col("attributes").explode().str.split_exact("=", 1).alias("pair")).unnest("pair")
+    values.append(pairs.rename({"field_0": "name", "field_1": "value"}))
+    counts = pl.concat(values).drop_nulls().group_by("name", "value").len("items")
+    spelt = counts.with_columns(pl.col("value").str.to_lowercase().str.strip_chars().alias("plain"))
+    several = spelt.filter(pl.len().over("name", "plain") > 1).sort(
+        "name", "plain", "items", "value", descending=[False, False, True, False]
+    )
+    warnings = []
+    for (name,), rows in several.group_by("name", maintain_order=True):
+        first = rows.filter(pl.col("plain") == rows["plain"][0])["value"].head(_SHOWN_SPELLINGS).to_list()
+        got = f"{' and '.join(map(repr, first))}, which differ in their case alone"
+        kinds = rows["plain"].n_unique()
+        more = f", and {kinds - 1} more of the kind" if kinds > 1 else ""
+        advice = "write them alike: each is counted and filtered by on its own"
+        column = columns.get(str(name), str(name))
+        warnings.append(_warning("items", "one spelling a value", got + more, advice, rows.height, column))
+    return warnings
+
+
+def joined_id_warnings(
+    events: pl.LazyFrame, items: pl.DataFrame | None, column: str, separators: Mapping[str, str]
+) -> list[Finding]:
+    """Cells that hold several ids of items, whose parts are ids themselves."""
+    if column in separators:
+        return []
+    marks = pl.col("item_id").str.contains(r"[|;,]")
+    ids = events.select("item_id").unique().filter(marks).head(_SAMPLE).collect(engine="streaming").to_series()
+    if not len(ids):
+        return []
+    parts = ids.str.split("|").list.eval(pl.element().str.split(";").explode().str.split(",").explode())
+    parts = parts.explode().str.strip_chars(" []\"'").unique().drop_nulls()
+    sold = (
+        [] if items is None else items.filter(pl.col("item_id").is_in(parts.implode())).get_column("item_id").to_list()
+    )
+    seen = events.select("item_id").filter(pl.col("item_id").is_in(parts.implode())).unique()
+    known = {*sold, *seen.collect(engine="streaming").to_series().to_list()}
+    mark = id_separator(ids.filter(~ids.is_in(sold)), known)
+    if mark is None:
+        return []
+    example = ids.filter(ids.str.contains(mark, literal=True)).sort()[0]
+    number = events.filter(pl.col("item_id").str.contains(mark, literal=True)).select(pl.len())
+    count = int(number.collect(engine="streaming").item())
+    got = f"{example!r}, where several ids are joined by {mark!r}"
+    key = column if re.fullmatch("[A-Za-z0-9_-]+", column) else json.dumps(column, ensure_ascii=False)
+    advice = f"write separators = {{{key} = {json.dumps(mark)}}} below [events]: a row for each id then"
+    return [_warning("events", "one id of an item in a cell", got, advice, count, column)]
 
 
 def event_warnings(events: pl.LazyFrame, now: float) -> list[Finding]:
@@ -164,8 +219,17 @@ def table_warnings(events: pl.LazyFrame, items: pl.DataFrame | None, users: pl.D
     return warnings
 
 
+def has_rows_of_events(spec: DatasetSpec) -> bool:
+    """Whether the rows of the catalogue are those of the events, of which each item has several."""
+    if spec.items is None:
+        return False
+    return spec.events is not None and bool(set(spec.items.names) & set(spec.events.names))
+
+
 def unread_columns(spec: DatasetSpec, table: str, files: Sequence[str], columns: Mapping[str, str]) -> list[Finding]:
     """Roles of `table` without a column in the `files`, where the profile of a column fits."""
+    if table == "items" and has_rows_of_events(spec):
+        return []
     try:
         frame = head_of(files[0], _SAMPLE)
     except TableError:  # cleaning says so
@@ -175,7 +239,9 @@ def unread_columns(spec: DatasetSpec, table: str, files: Sequence[str], columns:
     named = getattr(spec, table).model_fields_set
     warnings = []
     for role, guess in guessed.items():
-        if role in columns or role in named or role in ("text", "attributes"):
+        if role in columns or role in named or role in ("text", "attributes", "display", "variant_of"):
+            continue
+        if role == "position" and "time" in columns:
             continue
         if role in ("user", "id") and "visitor" in columns:
             continue
