@@ -20,7 +20,7 @@ from offline.dataset.reading import (
 )
 from offline.dataset.source_facts import JoinFacts, SourceFacts
 from offline.dataset.source_spec import Join, SourceSpec
-from offline.dataset.where import compared_texts, where_columns, with_hits, with_product_values, with_where
+from offline.dataset.where import compared_texts, where_columns, with_hits, with_where
 from offline.errors import DatasetError, Mistake
 from offline.tables.flaws import FLAW
 from offline.tables.temporary import workplace
@@ -131,11 +131,10 @@ class Source:
             rows = self._joining(rows, joined.join, keyed, f"{_ALONE}{len(joins)}", is_row)
             joins.append(facts)
         if where:
-            product = getattr(self.table, "variant_of", None)
-            if product is not None and product in self.schema:
-                rows = with_product_values(rows, where, product)
             rows = with_hits(rows, where, _HIT, missing)
-            rows = with_where(rows, where, _HOLDS, missing=missing, decimal=self.reading.decimal)
+            product = getattr(self.table, "variant_of", None)
+            decimal = self.reading.decimal
+            rows = with_where(rows, where, _HOLDS, missing=missing, decimal=decimal, product=product)
             is_left = is_row & ~pl.col(_HOLDS) & (pl.col(_LEFT) == 0)
             left = pl.when(is_left).then(pl.lit(_NO_HIT, pl.Int8)).otherwise(pl.col(_LEFT))
             rows = rows.with_columns(left.alias(_LEFT))
@@ -189,8 +188,9 @@ class Source:
 
     def _facts(self, made: pl.LazyFrame, rows: pl.LazyFrame, joins: Sequence[JoinFacts]) -> SourceFacts:
         texts = compared_texts(self.table.where)
+        is_row = pl.col(FLAW).is_null() if FLAW in made.collect_schema() else pl.lit(value=True)
         sums = {
-            "rows": (pl.col(_LEFT) != _NO_RECORD).sum(),
+            "rows": (is_row & (pl.col(_LEFT) != _NO_RECORD)).sum(),
             "unnest": (pl.col(_LEFT) == _NO_RECORD).sum(),
             "where": (pl.col(_LEFT) == _NO_HIT).sum(),
             **{f"hit_{number}": pl.col(f"{_HIT}{number}").any() for number in range(len(texts))},

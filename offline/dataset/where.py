@@ -12,6 +12,7 @@ from offline.dataset.reading import text
 
 _SAMPLE: Final = 10_000
 _MOST_TEXTS: Final = 50
+_PRODUCT: Final = "row_product"
 
 
 def where_columns(where: str | None) -> list[str]:
@@ -46,11 +47,23 @@ def with_hits(rows: pl.LazyFrame, where: str, prefix: str, missing: Sequence[str
 
 
 def with_where(
-    rows: pl.LazyFrame, where: str, name: str, *, missing: Sequence[str], decimal: Mark | None
+    rows: pl.LazyFrame,
+    where: str,
+    name: str,
+    *,
+    missing: Sequence[str],
+    decimal: Mark | None,
+    product: str | None = None,
 ) -> pl.LazyFrame:
     """`rows` with a column `name`: whether the condition holds. Its columns have to be there.
 
-    `decimal` stands before the fraction of numbers; None: the first rows of each column tell.
+    Args:
+        rows: of a table.
+        where: the condition.
+        name: of the new column.
+        missing: words that stand for no value.
+        decimal: what stands before the fraction of numbers; None: the first rows of each column tell.
+        product: a column; a row without a value has the first of the rows of its product.
     """
     condition = parse_condition(where)
     schema = rows.collect_schema()
@@ -59,6 +72,9 @@ def with_where(
         reached.values.alias(inner[column]) for column in inner if (reached := reach(column, schema)) is not None
     )
     schema = rows.collect_schema()
+    if product is not None and (group := reach(product, schema)) is not None:
+        rows = rows.with_columns(group.values.alias(_PRODUCT)).with_columns(text(_PRODUCT, group.dtype, missing))
+        rows = rows.with_columns(_filled(alias, schema[alias], missing) for alias in inner.values()).drop(_PRODUCT)
     numeric = {
         comparison.column
         for comparison in comparisons_of(condition)
@@ -71,20 +87,14 @@ def with_where(
     return rows.with_columns(hits.alias(name)).drop(list(inner.values()))
 
 
-def with_product_values(rows: pl.LazyFrame, where: str, product: str) -> pl.LazyFrame:
-    """`rows` of variants, whose columns of a condition have the first value of their `product` where they have none.
+def _filled(column: str, dtype: pl.DataType, missing: Sequence[str]) -> pl.Expr:
+    """A column with the first value of its product where a row has none.
 
     Exports write what is true of a product (whether it is sold) in its first row alone.
     """
-    schema = rows.collect_schema()
-    columns = [column for column in columns_of(parse_condition(where)) if schema.get(column) == pl.String]
-    values = {column: pl.when(pl.col(column).str.strip_chars() != "").then(pl.col(column)) for column in columns}
-    of_product = pl.col(product).is_not_null()
-    return rows.with_columns(
-        pl.coalesce(value, pl.when(of_product).then(value.drop_nulls().first().over(product))).alias(column)
-        for column, value in values.items()
-        if column != product
-    )
+    own = pl.when(text(column, dtype, missing).is_not_null()).then(pl.col(column))
+    first = pl.when(pl.col(_PRODUCT).is_not_null()).then(own.drop_nulls().first().over(_PRODUCT))
+    return pl.coalesce(own, first).alias(column)
 
 
 def _number(

@@ -235,3 +235,145 @@ def test_several_positions_order_events(tmp_path: Path) -> None:
     assert events["item_id"].to_list() == ["z", "y", "x", "x"]
     assert summary["events"]["reasons"] == {"unparsable position": 1}
     assert summary["has_order"]
+
+
+def test_bad_rows_of_the_first_table_are_bad_whatever_joins_and_is_filtered(shop: Path) -> None:
+    write(shop, {"lines.csv": LINES + "o1,p9,1,too,many\n", "more.csv": "product_id,order_id,qty\np5,o3\np6,o3,2\n"})
+    toml = f"[events]\n{EVENTS}where = \"status = 'ok'\"\n".replace('["lines.csv"', '["lines.csv", "more.csv"')
+    summary, events = cleaned(shop, toml)
+    assert pairs(events) == [("ann", "p1"), ("ann", "p2"), ("bob", "p3"), ("bob", "p6")]
+    rejected = pl.read_parquet(shop / "out" / "rejected.parquet")
+    assert [(Path(file).name, line, reason) for file, line, reason in rejected["file", "line", "reason"].rows()] == [
+        ("lines.csv", 8, "too many cells"),
+        ("more.csv", 2, "too few cells"),
+    ]
+    assert summary["events"]["left_out_by_where"] == 3
+    assert summary["events"]["joined"][0]["rows"] == 7
+
+
+def test_keys_are_compared_as_ids_are(tmp_path: Path) -> None:
+    write(tmp_path, {"lines.csv": "order,item\n 1 ,a\n2.0,b\n002,c\nCafe\u0301,d\nNULL,e\n"})
+    orders = pl.DataFrame({"number": ["1", "2.0", "Caf\u00e9", "NULL"], "user_id": ["u1", "u2", "u3", "u4"]})
+    orders.write_parquet(tmp_path / "orders.parquet")
+    toml = '[events]\npath = ["lines.csv", {path = "orders.parquet", on = {order = "number"}}]\nitem = "item"\n'
+    _, events = cleaned(tmp_path, toml)
+    assert pairs(events) == [("u1", "a"), ("u2", "b"), ("u3", "d")]
+    write(tmp_path, {"lines.csv": "order,item\n1.0,a\n2.0,b\n3.0,c\n"})
+    pl.DataFrame({"number": [1, 2, None], "user_id": ["u1", "u2", "u3"]}).write_parquet(tmp_path / "orders.parquet")
+    _, events = cleaned(tmp_path, toml)
+    assert pairs(events) == [("u1", "a"), ("u2", "b")]
+
+
+def test_tables_join_by_several_columns_and_by_fields_of_records(tmp_path: Path) -> None:
+    rows = [
+        {"shop": "A", "customer": {"id": 1}, "lines": [{"sku": "x"}, {"sku": "y"}]},
+        {"shop": "B", "customer": {"id": 1}, "lines": [{"sku": "x"}]},
+    ]
+    (tmp_path / "orders.json").write_text(json.dumps({"orders": rows}))
+    write(tmp_path, {"people.csv": "store,number,who\nA,1,ann\nB,1,bob\n", "sku.csv": "sku,product\nx,P1\ny,P2\n"})
+    toml = """[events]
+path = [
+    "orders.json",
+    {path = "people.csv", on = {shop = "store", "customer.id" = "number"}},
+    {path = "sku.csv", on = {"lines.sku" = "sku"}},
+]
+unnest = "lines"
+user = "who"
+item = "product"
+where = '`lines.sku` != "z"'
+"""
+    _, events = cleaned(tmp_path, toml)
+    assert pairs(events) == [("ann", "P1"), ("ann", "P2"), ("bob", "P1")]
+
+
+def test_records_within_records_become_events(tmp_path: Path) -> None:
+    row = {
+        "userId": "u",
+        "event": "Order Completed",
+        "properties": {"products": [{"product_id": "a", "price": 1}, {"product_id": "b", "price": 2.5}]},
+        "context": [{"key": "page", "value": {"string_value": "home", "int_value": None}}],
+    }
+    (tmp_path / "e.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "properties": None}) + "\n")
+    toml = """[events]
+path = "e.jsonl"
+unnest = "properties.products"
+user = "userId"
+item = "properties.products.product_id"
+price = "properties.products.price"
+query = "context.page"
+"""
+    summary, events = cleaned(tmp_path, toml)
+    assert events.select("item_id", "price", "query").rows() == [("a", 1.0, "home"), ("b", 2.5, "home")]
+    assert summary["events"]["left_out_by_unnest"] == 1
+
+
+def test_columns_and_rows_of_a_joined_table_are_chosen(shop: Path) -> None:
+    toml = f"[events]\n{EVENTS}".replace(
+        'on = "order_id"', 'on = "order_id", columns = ["customer_id", "at"], where = \'status = "ok"\''
+    )
+    summary, events = cleaned(shop, toml)
+    assert pairs(events) == [("ann", "p1"), ("ann", "p2"), ("bob", "p3")]
+    assert (summary["events"]["joined"][0]["left_out"], summary["events"]["joined"][0]["keys"]) == (1, 2)
+    source = open_source(load_spec(shop), "events")
+    assert "status" in source.schema  # of customers: that of orders was not chosen
+    assert "customers.status" not in source.schema
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        '`Status` = "active" and published = true',
+        'Status not in ["draft", "archived"] and not published = false',
+        'Status = "active" and rank < 3 and published != "FALSE"',
+    ],
+)
+def test_what_the_first_row_of_a_product_says_holds_for_its_variants(tmp_path: Path, where: str) -> None:
+    rows = [
+        "a,a1,Chair,active,TRUE,1",
+        "a,a2,,,,",
+        "b,b1,Table,draft,TRUE,2",
+        "b,b2,,,,",
+        "c,c1,Lamp,active,FALSE,2",
+        'c,c2,,"",,',
+        "d,d1,Vase,active,TRUE,2",
+    ]
+    products = "Handle,sku,title,Status,published,rank\n" + "\n".join(rows) + "\n"
+    write(tmp_path, {"products.csv": products, "events.csv": "user_id,item_id\nu,a2\nu,d1\n"})
+    toml = f"""[events]
+path = "events.csv"
+[items]
+path = "products.csv"
+id = "sku"
+variant_of = "Handle"
+where = '{where}'
+"""
+    summary, events = cleaned(tmp_path, toml)
+    items = pl.read_parquet(tmp_path / "out" / "items.parquet")
+    assert items.select("item_id", "title").rows() == [("a", "Chair"), ("d", "Vase")]
+    assert pairs(events) == [("u", "a"), ("u", "d")]
+    assert summary["items"]["left_out_by_where"] == 4
+
+
+def test_users_are_joined_and_filtered(shop: Path) -> None:
+    write(shop, {"segments.csv": "customer,segment\n7,gold\n8,tin\n"})
+    toml = f"""[events]
+{EVENTS}[users]
+path = ["customers.csv", {{path = "segments.csv", on = {{id = "customer"}}}}]
+id = "login"
+where = 'status = "x"'
+"""
+    summary, _ = cleaned(shop, toml)
+    users = pl.read_parquet(shop / "out" / "users.parquet")
+    assert users.rows() == [("ann", ["segment=gold"])]
+    assert summary["users"]["left_out_by_where"] == 1
+
+
+def test_examples_of_keys_show_no_mail_address(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"lines.csv": "mail,item_id\na@b.org,x\nc@d.org,y\n", "people.csv": "mail,user_id\na@b.org,u1\na@b.org,u2\n"},
+    )
+    summary, events = cleaned(tmp_path, '[events]\npath = ["lines.csv", {path = "people.csv", on = "mail"}]\n')
+    assert pairs(events) == [("u1", "x")]
+    assert "@" not in json.dumps(summary)
+    assert "mail:" in summary["events"]["joined"][0]["key_without_partner"]
