@@ -13,7 +13,13 @@ from offline.commands.output import print_json, shown
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the shop's exports.")], force: Force = False
 ) -> None:
-    """Look at the files of a folder and write a commented dataset.toml for them."""
+    """Look at the files of a folder and write a commented dataset.toml for them.
+
+    It knows the exports of Shopify, WooCommerce, Magento, BigCommerce, GA4 and public data sets by their headers, and
+    guesses the rest by names in several languages and by contents: which tables join (order lines, orders, customers;
+    codes and their names), lists of records, variants, returns, ratings, what is sold. Names, mail addresses, phones
+    and addresses of people are left out. Every line of the file says why; correct what is wrong, then run check.
+    """
     from offline.commands.data_sets import init_command  # noqa: PLC0415 - as above
 
     print_json(init_command(folder, force=force))

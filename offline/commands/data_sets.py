@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from offline.onboarding.check import Checked, check
 from offline.onboarding.init import Initialised, init
 from offline.onboarding.readable import outlook, readable
+from offline.onboarding.summary import table_lines, wrapped
 from offline.workspace.display import RichDisplay
 
 _WIDEST = 100  # columns of a line, where the terminal is wider
@@ -21,18 +21,21 @@ def init_command(folder: Path, *, force: bool) -> dict[str, Any]:
     """Write `dataset.toml` into `folder`, show what was guessed, and return it."""
     done = init(folder, force=force)
     console = Console(stderr=True)
-    for name, table in done.tables.items():
-        shown = Table("role", "column", "why", title=f"[{name}] {table.group.path}".replace("[", r"\["))
-        for role, guess in table.roles.items():
-            shown.add_row(role, ", ".join(guess.columns), guess.why)
-        console.print(shown)
-    for line in _remarks(done):
-        console.print(line, highlight=False, markup=False)
+    lines = [line for name, table in done.tables.items() for line in table_lines(name, table)]
+    lines += [line for remark in _remarks(done) for line in wrapped(remark, "  ")]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"wrote {done.path}; next: aisle-offline check {folder}", highlight=False, markup=False)
     return {
         "written": str(done.path),
         "tables": {
-            name: {"path": table.group.path, "roles": {role: list(g.columns) for role, g in table.roles.items()}}
+            name: {
+                "path": table.group.path,
+                "joined": [link.group.path for link in table.links],
+                "roles": {role: list(guess.columns) for role, guess in table.roles.items()},
+                "settings": {key: setting.value for key, setting in table.settings.items() if setting.is_sure},
+                "left_out": {column: why for column, why in table.unread.items() if why},
+            }
             for name, table in done.tables.items()
         },
         "event_types": done.guessed.events.words if done.guessed.events else {},
@@ -56,15 +59,14 @@ def check_command(data: Path, *, max_bad_share: float, rows: int) -> dict[str, A
 
 
 def _remarks(done: Initialised) -> list[str]:
-    lines = [
-        f"{table.group.path}: {', '.join(table.group.remarks)}" for table in done.tables.values() if table.group.remarks
-    ]
-    lines += [f"not read: {line}" for line in done.unreadable]
-    lines += [f"taken for nothing: {path}" for path in done.guessed.left]
+    lines = [f"not read: {line}" for line in done.unreadable]
+    lines += [f"taken for nothing: {path}{': ' if why else ''}{why}" for path, why in done.guessed.left.items()]
     if words := done.unknown_words:
         shown = ", ".join(words[:10])
-        lines.append(f"words for events that are not known here: {shown}; map them in [events.types], or their rows")
-        lines.append("are set aside, and ingest stops when these are more than --max-bad-share (0.05)")
+        lines.append(
+            f"words for events that are not known here: {shown}; map them in [events.types], or their rows are set "
+            "aside, and ingest stops when these are more than --max-bad-share (0.05)"
+        )
     return lines
 
 

@@ -51,12 +51,15 @@ _LATE = frozenset(
     ]
 )  # fmt: skip
 """Words of times that say when something else happened than the event."""
-_ORDERS = ("order_number", "order_seq", "order_index", "session_number", "visit_number", "nth_order")
+_ORDERS = (
+    "order_number", "order_seq", "order_index", "session_number", "visit_number", "nth_order",
+    "day", "day_number", "day_no", "week_no", "week",
+)  # fmt: skip
 _LINES = (
     "add_to_cart_order", "line_number", "line_no", "order_item_id", "line_item_number", "position", "order", "seq",
     "sequence", "event_order", "rank_in_session", "step", "index",
 )  # fmt: skip
-_LOGIN_NAMES = ("username", "user_name", "login", "nickname", "screen_name", "profile_name")
+_LOGIN_NAMES = ("username", "user_name", "login", "nickname", "screen_name", "profile_name", "player_name")
 _MOST_RATINGS = 41
 _TOP_RATING = 100.0
 
@@ -153,7 +156,7 @@ def _rating(free: Sequence[ColumnProfile]) -> Guess | None:
         if (rank := name_rank(column.column, RATING_COLUMNS)) is not None
         and column.numbers >= SURE
         and 1 < column.distinct <= _MOST_RATINGS
-        and column.least >= 0
+        and column.least >= -1
         and column.most <= _TOP_RATING
     )
     if not ranked:

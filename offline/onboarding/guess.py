@@ -1,6 +1,7 @@
 """Which file of a folder is what, and which column means what: guessed from names and from first rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from offline.onboarding.column_names import EVENT_COLUMNS, USER_COLUMNS, name_rank
 from offline.onboarding.files import FileGroup
@@ -28,6 +29,9 @@ def guess_folder(groups: Sequence[FileGroup]) -> GuessedFolder:
     rest = [view for view in free if events is None or view.group not in events.view.groups]
     items = table_of_items(match, [view for view in rest if view is not match.view], events) if match else None
     items = items or properties_alone(rest) or (catalogue_in_events(events) if events else None)
+    if events is not None and items is not None and items.group is events.group:
+        kept = {column for guess in items.roles.values() for column in guess.columns}
+        events = replace(events, unread={name: why for name, why in events.unread.items() if name not in kept})
     rest = [view for view in rest if items is None or view.group not in items.view.groups]
     users, reasons = _users(rest, events)
     rest = [view for view in rest if users is None or view.group is not users.group]

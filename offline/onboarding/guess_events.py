@@ -26,7 +26,7 @@ from offline.onboarding.separators import id_separator
 from offline.onboarding.views import View, joined, record_lists, unnested, values_of
 
 _MOST_JOINS = 3
-_IMPLICIT_SHARE = 0.2
+_IMPLICIT_SHARE = {"0": 0.2, "-1": 0.0}
 _TOP_STARS = 5
 _NO_GOODS = 0.03  # of the ids, at most
 _UNDONE: Mapping[str, str] = {
@@ -81,7 +81,8 @@ def table_of_events(view: View, known: KnownExport | None, item: str | None = No
     words = _words(view, roles, known) if "type" in roles else {}
     taken = [] if view.unnest is None else [view.unnest]
     taken += [column for link in view.links for column in (link.ours, link.theirs)]
-    unread = reasons_left_out(profiles, roles, EVENT_COLUMNS, of_people=True, taken=taken, mends=known is None)
+    names = {role: names for role, names in EVENT_COLUMNS.items() if role not in ("position", "split")}
+    unread = reasons_left_out(profiles, roles, names, of_people=True, taken=taken, mends=known is None)
     why = "each row tells of a user and an item" if known is None else f"{known.source}: events"
     roles = {role: guess for role, guess in roles.items() if role in (*EVENT_COLUMNS, "rating")}
     return with_separator(GuessedTable(view, why, roles, words, settings, unread))
@@ -207,13 +208,14 @@ def _settings(view: View, roles: Mapping[str, Guess], known: KnownExport | None)
         settings["type"] = Setting({"constant": "purchase"}, f"lines of orders, by the column {order}")
     if "rating" in roles:
         profile = view.profiles[roles["rating"].columns[0]]
-        zeros = int((view.strings(profile.column) == "0").sum()) / max(1, view.rows)
+        silent = "0" if profile.least == 0 else "-1"
+        share = int((view.strings(profile.column) == silent).sum()) / max(1, view.rows)
         if known and "rating_implicit" in known.settings:
             settings["rating_implicit"] = Setting(
                 list(known.settings["rating_implicit"]), "no rating: an event all the same"
             )
-        elif profile.least == 0 and profile.most >= _TOP_STARS and zeros > _IMPLICIT_SHARE:
-            settings["rating_implicit"] = Setting([0], f"{zeros:.0%} of the ratings: an event without a rating")
+        elif profile.least == int(silent) and profile.most >= _TOP_STARS and share > _IMPLICIT_SHARE[silent]:
+            settings["rating_implicit"] = Setting([int(silent)], f"{share:.0%} of the ratings: an event without one")
         if (least := _liked_from(view, profile.column, settings)) is not None:
             settings["rating_from"] = Setting(least, "lower ones are dislikes; else the upper half", is_sure=False)
     if where := _where(view, roles, order):

@@ -192,7 +192,8 @@ def _best_pair(view: View, events: GuessedTable | None, key: str) -> tuple[str |
 
 def _same_name(one: str, other: str) -> bool:
     mine, its = squeezed(last_part(one)), squeezed(other)
-    return mine == its or name_rank(one, EVENT_COLUMNS["item"]) == name_rank(other, EVENT_COLUMNS["item"])
+    rank = name_rank(one, EVENT_COLUMNS["item"])
+    return mine == its or (rank is not None and rank == name_rank(other, EVENT_COLUMNS["item"]))
 
 
 def _is_of_people(view: View) -> bool:

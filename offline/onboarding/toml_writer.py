@@ -118,17 +118,19 @@ def _join(link: Link) -> str:
     paths = [_text(path) for path in link.group.paths]
     entry = f"{{path = {paths[0] if len(paths) == 1 else '[' + ', '.join(paths) + ']'}, on = {on}"
     if link.pivot is not None:
-        entry += f", pivot = {_value(list(link.pivot))}"
+        entry += f", pivot = {toml_value(list(link.pivot))}"
     if link.newest is not None:
         entry += f", newest = {_text(link.newest)}"
     return entry + "}"
 
 
 def _setting(key: str, setting: Setting) -> list[str]:
-    code = f"{key} = {_value(setting.value)}"
+    code = f"{key} = {toml_value(setting.value)}"
     if isinstance(setting.value, Mapping) and len(code) > _LINE - 2:
         lines = [
-            line for name, value in setting.value.items() for line in _line(f"{key}.{_key(name)} = {_value(value)}", "")
+            line
+            for name, value in setting.value.items()
+            for line in _line(f"{key}.{_key(name)} = {toml_value(value)}", "")
         ]
         return [*_comment(setting.why), *lines]
     return _line(code if setting.is_sure else f"# {code}", setting.why)
@@ -166,7 +168,7 @@ def _words(words: Mapping[str, Meaning | None]) -> list[str]:
                 f'# {_key(word)} = "view"', "not known: view, cart, purchase or ignore? Set aside as it stands"
             )
         else:
-            lines += _line(f"{_key(word)} = {_value(meaning)}", "by the word")
+            lines += _line(f"{_key(word)} = {toml_value(meaning)}", "by the word")
     return [*lines, ""]
 
 
@@ -194,8 +196,8 @@ def _evaluation(guessed: GuessedFolder) -> list[str]:
 
 def _role_value(role: str, guess: Guess) -> str:
     if role in _LISTS:
-        return _value(list(guess.columns))
-    return _text(guess.columns[0]) if len(guess.columns) == 1 else _value(list(guess.columns))
+        return toml_value(list(guess.columns))
+    return _text(guess.columns[0]) if len(guess.columns) == 1 else toml_value(list(guess.columns))
 
 
 def _line(code: str, why: str) -> list[str]:
@@ -223,7 +225,7 @@ def _broken(code: str) -> list[str]:
     key, mark, rest = code.partition(" = [")
     if len(code) <= _LINE - 4 or not mark or not rest.endswith("]") or code.startswith("#"):
         return [code]
-    entries = [_value(entry) for entry in _entries(f"[{rest}")]
+    entries = [toml_value(entry) for entry in _entries(f"[{rest}")]
     lines, line = [f"{key} = ["], " "
     for entry in entries:
         if len(line) + len(entry) + 2 > _LINE and line.strip():
@@ -250,17 +252,17 @@ def _comment(text: str) -> list[str]:
     ]
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
     """A value in TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(str(key))} = {_value(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(str(key))} = {toml_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, int | float):
         return repr(value)
-    return "[" + ", ".join(_value(entry) for entry in value) + "]"
+    return "[" + ", ".join(toml_value(entry) for entry in value) + "]"
 
 
 def _key(key: str) -> str:

@@ -10,11 +10,14 @@ import made_up_ratings as ratings
 import made_up_sets as sets
 import made_up_shops as shops
 import made_up_trackers as trackers
+import polars as pl
 import pytest
-from made_up_exports import Export
+from made_up_exports import Export, table
 from typer.testing import CliRunner
 
 from offline.cli import app
+from offline.dataset.spec import load_spec
+from offline.ingest.ingest import ingest
 
 EXPORTS: Sequence[Callable[[], Export]] = (
     shops.shopify, shops.woocommerce, shops.magento, shops.sql_dump, shops.german, shops.prestashop, shops.bigcommerce,
@@ -55,3 +58,78 @@ def test_the_roles_of_known_exports_and_of_their_like(tmp_path: Path, make: Call
     document = json.loads(checked.stdout.splitlines()[-1])
     assert (checked.exit_code, document["errors"]) == (0, 0), checked.stderr
     assert not [each for each in document["findings"] if each["row"] is not None and each["column"] != "CustomerID"]
+
+
+def check_of(folder: Path) -> dict[str, Any]:
+    done = CliRunner().invoke(app, ["check", str(folder)])
+    document: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return document | {"exit": done.exit_code}
+
+
+def test_what_is_not_sold_goes_with_all_its_variants(tmp_path: Path) -> None:
+    initialised(tmp_path, shops.shopify())
+    ingest(load_spec(tmp_path), tmp_path / "out")
+    items = pl.read_parquet(tmp_path / "out" / "items.parquet")
+    assert (items.height, items.get_column("title").null_count()) == (22, 0)
+    assert "example.com" not in str(pl.read_parquet(tmp_path / "out" / "events.parquet").rows())
+
+
+def test_cells_with_several_ids_are_told_and_split_at_init(tmp_path: Path) -> None:
+    events = "user_id,item_id,event_type,timestamp\n" + "".join(
+        f"u{n % 3},{'p1|p2' if n == 4 else f'p{n % 3}'},view,{1_700_000_000 + n}\n" for n in range(9)
+    )
+    items = "item_id,title,brand\np0,Oak table,Aldo\np1,Pine chair,ALDO\np2,Steel lamp,Birk\n"
+    written = initialised(tmp_path, Export({"events.csv": events, "items.csv": items}))
+    assert written["events"]["separators"] == {"item_id": "|"}
+    (tmp_path / "dataset.toml").write_text('name = "s"\n[events]\npath = "events.csv"\n[items]\npath = "items.csv"\n')
+    advice = {each["expected"]: (each["found"], each["advice"]) for each in check_of(tmp_path)["findings"]}
+    assert advice["one id of an item in a cell"] == (
+        "'p1|p2', where several ids are joined by '|'",
+        'write separators = {item_id = "|"} below [events]: a row for each id then',
+    )
+    assert advice["one spelling a value"][0] == "'ALDO' and 'Aldo', which differ in their case alone"
+
+
+def test_a_column_that_no_file_has_is_refused_though_nothing_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("user_id,item_id\nu1,p1\n")
+    (tmp_path / "dataset.toml").write_text('name = "s"\n[events]\npath = "events.csv"\nseparators = {tagz = ","}\n')
+    checked = check_of(tmp_path)
+    (finding,) = (each for each in checked["findings"] if each["level"] == "error")
+    assert checked["exit"] == 1
+    assert "'tagz'" in finding["expected"]
+    assert finding["file"].endswith("line 4, events.separators.tagz")
+
+
+def test_people_stay_out_of_what_is_learned_and_the_file_says_so(tmp_path: Path) -> None:
+    rows = [[f"u{n % 7}", f"p{n % 5}", "view", 1_700_000_000 + n] for n in range(30)]
+    customers = [
+        [f"u{n}", ("Ann", "Bob")[n % 2], "1980-02-03", "+49 30 901820", f"a{n % 2}@example.com", "10.0.0.1", "new"]
+        for n in range(7)
+    ]
+    header = ["user_id", "prénom", "Geburtsdatum", "contact", "reach", "seen", "segment"]
+    files = {
+        "events.csv": table(["user_id", "item_id", "event", "ts"], rows),
+        "customers.csv": table(header, customers),
+    }
+    written = initialised(tmp_path, Export(files))
+    assert written["users"]["attributes"] == ["segment"]
+    text = (tmp_path / "dataset.toml").read_text(encoding="utf-8")
+    for kind, column in (
+        ("names", "prénom"),
+        ("birthdays", "Geburtsdatum"),
+        ("phone numbers", "contact"),
+        ("mail addresses", "reach"),
+        ("addresses of the internet", "seen"),
+    ):
+        assert f'# left out: looks like people\'s data ({kind}): "{column}"\n' in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_dates_that_nothing_tells_are_the_one_thing_left_to_decide(tmp_path: Path) -> None:
+    rows = [[f"u{n % 7}", f"p{n % 5}", "3/4/2025 10:00"] for n in range(30)]
+    initialised(tmp_path, Export({"log.csv": table(["user_id", "item_id", "date"], rows)}))
+    text = " ".join((tmp_path / "dataset.toml").read_text(encoding="utf-8").replace("#", " ").split())
+    assert "to decide: true or false? '3/4/2025 10:00' can be read in two ways" in text
+    checked = check_of(tmp_path)
+    (finding,) = (each for each in checked["findings"] if each["level"] == "error")
+    assert "day_first" in finding["advice"]
