@@ -50,7 +50,9 @@ EVENT_COLUMNS: dict[str, tuple[str, ...]] = {
         "artikel_nr", "art_nr", "artnr", "article_number", "article_no", "item_number", "item_no", "product_number",
         "product_no", "product_key", "product_reference", "product_ref", "product_name", "item_name", "ti_sku",
         "part_number", "mpn", "style_id", "game", "movie", "film", "book", "song", "artist", "track", "anime", "show",
-        "series", "recipe", "course", "hotel", "restaurant", "beer", "wine", "podcast", "app",
+        "series", "recipe", "course", "hotel", "restaurant", "beer", "wine", "podcast", "app", "aid", "game_title",
+        "game_name", "movie_title", "book_title", "song_title", "song_name", "track_name", "artist_name", "show_title",
+        "product_title", "item_title", "title",
     ),
     "type": (
         "event_type", "event", "event_name", "type", "action", "behavior", "behaviour", "action_type",
@@ -220,7 +222,8 @@ UNDONE_WORDS = frozenset(
 
 ORDER_WORDS = frozenset(
     [
-        "order", "orders", "invoice", "basket", "transaction", "purchase", "lineitem", "receipt", "bestellung",
+        "order", "orders", "purchases", "transactions", "invoices",
+        "invoice", "basket", "transaction", "purchase", "lineitem", "receipt", "bestellung",
         "bestellnummer",
         "rechnung", "rechnungsnummer", "auftrag", "auftragsnummer", "belegnummer", "commande", "facture", "pedido",
         "factura",

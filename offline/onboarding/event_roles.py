@@ -86,6 +86,9 @@ def event_roles(
         roles["time"] = time
     if not {"user", "visitor"} & set(roles) and (mails := [c for c in free if c.mails > 0.5]):
         roles["user"] = Guess((mails[0].column,), f"its values are mail addresses; {described(mails[0], 'user')}")
+    if not {"user", "visitor"} & set(roles) and "session" in roles and "item" in roles:
+        session = roles.pop("session")
+        roles["visitor"] = Guess(session.columns, f"sessions: there are no ids of users; {session.why}")
     taken = {name for guess in roles.values() for name in guess.columns}
     rest = [column for column in ids if column.column not in taken and not column.nested]
     if "type" not in roles and (known is None or "type" not in known.settings):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 
@@ -10,10 +11,12 @@ from offline.dataset.reading import read_errors, scan, text
 from offline.dataset.times import survey_times
 from offline.onboarding.column_names import (
     EVENT_COLUMNS,
+    ORDER_WORDS,
     STATUS_COLUMNS,
     UNDONE_WORDS,
     name_rank,
     plain,
+    words_of,
 )
 from offline.onboarding.event_roles import event_roles, is_of_orders
 from offline.onboarding.guessed import GuessedTable, Meaning, Setting
@@ -28,6 +31,7 @@ from offline.onboarding.views import View, joined, record_lists, unnested, value
 _MOST_JOINS = 3
 _IMPLICIT_SHARE = {"0": 0.2, "-1": 0.0}
 _TOP_STARS = 5
+_LINES = ORDER_WORDS | {"lineitems", "lines", "orderitems", "orderlines", "bestellungen", "commandes", "pedidos"}
 _NO_GOODS = 0.03  # of the ids, at most
 _UNDONE: Mapping[str, str] = {
     **dict.fromkeys(
@@ -201,11 +205,11 @@ def _with_lasting_user(view: View, others: Sequence[View], known: KnownExport | 
 def _settings(view: View, roles: Mapping[str, Guess], known: KnownExport | None) -> dict[str, Setting]:
     settings: dict[str, Setting] = {}
     constant = known.settings.get("type") if known else None
-    order = is_of_orders(list(view.profiles.values()))
+    order = _order_hint(view)
     if constant:
         settings["type"] = Setting(constant, f"{known.source if known else ''}: what was bought")
     elif "type" not in roles and "rating" not in roles and order is not None:
-        settings["type"] = Setting({"constant": "purchase"}, f"lines of orders, by the column {order}")
+        settings["type"] = Setting({"constant": "purchase"}, f"lines of orders, by {order}")
     if "rating" in roles:
         profile = view.profiles[roles["rating"].columns[0]]
         silent = "0" if profile.least == 0 else "-1"
@@ -226,6 +230,17 @@ def _settings(view: View, roles: Mapping[str, Guess], known: KnownExport | None)
     settings["missing"] = Setting(["NULL", "-"], "no values; else the usual words", is_sure=False)
     settings["skip_users"] = Setting([], "robots, testers: left out", is_sure=False)
     return settings
+
+
+def _order_hint(view: View) -> str | None:
+    """What says that the rows of a table are lines of orders: a column, the list that has them, or the file's name."""
+    column = is_of_orders(list(view.profiles.values()))
+    if column is not None:
+        return f"the column {column}"
+    name = Path(view.group.files[0]).name.partition(".")[0]
+    names = [name, *([view.unnest] if view.unnest is not None else [])]
+    hit = next((name for name in names if (words_of(name) | {plain(name).replace("_", "")}) & _LINES), None)
+    return None if hit is None else f"the name {hit}"
 
 
 def day_order_setting(view: View, column: str | None, known: KnownExport | None) -> Setting:
@@ -317,6 +332,8 @@ def _words(view: View, roles: Mapping[str, Guess], known: KnownExport | None) ->
 def meaning_of(word: str) -> Meaning | None:
     """What a word for an event stands for in `[events.types]`; None where nobody knows."""
     if (behaviour := behaviour_of(word)) is not None:
+        return behaviour
+    if folded(word).endswith("s") and (behaviour := behaviour_of(folded(word)[:-1])) is not None:
         return behaviour
     if folded(word) in _UNDONE:
         return {"undoes": _UNDONE[folded(word)]}

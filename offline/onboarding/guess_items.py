@@ -19,6 +19,8 @@ from offline.onboarding.views import Link, View, joined
 _ABOUT = ("title", "category", "brand", "price")
 _LOOKUP_ROWS = 20_000
 _FEW = 20
+_SHARED = 8.0  # what ids in common weigh, beside names and titles
+_SOME = 0.1
 _AGREES = 0.9  # of an item's rows that have to say the same
 _MOST_PAIRS = 5
 _BY_CHANCE = 0.3  # of the rows that would differ if items had nothing to do with it
@@ -43,18 +45,22 @@ def find_catalogue(views: Sequence[View], events: GuessedTable | None) -> Match 
             continue
         if events is not None and view.group in events.view.groups:
             continue
-        roles = item_roles(list(view.profiles.values()), known)
+        if known is None and (_is_of_people(view) or pivot_of(view) is not None):
+            continue
+        profiles = list(view.profiles.values())
+        by_name = item_roles(profiles, known).get("id")
+        item, key, share = _best_pair(view, events, None if by_name is None else by_name.columns[0])
+        if key is None:
+            continue
+        roles = item_roles(profiles, known, key if share > 0 else None)
         about = len(set(_ABOUT) & set(roles))
         if "id" not in roles or not {*_ABOUT, "text", "attributes"} & set(roles):
             continue
-        if known is None and _is_of_people(view):
-            continue
-        item, key, share = _best_pair(view, events, roles["id"].columns[0])
         rank = name_rank(roles["id"].columns[0], EVENT_COLUMNS["item"])
-        if known is None and share <= 0 and ((rank is None and not about) or ("title" not in roles and not about)):
+        if known is None and share <= 0 and (not about or (rank is None and "title" not in roles)):
             continue
-        score = 6.0 * share + 2.0 * (rank is not None) + about + 4.0 * (known is not None) + view.rows / 1e9
-        matches.append(Match(view, item, key, score))
+        score = 2.0 * (rank is not None) + about + 4.0 * (known is not None) + view.rows / 1e9
+        matches.append(Match(view, item, key, score + _SHARED * share + _SHARED * (share > _SOME)))
     return max(matches, key=lambda match: match.score, default=None)
 
 
@@ -154,7 +160,7 @@ def _belongs(rows: pl.DataFrame, item: str, column: str) -> bool:
     return bool(differ <= min(1 - _AGREES, _BY_CHANCE * by_chance))
 
 
-def _best_pair(view: View, events: GuessedTable | None, key: str) -> tuple[str | None, str | None, float]:
+def _best_pair(view: View, events: GuessedTable | None, key: str | None) -> tuple[str | None, str | None, float]:
     """The column of the events and the key of a catalogue that have the most ids in common, and their share."""
     if events is None:
         return None, key, 0.0
@@ -175,18 +181,27 @@ def _best_pair(view: View, events: GuessedTable | None, key: str) -> tuple[str |
         and column.fractions == 0
     )
     further = [c.column for c in view.profiles.values() if is_key(c) and c.spaced < 0.2 and c.times < 0.5]
-    keys = list(dict.fromkeys([key, *(column for _, column in names), *further]))[:_MOST_PAIRS]
+    first = [] if key is None else [key]
+    keys = list(dict.fromkeys([*first, *(column for _, column in names), *further]))[:_MOST_PAIRS]
     if view.rows < _FEW or events.view.rows < _FEW:
         same = [(item, its) for item in items for its in keys if _same_name(item, its)]
         return (*same[0], 0.5) if same else (own, key, 0.0)
     shares = [
-        (round(overlap(events.view, item, view, its), 1), _same_name(item, its), -number, -place, item, its)
+        (
+            round(overlap(events.view, item, view, its), 1),
+            view.profiles[its].spaced < 0.2,
+            _same_name(item, its),
+            -number,
+            -place,
+            item,
+            its,
+        )
         for number, item in enumerate(items)
         for place, its in enumerate(keys)
     ]
     if not shares:
         return own, key, 0.0
-    share, _, _, _, item, its = max(shares)
+    share, _, _, _, _, item, its = max(shares)
     return (item, its, share) if share > 0 else (own, key, 0.0)
 
 

@@ -72,7 +72,8 @@ def item_roles(
         roles["display"] = _display(links)
     if "attributes" not in roles:
         rest = [column for column in _untaken(plain_columns, roles) if not _is_left_out(column, known, profiles)]
-        kept = [column for column in rest if _repeats(column)]
+        linked = {column.column.rpartition(".")[0] for column in usable if column.links > 0.5}
+        kept = [column for column in rest if _repeats(column) and column.column not in linked]
         if kept:
             roles["attributes"] = Guess(tuple(c.column for c in kept), "the other columns whose values repeat")
     order = ["id", "variant_of", *ITEM_COLUMNS, "text", "attributes", "display"]
@@ -210,7 +211,7 @@ def _texts(rest: Sequence[ColumnProfile]) -> Guess | None:
 
 def _repeats(column: ColumnProfile) -> bool:
     if column.nested:
-        return True
+        return not (isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.Struct))
     if column.mark is not None:
         return True
     constant = column.distinct == 1 and column.filled > SURE and column.rows >= 20
