@@ -5,7 +5,7 @@ Events stream: rows are typed a batch at a time and ordered a range of users at 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ def clean_events(
         "missing_time": missing,
         "missing_share": {"time": round(missing / max(1, ordered.kept), 4)},
     }
-    counts |= scanned.facts.counts()
+    counts |= replace(scanned.facts, unnest=scanned.facts.unnest + typed.without_ids).counts()
     if read_as := describe_events(facts, table):
         counts["read_as"] = read_as
     return CleanEvents(
@@ -150,6 +150,7 @@ class _Typed:
     read: int = 0
     unreadable_price: int = 0
     skipped: int = 0  # of users and visitors that the data set leaves out
+    without_ids: int = 0  # rows whose list of items is empty
     left_out: dict[str, int] = field(default_factory=lambda: {reason.value: 0 for reason in LeftOut})
     no_quantity: int = 0
     has_position: bool = False
@@ -175,7 +176,8 @@ def _typed_parts(
     ]
     for number, batch in enumerate(batches_of(raw, files, location, BATCH_ROWS)):
         progress(typed.read, facts.rows, "reading events")
-        batch = split_ids(batch, table)  # noqa: PLW2901 - the rows as they are read
+        batch, empty = split_ids(batch, table)  # noqa: PLW2901 - the rows as they are read
+        typed.without_ids += empty
         rows = rejects.flaws_first(type_events(batch, table, facts), batch)
         unreadable = int(rows.get_column(UNREADABLE_PRICE).sum())
         if unreadable and not facts.whole and batch.schema["price"] == pl.String:

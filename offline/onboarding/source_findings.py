@@ -14,7 +14,8 @@ def source_findings(name: str, table: SourceSpec, counts: Mapping[str, Any]) -> 
     """A note of each table that joined `[name]` and of rows left out, and a warning of what does not fit."""
     findings = [finding for join in counts.get("joined", ()) for finding in _join_findings(name, join)]
     if number := counts.get("left_out_by_unnest"):
-        got = f"{_rows(number, 'has', 'have')} no record in {table.unnest!r}"
+        column = table.unnest or getattr(table, "item", "")
+        got = f"{_rows(number, 'has', 'have')} no record in {column!r}"
         findings.append(_note(name, "a row for each record", got, "none: left out, and not bad", number))
     if number := counts.get("left_out_by_where"):
         got = f"{_rows(number, 'is', 'are')} left out by where"

@@ -286,6 +286,22 @@ where = '`lines.sku` != "z"'
     assert pairs(events) == [("ann", "P1"), ("ann", "P2"), ("bob", "P1")]
 
 
+def test_rows_whose_list_of_items_is_empty_are_left_out_and_counted(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"user_id": "u", "items": [{"id": "a"}, {"id": "b"}]},
+        {"user_id": "u", "items": []},
+        {"user_id": "u"},
+    ]
+    (tmp_path / "e.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
+    summary, events = cleaned(tmp_path, '[events]\npath = "e.jsonl"\nitem = "items.id"\n')
+    assert pairs(events) == [("u", "a"), ("u", "b")]
+    assert summary["events"]["left_out_by_unnest"] == 2
+    assert summary["events"]["reasons"] == {"broken JSON": 1}
+    write(tmp_path, {"e.csv": "user_id,item_id\nu,a;b\nu,;\n"})
+    summary, _ = cleaned(tmp_path, '[events]\npath = "e.csv"\nseparators = {item_id = ";"}\n')
+    assert (summary["events"]["read"], summary["events"]["reasons"]) == (3, {"empty item id": 1})
+
+
 def test_records_within_records_become_events(tmp_path: Path) -> None:
     row = {
         "userId": "u",
