@@ -30,6 +30,7 @@ from offline.onboarding.findings import (
     findings_of_rejected,
 )
 from offline.onboarding.left_out import left_out_findings
+from offline.onboarding.second_look import other_items
 from offline.onboarding.source_findings import left_out, source_findings
 from offline.onboarding.unread_files import unread_files
 from offline.onboarding.warnings import (
@@ -264,6 +265,7 @@ def _check_events(context: CheckContext, table: _Table, items: pl.DataFrame | No
         findings += left_out_findings(cleaned.counts, spec.events, table.columns)
         findings += event_warnings(cleaned.events, context.now)
         findings += table_warnings(cleaned.events, items, users)
+        findings += other_items(spec, cleaned.events, items)
         findings += joined_id_warnings(cleaned.events, items, table.columns["item"], spec.events.separators)
 
 

@@ -98,7 +98,7 @@ def profile_column(sample: pl.DataFrame, column: str) -> ColumnProfile:
         behaviours=0.0 if known is None else int(counts.filter(known).get_column("count").sum()) / count,
         spaced=int(values.str.contains(r"\S\s+\S").sum()) / count,
         length=float(values.str.len_chars().sum()) / count,
-        nested=bool(len(values)) and first.is_in(["{", "["]).sum() / count > 0.9,
+        nested=bool(len(values)) and first.is_in(["{", "["]).sum() / count > 0.5,
         fractions=int((numbers != numbers.floor()).sum()) / count,
         least=_float(numbers.min()),
         most=_float(numbers.max()),

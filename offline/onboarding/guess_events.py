@@ -32,6 +32,8 @@ _MOST_JOINS = 3
 _IMPLICIT_SHARE = {"0": 0.2, "-1": 0.0}
 _TOP_STARS = 5
 _LINES = ORDER_WORDS | {"lineitems", "lines", "orderitems", "orderlines", "bestellungen", "commandes", "pedidos"}
+_SMALL_LOG = 1_000  # rows from which on a share tells
+_HEAVY_SHARE = 0.02
 _NO_GOODS = 0.03  # of the ids, at most
 _UNDONE: Mapping[str, str] = {
     **dict.fromkeys(
@@ -228,8 +230,20 @@ def _settings(view: View, roles: Mapping[str, Guess], known: KnownExport | None)
         settings["day_first"] = day_order_setting(view, roles["time"].columns[0], known)
     settings["decimal"] = Setting(".", "of fractions; the column tells it", is_sure=False)
     settings["missing"] = Setting(["NULL", "-"], "no values; else the usual words", is_sure=False)
-    settings["skip_users"] = Setting([], "robots, testers: left out", is_sure=False)
+    settings["skip_users"] = _robots(view, roles)
     return settings
+
+
+def _robots(view: View, roles: Mapping[str, Guess]) -> Setting:
+    """Users with a share of the rows that no person has, as a comment; mail addresses are not written down."""
+    heavy: list[str] = []
+    if "user" in roles and view.rows >= _SMALL_LOG:
+        column = roles["user"].columns[0]
+        counts = view.strings(column).value_counts(sort=True, name="rows")
+        heavy = counts.filter(pl.col("rows") > _HEAVY_SHARE * view.rows).get_column(column).head(3).to_list()
+        heavy = [name for name in heavy if "@" not in name]
+    why = "to decide: robots or testers? Left out then" if heavy else "robots, testers: left out"
+    return Setting(heavy, why, is_sure=False)
 
 
 def _order_hint(view: View) -> str | None:

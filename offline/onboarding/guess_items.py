@@ -73,8 +73,16 @@ def table_of_items(match: Match, others: Sequence[View], events: GuessedTable | 
     view, translated = _with_further(view, others, known, key, ids)
     roles = item_roles(list(view.profiles.values()), known, key)
     roles = _with_translations(roles, translated, view)
+    if "variant_of" in roles and not _are_products(view, roles["variant_of"].columns[0]):
+        roles.pop("variant_of")
     why = "one row an item" if known is None else f"{known.source}: the catalogue"
     return _table(view, roles, known, why, events)
+
+
+def _are_products(view: View, column: str) -> bool:
+    """Whether a column names products by the ids that items have: WooCommerce writes `id:7` for those without a SKU."""
+    names = view.strings(column)
+    return not len(names) or names.str.starts_with("id:").sum() < 0.5 * len(names)
 
 
 def catalogue_in_events(events: GuessedTable) -> GuessedTable | None:

@@ -66,7 +66,7 @@ class View:
 
 def view_of(group: FileGroup) -> View:
     """The rows of a table; fields of objects are columns, `geo.country`."""
-    return View(group, _with_fields(group.sample))
+    return View(group, _with_fields(group.sample.drop("", strict=False)))  # no key can name a column without a name
 
 
 def unnested(view: View, column: str) -> View:

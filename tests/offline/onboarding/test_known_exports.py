@@ -133,3 +133,15 @@ def test_dates_that_nothing_tells_are_the_one_thing_left_to_decide(tmp_path: Pat
     checked = check_of(tmp_path)
     (finding,) = (each for each in checked["findings"] if each["level"] == "error")
     assert "day_first" in finding["advice"]
+
+
+def test_a_column_of_items_that_the_catalogue_does_not_know_is_told_with_the_one_that_it_knows(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text(table(["item_id", "title"], [[f"G{n}", f"Thing {n}"] for n in range(23)]))
+    for name, content in trackers.ga4().files.items():
+        (tmp_path / name).write_text(content)
+    toml = 'name = "s"\n[events]\npath = "events_20240101.jsonl"\nvisitor = "user_pseudo_id"\nitem = "event_date"\n'
+    (tmp_path / "dataset.toml").write_text(toml + '[items]\npath = "items.csv"\n')
+    advice = {each["expected"]: each["advice"] for each in check_of(tmp_path)["findings"]}
+    assert advice["ids of the catalogue"] == (
+        'write unnest = "items" and item = "items.item_id" below [events]: these ids look like the catalogue\'s'
+    )
