@@ -34,19 +34,19 @@ STAGES_S: Final[Mapping[str, Callable[[Sizes], float]]] = {
     "graph": lambda size: 0.5 + size.events / 200_000 + size.items / 50_000,
     "train": lambda size: 10 + _epochs(size) * size.events * min(size.items, 40_000) / 3e8,
     "compress": lambda size: 20 + 12 * min(size.users, 20_000) * size.items / 5e7,
-    "rank": lambda size: 8 + size.items / 5_000 + min(size.users, 15_000) / 100,
-    "refit": lambda size: 5 + 0.4 * _epochs(size) * size.events * min(size.items, 40_000) / 3e8,
+    "rank": lambda size: 8 + size.items / 5_000 + min(size.users, 15_000) / 100 if size.events else 0.1,
+    "refit": lambda size: 5 + 0.4 * _epochs(size) * size.events * min(size.items, 40_000) / 3e8 if size.events else 0.1,
     "export": lambda size: 5 + size.items / 5_000 + size.users / 20_000,
     "evaluate": lambda size: 2 + min(size.users, 10_000) * (0.004 + size.items / 4e6),
     "serve": lambda size: 5 + size.items / 5_000 + size.users / 20_000,
     "report": lambda size: 1.5 + size.events / 5_000_000,
 }
-"""Seconds by stage."""
+"""Seconds by stage. Without events nobody validates, and nothing is ranked or refitted."""
 LEAST_S: Final[Mapping[str, Callable[[Sizes], float]]] = {
     "train": lambda size: 2 + size.events / 400_000 + size.items / 50_000,
     "compress": lambda size: 5 + size.items / 20_000,
-    "rank": lambda size: 6 + size.items / 5_000,
-    "refit": lambda size: 2 + size.events / 150_000 + size.items / 30_000,
+    "rank": lambda size: 6 + size.items / 5_000 if size.events else 0.1,
+    "refit": lambda size: 2 + size.events / 150_000 + size.items / 30_000 if size.events else 0.1,
 }
 """Seconds that one pass of a stage takes: reading, one step of training, one export, one list."""
 

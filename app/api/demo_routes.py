@@ -41,6 +41,7 @@ _EXAMPLE: Final = {
     "display": ["image"],
     "facets": [{"field": "brand", "kind": "text"}, {"field": "price", "kind": "number"}],
     "objectives": ["view", "purchase"],
+    "behaviours": ["view", "cart", "purchase"],
 }
 _FIRST_FACETS: Final = ("category", "brand", "price")  # where the catalogue has them, however many values they have
 _MAX_OTHERS: Final = 6  # further ones
@@ -109,6 +110,7 @@ async def get_demo_users(recommender: RecommendService, _: Request) -> Response:
                 {"field": column, "kind": kind} for column, kind in demo_facets(snapshot.filters, snapshot.items.count)
             ],
             "objectives": [] if snapshot.ranker is None else snapshot.ranker.objectives,
+            "behaviours": snapshot.manifest.behaviours,
         }
     )
 

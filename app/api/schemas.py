@@ -339,6 +339,7 @@ class DemoUsers(BaseModel):
     display: list[str] = Field(description="Those of them that are for display alone: nothing is filtered by them.")
     facets: list[DemoFacet] = Field(description="What a list may be narrowed by, in this order.")
     objectives: list[str] = Field(description="What the order can bring more of.")
+    behaviours: list[str] = Field(description="What the log tells of items; empty where nobody has touched any.")
 
 
 class Health(BaseModel):

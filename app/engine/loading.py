@@ -1,7 +1,7 @@
 """Loading a bundle: its files become a `Snapshot` that has answered its golden requests, which also warms it up."""
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +33,7 @@ from app.artifact.text.suggest_index import read_suggest_index
 from app.artifact.text.vocabulary import Vocabulary, read_vocabulary
 from app.artifact.variants import Variants, read_variants
 from app.engine import checks
-from app.engine.candidates import Candidates
+from app.engine.candidates import Candidates, pad_columns
 from app.engine.catalogue import items_of, read_catalogue
 from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
 from app.engine.graph_checks import check_retriever
@@ -211,8 +211,16 @@ def golden_sets(snapshot: Snapshot) -> tuple[GoldenSet, ...]:
 
 
 def golden_answers(snapshot: Snapshot, batch: RequestBatch, stages: Stages = ALL_STAGES) -> Candidates:
-    """The answers to the warm-up requests, by retrieval and, where there is one and `stages` say so, by the ranker."""
-    return recommend(snapshot, batch, GOLDEN_DEPTH, stages)
+    """The answers to the warm-up requests, by retrieval and, where there is one and `stages` say so, by the ranker.
+
+    They are as deep as golden answers, though a catalogue may have fewer items.
+    """
+    answers = recommend(snapshot, batch, GOLDEN_DEPTH, stages)
+    return replace(
+        answers,
+        rows=pad_columns(answers.rows, GOLDEN_DEPTH, names.PADDING_ROW),
+        scores=pad_columns(answers.scores, GOLDEN_DEPTH, -np.inf),
+    )
 
 
 def golden_error(expected: NDArray[np.int64], scores: NDArray[np.float32], answers: Candidates) -> float:

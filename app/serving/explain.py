@@ -51,7 +51,7 @@ def explain(
             match = None if batch.matches is None else batch.matches[index]
             pieces = _join(_model_reasons(by_index[index], rows, match), pieces)
         elif call.sort == RELEVANCE:
-            rest = "popular"
+            rest = "popular" if snapshot.items.popularity.any() else "base"  # nobody has touched any
         else:
             popularity = snapshot.items.popularity[rows].tolist()
             pieces = _join([[Reason("popular", popular)] for popular in popularity], pieces)

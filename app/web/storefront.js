@@ -19,7 +19,7 @@ const MOST = 200; // that the service answers at once
 const SORTS = ["relevance", "price_asc", "price_desc", "newest"];
 const WIDE = matchMedia("(min-width: 60rem)");
 
-let demo = {users: [], visitors: [], fields: [], facets: {}, objectives: []}; // of /demo/users; of facets, what each holds
+let demo = {users: [], visitors: [], fields: [], facets: {}, objectives: [], behaviours: []}; // of /demo/users; of facets, what each holds
 let wanted = readAddress("#/"); // the list that is shown, or lies behind the item that is
 let last = null; // its answer: {body, query, answer, facets, stages, tookMs}
 let done = null; // what the shopper did since: {key, itemId}
@@ -122,7 +122,7 @@ function showList() {
   showMenus();
   if (!last) return;
   const {answer, facets, query} = last;
-  find("heading").textContent = query ? say("results_for", {query}) : !isKnown() ? say("popular")
+  find("heading").textContent = query ? say("results_for", {query}) : !isKnown() ? say(demo.behaviours.length ? "popular" : "all_items")
     : userId() ? say("for_shopper", {shopper: userId()}) : say("for_you");
   const total = Math.max(answer.total, row.length);
   find("count").textContent = say("total", {shown: formatNumber(row.length), total: formatNumber(total)});

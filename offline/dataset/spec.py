@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -30,7 +30,11 @@ from offline.dataset.spec_types import (
 from offline.dataset.toml_text import TomlText, read_toml
 from offline.errors import DatasetError, Mistake
 
-Task = Literal["next_item", "all_items", "search", "graded_search"]
+Task = Literal["next_item", "all_items", "search", "graded_search", "own_words"]
+GRADED_SEARCH: Final = "graded_search"
+OWN_WORDS: Final = "own_words"
+QUERY_TASKS: Final = (GRADED_SEARCH, OWN_WORDS)
+"""Tasks that ask by queries and need no event; of the second, for a catalogue alone, these are its own words."""
 
 SPEC_FILE = "dataset.toml"
 ANSWERED_COLUMNS = ("title", "category", "brand", "description", "price", "currency", "in_stock", "added", "attributes")
@@ -237,7 +241,9 @@ def read_spec(path: Path) -> DatasetSpec:
     except ValidationError as error:
         raise DatasetError(*(mistake_of(toml, details, _MODELS, _File) for details in error.errors())) from None
     evaluation = file.evaluation
-    if evaluation.task == "graded_search" and "mask" not in evaluation.model_fields_set:
+    if "task" not in evaluation.model_fields_set and file.events is None and file.items is not None:
+        evaluation = evaluation.model_copy(update={"task": OWN_WORDS})
+    if evaluation.task in QUERY_TASKS and "mask" not in evaluation.model_fields_set:
         evaluation = evaluation.model_copy(update={"mask": ("none",)})
     return DatasetSpec.model_construct(
         name=file.name,
@@ -251,13 +257,19 @@ def read_spec(path: Path) -> DatasetSpec:
 
 
 def missing_tables(spec: DatasetSpec) -> list[Mistake]:
-    """A mistake for each table that the task needs and `spec` does not have."""
+    """A mistake for each table that the task needs and `spec` does not have, or that it has nothing to do with."""
     task = spec.evaluation.task
-    needed = "items" if task == "graded_search" else "events"
+    if task == OWN_WORDS and spec.events is not None:
+        place, expected = spec.toml.location("evaluation", "task"), "a task that asks about the events of [events]"
+        return [Mistake(place, expected, repr(task), "leave the key out, or write next_item, all_items or search")]
+    needed = "items" if task in QUERY_TASKS else "events"
     if getattr(spec, needed) is not None:
         return []
     expected = f"a table [{needed}], which the task {task} needs"
-    return [Mistake(spec.toml.location(), expected, "none", f"add [{needed}] with a path")]
+    advice = f"add [{needed}] with a path"
+    if needed == "events" and spec.items is not None:
+        advice += ", or leave the task out: a catalogue alone can be searched"
+    return [Mistake(spec.toml.location(), expected, "none", advice)]
 
 
 def path_location(spec: DatasetSpec, table: str, path: str) -> str:

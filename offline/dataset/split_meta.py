@@ -62,6 +62,7 @@ class SplitMeta(_Record):
     valid_unseen: bool | None = None  # whether carved valid users keep no event on what they are asked for
     fresh_valid: int | None = None  # targets of valid that the run of a warm start did not know
     withheld: WithheldItems | None = None
+    held_items: int | None = None  # of `own_words`: how many are asked about and learned from by no query
 
     @property
     def by_time(self) -> bool:

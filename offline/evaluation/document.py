@@ -29,8 +29,10 @@ WITHOUT_HISTORY: Final = "without_history"
 """The count of cases of which nothing is known but what they ask for."""
 
 _LIFT: Final = "lift_over_"
+_QUERY_ORDER: Final = ("reports", "baselines", "variants", "typos", "notes", "slices")
 _ORDERS: Final = {
-    "graded_search": ("reports", "baselines", "variants", "typos", "notes", "slices"),
+    "graded_search": _QUERY_ORDER,
+    "own_words": _QUERY_ORDER,
     "search": ("reports", "baselines", "variants", "notes", "slices", "candidates", "behaviours"),
 }
 """The parts of the JSON by task, in order, where it is not the usual one."""
@@ -406,6 +408,12 @@ class EvaluationDocument:
     def first_report(self) -> Report:
         """The report that decisions are made by; an empty one where there is none."""
         return next(iter(self.reports), Report("", Means({}, {}), {}, {}))
+
+    @property
+    def cases(self) -> str:
+        """The noun for what is scored: users, queries or searches."""
+        nouns = {"graded_search": "queries", "own_words": "queries", "search": "searches"}
+        return nouns.get(self.dataset.task or "", "users")
 
     def rankings(self, mask: str) -> Iterator[tuple[str, RankingFigures]]:
         """The variants, then the baselines, that were scored under a mask, each with its name."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from app.engine.loading import load_snapshot
 from app.engine.requests import ALL_STAGES, Stages
+from offline.dataset.spec import QUERY_TASKS
 from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.candidate_recall import candidate_figures
 from offline.evaluation.context import EvaluationContext
@@ -27,9 +28,9 @@ def evaluate(
 ) -> Json:
     """Rank the whole catalogue for every scored user, and compare with the rankings of simpler methods.
 
-    For the task graded_search the cases are queries (see `evaluate_graded`), for search pairs of a user and a query
-    (see `evaluate_search`). Targets outside the vocabulary count as never found. A ranking holds `DEPTH` items, and
-    `mrr` looks as deep.
+    For graded_search and own_words the cases are queries (see `evaluate_graded`), for search pairs of a user and a
+    query (see `evaluate_search`). Targets outside the vocabulary count as never found. A ranking holds `DEPTH` items,
+    and `mrr` looks as deep.
 
     Returns:
         The JSON form of an `EvaluationDocument`.
@@ -54,7 +55,7 @@ def evaluate(
         snapshot=load_snapshot(bundle, threads=0),
         split=split,
         meta=meta,
-        part="test" if meta.task == "graded_search" else part,
+        part="test" if meta.task in QUERY_TASKS else part,
         seed=seed,
         stages=stages,
         baselines=baselines,
@@ -64,7 +65,7 @@ def evaluate(
 
 
 def _measure(context: EvaluationContext) -> EvaluationDocument:
-    if context.meta.task == "graded_search":
+    if context.meta.task in QUERY_TASKS:
         return evaluate_graded(context)
     document = evaluate_search(context) if context.meta.task == "search" else evaluate_recommendations(context)
     if not context.stages.ranking:

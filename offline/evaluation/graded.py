@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from app.artifact.names import PADDING_ROW
 from app.engine.requests import Stages
 from app.engine.snapshot import Snapshot
+from offline.dataset.spec import GRADED_SEARCH
+from offline.dataset.split_meta import SplitMeta
 from offline.evaluation.context import EvaluationContext
 from offline.evaluation.document import (
     BUNDLE,
@@ -33,6 +35,20 @@ UNJUDGED = (
     "items without a judgment count as not relevant, which favours rankings like those that the judged items were "
     "gathered by; figures with typos are of the same queries with one mistake each, drawn by the seed"
 )
+
+OWN = (
+    "there are no events and no judged queries, so that queries are made of items' own words, up to three of a title "
+    "and its other texts, and only the item that they come from counts (and those of the same title): they say "
+    "whether items are found by their words, with and without typing mistakes, and nothing of what shoppers like"
+)
+
+
+def _own_words(meta: SplitMeta) -> str:
+    """What the figures of a catalogue alone say."""
+    if meta.held_items:
+        return f"{OWN}; training learned from no query of the {meta.held_items} items that are asked about"
+    return f"{OWN}; training has seen these items, since there are too few to set some aside"
+
 
 _Tables = dict[str, NDArray[np.float64]]  # `[n, metrics]` by name of the ranking
 
@@ -67,7 +83,7 @@ def evaluate_graded(context: EvaluationContext) -> EvaluationDocument:
             name: TypoFigures(means(metrics, table, rng), _shares(metrics, table, clean[name]))
             for name, table in with_typos.items()
         },
-        notes=[UNJUDGED],
+        notes=[UNJUDGED] if context.meta.task == GRADED_SEARCH else [_own_words(context.meta)],
         slices={},
     )
 

@@ -40,7 +40,7 @@ def report_table(document: EvaluationDocument) -> Group:
 
 def _lines(document: EvaluationDocument) -> list[str]:
     counts = document.first_report.counts
-    cases = {"graded_search": "queries", "search": "searches"}.get(document.dataset.task or "", "users")
+    cases = document.cases
     line = f"{counts['n']} {cases}"
     if "queries" in counts:
         line += f" by {counts['queries']} queries, {counts['new_queries']} of them new"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from app.artifact.event_features import age_buckets
 from app.artifact.names import PADDING_ROW
+from app.engine.loading import golden_overlap
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch, Stages
 from app.engine.snapshot import Snapshot
@@ -54,10 +55,10 @@ def measure_fidelity(trained: Trained, snapshot: Snapshot, batch: RequestBatch) 
     items = units * lengths[:, None]
     exact = rank_items(queries, items, nothing, nothing.astype(np.int32), DEPTH)
     answered = recommend(snapshot, batch, DEPTH, Stages(ranking=False))
-    overlap = np.mean([len(np.intersect1d(*pair)) / DEPTH for pair in zip(exact, answered.rows, strict=True)])
+    overlap = golden_overlap(exact, answered.rows)
     near = share_near(queries, items, exact, answered.rows)
     error = np.linalg.norm(queries.numpy() - answered.query_vectors, axis=1) / np.linalg.norm(queries.numpy(), axis=1)
-    fidelity = Fidelity(len(batch), float(overlap), near, float(error.max(initial=0.0)))
+    fidelity = Fidelity(len(batch), overlap, near, float(error.max(initial=0.0)))
     if fidelity.near_at_10 < MIN_OVERLAP or fidelity.query_error > MAX_QUERY_ERROR:
         raise GoldenMismatch(
             f"{snapshot.folder}: expected answers like the network's (at least {MIN_OVERLAP:.0%} of the top 10 in its "

@@ -36,6 +36,8 @@ ITEMS_SCHEMA = pl.Schema(
 DISPLAY: Final = "display."
 """Before the name of each column that is answered as it is: a value in JSON. Only where a catalogue has them, as the
 columns `currency` and `variants`."""
+PLACE: Final = "place"
+"""The column of an item's place in the files, from 0, of a catalogue without events."""
 USERS_SCHEMA = pl.Schema({"user_id": pl.String(), "attributes": pl.List(pl.String)})
 
 _PERSON = ("id", "visitor")  # whose row it is
@@ -127,6 +129,9 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
     texts = _texts(reader)
     schema = dict(ITEMS_SCHEMA) | {column.name: column.dtype for column in columns[len(ITEMS_SCHEMA) - 1 :]}
     rows = raw.select(ROW, FILE).with_columns(*columns, *texts)
+    if spec.events is None:
+        rows = rows.with_row_index(PLACE)
+        schema[PLACE] = pl.UInt32()
     long = too_long(ids, MAX_ID)
     if table.variant_of is not None:
         rows = rows.with_columns(own.alias("variant"))

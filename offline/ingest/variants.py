@@ -33,7 +33,7 @@ def _merged(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if isinstance(dtype, pl.List):
         return column.explode().drop_nulls().unique(maintain_order=True)
-    if name in ("price", "added"):
+    if name in ("price", "added", "place"):
         return column.min()
     if name == "in_stock":
         return column.max()

@@ -8,6 +8,10 @@ from pathlib import Path
 from offline.onboarding.findings import Finding, errors_of
 
 _MOST_LINES = 8
+_CATALOGUE_ALONE = (
+    "Without events it learns from the catalogue alone: what comes of it searches, completes and shows similar items, "
+    "and recommends by what a visitor looks at from then on."
+)
 
 
 @dataclass
@@ -62,8 +66,9 @@ def outlook(
     rest = f"; {aside:,} {'is' if aside == 1 else 'are'} set aside (rejected.parquet)" if aside else ""
     more = [f"{count:,} more of {table}" for table, count in (left_out or {}).items() if count]
     others = f"; {_together(more)} {'is' if sum((left_out or {}).values()) == 1 else 'are'} left out" if more else ""
+    alone = f" {_CATALOGUE_ALONE}" if "items" in rows and "events" not in rows else ""
     return (
-        f"If you run now, {_together(taken) or 'nothing'} will be read{rest}{others}. "
+        f"If you run now, {_together(taken) or 'nothing'} will be read{rest}{others}.{alone} "
         f"Next: aisle-offline run --data {data} --out runs/NAME"
     )
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from offline.dataset.spec import OWN_WORDS, QUERY_TASKS
 from offline.evaluation.document import (
     POPULARITY,
     QUERY_ALONE,
@@ -75,6 +76,9 @@ def against_kin(evidence: Evidence) -> Iterator[Finding]:
         if refusal is not None:
             sentence = f"{_capital(refusal)}. {_capital(other)} would serve shoppers better."
             yield Finding(Weight.BAD, sentence, _catch_up(evidence, name))
+        elif high < 0 and _is_made_of_words(evidence, name):
+            sentence = f"It is below {other}, which queries of items' own words favour: {_lead(report, metric, lift)}."
+            yield Finding(Weight.NOTE, sentence)
         elif high < 0:
             yield Finding(
                 Weight.LOOK, f"It is below {other}: {_lead(report, metric, lift)}.", _catch_up(evidence, name)
@@ -103,6 +107,8 @@ def elsewhere(evidence: Evidence) -> Iterator[Finding]:
             below = [metric for metric, lift in lifts.items() if lift.ci95[1] < 0]
             if report is document.first_report and report.first_metric in below:
                 continue  # said already
+            if _is_made_of_words(evidence, name):
+                continue
             if below:
                 lead = _lead(report, below[0], lifts[below[0]])
                 yield Finding(
@@ -116,7 +122,7 @@ def scored(evidence: Evidence) -> Iterator[Finding]:
     """Figures of few users, or of targets that nobody could find, prove little."""
     counts = evidence.document.first_report.counts
     users, targets, unknown = (counts.get(name) for name in ("n", "targets", "targets_on_unknown_items"))
-    if users is not None and users < MIN_USERS:
+    if users is not None and users < MIN_USERS and evidence.document.dataset.task != OWN_WORDS:
         ones = scored_ones(evidence.document)
         more = f"about {math.ceil(MIN_USERS / users)} times as much" if users else "more"
         yield Finding(
@@ -145,7 +151,7 @@ def without_history(evidence: Evidence) -> Iterator[Finding]:
     """Users of whom nothing is known get what is popular: no figure of theirs says anything of the network."""
     document, report = evidence.document, evidence.document.first_report
     users, unknown = report.counts.get("n"), report.counts.get(WITHOUT_HISTORY)
-    if not users or not unknown or document.dataset.task == "graded_search":
+    if not users or not unknown or document.dataset.task in QUERY_TASKS:
         return
     gets = "only their words count" if document.dataset.task == "search" else "they get what is popular"
     metric = report.first_metric
@@ -170,7 +176,7 @@ def too_good(evidence: Evidence) -> Iterator[Finding]:
     """
     document, report = evidence.document, evidence.document.first_report
     metric = report.first_metric
-    if metric is None:
+    if metric is None or document.dataset.task == OWN_WORDS:  # an item's own words may well find it each time
         return
     value = report.means.metrics[metric]
     surely = report.means.ci95.get(metric, [value])[0]
@@ -215,6 +221,11 @@ def cold_users(evidence: Evidence) -> Iterator[Finding]:
                     "Until a longer log mends it, ask for them without user_id: such requests get what is popular.",
                 ),
             )
+
+
+def _is_made_of_words(evidence: Evidence, name: str) -> bool:
+    """Whether a part of the bundle itself is compared by queries that hold nothing but an item's own words."""
+    return evidence.document.dataset.task == OWN_WORDS and name in evidence.document.variants
 
 
 def _open(evidence: Evidence, sentence: str, lift: Difference) -> Finding:

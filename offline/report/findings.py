@@ -100,4 +100,4 @@ NAMES = {
 
 def scored_ones(document: EvaluationDocument) -> str:
     """The noun for what is scored: users, queries or searches."""
-    return {"graded_search": "queries", "search": "searches"}.get(document.dataset.task or "", "users")
+    return document.cases

@@ -12,14 +12,16 @@ import polars as pl
 from app.artifact.behaviours import BEHAVIOUR_NAMES, BEHAVIOURS
 from offline.dataset.event_meaning import behaviours_of
 from offline.dataset.logged_queries import normalised_query
-from offline.dataset.spec import DatasetSpec, EvaluationSpec
+from offline.dataset.spec import OWN_WORDS, QUERY_TASKS, DatasetSpec, EvaluationSpec
 from offline.dataset.split_meta import META_FILE, SplitMeta
 from offline.errors import DatasetError, RunFolderError
+from offline.ingest.clean_items import PLACE
 from offline.ingest.ingest import SUMMARY_FILE
 from offline.ingest.undo_events import PAIR, UNDO
 from offline.split import coded_events, cuts
 from offline.split.coded_events import PART, CodedEvents, read_coded
-from offline.split.graded import copy_graded
+from offline.split.graded import copy_graded, write_graded
+from offline.split.own_words import own_words
 from offline.split.parts import WrittenParts, write_parts
 from offline.split.undone import STANDS, hold_last, with_undone, without_pairs
 from offline.workspace.atomic import atomic_folder
@@ -54,7 +56,7 @@ def split(
     `items.parquet` (row, from 1), `users.parquet` (user, from 0), `meta.json`, and a file for each part, sorted by
     (user, order): user, item (0 outside the vocabulary), type, time, order, query, target (scored), query_new (that
     query is to be new when valid is scored: train is read without it). The queries and judgments of a graded search are
-    copied for the evaluation.
+    copied for the evaluation; those of a catalogue alone are made of its own words.
 
     Raises:
         DatasetError: `how` is none of these or not possible with this set, or no test event is left to score.
@@ -87,6 +89,10 @@ def split(
         items.write_parquet(folder / "items.parquet")
         _with_attributes(users, coded.users, attributes).write_parquet(folder / "users.parquet")
         copy_graded(ingested, folder)
+        if spec.evaluation.task == OWN_WORDS:
+            questions = own_words(items, seed)
+            write_graded(folder, questions.queries, questions.judgments)
+            meta = meta.model_copy(update={"held_items": questions.held_items})
         (folder / META_FILE).write_text(meta.text(), encoding="utf-8")
     tell(4, 4, "split")
     return meta
@@ -108,7 +114,7 @@ def read_ingested(ingested: Path) -> tuple[Summary, CodedEvents, pl.DataFrame, p
 def _choose_how(how: str | None, summary: Summary, n_events: int, task: str) -> str:
     """The way to cut, checked and written out; `none` when there is nothing to cut."""
     if not n_events:
-        if task == "graded_search":
+        if task in QUERY_TASKS:
             return "none"
         raise DatasetError(f"expected events for the task {task}, got none: check the files of [events]")
     if how is None:
@@ -294,7 +300,14 @@ def _moved(held: pl.Series, part: str) -> pl.Expr:
 def _number_items(
     cut: pl.DataFrame, catalogue: pl.DataFrame, texts: pl.Series, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """One row an item of the catalogue or of train; `row` from 1, drawn so that no id order shows in it."""
+    """One row an item of the catalogue or of train; `row` from 1, drawn so that no id order shows in it.
+
+    A catalogue alone keeps its own order, the newest first where it says when items came: equally popular items are
+    answered in the order of rows, and so are all where nobody has touched any.
+    """
+    if PLACE in catalogue.columns:
+        newest_first = catalogue.sort("added", PLACE, descending=[True, False], nulls_last=True, maintain_order=True)
+        return newest_first.drop(PLACE).with_row_index("row", offset=1)
     codes = cut.select("part", "item_id").filter(pl.col("part") == "train").get_column("item_id").unique()
     ids = pl.concat([catalogue.select("item_id"), texts.gather(codes).to_frame()]).unique().sort("item_id")
     return _shuffle(ids, "row", 1, rng).join(catalogue, on="item_id", how="left", maintain_order="left")

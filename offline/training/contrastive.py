@@ -55,6 +55,7 @@ def train_on_catalogue(
     settings: TrainSettings,
     *,
     device: torch.device,
+    test_rows: NDArray[np.int64] | None = None,
     allowance: Allowance | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
 ) -> Trained:
@@ -70,6 +71,7 @@ def train_on_catalogue(
         graph: its graph, whose text and attributes are read.
         out: folder of the training.
         settings: from `choose_catalogue_settings`.
+        test_rows: of items whose words are those of the test: no view of theirs is trained on or validated by.
         allowance: the seconds that it may take, the last validation included.
 
     Raises:
@@ -78,7 +80,7 @@ def train_on_catalogue(
     """
     allowance = allowance or Allowance.of(None)
     torch.manual_seed(settings.seed)
-    run = _Run(item_fields(items), graph, settings, device, progress)
+    run = _Run(item_fields(items), graph, settings, device, progress, test_rows)
     out.mkdir(parents=True, exist_ok=True)
     run.start(out / CHECKPOINT_FILE, allowance)
     while run.has_epochs_left() and not run.is_cut:
@@ -112,6 +114,7 @@ class _Run:
         settings: TrainSettings,
         device: torch.device,
         progress: Callable[[TrainProgress], None] | None,
+        test_rows: NDArray[np.int64] | None = None,
     ) -> None:
         if graph.text is None:
             raise TrainingError("no events, and no item with a title or text: there is nothing to learn from")
@@ -123,7 +126,10 @@ class _Run:
         self._text = RowBags.of(graph.text)
         self._attributes = None if graph.item_attributes is None else RowBags.of(graph.item_attributes)
         self._same = fields.titles()
-        self._train, self._valid = _hold_out(fields.described(), settings)
+        described = fields.described()
+        if test_rows is not None:
+            described = described[~np.isin(described, test_rows)]
+        self._train, self._valid = _hold_out(described, settings)
         if len(self._train) < 2:
             raise TrainingError(
                 f"no events, and {len(self._train)} items with words: expected at least 2 to tell from each other"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.item_tower import ItemGraph
@@ -20,6 +21,7 @@ from offline.dataset.histories import Histories, histories_of
 from offline.dataset.split_events import read_events
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import TrainingError
+from offline.split.graded import GRADED_FILES
 from offline.training.batches import Batch, SetBatch, count_ordered, count_unordered, ordered_batches, unordered_batches
 from offline.training.checkpoint import (
     BEST_FILE,
@@ -98,7 +100,16 @@ def train(
     events = read_events(inputs.split, inputs.parts)
     if events.is_empty():
         items = pl.read_parquet(inputs.split / "items.parquet")
-        return train_on_catalogue(items, graph, out, settings, device=device, allowance=allowance, progress=progress)
+        return train_on_catalogue(
+            items,
+            graph,
+            out,
+            settings,
+            device=device,
+            test_rows=held_rows(inputs.split, items),
+            allowance=allowance,
+            progress=progress,
+        )
     run = _Run(_load_data(inputs, events, validated=not fixed_epochs), inputs, out, device, fixed_epochs, progress)
     out.mkdir(parents=True, exist_ok=True)
     run.start(begin)
@@ -106,6 +117,14 @@ def train(
     while run.has_epochs_left():
         run.epoch()
     return _keep_best(run, inputs, out)
+
+
+def held_rows(split: Path, items: pl.DataFrame) -> NDArray[np.int64]:
+    """The rows of the items that are set aside, to be asked about by their own words."""
+    if not read_split_meta(split).held_items:
+        return np.zeros(0, dtype=np.int64)
+    judged = pl.read_parquet(split / GRADED_FILES[1]).select("item_id").unique()
+    return items.join(judged, on="item_id", how="semi").get_column("row").sort().to_numpy().astype(np.int64)
 
 
 def _keep_best(run: "_Run", inputs: TrainInputs, out: Path) -> Trained:

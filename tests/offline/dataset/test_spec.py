@@ -152,8 +152,19 @@ def test_the_currency_is_a_code_or_a_column(folder: Path) -> None:
 
 
 def test_a_task_on_events_needs_events(folder: Path) -> None:
-    write(folder, 'name = "shop"\n[items]\npath = "items.csv"\n')
+    write(folder, 'name = "shop"\n[items]\npath = "items.csv"\n[evaluation]\ntask = "next_item"\n')
     with pytest.raises(DatasetError, match=r"expected a table \[events\], which the task next_item needs"):
+        load_spec(folder)
+    write(folder, 'name = "shop"\n[users]\npath = "items.csv"\n')
+    with pytest.raises(DatasetError, match=r"expected a table \[events\], which the task next_item needs"):
+        load_spec(folder)
+
+
+def test_a_catalogue_alone_is_asked_about_by_its_own_words(folder: Path) -> None:
+    write(folder, 'name = "shop"\n[items]\npath = "items.csv"\n')
+    assert (load_spec(folder).evaluation.task, load_spec(folder).evaluation.mask) == ("own_words", ("none",))
+    write(folder, GOOD.replace('"next_item"', '"own_words"'))
+    with pytest.raises(DatasetError, match=r"line 14, evaluation\.task: expected a task that asks about the events"):
         load_spec(folder)
 
 
