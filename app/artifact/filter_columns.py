@@ -26,7 +26,7 @@ PATHS: Final = "\n"  # between the categories of an item that stands in several
 ADDED: Final = "added"  # the column of when an item was added, unix seconds
 
 _ENTRIES: Final = "columns.json"
-_ROWS: Final = "rows.npy"  # int32 [pairs] item rows: by column, by value, ascending within a value
+_ROWS: Final = "rows.npy"  # int32 [pairs] item rows: by column, by value
 _NUMBERS: Final = "numbers.npy"  # float64 [pairs of number columns], ascending within a column
 _OFFSETS: Final = "offsets.npy"  # int64 [values + 1 of every other column], from the column's first pair
 _TEXTS: Final = "texts"  # a text column: the values of those columns that keep their own
@@ -50,7 +50,7 @@ class FilterColumn:
     """A column with its parts of the arrays. Texts are sorted by `sort_key`, numbers ascend."""
 
     entry: ColumnEntry
-    rows: NDArray[np.int32]  # [pairs]
+    rows: NDArray[np.int32]  # [pairs] by value; the first one of a value has it in just that spelling
     numbers: NDArray[np.float64] | None  # [pairs] of a number column
     offsets: NDArray[np.int64] | None  # [values + 1] of any other
     texts: TextColumn | None  # [values of all columns] those of this one begin at `first_text`
@@ -87,7 +87,7 @@ def read_filter_columns(folder: Path) -> list[FilterColumn]:
     below = folder / FILTERS
     entries = _ENTRIES_OF.validate_json((below / _ENTRIES).read_bytes())
     rows, numbers, offsets = (
-        np.load(below / name, mmap_mode="r", allow_pickle=False) for name in (_ROWS, _NUMBERS, _OFFSETS)
+        np.asarray(np.load(below / name, mmap_mode="r", allow_pickle=False)) for name in (_ROWS, _NUMBERS, _OFFSETS)
     )
     texts = TextColumn.read(below / _TEXTS)
     columns = []

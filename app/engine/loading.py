@@ -136,7 +136,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     checks.check_catalogue(folder, catalogue, shapes)
     filter_columns = read_filter_columns(folder)
     checks.check_filters(folder, filter_columns, catalogue, shapes)
-    filters = filter_index_of(filter_columns, catalogue, items.selectable[0])
+    filters = filter_index_of(filter_columns, catalogue, items.selectable[0], items)
     lexical = read_lexical(folder, shapes.rows, tables.codes[:, 1]) if WORDS in parts else None
     text_query = read_text_query(folder) if MEANING in parts else None
     vocabulary = read_vocabulary(folder) if SPELLING in parts else Vocabulary.empty()

@@ -136,6 +136,18 @@ class ItemsSpec(SourceSpec):
     missing: Words | None = None
     separators: Mapping[str, str] = Field(default_factory=dict)  # column -> what stands between its several values
 
+    @property
+    def filter_columns(self) -> tuple[str, ...]:
+        """The columns that the file names, as filters name them: attributes with `attributes.` before their names."""
+        named = self.model_fields_set
+        roles = {"title": "title", "category": "category", "brand": "brand", "price": "price", "text": "description"}
+        roles |= {"in_stock": "in_stock", "added": "added"}
+        attributes = self.attributes if "attributes" in named else ()
+        return (
+            *(name for role, name in roles.items() if role in named),
+            *(f"attributes.{column}" for column in attributes),
+        )
+
     @model_validator(mode="after")
     def _displays_only(self) -> Self:
         for column in self.display:

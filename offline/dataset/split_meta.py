@@ -52,6 +52,7 @@ class SplitMeta(_Record):
     has_order: bool
     event_types: Mapping[str, Behaviour] = {}  # the shop's own words
     behaviours: tuple[Behaviour, ...] = ()  # of train
+    catalogue_columns: tuple[str, ...] = ()  # those that `dataset.toml` names, as filters name them
     counts: Mapping[str, PartCounts]  # by part
     train_cut: float | None = None  # unix seconds; None where the log is not cut by time
     test_cut: float | None = None

@@ -124,7 +124,8 @@ def write_items(folder: Path, source: BundleSource) -> dict[str, str]:
     write_variants(folder, *variants_of(items))
     columns = write_catalogue(folder, items)
     write_display(folder, display_of(items))
-    write_filters(folder, items, first_times(histories.rows, histories.times, items.height + 1))
+    times = first_times(histories.rows, histories.times, items.height + 1)
+    write_filters(folder, items, times, source.meta.catalogue_columns)
     return columns
 
 

@@ -1,7 +1,7 @@
 """The columns that filters, facets and orders read, from the split's item table."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from app.artifact.filter_columns import (
     sort_key,
     write_filter_columns,
 )
+from offline.export.spellings import common_paths, common_spellings
 
 _BY_REFERENCE: Final = {"title": "title", "text": "description"}
 """Nearly every item has a text of its own: the bundle's catalogue holds them already."""
@@ -28,21 +29,32 @@ _NUMBER: Final = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)([eE][+-
 """`007` is a code, not a number."""
 _EXACT: Final = 2.0**53  # whole numbers from it on are codes that float64 would run together
 _FLAGS: Final = (FALSE_TEXT, TRUE_TEXT)
+_ATTRIBUTES: Final = "attributes."  # before the name of an attribute
+_NOTHING: Final = np.zeros(0, dtype=np.int32)
 
 
-def write_filters(folder: Path, items: pl.DataFrame, first_times: NDArray[np.float64]) -> None:
-    """Write every column of the catalogue and every attribute that an item has a value of.
+def write_filters(
+    folder: Path, items: pl.DataFrame, first_times: NDArray[np.float64], known: Sequence[str] = ()
+) -> None:
+    """Write every column of the catalogue and every attribute that an item has a value of, and those that are known.
 
-    An attribute whose values all are numbers is one of numbers, and one of `true` and `false` a boolean one.
+    An attribute whose values all are numbers is one of numbers, and one of `true` and `false` a boolean one. Values
+    that differ in case only are one value, in its most frequent spelling.
 
     Args:
         items: the split's item table.
         first_times: `[items + 1]` unix seconds of the first event that the bundle knows, NaN where there is none: when
             an item was added, where the catalogue does not say.
+        known: columns that the data set names, attributes with `attributes.` before their names; they are written where
+            no item has a value, too: a filter that names one finds nothing then, and is no mistake.
     """
     items = items.with_columns(pl.col("row").cast(pl.Int32))
-    columns = [column for column in (*_catalogue(items, first_times), *_attributes(items)) if column.entry.pairs]
-    write_filter_columns(folder, columns)
+    columns = [column for column in _catalogue(items, first_times) if column.entry.pairs or column.entry.name in known]
+    attributes = list(_attributes(items))
+    names = {column.entry.name for column in attributes}
+    without = (name.removeprefix(_ATTRIBUTES) for name in known if name.startswith(_ATTRIBUTES))
+    attributes += [_Vocabulary(name, {}).column(_NOTHING, _NOTHING) for name in without if name not in names]
+    write_filter_columns(folder, [*columns, *attributes])
 
 
 def first_times(rows: NDArray[np.int32], times: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -55,7 +67,8 @@ def first_times(rows: NDArray[np.int32], times: NDArray[np.float64], count: int)
 
 def _catalogue(items: pl.DataFrame, first_times: NDArray[np.float64]) -> Iterator[FilterColumn]:
     for column, name in _BY_REFERENCE.items():
-        yield _of_values(name, _pairs(items, pl.col(column)), by_reference=True)
+        pairs = _pairs(items, pl.col(column))
+        yield _of_values(name, pairs, by_reference=pairs.height > 0)
     levels = pl.col("category").map_elements(levels_of, return_dtype=pl.List(pl.String))
     nested = items.select("row", levels).explode("category")
     yield _of_values("category", _pairs(nested, pl.col("category")), nested=True)
@@ -79,9 +92,9 @@ def _attributes(items: pl.DataFrame) -> Iterator[FilterColumn]:
         pl.col("told").str.replace(r"(?s)=.*$", "").str.strip_chars().alias("name"),
         pl.col("told").str.replace(r"^[^=]*=", "").str.strip_chars().alias("value"),
     ).filter((pl.col("name") != "") & (pl.col("value") != ""))
-    values: dict[str, list[str]] = {}
-    for name, value in pairs.select("name", "value").unique().iter_rows():
-        values.setdefault(name, []).append(value)
+    values: dict[str, dict[str, int]] = {}
+    for name, value, count in pairs.unique().group_by("name", "value").len().iter_rows():
+        values.setdefault(name, {})[value] = count
     vocabularies = [_Vocabulary(name, values[name]) for name in sorted(values)]
     codes = pl.DataFrame(
         [
@@ -101,25 +114,25 @@ def _attributes(items: pl.DataFrame) -> Iterator[FilterColumn]:
 
 
 class _Vocabulary:
-    """The values of one attribute, in their order; texts that are the same number share a code."""
+    """The values of one attribute, in their order; texts that are the same number share a code, or the same name."""
 
-    def __init__(self, name: str, texts: list[str]) -> None:
+    def __init__(self, name: str, counts: Mapping[str, int]) -> None:
+        texts = list(counts)
         self.name = name
         self._kind: Kind = "text"
         self._values: list[str] = []
         self._numbers: list[float] = []
-        if set(texts) <= set(_FLAGS):
+        if texts and set(texts) <= set(_FLAGS):
             self._kind = "boolean"
             self._values = list(_FLAGS)
             self.codes = {text: _FLAGS.index(text) for text in texts}
-        elif (numbers := _numbers(texts)) is not None:
+        elif texts and (numbers := _numbers(texts)) is not None:
             self._kind = "number"
             self._numbers = sorted(set(numbers))
             place = {number: code for code, number in enumerate(self._numbers)}
             self.codes = {text: place[number] for text, number in zip(texts, numbers, strict=True)}
         else:
-            self._values = sorted(texts, key=sort_key)
-            self.codes = {text: code for code, text in enumerate(self._values)}
+            self._values, self.codes = _values_and_codes(common_spellings(counts))
 
     def column(self, codes: NDArray[np.int32], rows: NDArray[np.int32]) -> FilterColumn:
         """The column of pairs that are sorted by code and row."""
@@ -158,10 +171,19 @@ def _of_values(
     boolean: bool = False,
     by_reference: bool = False,
 ) -> FilterColumn:
-    """A column of texts or flags."""
-    values = list(_FLAGS) if boolean else sorted(pairs["value"].unique().to_list(), key=sort_key)
-    codes = pl.DataFrame({"value": values, "code": np.arange(len(values))}, schema_overrides={"value": pl.String})
-    coded = pairs.join(codes, on="value").sort("code", "row")
+    """A column of texts or flags; the first item of a value has it in the spelling that stands for all."""
+    if boolean:
+        values, spellings = list(_FLAGS), dict(zip(_FLAGS, range(len(_FLAGS)), strict=True))
+    else:
+        counts_of = dict(pairs.group_by("value").len().iter_rows())
+        common = (common_paths if nested else common_spellings)(counts_of)
+        values, spellings = _values_and_codes(common)
+    codes = pl.DataFrame(
+        {"value": list(spellings), "code": list(spellings.values()), "common": [values[c] for c in spellings.values()]},
+        schema={"value": pl.String, "code": pl.Int64, "common": pl.String},
+    )
+    is_other = pl.col("value") != pl.col("common")
+    coded = pairs.join(codes, on="value").sort("code", is_other, "row").unique(["code", "row"], maintain_order=True)
     counts = np.bincount(coded["code"].to_numpy(), minlength=len(values))
     entry = ColumnEntry(
         name=name,
@@ -180,6 +202,13 @@ def _of_values(
         texts=None if by_reference else TextColumn.of(values),
         first_text=0,
     )
+
+
+def _values_and_codes(spellings: Mapping[str, str]) -> tuple[list[str], dict[str, int]]:
+    """The values in their order, and the code of each text, by the spelling that stands for it."""
+    values = sorted(set(spellings.values()), key=sort_key)
+    codes = {value: code for code, value in enumerate(values)}
+    return values, {text: codes[spelling] for text, spelling in spellings.items()}
 
 
 def _of_numbers(name: str, pairs: pl.DataFrame) -> FilterColumn:

@@ -149,7 +149,7 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
 
     def one_row_an_item(good: pl.DataFrame) -> pl.DataFrame:
         merged = _first_of_id(good) if table.variant_of is None else _merge(good, reader, table)
-        return merged.with_columns(_joined_text([column.name for column in texts]))
+        return merged.with_columns(_joined_text([column.name for column in texts])).with_columns(*_composed())
 
     return _clean_rows(
         rows,
@@ -298,6 +298,12 @@ def _currency(reader: ColumnReader, table: ItemsSpec) -> list[pl.Series]:
     if code is None:
         return []
     return [pl.repeat(code, reader.raw.height, dtype=pl.String, eager=True).alias("currency")]
+
+
+def _composed() -> list[pl.Expr]:
+    """Texts and attributes in Unicode's form NFC: the same letters are the same value, however they were typed."""
+    texts = [pl.col(name).str.normalize("NFC") for name in ("title", "category", "brand", "text")]
+    return [*texts, pl.col("attributes").list.eval(pl.element().str.normalize("NFC"))]
 
 
 def _texts(reader: ColumnReader) -> list[pl.Series]:

@@ -367,6 +367,7 @@ def _meta(
         has_order=bool(summary["has_order"]),
         event_types={} if spec.events is None else behaviours_of(spec.events.types),
         behaviours=tuple(name for code, name in BEHAVIOUR_NAMES.items() if code in written.train_types),
+        catalogue_columns=() if spec.items is None else spec.items.filter_columns,
         counts=written.counts,
         train_cut=written.starts.get("valid") if by_time else None,
         test_cut=written.starts.get("test") if by_time else None,

@@ -17,6 +17,7 @@ from chromium import find_chromium, running_chromium
 from made_up_cursor_keys import CURSOR_KEYS
 from playwright.sync_api import Browser
 from starlette.applications import Starlette
+from worded_shop import write_worded_bundle
 
 from app.api.application import HttpOptions, make_application
 from app.api.recommend_parsing import Limits
@@ -139,6 +140,36 @@ def browser() -> Iterator[Browser]:
 def client(application_of: Callable[..., Starlette]) -> Iterator[httpx.Client]:
     with _listening(application_of()) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def answers_on(
+    catalogue_run: Any, application_of: Callable[..., Starlette], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., AbstractContextManager[Callable[..., dict[str, Any]]]]:
+    """Serves a catalogue of given items for a while, to a function that posts requests; see `write_worded_bundle`."""
+
+    @contextmanager
+    def serve(items: list[dict[str, Any]], **options: Any) -> Iterator[Callable[..., dict[str, Any]]]:
+        folder = tmp_path_factory.mktemp("worded") / "bundle"
+        worded = load_snapshot(write_worded_bundle(catalogue_run.bundle, folder, items, **options))
+        services = build_services(
+            release_of(worded, lambda: 1_700_000_000.0),
+            MemoryUserStore(),
+            FollowOptions(FixedModels(model_from_manifest(worded.manifest)), None),
+            ServiceLimits(timeout_ms=PATIENCE_MS),
+            ImpressionOptions(),
+        )
+        with _listening(application_of(services=services)) as client:
+
+            def post(**fields: Any) -> dict[str, Any]:
+                response = client.post("/recommend", json=fields)
+                assert response.status_code == 200, response.text
+                answer: dict[str, Any] = response.json()
+                return answer
+
+            yield post
+
+    return serve
 
 
 @pytest.fixture(scope="session")

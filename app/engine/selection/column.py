@@ -1,6 +1,7 @@
 """A column of the catalogue for filters, facets and orders: the items with a value, and the value of an item."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -17,7 +18,11 @@ OPERATORS: Final[dict[Kind, tuple[str, ...]]] = {
     "number": ("eq", "in", "lt", "lte", "gt", "gte", "exists"),
     "boolean": ("eq", "in", "exists"),
 }
+KINDS: Final[tuple[Kind, ...]] = ("text", "number", "boolean")
+ATTRIBUTES: Final = "attributes."
+"""May stand before the name of an attribute."""
 NO_VALUE: Final = -1
+_FEW: Final = 64  # ranges that are marked one by one
 _REMEMBERED: Final = 11  # halvings of a look-up whose texts are remembered: all look-ups begin with them
 
 
@@ -40,6 +45,16 @@ class Column:
         """The kind of its values."""
         return self.stored.entry.kind
 
+    @property
+    def path(self) -> str:
+        """The name that no other column has."""
+        return f"{ATTRIBUTES}{self.name}" if self.stored.entry.attribute else self.name
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of the values that it may be compared with: any, where no item has a value of an attribute."""
+        return KINDS if self.stored.entry.attribute and not self.stored.entry.pairs else (self.kind,)
+
     @cached_property
     def has_one_value(self) -> bool:
         """Whether no item has several values; the levels of one category count as one."""
@@ -55,7 +70,12 @@ class Column:
             if False in exists:
                 passing = np.zeros(self.span, dtype=np.bool_) if others or True in exists else ~passing
             return passing
+        if not self.stored.entry.pairs:
+            return passing
         ranges = self._ranges_of_numbers(others) if self.kind == "number" else self._ranges_of_values(others)
+        if len(ranges) > _FEW:
+            passing[self.stored.rows[_inside(ranges, self.stored.entry.pairs)]] = True
+            return passing
         for start, end in ranges:
             passing[self.stored.rows[start:end]] = True
         return passing
@@ -124,48 +144,69 @@ class Column:
     def _ranges_of_values(self, comparisons: list[Comparison]) -> list[tuple[int, int]]:
         codes: set[int] | None = None
         for comparison in comparisons:
-            passing = {code for value in _values_of(comparison) for code in self._codes_of(value)}
+            passing = self._codes_of(_values_of(comparison))
             codes = passing if codes is None else codes & passing
         offsets = self._offsets
         return [(int(offsets[code]), int(offsets[code + 1])) for code in sorted(codes or ())]
 
-    def _codes_of(self, value: Value) -> list[int]:
-        """The codes of a value: that of the same text, else those of texts that differ in case only."""
-        if isinstance(value, bool):
-            return [int(value)]
-        text = str(value)
-        if self.stored.entry.nested:
-            levels = levels_of(text)
-            text = levels[-1] if levels else ""
-        if not text:
-            return []
-        exact = self._first_from(sort_key(text))
-        if exact < self.stored.entry.values and self._text(exact) == text:
-            return [exact]
-        folded = text.casefold()
-        first = self._first_from((folded, ""))
-        codes = []
-        while first < self.stored.entry.values and self._text(first).casefold() == folded:
-            codes.append(first)
-            first += 1
+    def _codes_of(self, values: Iterable[Value]) -> set[int]:
+        """The codes of values: of each that of the same text, else those of texts that differ in case only."""
+        codes: set[int] = set()
+        texts: dict[str, set[str]] = {}  # by how they are folded
+        for value in values:
+            if isinstance(value, bool):
+                codes.add(int(value))
+                continue
+            text = str(value)
+            if self.stored.entry.nested:
+                levels = levels_of(text)
+                text = levels[-1] if levels else ""
+            if text:
+                texts.setdefault(text.casefold(), set()).add(text)
+        keys = sorted((folded, "") for folded in texts)
+        for (folded, _), first in zip(keys, self._first_from(keys), strict=True):
+            codes |= self._codes_between(folded, first, texts[folded])
         return codes
 
-    def _first_from(self, key: tuple[str, str]) -> int:
-        """The first code that is not sorted before `key`."""
-        low, high, halvings = 0, self.stored.entry.values, 0
-        while low < high:
+    def _codes_between(self, folded: str, first: int, texts: set[str]) -> set[int]:
+        """The codes of texts that are folded alike; `first` is the first code of any text that is folded so."""
+        spellings: dict[str, int] = {}
+        for code in range(first, self.stored.entry.values):
+            spelling = self._text(code)
+            if spelling.casefold() != folded:
+                break
+            spellings[spelling] = code
+        exact = {spellings[text] for text in texts if text in spellings}
+        return exact if len(exact) == len(texts) else set(spellings.values())
+
+    def _first_from(self, keys: Sequence[tuple[str, str]]) -> list[int]:
+        """Of each key the first code that is not sorted before it.
+
+        All keys are looked up together, so that a text is read once for those on both sides of it: of as many keys as
+        there are values no more than each value.
+
+        Args:
+            keys: ascending.
+        """
+        firsts = [0] * len(keys)
+        parts = [(0, len(keys), 0, self.stored.entry.values, 0)]  # keys, the codes between which they are, halvings
+        while parts:
+            start, end, low, high, halvings = parts.pop()
+            if low == high:
+                firsts[start:end] = [low] * (end - start)
+                continue
             middle = (low + high) // 2
             probe = self._first_keys.get(middle)
             if probe is None:
                 probe = sort_key(self._text(middle))
                 if halvings < _REMEMBERED:
                     self._first_keys[middle] = probe
-            halvings += 1
-            if probe < key:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+            split = bisect_right(keys, probe, start, end)
+            if start < split:
+                parts.append((start, split, low, middle, halvings + 1))
+            if split < end:
+                parts.append((split, end, middle + 1, high, halvings + 1))
+        return firsts
 
     def _text(self, code: int) -> str:
         if self.stored.texts is not None:
@@ -185,3 +226,12 @@ class Column:
 
 def _values_of(comparison: Comparison) -> set[Value]:
     return set(comparison.value) if isinstance(comparison.value, tuple) else {comparison.value}
+
+
+def _inside(ranges: Sequence[tuple[int, int]], length: int) -> NDArray[np.bool_]:
+    """`[length]`, the positions inside ranges that do not overlap."""
+    edges = np.zeros(length + 1, dtype=np.int8)
+    starts, ends = np.array(ranges).T
+    edges[starts] += 1
+    edges[ends] -= 1
+    return np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)

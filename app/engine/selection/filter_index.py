@@ -1,6 +1,7 @@
 """All columns of a bundle that filters, facets and orders may name, and the masks of filters over them."""
 
 import difflib
+import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -9,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.filter_columns import FilterColumn, read_filter_columns
-from app.engine.catalogue import Catalogue
-from app.engine.selection.column import Column
+from app.engine.catalogue import Catalogue, Items
+from app.engine.selection.column import ATTRIBUTES, Column
 from app.engine.selection.filter_parsing import FilterBudget, parse_filter
 from app.engine.selection.filters import Condition, Every, Filter, Some, Without
+from app.engine.selection.item_ids import ItemIds
 from app.engine.selection.mask_cache import MaskCache
 from app.errors import InvalidRequest
 
 MASK_CACHE_BYTES: Final = 64 * 2**20
-_ATTRIBUTES: Final = "attributes."  # may stand before the name of an attribute
 _MOST_COMPARED: Final = 200  # names that a misspelled one is compared with
 
 
@@ -28,6 +29,7 @@ class FilterIndex:
         selectable: `[rows]`, true for real items.
         display: names of columns that answers return, and that are none here.
         cache_bytes: memory limit of the cached masks and of the filters that they are kept by.
+        item_ids: what filters of `item_id` compare with; None where none is known.
     """
 
     def __init__(
@@ -36,14 +38,16 @@ class FilterIndex:
         selectable: NDArray[np.bool_],
         display: Collection[str] = (),
         cache_bytes: int = MASK_CACHE_BYTES,
+        item_ids: ItemIds | None = None,
     ) -> None:
         self._display = frozenset(display)
         columns = list(columns)
         self._by_name: dict[str, Column] = {c.name: c for c in columns if not c.stored.entry.attribute}
         for column in columns:
             if column.stored.entry.attribute:
-                self._by_name.setdefault(_ATTRIBUTES + column.name, column)
+                self._by_name.setdefault(column.path, column)
                 self._by_name.setdefault(column.name, column)
+        self._item_ids = item_ids
         self._selectable = selectable
         self._masks = MaskCache(cache_bytes)
 
@@ -62,6 +66,7 @@ class FilterIndex:
         Raises:
             InvalidRequest: there is none; the message has `path` and the likeliest names.
         """
+        name = name if name.isascii() else unicodedata.normalize("NFC", name)
         column = self._by_name.get(name)
         if column is None and name in self._display:
             raise InvalidRequest(
@@ -81,7 +86,7 @@ class FilterIndex:
         Raises:
             InvalidRequest: names the path within the request, what was expected and what it got.
         """
-        return parse_filter(tree, self.column, path, budget)
+        return parse_filter(tree, self._comparable, path, budget)
 
     def mask(self, condition: Filter) -> NDArray[np.bool_]:
         """`[rows]`, the items that pass; the array is shared and read-only."""
@@ -100,7 +105,7 @@ class FilterIndex:
         """As `mask`, but with any value in rows that are no items."""
         match condition:
             case Condition(column, comparisons):
-                return self.column(column, column).passing(comparisons)
+                return self._comparable(column, column).passing(comparisons)
             case Without(part):
                 return ~self._passing(part)
             case Every(parts):
@@ -114,15 +119,21 @@ class FilterIndex:
                     passing |= self._passing(part)
                 return passing
 
+    def _comparable(self, name: str, path: str) -> Column | ItemIds:
+        """The column of a name, or the ids of items; an attribute called `item_id` is reached by its longer name."""
+        if self._item_ids is not None and name == self._item_ids.name:
+            return self._item_ids
+        return self.column(name, path)
+
     def _is_hidden(self, column: Column) -> bool:
         """Whether another column has the same short name, so that this one is reached by its longer name only."""
         return self._by_name[column.name] is not column
 
     def _hint(self, name: str) -> str:
         known = self.names
-        bare = name.removeprefix(_ATTRIBUTES)[:60]
+        bare = name.removeprefix(ATTRIBUTES)[:60]
         initial = bare[:1].casefold()
-        candidates = [other for other in known if other.removeprefix(_ATTRIBUTES)[:1].casefold() == initial]
+        candidates = [other for other in known if other.removeprefix(ATTRIBUTES)[:1].casefold() == initial]
         candidates.sort(key=lambda other: abs(len(other) - len(bare)))
         similar = difflib.get_close_matches(bare, candidates[:_MOST_COMPARED], n=3)
         if similar:
@@ -131,17 +142,26 @@ class FilterIndex:
         return f"it has {shown}{', ..' if len(known) > 20 else ''}"
 
 
-def read_filters(folder: Path, catalogue: Catalogue, selectable: NDArray[np.bool_]) -> FilterIndex:
+def read_filters(
+    folder: Path, catalogue: Catalogue, selectable: NDArray[np.bool_], items: Items | None = None
+) -> FilterIndex:
     """The filter index of the bundle in `folder`; `selectable` `[rows]` is true for real items.
+
+    `items` are those whose ids filters may name.
 
     Raises:
         OSError: a file is missing.
         ValueError: the files do not fit each other.
     """
-    return filter_index_of(read_filter_columns(folder), catalogue, selectable)
+    return filter_index_of(read_filter_columns(folder), catalogue, selectable, items)
 
 
-def filter_index_of(stored: Iterable[FilterColumn], catalogue: Catalogue, selectable: NDArray[np.bool_]) -> FilterIndex:
+def filter_index_of(
+    stored: Iterable[FilterColumn],
+    catalogue: Catalogue,
+    selectable: NDArray[np.bool_],
+    items: Items | None = None,
+) -> FilterIndex:
     """The filter index of columns that have been read; as `read_filters`."""
     return FilterIndex(
         [
@@ -152,4 +172,5 @@ def filter_index_of(stored: Iterable[FilterColumn], catalogue: Catalogue, select
         ],
         selectable,
         catalogue.display,
+        item_ids=None if items is None else ItemIds(items, len(selectable)),
     )

@@ -1,17 +1,19 @@
 """From the JSON tree of a filter to its typed form, checked against the columns of a catalogue."""
 
 import math
+import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from app.engine.selection.column import OPERATORS, Column
+from app.artifact.filter_columns import Kind
+from app.engine.selection.column import OPERATORS
 from app.engine.selection.filters import Comparison, Condition, Every, Filter, Some, Value, Without
 from app.errors import InvalidRequest
 
 MAX_DEPTH: Final = 16
 MAX_CONDITIONS: Final = 256  # of one filter
 MAX_NODES: Final = 1_024  # conditions, and every all, any and not around them
-MAX_VALUES: Final = 1_000  # in all lists of `in` of a request: each is looked up
+MAX_VALUES: Final = 10_000  # in all lists of `in` of a request
 MAX_CONDITIONS_IN_ALL: Final = (
     512  # of a request, unless an operator wants more: half a dozen take as long as a plain one
 )
@@ -20,10 +22,27 @@ _SHOWN: Final = 60  # characters of a wrong value
 _LARGEST: Final = 1.7e308  # of a number
 _FIELD: Final = "field"
 _TREES: Final = ("all", "any", "not")
-_KINDS: Final = {"text": "text", "number": "a number", "boolean": "true or false"}
+_WORDS: Final[dict[Kind, str]] = {"text": "text", "number": "a number", "boolean": "true or false"}
 _EVERY_OPERATOR: Final = OPERATORS["number"]
 
-FindColumn = Callable[[str, str], Column]
+
+class Comparable(Protocol):
+    """What a condition is about: a column, or the ids of items."""
+
+    @property
+    def name(self) -> str:
+        """As errors name it."""
+
+    @property
+    def path(self) -> str:
+        """The name that no other one has."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of values that it is compared with: one, or any where it has no values of any kind."""
+
+
+FindColumn = Callable[[str, str], Comparable]
 """Finds the column of a name; the second argument is the path that an `InvalidRequest` names."""
 
 
@@ -119,24 +138,20 @@ class _Parser:
             if operator not in _EVERY_OPERATOR:
                 shown = operator[:_SHOWN]
                 raise _wrong(f"{path}.{shown}", f"one of {', '.join(_EVERY_OPERATOR)}", repr(shown))
-            if operator not in OPERATORS[column.kind]:
-                allowed = ", ".join(OPERATORS[column.kind])
+            if all(operator not in OPERATORS[kind] for kind in column.kinds):
                 raise _wrong(
                     f"{path}.{operator}",
-                    f"one of {allowed}, as {column.name!r} holds {_KINDS[column.kind]}",
+                    f"one of {_operators_of(column)}, as {column.name!r} holds {_kinds_of(column)}",
                     f"{operator!r}",
                 )
         if not operators:
-            raise _wrong(path, f"one of {', '.join(OPERATORS[column.kind])} beside field", "none")
+            raise _wrong(path, f"one of {_operators_of(column)} beside field", "none")
         comparisons = {
             self._comparison(column, operator, tree[operator], f"{path}.{operator}") for operator in operators
         }
-        return Condition(
-            column.name if not column.stored.entry.attribute else f"attributes.{column.name}",
-            tuple(sorted(comparisons, key=repr)),
-        )
+        return Condition(column.path, tuple(sorted(comparisons, key=repr)))
 
-    def _comparison(self, column: Column, operator: str, given: Any, path: str) -> Comparison:
+    def _comparison(self, column: Comparable, operator: str, given: Any, path: str) -> Comparison:
         if operator == "exists":
             if not isinstance(given, bool):
                 raise _wrong(path, "true or false", _shown(given))
@@ -144,27 +159,34 @@ class _Parser:
         if operator != "in":
             return Comparison(operator, _value(column, given, path))
         if not isinstance(given, list):
-            raise _wrong(path, f"a list, of which each is {_KINDS[column.kind]}", _shown(given))
+            raise _wrong(path, f"a list, of which each is {_kinds_of(column)}", _shown(given))
         self._budget.count_values(len(given), path)
         values = {_value(column, value, f"{path}.{index}") for index, value in enumerate(given)}
-        return Comparison(operator, tuple(sorted(values)))  # all of one kind
+        return Comparison(operator, tuple(sorted(values, key=None if len(column.kinds) == 1 else repr)))
 
 
-def _value(column: Column, given: Any, path: str) -> Value:
-    """The value, checked to be of the column's kind."""
-    expected = f"{_KINDS[column.kind]}, as {column.name!r} holds"
-    match column.kind:
-        case "boolean" if isinstance(given, bool):
+def _value(column: Comparable, given: Any, path: str) -> Value:
+    """The value, checked to be of the column's kind; a text in Unicode's form NFC, as catalogues keep theirs."""
+    match given:
+        case bool() if "boolean" in column.kinds:
             return given
-        case "text" if isinstance(given, str):
+        case str() if "text" in column.kinds:
             if len(given) > MAX_TEXT:
                 raise _wrong(path, f"a text of at most {MAX_TEXT} characters", str(len(given)))
-            return given
-        case "number" if isinstance(given, int | float) and not isinstance(given, bool):
+            return given if given.isascii() else unicodedata.normalize("NFC", given)
+        case int() | float() if "number" in column.kinds and not isinstance(given, bool):
             number = float(given) if abs(given) <= _LARGEST else math.inf
             if math.isfinite(number):
                 return number + 0.0  # -0.0 becomes 0.0
-    raise _wrong(path, expected, _shown(given))
+    raise _wrong(path, f"{_kinds_of(column)}, as {column.name!r} holds", _shown(given))
+
+
+def _operators_of(column: Comparable) -> str:
+    return ", ".join(operator for operator in _EVERY_OPERATOR if any(operator in OPERATORS[k] for k in column.kinds))
+
+
+def _kinds_of(column: Comparable) -> str:
+    return " or ".join(_WORDS[kind] for kind in column.kinds)
 
 
 def _wrong(path: str, expected: str, got: str) -> InvalidRequest:

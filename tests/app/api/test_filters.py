@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from filter_oracle import PlainItem, facet_by_hand, passes
+from filter_oracle import PlainItem, Spellings, facet_by_hand, passes, spellings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_cursor_keys import CURSOR_KEYS
@@ -41,20 +41,14 @@ def kinds(snapshot: Snapshot) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def spellings(shop_items: Shop, kinds: dict[str, str]) -> dict[str, set[Any]]:
-    return {
-        name: {value for item in shop_items.values() for value in item.values(name, kinds)}
-        for name, kind in kinds.items()
-        if kind == "text"
-    }
+def spellings(shop_items: Shop, kinds: dict[str, str]) -> Spellings:
+    return spellings_of(list(shop_items.values()), kinds)
 
 
 @pytest.fixture(scope="module")
-def passing(shop_items: Shop, kinds: dict[str, str], spellings: dict[str, set[Any]]) -> Callable[[Any], set[str]]:
+def passing(shop_items: Shop, kinds: dict[str, str]) -> Callable[[Any], set[str]]:
     """The ids of the items that pass a filter."""
-    return lambda tree: {
-        item_id for item_id, item in shop_items.items() if tree is None or passes(tree, item, kinds, spellings)
-    }
+    return lambda tree: {item_id for item_id, item in shop_items.items() if tree is None or passes(tree, item, kinds)}
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +107,7 @@ def test_every_request_gets_k_items_that_pass_wherever_so_many_do(
     passing: Callable[[Any], set[str]],
     shop_items: Shop,
     kinds: dict[str, str],
+    spellings: Spellings,
 ) -> None:
     tree, (asker, excluded) = data.draw(trees), data.draw(st.sampled_from(askers))
     k = data.draw(st.sampled_from([1, 20, 200]))
@@ -123,7 +118,9 @@ def test_every_request_gets_k_items_that_pass_wherever_so_many_do(
     assert set(ids_of(answer)) <= allowed
     assert answer["total"] == len(allowed)
     assert answer["degraded"] == []
-    expected = {name: facet_by_hand(name, [shop_items[item_id] for item_id in allowed], kinds) for name in facets}
+    expected = {
+        name: facet_by_hand(name, [shop_items[item_id] for item_id in allowed], kinds, spellings) for name in facets
+    }
     assert answer["facets"] == (expected or None)
 
 
@@ -244,7 +241,11 @@ def test_a_filter_without_anything_that_passes_answers_nothing(recommend: Recomm
 
 
 def test_a_search_is_filtered_counted_sorted_and_grouped_over_what_it_finds(
-    recommend: Recommend, passing: Callable[[Any], set[str]], shop_items: Shop, kinds: dict[str, str]
+    recommend: Recommend,
+    passing: Callable[[Any], set[str]],
+    shop_items: Shop,
+    kinds: dict[str, str],
+    spellings: Spellings,
 ) -> None:
     tree = {"field": "price", "lte": 60}
     query = next(item.title for item in shop_items.values() if item.title and item.price and item.price < 60)
@@ -253,7 +254,9 @@ def test_a_search_is_filtered_counted_sorted_and_grouped_over_what_it_finds(
     assert found <= passing(tree)
     assert answer["total"] == len(found) > 1
     for name in ("brand", "category", "price"):
-        assert answer["facets"][name] == facet_by_hand(name, [shop_items[item_id] for item_id in found], kinds)
+        assert answer["facets"][name] == facet_by_hand(
+            name, [shop_items[item_id] for item_id in found], kinds, spellings
+        )
     cheapest = recommend(query=query, filter=tree, k=200, sort="price_asc")
     prices = [shop_items[item_id].price for item_id in ids_of(cheapest)]
     assert set(ids_of(cheapest)) == found
@@ -317,9 +320,44 @@ def test_attributes_are_answered_by_name(recommend: Recommend, shop_items: Shop,
         assert item["fields"]["in_stock"] == shop_items[item["item_id"]].in_stock
 
 
+def test_a_filter_may_name_items(recommend: Recommend, item_ids: list[str], passing: Callable[[Any], set[str]]) -> None:
+    some = item_ids[5:300:7]
+    assert ids_of(recommend(filter={"field": "item_id", "eq": some[0]})) == some[:1]
+    listed = {"field": "item_id", "in": [*some, "no such item", *(f"x{number}" for number in range(5_000))]}
+    answer = recommend(filter=listed, k=200)
+    assert set(ids_of(answer)) == set(some)
+    assert answer["total"] == len(some)
+    cheap = {"field": "price", "lt": 60}
+    assert set(ids_of(recommend(filter={"all": [listed, cheap]}, k=200))) == set(some) & passing(cheap)
+    assert recommend(filter={"not": listed})["total"] == len(item_ids) - len(some)
+    assert recommend(filter={"field": "item_id", "exists": True})["total"] == len(item_ids)
+    assert recommend(filter={"field": "item_id", "in": some[:9], "eq": some[3]})["total"] == 1
+    assert recommend(filter={"field": "item_id", "in": []})["total"] == 0
+
+
+def test_one_name_is_one_value_however_it_is_written(
+    answers_on: Callable[..., AbstractContextManager[Recommend]],
+) -> None:
+    spelt = [*["Nordo"] * 3, "NORDO", "nordo", *["N\u00f6rdo"] * 2]
+    items = [{"item_id": f"n{place}", "title": "Boot", "brand": brand} for place, brand in enumerate(spelt)]
+    with answers_on(items, known=("price", "attributes.size")) as recommend:
+        assert recommend(facets=["brand"])["facets"]["brand"] == [
+            {"value": "Nordo", "count": 5},
+            {"value": "N\u00f6rdo", "count": 2},
+        ]
+        for name, count in (("Nordo", 5), ("NoRdO", 5), ("nordo", 5), ("N\u00f6rdo", 2), ("NO\u0308RDO", 2)):
+            assert recommend(filter={"field": "brand", "eq": name})["total"] == count
+            assert recommend(filter={"field": "brand", "in": [name, "x"]}, group_by="brand")["total"] == 1
+        assert recommend(filter={"field": "price", "lt": 5})["total"] == 0
+        assert recommend(filter={"field": "size", "in": ["L", 41]}, facets=["size"])["facets"] == {"size": []}
+
+
 @pytest.mark.parametrize(
     ("body", "field", "said"),
     [
+        ({"filter": {"field": "item_id", "lt": "p3"}}, "filter.lt", "one of eq, in, exists"),
+        ({"filter": {"field": "item_id", "in": [3]}}, "filter.in.0", "text, as 'item_id' holds, got the number 3"),
+        ({"facets": ["item_id"]}, "facets.0", "no column"),
         ({"filter": {"all": [{"field": "colur", "eq": "red"}]}}, "filter.all.0.field", "'colour'"),
         ({"filter": {"field": "price", "eq": "cheap"}}, "filter.eq", "a number"),
         ({"filter": []}, "filter", "object"),
