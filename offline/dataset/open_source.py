@@ -1,13 +1,14 @@
 """The rows of a table of the data set, opened: all files are there, and all columns by which they are put together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
 from offline.dataset.joined_table import Reading, properties_of, public_names, stem_of
+from offline.dataset.json_cells import with_records
 from offline.dataset.nested import element_type, reach
-from offline.dataset.reading import find_files, own_columns, scan, unknown_column
+from offline.dataset.reading import find_files, own_columns, read_errors, scan, unknown_column
 from offline.dataset.source import Joined, Source
 from offline.dataset.source_spec import Join
 from offline.dataset.spec import DatasetSpec, EventsSpec, ItemsSpec, UsersSpec, missing_words, path_location
@@ -52,6 +53,8 @@ def _opened(
     location = spec.toml.location(name, "path")
     reading = Reading(missing_words(table), getattr(table, "day_first", None), getattr(table, "decimal", None))
     rows = scan(files, location, with_flaws=True)
+    with read_errors(files, location):
+        rows = with_records(rows, [*_texts(table.model_dump()), *where_columns(table.where)], table.unnest)
     schema = own_columns(rows)
     mistakes: list[Mistake] = []
     long = None
@@ -90,6 +93,16 @@ def _opened(
     if mistakes:
         raise DatasetError(*mistakes)
     return Source(name, table, location, files, schema, reading, rows, tuple(joined), where_location, long)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a value of the data set, names of columns among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for pair in value.items() for part in pair for text in _texts(part))
+    elif isinstance(value, list | tuple):
+        yield from (text for part in value for text in _texts(part))
 
 
 def _unnest(column: str, schema: dict[str, pl.DataType], files: tuple[str, ...], location: str) -> list[Mistake]:

@@ -116,7 +116,7 @@ judgments = "j.csv"
     assert items["attributes"].to_list() == [["color=red"], ["size=XL"], []]
 
 
-@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "csv"])
 def test_records_in_a_list_become_events(tmp_path: Path, form: str) -> None:
     rows: list[dict[str, Any]] = [
         {
@@ -136,8 +136,11 @@ def test_records_in_a_list_become_events(tmp_path: Path, form: str) -> None:
     ]
     if form == "jsonl":
         (tmp_path / "e.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    else:
+    elif form == "parquet":
         pl.DataFrame(rows).write_parquet(tmp_path / "e.parquet")
+    else:
+        cells = [{**row, "items": "" if row["items"] is None else json.dumps(row["items"])} for row in rows]
+        pl.DataFrame(cells).write_csv(tmp_path / "e.csv")
     toml = f"""[events]
 path = "e.{form}"
 unnest = "items"
@@ -321,6 +324,21 @@ query = "context.page"
     summary, events = cleaned(tmp_path, toml)
     assert events.select("item_id", "price", "query").rows() == [("a", 1.0, "home"), ("b", 2.5, "home")]
     assert summary["events"]["left_out_by_unnest"] == 1
+
+
+def test_cells_of_json_are_records_whatever_kinds_their_values_are_of(tmp_path: Path) -> None:
+    cells = ['{"id": 7, "of": {"name": "a"}}', '{"id": "8", "of": {}}', "broken", "", '{"id": null}', '{"id": 9.5}']
+    table = pl.DataFrame({"item_id": list("abcdef"), "buyer": cells, "note": ["x.y", "", "", "", "", ""]})
+    table.write_csv(tmp_path / "e.csv")
+    summary, events = cleaned(
+        tmp_path, '[events]\npath = "e.csv"\nuser = "buyer.id"\nquery = "buyer.of.name"\nsession = "note"\n'
+    )
+    assert events.select("user_id", "item_id", "query").rows() == [
+        ("7", "a", "a"),
+        ("8", "b", None),
+        ("9.5", "f", None),
+    ]
+    assert summary["events"]["reasons"] == {"empty user id": 3}
 
 
 def test_columns_and_rows_of_a_joined_table_are_chosen(shop: Path) -> None:
