@@ -183,7 +183,7 @@ def _evaluation(guessed: GuessedFolder) -> list[str]:
             "",
         ]
     if guessed.events is None:
-        return [*_comment("a catalogue alone: there is nothing to score by, so [evaluation] is left out"), ""]
+        return [*_comment("a catalogue alone is scored by queries made of its own words, without [evaluation]"), ""]
     return [
         *_line("[evaluation]", "how the set is scored"),
         *_line('task = "next_item"', "one held-out item a user; or all_items | search | graded_search"),

@@ -145,3 +145,15 @@ def test_a_column_of_items_that_the_catalogue_does_not_know_is_told_with_the_one
     assert advice["ids of the catalogue"] == (
         'write unnest = "items" and item = "items.item_id" below [events]: these ids look like the catalogue\'s'
     )
+
+
+def test_a_catalogue_alone_is_a_data_set(tmp_path: Path) -> None:
+    files = {name: text for name, text in shops.shopify().files.items() if name.startswith("products")}
+    written = initialised(tmp_path, Export(files))
+    assert set(written) == {"name", "items"}
+    assert written["items"]["variant_of"] == "Handle"
+    done = CliRunner().invoke(app, ["check", str(tmp_path)])
+    assert done.exit_code == 0
+    said = " ".join(done.stderr.split())
+    assert "If you run now, all 44 rows of items will be read" in said
+    assert "Without events it learns from the catalogue alone" in said
