@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import orjson
@@ -56,7 +57,7 @@ def display_of(items: pl.DataFrame) -> dict[str, list[str | None]]:
     """The columns `[items + 1]` that are for display alone, by name; `items` is the split's item table."""
     items = items.sort("row")
     names = [name for name in items.columns if name.startswith(DISPLAY)]
-    return {name.removeprefix(DISPLAY): [None, *items[name].to_list()] for name in names}
+    return {normalize("NFC", name.removeprefix(DISPLAY)): [None, *items[name].to_list()] for name in names}
 
 
 def variants_of(items: pl.DataFrame) -> tuple[Sequence[str], Sequence[int]]:

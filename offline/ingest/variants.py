@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from unicodedata import normalize
 
 import polars as pl
 
@@ -69,7 +70,9 @@ def option_lists(options: Sequence[tuple[pl.Series, Sequence[object]]]) -> pl.Se
     Names that differ in case alone are one, and so are values of one name: the spelling that most rows have.
     """
     pairs = [
-        [(name.strip(), word) for word in _words(value) if not _is_none(name, word)] if name is not None else []
+        [(normalize("NFC", name).strip(), word) for word in _words(value) if not _is_none(name, word)]
+        if name is not None
+        else []
         for names, values in options
         for name, value in zip(names.to_list(), values, strict=True)
     ]
@@ -89,7 +92,7 @@ def option_lists(options: Sequence[tuple[pl.Series, Sequence[object]]]) -> pl.Se
 
 def _words(value: object) -> list[str]:
     several = value if isinstance(value, list) else [value]
-    return [word for word in (str(one).strip() for one in several if one is not None) if word]
+    return [word for word in (normalize("NFC", str(one)).strip() for one in several if one is not None) if word]
 
 
 def _spelling(words: Iterable[str]) -> dict[str, str]:

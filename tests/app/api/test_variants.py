@@ -75,6 +75,8 @@ def test_a_call_with_a_variant_is_answered_as_one_with_its_item(varied: httpx.Cl
         {"exclude_item_ids": ["%s"], "user_id": "nobody"},
         {"user_id": "u", "recent_events": events, "exclude": "seen"},
         {"pin": [{"item_id": "%s", "position": 2}]},
+        {"filter": {"field": "item_id", "in": ["%s", other]}},
+        {"filter": {"not": {"field": "item_id", "eq": "%s"}}, "query": "a"},
     ):
         by_item, by_variant = (ask(varied, **json.loads(json.dumps(body).replace("%s", id_))) for id_ in (own, sku))
         assert by_item == by_variant

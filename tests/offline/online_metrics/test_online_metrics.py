@@ -64,6 +64,26 @@ def test_figures_of_each_version_from_what_was_collected(logs: Path) -> None:
     assert (longer["events"]["too_late"], longer["versions"][0]["clicks"]) == (0, 2)
 
 
+def test_an_event_on_a_variant_is_one_on_the_item_that_was_shown(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    send(
+        answer("r1", "abcd", 1_000.0),
+        event("1", "u", 1_020.0, item_id="c-small", request_id="r1"),
+        event("2", "u", 1_040.0, item_id="c-large", type="purchase"),
+        event("3", "u", 1_050.0, item_id="z-small", request_id="r1"),
+    )
+    logs = tmp_path / "logs"
+    run(logs)
+    assert evaluate_online(logs, HALF_HOUR_S)["events"]["other_item"] == 2
+    (logs / "goods.csv").write_text("sku,product\nc-small,c\nc-large,c\nz-small,z\n", "utf-8")
+    with (logs / "dataset.toml").open("a", encoding="utf-8") as toml:
+        toml.write('\n[items]\npath = "goods.csv"\nid = "sku"\nvariant_of = "product"\n')
+    document = evaluate_online(logs, HALF_HOUR_S)
+    assert document["events"] == {"attributed": 1, "too_late": 0, "other_item": 1, "unknown_request": 0}
+    assert document["versions"][0]["metrics"]["conversion"] == 1.0
+
+
 def many_answers(number: int, clicked: Callable[[int], bool]) -> list[Any]:
     """Answers of two versions by turns to 121 people who see both, and who clicked."""
     records: list[Any] = []
