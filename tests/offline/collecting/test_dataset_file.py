@@ -129,6 +129,36 @@ def test_the_shop_as_a_base_comes_with_its_catalogue(
     )
 
 
+def test_the_catalogue_of_a_base_keeps_the_tables_that_join_it(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    base = mapped_base(tmp_path / "old", _OLD, toml="day_first = true")
+    (base / "items.csv").write_text("sku,name,state\np1,Chair,on\np2,Table,off\n")
+    (base / "long.csv").write_text("code,key,value\np1,colour,red\np2,colour,blue\n")
+    path = '["items.csv", {path = "long.csv", on = {sku = "code"}, pivot = ["key", "value"]}]'
+    with (base / "dataset.toml").open("a") as toml:
+        keys = 'id = "sku"\ntitle = "name"\nattributes = ["colour"]'
+        toml.write(f'[items]\npath = {path}\n{keys}\nwhere = \'state != "off"\'\ncurrency = {{column = "state"}}\n')
+    send(event("e1", "7", 1_700_000_000.5))
+    out = tmp_path / "out"
+    assert run(out, base=base).events == 1
+    assert ingested(out, tmp_path / "ingested")[1]["items"]["left_out_by_where"] == 1
+    items = pl.read_parquet(tmp_path / "ingested" / "items.parquet")
+    assert items.select("item_id", "title").rows() == [("p1", "Chair")]
+    assert "colour=red" in items["attributes"][0]
+
+
+@pytest.mark.parametrize("toml", ["where = 'act != \"x\"'", 'unnest = "sku"'])
+def test_a_base_whose_events_are_put_together_is_refused(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path, toml: str
+) -> None:
+    base = mapped_base(tmp_path / "old", _OLD, toml=toml)
+    send(event("e1"))
+    with pytest.raises(DatasetError, match="expected events that stand in files as they are"):
+        run(tmp_path / "out", base=base)
+    assert run(tmp_path / "other").events == 1
+
+
 def test_a_graded_search_keeps_its_queries_and_judgments(
     send: Callable[..., None], run: Callable[..., Collected], shop: Path, tmp_path: Path
 ) -> None:
