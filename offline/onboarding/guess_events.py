@@ -11,6 +11,7 @@ from offline.dataset.reading import read_errors, scan, text
 from offline.dataset.times import survey_times
 from offline.onboarding.column_names import (
     EVENT_COLUMNS,
+    ITEM_COLUMNS,
     ORDER_WORDS,
     STATUS_COLUMNS,
     UNDONE_WORDS,
@@ -24,11 +25,12 @@ from offline.onboarding.guesses import Guess, described
 from offline.onboarding.item_roles import reasons_left_out
 from offline.onboarding.known_exports import KnownExport
 from offline.onboarding.known_tables import known_export
-from offline.onboarding.links import links_of
+from offline.onboarding.links import is_key, links_of
 from offline.onboarding.separators import id_separator
 from offline.onboarding.views import View, joined, record_lists, unnested, values_of
 
 _MOST_JOINS = 3
+_NAMED = "by name"  # begins the reason of a role that a column's name tells
 _IMPLICIT_SHARE = {"0": 0.2, "-1": 0.0}
 _TOP_STARS = 5
 _LINES = ORDER_WORDS | {"lineitems", "lines", "orderitems", "orderlines", "bestellungen", "commandes", "pedidos"}
@@ -131,10 +133,13 @@ def _assessed(view: View, others: Sequence[View]) -> tuple[float, View, KnownExp
     roles = event_roles(list(view.profiles.values()), known)
     if "item" not in roles or not _is_item_column(view, roles["item"]):
         return None
+    like_catalogue = known is None and _is_catalogue(view)
+    if like_catalogue and not roles["item"].why.startswith(_NAMED):
+        return None
     view = _with_joins(view, others, known)
     roles = event_roles(list(view.profiles.values()), known)
     people = {"user", "visitor"} & set(roles)
-    if not people:
+    if not people or (like_catalogue and not any(roles[role].why.startswith(_NAMED) for role in people)):
         return None
     if view.rows >= 20 and view.sample.get_column(roles["item"].columns[0]).n_unique() >= 0.98 * view.rows:
         return None
@@ -144,6 +149,13 @@ def _assessed(view: View, others: Sequence[View]) -> tuple[float, View, KnownExp
     score += ("time" in roles) + ("type" in roles) + 0.5 * (view.unnest is not None) - 0.1 * len(view.links)
     tagged = any(plain(column) in ("tag", "tag_id", "friend_id") for column in view.sample.columns)
     return score - 1.5 * tagged + view.rows / 1e9, view, known
+
+
+def _is_catalogue(view: View) -> bool:
+    """Whether each row of a table is an item of its own, with its id and its title."""
+    keys = [name for name, profile in view.profiles.items() if is_key(profile) and profile.spaced < 0.2]
+    named = any(name_rank(name, ITEM_COLUMNS["id"]) is not None for name in keys)
+    return named and any(name_rank(name, ITEM_COLUMNS["title"]) is not None for name in view.profiles)
 
 
 def _is_item_column(view: View, guess: Guess) -> bool:

@@ -164,7 +164,7 @@ def _belongs(rows: pl.DataFrame, item: str, column: str) -> bool:
     differ = 1 - float(several.get_column("same").sum()) / float(several.get_column("all").sum())
     by_chance = 1 - pairs.group_by(column).len("rows").get_column("rows").sort()[-1] / pairs.height
     if by_chance == 0:  # one value in all rows
-        return name_rank(column, ITEM_COLUMNS["brand"]) is not None
+        return name_rank(column, (*ITEM_COLUMNS["brand"], *ITEM_COLUMNS["category"])) is not None
     return bool(differ <= min(1 - _AGREES, _BY_CHANCE * by_chance))
 
 

@@ -14,9 +14,12 @@ _ANYWHERE: dict[str, str] = {
         r"passw|(^|_)pwd($|_)|kennwort|mot_de_passe|contrasena|(^|_)salt($|_)|secret|(auth|access|reset|login)_token"
     ),
     "mail addresses": r"(^|_)e_?mail|courriel|correo|(^|_)mail($|_ad)",
-    "birthdays": r"birth|(^|_)dob($|_)|geburt|naissance|nacimiento|nascita|geboortedatum",
+    "birthdays": (
+        r"birth_?(day|date|year|month)|date_of_birth|(^|_)(dob|birth)($|_)|geburts(tag|datum|jahr)|naissance|"
+        r"nacimiento|nascita|geboortedatum"
+    ),
     "names": (
-        r"(^|_)(first|last|full|given|family|middle|maiden)_?name|(^|_)[fl]name($|_)|sur_?name|vorname|nachname|"
+        r"(^|_)(first|last|given|middle|maiden)_?name|(^|_)[fl]name($|_)|sur_?name|vorname|nachname|"
         r"(^|_)prenom|apellido|cognome|voornaam|achternaam|sobrenome|nick_?name|(^|_)username|"
         r"(customer|client|buyer|user|member|reviewer|recipient|contact|billing|shipping|cardholder|account|kunden|"
         r"shopper|guest|owner|bill_to|ship_to|payer|empfaenger|cliente|author_of_review)_(screen_)?name|kundenname|"
@@ -28,12 +31,13 @@ _ANYWHERE: dict[str, str] = {
     ),
     "addresses": (
         r"^(street|strasse|address|addr|adresse|anschrift|direccion|indirizzo|endereco|adres|postcode|plz|hausnummer)"
+        r"_?([0-9]|name|line|number)?$"
         r"|(^|_)(zip_?code|postal(_?code)?|post_?code|postleitzahl|code_postal|codigo_postal|house_number)|"
         r"(billing|shipping|delivery|customer|home|bill_to|ship_to|liefer|rechnungs|kunden|user|geolocation)_?"
         r"(street|address|addr|zip|city|town|state|province|region|country|company|postcode|plz|ort|stadt|strasse|"
         r"adresse|lat|lng|latitude|longitude)|_address(_?line)?_?[0-9]?$|liefer(ort|anschrift)"
     ),
-    "addresses of the internet": r"(^|_)ip(v[46])?($|_)|ip_?address|remote_?addr|user_?agent|(^|_)mac_address",
+    "addresses of the internet": r"(^|_)(user_?)?ip_?addr|remote_?addr|user_?agent|(^|_)mac_address",
 }
 """Kind -> what the names of such columns look like in plain letters, in any table."""
 
@@ -45,7 +49,11 @@ _OF_PEOPLE: dict[str, str] = {
         r"(^|_)(zip|city|town|state|province|region|county|ort|stadt|ville|ciudad|citta|cidade|location|lat|lng|latitude|"
         r"longitude|street|land_?kreis|bundesland|district|suburb|geo_\w+)($|_)"
     ),
-    "names": r"^(name|login|displayname|display_name|realname|company|firma|nom|nombre|nome|naam|contact)$",
+    "addresses of the internet": r"(^|_)ip(v[46])?$",
+    "names": (
+        r"(^|_)(full|family)_?name|"
+        r"^(name|login|displayname|display_name|realname|company|firma|nom|nombre|nome|naam|contact)$"
+    ),
 }
 """The same in tables of people and of orders alone: a product may have a phone or come from a region, too."""
 

@@ -6,14 +6,15 @@ from offline.onboarding.guessed import GuessedTable
 from offline.onboarding.toml_writer import toml_value
 
 _LINE = 80
-_ROLE = 12  # letters of the widest role, and two
+_ROLE = 17  # letters of the widest role, and two
 _MOST = 6  # columns of a role
 
 
 def table_lines(name: str, table: GuessedTable) -> list[str]:
     """A table in words: where its rows come from, what its columns mean, what is left out."""
     paths = ", ".join(table.group.paths)
-    joined = "".join(f"; joined by {link.group.path}" for link in table.links if link.group is not table.group)
+    others = [link.group.path for link in table.links if link.group is not table.group]
+    joined = f"; joined by {', '.join(others)}" if others else ""
     records = f"; a row for each of {table.view.unnest}" if table.view.unnest is not None else ""
     remarks = "".join(f"; {remark}" for remark in table.group.remarks)
     lines = wrapped(f"[{name}] {paths}{joined}{records}{remarks}: {table.why}", "    ")

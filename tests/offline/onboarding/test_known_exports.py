@@ -157,3 +157,13 @@ def test_a_catalogue_alone_is_a_data_set(tmp_path: Path) -> None:
     said = " ".join(done.stderr.split())
     assert "If you run now, all 44 rows of items will be read" in said
     assert "Without events it learns from the catalogue alone" in said
+
+
+def test_what_products_have_in_common_with_people_stays(tmp_path: Path) -> None:
+    header = ["sku", "full_name", "birthstone", "ip_rating", "streetwear", "phone", "zip_style", "supplier_email"]
+    items = [
+        [f"s{n}", f"Thing number {n}", *(f"{name[:2]}{n % 2}" for name in header[2:7]), "a@example.com"]
+        for n in range(23)
+    ]
+    written = initialised(tmp_path, Export({"items.csv": table(header, items)}))["items"]
+    assert (written["title"], written["attributes"]) == ("full_name", header[2:7])
