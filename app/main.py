@@ -195,7 +195,7 @@ def _log_bundle(release: Release, store: str) -> None:
         extra={
             "version": release.version,
             "dataset": manifest.dataset,
-            "items": manifest.shapes.items,
+            "items": manifest.shapes.answerable,
             "users": manifest.shapes.users,
             "device": release.snapshot.retriever.device,
             "store": store,

@@ -53,7 +53,7 @@ from offline.workspace.run_folder import RunFolder, reset_if_stale
 
 LEAST_SEARCH_S = 300.0
 """The search for smaller variants may take so long without a budget, however short training was."""
-VERSION = 7
+VERSION = 8
 """Part of every stage's key, through the first one: raised when several stages write something else than before."""
 
 
@@ -297,7 +297,7 @@ STAGES = (
         marker=lambda folder: folder.split / META_FILE,
         outputs=lambda folder: (folder.whole, folder.split),
         key=lambda _, options: [options.split, options.seed, *withhold_key(options), *warm_start_key(options)],
-        version=2,
+        version=3,
     ),
     Stage(
         "graph",
@@ -341,7 +341,7 @@ STAGES = (
         marker=lambda folder: folder.measured / POINTER,
         outputs=lambda folder: (folder.measured,),
         key=lambda _spec, options: [SCHEMA_VERSION, *([options.erased] if options.erased else [])],
-        version=2,
+        version=3,
     ),
     Stage(
         "evaluate",

@@ -97,7 +97,7 @@ async def get_similar_items(services: Services, request: Request) -> Response:
 
 def _row_of(request: Request, release: Release) -> int:
     item_id = composed_id(request.path_params["item_id"])
-    row = release.snapshot.items.row_of(item_id)
+    row = release.snapshot.items.answerable_row_of(item_id)
     if not row:
         raise ItemNotFound(f"no item {item_id!r} in the catalogue of bundle {release.version}")
     return row

@@ -183,7 +183,7 @@ def _parse_pins(rules: Sequence[PinRule], items: Items) -> tuple[Pin, ...]:
         return ()
     _refuse_duplicates("position", [rule.position for rule in rules])
     _refuse_duplicates("item_id", [rule.item_id for rule in rules])
-    rows = [items.row_of(rule.item_id) for rule in rules]
+    rows = [items.answerable_row_of(rule.item_id) for rule in rules]
     return tuple(Pin(row, rule.position) for row, rule in zip(rows, rules, strict=True) if row)
 
 

@@ -39,6 +39,12 @@ class Shapes(BaseModel):
     dim: int
     window: int  # events that the session encoder reads
     users: int
+    absent: int = 0  # of the items: those that the catalogue lacks, which teach and are never answered
+
+    @property
+    def answerable(self) -> int:
+        """How many items may be answered."""
+        return self.items - self.absent
 
 
 def _seconds(time: str) -> float:

@@ -1,6 +1,6 @@
 """Item columns that the features read: vectors, neighbours, counts, prices, codes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,10 +21,21 @@ class RankTables:
     content_scales: NDArray[np.float32]  # [rows]
     neighbours: NDArray[np.int32]  # [rows, neighbours] items that occur together, the closest first, 0 pads
     neighbour_weights: NDArray[np.float16]  # [rows, neighbours]
-    counts: NDArray[np.float32]  # [rows, 3] views, carts, purchases
+    counts: NDArray[np.float32]  # [rows, 3] users who viewed, carted, purchased
     popularity: NDArray[np.float32]  # [rows] weighted by recency, the most popular one 1
     codes: NDArray[np.int32]  # [rows, 2] category and brand, 0 for missing
     log_price: NDArray[np.float32]  # [rows] NaN for missing
+    absent: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
+    """`[absent]` rows of items that the catalogue lacks, ascending: they teach, and are never answered."""
+
+    @cached_property
+    def answerable(self) -> NDArray[np.bool_] | None:
+        """`[rows]`, false for absent items; None where there are none."""
+        if not len(self.absent):
+            return None
+        answerable = np.ones(len(self.scales), dtype=np.bool_)
+        answerable[self.absent] = False
+        return answerable
 
     @cached_property
     def never_seen(self) -> NDArray[np.bool_]:
@@ -47,8 +58,10 @@ class RankTables:
     def write(self, folder: Path) -> None:
         """Write the columns into the bundle in `folder`."""
         (folder / names.ITEM_VECTORS).parent.mkdir(parents=True, exist_ok=True)
-        for name, field in _FILES.items():
-            np.save(folder / name, getattr(self, field))
+        for name, column in _FILES.items():
+            np.save(folder / name, getattr(self, column))
+        if len(self.absent):
+            np.save(folder / names.ITEM_ABSENT, self.absent)
 
 
 _FILES = {
@@ -68,4 +81,5 @@ _FILES = {
 
 def read_rank_tables(folder: Path) -> RankTables:
     """The columns of the bundle in `folder`, in memory: every request reads them."""
-    return RankTables(**{field: np.load(folder / name, allow_pickle=False) for name, field in _FILES.items()})
+    files = _FILES | ({names.ITEM_ABSENT: "absent"} if (folder / names.ITEM_ABSENT).exists() else {})
+    return RankTables(**{column: np.load(folder / name, allow_pickle=False) for name, column in files.items()})

@@ -45,7 +45,7 @@ def union_of_sources(
     parts = list(zip(rows, USER_SOURCES, strict=True))
     if named_rows is not None:
         parts.append((named_rows, Source.NAMED))
-    return union_of(parts, len(tables.scales), batch.exclude_rows, item_mask)
+    return union_of(parts, len(tables.scales), batch.exclude_rows, item_mask, tables.answerable)
 
 
 def union_for_search(
@@ -61,7 +61,7 @@ def union_for_search(
         text_rows: `[batch, items]`, padded with 0, and so are `meaning_rows`.
     """
     parts = list(zip((text_rows, meaning_rows), SEARCH_SOURCES, strict=True))
-    return union_of(parts, len(tables.scales), batch.exclude_rows, item_mask)
+    return union_of(parts, len(tables.scales), batch.exclude_rows, item_mask, tables.answerable)
 
 
 def union_of(
@@ -69,6 +69,7 @@ def union_of(
     span: int,
     exclude_rows: NDArray[np.int64],
     item_mask: ItemMask = ALL_ITEMS,
+    answerable: NDArray[np.bool_] | None = None,
 ) -> CandidateList:
     """Every item of the parts of a request, once, without the excluded and the masked ones.
 
@@ -76,6 +77,8 @@ def union_of(
         parts: `[batch, items]` rows, padded with 0, and their source.
         span: rows of the item tables.
         exclude_rows: `[batch, excluded]`, padded with 0.
+        item_mask: which items may be answered to each request.
+        answerable: `[span]`, false for items that may be answered to none; None where all may.
     """
     size = len(exclude_rows)
     rows = np.concatenate([part.astype(np.int64) for part, _ in parts], axis=1)
@@ -91,6 +94,8 @@ def union_of(
     allowed = ~_is_excluded(keys, exclude_rows, span)
     if item_mask.allowed is not None:
         allowed &= item_mask.allows(keys // span, keys % span)
+    if answerable is not None:
+        allowed &= answerable[keys % span]
     allowed |= (bits & Source.NAMED) != 0
     keys, bits = keys[allowed], bits[allowed]
     kept_requests = keys // span

@@ -23,15 +23,16 @@ from app.artifact.variants import Variants
 class Items:
     """Items by row `1..n`. Row 0 and the filler rows past `n` are no items.
 
-    Whatever an item is asked for by may be the id of one of its variants; it is answered by its own.
+    Whatever an item is asked for by may be the id of one of its variants; it is answered by its own. Some items may be
+    absent from the catalogue: they speak through what people did with them, but they are never answered.
     """
 
     ids: TextColumn  # [n + 1]
     vectors: NDArray[np.int8]  # [rows, dim]
     scales: NDArray[np.float32]  # [rows]
     popularity: NDArray[np.float32]  # [rows]
-    selectable: NDArray[np.bool_]  # [1, rows] true for real items
-    popular_rows: NDArray[np.int64]  # [n] rows, most popular first
+    selectable: NDArray[np.bool_]  # [1, rows] true for items that may be answered
+    popular_rows: NDArray[np.int64]  # [answerable] rows, most popular first
     _hashes: NDArray[np.uint64]  # [n + variants] ascending
     _hash_rows: NDArray[np.int32]  # [n + variants] the row of each hash
     _own_hashes: NDArray[np.uint64]  # [n + 1] by row; 0 for row 0
@@ -40,13 +41,23 @@ class Items:
 
     @property
     def count(self) -> int:
-        """The number of items."""
+        """The number of items that may be answered."""
+        return len(self.popular_rows)
+
+    @property
+    def last_row(self) -> int:
+        """The row of the last item: how many there are, those absent from the catalogue among them."""
         return len(self.ids) - 1
 
     def row_of(self, item_id: str) -> int:
-        """The row of an id, 0 when there is no such item."""
+        """The row of an id, 0 when there is no such item. It may be absent from the catalogue."""
         row = self._row_of_id.get(item_id)
         return self._row_of_variant.get(item_id, names.PADDING_ROW) if row is None else row
+
+    def answerable_row_of(self, item_id: str) -> int:
+        """The row of an id, 0 when no item of the catalogue has it."""
+        row = self.row_of(item_id)
+        return row if self.selectable[0, row] else names.PADDING_ROW
 
     def rows_of(self, item_ids: Iterable[str]) -> NDArray[np.int64]:
         """The rows of the ids that are items, in their order; unknown ids are left out."""
@@ -92,13 +103,15 @@ def items_of(ids: TextColumn, shapes: Shapes, tables: RankTables, variants: Vari
     order = np.argsort(hashes, kind="stable")
     selectable = np.zeros((1, shapes.rows), dtype=bool)
     selectable[0, 1 : shapes.items + 1] = True
+    selectable[0, tables.absent] = False
+    popular_rows = 1 + np.argsort(-popularity[1 : shapes.items + 1], kind="stable")
     return Items(
         ids=ids,
         vectors=tables.vectors,
         scales=tables.scales,
         popularity=popularity,
         selectable=selectable,
-        popular_rows=1 + np.argsort(-popularity[1 : shapes.items + 1], kind="stable"),
+        popular_rows=popular_rows[selectable[0, popular_rows]],
         _hashes=hashes[order],
         _hash_rows=rows[order],
         _own_hashes=np.concatenate([np.zeros(1, dtype=np.uint64), own]),

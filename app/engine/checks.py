@@ -40,6 +40,7 @@ def check_shapes(path: Path, shapes: Shapes) -> None:
     """
     least = min(shapes.items, shapes.dim, shapes.window)
     require(least > 0 and shapes.users >= 0, path, "items, dim and window of at least 1", shapes)
+    require(0 <= shapes.absent < shapes.items, path, "items that may be answered", shapes)
     require(shapes.rows > shapes.items, path, f"more rows than the {shapes.items} items", shapes.rows)
 
 
@@ -61,6 +62,10 @@ def check_tables(folder: Path, tables: RankTables, shapes: Shapes) -> None:
     ):
         check_array(folder / name, values, np.float32, rows, *width)
         check_numbers(folder / name, values)
+    path = folder / names.ITEM_ABSENT
+    check_array(path, tables.absent, np.int32, shapes.absent)
+    check_range(path, tables.absent, 1, shapes.items, "rows of items")
+    require(bool((np.diff(tables.absent) > 0).all()), path, "ascending rows", "others")
     check_array(folder / names.ITEM_NEIGHBOURS, tables.neighbours, np.int32, rows, None)
     check_range(folder / names.ITEM_NEIGHBOURS, tables.neighbours, 0, shapes.items, "rows of items")
     path = folder / names.ITEM_NEIGHBOUR_WEIGHTS

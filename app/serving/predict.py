@@ -122,7 +122,7 @@ class PredictService:
         snapshot = release.snapshot
         users = [call.user for call in calls]
         batch = assemble(users, states, snapshot.items, snapshot.manifest.shapes.window, release.clock())
-        rows = [[snapshot.items.row_of(item_id) for item_id in call.item_ids] for call in calls]
+        rows = [[snapshot.items.answerable_row_of(item_id) for item_id in call.item_ids] for call in calls]
         known_rows = pad_rows([np.array([row for row in of_call if row], dtype=np.int64) for of_call in rows])
         ranker = snapshot.ranker
         if ranker is None:  # refused on the way in

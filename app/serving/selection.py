@@ -51,7 +51,7 @@ class Selection:
             return int(np.count_nonzero(matched_items))
         excluded = set(self.exclude_rows.tolist()) - {PADDING_ROW}
         if self.passing is None:
-            return self.snapshot.items.count - len(excluded)
+            return self.snapshot.items.count - int(self.snapshot.items.selectable[0, list(excluded)].sum())
         return int(np.count_nonzero(self.passing)) - int(self.passing[list(excluded)].sum())
 
     def facets(self, matched_items: NDArray[np.bool_] | None = None) -> dict[str, list[dict[str, Any]]] | None:

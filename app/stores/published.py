@@ -24,7 +24,7 @@ def model_from_manifest(manifest: Manifest) -> PublishedModel:
         dataset=manifest.dataset,
         published_at=manifest.created_at,
         users=manifest.shapes.users,
-        items=manifest.shapes.items,
+        items=manifest.shapes.answerable,
         dim=manifest.shapes.dim,
         cut=manifest.cut,
     )

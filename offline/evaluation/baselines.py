@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from app.artifact.columns import offsets_of
+from offline.dataset.absent import absent_rows_of, without_absent
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError
 from offline.evaluation.document import ITEM_KNN, ITEM_KNN_WINDOW, POPULARITY
@@ -73,8 +74,11 @@ def baseline_rankings(
 
 
 def popularity(split: Path, cases: Cases, protocols: Sequence[str], depth: int = DEPTH) -> Rankings:
-    """The items with most events before the cut: in train, for test in train and valid. Ties go by row."""
-    order = popular_rows(known_events(split, cases.part), read_split_meta(split).n_items)
+    """The items with most events before the cut: in train, for test in train and valid. Ties go by row.
+
+    What is absent from the catalogue is answered by no baseline, as it is not by the bundle.
+    """
+    order = popular_rows(known_events(split, cases.part), read_split_meta(split).n_items, absent_rows_of(split))
     return {protocol: _best_allowed(order, cases.mask(protocol), depth) for protocol in protocols}
 
 
@@ -98,11 +102,11 @@ def item_knn(
     meta = read_split_meta(split)
     events = known_events(split, cases.part)
     (similar,) = _similarities(events, meta.n_items, [settings])
-    popular = popular_rows(events, meta.n_items)
+    absent = absent_rows_of(split)
+    popular = popular_rows(events, meta.n_items, absent)
     histories = _histories(cases, similar.shape[0], settings.history_decay if meta.has_order else None)
-    return ranked_by_scores(
-        histories, similar, popular, {name: cases.mask(name) for name in protocols}, depth, progress
-    )
+    masks = {name: cases.mask(name) for name in protocols}
+    return ranked_by_scores(histories, similar, popular, masks, depth, progress, absent=absent)
 
 
 def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress | None = None) -> KnnSettings:
@@ -126,7 +130,8 @@ def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress 
     n_items, metric = meta.n_items, parse_metric(meta.metrics[0])
     protocol: str = meta.mask[0]
     events, masks = known_events(split, "valid"), {protocol: cases.mask(protocol)}
-    popular = popular_rows(events, n_items)
+    absent = absent_rows_of(split)
+    popular = popular_rows(events, n_items, absent)
     groups = [_NORMALISATION, *([_HISTORY_DECAY] if meta.has_order else []), *([_DECAY] if near else [])]
     total = sum(map(len, groups))
     scores: dict[KnnSettings, float] = {}
@@ -137,9 +142,8 @@ def tune_item_knn(split: Path, *, near: bool, seed: int = 0, progress: Progress 
         for settings in candidates:
             report(len(scores), total, "tuning item-kNN")
             histories = _histories(cases, n_items + 1, settings.history_decay if meta.has_order else None)
-            ranked = ranked_by_scores(histories, similar[_similarity_kind(settings)], popular, masks, metric.k, None)[
-                protocol
-            ]
+            nearest = similar[_similarity_kind(settings)]
+            ranked = ranked_by_scores(histories, nearest, popular, masks, metric.k, None, absent=absent)[protocol]
             scores[settings] = float(table_of([metric], ranked, cases.targets).mean())
         best = max(scores, key=lambda settings: scores[settings])
     report(total, total, "tuning item-kNN")
@@ -155,14 +159,15 @@ def _counts(events: pl.DataFrame, n_items: int) -> NDArray[np.int64]:
     return np.bincount(events.get_column("item").to_numpy(), minlength=n_items + 1)
 
 
-def popular_rows(events: pl.DataFrame, n_items: int) -> NDArray[np.int32]:
-    """All item rows, those with most events first; ties go by row, `[n_items]`."""
-    return (1 + np.argsort(-_counts(events, n_items)[1:], kind="stable")).astype(np.int32)
+def popular_rows(events: pl.DataFrame, n_items: int, absent: NDArray[np.int32]) -> NDArray[np.int32]:
+    """All item rows but those that are absent, those with most events first; ties go by row."""
+    rows = (1 + np.argsort(-_counts(events, n_items)[1:], kind="stable")).astype(np.int32)
+    return without_absent(rows, absent)
 
 
 def _best_allowed(order: NDArray[np.int32], mask: RowLists, depth: int) -> NDArray[np.int32]:
     """The first `depth` of `order` that the mask of each case leaves, `[n, depth]`."""
-    rank_of_item = np.full(int(order.max(initial=0)) + 1, len(order))
+    rank_of_item = np.full(max(int(order.max(initial=0)), int(mask.rows.max(initial=0))) + 1, len(order))
     rank_of_item[order] = np.arange(len(order))
     ranked = np.zeros((len(mask), depth), dtype=np.int32)
     for start in range(0, len(mask), _BLOCK):

@@ -27,6 +27,8 @@ QUERY_AND_USER: Final = "query_and_user"  # the best baseline of the query, join
 
 WITHOUT_HISTORY: Final = "without_history"
 """The count of cases of which nothing is known but what they ask for."""
+TARGETS_ON_ABSENT: Final = "targets_on_absent_items"
+"""The count of targets on items that the catalogue lacks, where there are any: nothing answers them."""
 
 _LIFT: Final = "lift_over_"
 _QUERY_ORDER: Final = ("reports", "baselines", "variants", "typos", "notes", "slices")

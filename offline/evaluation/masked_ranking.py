@@ -22,6 +22,7 @@ def ranked_by_scores(
     depth: int,
     progress: Progress | None,
     what: str = "ranking by item-kNN",
+    absent: NDArray[np.int32] | None = None,
 ) -> Rankings:
     """The items with the best sums of scores for each case; popular ones where too few have any.
 
@@ -33,10 +34,13 @@ def ranked_by_scores(
         depth: rows a case.
         progress: called with every block of cases.
         what: is done, in words.
+        absent: rows that no case must be answered with; `popular` has none of them.
     """
     report = progress or silent
     rankings = {name: np.zeros((key_weights.shape[0], depth), dtype=np.int32) for name in masks}
     hidden = np.zeros(scores.shape[1], dtype=np.bool_)
+    never = np.zeros(0, dtype=np.int32) if absent is None else absent
+    hidden[never] = True
     for start in range(0, key_weights.shape[0], _BLOCK):
         report(start, key_weights.shape[0], what)
         sums = key_weights[start : start + _BLOCK] @ scores
@@ -53,6 +57,7 @@ def ranked_by_scores(
                     hidden[best] = False
                 rankings[name][start + line, : len(best)] = best
                 hidden[masked] = False
+                hidden[never] = True
     report(key_weights.shape[0], key_weights.shape[0], what)
     return rankings
 

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from app.artifact.columns import offsets_of
 from app.artifact.names import PADDING_ROW
+from offline.dataset.absent import absent_rows_of
 from offline.dataset.logged_queries import normalised_query, query_events
 from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.baselines import popular_rows
@@ -48,7 +49,8 @@ def query_rankings(
         DatasetError: a protocol has no meaning.
     """
     meta = read_split_meta(split)
-    popular = popular_rows(known_events(split, pairs.cases.part), meta.n_items)
+    absent = absent_rows_of(split)
+    popular = popular_rows(known_events(split, pairs.cases.part), meta.n_items, absent)
     masks = {protocol: pairs.cases.mask(protocol) for protocol in protocols}
     texts, query_of_case = _distinct_queries(pairs)
     rankings = {
@@ -60,6 +62,7 @@ def query_rankings(
             DEPTH,
             progress,
             "ranking by counts of queries",
+            absent,
         )
     }
     words = _word_scores(split, texts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from app.artifact.names import PADDING_ROW
 from app.artifact.user_state import read_user_states
 from app.engine.requests import Stages
+from offline.dataset.absent import absent_rows_of
 from offline.evaluation.baselines import baseline_rankings
 from offline.evaluation.context import EvaluationContext
 from offline.evaluation.document import (
     BUNDLE,
     ITEM_KNN,
     POPULARITY,
+    TARGETS_ON_ABSENT,
     VECTOR,
     WITHOUT_HISTORY,
     EvaluationDocument,
@@ -27,7 +30,7 @@ from offline.evaluation.document import (
 from offline.evaluation.figures import lifts_of, means
 from offline.evaluation.masked_ranking import Rankings
 from offline.evaluation.metrics import DEPTH, table_of
-from offline.evaluation.protocol import Cases, event_counts, load_cases
+from offline.evaluation.protocol import Cases, RowLists, event_counts, load_cases
 from offline.evaluation.ranked import rank_requests
 from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows, split_rows
 from offline.evaluation.secondary_metrics import secondary_figures
@@ -112,13 +115,19 @@ def split_notes(context: EvaluationContext) -> list[str]:
     return notes
 
 
+def absent_targets(split: Path, targets: RowLists) -> dict[str, int]:
+    """How many targets are on items that the catalogue lacks, which no ranking answers; nothing where none is."""
+    number = int(np.isin(targets.rows, absent_rows_of(split)).sum())
+    return {TARGETS_ON_ABSENT: number} if number else {}
+
+
 def _rank_by_bundle(context: EvaluationContext, cases: Cases) -> _ScoredBundle:
     snapshot, stages = context.snapshot, context.stages
     item_ids = pl.read_parquet(context.split / "items.parquet").sort("row")["item_id"].to_list()
     rows = bundle_rows(item_ids, snapshot.items)
     states = read_user_states(snapshot.folder)
     requests, has_stored_state = batch_of_cases(cases, rows, states, snapshot.manifest.shapes.window)
-    to_split = split_rows(rows, snapshot.items.count)
+    to_split = split_rows(rows, snapshot.items.last_row)
     exclude = {mask: map_rows(cases.mask(mask), rows) for mask in context.masks}
 
     def rankings(chosen: Stages) -> Rankings:
@@ -146,6 +155,7 @@ def _figures_by_mask(
         "targets": len(cases.targets.rows),
         "targets_on_unknown_items": bundle.unknown_targets,
         WITHOUT_HISTORY: int((cases.history.lengths() == 0).sum()),
+        **absent_targets(context.split, cases.targets),
     }
     figures = {}
     for mask in context.masks:

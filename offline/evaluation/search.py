@@ -30,7 +30,7 @@ from offline.evaluation.metrics import DEPTH, table_of
 from offline.evaluation.protocol import RowLists
 from offline.evaluation.query_baselines import query_rankings
 from offline.evaluation.ranked import rank_requests
-from offline.evaluation.recommendations import split_notes
+from offline.evaluation.recommendations import absent_targets, split_notes
 from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows, split_rows, text_requests
 from offline.evaluation.search_cases import SearchCases, load_search_cases
 
@@ -99,7 +99,7 @@ def _rankings(
     mask: str,
 ) -> dict[str, NDArray[np.int32]]:
     """The rankings of the bundle and of its variants under a mask, in rows of the split."""
-    snapshot, to_split = context.snapshot, split_rows(rows, context.snapshot.items.count)
+    snapshot, to_split = context.snapshot, split_rows(rows, context.snapshot.items.last_row)
     exclude = map_rows(pairs.cases.mask(mask), rows)
     return {
         name: to_split[rank_requests(snapshot, batch, exclude, context.stages, context.progress)]
@@ -124,7 +124,9 @@ def _report(
     for name in (name for name in rankings if name != BUNDLE):
         lifts[name] = lifts_of(means(metrics, tables[BUNDLE] - tables[name], rng, queries))
         others[name] = RankingFigures(means(metrics, tables[name], rng, queries))
-    return Report(mask, bundle_means, _counts(pairs, targets), lifts), others
+    return Report(
+        mask, bundle_means, _counts(pairs, targets) | absent_targets(context.split, pairs.cases.targets), lifts
+    ), others
 
 
 def _counts(pairs: SearchCases, targets: RowLists) -> dict[str, int]:

@@ -4,7 +4,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from offline.evaluation.document import BUNDLE, EvaluationDocument, Interval
+from offline.evaluation.document import BUNDLE, TARGETS_ON_ABSENT, EvaluationDocument, Interval
 
 
 def report_table(document: EvaluationDocument) -> Group:
@@ -47,6 +47,8 @@ def _lines(document: EvaluationDocument) -> list[str]:
     line += f", {counts['targets']} targets"
     if counts["targets_on_unknown_items"]:
         line += f", {counts['targets_on_unknown_items']} of them on items that train and catalogue do not have"
+    if counts.get(TARGETS_ON_ABSENT):
+        line += f", {counts[TARGETS_ON_ABSENT]} of them on items that the catalogue lacks, which nothing answers"
     return [line, *(f"Note: {note}" for note in document.notes)]
 
 

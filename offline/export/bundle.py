@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
@@ -27,6 +28,7 @@ from app.artifact.user_state import UserStates
 from app.artifact.variants import write_variants
 from app.engine.gpu_retriever import Device
 from app.engine.loading import load_snapshot
+from offline.dataset.absent import absent_rows
 from offline.dataset.histories import Histories
 from offline.dataset.logged_queries import logged_query_texts, popular_queries
 from offline.dataset.people import read_person
@@ -125,6 +127,7 @@ def write_items(folder: Path, source: BundleSource) -> dict[str, str]:
     columns = write_catalogue(folder, items)
     write_display(folder, display_of(items))
     times = first_times(histories.rows, histories.times, items.height + 1)
+    times[absent_rows(items)] = np.nan
     write_filters(folder, items, times, source.meta.catalogue_columns)
     return columns
 
@@ -137,7 +140,8 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
     if inputs.text_of is None:
         vocabulary = write_vocabulary(folder, items, queries)
         logged = logged_query_texts(inputs.split, inputs.parts)
-        write_lexical(folder, items, vocabulary, queries_by_row(logged, items.height))
+        answered = logged.filter(~pl.col("item").is_in(absent_rows(items)))
+        write_lexical(folder, items, vocabulary, queries_by_row(answered, items.height))
     else:
         for name in (names.VOCABULARY, names.LEXICAL):
             if (inputs.text_of / name).exists():
@@ -204,6 +208,7 @@ def _manifest(
             dim=dim,
             window=trained.settings.window,
             users=len(states.hashes),
+            absent=len(absent_rows(source.items)),
         ),
         weight_bits=source.inputs.weight_bits,
         data_fingerprint=meta.fingerprint,

@@ -53,7 +53,7 @@ def measure_fidelity(trained: Trained, snapshot: Snapshot, batch: RequestBatch) 
     )[:, 0]
     nothing = np.zeros(0, dtype=np.int64)
     items = units * lengths[:, None]
-    exact = rank_items(queries, items, nothing, nothing.astype(np.int32), DEPTH)
+    exact = rank_items(queries, items, nothing, nothing.astype(np.int32), DEPTH, snapshot.tables.absent)
     answered = recommend(snapshot, batch, DEPTH, Stages(ranking=False))
     overlap = golden_overlap(exact, answered.rows)
     near = share_near(queries, items, exact, answered.rows)

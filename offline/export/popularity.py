@@ -1,4 +1,8 @@
-"""What is popular at the cut: events by kind, each worth less with age."""
+"""What is popular at the cut: the people who did something, by kind, each worth less with age.
+
+One person counts once an item, however often they came back: one who views a thing thousands of times makes it no more
+popular than one who views it once.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +19,7 @@ _HALF_LIFE_SHARE = 0.1
 def popularity(histories: Histories, rows: int) -> NDArray[np.float32]:
     """Popularity of every item row, the most popular one 1: `[rows]`, 0 for items without an event.
 
-    Without clock times every event counts in full.
+    Of one user's events on an item the one that is worth most counts. Without clock times every event counts in full.
     """
     worth = np.zeros(max(_WORTH) + 1)
     worth[list(_WORTH)] = list(_WORTH.values())
@@ -25,5 +29,21 @@ def popularity(histories: Histories, rows: int) -> NDArray[np.float32]:
         newest, oldest = histories.times[timed].max(), histories.times[timed].min()
         half_life = max(_HALF_LIFE_SHARE * (newest - oldest), 1.0)
         weights = weights * np.where(timed, 0.5 ** ((newest - histories.times) / half_life), 0.0)
-    totals = np.bincount(histories.rows, weights=weights, minlength=rows)
+    keys = _pairs(histories, rows)
+    order = np.argsort(keys, kind="stable")
+    first = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    best = np.maximum.reduceat(weights[order], first) if len(first) else weights
+    totals = np.bincount(histories.rows[order[first]], weights=best, minlength=rows)
     return np.asarray(totals / max(float(totals.max(initial=0.0)), 1e-12), dtype=np.float32)
+
+
+def user_counts(histories: Histories, rows: int, behaviour: int) -> NDArray[np.float32]:
+    """How many users did something of that behaviour with each item, `[rows]`."""
+    keys = np.unique(_pairs(histories, rows)[histories.types == behaviour])
+    return np.bincount(keys % rows, minlength=rows).astype(np.float32)
+
+
+def _pairs(histories: Histories, rows: int) -> NDArray[np.int64]:
+    """A number for the user and the item of each event."""
+    user = np.repeat(np.arange(len(histories), dtype=np.int64), histories.lengths)
+    return user * rows + histories.rows

@@ -11,9 +11,10 @@ from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.names import PADDING_ROW
 from app.artifact.quantise import quantise_rows
 from app.artifact.rank_tables import RankTables
+from offline.dataset.absent import absent_rows
 from offline.dataset.histories import Histories
 from offline.export.item_tables import ItemTable
-from offline.export.popularity import popularity
+from offline.export.popularity import popularity, user_counts
 from offline.graph.build import co_occurrence_table
 from offline.training.trained import Trained
 
@@ -53,6 +54,7 @@ def rank_tables(
         popularity=popularity(histories, rows),
         codes=np.stack([_codes(items[name], rows) for name in ("category", "brand")], axis=1),
         log_price=_log_prices(items["price"], rows),
+        absent=absent_rows(items),
     )
 
 
@@ -85,10 +87,8 @@ def _content(trained: Trained, rows: int) -> tuple[NDArray[np.int8], NDArray[np.
 
 
 def _counts(histories: Histories, rows: int) -> NDArray[np.float32]:
-    counted = [
-        np.bincount(histories.rows[histories.types == behaviour], minlength=rows) for behaviour in BEHAVIOURS.values()
-    ]
-    return np.stack(counted, axis=1).astype(np.float32)
+    """The users of each item and behaviour, `[rows, 3]`."""
+    return np.stack([user_counts(histories, rows, behaviour) for behaviour in BEHAVIOURS.values()], axis=1)
 
 
 def _codes(texts: pl.Series, rows: int) -> NDArray[np.int32]:

@@ -207,7 +207,15 @@ def table_warnings(events: pl.LazyFrame, items: pl.DataFrame | None, users: pl.D
         row = facts.collect(engine="streaming").row(0, named=True)
         if row["rows"]:
             got = f"{row['rows']} events on {row['items']} items that it lacks, such as {row['first']!r}"
-            warnings.append(_warning("events", "items of the catalogue", got, "add them to [items]", row["rows"]))
+            warnings.append(
+                _warning(
+                    "events",
+                    "items of the catalogue",
+                    got,
+                    "add them to [items]: else they teach and are never answered",
+                    row["rows"],
+                )
+            )
     if users is not None:
         idle = users.lazy().join(events.select("user_id").unique(), on="user_id", how="anti")
         number = int(idle.select(pl.len()).collect(engine="streaming").item())

@@ -239,7 +239,7 @@ def _model(
         dataset=manifest.dataset,
         published_at=published.published_at if published else now.isoformat(timespec="seconds"),
         users=manifest.shapes.users,
-        items=manifest.shapes.items,
+        items=manifest.shapes.answerable,
         dim=manifest.shapes.dim,
         cut=manifest.cut,
         forced=forced,

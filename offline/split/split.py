@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from app.artifact.behaviours import BEHAVIOUR_NAMES, BEHAVIOURS
+from offline.dataset.absent import mark_absent
 from offline.dataset.event_meaning import behaviours_of
 from offline.dataset.logged_queries import normalised_query
 from offline.dataset.spec import OWN_WORDS, QUERY_TASKS, DatasetSpec, EvaluationSpec
@@ -53,10 +54,10 @@ def split(
     `how`: `column`, `time:F` (F the share of events before the test cut), `last` (each user's last target
     event), `random` (a fifth of each user's items), or None for the first of these that the set allows.
 
-    `items.parquet` (row, from 1), `users.parquet` (user, from 0), `meta.json`, and a file for each part, sorted by
-    (user, order): user, item (0 outside the vocabulary), type, time, order, query, target (scored), query_new (that
-    query is to be new when valid is scored: train is read without it). The queries and judgments of a graded search are
-    copied for the evaluation; those of a catalogue alone are made of its own words.
+    `items.parquet` (row, from 1, `absent`: the catalogue lacks it), `users.parquet` (user, from 0), `meta.json`, and a
+    file for each part, sorted by (user, order): user, item (0 outside the vocabulary), type, time, order, query, target
+    (scored), query_new (that query is to be new when valid is scored: train is read without it). The queries and
+    judgments of a graded search are copied for the evaluation; those of a catalogue alone are made of its own words.
 
     Raises:
         DatasetError: `how` is none of these or not possible with this set, or no test event is left to score.
@@ -310,7 +311,8 @@ def _number_items(
         return newest_first.drop(PLACE).with_row_index("row", offset=1)
     codes = cut.select("part", "item_id").filter(pl.col("part") == "train").get_column("item_id").unique()
     ids = pl.concat([catalogue.select("item_id"), texts.gather(codes).to_frame()]).unique().sort("item_id")
-    return _shuffle(ids, "row", 1, rng).join(catalogue, on="item_id", how="left", maintain_order="left")
+    numbered = _shuffle(ids, "row", 1, rng).join(catalogue, on="item_id", how="left", maintain_order="left")
+    return mark_absent(numbered, catalogue)
 
 
 def _number_users(cut: pl.DataFrame, seed: int) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from offline.dataset.absent import mark_absent
 from offline.dataset.split_meta import META_FILE, SplitMeta, read_split_meta
 from offline.split.coded_events import PART, CodedEvents
 from offline.split.parts import write_parts
@@ -44,8 +45,9 @@ def whole_split(ingested: Path, measured: Path, out: Path, *, progress: Progress
     tell = progress or silent
     tell(0, 2, "the whole log")
     meta = read_split_meta(measured)
-    _, coded, _, attributes = read_ingested(ingested)
+    _, coded, catalogue, attributes = read_ingested(ingested)
     items = _items(pl.read_parquet(measured / "items.parquet").sort("row"), coded, meta.seed)
+    items = mark_absent(items, catalogue)
     users = _users(pl.read_parquet(measured / "users.parquet").sort("user"), coded, attributes)
     numbers = pl.DataFrame({"user_id": np.arange(len(coded.users), dtype=np.uint32)}).with_columns(
         coded.users.alias("text")

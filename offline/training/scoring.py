@@ -75,6 +75,7 @@ def rank_items(
     hidden_lines: NDArray[np.int64],
     hidden_rows: NDArray[np.int32],
     depth: int,
+    absent: NDArray[np.int32] | None = None,
 ) -> NDArray[np.int64]:
     """The best `depth` rows of every query, `[queries, depth]`, without row 0 and each query's hidden rows.
 
@@ -84,11 +85,13 @@ def rank_items(
         hidden_lines: `[hidden]` which query hides, ascending.
         hidden_rows: `[hidden]` which row.
         depth: rows a query.
+        absent: rows that every query hides.
     """
     parts = []
+    never = torch.from_numpy(np.append(absent if absent is not None else [], 0).astype(np.int64))
     for start in range(0, len(queries), _BATCH):
         scores = queries[start : start + _BATCH] @ items.T
-        scores[:, 0] = -torch.inf
+        scores[:, never] = -torch.inf
         low, high = np.searchsorted(hidden_lines, [start, start + _BATCH])
         scores[hidden_lines[low:high] - start, hidden_rows[low:high].astype(np.int64)] = -torch.inf
         parts.append(scores.topk(min(depth, scores.shape[1]), dim=1).indices.cpu().numpy())

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from model.item_tower import ItemGraph
 from model.network import Network
 from model.text_tower import Bags, bag_vectors
+from offline.dataset.absent import absent_rows_of
 from offline.dataset.histories import Histories
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError
@@ -29,6 +32,7 @@ class Validation:
     cases: Cases
     hidden: RowLists
     metric: str
+    absent: NDArray[np.int32]  # item rows that are never answered
     words: Bags | None = None  # of the queries that the users ask by, a bag a case
 
 
@@ -39,7 +43,7 @@ def load_validation(split: Path, users: int, seed: int) -> Validation | None:
         cases = load_cases(split, "valid", limit=users, seed=seed)
     except DatasetError:
         return None
-    return Validation(cases, cases.mask(meta.mask[0]), ndcg_or_first(meta.metrics))
+    return Validation(cases, cases.mask(meta.mask[0]), ndcg_or_first(meta.metrics), absent_rows_of(split))
 
 
 def load_search_validation(split: Path, graph: ItemGraph, pairs: int, seed: int) -> Validation | None:
@@ -50,7 +54,8 @@ def load_search_validation(split: Path, graph: ItemGraph, pairs: int, seed: int)
     except DatasetError:
         return None
     words = text_bags(search_cases.queries, bucket_idf(graph)).bags()
-    return Validation(search_cases.cases, search_cases.cases.mask(meta.mask[0]), ndcg_or_first(meta.metrics), words)
+    hidden, metric = search_cases.cases.mask(meta.mask[0]), ndcg_or_first(meta.metrics)
+    return Validation(search_cases.cases, hidden, metric, absent_rows_of(split), words)
 
 
 @torch.no_grad()
@@ -71,6 +76,7 @@ def validate(
     if validation.words is not None and network.items.text is not None:
         words = bag_vectors(network.items.text, validation.words.to(units.device))
         queries = queries + text_scale * functional.normalize(words, dim=1)
-    ranked = rank_items(queries, units * lengths[:, None], validation.hidden.lines(), validation.hidden.rows, DEPTH)
+    hidden = validation.hidden
+    ranked = rank_items(queries, units * lengths[:, None], hidden.lines(), hidden.rows, DEPTH, validation.absent)
     metric = parse_metric(validation.metric, DEPTH)
     return float(table_of([metric], ranked, cases.targets)[:, 0].mean())

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 from chromium import find_chromium, running_chromium
@@ -180,13 +181,13 @@ def users(snapshot: Snapshot) -> list[str]:
 
 @pytest.fixture(scope="session")
 def item_ids(snapshot: Snapshot) -> list[str]:
-    """All items."""
-    return [snapshot.items.id_of(row) for row in range(1, snapshot.items.count + 1)]
+    """All items of the catalogue."""
+    return [snapshot.items.id_of(int(row)) for row in np.flatnonzero(snapshot.items.selectable[0])]
 
 
 @pytest.fixture(scope="session")
 def popular(snapshot: Snapshot) -> list[str]:
-    """All items, the most popular first."""
+    """All items of the catalogue, the most popular first."""
     return [snapshot.items.id_of(int(row)) for row in snapshot.items.popular_rows]
 
 

@@ -169,7 +169,7 @@ def _origin(facts: RunFacts) -> Table:
             "served version": "none" if facts.published is None else facts.published.version,
             "made at": manifest.created_at,
             "size of the bundle": megabytes(size),
-            "items, dimensions": f"{count(shapes.items)}, {shapes.dim}",
+            "items, dimensions": f"{count(shapes.answerable)}, {shapes.dim}",
             "users with a stored state": count(shapes.users),
             "events that are read": shapes.window,
             "bits of an item vector's number": manifest.weight_bits,

@@ -146,7 +146,8 @@ def _sentences(summary: Document, spread: Distributions | None, split: SplitMeta
     if not catalogue:
         yield "There is no catalogue: items are known by their events alone, and a new item cannot be placed."
     elif absent is not None and events.get("kept"):
-        yield f"{count(absent)} events ({share(absent, events['kept'])}) are on items that the catalogue lacks."
+        said = f"{count(absent)} events ({share(absent, events['kept'])}) are on items that the catalogue lacks"
+        yield f"{said}: they teach, and such items are never answered." if absent else f"{said}."
     times = spread.over_time if spread is not None else None
     if times is not None:
         span = duration(times.last - times.first)

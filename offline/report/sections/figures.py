@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from offline.evaluation.document import (
     BUNDLE,
+    TARGETS_ON_ABSENT,
     EvaluationDocument,
     Means,
     RankingFigures,
@@ -184,6 +185,8 @@ def _comparison(document: EvaluationDocument, report: Report) -> Table:
     counts = report.counts
     unknown = counts.get("targets_on_unknown_items", 0)
     lost = f", {count(unknown)} of them on items that nobody could know" if unknown else ""
+    if absent := counts.get(TARGETS_ON_ABSENT, 0):
+        lost += f", {count(absent)} on items that the catalogue lacks, which nothing answers"
     caption = f"{count(counts.get('n'))} test {scored_ones(document)} with {count(counts.get('targets'))} targets{lost}"
     heads = words("metric", "ranking") + numbers("value", "95 % interval", "bundle leads by", "95 % interval")
     return Table(f"{caption}; {_mask_words(report)}", heads, rows)

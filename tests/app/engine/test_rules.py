@@ -173,7 +173,8 @@ def test_a_deep_list_goes_on_where_the_ranker_stops(snapshot: Snapshot, ranked: 
         rows, scores = deep.rows[line], deep.scores[line]
         real = rows > 0
         assert len(set(rows[real].tolist())) == int(real.sum())
-        wanted = snapshot.items.count - len(set(batch.exclude_rows[line].tolist()) - {0})
+        excluded = np.unique(batch.exclude_rows[line])
+        wanted = snapshot.items.count - int(snapshot.items.selectable[0, excluded].sum())
         assert int(real.sum()) == wanted
         assert (np.diff(scores[real]) <= 0).all()
         alone = engine_recommend(snapshot, batch.take(np.array([line])), snapshot.items.count, rerank_depth=40)

@@ -19,7 +19,7 @@ Event = tuple[int, int, float]  # row, type, time
 def slowly(call: RecommendCall, state: UserState | None, snapshot: Snapshot, window: int) -> list[Event]:
     """The events of one call, oldest first."""
     items = snapshot.items
-    row_of_hash = {items.hash_of_row(row): row for row in range(1, items.count + 1)}
+    row_of_hash = {items.hash_of_row(row): row for row in range(1, items.last_row + 1)}
     events: list[Event] = []
     if call.recent_events is not None:
         given = call.recent_events
@@ -42,7 +42,7 @@ def hidden_slowly(call: RecommendCall, state: UserState | None, snapshot: Snapsh
     if state is None or state.excluded_items is None:
         return set()
     hashes = {int(hash_) for hash_ in state.excluded_items}
-    return {row for row in range(1, snapshot.items.count + 1) if snapshot.items.hash_of_row(row) in hashes}
+    return {row for row in range(1, snapshot.items.last_row + 1) if snapshot.items.hash_of_row(row) in hashes}
 
 
 def some_ids(rng: np.random.Generator, item_ids: list[str], most: int) -> list[str]:

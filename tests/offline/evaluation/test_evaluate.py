@@ -137,7 +137,7 @@ Asked = tuple[Cases, RequestBatch, NDArray[np.int32]]
 
 def test_rows_of_the_split_are_found_in_the_bundle_by_id(snapshot: Snapshot, asked: Asked) -> None:
     rows = asked[2]
-    assert rows.tolist() == list(range(snapshot.items.count + 1))
+    assert rows.tolist() == list(range(snapshot.items.last_row + 1))
     assert bundle_rows(["no such item"], snapshot.items).tolist() == [0, 0]
 
 
