@@ -16,6 +16,7 @@ from offline.dataset.spec import DatasetSpec, missing_tables, path_location, rea
 from offline.errors import DatasetError
 from offline.ingest.clean_events import clean_events, event_requests
 from offline.ingest.clean_items import CleanRows, clean_items, clean_users, item_requests, user_requests
+from offline.ingest.heavy_users import heavy_users
 from offline.ingest.ingest import read_graded
 from offline.ingest.rejects import NOT_BAD, bad_rows
 from offline.ingest.variants import variant_ids
@@ -30,6 +31,7 @@ from offline.onboarding.findings import (
     findings_of_rejected,
 )
 from offline.onboarding.left_out import left_out_findings
+from offline.onboarding.robots import robot_findings
 from offline.onboarding.second_look import other_items
 from offline.onboarding.source_findings import left_out, source_findings
 from offline.onboarding.unread_files import unread_files
@@ -264,6 +266,7 @@ def _check_events(context: CheckContext, table: _Table, items: pl.DataFrame | No
         context.tell_source("events", cleaned.counts)
         findings += left_out_findings(cleaned.counts, spec.events, table.columns)
         findings += event_warnings(cleaned.events, context.now)
+        findings += robot_findings(heavy_users(cleaned.events), int(str(cleaned.counts["kept"])), spec.events)
         findings += table_warnings(cleaned.events, items, users)
         findings += other_items(spec, cleaned.events, items)
         findings += joined_id_warnings(cleaned.events, items, table.columns["item"], spec.events.separators)

@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 
 from app.artifact.behaviours import behaviour_of
-from offline.dataset.people import described, skip_key
 from offline.dataset.spec import DatasetSpec
 from offline.ingest.rejects import Reason
 from offline.onboarding.column_profile import profile_column
@@ -23,8 +22,6 @@ _SAMPLE = 20_000
 _DAY_S = 86_400
 _LONG_AGO = 631_152_000.0  # 1990: earlier times are zeros and wrong units
 _ONE_EVENT_SHARE = 0.5
-_HEAVY_SHARE = 0.02
-_SMALL_LOG = 1_000
 _SHOWN_SPELLINGS = 3
 
 
@@ -141,7 +138,7 @@ def joined_id_warnings(
 
 
 def event_warnings(events: pl.LazyFrame, now: float) -> list[Finding]:
-    """Times that cannot be, users with one event or with very many, parts that are empty.
+    """Times that cannot be, users with one event, parts that are empty.
 
     `events` are as ingest writes them; `now` is unix seconds.
     """
@@ -163,7 +160,7 @@ def event_warnings(events: pl.LazyFrame, now: float) -> list[Finding]:
     if not facts["rows"]:
         return [_warning("events", "events", "none", "export some", 1)]
     users = events.group_by("user_id").len().collect(engine="streaming")
-    return [*_time_warnings(facts), *_user_warnings(users, int(facts["rows"]))]
+    return [*_time_warnings(facts), *_user_warnings(users)]
 
 
 def _time_warnings(facts: Mapping[str, Any]) -> list[Finding]:
@@ -183,18 +180,13 @@ def _time_warnings(facts: Mapping[str, Any]) -> list[Finding]:
     return warnings
 
 
-def _user_warnings(users: pl.DataFrame, rows: int) -> list[Finding]:
-    """`users` has the number of events of each user, `len`; `rows` are all events."""
+def _user_warnings(users: pl.DataFrame) -> list[Finding]:
+    """`users` has the number of events of each user, `len`."""
     warnings = []
     once = int((users["len"] == 1).sum())
     if once > _ONE_EVENT_SHARE * users.height:
         got = f"{once} of {users.height} users with one event ({once / users.height:.1%})"
         warnings.append(_warning("events", "users with several events", got, "check that the user column is one", once))
-    heaviest = users.sort("len", "user_id", descending=[True, False]).row(0, named=True)
-    if rows >= _SMALL_LOG and heaviest["len"] > _HEAVY_SHARE * rows:
-        got = f"{heaviest['len']} of {rows} events by {described(heaviest['user_id'])}"
-        advice = f"leave robots out: name them in {skip_key(heaviest['user_id'])} of [events]"
-        warnings.append(_warning("events", "no user who makes up the log", got, advice, heaviest["len"]))
     return warnings
 
 

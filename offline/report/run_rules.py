@@ -52,7 +52,7 @@ def rows_read(evidence: Evidence) -> Iterator[Finding]:
 
 
 def robots(evidence: Evidence) -> Iterator[Finding]:
-    """Users with so many events that they are no persons; what they did was learned, and counts as popular."""
+    """Users with so many events that they are no persons; what they did was learned."""
     counts = (evidence.summary or {}).get("events", {})
     heavy: dict[str, int] = counts.get("heavy_users", {})
     if not heavy:

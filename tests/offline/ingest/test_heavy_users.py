@@ -9,6 +9,7 @@ from offline.dataset.spec import load_spec
 from offline.errors import DatasetError
 from offline.ingest.heavy_users import heavy_users
 from offline.ingest.ingest import ingest
+from offline.onboarding.check import check
 
 
 def log(robot: int, users: int = 200, events: int = 8) -> pl.DataFrame:
@@ -53,3 +54,20 @@ def test_users_to_skip_leave_no_event(tmp_path: Path) -> None:
 def test_a_user_to_skip_is_a_text(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="skip_users"):
         load_spec(made_set(tmp_path, log(10), "skip_users = [7]\n"))
+
+
+def robots(folder: Path) -> list[tuple[str, str]]:
+    findings = check(folder, 1_900_000_000.0).findings
+    return [(finding.found, finding.advice) for finding in findings if "makes up the log" in finding.expected]
+
+
+def test_check_says_the_line_that_leaves_robots_out(tmp_path: Path) -> None:
+    folder = made_set(tmp_path, log(900), 'skip_users = ["u3"]\n')
+    ((found, advice),) = robots(folder)
+    assert found.endswith("900 by user 'robot'")
+    line = advice.removeprefix("leave robots out: write ").removesuffix(" in place of that line")
+    assert line == 'skip_users = ["u3", "robot"]'
+    toml = folder if folder.is_file() else folder / "dataset.toml"
+    toml.write_text(toml.read_text().replace('skip_users = ["u3"]', line))
+    assert robots(folder) == []
+    assert robots(made_set(tmp_path / "few", log(10))) == []
