@@ -174,7 +174,7 @@ def _stores(
         FixedModels(model_from_manifest(release.snapshot.manifest)) if folder is None else FolderModels(folder)
     )
     if address is None:
-        return MemoryUserStore(settings.keep_events, keep_items=settings.keep_items), models
+        return MemoryUserStore(settings.keep_events, keep_items=settings.keep_items, erased=release.erasures), models
     gate = RedisGate(
         open_async(address),
         settings.redis_timeout_ms / 1e3,

@@ -188,15 +188,15 @@ def _appended(length: int, rng: np.random.Generator) -> Write:
 
     def write(client: redis.Redis, users: Sequence[int], live_s: int) -> None:
         digest: Any = client.script_load(script("append"))
-        told = [word for record in _records(length, rng) for word in (rng.bytes(8), record, b"{}", b"1")]
+        told = [word for record in _records(length, rng) for word in (rng.bytes(8), record, b"{}", b"1", b"1e9")]
         with client.pipeline(transaction=False) as pipe:
             for user in users:
                 names = [KEYS.events(user), KEYS.seen(user), KEYS.purchased(user), KEYS.event_ids(user)]
-                stream = KEYS.event_stream(partition_of(user))
-                head: list[Any] = [*names, stream, max(LENGTHS), live_s, 1_024, live_s, KEEP_ITEMS]
-                for part in (told[:-4], told[-4:]):
+                names += [KEYS.event_stream(partition_of(user)), KEYS.erased(partition_of(user))]
+                head: list[Any] = [*names, max(LENGTHS), live_s, 1_024, live_s, KEEP_ITEMS, user.to_bytes(8, "little")]
+                for part in (told[:-5], told[-5:]):
                     if part:
-                        pipe.evalsha(digest, len(names) + 1, *head, *part)
+                        pipe.evalsha(digest, len(names), *head, *part)
             pipe.execute()
 
     return write

@@ -56,7 +56,7 @@ METRICS = {
 # Every file and folder that a bundle of this schema may have.
 BUNDLE_FILES = """
 catalogue display filters golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
-golden/text_vectors.npy golden/texts
+golden/text_vectors.npy golden/texts items/absent.npy
 items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
 items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
 items/vectors.npy lexical manifest.json rank.onnx ranker.json retrieve.fp16.onnx retrieve.onnx search.json suggest

@@ -61,7 +61,9 @@ class EventsAnswer(BaseModel):
     """What became of the events: `accepted`, `duplicates` and `rejected` make up all of them."""
 
     accepted: int = Field(description="Stored; the user's next recommendations know them.")
-    duplicates: int = Field(description="Left out, since the user has an event of that `event_id`.")
+    duplicates: int = Field(
+        description="Left out, since the user has an event of that `event_id`, or was erased after it happened."
+    )
     rejected: list[RejectedEvent]
     durable: bool = Field(description="Whether what is stored outlives a restart.")
 

@@ -28,10 +28,13 @@ _LATER: Final = (
     "removed, and no service reads it; those of the next `aisle-offline run` are without it. The shop's own logs are "
     "the shop's to clean."
 )
-_NOW: Final = "This service no longer uses anything from before that time for this id"
+_NOW: Final = (
+    "This service no longer uses anything from before that time for this id, and takes no event from before it that is "
+    "sent later"
+)
 NOTES: Final = {
     ("redis", True): f"{_NOW}, nor does any other replica after some seconds; one that starts while Redis is down uses "
-    "no past of bundles at all. Ids of events of merged visitors go by themselves, within a week at most. "
+    "no past of bundles at all. Ids of events of merged visitors go by themselves, within an hour. "
     f"{_LATER}",
     ("redis", False): f"{_NOW}, nor does any other replica after some seconds. Redis may lose the erasure with its "
     "memory, since it keeps no append-only file: erase again if that happens before the next `aisle-offline publish` "

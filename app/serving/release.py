@@ -4,8 +4,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -35,6 +35,7 @@ class Release:
     states: BundledStates  # of people as of the cut, without those in the list of erasures beside the bundle
     item_ids: tuple[str, ...]  # `[items + 1]`; a text column is slow to read item by item, a list slow to collect past
     clock: Callable[[], float]  # 'now' in unix seconds, NaN without a clock
+    erasures: Mapping[int, float] = field(default_factory=dict)  # of that list, unix seconds by hash
 
     @property
     def version(self) -> str:
@@ -139,6 +140,7 @@ def release_of(snapshot: Snapshot, clock: Callable[[], float]) -> Release:
         states=BundledStates(states, items.hashes_by_row()),
         item_ids=items.all_ids(),
         clock=clock,
+        erasures=erasures,
     )
 
 

@@ -1,5 +1,6 @@
 """The store inside the process: the states of the bundle and the events since; gone with the process."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class MemoryUserStore:
         keep_events: recent events a user.
         keep_event_ids: a user's newest, for telling duplicates.
         keep_items: a user's newest items seen, and as many purchased.
+        erased: unix seconds of earlier erasures, by hash: what happened before them is not stored.
         max_users: users with live events that are kept; those idle longest go first.
     """
 
@@ -51,6 +53,7 @@ class MemoryUserStore:
         keep_event_ids: int = 1_024,
         max_users: int = 200_000,
         keep_items: int = 10_000,
+        erased: Mapping[int, float] = {},
     ) -> None:
         self.damage = DamageLog()  # of nothing
         self._keep_events = keep_events
@@ -60,6 +63,7 @@ class MemoryUserStore:
         self._bundled: OrderedDict[str, BundledStates] = OrderedDict()
         self._live: OrderedDict[int, _Live] = OrderedDict()
         self._erased: set[int] = set()
+        self._erased_at = dict(erased)  # unix seconds
 
     async def start(self) -> None:
         """There is no connection to watch."""
@@ -86,7 +90,7 @@ class MemoryUserStore:
         return FetchResult([self._state(request, state) for request, state in zip(requests, bundled, strict=True)])
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
-        """Store events; false where the user has one of that id already."""
+        """Store events; false where the user has one of that id already, or was erased after it happened."""
         records = pack_events(
             np.array([event.item_hash for event in events], dtype=np.uint64),
             np.array([event.behaviour for event in events], dtype=np.uint8),
@@ -94,7 +98,8 @@ class MemoryUserStore:
         )
         by_user: dict[int, list[int]] = {}
         for index, event in enumerate(events):
-            by_user.setdefault(event.user_hash, []).append(index)
+            if event.time >= self._erased_at.get(event.user_hash, -math.inf):
+                by_user.setdefault(event.user_hash, []).append(index)
         stored = [False] * len(events)
         for user_hash, indices in by_user.items():
             events_of_user = [(events[index], records[index].tobytes()) for index in indices]
@@ -129,6 +134,7 @@ class MemoryUserStore:
         own = self._live.pop(user_hash, None) or self._of_bundle(user_hash)
         vectors = len(self._versions_with(user_hash))
         self._erased.add(user_hash)
+        self._erased_at[user_hash] = max(time, self._erased_at.get(user_hash, -math.inf))
         return Counts(len(own.events) // WIDTH, len(own.seen) // WORD, len(own.purchased) // WORD, vectors)
 
     def is_erased(self, user_hash: int) -> bool:

@@ -64,7 +64,10 @@ class UserStore(Protocol):
         ...
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
-        """Store events, each whole or not at all; false where the user has one of that id already."""
+        """Store events, each whole or not at all.
+
+        False where the user has one of that id already, and where it happened before the user was erased.
+        """
         ...
 
     async def merge(self, visitor_hash: int, user_hash: int, record: bytes) -> Counts:

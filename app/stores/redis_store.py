@@ -137,7 +137,7 @@ class RedisUserStore:
         return FetchResult(states, is_whole=marker is not None)
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
-        """Store events, those of one user in one step.
+        """Store events, those of one user in one step, without what a user did before they were erased.
 
         Raises:
             StoreUnavailable: at least one could not be stored; sent again, those that were are duplicates.
@@ -265,8 +265,11 @@ class RedisUserStore:
 
     def _append_call(self, user_hash: int, events: Sequence[NewEvent]) -> ScriptCall:
         keys, kept = self._keys, self._retention
-        names = [*self._of_user(user_hash), keys.event_ids(user_hash), keys.event_stream(partition_of(user_hash))]
+        partition = partition_of(user_hash)
+        names = [*self._of_user(user_hash), keys.event_ids(user_hash), keys.event_stream(partition)]
+        names.append(keys.erased(partition))
         arguments: list[Any] = [kept.events, kept.user_s, kept.event_ids, kept.event_id_s, kept.items]
+        arguments.append(user_hash.to_bytes(_WORD, "little"))
         records = pack_events(
             np.array([event.item_hash for event in events], dtype=np.uint64),
             np.array([event.behaviour for event in events], dtype=np.uint8),
@@ -274,7 +277,8 @@ class RedisUserStore:
         )
         for event, record in zip(events, records, strict=True):
             is_known = "1" if event.is_known else "0"
-            arguments += (event.event_hash.to_bytes(_WORD, "little"), record.tobytes(), event.record, is_known)
+            event_id = event.event_hash.to_bytes(_WORD, "little")
+            arguments += (event_id, record.tobytes(), event.record, is_known, repr(float(event.time)))
         return ScriptCall(APPEND, names, arguments)
 
     async def _carry_erasures(self, client: Redis) -> None:

@@ -1,6 +1,6 @@
 """Apply merges and erasures to the events that come before them in the stream."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from offline.collecting.columns import EventColumns
 from offline.collecting.durable import write_whole
 
 _NEVER = float("-inf")
+NOBODY: Mapping[int, float] = {}
 # No columns of a shop:
 _ID, _TO, _USER_UNTIL, _VISITOR_UNTIL = "changes:id", "changes:to", "changes:user_until", "changes:visitor_until"
 
@@ -39,19 +40,27 @@ class EventRow:
     event: EventRecord
 
 
-def fold(records: Sequence[EventRecord | MergeRecord | EraseRecord]) -> tuple[list[EventRow], Changes]:
+def fold(
+    records: Sequence[EventRecord | MergeRecord | EraseRecord], erased: Mapping[int, float] = NOBODY
+) -> tuple[list[EventRow], Changes]:
     """Return the events that remain of a batch of records, and the changes to make to all earlier rows.
 
     The records are in stream order. They are read from the last to the first, so that the changes known at an event
-    are those that come after it.
+    are those that come after it. An event that happened before its person was erased is left out, too, if it came
+    after: such as one of a device that was offline.
+
+    Args:
+        records: of the batch.
+        erased: unix seconds of the erasures before the batch, by hash of the person.
     """
+    late = _late(records, erased)
     users: dict[str, str] = {}
     changes = Changes(users, {})
     rows = []
-    for record in reversed(records):
+    for place, record in reversed(list(enumerate(records))):
         if isinstance(record, EventRecord):
             person = record.person
-            if person is not None and record.time > changes.erased_until(person):
+            if place not in late and person is not None and record.time > changes.erased_until(person):
                 rows.append(EventRow(person.id if person.kind == "user" else users.get(person.id), record))
         elif isinstance(record, EraseRecord):
             person_hash = int(record.user_hash, 16)
@@ -64,6 +73,21 @@ def fold(records: Sequence[EventRecord | MergeRecord | EraseRecord]) -> tuple[li
             if until > _NEVER:
                 changes.erased[visitor_hash(record.visitor_id)] = until
     return rows[::-1], changes
+
+
+def _late(records: Sequence[EventRecord | MergeRecord | EraseRecord], erased: Mapping[int, float]) -> set[int]:
+    """The places of the events that happened before an erasure, of an earlier batch or an earlier record."""
+    known = dict(erased)
+    late = set()
+    for place, record in enumerate(records):
+        if isinstance(record, EraseRecord):
+            person = int(record.user_hash, 16)
+            known[person] = max(record.time, known.get(person, _NEVER))
+        elif isinstance(record, EventRecord) and known:
+            until = _NEVER if record.person is None else known.get(record.person.hash, _NEVER)
+            if record.time < until:
+                late.add(place)
+    return late
 
 
 class Repeatable:

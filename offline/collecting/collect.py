@@ -167,7 +167,8 @@ class _Pass:
             first, last = batch[0][0], batch[-1][0]
             self._set_aside("events", batch)
             changes = [(entry, record) for entry, record in batch if isinstance(record, MergeRecord | EraseRecord)]
-            rows, effect = fold([record for _, record in batch if not isinstance(record, Unreadable)])
+            records = [record for _, record in batch if not isinstance(record, Unreadable)]
+            rows, effect = fold(records, self._remembered.erased_before(first))
             self._remembered.note_changes(changes)
             if effect:
                 for part in parts.all:

@@ -42,6 +42,15 @@ class Remembered:
         """
         return _read(self.folder / ERASURES_FILE, _ERASURES)
 
+    def erased_before(self, entry: StreamId) -> dict[int, float]:
+        """Return the unix seconds of the erasures that come before an entry in the stream, by hash of the person.
+
+        Without the visitors who were merged into an erased user: they went with what they had done until then.
+        """
+        asked_for = self.erasures().filter(pl.col("id") < entry.sortable).unique("id", keep="first")
+        newest = asked_for.group_by("user_hash").agg(pl.col("time").max())
+        return {int(person, 16): time for person, time in newest.iter_rows()}
+
     def note_changes(self, changes: Sequence[Change]) -> None:
         """Add merges and erasures, in stream order.
 

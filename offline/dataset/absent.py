@@ -14,8 +14,8 @@ ABSENT: Final = "absent"
 def mark_absent(items: pl.DataFrame, catalogue: pl.DataFrame) -> pl.DataFrame:
     """`items` with the column `absent`; both have `item_id`, and a `catalogue` without a row is none."""
     has_catalogue = catalogue.height > 0
-    listed = pl.col("item_id").is_in(catalogue.get_column("item_id").implode())
-    return items.with_columns((~listed if has_catalogue else pl.lit(value=False)).alias(ABSENT))
+    has_it = pl.col("item_id").is_in(catalogue.get_column("item_id").implode())
+    return items.with_columns((~has_it if has_catalogue else pl.lit(value=False)).alias(ABSENT))
 
 
 def absent_rows(items: pl.DataFrame) -> NDArray[np.int32]:

@@ -39,16 +39,19 @@ def append(client: redis.Redis, keys: Keys, person: int, item_hash: int, behavio
     entry = EventRecord(event_id=name, type="purchase", item_id="live", time=at, user_id="somebody")
     client.eval(
         script("append").decode(),
-        5,
+        6,
         keys.events(person),
         keys.seen(person),
         keys.purchased(person),
         keys.event_ids(person),
         keys.event_stream(partition_of(person)),
+        keys.erased(partition_of(person)),
         *(100, 0, 1_000, 1_000, 10_000),
+        person.to_bytes(8, "little"),
         stable_hash(name).to_bytes(8, "little"),
         record,
         entry.model_dump_json(),
         "1",
+        repr(at),
     )
     return record

@@ -1,11 +1,14 @@
 -- Stores events of one user, each at most once: recent events, items seen and purchased, the stream of all events.
--- KEYS: recent events, seen, purchased, event ids, event stream
+-- KEYS: recent events, seen, purchased, event ids, event stream, erasures
 -- ARGV: events kept, seconds that keys live (0: for ever), event ids kept, seconds that they live, items kept of each
---       set, then for each event: hash of its id (8 bytes), record (13 bytes), stream entry, and 1 where the catalogue
---       knows its item: others are kept as recent events alone
--- Returns a 1 for each event that was stored, a 0 for each duplicate; and how many values were damaged.
+--       set, hash of the user (8 bytes), then for each event: hash of its id (8 bytes), record (13 bytes), stream entry,
+--       1 where the catalogue knows its item: others are kept as recent events alone, and unix seconds
+-- Returns a 1 for each event that was stored, a 0 for each duplicate, and for each that the user did before they were
+-- erased; and how many values were damaged.
 local keep, live, ids_keep, ids_live = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local items_keep, FIRST, STEP = tonumber(ARGV[5]), 6, 4
+local items_keep, FIRST, STEP = tonumber(ARGV[5]), 7, 5
+local erased = redis.pcall('HGET', KEYS[6], ARGV[6])
+erased = type(erased) == 'string' and tonumber(erased) or nil
 
 -- The record goes before those that happened later; what came first stays first.
 local function insert(records, record)
@@ -25,7 +28,7 @@ local known_ids, known = among(ids, told), {among(sets[1], items), among(sets[2]
 local stored, lines, fresh = {}, {}, {}
 for place = FIRST, #ARGV, STEP do
   local id, record = ARGV[place], ARGV[place + 1]
-  if known_ids[id] then
+  if known_ids[id] or erased and tonumber(ARGV[place + 4]) < erased then
     stored[#stored + 1] = 0
   else
     known_ids[id] = true

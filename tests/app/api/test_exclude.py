@@ -36,21 +36,21 @@ def ids_of(answer: dict[str, Any]) -> list[str]:
     return [item["item_id"] for item in answer["items"]]
 
 
-def past_of(states: UserStates, user: str, item_ids: list[str], *, purchased: bool) -> set[str]:
+def past_of(states: UserStates, user: str, snapshot: Any, *, purchased: bool) -> set[str]:
     place = states.find(stable_hash(user))
     part = slice(int(states.seen_offsets[place]), int(states.seen_offsets[place + 1]))
     rows = states.seen_rows[part]
-    return {item_ids[row - 1] for row in (rows[states.seen_purchased[part]] if purchased else rows)}
+    return {snapshot.items.id_of(row) for row in (rows[states.seen_purchased[part]] if purchased else rows)}
 
 
 @pytest.mark.parametrize("exclude", ["seen", "purchased"])
 def test_what_a_user_saw_or_purchased_is_left_out_and_the_rest_moves_up(
-    recommend: Recommend, users: list[str], item_ids: list[str], states: UserStates, exclude: str
+    recommend: Recommend, users: list[str], snapshot: Any, states: UserStates, exclude: str
 ) -> None:
     met = 0
     for user in users:
         whole = recommend(user_id=user, k=200)
-        past = past_of(states, user, item_ids, purchased=exclude == "purchased")
+        past = past_of(states, user, snapshot, purchased=exclude == "purchased")
         answer = recommend(user_id=user, exclude=exclude, k=120)
         assert ids_of(answer) == [item for item in ids_of(whole) if item not in past][:120]
         met += len(past & set(ids_of(whole)))

@@ -1,9 +1,11 @@
 """Filters, facets, orders and groups of a request: complete and exact, whoever asks, beside an oracle over items."""
 
 import json
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,9 +17,16 @@ from hypothesis import strategies as st
 from made_up_cursor_keys import CURSOR_KEYS
 from starlette.applications import Starlette
 
+from app.artifact.filter_columns import read_filter_columns
+from app.engine.selection.filter_index import filter_index_of
+from app.engine.selection.orders import Orders
 from app.engine.snapshot import Snapshot
 from app.serving.cursor import read_cursor
-from app.serving.services import Services
+from app.serving.release import release_of
+from app.serving.service import ServiceLimits
+from app.serving.services import FollowOptions, ImpressionOptions, Services, build_services
+from app.stores.memory import MemoryUserStore
+from app.stores.published import FixedModels, model_from_manifest
 
 Recommend = Callable[..., dict[str, Any]]
 Shop = dict[str, PlainItem]
@@ -28,8 +37,8 @@ def shop_items(snapshot: Snapshot, item_ids: list[str]) -> Shop:
     """Every item as the catalogue has it."""
     catalogue = snapshot.catalogue
     found = {}
-    for row, item_id in enumerate(item_ids, start=1):
-        values = catalogue.values_of(row, catalogue.fields)
+    for item_id in item_ids:
+        values = catalogue.values_of(snapshot.items.row_of(item_id), catalogue.fields)
         attributes = tuple(values.pop("attributes") or ())
         found[item_id] = PlainItem(**values, attributes=attributes)
     return found
@@ -159,12 +168,37 @@ def _price_key(item: PlainItem, sign: int) -> float:
     return np.inf if item.price is None else sign * item.price
 
 
-def test_items_without_a_price_come_last(recommend: Recommend, shop_items: Shop, popular: list[str]) -> None:
-    missing = [item_id for item_id in popular if shop_items[item_id].price is None]
-    assert missing
-    cheapest = {"any": [{"field": "price", "lt": 10}, {"field": "price", "exists": False}]}
-    assert ids_of(recommend(filter=cheapest, sort="price_asc", k=200))[-len(missing) :] == missing
-    assert ids_of(recommend(filter=cheapest, sort="price_desc", k=200))[-len(missing) :] == missing
+def test_items_without_a_price_come_last(
+    application_of: Callable[..., Starlette],
+    listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
+    snapshot: Snapshot,
+    popular: list[str],
+) -> None:
+    missing = popular[3:60:7]
+    columns = []
+    for column in read_filter_columns(snapshot.folder):
+        if column.entry.name == "price" and column.numbers is not None:
+            kept = ~np.isin(column.rows, [snapshot.items.row_of(item_id) for item_id in missing])
+            entry = column.entry.model_copy(update={"pairs": int(kept.sum())})
+            columns.append(replace(column, entry=entry, rows=column.rows[kept], numbers=column.numbers[kept]))
+        else:
+            columns.append(column)
+    filters = filter_index_of(columns, snapshot.catalogue, snapshot.items.selectable[0])
+    shop = replace(snapshot, filters=filters, orders=Orders(filters, snapshot.items))
+    fixed = FixedModels(model_from_manifest(shop.manifest))
+    services = build_services(
+        release_of(shop, lambda: math.nan),
+        MemoryUserStore(),
+        FollowOptions(fixed, None),
+        ServiceLimits(timeout_ms=60_000.0),
+        ImpressionOptions(),
+    )
+    cheapest = {"any": [{"field": "price", "lt": 60}, {"field": "price", "exists": False}]}
+    with listening(application_of(services=services)) as client:
+        for sort in ("price_asc", "price_desc"):
+            answer = client.post("/recommend", json={"filter": cheapest, "sort": sort, "k": 200}).json()
+            assert ids_of(answer)[-len(missing) :] == missing
+            assert len(answer["items"]) > len(missing)
 
 
 def test_the_newest_are_those_added_last(recommend: Recommend, snapshot: Snapshot, popular: list[str]) -> None:

@@ -345,6 +345,24 @@ def test_a_user_who_was_erased_is_unknown_until_something_happens_anew(opened: O
     run(opened, check)
 
 
+def test_what_happened_before_an_erasure_is_not_taken_however_late_it_comes(opened: Opened) -> None:
+    async def check(store: UserStore) -> None:
+        await store.append([event("u", "a", 1.0)])
+        await store.erase(stable_hash("u"), 3.5, b"{}")
+        late = [event("u", "b", 2.0), event("u", "c", 3.5), event("u", "d", 3.25, PURCHASE), event("w", "b", 2.0)]
+        assert await store.append(late) == [False, True, False, True]
+        assert await items_of(store, "u") == hashes("c")
+        assert await items_of(store, "w") == hashes("b")
+        found = await state_of(store, "u", Exclude.SEEN)
+        assert found is not None
+        assert found.excluded_items is not None
+        assert found.excluded_items.tolist() == hashes("c")
+        await store.erase(stable_hash("u"), 9.0, b"{}")
+        assert await store.append([event("u", "e", 8.0), event("u", "f", 10.0)]) == [False, True]
+
+    run(opened, check)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

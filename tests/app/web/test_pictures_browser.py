@@ -55,7 +55,7 @@ def address(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """Of a service whose most popular items have images of all kinds, the others none."""
-    images: list[object] = [None] * snapshot.items.count
+    images: list[object] = [None] * snapshot.items.last_row
     shown = [
         f"{FROM_OUTSIDE}first.png?v=1",
         [f"{FROM_OUTSIDE}list.png", "x"],

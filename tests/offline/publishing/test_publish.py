@@ -84,7 +84,7 @@ def test_everything_is_readable_and_equal_to_the_bundle(
         stored = client.get(keys.item_vector(manifest.version, item_hash))
         assert stored == scales[row].tobytes() + vectors[row].tobytes()
     model = PublishedModel.model_validate_json(client.hget(keys.models, manifest.version))
-    assert (model.users, model.items, model.cut) == (len(states.hashes), len(item_hashes) - 1, manifest.cut)
+    assert (model.users, model.items, model.cut) == (len(states.hashes), manifest.shapes.answerable, manifest.cut)
     assert client.get(keys.pointer).decode() == manifest.version
     assert client.exists(keys.marker(manifest.version), keys.publishing(manifest.version)) == 1
 
