@@ -176,8 +176,8 @@ class Settings(BaseSettings):
         float,
         Field(
             gt=0,
-            description="Megabytes of all request bodies that arrive, or are not answered yet; past that, the largest "
-            "that still arrives is answered 503.",
+            description="Megabytes of all request bodies that arrive, or are not answered yet, and of requests that "
+            "are read ahead of answers; past that, those read ahead, then the largest that arrives, are answered 503.",
         ),
     ] = 64.0
     unread_answer_mb: Annotated[

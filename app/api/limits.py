@@ -112,11 +112,11 @@ LIMITS: Final = (
     ),
     Limit(
         "held_bodies",
-        "request bodies that arrive or are not answered yet, of all connections",
+        "request bodies that arrive or are not answered yet, and requests read ahead of answers, of all connections",
         setting="held_body_mb",
         unit="MB",
         error=BodyCrowdedOut,
-        then="the largest of those that still arrive; closed behind the answer",
+        then="requests sent ahead, then the largest body that still arrives; closed behind the answer",
     ),
     Limit(
         "pipelined",

@@ -25,15 +25,19 @@ class Waiting(Protocol):
     """A connection, as far as it is watched here."""
 
     held: int
-    """Bytes of request bodies that it holds."""
+    """Bytes of requests that it holds: bodies, and all that waits behind an answer."""
     unread: int
     """Bytes of answers that its client did not take yet, at most."""
+
+    @property
+    def gives_way(self) -> int:
+        """How soon some of what it holds is refused: what waits behind an answer (2), then a body that arrives (1)."""
 
     def end(self, reason: str) -> None:
         """Close it, with an answer where one can still be given."""
 
     def crowd_out(self) -> None:
-        """Refuse the body that it holds."""
+        """Refuse all of it that can be, and let go of it."""
 
 
 class Queue:
@@ -136,21 +140,24 @@ class Connections:
         connection.end(reason)
 
     def hold(self, connection: Waiting, size: int) -> None:
-        """Count bytes of request bodies that a connection holds, or (below 0) has let go of.
+        """Count bytes of requests that a connection holds, or (below 0) has let go of.
 
-        Where all together hold too many, the largest body that is still arriving is refused.
+        Where all together hold too many, what a client sent ahead of an answer is refused, which it may not even read,
+        then bodies that are still arriving; of either the most.
         """
         connection.held += size
         self._held += size
-        while size > 0 and self._held > self.bounds.held_bytes and self.bodies.since:
-            largest = max(self.bodies.since, key=lambda waiting: waiting.held)
-            del self.bodies.since[largest]
-            self._warn("bodies that arrive hold as much as they may: the largest is refused", bytes=self._held)
+        while size > 0 and self._held > self.bounds.held_bytes:
+            holders = (waiting for waiting in self._open if waiting.gives_way)
+            largest = max(holders, key=lambda waiting: (waiting.gives_way, waiting.held), default=None)
+            if largest is None:
+                return
+            self._warn("requests hold as much as they may: the largest is refused", bytes=self._held)
             largest.crowd_out()
 
     @property
     def is_full(self) -> bool:
-        """Whether request bodies hold as much as they may."""
+        """Whether requests hold as much as they may."""
         return self._held > self.bounds.held_bytes
 
     def stall(self, connection: Waiting, size: int) -> None:

@@ -34,7 +34,8 @@ _UNSENT: Final = 16_384  # bytes that wait to be sent past which the client coun
 _LINGER_BYTES: Final = 2**20  # thrown away after an answer that is the last
 _MALFORMED: Final = "expected a request in HTTP/1.1, got something else: see how the caller writes it"
 _CROWDED_OUT: Final = (
-    "more bodies arrive at once than there is memory for (AISLE_HELD_BODY_MB), and this was the largest: send it again"
+    "more requests arrive at once than there is memory for (AISLE_HELD_BODY_MB), and these were the largest: send them "
+    "again, each after the answer before it"
 )
 
 
@@ -200,6 +201,8 @@ class HttpConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Have the request answered, or put it behind those that are."""
+        if self._is_over:
+            return
         url = httptools.parse_url(self._url)
         raw_path: bytes = url.path or b"/"
         path = raw_path.decode("ascii")
@@ -229,6 +232,8 @@ class HttpConnection(asyncio.Protocol):
             self._answer(exchange)
         else:
             self._pipeline.append(exchange)
+            exchange.held = len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
+            self.connections.hold(self, exchange.held)
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body; what nobody will read is thrown away."""
@@ -237,7 +242,9 @@ class HttpConnection(asyncio.Protocol):
         if self._body_left is not None:
             self._body_left -= size
         exchange = self._newest
-        if exchange is None or exchange.is_complete or exchange.error or len(exchange.body) > self.most_body:
+        if exchange is None or self._is_over or exchange.is_complete or exchange.error:
+            return
+        if len(exchange.body) > self.most_body:
             return
         exchange.body += body
         exchange.held += size
@@ -312,11 +319,28 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._transport.close()
 
+    @property
+    def gives_way(self) -> int:
+        """How soon some of what it holds is refused; 0 where nothing can be."""
+        if self._pipeline or self._rest:
+            return 2
+        return int(self._is_in_body and not self._is_over and self.held > 0)
+
     def crowd_out(self) -> None:
-        """Refuse the body that it holds."""
-        self._queue = None
-        if self._newest is not None:
+        """Refuse what waits behind the answer under way, else the body that arrives."""
+        self._wait_in(None)
+        is_ahead = bool(self._pipeline or self._rest)
+        if not is_ahead and self._newest is not None:
             self._fail(self._newest, BodyCrowdedOut(_CROWDED_OUT))
+            return
+        for exchange in self._pipeline:
+            self._release_body(exchange)
+        self._pipeline.clear()
+        self._is_over = True
+        self._take_rest()
+        self._error = BodyCrowdedOut(_CROWDED_OUT)
+        if self._answering is None:
+            self._go_on()
 
     # Reading
 

@@ -85,7 +85,7 @@ class Metrics:
         )
         self._connections = Gauge("aisle_open_connections", "Connections that are open.", registry=self.registry)
         self._held_bytes = Gauge(
-            "aisle_request_body_bytes", "Bytes of request bodies that arrive, or are not answered yet.",
+            "aisle_request_body_bytes", "Bytes of requests that arrive, wait or are not answered yet.",
             registry=self.registry,
         )  # fmt: skip
         self._unread_bytes = Gauge(

@@ -303,6 +303,34 @@ def big_request() -> bytes:
     return post(body, f"content-length: {len(body)}")
 
 
+@pytest.mark.parametrize("what", ["heads", "bodies"])
+def test_requests_behind_an_answer_that_nobody_takes_shut_nobody_out(opened: Opened, what: str) -> None:
+    waiting = head_of(32_000) if what == "heads" else post(b"{}" + b" " * 19_998, "content-length: 20000")
+    with opened(held_bytes=100_000) as door, ExitStack() as opened_ones:
+        for _ in range(4):
+            greedy = opened_ones.enter_context(door.connect())
+            greedy.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            greedy.stream.settimeout(0.3)
+            greedy.send_as_far_as_it_goes((big_request() + waiting) * 400)
+        assert door.value("aisle_request_body_bytes") <= 100_000
+        for _ in range(3):
+            with door.connect() as honest:
+                honest.send(post(b" " * 80_000, "content-length: 90000"))
+                assert not _has_answer(honest, 0.1)
+                honest.send(b" " * 9_998 + b"{}")
+                assert honest.answer().status == 200
+    door.wait_until(lambda: door.value("aisle_request_body_bytes") == 0)
+
+
+def test_whoever_sends_too_far_ahead_gets_the_answers_under_way_and_a_refusal(opened: Opened) -> None:
+    with opened(held_bytes=30_000) as door, door.connect() as connection:
+        connection.send(post(b"{}", "content-length: 2") + head_of(8_000) * 12)
+        assert connection.answer().status == 200
+        problem(connection.answer(), 503, "body_crowded_out")
+        assert connection.until_closed() == b""
+        assert door.value("aisle_request_body_bytes") == 0
+
+
 def test_an_answer_that_is_not_taken_is_kept_so_long(opened: Opened) -> None:
     with opened(answer_s=SOON_S) as door, ExitStack() as opened_ones:
         connection = opened_ones.enter_context(door.connect())
