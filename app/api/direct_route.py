@@ -11,14 +11,33 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from app.api.openapi import responses_of
+from app.api.wire_values import check_encoding
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class _AnyId(Convertor[str]):
+    """An id in an address, whatever it holds: what is stored can be asked for (`path` stops at line breaks)."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """The id as it stands in the address."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The address of an id is the id."""
+        return value
+
+
+register_url_convertor("id", _AnyId())
 
 
 class DirectRoute(APIRoute):
@@ -60,6 +79,7 @@ class DirectRoute(APIRoute):
         )
 
         async def answer_directly(scope: Scope, receive: Receive, send: Send) -> None:
+            check_encoding(scope)
             response = await endpoint(Request(scope, receive, send))
             await response(scope, receive, send)
 

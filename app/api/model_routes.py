@@ -62,7 +62,7 @@ def model_routes(recommender: RecommendService, follower: BundleFollower) -> lis
             partial(activate_model, recommender, follower),
             answer=ServedModel,
             example=_SERVED,
-            problems=(401, 403, 404, 409, 503),
+            problems=(401, 403, 404, 409, 422, 503),
             summary="Serve a version",
             operation_id="activate_model",
             tags=[TAG],

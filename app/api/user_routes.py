@@ -6,7 +6,6 @@ from typing import Final
 
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -46,21 +45,6 @@ NOTES: Final = {
 """What a receipt says, by the kind of the store and whether the erasure is durable."""
 
 
-class _AnyId(Convertor[str]):
-    """An id in an address, whatever it holds: what was stored can be erased (`path` stops at line breaks)."""
-
-    regex = r"[\s\S]*"
-
-    def convert(self, value: str) -> str:
-        """The id as it stands in the address."""
-        return value
-
-    def to_string(self, value: str) -> str:
-        """The address of an id is the id."""
-        return value
-
-
-register_url_convertor("id", _AnyId())
 _ID: Final = TypeAdapter[str](Id)
 _USER_ID: Final = parameter("path", "user_id", "string", "The id of a user; it may contain slashes.", "u1")
 _PERSON_ID: Final = parameter(

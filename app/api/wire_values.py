@@ -3,8 +3,10 @@
 import math
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import QueryParams
+from starlette.types import Scope
 
 from app.errors import InvalidRequest
 
@@ -24,6 +26,24 @@ def iso_of(time: float) -> str | None:
     if math.isnan(time):
         return None
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def check_encoding(scope: Scope) -> None:
+    """Refuse an address whose percent signs stand for bytes that are no UTF-8.
+
+    They would be read as the one replacement character, so that ids that differ in them would be the same.
+
+    Raises:
+        InvalidRequest: it has such bytes.
+    """
+    for part in (scope.get("raw_path") or b"", scope["query_string"]):
+        if b"%" in part:
+            try:
+                unquote_to_bytes(part).decode()
+            except UnicodeDecodeError as error:
+                raise InvalidRequest(
+                    "the address: expected UTF-8 behind its percent signs, got other bytes: encode ids as UTF-8"
+                ) from error
 
 
 def fields_of(parameters: QueryParams, lists: frozenset[str] = frozenset()) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import httpx
 import numpy as np
+import pytest
 
 from app.engine.snapshot import Snapshot
 
@@ -18,6 +19,21 @@ def test_an_unknown_item_is_not_found(client: httpx.Client) -> None:
         response = client.get(path)
         assert response.status_code == 404
         assert response.json()["code"] == "item_not_found"
+
+
+def test_what_no_item_is_called_is_not_found_whatever_it_is(client: httpx.Client) -> None:
+    for item_id in ("a%0Ab", "%00", "x" * 30_000, "%CC%A3%CC%81" * 2_500):
+        for path in (f"/items/{item_id}", f"/items/{item_id}/similar"):
+            response = client.get(path)
+            assert (response.status_code, response.json()["code"]) == (404, "item_not_found")
+            assert len(response.content) < 2_500
+
+
+@pytest.mark.parametrize("path", ["/items/%FF", "/items/%FF/similar", "/recommend?user_id=%FF", "/suggest?q=%C3"])
+def test_an_address_that_is_no_utf_8_is_refused(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
+    assert "UTF-8" in response.json()["detail"]
 
 
 def test_similar_items_are_the_nearest_and_not_the_item_itself(

@@ -303,6 +303,16 @@ def test_an_id_that_is_none_is_refused(path: str) -> None:
         assert response.json()["errors"][0]["field"] == "user_id"
 
 
+def test_ids_that_are_no_utf_8_are_refused_rather_than_taken_for_one_another(calls: Calls) -> None:
+    path = "/users/M%FCller"
+    answers = calls(
+        ("POST", f"{path}/merge", {"visitor_id": "v"}), ("GET", path), ("DELETE", path), ("GET", "/users/M%F6ller")
+    )
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert "UTF-8" in answer.json()["detail"]
+
+
 def test_a_query_parameter_is_refused_and_nothing_is_erased() -> None:
     store = MemoryUserStore()
     _, refused, shown = made(
