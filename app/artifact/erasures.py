@@ -5,6 +5,7 @@ may write there add what they learn, and every service and every export reads it
 """
 
 import fcntl
+import logging
 import math
 import os
 import re
@@ -13,19 +14,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from app.artifact.bundle_store import read_regular
+
 ERASURES: Final = "ERASURES"
-_LINE: Final = re.compile(rb"([0-9a-f]{16}) ([0-9.e+]{1,32})")
+_LINE: Final = re.compile(rb"([0-9a-fA-F]{16})[ \t]+([0-9.e+]{1,32})")
 _LATEST: Final = 1e300  # what stands for a time that could not be read
 _SPARE: Final = 1_000  # lines that say nothing new, before the file is written anew
 
+log = logging.getLogger(__name__)
+
 
 def read_erasures(store: Path) -> dict[int, float]:
-    """The unix seconds of the newest erasure of each person, by hash; lines that cannot be read are passed over.
+    """The unix seconds of the newest erasure of each person, by hash.
+
+    Lines that cannot be read are passed over with a warning: nobody can tell any more whom they were about.
 
     Raises:
         OSError: there is a list that cannot be read.
     """
-    return _parse(_read(store / ERASURES))
+    text = _read(store / ERASURES)
+    damaged = sum(1 for line in text.split(b"\n") if line.strip() and _erasure_of(line) is None)
+    if damaged:
+        log.warning(
+            "the list of erasures has lines that cannot be read: the past of those people may come back with a bundle",
+            extra={"path": str(store / ERASURES), "lines": damaged},
+        )
+    return _parse(text)
 
 
 def begin_erasures(store: Path) -> None:
@@ -70,18 +84,21 @@ def note_erasures(store: Path, erasures: Mapping[int, float]) -> int:
 
 def _parse(text: bytes) -> dict[int, float]:
     erasures: dict[int, float] = {}
-    for line in text.split(b"\n")[:-1]:
-        match = _LINE.fullmatch(line)
-        time = _seconds(match[2]) if match else None
-        if match is not None and time is not None:
-            person = int(match[1], 16)
+    for line in text.split(b"\n"):
+        erasure = _erasure_of(line)
+        if erasure is not None:
+            person, time = erasure
             erasures[person] = max(time, erasures.get(person, -math.inf))
     return erasures
 
 
-def _seconds(text: bytes) -> float | None:
+def _erasure_of(line: bytes) -> tuple[int, float] | None:
+    """Person and time of a line, with whatever line end an editor gave it; of half a line no time is too late."""
+    match = _LINE.fullmatch(line.strip())
+    if match is None:
+        return None
     try:
-        return float(text)
+        return int(match[1], 16), float(match[2])
     except ValueError:
         return None
 
@@ -92,7 +109,7 @@ def _lines(erasures: Mapping[int, float]) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         return b""
 

@@ -1,5 +1,6 @@
 """The list of erasures beside bundles: kept whole, whatever happens to it, and read by everything that has a past."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,26 @@ def test_a_line_that_a_power_cut_left_is_passed_over_and_the_next_is_whole(tmp_p
 def test_a_damaged_list_says_what_can_be_read_of_it(tmp_path: Path, text: bytes) -> None:
     (tmp_path / ERASURES).write_bytes(text + b"\n0000000000000007 8.0\n")
     assert read_erasures(tmp_path) == {7: 8.0}
+
+
+@pytest.mark.parametrize("text", [b"0000000000000ABC 8.0\r\n", b"\n 0000000000000abc\t8.0 \n", b"0000000000000abc 8.0"])
+def test_a_list_that_somebody_edited_is_read(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / ERASURES).write_bytes(text)
+    assert read_erasures(tmp_path) == {0xABC: 8.0}
+
+
+def test_lines_that_cannot_be_read_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / ERASURES).write_bytes(b"nonsense\n0000000000000007 8.0\n0000000000000008 8.0.\n\n")
+    assert read_erasures(tmp_path) == {7: 8.0}
+    (record,) = caplog.records
+    assert "lines that cannot be read" in record.message
+    assert vars(record)["lines"] == 2
+
+
+def test_a_pipe_is_no_list_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ERASURES)
+    with pytest.raises(OSError, match="no regular file"):
+        read_erasures(tmp_path)
 
 
 def test_a_list_does_not_grow_by_what_is_told_again_and_again(tmp_path: Path) -> None:
