@@ -39,6 +39,11 @@ status.
 The errors of the offline job continue this tree in `offline.errors`.
 """
 
+from typing import Final
+
+_REASON_BEGIN: Final = 700  # characters of the reason of a refusal that are told
+_REASON_END: Final = 300  # and of its end, where it says what to do
+
 
 class AisleError(Exception):
     """The root: catch it to tell an intended refusal from a defect."""
@@ -71,9 +76,18 @@ class DeviceUnavailable(AisleError):
 
 
 class BundleError(AisleError):
-    """A bundle must not be served."""
+    """A bundle must not be served; the reason is one line of bounded length, whatever its files say.
+
+    Args:
+        reason: what was expected, what there is, and what to do.
+    """
 
     code = "bundle_refused"
+
+    def __init__(self, reason: str) -> None:
+        line = "; ".join(part.strip() for part in reason.splitlines())
+        longest = _REASON_BEGIN + _REASON_END
+        super().__init__(line if len(line) <= longest else f"{line[:_REASON_BEGIN]} … {line[-_REASON_END:]}")
 
 
 class BundleCorrupt(BundleError):
@@ -236,7 +250,7 @@ class RequestTimeout(RequestError):
 
 
 class BodyCrowdedOut(RequestError):
-    """More bodies arrive at once than there is memory for, and this was the largest of them."""
+    """More requests arrive or wait at once than there is memory for, and this connection held most of them."""
 
     code = "body_crowded_out"
 

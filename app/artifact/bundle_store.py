@@ -93,7 +93,7 @@ def version_in(content: bytes, where: str) -> str | None:
     Raises:
         BundleCorrupt: it names none.
     """
-    version = content.decode("utf-8", "backslashreplace").strip()
+    version = content[: 4 * LONGEST_NAME].decode("utf-8", "backslashreplace").strip()
     if not version:
         return None
     refusal = name_refusal(version)

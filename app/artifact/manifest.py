@@ -16,6 +16,8 @@ from app.artifact.names import MANIFEST, READABLE_SCHEMAS, SCHEMA_VERSION
 from app.artifact.parts import first_numbers_of
 from app.errors import BundleCorrupt, BundleSchema, BundleUnreadable
 
+LARGEST_MANIFEST: Final = 16 * 2**20
+"""Bytes of a manifest that is read: what is larger is none, and would take the memory of those who are answered."""
 EARLIEST_S: Final = -62_135_596_800.0
 """The year 1 in unix seconds."""
 LATEST_S: Final = 253_000_000_000.0
@@ -136,7 +138,12 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        text = read_regular(path).decode()
+        content = read_regular(path, most=LARGEST_MANIFEST + 1)
+        if len(content) > LARGEST_MANIFEST:
+            raise BundleCorrupt(
+                f"{path}: not a manifest (larger than {LARGEST_MANIFEST} bytes): export the bundle again"
+            )
+        text = content.decode()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleCorrupt(
             f"no bundle at {folder}: expected a file {MANIFEST} ({error.strerror}): make one with `aisle-offline run`"

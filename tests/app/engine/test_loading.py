@@ -103,6 +103,27 @@ def test_a_manifest_or_a_pointer_of_other_bytes_is_refused(spoiled: Path, tmp_pa
     assert current(store) is None
 
 
+def test_a_manifest_is_not_read_past_what_one_can_be(spoiled: Path) -> None:
+    with (spoiled / names.MANIFEST).open("ab") as file:
+        file.truncate(2**40)
+    with pytest.raises(BundleCorrupt, match=f"{names.MANIFEST}: not a manifest .larger than"):
+        load_snapshot(spoiled)
+
+
+@pytest.mark.parametrize("name", [names.RANKER, names.SEARCH, f"{names.FILTERS}/columns.json"])
+@pytest.mark.parametrize("content", ["[1, 2]", json.dumps([{"name": 1}] * 5_000), json.dumps({"features": [[]] * 999})])
+def test_a_document_that_is_wrong_in_many_places_is_refused_in_a_line(spoiled: Path, name: str, content: str) -> None:
+    (spoiled / name).write_text(content, "utf-8")
+    sign_again(spoiled)
+    with pytest.raises(BundleCorrupt) as refused:
+        load_snapshot(spoiled)
+    reason = refused.value.message
+    assert "\n" not in reason
+    assert len(reason) < 1_200
+    assert reason.startswith(str(spoiled))
+    assert reason.endswith("again")
+
+
 def test_no_spoiled_array_gets_past_as_a_foreign_error(spoiled: Path, tmp_path: Path) -> None:
     for array in sorted(spoiled.rglob("*.npy")):
         folder = Path(shutil.copytree(spoiled, tmp_path / "again"))
