@@ -113,7 +113,8 @@ class StateValues:
 
     def _all_events(self, requests: Sequence[StateRequest], values: Values) -> list[bytes]:
         """The events of each request; empty where they are damaged."""
-        are_whole = not any(value and len(value) % EVENT.itemsize for value in values)
+        most = self._keep_events * EVENT.itemsize
+        are_whole = not any(value and (len(value) % EVENT.itemsize or len(value) > most) for value in values)
         if are_whole and is_sound(b"".join(value or b"" for value in values)):
             return [value or b"" for value in values]
         return [self._events_of(request.user_hash, value) for request, value in zip(requests, values, strict=True)]
@@ -124,6 +125,7 @@ class StateValues:
         if len(value) % EVENT.itemsize:
             self._damage.note("events", about=f"{user_hash:016x}")
             return b""
+        value = value[-self._keep_events * EVENT.itemsize :]
         if is_sound(value):
             return value
         self._damage.note("events", about=f"{user_hash:016x}")

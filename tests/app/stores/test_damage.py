@@ -15,7 +15,7 @@ from redis_process import RedisProcess
 from app.artifact.behaviours import PURCHASE, VIEW
 from app.artifact.people import partition_of
 from app.artifact.redis_keys import LAYOUT, Keys
-from app.artifact.user_records import pack_long_vectors
+from app.artifact.user_records import pack_events, pack_long_vectors
 from app.artifact.user_state import UserStates
 from app.stores.bundled import BundledStates
 from app.stores.damage import EVERY_S, DamageLog
@@ -24,6 +24,7 @@ from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore
 from app.stores.state import Exclude, NewEvent, StateRequest
+from app.stores.state_values import StateValues
 
 VERSION = "2026-11-24T10-00-00-aaaa"
 DIM = 16
@@ -108,6 +109,20 @@ DAMAGES = {
     "endless": a_text(vector(DIM, scale=float("inf"))),
     "not a number": a_text(vector(DIM, weight=float("nan"))),
 }
+
+
+def test_of_more_events_than_are_kept_the_newest_are_read() -> None:
+    sound = pack_events(
+        np.arange(1, 50_001, dtype=np.uint64), np.full(50_000, VIEW, np.uint8), np.arange(1.0, 50_001.0)
+    ).tobytes()
+    values = StateValues(DamageLog(), keep_events=3, keep_items=5)
+    for content in (sound, b"\0" * 130 + sound):
+        (state,) = values.states([StateRequest(BROKEN)], [None, content], DIM)
+        stored = values.stored(BROKEN, [content, None, None], [])
+        assert state is not None
+        assert stored is not None
+        for items in (state.event_items, stored.event_items):
+            assert items.tolist() == [49_998, 49_999, 50_000]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
