@@ -9,7 +9,8 @@ const unfolded = new Set(); // fields of which all values are shown
 
 /** What people call a field. */
 export function nameOf(field) {
-  return sayName("field", field.split(".").pop()).replaceAll("_", " ");
+  const plain = field.replace(/\s*\([\w-]+(\.[\w-]+)+\)\s*$/, ""); // a shop system's own name behind that for people
+  return sayName("field", plain.split(".").pop()).replaceAll("_", " ");
 }
 
 /** The filter of a request, or undefined when nothing is chosen; `without` leaves one field out. */
