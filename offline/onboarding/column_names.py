@@ -45,13 +45,15 @@ EVENT_COLUMNS: dict[str, tuple[str, ...]] = {
         "recipe_id", "business_id", "listing_id", "course_id", "news_id", "hotel_id", "restaurant_id",
         *_ids(
             "artikel", "produkt", "produit", "producto", "prodotto", "produto", "articulo", "articolo", "artikelnr",
-            "prod", "goods", "material", "tovar", "offer", "isbn13", "ean", "gtin", "upc",
+            "prod", "goods", "tovar", "offer", "isbn13", "ean", "gtin", "upc",
         ),
-        "artikel_nr", "art_nr", "artnr", "article_number", "article_no", "item_number", "item_no", "product_number",
+        "material_number", "material_no", "materialnummer", "artikel_nr", "art_nr", "artnr", "article_number",
+        "article_no", "item_number", "item_no", "product_number",
         "product_no", "product_key", "product_reference", "product_ref", "product_name", "item_name", "ti_sku",
         "part_number", "mpn", "style_id", "game", "movie", "film", "book", "song", "artist", "track", "anime", "show",
         "series", "recipe", "course", "hotel", "restaurant", "beer", "wine", "podcast", "app", "aid", "game_title",
-        "game_name", "movie_title", "book_title", "song_title", "song_name", "track_name", "artist_name", "show_title",
+        "game_name", "movie_title", "book_title", "song_title", "song_name", "track_name", "artist_name",
+        "show_title",
         "product_title", "item_title", "title",
     ),
     "type": (

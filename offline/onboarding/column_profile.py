@@ -72,7 +72,8 @@ def profile_column(sample: pl.DataFrame, column: str) -> ColumnProfile:
     dtype = sample.schema[column]
     if dtype.is_nested():
         filled = 1 - sample.get_column(column).null_count() / max(1, sample.height)
-        return ColumnProfile(column, dtype, sample.height, filled, 0, 0, 0, 0, 0, 0, 0, 0, 0, nested=True)
+        links = _links_in(sample.get_column(column))
+        return ColumnProfile(column, dtype, sample.height, filled, 0, 0, 0, 0, 0, 0, 0, 0, 0, nested=True, links=links)
     values = sample.select(text(column, dtype)).to_series().drop_nulls()
     count = max(1, len(values))
     counts = values.value_counts()
@@ -105,6 +106,14 @@ def profile_column(sample: pl.DataFrame, column: str) -> ColumnProfile:
         mark=list_separator(words.head(_MOST_CELLS), plain(column)) if dtype == pl.String else None,
         **{name: int(values.str.contains(form).sum()) / count for name, form in _FORMS.items()},
     )
+
+
+def _links_in(lists: pl.Series) -> float:
+    """The share of addresses of pages and images among the texts of lists."""
+    if not isinstance(lists.dtype, pl.List) or lists.dtype.inner != pl.String:
+        return 0.0
+    texts = lists.head(_MOST_CELLS).explode().drop_nulls()
+    return int(texts.str.contains(_FORMS["links"]).sum()) / len(texts) if len(texts) else 0.0
 
 
 def _float(value: object) -> float:

@@ -30,6 +30,8 @@ from offline.onboarding.separators import id_separator
 from offline.onboarding.views import View, joined, record_lists, unnested, values_of
 
 _MOST_JOINS = 3
+_FEW_COLUMNS = 4
+_GUESSED = "by content:"  # begins the reason of a role that values alone tell
 _NAMED = "by name"  # begins the reason of a role that a column's name tells
 _IMPLICIT_SHARE = {"0": 0.2, "-1": 0.0}
 _TOP_STARS = 5
@@ -139,7 +141,11 @@ def _assessed(view: View, others: Sequence[View]) -> tuple[float, View, KnownExp
     view = _with_joins(view, others, known)
     roles = event_roles(list(view.profiles.values()), known)
     people = {"user", "visitor"} & set(roles)
-    if not people or (like_catalogue and not any(roles[role].why.startswith(_NAMED) for role in people)):
+    named = [role for role in people if roles[role].why.startswith(_NAMED)]
+    tells = bool({"time", "type", "rating", "quantity"} & set(roles)) or view.sample.width < _FEW_COLUMNS
+    guessed = all(roles[role].why.startswith(_GUESSED) for role in people)
+    are_colours = guessed and not tells  # or other words that repeat
+    if not people or are_colours or (like_catalogue and not named):
         return None
     if view.rows >= 20 and view.sample.get_column(roles["item"].columns[0]).n_unique() >= 0.98 * view.rows:
         return None

@@ -50,9 +50,11 @@ def find_catalogue(views: Sequence[View], events: GuessedTable | None) -> Match 
         profiles = list(view.profiles.values())
         by_name = item_roles(profiles, known).get("id")
         item, key, share = _best_pair(view, events, None if by_name is None else by_name.columns[0])
+        if key is None and events is None:
+            key = next((column.column for column in profiles if is_key(column) and column.spaced < 0.2), None)
         if key is None:
             continue
-        roles = item_roles(profiles, known, key if share > 0 else None)
+        roles = item_roles(profiles, known, key if share > 0 or by_name is None else None)
         about = len(set(_ABOUT) & set(roles))
         if "id" not in roles or not {*_ABOUT, "text", "attributes"} & set(roles):
             continue
@@ -67,12 +69,14 @@ def find_catalogue(views: Sequence[View], events: GuessedTable | None) -> Match 
 def table_of_items(match: Match, others: Sequence[View], events: GuessedTable | None) -> GuessedTable:
     """The catalogue of a match, with the tables among `others` that join it."""
     view, known = match.view, known_export(match.view, ("items",))
-    key = match.key if match.item is not None else None
+    key = match.key if match.item is not None or events is None else None
     roles = item_roles(list(view.profiles.values()), known, key)
     ids = roles["id"].columns[0]
     view, translated = _with_further(view, others, known, key, ids)
     roles = item_roles(list(view.profiles.values()), known, key)
     roles = _with_translations(roles, translated, view)
+    if events is None and known is None:
+        roles["id"] = Guess((ids,), f"each row has another; {described(view.profiles[ids], 'id')}")
     if "variant_of" in roles and not _are_products(view, roles["variant_of"].columns[0]):
         roles.pop("variant_of")
     why = "one row an item" if known is None else f"{known.source}: the catalogue"

@@ -167,3 +167,11 @@ def test_what_products_have_in_common_with_people_stays(tmp_path: Path) -> None:
     ]
     written = initialised(tmp_path, Export({"items.csv": table(header, items)}))["items"]
     assert (written["title"], written["attributes"]) == ("full_name", header[2:7])
+
+
+def test_a_table_of_products_in_words_that_no_list_has_is_a_catalogue_and_no_log(tmp_path: Path) -> None:
+    rows = [[f"K{n}", f"Thing number {n}", "rgb"[n % 3], "SML"[n % 3], "owo"[n % 2]] for n in range(40)]
+    written = initialised(tmp_path, Export({"k.csv": table(["nr", "wort", "farbe", "gr", "stoff"], rows, ";")}))
+    assert set(written) == {"name", "items"}
+    items = written["items"]
+    assert (items["id"], items["title"], items["attributes"]) == ("nr", "wort", ["farbe", "gr", "stoff"])
