@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,10 @@ def test_in_the_process_an_erasure_outlives_it(
         assert shop.get(f"/users/{known[0]}").status_code == 404
         assert known[0] not in shop.get("/demo/users").json()["users"]
         assert ids(shop, user_id=known[1]) == before
+        earlier = datetime.fromisoformat(receipt["erased_at"]) - timedelta(hours=1)
+        late = {"type": "view", "user_id": known[0], "item_id": popular[0], "time": earlier.isoformat()}
+        assert shop.post("/events", json=late).json()["duplicates"] == 1
+        assert shop.get(f"/users/{known[0]}").status_code == 404
 
 
 def test_in_the_process_a_merged_visitor_goes_with_the_user(

@@ -179,6 +179,21 @@ def test_what_an_erased_user_does_later_is_stored_anew(calls: Calls) -> None:
     assert response.json()["seen"] == 1
 
 
+def test_what_happened_before_an_erasure_is_not_taken_when_it_is_sent_late(calls: Calls) -> None:
+    late = [event("p1", 9), event("p2", 0.5, type="purchase"), event("p3", 0), event("p1", 9, user_id="u2")]
+    *_, sent, user, other = calls(
+        ("POST", "/events", [event("p1", 60)]),
+        ("DELETE", "/users/u1"),
+        ("POST", "/events", late),
+        ("GET", "/users/u1"),
+        ("GET", "/users/u2"),
+    )
+    assert (sent.json()["accepted"], sent.json()["duplicates"], sent.json()["rejected"]) == (2, 2, [])
+    assert [one["item_id"] for one in user.json()["events"]] == ["p3"]
+    assert (user.json()["seen"], user.json()["purchased"]) == (1, 0)
+    assert len(other.json()["events"]) == 1
+
+
 def test_a_visitor_becomes_a_user(calls: Calls) -> None:
     events = [
         event("p1", 50),
