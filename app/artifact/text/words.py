@@ -25,7 +25,19 @@ EAST_ASIAN: Final = (
 _IS_EAST_ASIAN: Final = re.compile(rf"[{EAST_ASIAN}]")
 _PART: Final = rf"[^\W_{EAST_ASIAN}]+"
 _DECIMAL: Final = rf"\d++(?:[.,]\d++)++(?:[^\W\d_{EAST_ASIAN}]++)?(?![^\W_{EAST_ASIAN}])"
-_TOKENS: Final = re.compile(rf"[{EAST_ASIAN}]+|{_DECIMAL}|{_PART}(?:[-'\u2019/.&+]{_PART})*")
+_LETTER: Final = rf"[^\W\d_{EAST_ASIAN}]"
+_POINT: Final = rf"(?<![\w.,])\.\d++{_LETTER}*+(?![\w.,])"  # `.5 mm`
+_PARTS_OF_ONE: Final = "(?:2|3|4|5|6|8|10|16|32|64)"  # denominators: `10/12` is two sizes
+_OF_INCHES: Final = rf"(?<![\w/.,])(?:\d{{1,3}}[ -] ?)?\d{{1,2}}/{_PARTS_OF_ONE}{_LETTER}*+(?![\w/])"
+_INITIALS: Final = rf"(?<![^\W_]){_LETTER}(?: ?& ?{_LETTER})+(?:['\u2019]s)?(?![^\W_])"  # `h & m`
+_TOKENS: Final = re.compile(
+    rf"[{EAST_ASIAN}]+|{_OF_INCHES}|{_DECIMAL}|{_POINT}|{_INITIALS}"
+    rf"|(?:(?<![\w.])\.(?={_LETTER}))?{_PART}(?:[-'\u2019/.&+]{_PART})*(?:(?<={_LETTER})(?:\+{{1,2}}|#)(?![\w+#]))?"
+)
+_FRACTION_OF: Final = re.compile(rf"(?:(\d+)[ -]+)?(\d+)/({_PARTS_OF_ONE})([^\W\d_]*)")
+_BEHIND_POINT: Final = re.compile(r"\.(\d+)([^\W\d_]*)")
+_SIGNS: Final = re.compile(r"^\.|(?:\+{1,2}|#)$")
+_INITIAL: Final = 2  # letters of each part of `at&t`
 _PARTS: Final = re.compile(_PART)
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
 _MEASURE: Final = re.compile(r"(\d+(?:[.,]\d+)*)-?([^\W\d_]+)")
@@ -102,8 +114,10 @@ def fold_letters(text: str) -> str:
 def read_words(text: str) -> list[Word]:
     """The words of a text in order.
 
-    A number and the unit after it are one word. East Asian runs are read in overlapping pairs of characters, which
-    needs no dictionary. Operators, control characters and punctuation only separate words.
+    A number and the unit after it are one word, and so is a fraction of an inch, which reads as a decimal number:
+    `1 1/2` as 1.5. Signs that tell words apart make a further term: of `c++` beside that of `c`, of `h&m` beside `hm`.
+    East Asian runs are read in overlapping pairs of characters, which needs no dictionary. Operators, control
+    characters and punctuation only separate words.
     """
     return [placed.word for placed in place_words(fold(text))]
 
@@ -119,7 +133,8 @@ def place_words(folded: str) -> list[PlacedWord]:
         index += 1
         if _IS_EAST_ASIAN.match(token):
             word = Word(token, _pairs(token), "east_asian")
-        elif _NUMBER.fullmatch(token):
+        elif (decimal := _decimal_of(token)) is not None and not decimal[1]:
+            number = decimal[0]
             unit, unit_end = _unit_after(folded, end, tokens[index : index + 2])
             if unit is not None:
                 end = unit_end
@@ -127,9 +142,11 @@ def place_words(folded: str) -> list[PlacedWord]:
                     index += 1
                 else:
                     tokens[index] = (end, tokens[index][1])
-            word = _number(folded[start:end], token, unit)
+            word = _number(folded[start:end], number, unit)
         elif (measure := _MEASURE.fullmatch(token)) and measure[2] in UNITS:
             word = _number(token, measure[1], UNITS[measure[2]])
+        elif decimal is not None:
+            word = _number(token, decimal[0], UNITS[decimal[1]])
         else:
             word = _latin(token)
         placed.append(PlacedWord(word, start, end))
@@ -190,6 +207,26 @@ def _number(text: str, number: str, unit: str | None) -> Word:
     return Word(text, (plain + unit, plain), "number")
 
 
+def _decimal_of(token: str) -> tuple[str, str] | None:
+    """A number, a fraction as a decimal one, and the unit that a fraction or a number with its point first ends in.
+
+    None for what is neither, such as `4/4`, and where the letters behind it are no unit.
+    """
+    unit = ""
+    if _NUMBER.fullmatch(token):
+        number = token
+    elif (fraction := _FRACTION_OF.fullmatch(token)) is not None:
+        whole, above, below, unit = int(fraction[1] or 0), int(fraction[2]), int(fraction[3]), fraction[4]
+        if not 0 < above < below:
+            return None
+        number = f"{whole + above / below:.4f}".rstrip("0")
+    elif (behind := _BEHIND_POINT.fullmatch(token)) is not None:
+        number, unit = f"0.{behind[1]}", behind[2]
+    else:
+        return None
+    return (number, unit) if not unit or unit in UNITS else None
+
+
 def _latin(token: str) -> Word:
     return _cached_latin(token) if len(token) <= _LONGEST_CACHED else _read_latin(token)
 
@@ -200,7 +237,13 @@ def _read_latin(token: str) -> Word:
     terms = [stem(part) for part in parts]
     if len(parts) > 1:
         terms.append(stem("".join(parts)))
-    is_code = len(parts) > 1 or any(char.isdigit() for char in bare)
+    is_signed = _SIGNS.search(bare) is not None
+    if "&" in bare and all(len(part) <= _INITIAL for part in parts):
+        bare = "&".join(parts)
+        terms = ["".join(parts), bare]  # its letters alone say nothing
+    elif is_signed:
+        terms.append(bare if len(parts) == 1 else re.sub(r"[^\w+#]", "", bare))
+    is_code = len(parts) > 1 or is_signed or any(char.isdigit() for char in bare)
     return Word(bare, tuple(dict.fromkeys(terms)), "code" if is_code else "word")
 
 

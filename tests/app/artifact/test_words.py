@@ -178,3 +178,44 @@ def test_long_texts_are_read_to_their_end_into_no_more_terms_than_letters(text: 
     assert all(terms)
     plain = [char for char in text if char.isalnum()]
     assert bool(terms) == bool(plain)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("C++", ["c", "c++"]),
+        ("f#", ["f", "f#"]),
+        (".NET", ["net", ".net"]),
+        ("Notepad++.", ["notepad", "notepad++"]),
+        ("H&M", ["hm", "h&m"]),
+        ("h & m", ["hm", "h&m"]),
+        ("M&M\u2019s", ["mm", "m&m"]),
+        ("AT&T", ["att", "at&t"]),
+        ("black & decker", ["black", "decker"]),
+        ("wow ... and", ["wow", "and"]),
+        (".5 mm", ["0.5mm", "0.5"]),
+        (".5mm", ["0.5mm", "0.5"]),
+        ("0.5 mm", ["0.5mm", "0.5"]),
+        ("1/2 inch", ["0.5inch", "0.5"]),
+        ("1/2in", ["0.5inch", "0.5"]),
+        ('\u00bd"', ["0.5inch", "0.5"]),
+        ("1 1/2 inch", ["1.5inch", "1.5"]),
+        ('1-1/2"', ["1.5inch", "1.5"]),
+        ("1\u00bd inch", ["1.5inch", "1.5"]),
+        ("1/2\u5bf8", ["0.5inch", "0.5"]),
+        ("3/8", ["0.375"]),
+        ("24/7", ["24", "7", "247"]),
+        ("4/4", ["4", "44"]),
+        ("10/12", ["10", "12", "1012"]),
+        ("1/2/2024", ["1", "2", "2024", "122024"]),
+    ],
+)
+def test_signs_that_tell_words_apart_are_kept(text: str, terms: list[str]) -> None:
+    assert terms_of(text) == terms
+
+
+@settings(max_examples=200)
+@given(st.text(st.sampled_from("ch12.&+#/ 8-'s\u5bf8"), max_size=30))
+def test_a_word_with_signs_reads_as_itself_again(text: str) -> None:
+    for word in read_words(text):
+        assert [again.terms for again in read_words(word.text)] == [word.terms]
