@@ -32,7 +32,7 @@ from app.serving.cursor_keys import CursorKeys
 from app.serving.release import DevicePolicy, LoadOptions, Release, load_release, load_version
 from app.serving.service import ServiceLimits
 from app.serving.services import Drain, FollowOptions, ImpressionOptions, build_services
-from app.settings import PREFIX, Settings, keys_in, read_settings
+from app.settings import PREFIX, Settings, hosts_in, keys_in, read_settings
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import ModelStore, UserStore
 from app.stores.published import FixedModels, FolderModels, RedisModels, model_from_manifest
@@ -112,7 +112,7 @@ def _http_options(settings: Settings) -> HttpOptions:
         read_keys=keys_in(settings.read_keys),
         admin_keys=keys_in(settings.admin_keys),
         rate_per_key=settings.rate_per_key,
-        hosts=[host.strip() for host in (settings.allowed_hosts or "").split(",") if host.strip()],
+        hosts=hosts_in(settings.allowed_hosts),
         limit_values={limit.setting: getattr(settings, limit.setting) for limit in LIMITS if limit.setting},
     )
 

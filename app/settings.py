@@ -26,7 +26,7 @@ _LISTS_OF_SECRETS: Final = ("read_keys", "admin_keys", "cursor_secrets")
 class Settings(BaseSettings):
     """What an operator may decide. `AISLE_PORT=8080` sets `port`; a command line option goes before the variable."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
 
     bundle: Annotated[
         Path | None, Field(description="Folder of the bundle to serve, or of a store of bundles. There is no default.")
@@ -366,9 +366,12 @@ def read_settings(overrides: Mapping[str, Any], environment: Mapping[str, str] |
 
 def _check_lists(settings: Settings) -> None:
     """Refuse a list without an entry: who gives one means to have keys, and must not be left without."""
-    for name in _LISTS_OF_SECRETS:
-        secret = getattr(settings, name)
-        if secret is not None and not keys_in(secret):
+    lists = {name: getattr(settings, name) for name in _LISTS_OF_SECRETS}
+    entries = {name: keys_in(secret) for name, secret in lists.items() if secret is not None}
+    if settings.allowed_hosts is not None:
+        entries["allowed_hosts"] = hosts_in(settings.allowed_hosts)
+    for name, given in entries.items():
+        if not given:
             raise SettingsError(
                 f"{PREFIX}{name.upper()}: expected at least one, separated by commas, got none: give one, or unset it"
             )
@@ -378,6 +381,11 @@ def _describe(name: str, value: object) -> str:
     """A value as it may stand in a message; that of a secret never does."""
     field = Settings.model_fields.get(name.removeprefix(PREFIX).lower())
     return "a secret" if field is not None and "SecretStr" in str(field.annotation) else repr(str(value))
+
+
+def hosts_in(text: str | None) -> list[str]:
+    """The names in a list separated by commas."""
+    return [host for part in (text or "").split(",") if (host := part.strip())]
 
 
 def keys_in(secret: SecretStr | None) -> list[str]:

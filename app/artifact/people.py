@@ -14,28 +14,34 @@ PARTITIONS: Final = 256
 _VISITOR: Final = b"visitor"  # blake2b's personalisation: no text of a user has the hash that it has as a visitor's
 
 
-_MAIL: Final = "mail:"
-_HIDDEN: Final = re.compile(rf"{_MAIL}[0-9a-f]{{16}}")
+MAIL: Final = r"[A-Za-z0-9._%+'&/=?^{|}~!#$*-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*\.)+[A-Za-z][A-Za-z0-9-]*"
+"""What a mail address looks like."""
+_MAIL: Final = re.compile(MAIL)
 
 
 def user_hash(user_id: str) -> int:
     """The unsigned 64-bit hash of the id of a user, the same in every process, release and machine.
 
-    A mail address and what `hidden_mail` makes of it have the same.
+    A mail address and what `hidden_mail` makes of it have the same; a text that only looks like the latter has one of
+    its own, so that nobody's hash can be written as an id.
     """
-    if user_id.startswith(_MAIL) and _HIDDEN.fullmatch(user_id):
-        return int(user_id.removeprefix(_MAIL), 16)
-    return stable_hash(user_id)
+    return stable_hash(_kept_text(user_id))
 
 
 def hidden_mail(address: str) -> str:
-    """What stands for a mail address that is the id of a user, wherever ids are kept: its hash as a text."""
-    return f"{_MAIL}{stable_hash(address):016x}"
+    """What stands for a mail address that is the id of a person, wherever ids are kept: its hash as a text."""
+    return f"mail:{stable_hash(address):016x}"
 
 
 def visitor_hash(visitor_id: str) -> int:
     """The unsigned 64-bit hash of the id of a visitor; another than that of a user with the same id."""
-    return int.from_bytes(blake2b(visitor_id.encode(), digest_size=8, person=_VISITOR).digest(), "little")
+    text = _kept_text(visitor_id).encode()
+    return int.from_bytes(blake2b(text, digest_size=8, person=_VISITOR).digest(), "little")
+
+
+def _kept_text(person_id: str) -> str:
+    """An id as it is kept: hidden where it is a mail address."""
+    return hidden_mail(person_id) if "@" in person_id and _MAIL.fullmatch(person_id) else person_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.people import Person, hidden_mail
+from app.artifact.people import MAIL, Person, hidden_mail
 from offline.dataset.missing import MISSING_WORDS
 
 _VISITOR: Final = "\t"
 _SAMPLE: Final = 10_000
 
-MAIL: Final = r"[A-Za-z0-9._%+'&/=?^{|}~!#$*-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*\.)+[A-Za-z][A-Za-z0-9-]*"
-"""What a mail address looks like."""
 _MAIL: Final = re.compile(MAIL)
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from app.artifact.behaviours import behaviour_of
+from app.artifact.people import MAIL
 from offline.dataset.numbers import PLAIN, style_of
-from offline.dataset.people import MAIL
 from offline.dataset.reading import number, text
 from offline.dataset.times import seconds, survey_times, unit_of_count
 from offline.onboarding.column_names import plain

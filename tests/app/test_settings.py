@@ -48,6 +48,21 @@ def test_a_wrong_value_is_refused_with_name_and_value(monkeypatch: pytest.Monkey
         read_settings({})
 
 
+@pytest.mark.parametrize("name", ["drain_s", "held_body_mb", "body_timeout_s", "timeout_ms", "rate_per_key", "follow_s"])
+@pytest.mark.parametrize("value", ["inf", "nan", "-inf"])
+def test_no_number_is_without_end(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"AISLE_{name.upper()}", value)
+    with pytest.raises(SettingsError, match=f"AISLE_{name.upper()}"):
+        read_settings({})
+
+
+@pytest.mark.parametrize("name", ["read_keys", "admin_keys", "cursor_secrets", "allowed_hosts"])
+def test_a_list_of_blanks_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"AISLE_{name.upper()}", " , ")
+    with pytest.raises(SettingsError, match=f"AISLE_{name.upper()}: expected at least one"):
+        read_settings({})
+
+
 def test_the_page_of_the_settings_is_what_the_code_says() -> None:
     assert PAGE.read_text("utf-8") == settings_page(), f"{PAGE} is not what app/settings.py says: {COMMAND}"
 

@@ -143,3 +143,13 @@ def test_of_a_mail_address_the_hash_alone_is_kept_and_a_service_knows_who_asks_w
     assert texts == [hidden_mail(mail), "plain"]
     assert pl.read_parquet(tmp_path / "out" / "users.parquet").get_column("user_id").to_list() == texts[:1]
     assert person_hashes(texts).tolist() == [user_hash(mail), user_hash("plain")]
+
+
+def test_no_hash_can_be_written_as_an_id() -> None:
+    mail = "ann@example.com"
+    assert user_hash(mail) == user_hash(hidden_mail(mail))
+    assert visitor_hash(mail) == visitor_hash(hidden_mail(mail))
+    for other in (user_hash("u1"), visitor_hash("v9")):
+        assert user_hash(f"mail:{other:016x}") != other
+        assert visitor_hash(f"mail:{other:016x}") != other
+    assert len({user_hash(mail), visitor_hash(mail), user_hash("ann@"), user_hash(f"x {mail}")}) == 4
