@@ -55,7 +55,12 @@ def rejected_rows(rows: pl.DataFrame, raw: pl.DataFrame, files: Sequence[str]) -
     """
     bad = rows.get_column(REASON).is_not_null()
     names = pl.Series(list(files), dtype=pl.String)
-    values = pl.struct(pl.all().exclude(ROW, FILE, FLAW, RECORD).cast(pl.String, strict=False)).struct.json_encode()
+    columns = [
+        pl.col(name) if dtype.is_nested() else pl.col(name).cast(pl.String, strict=False)
+        for name, dtype in raw.schema.items()
+        if name not in (ROW, FILE, FLAW, RECORD)
+    ]
+    values = pl.struct(columns).struct.json_encode()
     record = raw.filter(bad).select(pl.coalesce(RECORD, values) if RECORD in raw.columns else values)
     return rows.filter(bad).select(
         pl.col(FILE).replace_strict(dict(enumerate(names)), return_dtype=pl.String).alias("file"),

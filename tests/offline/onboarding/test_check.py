@@ -184,3 +184,16 @@ def test_the_text_of_an_error_is_made_from_its_mistakes() -> None:
     ]
     (finding,) = findings_of_error("events", DatasetError("no room"))
     assert (finding.expected, finding.found) == ("a readable data set", "no room")
+
+
+def test_a_bad_row_with_lists_and_objects_is_set_aside_as_it_is(tmp_path: Path) -> None:
+    good = [{"item_id": f"p{n}", "title": "A shoe", "tags": ["a", "b"], "size": {"eu": [n]}} for n in range(30)]
+    bad = {"item_id": None, "title": "No shoe", "tags": ["c"], "size": {"eu": [1]}, "seen": "2024-01-01"}
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*good, bad]))
+    toml = 'name = "s"\n[items]\npath = "items.jsonl"\nattributes = ["tags", "size"]\n'
+    (tmp_path / "dataset.toml").write_text(toml)
+    (finding,) = (each for each in check(tmp_path, NOW).findings if each.row)
+    assert (finding.line, finding.found) == (31, "nothing")
+    ingest(load_spec(tmp_path), tmp_path / "out")
+    record = json.loads(pl.read_parquet(tmp_path / "out" / "rejected.parquet").item(0, "record"))
+    assert (record["attributes.tags"], record["attributes.size"]) == (["c"], {"eu": [1]})
