@@ -1,10 +1,10 @@
 """The items of a bundle: their table of ids, vectors and popularity, and the columns of the catalogue."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from app.artifact.names import CATALOGUE
 from app.artifact.quantise import dequantise_rows
 from app.artifact.rank_tables import RankTables
 from app.artifact.variants import Variants
+
+_ATTRIBUTES: Final = "attributes"  # the column of all of them
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,17 @@ class Catalogue:
     def has(self, name: str) -> bool:
         """Whether there is a column of that name."""
         return name in self.texts or name in self.numbers or name in self.documents or name in self.display
+
+    def texts_of(self, row: int) -> Iterator[str]:
+        """The texts of one item: each column of texts, and each attribute, by its name where its value is true."""
+        for column in self.texts.values():
+            if text := column[row]:
+                yield text
+        document = self.documents[_ATTRIBUTES][row] if _ATTRIBUTES in self.documents else None
+        for pair in () if document is None else json.loads(document):
+            name, _, value = pair.partition("=")
+            if value != "false":
+                yield name.replace("_", " ") if value == "true" else value
 
     def values_of(self, row: int, fields: list[str]) -> dict[str, Any]:
         """The named columns of one item row."""

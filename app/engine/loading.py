@@ -153,7 +153,11 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     if suggestions is not None:
         checks.check_suggestions(folder, suggestions, shapes)
     suggester = None if suggestions is None else Suggester(suggestions, vocabulary)
-    search = read_query_index(folder, tables, lexical, text_query, vocabulary) if SEARCH in parts else None
+    search = (
+        read_query_index(folder, tables, lexical, text_query, vocabulary, catalogue.texts_of)
+        if SEARCH in parts
+        else None
+    )
     retriever: Retriever | GpuRetriever
     if device is None:
         session = open_session(folder / names.RETRIEVE_GRAPH, threads)

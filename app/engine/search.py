@@ -74,9 +74,9 @@ def search_candidates(
         for request, match in enumerate(matches)
     )
     text_rows = text_candidates(index.spec, matches, matched_items, depth, stages)
-    if user_rows.shape[1]:
-        is_match = np.take_along_axis(np.stack(matched_items), user_rows, axis=1)
-        meaning_rows = np.concatenate([meaning_rows, np.where(is_match, user_rows, PADDING_ROW)], axis=1)
+    meaning_rows = np.concatenate([meaning_rows, user_rows], axis=1)
+    is_match = np.take_along_axis(np.stack(matched_items), meaning_rows, axis=1)
+    meaning_rows = np.where(is_match, meaning_rows, PADDING_ROW)
     candidates = union_for_search(batch, text_rows, meaning_rows, snapshot.tables, item_mask)
     user_vectors = np.where(batch.has_signal()[:, None], near.retrieved.query_vectors, np.float32(0.0))
     return candidates, user_vectors, matched_items
@@ -238,6 +238,8 @@ def _matched_items(
     matched = lexical.matched_items if stages.lexical else np.zeros(len(lexical.main), dtype=np.bool_)
     matched = matched & mask if mask is not None else matched.copy()
     matched[near_rows] = True
+    matched &= True if match.phrase_items is None else match.phrase_items
+    matched &= True if match.excluded_items is None else ~match.excluded_items
     matched[exclude_rows] = False
     matched[PADDING_ROW] = False
     return matched

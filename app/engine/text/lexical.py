@@ -61,6 +61,10 @@ class LexicalIndex:
     attributes: LexicalField
     brands: dict[tuple[str, ...], NDArray[np.int32]]  # the rows of each brand, by its words
 
+    def rows_of(self, term: str) -> NDArray[np.int32]:
+        """The rows of the items that have a term in any field."""
+        return np.union1d(self.main.rows_of(term), self.attributes.rows_of(term))
+
 
 @dataclass(frozen=True, eq=False)
 class LexicalMatch:
@@ -81,6 +85,12 @@ class LexicalMatch:
         """The match of a query without words."""
         zeros = np.zeros(rows, dtype=np.float32)
         return cls(zeros, zeros, zeros, zeros, zeros)
+
+    @classmethod
+    def everything(cls, popularity: NDArray[np.float32]) -> "LexicalMatch":
+        """The match of a query that only leaves out: all items have it, and `popularity`, `[rows]`, orders them."""
+        zeros = np.zeros(len(popularity), dtype=np.float32)
+        return cls(_relative(popularity), zeros, zeros, np.ones(len(popularity), dtype=np.float32), zeros)
 
     @cached_property
     def best_coverage(self) -> float:

@@ -16,6 +16,7 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
 from app.artifact.text.vocabulary import Vocabulary
 from app.engine.text.lexical import LexicalIndex, LexicalMatch, match
+from app.engine.text.operators import OperatorMatch, TextsOf, parse_query
 from app.engine.text.spelling import Spelling
 from app.engine.text.text_match import TextMatch
 from app.engine.text.text_query import TextQuery
@@ -35,6 +36,8 @@ class QueryIndex:
     spec: SearchSpec
     rows: int
     dim: int
+    popularity: NDArray[np.float32]  # [rows] real items only, else 0
+    texts_of: TextsOf
     _cache: OrderedDict[str, TextMatch] = field(default_factory=OrderedDict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)  # of the cache: threads read queries
 
@@ -58,14 +61,22 @@ class QueryIndex:
     def _read(self, text: str) -> TextMatch:
         if self.lexical is None or self.spelling is None:
             return TextMatch(text, None, (), LexicalMatch.empty(self.rows), self._vector(text))
-        reading = self.spelling.read(text)
-        corrected_text = text if reading.corrected is None else reading.corrected
+        query = parse_query(text)
+        operators = None
+        if query.has_operators:
+            operators = OperatorMatch(query, self.rows, self.lexical.rows_of, self.texts_of)
+        if query.excludes_only:
+            everything = LexicalMatch.everything(self.popularity)
+            return TextMatch(text, None, (), everything, self._vector(""), operators)
+        reading = self.spelling.read(query.text)
+        corrected_text = query.text if reading.corrected is None else reading.corrected
         return TextMatch(
             text=corrected_text,
-            corrected=reading.corrected,
+            corrected=None if reading.corrected is None else query.with_text(reading.corrected),
             words=tuple(word.text for word in reading.words),
             lexical=match(self.lexical, reading.words, reading.terms),
             vector=self._vector(corrected_text),
+            operators=operators,
         )
 
     def _vector(self, text: str) -> NDArray[np.float32]:
@@ -76,7 +87,12 @@ class QueryIndex:
 
 
 def read_query_index(
-    folder: Path, tables: RankTables, lexical: LexicalIndex | None, text_query: TextQuery | None, vocabulary: Vocabulary
+    folder: Path,
+    tables: RankTables,
+    lexical: LexicalIndex | None,
+    text_query: TextQuery | None,
+    vocabulary: Vocabulary,
+    texts_of: TextsOf,
 ) -> QueryIndex | None:
     """The query index of the bundle in `folder`; None where there are neither words nor text vectors to search by.
 
@@ -92,4 +108,4 @@ def read_query_index(
     except (OSError, ValidationError) as error:
         raise BundleCorrupt(f"{path}: not the description of a search ({error}): export the bundle again") from error
     spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of)
-    return QueryIndex(lexical, spelling, text_query, spec, rows, dim)
+    return QueryIndex(lexical, spelling, text_query, spec, rows, dim, tables.popularity, texts_of)

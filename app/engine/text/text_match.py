@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.text.lexical import LexicalMatch
+from app.engine.text.operators import OperatorMatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,6 +18,7 @@ class TextMatch:
     words: tuple[str, ...]  # folded
     lexical: LexicalMatch
     vector: NDArray[np.float32]  # [dim] of the query's meaning, zeros where none of its n-grams is known
+    operators: OperatorMatch | None = None  # of a query that has any
 
     @property
     def is_known(self) -> bool:
@@ -29,6 +31,16 @@ class TextMatch:
         if self.lexical.best_coverage > 0:
             return "words"
         return "meaning" if self.has_meaning else "nothing"
+
+    @property
+    def phrase_items(self) -> NDArray[np.bool_] | None:
+        """`[rows]`, the items that hold every phrase of the query; None where it has none."""
+        return None if self.operators is None else self.operators.phrase_items
+
+    @property
+    def excluded_items(self) -> NDArray[np.bool_] | None:
+        """`[rows]`, the items that the query leaves out; None where it leaves out none."""
+        return None if self.operators is None else self.operators.excluded_items
 
     @property
     def has_meaning(self) -> bool:

@@ -55,3 +55,21 @@ def search(answers_on: Callable[..., AbstractContextManager[Recommend]]) -> Iter
 )
 def test_signs_tell_words_apart(search: Callable[[str], list[str]], query: str, first: str) -> None:
     assert search(query)[0] == first
+
+
+def test_operators_leave_out_and_hold_together(answers_on: Callable[..., AbstractContextManager[Recommend]]) -> None:
+    titles = ["Mouse wireless", "Mouse wired", "Chair for gaming", "Red gaming chairs", "Gaming desk", "Mouse pad"]
+    items: list[dict[str, Any]] = [{"item_id": f"o{place}", "title": title} for place, title in enumerate(titles)]
+    items[5] |= {"attributes": ["use=gaming chair"]}
+    with answers_on(items, queries={"o1": "wireless mouse"}) as recommend:
+
+        def ids(query: str) -> set[str]:
+            return {item["item_id"] for item in recommend(query=query, k=100)["items"]}
+
+        assert "o1" in ids("mouse -wireless")
+        assert "o0" not in ids("mouse -wireless")
+        assert ids('"gaming chair"') == {"o3", "o5"}
+        assert ids("\u201cgaming chair\u201d -red") == {"o5"}
+        assert not ids('gaming -"gaming chair"') & {"o3", "o5"}
+        everything = recommend(query="-gaming", k=100, facets=["title"])
+        assert everything["total"] == len(everything["items"]) == recommend(k=1)["total"] - 4

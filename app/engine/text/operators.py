@@ -1,0 +1,150 @@
+"""What a query says by signs: `-word` leaves out, `"a phrase"` stands in this order; all else is text."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact.text.words import Word, fold, parts_of, place_words, read_words, stem
+
+RowsOf = Callable[[str], NDArray[np.int32]]
+"""The rows of the items that have a term, ascending."""
+TextsOf = Callable[[int], Iterable[str]]
+"""The texts of the item in a row: each field and each attribute alone."""
+
+_MARKS: Final = str.maketrans(
+    {"\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"', "\u2212": "-"}
+)
+_OPERATOR: Final = re.compile(
+    r'(?:(?<=\s)|^)(?P<minus>-?)"(?P<phrase>(?=\S)[^"]*[^\s"])"(?![^\W_])'  # "gaming chair", -"gaming chair"
+    r'|(?:(?<=\s)|^)-(?P<word>[^\W\d_][^\s"]*)'  # -wireless; no `-40`, no lone `-`
+)
+
+
+@dataclass(frozen=True)
+class ParsedQuery:
+    """A query without its operators, and what they say."""
+
+    text: str  # all that is looked for, the words of phrases too
+    phrases: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()  # words and phrases
+
+    @property
+    def has_operators(self) -> bool:
+        """Whether it has any."""
+        return bool(self.phrases or self.excluded)
+
+    @property
+    def excludes_only(self) -> bool:
+        """Whether it says nothing but what is left out: everything else is found then."""
+        return bool(self.excluded) and not self.text.strip()
+
+    def with_text(self, text: str) -> str:
+        """A query that says `text` in place of its own, and the same by operators."""
+        plain = [f'"{phrase}"' for phrase in self.phrases]
+        left_out = [f'-"{part}"' if len(part.split()) > 1 else f"-{part}" for part in self.excluded]
+        return " ".join([text.strip(), *plain, *left_out])
+
+
+def parse_query(query: str) -> ParsedQuery:
+    """Take the operators out of a query.
+
+    A minus is one at the beginning or behind a space, with a letter or a quotation mark right behind it: not in
+    `t-shirt`, `-40 °C` or `a - b`. Quotation marks are one where they open at the beginning or behind a space, right
+    before a word, and close right behind one: an inch is none.
+    """
+    plain = query.translate(_MARKS)
+    phrases: list[str] = []
+    excluded: list[str] = []
+
+    def take(match: re.Match[str]) -> str:
+        phrase, word = match["phrase"], match["word"]
+        text = word if phrase is None else phrase
+        if not read_words(text):
+            return match[0]
+        if word is not None or match["minus"]:
+            excluded.append(text)
+            return " "
+        phrases.append(text)
+        return f" {text} "
+
+    text = _OPERATOR.sub(take, plain)
+    if not phrases and not excluded:
+        return ParsedQuery(query)
+    return ParsedQuery(text, tuple(dict.fromkeys(phrases)), tuple(dict.fromkeys(excluded)))
+
+
+@dataclass(frozen=True, eq=False)
+class OperatorMatch:
+    """Which items the operators of one query speak of, worked out when it is asked for.
+
+    Args:
+        query: with operators.
+        rows: of the item tables.
+        rows_of: the items that have a term.
+        texts_of: the texts of an item.
+    """
+
+    query: ParsedQuery
+    rows: int
+    rows_of: RowsOf
+    texts_of: TextsOf
+
+    @cached_property
+    def phrase_items(self) -> NDArray[np.bool_] | None:
+        """`[rows]`, the items that hold every phrase, each in one of their texts; None without phrases."""
+        if not self.query.phrases:
+            return None
+        return np.asarray(np.logical_and.reduce([self._with(phrase) for phrase in self.query.phrases]), dtype=np.bool_)
+
+    @cached_property
+    def excluded_items(self) -> NDArray[np.bool_] | None:
+        """`[rows]`, the items that have what is left out in one of their texts; None where nothing is."""
+        if not self.query.excluded:
+            return None
+        return np.asarray(np.logical_or.reduce([self._with(part) for part in self.query.excluded]), dtype=np.bool_)
+
+    def _with(self, phrase: str) -> NDArray[np.bool_]:
+        """`[rows]`, the items with a phrase in one of their own texts: what people searched for is none of them."""
+        items = np.zeros(self.rows, dtype=np.bool_)
+        words = read_words(phrase)
+        candidates: NDArray[np.bool_] | None = None
+        for word in words:
+            has_word = np.zeros(self.rows, dtype=np.bool_)
+            for term in word.terms:
+                has_word[self.rows_of(term)] = True
+            candidates = has_word if candidates is None else candidates & has_word
+        if candidates is None:
+            return items
+        wanted = _sequence(words)
+        for row in np.flatnonzero(candidates).tolist():
+            items[row] = any(_holds(text, wanted) for text in self.texts_of(row))
+        return items
+
+
+def _sequence(words: Sequence[Word]) -> list[frozenset[str]]:
+    """What stands at each place of a text: a word, with its signs or its unit; a part of a code."""
+    places: list[frozenset[str]] = []
+    for word in words:
+        if word.kind == "code":
+            parts = parts_of(word.text)
+            is_whole = "&" in word.text or not word.text[-1].isalnum() or not word.text[0].isalnum()
+            places += [frozenset([word.terms[-1]])] if is_whole else [frozenset([stem(part)]) for part in parts]
+        elif word.kind == "east_asian":
+            places += [frozenset([character]) for character in word.text]
+        else:
+            places.append(frozenset(word.terms))
+    return places
+
+
+def _holds(text: str, wanted: Sequence[frozenset[str]]) -> bool:
+    """Whether a text has these words in this order, nothing between them; of a number with its unit just that."""
+    places = _sequence([placed.word for placed in place_words(fold(text))])
+    last = len(places) - len(wanted)
+    return any(
+        all(want <= place for want, place in zip(wanted, places[start:], strict=False)) for start in range(last + 1)
+    )
