@@ -120,9 +120,9 @@ class OperatorMatch:
             candidates = has_word if candidates is None else candidates & has_word
         if candidates is None:
             return items
-        wanted = _sequence(words)
+        phrase_places = _sequence(words)
         for row in np.flatnonzero(candidates).tolist():
-            items[row] = any(_holds(text, wanted) for text in self.texts_of(row))
+            items[row] = any(_holds(text, phrase_places) for text in self.texts_of(row))
         return items
 
 
@@ -141,10 +141,11 @@ def _sequence(words: Sequence[Word]) -> list[frozenset[str]]:
     return places
 
 
-def _holds(text: str, wanted: Sequence[frozenset[str]]) -> bool:
+def _holds(text: str, phrase_places: Sequence[frozenset[str]]) -> bool:
     """Whether a text has these words in this order, nothing between them; of a number with its unit just that."""
     places = _sequence([placed.word for placed in place_words(fold(text))])
-    last = len(places) - len(wanted)
+    last = len(places) - len(phrase_places)
     return any(
-        all(want <= place for want, place in zip(wanted, places[start:], strict=False)) for start in range(last + 1)
+        all(inside <= place for inside, place in zip(phrase_places, places[start:], strict=False))
+        for start in range(last + 1)
     )
