@@ -14,6 +14,7 @@ from app.api import schemas, suggest_schemas, wire_values
 from app.api.problems import MOST_ERRORS, MOST_LOOKED_AT, status_of
 from app.artifact.ids import MAX_ID
 from app.engine.selection import filter_index, filter_parsing
+from app.engine.text.operators import MOST_OPERATORS, MOST_READ
 from app.errors import (
     AisleError,
     BodyCrowdedOut,
@@ -247,8 +248,22 @@ LIMITS: Final = (
         then="sent again with its `event_id`, an event counts once",
     ),
     Limit(
+        "operators",
+        "phrases and words to leave out in a query",
+        value=MOST_OPERATORS,
+        status=200,
+        then="further ones are text",
+    ),
+    Limit(
+        "texts_read",
+        "items whose texts are read for the operators of a query",
+        value=MOST_READ,
+        status=200,
+        then="where more have the words of a phrase, its words decide, in any order",
+    ),
+    Limit(
         "masks",
-        "masks of filters in memory, the filters counted too",
+        "masks of filters in memory",
         value=filter_index.MASK_CACHE_BYTES,
         unit="bytes",
         status=200,

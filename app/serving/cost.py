@@ -8,6 +8,7 @@ from typing import Final
 
 from app.engine.explain import MOST_ITEMS
 from app.engine.selection.orders import RELEVANCE
+from app.engine.text.operators import parse_query
 from app.serving.call import RecommendCall
 
 DEAR_US: Final = 6_000
@@ -27,6 +28,7 @@ _VALUE_US: Final = 10  # of a list: read, and looked up together; ids of items a
 _BOOST_US: Final = 250
 _FACET_US: Final = 180
 _QUERY_US: Final = 1_500
+_OPERATORS_US: Final = 20_000  # of the longest texts; where one is new
 _SORT_US: Final = 500
 _GROUPS_US: Final = 4_000
 _DIVERSITY_US: Final = 3_000  # of 200 items
@@ -79,6 +81,7 @@ def prediction_cost_of(items: int, events: int) -> float:
 def _catalogue_cost(call: RecommendCall) -> float:
     """The part that grows with the catalogue."""
     cost = len(call.facets) * _FACET_US
-    cost += _QUERY_US if call.query is not None else 0
+    if call.query is not None:
+        cost += _QUERY_US + _OPERATORS_US * parse_query(call.query).has_operators
     cost += _SORT_US if call.sort != RELEVANCE else 0
     return cost + (_GROUPS_US if call.group_by is not None else 0)

@@ -16,6 +16,11 @@ RowsOf = Callable[[str], NDArray[np.int32]]
 TextsOf = Callable[[int], Iterable[str]]
 """The texts of the item in a row: each field and each attribute alone."""
 
+MOST_OPERATORS: Final = 16
+"""Phrases and words to leave out in one query; what comes behind them is text."""
+MOST_READ: Final = 1_000
+"""Items whose texts are read for one query. Where more have the words of a phrase, its words alone decide: what one
+query costs must not grow with the catalogue."""
 _MARKS: Final = str.maketrans(
     {"\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"', "\u2212": "-"}
 )
@@ -64,7 +69,7 @@ def parse_query(query: str) -> ParsedQuery:
     def take(match: re.Match[str]) -> str:
         phrase, word = match["phrase"], match["word"]
         text = word if phrase is None else phrase
-        if not read_words(text):
+        if not read_words(text) or len(phrases) + len(excluded) == MOST_OPERATORS:
             return match[0]
         if word is not None or match["minus"]:
             excluded.append(text)
@@ -109,7 +114,9 @@ class OperatorMatch:
         return np.asarray(np.logical_or.reduce([self._with(part) for part in self.query.excluded]), dtype=np.bool_)
 
     def _with(self, phrase: str) -> NDArray[np.bool_]:
-        """`[rows]`, the items with a phrase in one of their own texts: what people searched for is none of them."""
+        """`[rows]`, the items with a phrase in one of their own texts: what people searched for is none of them. Where
+        too many have its words, the items with all of its words.
+        """
         items = np.zeros(self.rows, dtype=np.bool_)
         words = read_words(phrase)
         candidates: NDArray[np.bool_] | None = None
@@ -120,6 +127,8 @@ class OperatorMatch:
             candidates = has_word if candidates is None else candidates & has_word
         if candidates is None:
             return items
+        if np.count_nonzero(candidates) > MOST_READ // (len(self.query.phrases) + len(self.query.excluded)):
+            return candidates
         phrase_places = _sequence(words)
         for row in np.flatnonzero(candidates).tolist():
             items[row] = any(_holds(text, phrase_places) for text in self.texts_of(row))

@@ -103,6 +103,8 @@ SHOWN_BY = {
     "timeout": ("tests/app/serving/test_deadline.py", '["timeout"]'),
     "redis_read": ("tests/app/api/test_faults.py", "user_state"),
     "redis_write": ("tests/app/api/test_faults.py", "503"),
+    "operators": ("tests/app/engine/test_operators.py", "MOST_OPERATORS"),
+    "texts_read": ("tests/app/engine/test_operators.py", "MOST_READ"),
     "masks": ("tests/app/engine/test_mask_cache.py", "cache"),
 }
 

@@ -1,8 +1,9 @@
 """Operators of a query: what is one, and what is text."""
 
+import numpy as np
 import pytest
 
-from app.engine.text.operators import parse_query
+from app.engine.text.operators import MOST_OPERATORS, MOST_READ, OperatorMatch, parse_query
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,34 @@ def test_operators_are_told_from_text(
 
 def test_a_corrected_query_keeps_its_operators() -> None:
     assert parse_query('mose -"big one" -red').with_text("mouse") == 'mouse -"big one" -red'
+
+
+def test_so_many_operators_are_read_and_further_ones_are_text() -> None:
+    parsed = parse_query(" ".join(f"-a{number}" for number in range(200)))
+    assert parsed.excluded == tuple(f"a{number}" for number in range(MOST_OPERATORS))
+    assert f"-a{MOST_OPERATORS}" in parsed.text
+
+
+@pytest.mark.parametrize("query", ['"red boot"', '-"red boot"', '"red boot" "boot red" -red'])
+def test_texts_are_read_of_so_many_items_for_a_query(query: str) -> None:
+    parsed = parse_query(query)
+    reads: list[int] = []
+
+    def texts_of(row: int) -> list[str]:
+        reads.append(row)
+        return ["red boot"] if row % 2 else ["boot red"]
+
+    def match(rows: int) -> OperatorMatch:
+        reads.clear()
+        return OperatorMatch(parsed, rows, lambda _: np.arange(rows, dtype=np.int32), texts_of)
+
+    for rows in (30, MOST_READ // 3, MOST_READ + 1, 50 * MOST_READ):
+        matched = match(rows)
+        masks = [mask for mask in (matched.phrase_items, matched.excluded_items) if mask is not None]
+        assert len(reads) <= MOST_READ
+        if rows > MOST_READ:
+            assert not reads
+            assert all(mask.all() for mask in masks)
+    alone = OperatorMatch(parse_query('"red boot"'), 30, lambda _: np.arange(30, dtype=np.int32), texts_of).phrase_items
+    assert alone is not None
+    assert np.flatnonzero(alone).tolist() == list(range(1, 30, 2))
