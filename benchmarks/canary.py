@@ -21,6 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Final
 
+import numpy as np
 import typer
 import uvloop
 from fault_proxy import FaultProxy
@@ -131,9 +132,11 @@ def _service(bundle: Path) -> Iterator[tuple[str, FaultProxy]]:
 
 
 def _canaries(bundle: Path) -> list[Canary]:
-    ids = TextColumn.read(resolve(bundle) / names.ITEM_IDS)
-    rows = range(1, min(len(ids), MOST_USERS + 1))
-    return [Canary(f"canary-{row}", ids[row] or "") for row in rows]
+    folder = resolve(bundle)
+    ids, absent = TextColumn.read(folder / names.ITEM_IDS), folder / names.ITEM_ABSENT
+    never = set(np.load(absent, allow_pickle=False).tolist()) if absent.exists() else set()
+    rows = [row for row in range(1, len(ids)) if row not in never]
+    return [Canary(f"canary-{row}", ids[row] or "") for row in rows[:MOST_USERS]]
 
 
 async def _settle(address: str, canaries: Sequence[Canary]) -> None:

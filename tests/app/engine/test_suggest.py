@@ -325,8 +325,10 @@ def test_no_text_breaks_it(client: httpx.Client, snapshot: Snapshot) -> None:
     for text in [*strange_texts(300, 5, known), "a" * 512, "%", "\ufffd"]:
         response = client.get("/suggest", params={"q": text, "limit": 20})
         assert response.status_code == 200, text
-    for raw in (b"/suggest?q=%ff%fe", b"/suggest?q=%ED%A0%80", b"/suggest?q=%00", b"/suggest?q=a&q=b", b"/suggest?q=%"):
-        assert client.get(raw.decode()).status_code == 200
+    for raw in ("/suggest?q=%00", "/suggest?q=a&q=b", "/suggest?q=%"):
+        assert client.get(raw).status_code == 200
+    for raw in ("/suggest?q=%ff%fe", "/suggest?q=%ED%A0%80"):  # no text: two of them are not to be taken for one
+        assert client.get(raw).status_code == 422
 
 
 def test_only_reading_is_allowed(client: httpx.Client) -> None:
