@@ -161,6 +161,18 @@ KNOWN_EXPORTS: Sequence[KnownExport] = (
         settings={"separators": {"column_3": "|"}},
     ),
     KnownExport(
+        "MovieLens (100K)",
+        "items",
+        cells=(_ID, r".+", r"(\d\d-[A-Z][a-z]{2}-\d{4})?", r".*", r"(https?:.*)?", *[r"[01]"] * 19),
+        roles={"id": ("column_1",), "title": ("column_2",), "added": ("column_3",), "display": ("column_5",)},
+    ),
+    KnownExport(
+        "MovieLens (100K)",
+        "users",
+        cells=(_ID, r"\d{1,2}", r"[MF]", r"[a-z]+", r".{5}"),
+        roles={"id": ("column_1",), "attributes": ("column_2", "column_3", "column_4")},
+    ),
+    KnownExport(
         "MovieLens",
         "users",
         cells=(_ID, r"[MF]", r"\d{1,2}", r"\d{1,2}", r"\d{5}.*"),

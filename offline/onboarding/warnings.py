@@ -69,7 +69,13 @@ def reading_notes(table: str, counts: Mapping[str, object], columns: Mapping[str
 
 
 def _plain_role(role: str) -> str:
-    words = {"attributes": "attribute", "in_stock": "stock", "variant_of": "variant", "option": "value of an option"}
+    words = {
+        "attributes": "attribute",
+        "in_stock": "stock",
+        "added": "time of addition",
+        "variant_of": "variant",
+        "option": "value of an option",
+    }
     bare = role.partition(".")[0]
     return words.get(bare, bare)
 

@@ -20,6 +20,11 @@ _KINDS = {
     ".tsv": Kind.DELIMITED,
     ".dat": Kind.DELIMITED,
     ".txt": Kind.DELIMITED,
+    ".tab": Kind.DELIMITED,
+    ".psv": Kind.DELIMITED,
+    ".data": Kind.DELIMITED,
+    ".item": Kind.DELIMITED,
+    ".user": Kind.DELIMITED,
     ".json": Kind.JSON,
     ".jsonl": Kind.JSON_LINES,
     ".ndjson": Kind.JSON_LINES,
@@ -31,7 +36,7 @@ _PACKED = tuple(f"{ending}.gz" for ending, kind in _KINDS.items() if kind is not
 ARCHIVE = ".zip"
 FORMATS = (*_KINDS, *_PACKED, ARCHIVE)
 """Every ending of a file that is read."""
-VAGUE = (".txt", ".dat", ".json")
+VAGUE = (".txt", ".dat", ".data", ".item", ".user", ".json")
 """Endings of files that need not be tables."""
 
 

@@ -35,6 +35,22 @@ def movielens_without_headers() -> Export:
     )
 
 
+def movielens_100k() -> Export:
+    ratings = "".join(f"{1 + u}\t{1 + i}\t{1 + n % 5}\t{875_000_000 + n}\n" for n, u, i in LINES)
+    movies = "".join(
+        f"{1 + n}|{name_of(n)} (1995)|{1 + n % 28:02d}-Jan-1995||http://movies.example/{n}|"
+        f"{'|'.join(str((n + genre) % 7 // 6) for genre in range(19))}\n"
+        for n in range(23)
+    )
+    users = "".join(f"{1 + n}|{18 + n % 3}|{'FM'[n % 2]}|writer|4806{n % 10}\n" for n in range(17))
+    return Export(
+        {"u.data": ratings, "u.item": movies, "u.user": users, "u.genre": "unknown|0\nDrama|1\n"},
+        {"path": "u.data", "user": "column_1", "item": "column_2", "rating": "column_3", "time": "column_4"},
+        {"path": "u.item", "id": "column_1", "title": "column_2", "added": "column_3", "display": ["column_5"]},
+        {"path": "u.user", "id": "column_1"},
+    )
+
+
 def games() -> Export:
     rows = [[151_603_000 + u, name_of(i), ("purchase", "play")[n % 2], (1.0, 27.3 + n)[n % 2], 0] for n, u,
     i in LINES]

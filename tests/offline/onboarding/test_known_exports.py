@@ -23,6 +23,7 @@ EXPORTS: Sequence[Callable[[], Export]] = (
     shops.shopify, shops.woocommerce, shops.magento, shops.sql_dump, shops.german, shops.prestashop, shops.bigcommerce,
     trackers.ga4, trackers.snowplow, trackers.matomo, sets.marketplace, sets.groceries, sets.long_properties,
     sets.fashion, sets.one_file, ratings.movielens, ratings.movielens_without_headers,
+    ratings.movielens_100k,
     ratings.games, ratings.music, ratings.books, ratings.reviews,
 )  # fmt: skip
 
