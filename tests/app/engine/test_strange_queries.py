@@ -36,8 +36,15 @@ def test_half_a_character_is_answered_or_refused_but_breaks_nothing(client: http
     assert client.post("/recommend", content=body).status_code in {200, 422}
 
 
-def test_operators_are_read_as_punctuation(recommend: Callable[..., dict[str, Any]]) -> None:
+def test_signs_that_are_no_operators_are_read_as_punctuation(recommend: Callable[..., dict[str, Any]]) -> None:
     plain = recommend(query="black shoes", k=20)
-    for written in ("+black -shoes", '"black shoes"', "black shoes*", "(black) | [shoes]~", "black\x00shoes"):
+    for written in (
+        "+black +shoes",
+        "black shoes*",
+        "(black) | [shoes]~",
+        "black\x00shoes",
+        '"black shoes',
+        "- black shoes -",
+    ):
         found = recommend(query=written, k=20)
         assert [each["item_id"] for each in found["items"]] == [each["item_id"] for each in plain["items"]], written
