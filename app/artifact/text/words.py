@@ -238,7 +238,8 @@ def _read_latin(token: str) -> Word:
     if len(parts) > 1:
         terms.append(stem("".join(parts)))
     is_signed = _SIGNS.search(bare) is not None
-    if "&" in bare and all(len(part) <= _INITIAL for part in parts):
+    is_joined = all(char == "&" or char.isspace() or char.isalnum() for char in bare)  # by nothing else: no `h/h&1`
+    if "&" in bare and is_joined and all(len(part) <= _INITIAL for part in parts):
         bare = "&".join(parts)
         terms = ["".join(parts), bare]  # its letters alone say nothing
     elif is_signed:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.artifact.text.ngrams import words
@@ -215,6 +215,7 @@ def test_signs_that_tell_words_apart_are_kept(text: str, terms: list[str]) -> No
 
 
 @settings(max_examples=200)
+@example(text="h/h&1")
 @given(st.text(st.sampled_from("ch12.&+#/ 8-'s\u5bf8"), max_size=30))
 def test_a_word_with_signs_reads_as_itself_again(text: str) -> None:
     for word in read_words(text):
