@@ -28,8 +28,11 @@ _DECIMAL: Final = rf"\d++(?:[.,]\d++)++(?:[^\W\d_{EAST_ASIAN}]++)?(?![^\W_{EAST_
 _LETTER: Final = rf"[^\W\d_{EAST_ASIAN}]"
 _POINT: Final = rf"(?<![\w.,])\.\d++{_LETTER}*+(?![\w.,])"  # `.5 mm`
 _PARTS_OF_ONE: Final = "(?:2|3|4|5|6|8|10|16|32|64)"  # denominators: `10/12` is two sizes
-_OF_INCHES: Final = rf"(?<![\w/.,])(?:\d{{1,3}}[ -] ?)?\d{{1,2}}/{_PARTS_OF_ONE}{_LETTER}*+(?![\w/])"
-_INITIALS: Final = rf"(?<![^\W_]){_LETTER}(?: ?& ?{_LETTER})+(?:['\u2019]s)?(?![^\W_])"  # `h & m`
+_BEGINS: Final = rf"(?<![^\W_{EAST_ASIAN}])(?<![^\W_{EAST_ASIAN}][/.,])"  # not within a date or a longer number
+_OF_INCHES: Final = rf"{_BEGINS}(?:\d{{1,3}}[ -] ?)?\d{{1,2}}/{_PARTS_OF_ONE}{_LETTER}*+(?![\w/])"
+_INITIALS: Final = (
+    rf"(?<![^\W_{EAST_ASIAN}]){_LETTER}(?: ?& ?{_LETTER})+(?:['\u2019]s)*(?![^\W_{EAST_ASIAN}])"  # `h & m`
+)
 _TOKENS: Final = re.compile(
     rf"[{EAST_ASIAN}]+|{_OF_INCHES}|{_DECIMAL}|{_POINT}|{_INITIALS}"
     rf"|(?:(?<![\w.])\.(?={_LETTER}))?{_PART}(?:[-'\u2019/.&+]{_PART})*(?:(?<={_LETTER})(?:\+{{1,2}}|#)(?![\w+#]))?"
@@ -37,6 +40,7 @@ _TOKENS: Final = re.compile(
 _FRACTION_OF: Final = re.compile(rf"(?:(\d+)[ -]+)?(\d+)/({_PARTS_OF_ONE})([^\W\d_]*)")
 _BEHIND_POINT: Final = re.compile(r"\.(\d+)([^\W\d_]*)")
 _SIGNS: Final = re.compile(r"^\.|(?:\+{1,2}|#)$")
+_POSSESSIVE: Final = re.compile(r"(?:['\u2019]s)+$")
 _INITIAL: Final = 2  # letters of each part of `at&t`
 _PARTS: Final = re.compile(_PART)
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
@@ -232,7 +236,7 @@ def _latin(token: str) -> Word:
 
 
 def _read_latin(token: str) -> Word:
-    bare = token[:-2] if token.endswith(("'s", "\u2019s")) else token
+    bare = _POSSESSIVE.sub("", token)
     parts = parts_of(bare)
     terms = [stem(part) for part in parts]
     if len(parts) > 1:
