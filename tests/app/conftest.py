@@ -17,6 +17,7 @@ import uvicorn
 from chromium import find_chromium, running_chromium
 from made_up_cursor_keys import CURSOR_KEYS
 from playwright.sync_api import Browser
+from services_alone import PATIENCE_MS, services_alone
 from starlette.applications import Starlette
 from worded_shop import write_worded_bundle
 
@@ -36,7 +37,6 @@ from app.stores.protocol import UserStore
 from app.stores.published import FixedModels, model_from_manifest
 from app.telemetry.metrics import Metrics
 
-PATIENCE_MS = 60_000.0
 """Of a request that names no time itself: what it is answered does not hang on how fast the machine is."""
 
 
@@ -153,14 +153,7 @@ def answers_on(
     def serve(items: list[dict[str, Any]], **options: Any) -> Iterator[Callable[..., dict[str, Any]]]:
         folder = tmp_path_factory.mktemp("worded") / "bundle"
         worded = load_snapshot(write_worded_bundle(catalogue_run.bundle, folder, items, **options))
-        services = build_services(
-            release_of(worded, lambda: 1_700_000_000.0),
-            MemoryUserStore(),
-            FollowOptions(FixedModels(model_from_manifest(worded.manifest)), None),
-            ServiceLimits(timeout_ms=PATIENCE_MS),
-            ImpressionOptions(),
-        )
-        with _listening(application_of(services=services)) as client:
+        with _listening(application_of(services=services_alone(worded, 1_700_000_000.0))) as client:
 
             def post(**fields: Any) -> dict[str, Any]:
                 response = client.post("/recommend", json=fields)

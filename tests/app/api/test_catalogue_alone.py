@@ -10,14 +10,10 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+from services_alone import services_alone
 from starlette.applications import Starlette
 
 from app.engine.loading import load_snapshot
-from app.serving.release import release_of
-from app.serving.service import ServiceLimits
-from app.serving.services import FollowOptions, ImpressionOptions, build_services
-from app.stores.memory import MemoryUserStore
-from app.stores.published import FixedModels, model_from_manifest
 
 THINGS = ("Teapot", "Mug", "Bowl", "Vase", "Plate", "Jug")
 GLAZES = ("celadon", "cobalt", "ochre", "tenmoku")
@@ -76,11 +72,7 @@ def pottery(
     listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
 ) -> Iterator[httpx.Client]:
     snapshot = load_snapshot(run / "bundle")
-    release = release_of(snapshot, lambda: math.nan)
-    following = FollowOptions(FixedModels(model_from_manifest(snapshot.manifest)), None)
-    limits = ServiceLimits(timeout_ms=60_000.0)
-    services = build_services(release, MemoryUserStore(), following, limits, ImpressionOptions())
-    with listening(application_of(services=services)) as client:
+    with listening(application_of(services=services_alone(snapshot, math.nan))) as client:
         yield client
 
 

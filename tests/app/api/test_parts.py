@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from services_alone import services_alone
 from starlette.applications import Starlette
 
 from app.artifact import names
@@ -22,11 +23,6 @@ from app.artifact.parts import PARTS, RANKER
 from app.engine.gpu_retriever import Device
 from app.engine.loading import golden_answers, golden_sets, load_snapshot, open_snapshot, read_warmup
 from app.errors import BundleCorrupt, BundleUnfit, GoldenMismatch
-from app.serving.release import release_of
-from app.serving.service import ServiceLimits
-from app.serving.services import FollowOptions, ImpressionOptions, build_services
-from app.stores.memory import MemoryUserStore
-from app.stores.published import FixedModels, model_from_manifest
 
 Serve = Callable[[Path], AbstractContextManager[httpx.Client]]
 Whole = tuple[dict[str, dict[str, Any]], dict[str, tuple[int, dict[str, Any]]]]  # calls, and their answers
@@ -54,10 +50,7 @@ def serve(
 
     def make(bundle: Path) -> AbstractContextManager[httpx.Client]:
         snapshot = load_snapshot(bundle)
-        release = release_of(snapshot, lambda: snapshot.manifest.cut or math.nan)
-        following = FollowOptions(FixedModels(model_from_manifest(snapshot.manifest)), None)
-        services = build_services(release, MemoryUserStore(), following, ServiceLimits(), ImpressionOptions())
-        return listening(application_of(services=services))
+        return listening(application_of(services=services_alone(snapshot, snapshot.manifest.cut or math.nan)))
 
     return make
 

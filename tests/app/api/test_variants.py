@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from services_alone import services_alone
 from starlette.applications import Starlette
 from variant_bundle import with_variants
 
@@ -19,11 +20,6 @@ from app.artifact.manifest import list_files
 from app.engine.loading import load_snapshot
 from app.engine.snapshot import Snapshot
 from app.errors import BundleCorrupt
-from app.serving.release import release_of
-from app.serving.service import ServiceLimits
-from app.serving.services import FollowOptions, ImpressionOptions, build_services
-from app.stores.memory import MemoryUserStore
-from app.stores.published import FixedModels, model_from_manifest
 
 IMAGES = ["https://images.example/1.jpg", ["/a.png", "/b.png"], None]
 
@@ -54,11 +50,7 @@ def varied(
     listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],
 ) -> Iterator[httpx.Client]:
     snapshot = load_snapshot(bundle)
-    release = release_of(snapshot, lambda: snapshot.manifest.cut or math.nan)
-    following = FollowOptions(FixedModels(model_from_manifest(snapshot.manifest)), None)
-    limits = ServiceLimits(timeout_ms=60_000.0)
-    services = build_services(release, MemoryUserStore(), following, limits, ImpressionOptions())
-    with listening(application_of(services=services)) as client:
+    with listening(application_of(services=services_alone(snapshot, snapshot.manifest.cut or math.nan))) as client:
         yield client
 
 

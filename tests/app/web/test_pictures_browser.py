@@ -11,17 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
+from services_alone import services_alone
 from starlette.applications import Starlette
 from variant_bundle import with_variants
 
 from app.artifact.bundle_store import resolve
 from app.engine.loading import load_snapshot
 from app.engine.snapshot import Snapshot
-from app.serving.release import release_of
-from app.serving.service import ServiceLimits
-from app.serving.services import FollowOptions, ImpressionOptions, build_services
-from app.stores.memory import MemoryUserStore
-from app.stores.published import FixedModels, model_from_manifest
 
 CARD = "#row .card:not(.skeleton)"
 DOT = base64.b64decode(
@@ -71,11 +67,7 @@ def address(
     display["url"] = ["https://shop.example/p/1"] * len(images)
     folder = tmp_path_factory.mktemp("pictures") / "bundle"
     bundle = load_snapshot(with_variants(resolve(shop_bundle), folder, {}, display, ["EUR"] * len(images)))
-    release = release_of(bundle, lambda: bundle.manifest.cut or math.nan)
-    following = FollowOptions(FixedModels(model_from_manifest(bundle.manifest)), None)
-    limits = ServiceLimits(timeout_ms=60_000.0)
-    services = build_services(release, MemoryUserStore(), following, limits, ImpressionOptions())
-    with listening(application_of(services=services)) as client:
+    with listening(application_of(services=services_alone(bundle, bundle.manifest.cut or math.nan))) as client:
         yield str(client.base_url)
 
 
