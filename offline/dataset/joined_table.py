@@ -110,7 +110,10 @@ def one_a_key(
         )
         facts = sums.collect(engine="streaming").row(0, named=True)
         counted = rows.filter(is_row, _COUNTS, *(pl.col(key).is_not_null() for key in keys))
-        table, repeated = (_long if join.pivot else _short)(counted, join, columns, keys, reading)
+        if join.pivot:
+            table, repeated = _long(counted, join, columns, keys, reading)
+        else:
+            table, repeated = _short(counted, join, columns, keys)
     return table, JoinFacts(
         table=Path(files[0]).name,
         on=", ".join(join.on),
@@ -127,10 +130,9 @@ def one_a_key(
 
 
 def _short(
-    rows: pl.LazyFrame, join: Join, columns: Mapping[str, str], keys: Sequence[str], reading: Reading
+    rows: pl.LazyFrame, join: Join, columns: Mapping[str, str], keys: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The first or newest row of each key, and the keys with rows that differ in the columns that are read."""
-    del reading
     own = {own: reach(own, rows.collect_schema()) for own in columns.values()}
     values = [inside.values.alias(new) for new, name in columns.items() if (inside := own[name]) is not None]
     newest = [_NEWEST] if join.newest else []

@@ -17,18 +17,9 @@ from offline.export.catalogue_columns import write_catalogue
 from offline.export.filter_columns import write_filters
 from offline.export.lexical import brands_by_code, queries_by_row, write_lexical
 from offline.export.vocabulary import write_vocabulary
+from offline.ingest.clean_items import ITEMS_SCHEMA
 
-_SCHEMA = {
-    "row": pl.UInt32(),
-    "item_id": pl.String(),
-    "title": pl.String(),
-    "category": pl.String(),
-    "brand": pl.String(),
-    "price": pl.Float64(),
-    "in_stock": pl.Boolean(),
-    "text": pl.String(),
-    "attributes": pl.List(pl.String()),
-}
+_SCHEMA = {"row": pl.UInt32()} | {name: kind for name, kind in ITEMS_SCHEMA.items() if name != "added"}
 Item = dict[str, Any]
 """Some of the columns of a split's item table; further items, which no test asks for, fill the bundle up."""
 
