@@ -100,6 +100,7 @@ def kept_impressions(client: httpx.Client) -> float:
     return 0.0 if found is None else float(found[1])
 
 
+@pytest.mark.slow
 def test_what_shoppers_do_trains_the_next_model(
     client: httpx.Client, run_folder: Path, shop: Path, redis_options: list[str], tmp_path: Path
 ) -> None:

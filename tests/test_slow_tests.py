@@ -10,9 +10,12 @@ SLOW = {
     "test_a_run_killed_in_every_stage_ends_like_one_that_was_not",
     "test_a_run_stopped_in_every_stage_says_how_to_go_on_and_ends_as_one_that_was_not",
     "test_every_damage_of_every_file_is_refused_or_harmless",
+    "test_killed_run_goes_on_from_its_checkpoint",
     "test_the_same_log_with_its_rows_shuffled_gives_the_same_figures",
+    "test_what_shoppers_do_trains_the_next_model",
+    "test_with_two_masks_the_ranker_learns_that_what_was_viewed_is_bought",
 }
-"""Each takes over half a minute of processor time, and what it tests cannot be told by less."""
+"""Each takes some half a minute of processor time or more, and what it tests cannot be told by less."""
 
 
 def last_command(target: str) -> str:

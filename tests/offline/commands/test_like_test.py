@@ -27,6 +27,7 @@ def is_ahead(report: Report, *others: str) -> bool:
     return all(lift.ci95[0] > 0 for name in others for lift in report.lifts[name].values())
 
 
+@pytest.mark.slow
 def test_with_two_masks_the_ranker_learns_that_what_was_viewed_is_bought(tmp_path: Path) -> None:
     _, document = run(write_mask_shop(tmp_path / "shop", users=250), tmp_path / "run")
     purchased, seen = document.reports

@@ -32,6 +32,7 @@ def offline(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=200, check=False)
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = [
