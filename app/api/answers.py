@@ -60,9 +60,21 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
         "facets": answer.facets,
         "corrected_query": answer.corrected_query,
         "matched_by": answer.matched_by,
+        "dropped_words": list(answer.dropped_words),
+        "similar_queries": answer.similar_queries,
+        "popular_items": None if answer.popular_rows is None else _popular(answer.popular_rows, fields, snapshot),
         "degraded": answer.degraded,
         "unknown_item_ids": answer.unknown_item_ids,
     }
+
+
+def _popular(rows: list[int], fields: list[str] | None, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Items that stand beside a list: without rank and score."""
+    items: list[dict[str, Any]] = [{"item_id": snapshot.items.id_of(row)} for row in rows]
+    if fields is not None:
+        for item, row in zip(items, rows, strict=True):
+            item["fields"] = values_of(row, fields, snapshot.catalogue, snapshot.filters)
+    return items
 
 
 def _reason(reason: Reason, items: Items) -> dict[str, Any]:

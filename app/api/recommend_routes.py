@@ -54,6 +54,9 @@ EXAMPLE_ANSWER: Final = {
     "facets": {"category": [{"value": "Shoes", "count": 214}], "brand": [{"value": "Own", "count": 31}]},
     "corrected_query": None,
     "matched_by": None,
+    "dropped_words": [],
+    "similar_queries": None,
+    "popular_items": None,
     "degraded": [],
     "unknown_item_ids": ["p9-blue"],
 }

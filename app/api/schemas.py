@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from app.artifact.behaviours import Behaviour
 from app.artifact.ids import MAX_ID, composed_id
 from app.engine.reasons import Kind
+from app.engine.text.found import MatchedBy
 from app.settings import MAX_K, MAX_LIST, MAX_QUERY
 
 MAX_NAME: Final = 512
@@ -286,6 +287,13 @@ class CountedRange(BaseModel):
 FacetValue = CountedValue | CountedRange
 
 
+class PopularItem(BaseModel):
+    """An item that stands beside an empty list."""
+
+    item_id: str
+    fields: dict[str, Any] | None = Field(default=None, description="There when `fields` was given.")
+
+
 class RecommendAnswer(BaseModel):
     """At most `k` items, best first."""
 
@@ -294,15 +302,26 @@ class RecommendAnswer(BaseModel):
     items: list[AnsweredItem]
     total: int = Field(
         description="How many items may be answered: all that pass the filter and are not excluded; of a search, those "
-        "with its words and the 200 nearest in meaning. With `group_by`, how many groups."
+        "of them that it finds. With `group_by`, how many groups."
     )
     next_cursor: str | None
     facets: dict[str, list[FacetValue]] | None = Field(description="By column, there when `facets` was given.")
     corrected_query: str | None = Field(description="What was searched for, where the spelling was corrected.")
-    matched_by: Literal["words", "meaning", "nothing"] | None = Field(
+    matched_by: MatchedBy | None = Field(
         default=None,
-        description="Of a query: whether items hold its `words`, or only lie nearest to its `meaning`; `nothing` where "
-        "the catalogue knows neither, and the answer is what it would be without a query.",
+        description="How a query finds items, before any filter: by their `words`, some by their meaning alone "
+        "(`words_and_meaning`), all by their `meaning`, or `nothing`.",
+    )
+    dropped_words: list[str] = Field(
+        description="Where no item has all words of the query: those that were left out. Said with the first page."
+    )
+    similar_queries: list[str] | None = Field(
+        description="Where a search has no items to answer: what shoppers searched for that is like it, at most 5; "
+        "else null."
+    )
+    popular_items: list[PopularItem] | None = Field(
+        description="Where a search has no items to answer: what is popular and passes the filter (or would, without "
+        "it), for a page that is not to stay empty; else null."
     )
     degraded: list[str] = Field(
         description="What was missing: `user_state` (the store could not be asked, or may lack the newest events) or "

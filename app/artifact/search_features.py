@@ -58,7 +58,7 @@ def search_features(
     features = np.zeros((len(SEARCH_FEATURES), len(candidates)), dtype=np.float32)
     if not len(candidates):
         return features
-    cosines = _cosines(tables, candidates, text.vectors)
+    cosines = cosines_of(tables, candidates, text.vectors)
     missing = np.float32(1.0) - text.best_coverage
     features[: len(LEXICAL_FEATURES)] = text.lexical
     features[len(LEXICAL_FEATURES)] = cosines
@@ -80,7 +80,7 @@ def weighted_sum(features: NDArray[np.float32], weights: dict[str, float]) -> ND
     return total
 
 
-def _cosines(tables: RankTables, candidates: CandidateList, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def cosines_of(tables: RankTables, candidates: CandidateList, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cosines of queries and items, `[candidates]`."""
     codes, units = quantised_queries(vectors)
     products = int8_products(tables.vectors, candidates, codes[:, None])[0]

@@ -28,7 +28,7 @@ class SearchSpec(BaseModel):
     weights: dict[str, FiniteFloat]
     learned_from: int = 0  # logged queries; 0 where the weights are the prior ones
     text_scale: FiniteFloat = 14.0  # factor of a text vector that is added to the user vector
-
+    meaning_floor: FiniteFloat | None = None  # the least cosine by which an item is found; None: by words alone
     items_have_words: bool = True  # of their own; else only words of queries that led to them
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ from app.engine.candidates import Candidates, candidates_from_graph
 from app.engine.catalogue import Items
 from app.engine.device_runs import DeviceRuns, no_capture, opening_session
 from app.engine.graph_checks import check_retriever
-from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
+from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch, blank_batch
 from app.engine.retriever import Retriever
 from app.engine.runtime import (
     CPU,
@@ -242,7 +242,7 @@ def open_gpu_retriever(
         check_retriever(path, session, shapes, in_half=True)
         try:
             retriever = GpuRetriever(session, items, score_scales, device, partial(_on_cpu, folder, items))
-            retriever.run_on_device(_blank(shapes.window, shapes.dim), 1)
+            retriever.run_on_device(blank_batch(1, shapes.window, shapes.dim), 1)
         except runtime_errors() as error:
             reason = str(error).partition("\n")[0]
             raise BundleUnfit(
@@ -255,16 +255,3 @@ def open_gpu_retriever(
 
 def _on_cpu(folder: Path, items: Items) -> Retriever:
     return Retriever(open_session(folder / names.RETRIEVE_GRAPH, 1), items)
-
-
-def _blank(window: int, dim: int) -> RequestBatch:
-    """A batch of one request without signal."""
-    return RequestBatch(
-        now=np.full(1, np.nan),
-        event_rows=np.zeros((1, window), dtype=np.int32),
-        event_types=np.zeros((1, window), dtype=np.uint8),
-        event_times=np.full((1, window), np.nan),
-        long_vector=np.zeros((1, dim), dtype=np.float32),
-        long_weight=np.zeros(1, dtype=np.float32),
-        exclude_rows=np.zeros((1, 0), dtype=np.int64),
-    )

@@ -37,6 +37,7 @@ from app.engine.candidates import Candidates, pad_columns
 from app.engine.catalogue import items_of, read_catalogue
 from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
 from app.engine.graph_checks import check_retriever
+from app.engine.nearest import Nearest
 from app.engine.ranking import read_ranker
 from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
@@ -153,11 +154,6 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     if suggestions is not None:
         checks.check_suggestions(folder, suggestions, shapes)
     suggester = None if suggestions is None else Suggester(suggestions, vocabulary)
-    search = (
-        read_query_index(folder, tables, lexical, text_query, vocabulary, catalogue.texts_of)
-        if SEARCH in parts
-        else None
-    )
     retriever: Retriever | GpuRetriever
     if device is None:
         session = open_session(folder / names.RETRIEVE_GRAPH, threads)
@@ -165,6 +161,13 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         retriever = Retriever(session, items)
     else:
         retriever = open_gpu_retriever(folder, items, tables.score_scales, device, shapes)
+    nearest = Nearest(retriever, tables, shapes.window)
+    selectable = items.selectable[0]
+    search = (
+        read_query_index(folder, lexical, text_query, vocabulary, selectable, tables, nearest, catalogue.texts_of)
+        if SEARCH in parts
+        else None
+    )
     ranker = read_ranker(folder, tables, items.popular_rows, threads) if RANKER in parts else None
     return Snapshot(
         folder=folder,

@@ -44,10 +44,10 @@ class RequestBatch:
         return signal if self.given is None else np.logical_or(signal, self.given)
 
     def searches(self) -> NDArray[np.bool_]:
-        """`[batch]`, whether a request has a query with words or n-grams that the catalogue knows."""
+        """`[batch]`, whether a request has a query."""
         if self.matches is None:
             return np.zeros(len(self), dtype=np.bool_)
-        return np.array([match is not None and match.is_known for match in self.matches], dtype=np.bool_)
+        return np.array([match is not None for match in self.matches], dtype=np.bool_)
 
     def has_events(self) -> NDArray[np.bool_]:
         """`[batch]`, whether a request has an event and no given query that replaces its events."""
@@ -69,6 +69,19 @@ class RequestBatch:
             objective=None if self.objective is None else self.objective[requests],
             matches=None if self.matches is None else _take_matches(self.matches, requests),
         )
+
+
+def blank_batch(size: int, window: int, dim: int) -> RequestBatch:
+    """A batch of `size` requests without signal."""
+    return RequestBatch(
+        now=np.full(size, np.nan),
+        event_rows=np.zeros((size, window), dtype=np.int32),
+        event_types=np.zeros((size, window), dtype=np.uint8),
+        event_times=np.full((size, window), np.nan),
+        long_vector=np.zeros((size, dim), dtype=np.float32),
+        long_weight=np.zeros(size, dtype=np.float32),
+        exclude_rows=np.zeros((size, 0), dtype=np.int64),
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """Search: items by their words and by meaning, under one order that also knows the user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -22,14 +22,14 @@ from app.artifact.search_features import (
 from app.artifact.search_spec import SearchSpec
 from app.engine.ablation import Ablation
 from app.engine.candidate_sources import union_for_search
-from app.engine.candidates import Candidates, pad_columns, top_k
+from app.engine.candidates import Candidates, top_k
 from app.engine.requests import ALL_ITEMS, ALL_STAGES, ItemMask, RequestBatch, Stages, pad_rows, user_context_of
 from app.engine.snapshot import Snapshot
 from app.engine.text.query_index import QueryIndex
 from app.engine.text.text_match import TextMatch
 
-SEMANTIC_DEPTH: Final = 200
-"""Items nearest in meaning that are candidates of a search, besides those with its words."""
+BY_USER_DEPTH: Final = 200
+"""Items that suit the user, or text and user together, and are candidates where the search finds them."""
 
 
 def rank_search(
@@ -40,7 +40,7 @@ def rank_search(
     stages: Stages = ALL_STAGES,
     item_mask: ItemMask = ALL_ITEMS,
 ) -> Candidates:
-    """The best `depth` items of requests that all have a query which the catalogue knows. As `recommend` otherwise."""
+    """The best `depth` items that requests with a query find. As `recommend` otherwise."""
     candidates, user_vectors, matched_items = search_candidates(snapshot, index, batch, depth, stages, item_mask)
     context = user_context_of(batch, user_vectors)
     scores = search_scores(snapshot, index, batch, candidates, context, stages)
@@ -55,30 +55,25 @@ def search_candidates(
     stages: Stages = ALL_STAGES,
     item_mask: ItemMask = ALL_ITEMS,
 ) -> tuple[CandidateList, NDArray[np.float32], tuple[NDArray[np.bool_], ...]]:
-    """Candidates of a search: items that contain the query words, items nearest to the query vector, and items that
-    suit the user. Where no item contains every word, or items have no words of their own, the user's items count as
-    matches, too.
+    """Candidates of a search, out of what it finds: the items with the best words, those nearest in meaning, and those
+    that suit the user best.
 
     Returns:
         The candidates; the user vectors of the query tower, `[batch, dim]`, zeros for unknown users; and the items
-        that match each query, `[rows]` a request.
+        that may be answered to each query, `[rows]` a request: those that it finds and that pass.
     """
     matches = _matches_of(batch)
-    near = _retrieve_near(snapshot, index, batch, matches, stages, item_mask)
-    meaning_rows, user_rows = meaning_candidates(near), user_candidates(near)
-    # The user's items match only where the words alone do not say what is meant.
-    is_vague = np.array([match.lexical.best_coverage < 1.0 or not index.spec.items_have_words for match in matches])
-    near_rows = np.concatenate([meaning_rows, user_rows * is_vague[:, None]], axis=1)
     matched_items = tuple(
-        _matched_items(match, near_rows[request], stages, item_mask.of(request), batch.exclude_rows[request])
+        _answerable(match, stages, item_mask.of(request), batch.exclude_rows[request])
         for request, match in enumerate(matches)
     )
     text_rows = text_candidates(index.spec, matches, matched_items, depth, stages)
-    meaning_rows = np.concatenate([meaning_rows, user_rows], axis=1)
+    near_rows = pad_rows([_near_rows(match, stages) for match in matches])
+    user_rows, user_vectors = _retrieve_by_user(snapshot, index, batch, matches, stages, item_mask)
+    meaning_rows = np.concatenate([near_rows, user_rows], axis=1)
     is_match = np.take_along_axis(np.stack(matched_items), meaning_rows, axis=1)
     meaning_rows = np.where(is_match, meaning_rows, PADDING_ROW)
     candidates = union_for_search(batch, text_rows, meaning_rows, snapshot.tables, item_mask)
-    user_vectors = np.where(batch.has_signal()[:, None], near.retrieved.query_vectors, np.float32(0.0))
     return candidates, user_vectors, matched_items
 
 
@@ -152,72 +147,34 @@ def text_candidates(
     return pad_rows(lists)
 
 
-@dataclass(frozen=True)
-class NearItems:
-    """What retrieval finds by the users and the texts of a batch of searches."""
-
-    retrieved: Candidates  # nearest to the user vector; to the text where the user is unknown
-    text_alone: NDArray[np.bool_]  # [batch] whether the user is unknown and the text has a meaning
-    both: NDArray[np.int64]  # [n] the requests with a known user and a text with a meaning
-    near_text: NDArray[np.int64]  # [n, width] item rows
-    near_text_and_user: NDArray[np.int64]  # [n, width] item rows
-
-
-def meaning_candidates(near: NearItems) -> NDArray[np.int64]:
-    """The rows nearest to the vector of each text, `[batch, width]`, padded with 0."""
-    rows = np.where(near.text_alone[:, None], near.retrieved.rows, PADDING_ROW)
-    if len(near.both):
-        rows = pad_columns(rows, near.near_text.shape[1], PADDING_ROW)
-        rows[near.both, : near.near_text.shape[1]] = near.near_text
-    return rows
-
-
-def user_candidates(near: NearItems) -> NDArray[np.int64]:
-    """The rows nearest to text and user together and to the user alone, `[batch, width]`, padded with 0."""
-    user_rows = np.concatenate([near.near_text_and_user, near.retrieved.rows[near.both]], axis=1)
-    rows = np.zeros((len(near.retrieved), user_rows.shape[1] if len(near.both) else 0), dtype=np.int64)
-    if len(near.both):
-        rows[near.both] = user_rows
-    return rows
-
-
-def _retrieve_near(
+def _retrieve_by_user(
     snapshot: Snapshot,
     index: QueryIndex,
     batch: RequestBatch,
     matches: Sequence[TextMatch],
     stages: Stages,
     item_mask: ItemMask,
-) -> NearItems:
-    vectors = _text_vectors(matches, stages)
-    has_meaning, known = vectors.any(axis=1), batch.has_signal()
-    text_alone, both = has_meaning & ~known, np.flatnonzero(has_meaning & known)
-    retrieved = _retrieve(snapshot, batch, vectors, text_alone, item_mask)
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The rows nearest to text and user together, and to the user alone, `[batch, width]`, padded with 0, of requests
+    with a known user and a text with a meaning; and the vectors of known users, `[batch, dim]`, else zeros."""
+    known = np.flatnonzero(batch.has_signal())
+    user_vectors = np.zeros((len(batch), index.dim), dtype=np.float32)
+    rows = np.zeros((len(batch), 0), dtype=np.int64)
+    if not len(known):
+        return rows, user_vectors
+    by_user = snapshot.retriever.run(batch.take(known), BY_USER_DEPTH, item_mask.take(known))
+    user_vectors[known] = by_user.query_vectors
+    text_vectors = _text_vectors(matches, stages)
+    both = np.flatnonzero(text_vectors[known].any(axis=1))
     if not len(both):
-        nothing = np.zeros((0, 0), dtype=np.int64)
-        return NearItems(retrieved, text_alone, both, nothing, nothing)
-    # Text, and text and user together, in one run: inner products add up.
-    text_vectors = vectors[both]
-    blended_vectors = retrieved.query_vectors[both] + np.float32(index.spec.text_scale) * text_vectors
-    twice = np.tile(both, 2)
-    near = _retrieve(
-        snapshot,
-        batch.take(twice),
-        np.concatenate([text_vectors, blended_vectors]),
-        np.ones(len(twice), dtype=np.bool_),
-        item_mask.take(twice),
-    )
-    return NearItems(retrieved, text_alone, both, near.rows[: len(both)], near.rows[len(both) :])
-
-
-def _retrieve(
-    snapshot: Snapshot,
-    batch: RequestBatch,
-    given_query: NDArray[np.float32],
-    given: NDArray[np.bool_],
-    item_mask: ItemMask,
-) -> Candidates:
-    return snapshot.retriever.run(replace(batch, given_query=given_query, given=given), SEMANTIC_DEPTH, item_mask)
+        return rows, user_vectors
+    requests = known[both]
+    blended = user_vectors[requests] + np.float32(index.spec.text_scale) * text_vectors[requests]
+    given = replace(batch.take(requests), given_query=blended, given=np.ones(len(requests), dtype=np.bool_))
+    by_both = snapshot.retriever.run(given, BY_USER_DEPTH, item_mask.take(requests))
+    rows = np.zeros((len(batch), 2 * by_both.rows.shape[1]), dtype=np.int64)
+    rows[requests] = np.concatenate([by_both.rows, by_user.rows[both]], axis=1)
+    return rows, user_vectors
 
 
 def _matches_of(batch: RequestBatch) -> list[TextMatch]:
@@ -226,23 +183,27 @@ def _matches_of(batch: RequestBatch) -> list[TextMatch]:
     return matches
 
 
-def _matched_items(
-    match: TextMatch,
-    near_rows: NDArray[np.int64],
-    stages: Stages,
-    mask: NDArray[np.bool_] | None,
-    exclude_rows: NDArray[np.int64],
+def _answerable(
+    match: TextMatch, stages: Stages, mask: NDArray[np.bool_] | None, exclude_rows: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """`[rows]`, the items that match a query: those with its words, and those nearest in meaning."""
-    lexical = match.lexical
-    matched = lexical.matched_items if stages.lexical else np.zeros(len(lexical.main), dtype=np.bool_)
-    matched = matched & mask if mask is not None else matched.copy()
-    matched[near_rows] = True
-    matched &= True if match.phrase_items is None else match.phrase_items
-    matched &= True if match.excluded_items is None else ~match.excluded_items
+    """`[rows]`, the items that a query finds and that may be answered."""
+    items = match.found.items
+    if not stages.semantic:
+        items = items & match.lexical.found
+    elif not stages.lexical:
+        items = np.zeros_like(items)
+        items[match.near.rows] = True
+    matched = items & mask if mask is not None else items.copy()
     matched[exclude_rows] = False
     matched[PADDING_ROW] = False
     return matched
+
+
+def _near_rows(match: TextMatch, stages: Stages) -> NDArray[np.int64]:
+    """The rows that a query finds by meaning; all that are near where meaning is all there is."""
+    if not stages.semantic:
+        return match.near.rows[:0]
+    return match.found.near_rows if stages.lexical else match.near.rows
 
 
 def _text_vectors(matches: Sequence[TextMatch], stages: Stages) -> NDArray[np.float32]:

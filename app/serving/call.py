@@ -74,7 +74,10 @@ class Answer:
     facets: dict[str, list[dict[str, Any]]] | None = None  # values and counts by column; `None` without `facets`
     next_cursor: str | None = None
     corrected_query: str | None = None
-    matched_by: str | None = None  # words, meaning or nothing, where there was a query
+    matched_by: str | None = None  # of `MATCHED_BY`, where there was a query
+    dropped_words: tuple[str, ...] = ()  # of the query, which no item has
+    similar_queries: list[str] | None = None  # where a search has no items to answer
+    popular_rows: list[int] | None = None  # as `similar_queries`
     first_rank: int = 1  # of its first item in the whole list
     rest: tuple[NDArray[np.int64], NDArray[np.floating]] | None = None  # rows and scores behind this page
 

@@ -15,7 +15,7 @@ from app.serving.release import Release
 
 CLOCKS_DIFFER_S: Final = 300
 """Seconds by which the clocks of two replicas may differ."""
-_MATCHED_BY: Final = (None, "words", "meaning", "nothing")
+_MATCHED_BY: Final = (None, "words", "meaning", "nothing", "words_and_meaning")  # cursors hold the positions
 
 
 def next_cursor_of(answer: Answer, fingerprint: int, keys: CursorKeys) -> str | None:

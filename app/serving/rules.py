@@ -14,6 +14,8 @@ from app.engine.rules.boost import boost_gains, boosted_order
 from app.engine.rules.diversity import AMONG, diversified
 from app.engine.rules.pin import with_pins
 from app.engine.scoring import list_of, score_list
+from app.engine.selection.column import NO_VALUE
+from app.engine.selection.grouping import first_of_groups
 from app.engine.snapshot import Snapshot
 from app.serving.call import RecommendCall
 
@@ -159,6 +161,28 @@ def _score_missing_pins(
     return missing
 
 
+def _one_a_group(snapshot: Snapshot, call: RecommendCall, pins: tuple[Pin, ...]) -> tuple[Pin, ...]:
+    """The pins of a call with groups, the first of each group; all of another call."""
+    if call.group_by is None:
+        return pins
+    column = snapshot.filters.column(call.group_by, "group_by")
+    rows = np.array([pin.row for pin in pins], dtype=np.int64)
+    return tuple(pins[position] for position in first_of_groups(rows, column, len(pins)).tolist())
+
+
+def _outside_groups(
+    snapshot: Snapshot, call: RecommendCall, rows: NDArray[np.int64], pins: tuple[Pin, ...]
+) -> NDArray[np.bool_]:
+    """`[n]`, which rows are no pins, and with groups: belong to no group that has a pin."""
+    pinned = np.array([pin.row for pin in pins], dtype=np.int64)
+    others = ~np.isin(rows, pinned)
+    if call.group_by is None:
+        return others
+    codes = snapshot.filters.column(call.group_by, "group_by").codes
+    groups = codes[pinned]
+    return others & ~np.isin(codes[rows], groups[groups != NO_VALUE])
+
+
 def _apply_to_list(
     snapshot: Snapshot,
     call: RecommendCall,
@@ -173,7 +197,8 @@ def _apply_to_list(
         scores = np.concatenate([scores, np.array(list(missing.values()), dtype=np.float64)])
     score_of = dict(zip(rows.tolist(), scores.tolist(), strict=True)) if pins else {}
     if pins:
-        others = ~np.isin(rows, [pin.row for pin in pins])
+        pins = _one_a_group(snapshot, call, pins)
+        others = _outside_groups(snapshot, call, rows, pins)
         rows, scores = rows[others], scores[others]
     if call.diversity:
         pinned_above = sum(pin.position <= call.k for pin in pins)

@@ -12,6 +12,7 @@ from app.engine.requests import RequestBatch
 from app.serving.assemble import assemble, unknown_item_ids_of
 from app.serving.call import Answer, RecommendCall
 from app.serving.explain import explain
+from app.serving.nothing_found import popular_beside, similar_queries
 from app.serving.release import Release
 from app.serving.rules import RankedList, apply_boosts, apply_rules, has_rules
 from app.serving.selection import Selection, has_selection, item_mask_of, select, sort_and_group
@@ -112,23 +113,31 @@ def _answer_of(release: Release, result: _BatchResult, index: int, stages: list[
         stages: names and seconds of the batch's stages, to which later ones are still added.
     """
     selection, ranked_list = result.selections[index], result.lists[index]
-    k = selection.call.k
-    rows = ranked_list.rows[:k].tolist()
+    call, snapshot = selection.call, release.snapshot
+    rows = ranked_list.rows[: call.k].tolist()
     candidates, matches = result.candidates, result.batch.matches
     matched_items = None if candidates.matched_items is None else candidates.matched_items[index]
+    if matched_items is not None and ranked_list.pins:
+        matched_items = matched_items.copy()
+        matched_items[[pin.row for pin in ranked_list.pins]] = True
     match = None if matches is None else matches[index]
+    total = selection.total(matched_items)
+    is_empty = match is not None and total == 0
     return Answer(
         model_version=release.version,
         item_rows=rows,
         item_ids=[release.item_ids[row] for row in rows],
-        scores=np.round(ranked_list.scores[:k].astype(np.float64), SCORE_DECIMALS).tolist(),
+        scores=np.round(ranked_list.scores[: call.k].astype(np.float64), SCORE_DECIMALS).tolist(),
         reasons=result.reasons[index],
-        total=selection.total(matched_items),
+        total=total,
         degraded=result.degraded[index],
-        unknown_item_ids=unknown_item_ids_of(selection.call, release.snapshot.items),
+        unknown_item_ids=unknown_item_ids_of(call, snapshot.items),
         stages=stages,
         facets=selection.facets(matched_items),
         corrected_query=None if match is None else match.corrected,
-        matched_by=None if match is None else match.matched_by,
-        rest=(ranked_list.rows[k:], ranked_list.scores[k:]),
+        matched_by=None if match is None else match.found.matched_by,
+        dropped_words=() if match is None else match.found.dropped_words,
+        similar_queries=similar_queries(snapshot, match) if is_empty and match is not None else None,
+        popular_rows=popular_beside(snapshot, call, selection) if is_empty else None,
+        rest=(ranked_list.rows[call.k :], ranked_list.scores[call.k :]),
     )

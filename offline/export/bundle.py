@@ -40,6 +40,7 @@ from offline.export.half_graph import write_half_search
 from offline.export.inputs import BundleSource, ExportInputs
 from offline.export.item_tables import ItemTable
 from offline.export.lexical import have_words, queries_by_row, write_lexical
+from offline.export.meaning_floor import learn_meaning_floor
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, export_tower, write_search
@@ -150,7 +151,10 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
     write_suggest(folder, items, popularity, spell_queries(queries, vocabulary))
     order = SearchSpec(weights=PRIOR) if inputs.search is None else inputs.search
     scale = inputs.trained.settings.text_scale
-    order = order.model_copy(update={"text_scale": scale, "items_have_words": have_words(items)})
+    floor = learn_meaning_floor(folder, items, vocabulary)
+    order = order.model_copy(
+        update={"text_scale": scale, "items_have_words": have_words(items), "meaning_floor": floor}
+    )
     (folder / names.SEARCH).write_text(order.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

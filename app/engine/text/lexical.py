@@ -15,7 +15,11 @@ from app.artifact.columns import TextColumn
 from app.artifact.text.words import Word, read_words
 
 _HALF_POINT: Final = np.float32(0.5)
-_ENOUGH_COVERAGE: Final = 0.5
+_ALL: Final = 0.9
+"""The share of what a query says from which on an item has all of it: lacking is at most what says next to nothing."""
+_SOMETHING: Final = float(np.log(2.0))
+"""What a word says that half of the catalogue has."""
+_ROUNDING: Final = 1e-5
 _LONGEST_BRAND: Final = 4  # words
 
 
@@ -78,38 +82,42 @@ class LexicalMatch:
     attributes: NDArray[np.float32]  # [rows] BM25 of attribute values
     coverage: NDArray[np.float32]  # [rows] the share of the query's words that an item has, rare words weighing more
     exact: NDArray[np.float32]  # [rows] half a point for the query's brand, half for its model number in the title
+    found: NDArray[np.bool_]  # [rows] the items that have all of the query, or as much of it as any item has
     word_rows: tuple[NDArray[np.int32], ...] = ()  # of each word, the rows that have it, ascending
+    is_dropped: tuple[bool, ...] = ()  # of each word, whether none of `found` has it
 
     @classmethod
     def empty(cls, rows: int) -> "LexicalMatch":
         """The match of a query without words."""
         zeros = np.zeros(rows, dtype=np.float32)
-        return cls(zeros, zeros, zeros, zeros, zeros)
+        return cls(zeros, zeros, zeros, zeros, zeros, np.zeros(rows, dtype=np.bool_))
 
     @classmethod
-    def everything(cls, popularity: NDArray[np.float32]) -> "LexicalMatch":
-        """The match of a query that only leaves out: all items have it, and `popularity`, `[rows]`, orders them."""
+    def everything(cls, popularity: NDArray[np.float32], allowed: NDArray[np.bool_]) -> "LexicalMatch":
+        """The match of a query that only leaves out: it finds what is `allowed`, `[rows]`, and `popularity`, `[rows]`,
+        orders it.
+        """
         zeros = np.zeros(len(popularity), dtype=np.float32)
-        return cls(_relative(popularity), zeros, zeros, np.ones(len(popularity), dtype=np.float32), zeros)
+        return cls(_relative(popularity), zeros, zeros, np.ones(len(popularity), dtype=np.float32), zeros, allowed)
 
     @cached_property
     def best_coverage(self) -> float:
         """The largest share of the query that an item has."""
         return float(self.coverage.max(initial=0.0))
 
-    @cached_property
-    def matched_items(self) -> NDArray[np.bool_]:
-        """`[rows]`, the items with more than half of the query; where there are none, those with any of its words."""
-        enough = self.coverage > _ENOUGH_COVERAGE
-        return enough if enough.any() else np.asarray(self.coverage > 0, dtype=np.bool_)
 
-
-def match(index: LexicalIndex, words: Sequence[Word], weighted: Sequence[tuple[str, float]]) -> LexicalMatch:
+def match(
+    index: LexicalIndex,
+    words: Sequence[Word],
+    weighted: Sequence[tuple[str, float]],
+    allowed: NDArray[np.bool_],
+) -> LexicalMatch:
     """Match every item with the words of a query.
 
     Args:
         words: of the query, after spelling.
         weighted: the terms of the words, each once, and their weights.
+        allowed: `[rows]`, the items that may be found at all.
     """
     rows = index.main.rows
     word_rows = tuple(_rows_of(index, word.terms) for word in words)
@@ -119,14 +127,44 @@ def match(index: LexicalIndex, words: Sequence[Word], weighted: Sequence[tuple[s
         weight = np.float32(np.log1p(rows / (1.0 + len(rows_with_word))))
         total += weight
         coverage[rows_with_word] += weight
+    found = _found(word_rows, allowed)
     return LexicalMatch(
         main=_relative(index.main.scores(weighted)),
         title=_relative(index.title.scores(weighted)),
         attributes=_relative(index.attributes.scores(weighted)),
         coverage=np.minimum(coverage / max(total, np.float32(1e-9)), np.float32(1.0)),
         exact=_exact(index, words),
+        found=found,
         word_rows=word_rows,
+        is_dropped=tuple(not found[of_word].any() for of_word in word_rows),
     )
+
+
+def _found(word_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`[rows]`, the allowed items that have all that a query says; where there are none, those that have the most of it.
+
+    A word says the logarithm of how rare it is: what every item has says nothing, and what none has cannot be said. A
+    query of which the items have nothing but what half of the catalogue has finds none of them, unless it says no more.
+    """
+    rows = len(allowed)
+    said = np.zeros(rows, dtype=np.float32)
+    total = 0.0
+    for of_word in word_rows:
+        if len(of_word):
+            weight = np.log(rows / len(of_word))
+            said[of_word] += np.float32(weight)
+            total += float(weight)
+    has_unknown = any(not len(of_word) for of_word in word_rows)
+    said = np.where(allowed, said, np.float32(0.0))
+    best = float(said.max(initial=0.0))
+    if best <= _SOMETHING and (has_unknown or total > _SOMETHING):
+        return np.zeros(rows, dtype=np.bool_)
+    least = _ALL * total if best >= _ALL * total else best
+    found = said >= least - _ROUNDING
+    is_any = np.zeros(rows, dtype=np.bool_)
+    for of_word in word_rows:
+        is_any[of_word] = True
+    return np.asarray(found & is_any & allowed, dtype=np.bool_)
 
 
 def _rows_of(index: LexicalIndex, terms: Sequence[str]) -> NDArray[np.int32]:

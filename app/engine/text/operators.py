@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -85,54 +84,46 @@ def parse_query(query: str) -> ParsedQuery:
 
 @dataclass(frozen=True, eq=False)
 class OperatorMatch:
-    """Which items the operators of one query speak of, worked out when it is asked for.
+    """Which items the operators of one query speak of.
 
     Args:
         query: with operators.
-        rows: of the item tables.
         rows_of: the items that have a term.
         texts_of: the texts of an item.
     """
 
     query: ParsedQuery
-    rows: int
     rows_of: RowsOf
     texts_of: TextsOf
 
-    @cached_property
-    def phrase_items(self) -> NDArray[np.bool_] | None:
-        """`[rows]`, the items that hold every phrase, each in one of their texts; None without phrases."""
-        if not self.query.phrases:
-            return None
-        return np.asarray(np.logical_and.reduce([self._with(phrase) for phrase in self.query.phrases]), dtype=np.bool_)
-
-    @cached_property
-    def excluded_items(self) -> NDArray[np.bool_] | None:
-        """`[rows]`, the items that have what is left out in one of their texts; None where nothing is."""
-        if not self.query.excluded:
-            return None
-        return np.asarray(np.logical_or.reduce([self._with(part) for part in self.query.excluded]), dtype=np.bool_)
-
-    def _with(self, phrase: str) -> NDArray[np.bool_]:
-        """`[rows]`, the items with a phrase in one of their own texts: what people searched for is none of them. Where
-        too many have its words, the items with all of its words.
+    def restrict(self, items: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """`[rows]`, those of `items` that hold every phrase, each in one of their texts, and nothing of what is left
+        out.
         """
-        items = np.zeros(self.rows, dtype=np.bool_)
+        for phrase in self.query.phrases:
+            items = items & self._with(phrase, items)
+        for part in self.query.excluded:
+            items = items & ~self._with(part, items)
+        return items
+
+    def _with(self, phrase: str, items: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """`[rows]`, those of `items` with a phrase in one of their own texts: what people searched for is none of
+        them. Where too many have its words, the items with all of its words.
+        """
         words = read_words(phrase)
-        candidates: NDArray[np.bool_] | None = None
+        candidates = items
         for word in words:
-            has_word = np.zeros(self.rows, dtype=np.bool_)
+            has_word = np.zeros(len(items), dtype=np.bool_)
             for term in word.terms:
                 has_word[self.rows_of(term)] = True
-            candidates = has_word if candidates is None else candidates & has_word
-        if candidates is None:
-            return items
+            candidates = candidates & has_word
         if np.count_nonzero(candidates) > MOST_READ // (len(self.query.phrases) + len(self.query.excluded)):
             return candidates
         phrase_places = _sequence(words)
+        holds = np.zeros(len(items), dtype=np.bool_)
         for row in np.flatnonzero(candidates).tolist():
-            items[row] = any(_holds(text, phrase_places) for text in self.texts_of(row))
-        return items
+            holds[row] = any(_holds(text, phrase_places) for text in self.texts_of(row))
+        return holds
 
 
 def _sequence(words: Sequence[Word]) -> list[frozenset[str]]:

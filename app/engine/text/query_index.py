@@ -1,7 +1,7 @@
 """Query index: reads a text once, as words and as a vector, and keeps the newest matches."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -15,6 +15,7 @@ from app.artifact import names
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
 from app.artifact.text.vocabulary import Vocabulary
+from app.engine.text.found import Found, NearItems, everything, found_items
 from app.engine.text.lexical import LexicalIndex, LexicalMatch, match
 from app.engine.text.operators import OperatorMatch, TextsOf, parse_query
 from app.engine.text.spelling import Spelling
@@ -23,7 +24,10 @@ from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
 _CACHE_BYTES: Final = 64 * 2**20
-_COLUMNS: Final = 5  # float32 numbers that a match holds of every row
+_COLUMNS: Final = 6  # float32 numbers that a match holds of every row, about
+
+FindNearest = Callable[[NDArray[np.float32]], list[NearItems]]
+"""The items nearest to each vector, `[n, dim]`."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,9 @@ class QueryIndex:
     spelling: Spelling | None
     text_query: TextQuery | None
     spec: SearchSpec
-    rows: int
+    selectable: NDArray[np.bool_]  # [rows], true for real items
     dim: int
+    nearest: FindNearest
     popularity: NDArray[np.float32]  # [rows] real items only, else 0
     texts_of: TextsOf
     _cache: OrderedDict[str, TextMatch] = field(default_factory=OrderedDict, repr=False)
@@ -43,63 +48,109 @@ class QueryIndex:
 
     def matches(self, texts: Sequence[str | None]) -> tuple[TextMatch | None, ...]:
         """The match of each text, None for None. The newest matches are kept in memory."""
-        return tuple(None if text is None else self._match(text) for text in texts)
-
-    def _match(self, text: str) -> TextMatch:
+        known: dict[str, TextMatch] = {}
         with self._lock:
-            match_of_text = self._cache.get(text)
-            if match_of_text is not None:
-                self._cache.move_to_end(text)
-                return match_of_text
-        match_of_text = self._read(text)
-        with self._lock:
-            self._cache[text] = match_of_text
-            while len(self._cache) > max(4, _CACHE_BYTES // (4 * _COLUMNS * self.rows)):
-                self._cache.popitem(last=False)
-        return match_of_text
+            for text in texts:
+                if text is not None and text in self._cache:
+                    self._cache.move_to_end(text)
+                    known[text] = self._cache[text]
+        fresh = self._read([text for text in dict.fromkeys(texts) if text is not None and text not in known])
+        if fresh:
+            with self._lock:
+                self._cache.update(fresh)
+                while len(self._cache) > max(4, _CACHE_BYTES // (4 * _COLUMNS * len(self.selectable))):
+                    self._cache.popitem(last=False)
+        known |= fresh
+        return tuple(None if text is None else known[text] for text in texts)
 
-    def _read(self, text: str) -> TextMatch:
+    def _read(self, texts: Sequence[str]) -> dict[str, TextMatch]:
+        """The match of each text; those that are near in meaning are looked for together."""
+        readings = [self._reading(text) for text in texts]
+        vectors = self._vectors([reading.meant for reading in readings])
+        return {
+            text: TextMatch(
+                text=reading.text,
+                corrected=reading.corrected,
+                words=reading.words,
+                lexical=reading.lexical,
+                vector=vector,
+                near=near,
+                found=self._found(reading, near),
+            )
+            for text, reading, vector, near in zip(texts, readings, vectors, self.nearest(vectors), strict=True)
+        }
+
+    def _reading(self, text: str) -> "_Reading":
         if self.lexical is None or self.spelling is None:
-            return TextMatch(text, None, (), LexicalMatch.empty(self.rows), self._vector(text))
+            return _Reading(text, text, None, (), LexicalMatch.empty(len(self.selectable)), self.selectable)
         query = parse_query(text)
-        operators = None
+        allowed = self.selectable
         if query.has_operators:
-            operators = OperatorMatch(query, self.rows, self.lexical.rows_of, self.texts_of)
+            allowed = OperatorMatch(query, self.lexical.rows_of, self.texts_of).restrict(self.selectable)
         if query.excludes_only:
-            everything = LexicalMatch.everything(self.popularity)
-            return TextMatch(text, None, (), everything, self._vector(""), operators)
-        reading = self.spelling.read(query.text)
-        corrected_text = query.text if reading.corrected is None else reading.corrected
-        return TextMatch(
-            text=corrected_text,
-            corrected=None if reading.corrected is None else query.with_text(reading.corrected),
-            words=tuple(word.text for word in reading.words),
-            lexical=match(self.lexical, reading.words, reading.terms),
-            vector=self._vector(corrected_text),
-            operators=operators,
+            return _Reading(text, "", None, (), LexicalMatch.everything(self.popularity, allowed), allowed)
+        spelled = self.spelling.read(query.text)
+        meant = query.text if spelled.corrected is None else spelled.corrected
+        return _Reading(
+            text=meant,
+            meant=meant,
+            corrected=None if spelled.corrected is None else query.with_text(spelled.corrected),
+            words=tuple(word.text for word in spelled.words),
+            lexical=match(self.lexical, spelled.words, spelled.terms, allowed),
+            allowed=allowed,
         )
 
-    def _vector(self, text: str) -> NDArray[np.float32]:
+    def _found(self, reading: "_Reading", near: NearItems) -> Found:
+        lexical = reading.lexical
+        if not self.spec.items_have_words:
+            has_words = lexical.best_coverage > 0
+            return everything(has_words or len(near.rows) > 0, has_words, near, reading.allowed)
+        dropped = tuple(word for word, is_dropped in zip(reading.words, lexical.is_dropped, strict=True) if is_dropped)
+        return found_items(lexical.found, dropped, near, self.spec.meaning_floor, reading.allowed)
+
+    def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """`[n, dim]` of the meaning of each text, zeros without one."""
         if self.text_query is None:
-            return np.zeros(self.dim, dtype=np.float32)
-        (vector,) = self.text_query.vectors_of([text])
-        return np.asarray(vector, dtype=np.float32)
+            return np.zeros((len(texts), self.dim), dtype=np.float32)
+        return self.text_query.vectors_of(texts)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The words of a text, and how well items match them."""
+
+    text: str  # with corrected spelling
+    meant: str  # the part of it that has a meaning
+    corrected: str | None  # with its operators
+    words: tuple[str, ...]
+    lexical: LexicalMatch
+    allowed: NDArray[np.bool_]  # [rows], real items that its operators let through
 
 
 def read_query_index(
     folder: Path,
-    tables: RankTables,
     lexical: LexicalIndex | None,
     text_query: TextQuery | None,
     vocabulary: Vocabulary,
+    selectable: NDArray[np.bool_],
+    tables: RankTables,
+    nearest: FindNearest,
     texts_of: TextsOf,
 ) -> QueryIndex | None:
     """The query index of the bundle in `folder`; None where there are neither words nor text vectors to search by.
 
+    Args:
+        folder: of the bundle.
+        lexical: its words, if any.
+        text_query: its text vectors, if any.
+        vocabulary: for the spelling of queries.
+        selectable: `[rows]`, true for real items.
+        dim: the length of a vector.
+        nearest: looks for items by meaning.
+
     Raises:
         BundleCorrupt: its weights cannot be read.
     """
-    rows, dim = tables.vectors.shape
     if lexical is None and text_query is None:
         return None
     path = folder / names.SEARCH
@@ -108,4 +159,5 @@ def read_query_index(
     except (OSError, ValidationError) as error:
         raise BundleCorrupt(f"{path}: not the description of a search ({error}): export the bundle again") from error
     spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of)
-    return QueryIndex(lexical, spelling, text_query, spec, rows, dim, tables.popularity, texts_of)
+    dim = tables.vectors.shape[1]
+    return QueryIndex(lexical, spelling, text_query, spec, selectable, dim, nearest, tables.popularity, texts_of)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.text.found import Found, NearItems
 from app.engine.text.lexical import LexicalMatch
-from app.engine.text.operators import OperatorMatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,29 +18,8 @@ class TextMatch:
     words: tuple[str, ...]  # folded
     lexical: LexicalMatch
     vector: NDArray[np.float32]  # [dim] of the query's meaning, zeros where none of its n-grams is known
-    operators: OperatorMatch | None = None  # of a query that has any
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the catalogue knows any of its words or n-grams."""
-        return self.has_meaning or self.lexical.best_coverage > 0
-
-    @property
-    def matched_by(self) -> str:
-        """How items are found: by `words`, else by `meaning` alone, else by `nothing`."""
-        if self.lexical.best_coverage > 0:
-            return "words"
-        return "meaning" if self.has_meaning else "nothing"
-
-    @property
-    def phrase_items(self) -> NDArray[np.bool_] | None:
-        """`[rows]`, the items that hold every phrase of the query; None where it has none."""
-        return None if self.operators is None else self.operators.phrase_items
-
-    @property
-    def excluded_items(self) -> NDArray[np.bool_] | None:
-        """`[rows]`, the items that the query leaves out; None where it leaves out none."""
-        return None if self.operators is None else self.operators.excluded_items
+    near: NearItems
+    found: Found
 
     @property
     def has_meaning(self) -> bool:

@@ -1,5 +1,6 @@
 """Search through the engine and over HTTP: words first, meaning where words fail, the user in both."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -84,8 +85,12 @@ def test_no_item_outside_the_mask_or_among_the_excluded_is_found(
     assert mask[0, rows].all()
     assert not set(rows.tolist()) & set(excluded.tolist())
     assert len(set(rows.tolist())) == len(rows)
-    if batch.matches is not None and batch.matches[0] is not None and batch.matches[0].has_meaning:
-        assert len(rows) == min(DEPTH, int(mask.sum()) - len(excluded))
+    assert batch.matches is not None
+    assert batch.matches[0] is not None
+    left = batch.matches[0].found.items & mask[0]
+    left[excluded] = False
+    assert set(rows.tolist()) <= set(np.flatnonzero(left).tolist())
+    assert len(rows) == min(DEPTH, int(left.sum()))
 
 
 def test_an_item_is_found_by_its_title_and_counted(snapshot: Snapshot, search: QueryIndex) -> None:
@@ -95,7 +100,7 @@ def test_an_item_is_found_by_its_title_and_counted(snapshot: Snapshot, search: Q
         assert row in rows_of(found)[:3]
         (match,) = search.matches([text])
         assert match is not None
-        assert match.lexical.matched_items[row]
+        assert match.found.items[row]
         assert found.matched_items is not None
         assert found.matched_items[0] is not None
         assert set(rows_of(found).tolist()) <= set(np.flatnonzero(found.matched_items[0]).tolist())
@@ -107,7 +112,8 @@ def test_words_of_an_item_are_those_that_it_has(snapshot: Snapshot, search: Quer
     (match,) = search.matches([f"{words[0]} nosuchwordatall {words[1]}"])
     assert match is not None
     assert match.words_of(row) == [words[0].lower(), words[1].lower()]
-    assert match.matched_by == "words"
+    assert match.found.matched_by == "words"
+    assert match.found.dropped_words == ("nosuchwordatall",)
 
 
 def test_either_source_can_be_left_out(snapshot: Snapshot) -> None:
@@ -133,20 +139,58 @@ def test_the_user_moves_the_order_of_a_search_but_not_what_it_finds(snapshot: Sn
     assert (known.rows != nobody.rows).any(axis=1).all()
 
 
-def test_what_the_catalogue_does_not_know_is_answered_as_if_it_were_not_asked(
-    recommend: Callable[..., dict[str, Any]], users: list[str]
+@pytest.mark.parametrize("query", ["☃ \u202e !!", "qzxv wwwkk", ""])
+def test_nonsense_finds_nothing_whoever_asks(
+    recommend: Callable[..., dict[str, Any]], users: list[str], query: str
 ) -> None:
-    answer = recommend(query="☃ \u202e !!", user_id=users[0], k=10)
-    assert answer["matched_by"] == "nothing"
-    assert [item["item_id"] for item in answer["items"]] == [
-        item["item_id"] for item in recommend(user_id=users[0], k=10)["items"]
-    ]
+    for who in ({}, {"user_id": users[0]}):
+        answer = recommend(query=query, k=10, fields=["title"], facets=["category"], **who)
+        assert (answer["matched_by"], answer["total"], answer["items"]) == ("nothing", 0, [])
+        assert answer["next_cursor"] is None
+        assert answer["facets"] == {"category": []}
+        assert answer["dropped_words"] == []
+        popular = recommend(k=10, fields=["title"])["items"]
+        assert [item["item_id"] for item in answer["popular_items"]] == [item["item_id"] for item in popular]
+        assert answer["popular_items"][0]["fields"] == popular[0]["fields"]
 
 
-def test_a_query_without_a_known_word_is_answered_by_meaning(recommend: Callable[..., dict[str, Any]]) -> None:
-    answer = recommend(query="qshoesq", k=5)
-    assert answer["matched_by"] == "meaning"
-    assert len(answer["items"]) == 5
+def test_popular_items_beside_nothing_pass_the_filter(recommend: Callable[..., dict[str, Any]]) -> None:
+    shoes = {"field": "category", "eq": "Shoes"}
+    beside = recommend(query="qzxv", k=5, filter=shoes)["popular_items"]
+    assert [item["item_id"] for item in beside] == [item["item_id"] for item in recommend(k=5, filter=shoes)["items"]]
+    nowhere = {"field": "price", "lt": -1}
+    beside = recommend(query="qzxv", k=5, filter=nowhere)["popular_items"]
+    assert [item["item_id"] for item in beside] == [item["item_id"] for item in recommend(k=5)["items"]]
+    assert recommend(query="shoes", k=5)["popular_items"] is None
+
+
+def test_meaning_finds_what_lies_above_its_floor(snapshot: Snapshot, search: QueryIndex) -> None:
+    text = "qshoesq"
+    (of_all,) = search.matches([text])
+    assert of_all is not None
+    assert len(of_all.near.rows) > 20
+    floor = float(of_all.near.cosines[10])
+    low, none = (
+        replace(search, spec=search.spec.model_copy(update={"meaning_floor": each}), _cache=OrderedDict())
+        for each in (floor, None)
+    )
+    (found,), (nothing,) = low.matches([text]), none.matches([text])
+    assert found is not None
+    assert nothing is not None
+    assert found.found.matched_by == "meaning"
+    assert set(np.flatnonzero(found.found.items)) == set(of_all.near.rows[of_all.near.cosines >= np.float32(floor)])
+    assert (nothing.found.matched_by, int(nothing.found.items.sum())) == ("nothing", 0)
+    batch = replace(asked(snapshot, [text]), matches=(found,))
+    ranked = recommend(replace(snapshot, search=low), batch, DEPTH)
+    assert set(rows_of(ranked).tolist()) == set(np.flatnonzero(found.found.items).tolist())
+
+
+def test_words_with_items_that_meaning_adds_are_told_apart(search: QueryIndex) -> None:
+    low = replace(search, spec=search.spec.model_copy(update={"meaning_floor": -1.0}), _cache=OrderedDict())
+    (match,) = low.matches(["black shoes"])
+    assert match is not None
+    assert match.found.matched_by == "words_and_meaning"
+    assert match.found.items.sum() > match.lexical.found.sum() > 0
 
 
 def test_a_query_says_how_it_was_matched_and_how_much_it_found(recommend: Callable[..., dict[str, Any]]) -> None:
