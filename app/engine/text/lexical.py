@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
-from app.artifact.text.words import Word, read_words
+from app.artifact.text.words import Word, is_east_asian, read_words
 
 _HALF_POINT: Final = np.float32(0.5)
 _ALL: Final = 0.9
@@ -20,6 +20,7 @@ _ALL: Final = 0.9
 _SOMETHING: Final = float(np.log(2.0))
 """What a word says that half of the catalogue has."""
 _ROUNDING: Final = 1e-5
+_SUFFIXES: Final = "子儿"  # of Chinese nouns
 _LONGEST_BRAND: Final = 4  # words
 
 
@@ -68,6 +69,25 @@ class LexicalIndex:
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term in any field."""
         return np.union1d(self.main.rows_of(term), self.attributes.rows_of(term))
+
+    def runs_with(self, character: str) -> Sequence[str]:
+        """The terms of East Asian text that have a character."""
+        return self._runs.get(character, ())
+
+    @cached_property
+    def _runs(self) -> dict[str, list[str]]:
+        runs: dict[str, list[str]] = {}
+        terms = {
+            term
+            for field in (self.main, self.attributes)
+            if field.index is not None
+            for term in field.index.vocab_dict
+            if is_east_asian(term)
+        }
+        for term in sorted(terms):
+            for character in dict.fromkeys(term):
+                runs.setdefault(character, []).append(term)
+        return runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,14 +140,14 @@ def match(
         allowed: `[rows]`, the items that may be found at all.
     """
     rows = index.main.rows
-    word_rows = tuple(_rows_of(index, word.terms) for word in words)
+    word_rows = tuple(_rows_of_word(index, word) for word in words)
     coverage = np.zeros(rows, dtype=np.float32)
     total = np.float32(0.0)
     for rows_with_word in word_rows:
         weight = np.float32(np.log1p(rows / (1.0 + len(rows_with_word))))
         total += weight
         coverage[rows_with_word] += weight
-    found = _found(word_rows, allowed)
+    found = _found(_said(index, words, word_rows), allowed)
     return LexicalMatch(
         main=_relative(index.main.scores(weighted)),
         title=_relative(index.title.scores(weighted)),
@@ -140,8 +160,9 @@ def match(
     )
 
 
-def _found(word_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`[rows]`, the allowed items that have all that a query says; where there are none, those that have the most of it.
+def _found(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`[rows]`, the allowed items that have all that a query says; where there are none, those that have most of it.
+    `said_rows` are the rows that have each thing which it says.
 
     A word says the logarithm of how rare it is: what every item has says nothing, and what none has cannot be said. A
     query of which the items have nothing but what half of the catalogue has finds none of them, unless it says no more.
@@ -149,12 +170,12 @@ def _found(word_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_]) -
     rows = len(allowed)
     said = np.zeros(rows, dtype=np.float32)
     total = 0.0
-    for of_word in word_rows:
+    for of_word in said_rows:
         if len(of_word):
             weight = np.log(rows / len(of_word))
             said[of_word] += np.float32(weight)
             total += float(weight)
-    has_unknown = any(not len(of_word) for of_word in word_rows)
+    has_unknown = any(not len(of_word) for of_word in said_rows)
     said = np.where(allowed, said, np.float32(0.0))
     best = float(said.max(initial=0.0))
     if best <= _SOMETHING and (has_unknown or total > _SOMETHING):
@@ -162,9 +183,39 @@ def _found(word_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_]) -
     least = _ALL * total if best >= _ALL * total else best
     found = said >= least - _ROUNDING
     is_any = np.zeros(rows, dtype=np.bool_)
-    for of_word in word_rows:
+    for of_word in said_rows:
         is_any[of_word] = True
     return np.asarray(found & is_any & allowed, dtype=np.bool_)
+
+
+def _rows_of_word(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
+    """The rows that have a word; of an East Asian one that none has as it stands, those with any of its characters."""
+    rows = _rows_of(index, word.terms)
+    if len(rows) or word.kind != "east_asian":
+        return rows
+    return _rows_of(index, [term for character in _characters(word.text) for term in index.runs_with(character)])
+
+
+def _said(
+    index: LexicalIndex, words: Sequence[Word], word_rows: Sequence[NDArray[np.int32]]
+) -> list[NDArray[np.int32]]:
+    """The rows of each thing that a query says: of words, and of the pairs or characters of East Asian runs."""
+    said: list[NDArray[np.int32]] = []
+    for word, rows in zip(words, word_rows, strict=True):
+        if word.kind != "east_asian":
+            said.append(rows)
+            continue
+        pairs = [_rows_of(index, [term]) for term in word.terms]
+        if not any(map(len, pairs)):
+            pairs = [_rows_of(index, index.runs_with(character)) for character in _characters(word.text)]
+        said += pairs
+    return said
+
+
+def _characters(run: str) -> str:
+    """The characters of an East Asian run that say something; suffixes of nouns do only where they are all of it."""
+    bare = run.rstrip(_SUFFIXES)
+    return bare or run
 
 
 def _rows_of(index: LexicalIndex, terms: Sequence[str]) -> NDArray[np.int32]:

@@ -17,6 +17,7 @@ from rapidfuzz.distance import OSA
 
 from app.artifact.text.vocabulary import LONGEST, Vocabulary, letter_mask
 from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, stem
+from app.engine.text.word_parts import WordParts
 
 RowsOf = Callable[[str], NDArray[np.int32]]
 """The rows of the items that have a term, ascending."""
@@ -71,6 +72,7 @@ class Spelling:
     def __init__(self, vocabulary: Vocabulary, rows_of: RowsOf | None = None) -> None:
         self._vocabulary = vocabulary
         self._rows_of = rows_of
+        self._word_parts = WordParts(vocabulary)
         further = vocabulary.documents - vocabulary.named
         self._weights = (vocabulary.named + 0.1 * further + vocabulary.searched).astype(np.float32)
         plain = np.flatnonzero(~vocabulary.codes)
@@ -173,12 +175,14 @@ class Spelling:
         return self._rows_of is None or len(self._rows_of(stem(text))) <= _RARE
 
     def _correction_of(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
-        """The correction of a word that may be wrong; None where there is none."""
+        """The correction of a word that may be wrong; None where there is none, or where it is part of other words."""
         if word.kind == "code":
             first, second = (part for part in _CODE.fullmatch(word.text).groups() if part)  # type: ignore[union-attr]
             return f"{first} {second}" if self._count_both(first, second) else None
         if self._is_rare(word.text):
             return self._correction_of_rare(word, hits)
+        if self._word_parts.holding(word.text):
+            return None
         neighbours = self.neighbours(word.text) or self._neighbours_of_singular(word.text)
         if len(word.text) <= _KEEPS_LENGTH:
             neighbours = tuple(neighbour for neighbour in neighbours if len(neighbour.text) >= len(word.text))
@@ -338,6 +342,11 @@ class Spelling:
         for term, weight in completions:
             terms_of_word[-1][term] = None
             weights.setdefault(term, weight)
+        for word, terms in zip(words, terms_of_word, strict=True):
+            if word.kind == "word" and not self.is_known(word):
+                for term, share in self._word_parts.holding_terms(word.text):
+                    terms[term] = None
+                    weights[term] = max(weights.get(term, 0.0), share)
         return Reading(
             words=tuple(
                 Word(word.text, tuple(terms), word.kind) for word, terms in zip(words, terms_of_word, strict=True)

@@ -1,0 +1,68 @@
+"""Words that hold a word which the catalogue has not by itself: of `lampe`, Stehlampe and Lampenschirm."""
+
+import re
+from typing import Final
+
+import numpy as np
+
+from app.artifact.text.vocabulary import Vocabulary
+from app.artifact.text.words import stem
+
+SHORTEST: Final = 4
+"""Letters of a word that may be part of another: shorter ones stand in others by chance."""
+_SHORTEST_REST: Final = 3  # letters of what a word is joined with
+_SHORTEST_UNSPACED: Final = 2  # characters, in scripts that put no spaces between words
+_UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
+_ENDINGS: Final = ("", "e", "n", "s", "en", "er", "es", "ern", "nen")  # of plurals and cases, where words are joined
+_MOST: Final = 512  # words that hold a part
+
+
+class WordParts:
+    """Looks for the words of a vocabulary that begin or end with another word.
+
+    Args:
+        vocabulary: of the catalogue and its logged queries.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        words = [vocabulary.words[index] for index in range(len(vocabulary.words))]
+        keep = [word for word, is_code in zip(words, vocabulary.codes.tolist(), strict=True) if not is_code]
+        self._words = keep
+        self._text = "\n" + "\n".join(keep) + "\n"
+        self._starts = np.cumsum([1, *(len(word) + 1 for word in keep)])
+
+    def holding(self, text: str) -> list[tuple[str, float]]:
+        """The words that hold `text`, and the share of their letters that it is, the largest first.
+
+        A plural or case ending of `text` need not be there: `lampen` is in Stehlampe. In scripts without spaces it may
+        stand anywhere, else at the beginning or the end.
+        """
+        is_unspaced = _UNSPACED.search(text) is not None
+        shortest = _SHORTEST_UNSPACED if is_unspaced else SHORTEST
+        shares: dict[str, float] = {}
+        endings = ("",) if is_unspaced else _ENDINGS
+        for part in dict.fromkeys(text.removesuffix(ending) for ending in endings):
+            if len(part) < shortest:
+                continue
+            for word in self._containing(part):
+                rest = len(word) - len(part)
+                at_edge = word.startswith(part) or word.endswith(part)
+                if is_unspaced or (rest >= _SHORTEST_REST and at_edge):
+                    shares[word] = max(shares.get(word, 0.0), len(part) / len(word))
+        return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST]
+
+    def holding_terms(self, text: str) -> list[tuple[str, float]]:
+        """As `holding`, as terms of the lexical index, each once."""
+        terms: dict[str, float] = {}
+        for word, share in self.holding(text):
+            terms.setdefault(stem(word), share)
+        return list(terms.items())
+
+    def _containing(self, part: str) -> list[str]:
+        words: dict[str, None] = {}
+        position = self._text.find(part)
+        while position >= 0:
+            index = int(np.searchsorted(self._starts, position, side="right")) - 1
+            words[self._words[index]] = None
+            position = self._text.find(part, int(self._starts[index + 1]))
+        return list(words)
