@@ -34,6 +34,7 @@ const acts = {
   back: () => history.state?.from === "list" ? history.back() : go(addressOfList(wanted)),
 };
 const row = new Row(find("row"), acts);
+const popular = new Row(find("popular"), acts); // beside a search that finds nothing
 const product = new Product(find("product"), acts);
 const options = () => ({
   explain: find("explain").checked,
@@ -67,13 +68,15 @@ async function load(what) {
     ]);
     const facets = {...whole.answer.facets};
     own.forEach((field, place) => { facets[field] = others[place].answer.facets[field]; });
-    learn(whole.answer.items);
+    const beside = whole.answer.popular_items ?? [];
+    learn([...whole.answer.items, ...beside]);
     await learnTitles(reasonItems(whole.answer.items), signal);
     if (signal.aborted) return;
     done = null;
     last = {...whole, body, facets, query};
     const {answer} = last;
     const {fresh, moved} = row.show(answer.items, {requestId: answer.request_id, query}, {marked: Boolean(what)});
+    popular.show(beside, {});
     find("changed").textContent = what ? say(fresh || moved ? "changed" : "unchanged", {what, fresh, moved}) : "";
     clearTrouble();
     showList();
@@ -127,6 +130,7 @@ function showList() {
   const total = Math.max(answer.total, row.length);
   find("count").textContent = say("total", {shown: formatNumber(row.length), total: formatNumber(total)});
   showText(find("searched"), [answer.corrected_query && say("corrected", {corrected: answer.corrected_query, query}),
+    answer.dropped_words.length > 0 && say("dropped", {words: answer.dropped_words.join(", ")}),
     ["meaning", "nothing"].includes(answer.matched_by) && say(`by_${answer.matched_by}`)].filter(Boolean).join(" "));
   const lacks = answer.degraded.map((one) => sayName("lack", one));
   showText(find("lacks"), lacks.length ? say("lacks", {what: lacks.join(", ")}) : "");
@@ -136,7 +140,9 @@ function showList() {
   find("none").hidden = row.length > 0;
   const isFiltered = chosenFields(wanted).length > 0;
   find("none").replaceChildren(say(isFiltered ? "none" : "none_at_all"),
-    ...isFiltered ? [" ", button(say("clear"), () => change(cleared(wanted)))] : []);
+    ...isFiltered ? [" ", button(say("clear"), () => change(cleared(wanted)))] : [],
+    ...(answer.similar_queries ?? []).flatMap((text) => [" ", button(say("search_for", {query: text}), () => change({...cleared(wanted), query: text}))]));
+  find("beside").hidden = !popular.length;
   find("more").hidden = !answer.next_cursor;
   find("version").textContent = say("version", {dataset: demo.dataset, version: answer.model_version});
 }
@@ -255,6 +261,7 @@ function speak() {
   showChips(wanted, demo.facets, change);
   showList();
   row.translate();
+  popular.translate();
   product.translate();
   translateTrouble();
 }

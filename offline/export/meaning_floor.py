@@ -112,7 +112,7 @@ def _judge(
         products = text_query.vectors_of([text for text, _ in chunk]) @ vectors.T
         for (text, row), of_text in zip(chunk, products, strict=True):
             reading = spelling.read(text)
-            found = match(lexical, reading.words, reading.terms).found
+            found = match(lexical, reading.words, reading.terms, categories > 0).found
             found[row] = False
             right = categories == categories[row]
             if found.any():

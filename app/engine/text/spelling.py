@@ -181,7 +181,7 @@ class Spelling:
             return f"{first} {second}" if self._count_both(first, second) else None
         if self._is_rare(word.text):
             return self._correction_of_rare(word, hits)
-        if self._word_parts.holding(word.text):
+        if self._word_parts.hold(word.text):
             return None
         neighbours = self.neighbours(word.text) or self._neighbours_of_singular(word.text)
         if len(word.text) <= _KEEPS_LENGTH:

@@ -31,24 +31,18 @@ class WordParts:
         self._text = "\n" + "\n".join(keep) + "\n"
         self._starts = np.cumsum([1, *(len(word) + 1 for word in keep)])
 
+    def hold(self, text: str) -> bool:
+        """Whether any word holds `text` as it stands, its ending and all."""
+        return bool(self._shares((text,)))
+
     def holding(self, text: str) -> list[tuple[str, float]]:
         """The words that hold `text`, and the share of their letters that it is, the largest first.
 
         A plural or case ending of `text` need not be there: `lampen` is in Stehlampe. In scripts without spaces it may
         stand anywhere, else at the beginning or the end.
         """
-        is_unspaced = _UNSPACED.search(text) is not None
-        shortest = _SHORTEST_UNSPACED if is_unspaced else SHORTEST
-        shares: dict[str, float] = {}
-        endings = ("",) if is_unspaced else _ENDINGS
-        for part in dict.fromkeys(text.removesuffix(ending) for ending in endings):
-            if len(part) < shortest:
-                continue
-            for word in self._containing(part):
-                rest = len(word) - len(part)
-                at_edge = word.startswith(part) or word.endswith(part)
-                if is_unspaced or (rest >= _SHORTEST_REST and at_edge):
-                    shares[word] = max(shares.get(word, 0.0), len(part) / len(word))
+        endings = ("",) if _UNSPACED.search(text) else _ENDINGS
+        shares = self._shares(tuple(dict.fromkeys(text.removesuffix(ending) for ending in endings)))
         return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST]
 
     def holding_terms(self, text: str) -> list[tuple[str, float]]:
@@ -57,6 +51,19 @@ class WordParts:
         for word, share in self.holding(text):
             terms.setdefault(stem(word), share)
         return list(terms.items())
+
+    def _shares(self, parts: tuple[str, ...]) -> dict[str, float]:
+        """The words that hold one of `parts`, and the share of their letters that it is."""
+        shares: dict[str, float] = {}
+        for part in parts:
+            is_unspaced = _UNSPACED.search(part) is not None
+            if len(part) < (_SHORTEST_UNSPACED if is_unspaced else SHORTEST):
+                continue
+            for word in self._containing(part):
+                at_edge = word.startswith(part) or word.endswith(part)
+                if is_unspaced or (at_edge and len(word) - len(part) >= _SHORTEST_REST):
+                    shares[word] = max(shares.get(word, 0.0), len(part) / len(word))
+        return shares
 
     def _containing(self, part: str) -> list[str]:
         words: dict[str, None] = {}

@@ -26,6 +26,9 @@ def test_an_answer_has_every_field_of_the_contract(recommend: Recommend, users: 
         "facets",
         "corrected_query",
         "matched_by",
+        "dropped_words",
+        "similar_queries",
+        "popular_items",
         "degraded",
         "unknown_item_ids",
     ]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 Recommend = Callable[..., dict[str, Any]]
-QUERIES = ("black shoes", "shoes", "grey body mist", "rare black zzzz", "body mist")
+QUERIES = ("black boots", "runners", "sky blue polo shirt", "rare black zzzz", "凉鞋", "rain jaket", "boots -winter")
 
 
 def pages_of(recommend: Recommend, **fields: Any) -> list[dict[str, Any]]:
@@ -42,36 +42,36 @@ def test_all_pages_in_any_order_are_the_items_found(recommend: Recommend, query:
 
 
 def test_a_sort_by_price_begins_with_what_was_searched_for(recommend: Recommend) -> None:
-    answer = recommend(query="black shoes", sort="price_asc", k=20, fields=["title"])
+    answer = recommend(query="winter boots navy", sort="price_asc", k=20, fields=["title"])
     titles = [item["fields"]["title"].casefold() for item in answer["items"]]
     assert titles
-    assert all("black" in title and "shoes" in title for title in titles)
+    assert all({"winter", "boots", "navy"} <= set(title.split()) for title in titles)
 
 
 def test_a_filter_without_what_was_searched_for_leaves_nothing(recommend: Recommend) -> None:
-    found = recommend(query="body mist", k=1, facets=["category"])
+    found = recommend(query="winter boots", k=1, facets=["category"])
     elsewhere = {"not": {"field": "category", "in": [each["value"] for each in found["facets"]["category"]]}}
-    answer = recommend(query="body mist", k=5, filter=elsewhere)
+    answer = recommend(query="winter boots", k=5, filter=elsewhere)
     assert (answer["total"], answer["items"], answer["matched_by"]) == (0, [], found["matched_by"])
     assert len(answer["popular_items"]) == 5
 
 
 def test_with_a_pin_each_group_stands_once_and_the_total_counts_them(recommend: Recommend) -> None:
-    plain = recommend(query="shoes", k=50, fields=["brand"])
+    plain = recommend(query="boots", k=50, fields=["brand"])
     best = plain["items"][0]["fields"]["brand"]
     second = [item["item_id"] for item in plain["items"] if item["fields"]["brand"] == best][1]
     pin = [{"item_id": second, "position": 1}]
-    grouped = pages_of(recommend, query="shoes", k=10, group_by="brand", pin=pin, fields=["brand"])
+    grouped = pages_of(recommend, query="boots", k=10, group_by="brand", pin=pin, fields=["brand"])
     brands = [item["fields"]["brand"] for item in grouped]
     assert grouped[0]["item_id"] == second
     assert len(brands) == len(set(brands))
-    assert recommend(query="shoes", k=10, group_by="brand", pin=pin)["total"] == len(brands)
+    assert recommend(query="boots", k=10, group_by="brand", pin=pin)["total"] == len(brands)
 
 
 def test_a_pin_that_is_not_found_counts_with_those_that_are(recommend: Recommend, item_ids: list[str]) -> None:
-    found = {item["item_id"] for item in pages_of(recommend, query="body mist", k=50)}
+    found = {item["item_id"] for item in pages_of(recommend, query="winter boots", k=50)}
     outside = next(item_id for item_id in item_ids if item_id not in found)
     pin = [{"item_id": outside, "position": 1}]
-    answer = recommend(query="body mist", k=5, pin=pin)
+    answer = recommend(query="winter boots", k=5, pin=pin)
     assert answer["items"][0]["item_id"] == outside
     assert answer["total"] == len(found) + 1

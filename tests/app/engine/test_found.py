@@ -9,6 +9,7 @@ from app.engine.text.found import NearItems, everything, found_items
 from app.engine.text.lexical import LexicalField, LexicalIndex, match
 
 ROWS = 9
+REAL = np.array([False, *[True] * (ROWS - 1)])
 SELECTABLE = np.array([False, *[True] * 7, False])
 
 
@@ -24,7 +25,7 @@ def index_of(*texts: str) -> LexicalIndex:
 
 def found_rows(index: LexicalIndex, query: str) -> tuple[list[int], list[str]]:
     words = read_words(query)
-    lexical = match(index, words, [(term, 1.0) for word in words for term in word.terms])
+    lexical = match(index, words, [(term, 1.0) for word in words for term in word.terms], REAL[: index.main.rows])
     dropped = [word.text for word, is_dropped in zip(words, lexical.is_dropped, strict=True) if is_dropped]
     return np.flatnonzero(lexical.found).tolist(), dropped
 

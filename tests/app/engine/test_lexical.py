@@ -43,7 +43,7 @@ def test_items_are_found_by_whatever_words_there_are(
     lexical, spelling = indexed(tmp_path, **columns)
     assert lexical is not None
     reading = spelling.read(asked)
-    matched = match(lexical, reading.words, reading.terms)
+    matched = match(lexical, reading.words, reading.terms, np.arange(lexical.main.rows) > 0)
     assert np.unique(np.concatenate(matched.word_rows)).tolist() == found
     assert np.flatnonzero(matched.main + matched.attributes).tolist() == found
 

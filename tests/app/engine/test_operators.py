@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app.engine.text.operators import MOST_OPERATORS, MOST_READ, OperatorMatch, parse_query
 
@@ -51,17 +52,16 @@ def test_texts_are_read_of_so_many_items_for_a_query(query: str) -> None:
         reads.append(row)
         return ["red boot"] if row % 2 else ["boot red"]
 
-    def match(rows: int) -> OperatorMatch:
+    def match(rows: int) -> NDArray[np.bool_]:
         reads.clear()
-        return OperatorMatch(parsed, rows, lambda _: np.arange(rows, dtype=np.int32), texts_of)
+        found = OperatorMatch(parsed, lambda _: np.arange(rows, dtype=np.int32), texts_of)
+        return found.restrict(np.ones(rows, dtype=np.bool_))
 
     for rows in (30, MOST_READ // 3, MOST_READ + 1, 50 * MOST_READ):
         matched = match(rows)
-        masks = [mask for mask in (matched.phrase_items, matched.excluded_items) if mask is not None]
         assert len(reads) <= MOST_READ
         if rows > MOST_READ:
             assert not reads
-            assert all(mask.all() for mask in masks)
-    alone = OperatorMatch(parse_query('"red boot"'), 30, lambda _: np.arange(30, dtype=np.int32), texts_of).phrase_items
-    assert alone is not None
-    assert np.flatnonzero(alone).tolist() == list(range(1, 30, 2))
+            assert not matched.any() if parsed.excluded else matched.all()
+    alone = OperatorMatch(parse_query('"red boot"'), lambda _: np.arange(30, dtype=np.int32), texts_of)
+    assert np.flatnonzero(alone.restrict(np.ones(30, dtype=np.bool_))).tolist() == list(range(1, 30, 2))

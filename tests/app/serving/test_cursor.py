@@ -205,7 +205,7 @@ def test_damaged_old_and_foreign_cursors_are_refused(client: httpx.Client, relea
         {"smallest": math.nan},
         {"smallest": 2.0},
         {"total": 2**32 - 1},
-        {"flags": 4},
+        {"flags": 5},
         {"expires": int(time.time()) + 2 * LASTS_S},
         {"rows": np.array([1, 2, 10_000_000])},
         {"rows": np.array([1, 0, 2])},

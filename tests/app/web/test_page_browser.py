@@ -91,16 +91,36 @@ def test_search_as_you_type_shows_what_was_typed(visit: Visit) -> None:
         expect(page.locator("#heading")).to_have_text(f"“{word}”")
 
 
-def test_words_that_no_item_holds_find_what_is_nearest_and_say_so(visit: Visit) -> None:
+def test_words_that_no_item_has_find_nothing_and_the_page_shows_what_is_popular(visit: Visit) -> None:
     with visit() as page:
-        search(page, "qqqxyzzy")
+        shown(page)
+        title = page.evaluate(TITLES)[0]
+        search(page, "qqqxyzzy wwwkk")
+        expect(page.locator("#searched")).to_contain_text("No item has these words")
+        expect(page.locator("#none")).to_be_visible()
+        expect(page.locator("#row li")).to_have_count(0)
+        expect(page.locator("#beside")).to_be_visible()
+        expect(page.locator("#beside-heading")).to_have_text("Popular now")
+        expect(page.locator("#popular .card").first).to_be_visible()
+        page.locator("#query").fill("")
+        search(page, title.split()[0])
+        expect(page.locator("#beside")).to_be_hidden()
         assert shown(page)
-        expect(page.locator("#searched")).to_contain_text("nearest in meaning")
+
+
+def test_words_that_were_left_out_are_named(visit: Visit) -> None:
+    with visit() as page:
+        shown(page)
+        word = page.evaluate(TITLES)[0].split()[0].lower()
+        search(page, f"{word} qqqxyzzy")
+        expect(page.locator("#searched")).to_contain_text("searched without qqqxyzzy")
+        assert shown(page)
 
 
 def test_a_suggestion_is_taken_by_keyboard(visit: Visit) -> None:
     with visit() as page:
-        word = page.evaluate(TITLES)[0].split()[0].lower() if shown(page) else ""
+        shown(page)
+        word = page.evaluate(TITLES)[0].split()[0].lower()
         page.locator("#query").press_sequentially(word[:4])
         options = page.locator("#suggestions [role=option]")
         expect(options.first).to_be_visible()
@@ -124,7 +144,7 @@ def test_a_suggestion_is_taken_by_keyboard(visit: Visit) -> None:
 def test_what_is_typed_never_becomes_markup(visit: Visit) -> None:
     with visit() as page:
         search(page, "<img src=x onerror=document.title='broken'>")
-        assert shown(page)
+        expect(page.locator("#none")).to_be_visible()
         assert page.locator("img").count() == 0
         assert page.title() != "broken"
 
