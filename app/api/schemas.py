@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from app.artifact.behaviours import Behaviour
 from app.artifact.ids import MAX_ID, composed_id
 from app.engine.reasons import Kind
-from app.engine.text.found import MatchedBy
+from app.engine.text.hits import MatchedBy
 from app.settings import MAX_K, MAX_LIST, MAX_QUERY
 
 MAX_NAME: Final = 512

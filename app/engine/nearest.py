@@ -15,7 +15,7 @@ from app.engine.candidates import Source
 from app.engine.gpu_retriever import GpuRetriever
 from app.engine.requests import blank_batch
 from app.engine.retriever import Retriever
-from app.engine.text.found import NearItems
+from app.engine.text.hits import NearItems
 
 NEAREST: Final = 200
 """Items that a text may find by meaning alone."""
@@ -44,8 +44,8 @@ class Nearest:
         given = vectors[with_meaning]
         batch = blank_batch(len(given), self.window, vectors.shape[1])
         batch = replace(batch, given_query=given, given=np.ones(len(given), dtype=np.bool_))
-        found = self.retriever.run(batch, NEAREST).rows
-        lists = [rows[rows != PADDING_ROW] for rows in found]
+        near_rows = self.retriever.run(batch, NEAREST).rows
+        lists = [rows[rows != PADDING_ROW] for rows in near_rows]
         offsets = offsets_of([len(rows) for rows in lists])
         candidates = CandidateList(
             request_index=np.repeat(np.arange(len(lists)), np.diff(offsets)),

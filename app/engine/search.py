@@ -187,9 +187,9 @@ def _answerable(
     match: TextMatch, stages: Stages, mask: NDArray[np.bool_] | None, exclude_rows: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """`[rows]`, the items that a query finds and that may be answered."""
-    items = match.found.items
+    items = match.hits.items
     if not stages.semantic:
-        items = items & match.lexical.found
+        items = items & match.lexical.hits
     elif not stages.lexical:
         items = np.zeros_like(items)
         items[match.near.rows] = True
@@ -203,7 +203,7 @@ def _near_rows(match: TextMatch, stages: Stages) -> NDArray[np.int64]:
     """The rows that a query finds by meaning; all that are near where meaning is all there is."""
     if not stages.semantic:
         return match.near.rows[:0]
-    return match.found.near_rows if stages.lexical else match.near.rows
+    return match.hits.near_rows if stages.lexical else match.near.rows
 
 
 def _text_vectors(matches: Sequence[TextMatch], stages: Stages) -> NDArray[np.float32]:

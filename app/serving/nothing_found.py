@@ -32,7 +32,7 @@ def similar_queries(snapshot: Snapshot, match: TextMatch) -> list[str]:
     similar: list[str] = []
     for text in list(texts)[:_LOOKED_AT]:
         (of_text,) = search.matches([text])
-        if of_text is not None and of_text.found.matched_by != "nothing":
+        if of_text is not None and of_text.hits.matched_by != "nothing":
             similar.append(text)
         if len(similar) == MOST_QUERIES:
             break

@@ -112,12 +112,12 @@ def _judge(
         products = text_query.vectors_of([text for text, _ in chunk]) @ vectors.T
         for (text, row), of_text in zip(chunk, products, strict=True):
             reading = spelling.read(text)
-            found = match(lexical, reading.words, reading.terms, categories > 0).found
-            found[row] = False
+            hits = match(lexical, reading.words, reading.terms, categories > 0).hits
+            hits[row] = False
             right = categories == categories[row]
-            if found.any():
-                shares.append(float(right[found].mean()))
-            others = np.flatnonzero(~found & (categories > 0))
+            if hits.any():
+                shares.append(float(right[hits].mean()))
+            others = np.flatnonzero(~hits & (categories > 0))
             others = others[others != row]
             near = others[np.argsort(-of_text[others], kind="stable")[:NEAREST]]
             cosines.append(of_text[near])

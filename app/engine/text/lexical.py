@@ -102,9 +102,9 @@ class LexicalMatch:
     attributes: NDArray[np.float32]  # [rows] BM25 of attribute values
     coverage: NDArray[np.float32]  # [rows] the share of the query's words that an item has, rare words weighing more
     exact: NDArray[np.float32]  # [rows] half a point for the query's brand, half for its model number in the title
-    found: NDArray[np.bool_]  # [rows] the items that have all of the query, or as much of it as any item has
+    hits: NDArray[np.bool_]  # [rows] the items that have all of the query, or as much of it as any item has
     word_rows: tuple[NDArray[np.int32], ...] = ()  # of each word, the rows that have it, ascending
-    is_dropped: tuple[bool, ...] = ()  # of each word, whether none of `found` has it
+    is_dropped: tuple[bool, ...] = ()  # of each word, whether none of `hits` has it
 
     @classmethod
     def empty(cls, rows: int) -> "LexicalMatch":
@@ -147,20 +147,20 @@ def match(
         weight = np.float32(np.log1p(rows / (1.0 + len(rows_with_word))))
         total += weight
         coverage[rows_with_word] += weight
-    found = _found(_said(index, words, word_rows), allowed)
+    hits = _hits_of(_said(index, words, word_rows), allowed)
     return LexicalMatch(
         main=_relative(index.main.scores(weighted)),
         title=_relative(index.title.scores(weighted)),
         attributes=_relative(index.attributes.scores(weighted)),
         coverage=np.minimum(coverage / max(total, np.float32(1e-9)), np.float32(1.0)),
         exact=_exact(index, words),
-        found=found,
+        hits=hits,
         word_rows=word_rows,
-        is_dropped=tuple(not found[of_word].any() for of_word in word_rows),
+        is_dropped=tuple(not hits[of_word].any() for of_word in word_rows),
     )
 
 
-def _found(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _hits_of(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """`[rows]`, the allowed items that have all that a query says; where there are none, those that have most of it.
     `said_rows` are the rows that have each thing which it says.
 
@@ -181,11 +181,11 @@ def _found(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_]) -
     if best <= _SOMETHING and (has_unknown or total > _SOMETHING):
         return np.zeros(rows, dtype=np.bool_)
     least = _ALL * total if best >= _ALL * total else best
-    found = said >= least - _ROUNDING
+    hits = said >= least - _ROUNDING
     is_any = np.zeros(rows, dtype=np.bool_)
     for of_word in said_rows:
         is_any[of_word] = True
-    return np.asarray(found & is_any & allowed, dtype=np.bool_)
+    return np.asarray(hits & is_any & allowed, dtype=np.bool_)
 
 
 def _rows_of_word(index: LexicalIndex, word: Word) -> NDArray[np.int32]:

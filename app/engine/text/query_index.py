@@ -15,7 +15,7 @@ from app.artifact import names
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
 from app.artifact.text.vocabulary import Vocabulary
-from app.engine.text.found import Found, NearItems, everything, found_items
+from app.engine.text.hits import Hits, NearItems, everything, hits_of
 from app.engine.text.lexical import LexicalIndex, LexicalMatch, match
 from app.engine.text.operators import OperatorMatch, TextsOf, parse_query
 from app.engine.text.spelling import Spelling
@@ -75,7 +75,7 @@ class QueryIndex:
                 lexical=reading.lexical,
                 vector=vector,
                 near=near,
-                found=self._found(reading, near),
+                hits=self._hits_of(reading, near),
             )
             for text, reading, vector, near in zip(texts, readings, vectors, self.nearest(vectors), strict=True)
         }
@@ -100,13 +100,13 @@ class QueryIndex:
             allowed=allowed,
         )
 
-    def _found(self, reading: "_Reading", near: NearItems) -> Found:
+    def _hits_of(self, reading: "_Reading", near: NearItems) -> Hits:
         lexical = reading.lexical
         if not self.spec.items_have_words:
             has_words = lexical.best_coverage > 0
             return everything(has_words or len(near.rows) > 0, has_words, near, reading.allowed)
         dropped = tuple(word for word, is_dropped in zip(reading.words, lexical.is_dropped, strict=True) if is_dropped)
-        return found_items(lexical.found, dropped, near, self.spec.meaning_floor, reading.allowed)
+        return hits_of(lexical.hits, dropped, near, self.spec.meaning_floor, reading.allowed)
 
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """`[n, dim]` of the meaning of each text, zeros without one."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.text.found import Found, NearItems
+from app.engine.text.hits import Hits, NearItems
 from app.engine.text.lexical import LexicalMatch
 
 
@@ -19,7 +19,7 @@ class TextMatch:
     lexical: LexicalMatch
     vector: NDArray[np.float32]  # [dim] of the query's meaning, zeros where none of its n-grams is known
     near: NearItems
-    found: Found
+    hits: Hits
 
     @property
     def has_meaning(self) -> bool:

@@ -87,7 +87,7 @@ def test_no_item_outside_the_mask_or_among_the_excluded_is_found(
     assert len(set(rows.tolist())) == len(rows)
     assert batch.matches is not None
     assert batch.matches[0] is not None
-    left = batch.matches[0].found.items & mask[0]
+    left = batch.matches[0].hits.items & mask[0]
     left[excluded] = False
     assert set(rows.tolist()) <= set(np.flatnonzero(left).tolist())
     assert len(rows) == min(DEPTH, int(left.sum()))
@@ -100,7 +100,7 @@ def test_an_item_is_found_by_its_title_and_counted(snapshot: Snapshot, search: Q
         assert row in rows_of(found)[:3]
         (match,) = search.matches([text])
         assert match is not None
-        assert match.found.items[row]
+        assert match.hits.items[row]
         assert found.matched_items is not None
         assert found.matched_items[0] is not None
         assert set(rows_of(found).tolist()) <= set(np.flatnonzero(found.matched_items[0]).tolist())
@@ -112,8 +112,8 @@ def test_words_of_an_item_are_those_that_it_has(snapshot: Snapshot, search: Quer
     (match,) = search.matches([f"{words[0]} nosuchwordatall {words[1]}"])
     assert match is not None
     assert match.words_of(row) == [words[0].lower(), words[1].lower()]
-    assert match.found.matched_by == "words"
-    assert match.found.dropped_words == ("nosuchwordatall",)
+    assert match.hits.matched_by == "words"
+    assert match.hits.dropped_words == ("nosuchwordatall",)
 
 
 def test_either_source_can_be_left_out(snapshot: Snapshot) -> None:
@@ -177,20 +177,20 @@ def test_meaning_finds_what_lies_above_its_floor(snapshot: Snapshot, search: Que
     (found,), (nothing,) = low.matches([text]), none.matches([text])
     assert found is not None
     assert nothing is not None
-    assert found.found.matched_by == "meaning"
-    assert set(np.flatnonzero(found.found.items)) == set(of_all.near.rows[of_all.near.cosines >= np.float32(floor)])
-    assert (nothing.found.matched_by, int(nothing.found.items.sum())) == ("nothing", 0)
+    assert found.hits.matched_by == "meaning"
+    assert set(np.flatnonzero(found.hits.items)) == set(of_all.near.rows[of_all.near.cosines >= np.float32(floor)])
+    assert (nothing.hits.matched_by, int(nothing.hits.items.sum())) == ("nothing", 0)
     batch = replace(asked(snapshot, [text]), matches=(found,))
     ranked = recommend(replace(snapshot, search=low), batch, DEPTH)
-    assert set(rows_of(ranked).tolist()) == set(np.flatnonzero(found.found.items).tolist())
+    assert set(rows_of(ranked).tolist()) == set(np.flatnonzero(found.hits.items).tolist())
 
 
 def test_words_with_items_that_meaning_adds_are_told_apart(search: QueryIndex) -> None:
     low = replace(search, spec=search.spec.model_copy(update={"meaning_floor": -1.0}), _cache=OrderedDict())
     (match,) = low.matches(["black shoes"])
     assert match is not None
-    assert match.found.matched_by == "words_and_meaning"
-    assert match.found.items.sum() > match.lexical.found.sum() > 0
+    assert match.hits.matched_by == "words_and_meaning"
+    assert match.hits.items.sum() > match.lexical.hits.sum() > 0
 
 
 def test_a_query_says_how_it_was_matched_and_how_much_it_found(recommend: Callable[..., dict[str, Any]]) -> None:

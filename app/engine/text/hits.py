@@ -28,7 +28,7 @@ class NearItems:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Hits:
     """The items that one query finds, and how."""
 
     items: NDArray[np.bool_]  # [rows]
@@ -37,13 +37,13 @@ class Found:
     dropped_words: tuple[str, ...] = ()  # of the query, that none of the items has
 
 
-def found_items(
+def hits_of(
     by_words: NDArray[np.bool_],
     dropped_words: tuple[str, ...],
     near: NearItems,
     floor: float | None,
     selectable: NDArray[np.bool_],
-) -> Found:
+) -> Hits:
     """What words and meaning find together.
 
     Args:
@@ -64,11 +64,11 @@ def found_items(
         matched_by = "words_and_meaning" if adds else "words"
     elif adds:
         matched_by = "meaning"
-    return Found(items, matched_by, near_rows, dropped_words if has_words else ())
+    return Hits(items, matched_by, near_rows, dropped_words if has_words else ())
 
 
-def everything(is_known: bool, has_words: bool, near: NearItems, selectable: NDArray[np.bool_]) -> Found:
+def everything(is_known: bool, has_words: bool, near: NearItems, selectable: NDArray[np.bool_]) -> Hits:
     """What is found where items have no words of their own: a query that anything is known of orders all of them."""
     if not is_known:
-        return Found(np.zeros_like(selectable), "nothing", near.rows[:0])
-    return Found(selectable, "words" if has_words else "meaning", near.rows[selectable[near.rows]])
+        return Hits(np.zeros_like(selectable), "nothing", near.rows[:0])
+    return Hits(selectable, "words" if has_words else "meaning", near.rows[selectable[near.rows]])

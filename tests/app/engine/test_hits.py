@@ -5,7 +5,7 @@ from bm25s import BM25
 from numpy.typing import NDArray
 
 from app.artifact.text.words import read_words
-from app.engine.text.found import NearItems, everything, found_items
+from app.engine.text.hits import NearItems, everything, hits_of
 from app.engine.text.lexical import LexicalField, LexicalIndex, match
 
 ROWS = 9
@@ -27,7 +27,7 @@ def found_rows(index: LexicalIndex, query: str) -> tuple[list[int], list[str]]:
     words = read_words(query)
     lexical = match(index, words, [(term, 1.0) for word in words for term in word.terms], REAL[: index.main.rows])
     dropped = [word.text for word, is_dropped in zip(words, lexical.is_dropped, strict=True) if is_dropped]
-    return np.flatnonzero(lexical.found).tolist(), dropped
+    return np.flatnonzero(lexical.hits).tolist(), dropped
 
 
 SHOP = index_of(
@@ -82,21 +82,21 @@ def has(*rows: int) -> NDArray[np.bool_]:
 
 def test_words_and_meaning_are_told_apart() -> None:
     given = near((3, 0.9), (2, 0.6), (8, 0.95))
-    words = found_items(has(2, 3), ("x",), given, 0.5, SELECTABLE)
+    words = hits_of(has(2, 3), ("x",), given, 0.5, SELECTABLE)
     assert (words.matched_by, words.dropped_words) == ("words", ("x",))
-    both = found_items(has(2), (), given, 0.5, SELECTABLE)
+    both = hits_of(has(2), (), given, 0.5, SELECTABLE)
     assert both.matched_by == "words_and_meaning"
     assert np.flatnonzero(both.items).tolist() == [2, 3]
     assert both.near_rows.tolist() == [3, 2]
-    meaning = found_items(has(), ("x",), given, 0.7, SELECTABLE)
+    meaning = hits_of(has(), ("x",), given, 0.7, SELECTABLE)
     assert (meaning.matched_by, meaning.dropped_words) == ("meaning", ())
     assert np.flatnonzero(meaning.items).tolist() == [3]
 
 
 def test_without_a_floor_meaning_finds_nothing() -> None:
-    nothing = found_items(has(), ("x",), near((3, 1.0)), None, SELECTABLE)
+    nothing = hits_of(has(), ("x",), near((3, 1.0)), None, SELECTABLE)
     assert (nothing.matched_by, int(nothing.items.sum())) == ("nothing", 0)
-    assert found_items(has(8), (), near(), 0.1, SELECTABLE).matched_by == "nothing"  # row 8 is no item
+    assert hits_of(has(8), (), near(), 0.1, SELECTABLE).matched_by == "nothing"  # row 8 is no item
 
 
 def test_where_items_have_no_words_a_known_query_orders_all_of_them() -> None:
