@@ -1,4 +1,5 @@
-"""Thousands of strange queries against a real service: none may end in a 5xx, none may be answered with nothing.
+"""Thousands of strange queries against a real service: none may end in a 5xx, none may be answered with nothing: where
+a search finds no item, it says what is popular.
 
 The last line of the output is JSON: how many answers of each status there were, and the slowest.
 """
@@ -33,7 +34,7 @@ def main(
     titles = TextColumn.read(resolve(bundle) / names.CATALOGUE / "title")
     known = sorted({word for row in range(min(len(titles), 2_000)) for word in (titles[row] or "").split()})
     statuses: Counter[int] = Counter()
-    empty, slowest = 0, 0.0
+    empty, not_found, unfounded, slowest = 0, 0, 0, 0.0
     with running_service(bundle) as service, httpx.Client(base_url=service.address, timeout=30) as client:
         for number, text in enumerate(strange_texts(queries, seed, known)):
             started = time.perf_counter()
@@ -44,17 +45,22 @@ def main(
             slowest = max(slowest, time.perf_counter() - started)
             statuses[response.status_code] += 1
             if response.status_code == 200 and number % 4:
-                empty += not response.json()["items"]
+                answer = response.json()
+                unfounded += (answer["total"] > 0) != bool(answer["items"])
+                empty += not (answer["items"] or answer["popular_items"])
+                not_found += not answer["items"]
             elif response.status_code >= 500:
                 print(f"{response.status_code}: {text!r}", flush=True)
     found = {
         "queries": queries,
         "statuses": dict(statuses),
         "empty_answers": empty,
+        "not_found": not_found,
+        "totals_without_items": unfounded,
         "slowest_ms": round(1e3 * slowest, 1),
     }
     print(json.dumps(found))
-    if empty or any(status >= 500 for status in statuses):
+    if empty or unfounded or any(status >= 500 for status in statuses):
         raise typer.Exit(1)
 
 
