@@ -25,9 +25,11 @@ from app.engine.candidate_sources import union_for_search
 from app.engine.candidates import Candidates, top_k
 from app.engine.requests import ALL_ITEMS, ALL_STAGES, ItemMask, RequestBatch, Stages, pad_rows, user_context_of
 from app.engine.snapshot import Snapshot
+from app.engine.text.hits import Hits, everything_near
 from app.engine.text.query_index import QueryIndex
 from app.engine.text.text_match import TextMatch
 
+_NO_ROWS: Final = np.zeros(0, dtype=np.int64)
 BY_USER_DEPTH: Final = 200
 """Items that suit the user, or text and user together, and are candidates where the search finds them."""
 
@@ -63,12 +65,13 @@ def search_candidates(
         that may be answered to each query, `[rows]` a request: those that it finds and that pass.
     """
     matches = _matches_of(batch)
+    hits = _hits_of_stages(index, matches, stages)
     matched_items = tuple(
-        _answerable(match, stages, item_mask.of(request), batch.exclude_rows[request])
-        for request, match in enumerate(matches)
+        _answerable(of_query, item_mask.of(request), batch.exclude_rows[request])
+        for request, of_query in enumerate(hits)
     )
     text_rows = text_candidates(index.spec, matches, matched_items, depth, stages)
-    near_rows = pad_rows([_near_rows(match, stages) for match in matches])
+    near_rows = pad_rows([of_query.near_rows for of_query in hits])
     user_rows, user_vectors = _retrieve_by_user(snapshot, index, batch, matches, stages, item_mask)
     meaning_rows = np.concatenate([near_rows, user_rows], axis=1)
     is_match = np.take_along_axis(np.stack(matched_items), meaning_rows, axis=1)
@@ -183,27 +186,24 @@ def _matches_of(batch: RequestBatch) -> list[TextMatch]:
     return matches
 
 
-def _answerable(
-    match: TextMatch, stages: Stages, mask: NDArray[np.bool_] | None, exclude_rows: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _hits_of_stages(index: QueryIndex, matches: Sequence[TextMatch], stages: Stages) -> list[Hits]:
+    """What each query finds by the stages that run: by words alone, or by meaning alone, which needs no floor then."""
+    if stages.lexical and stages.semantic:
+        return [match.hits for match in matches]
+    if stages.lexical:
+        return [
+            replace(match.hits, items=match.hits.items & match.lexical.hits, near_rows=_NO_ROWS) for match in matches
+        ]
+    near_of = index.nearest(_text_vectors(matches, stages))
+    return [everything_near(near, index.selectable) for near in near_of]
+
+
+def _answerable(hits: Hits, mask: NDArray[np.bool_] | None, exclude_rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """`[rows]`, the items that a query finds and that may be answered."""
-    items = match.hits.items
-    if not stages.semantic:
-        items = items & match.lexical.hits
-    elif not stages.lexical:
-        items = np.zeros_like(items)
-        items[match.near.rows] = True
-    matched = items & mask if mask is not None else items.copy()
+    matched = hits.items & mask if mask is not None else hits.items.copy()
     matched[exclude_rows] = False
     matched[PADDING_ROW] = False
     return matched
-
-
-def _near_rows(match: TextMatch, stages: Stages) -> NDArray[np.int64]:
-    """The rows that a query finds by meaning; all that are near where meaning is all there is."""
-    if not stages.semantic:
-        return match.near.rows[:0]
-    return match.hits.near_rows if stages.lexical else match.near.rows
 
 
 def _text_vectors(matches: Sequence[TextMatch], stages: Stages) -> NDArray[np.float32]:

@@ -67,6 +67,14 @@ def hits_of(
     return Hits(items, matched_by, near_rows, dropped_words if has_words else ())
 
 
+def everything_near(near: NearItems, selectable: NDArray[np.bool_]) -> Hits:
+    """What is found where meaning alone counts: all items that are near."""
+    rows = near.rows[selectable[near.rows]]
+    items = np.zeros_like(selectable)
+    items[rows] = True
+    return Hits(items, "meaning" if len(rows) else "nothing", rows)
+
+
 def everything(is_known: bool, has_words: bool, near: NearItems, selectable: NDArray[np.bool_]) -> Hits:
     """What is found where items have no words of their own: a query that anything is known of orders all of them."""
     if not is_known:

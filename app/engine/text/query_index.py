@@ -67,6 +67,7 @@ class QueryIndex:
         """The match of each text; those that are near in meaning are looked for together."""
         readings = [self._reading(text) for text in texts]
         vectors = self._vectors([reading.meant for reading in readings])
+        near_of = self.nearest(vectors) if self._finds_by_meaning else [NearItems.none()] * len(texts)
         return {
             text: TextMatch(
                 text=reading.text,
@@ -74,11 +75,15 @@ class QueryIndex:
                 words=reading.words,
                 lexical=reading.lexical,
                 vector=vector,
-                near=near,
                 hits=self._hits_of(reading, near),
             )
-            for text, reading, vector, near in zip(texts, readings, vectors, self.nearest(vectors), strict=True)
+            for text, reading, vector, near in zip(texts, readings, vectors, near_of, strict=True)
         }
+
+    @property
+    def _finds_by_meaning(self) -> bool:
+        """Whether an item may be found without having a word of a query: else nobody needs to look for near ones."""
+        return self.spec.meaning_floor is not None or not self.spec.items_have_words
 
     def _reading(self, text: str) -> "_Reading":
         if self.lexical is None or self.spelling is None:

@@ -168,8 +168,9 @@ def test_meaning_finds_what_lies_above_its_floor(snapshot: Snapshot, search: Que
     text = "qshoesq"
     (of_all,) = search.matches([text])
     assert of_all is not None
-    assert len(of_all.near.rows) > 20
-    floor = float(of_all.near.cosines[10])
+    (near,) = search.nearest(of_all.vector[None])
+    assert len(near.rows) > 20
+    floor = float(near.cosines[10])
     low, none = (
         replace(search, spec=search.spec.model_copy(update={"meaning_floor": each}), _cache=OrderedDict())
         for each in (floor, None)
@@ -178,7 +179,7 @@ def test_meaning_finds_what_lies_above_its_floor(snapshot: Snapshot, search: Que
     assert found is not None
     assert nothing is not None
     assert found.hits.matched_by == "meaning"
-    assert set(np.flatnonzero(found.hits.items)) == set(of_all.near.rows[of_all.near.cosines >= np.float32(floor)])
+    assert set(np.flatnonzero(found.hits.items)) == set(near.rows[near.cosines >= np.float32(floor)])
     assert (nothing.hits.matched_by, int(nothing.hits.items.sum())) == ("nothing", 0)
     batch = replace(asked(snapshot, [text]), matches=(found,))
     ranked = recommend(replace(snapshot, search=low), batch, DEPTH)
