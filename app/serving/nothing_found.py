@@ -13,19 +13,22 @@ _QUERY: Final = "query"  # the kind of a suggestion that shoppers searched for
 _LOOKED_AT: Final = 20  # suggestions of a text
 _MOST_WORDS: Final = 4  # whose suggestions are looked at, too
 _SHORTEST: Final = 3  # letters of such a word
+_SHORTEST_BEGUN: Final = 4  # letters of the beginning of a word, which another one may have, too
 
 
 def similar_queries(snapshot: Snapshot, match: TextMatch) -> list[str]:
-    """What shoppers searched for that is like a query, or like a word of it, and finds something; at most 5, the
-    likeliest first. Runs in a thread.
+    """What shoppers searched for that is like a query, a word of it or the beginning of one, and finds something.
+
+    At most 5, the likeliest first. Runs in a thread.
     """
     suggester, search = snapshot.suggester, snapshot.search
     if suggester is None or search is None:
         return []
-    words = [word for word in match.words if len(word) >= _SHORTEST]
+    words = [word for word in match.words if len(word) >= _SHORTEST][:_MOST_WORDS]
+    begun = [word[: max(_SHORTEST_BEGUN, 2 * len(word) // 3)] for word in words if len(word) > _SHORTEST_BEGUN]
     texts = dict.fromkeys(
         suggestion.text
-        for text in (match.text, *words[:_MOST_WORDS])
+        for text in dict.fromkeys([match.text, *words, *begun])
         for suggestion in suggester.suggest(text, _LOOKED_AT)
         if suggestion.kind == _QUERY and suggestion.text != match.text
     )

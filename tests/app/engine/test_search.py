@@ -164,6 +164,19 @@ def test_popular_items_beside_nothing_pass_the_filter(recommend: Callable[..., d
     assert recommend(query="shoes", k=5)["popular_items"] is None
 
 
+def test_where_nothing_is_found_other_searches_are_named_that_find_something(
+    client: httpx.Client, recommend: Callable[..., dict[str, Any]]
+) -> None:
+    typed = client.get("/suggest", params={"q": "bo", "limit": 20}).json()["suggestions"]
+    word = next(each["text"].split()[0] for each in typed if each["kind"] == "query")
+    answer = recommend(query=f"{word[:4]}qzxq wxvz", k=5)
+    assert (answer["items"], answer["total"], answer["matched_by"]) == ([], 0, "nothing")
+    assert 1 <= len(answer["similar_queries"]) <= 5
+    assert all(recommend(query=query, k=1)["total"] > 0 for query in answer["similar_queries"])
+    assert recommend(query="qzxv wwwkk", k=5)["similar_queries"] == []
+    assert recommend(query=word, k=5)["similar_queries"] is None
+
+
 def test_meaning_finds_what_lies_above_its_floor(snapshot: Snapshot, search: QueryIndex) -> None:
     text = "qshoesq"
     (of_all,) = search.matches([text])
