@@ -10,6 +10,8 @@ SLOW = {
     "test_a_run_killed_in_every_stage_ends_like_one_that_was_not",
     "test_a_run_stopped_in_every_stage_says_how_to_go_on_and_ends_as_one_that_was_not",
     "test_every_damage_of_every_file_is_refused_or_harmless",
+    "test_model_is_far_above_popularity_on_a_shop_with_structure",
+    "test_model_is_not_above_popularity_when_items_are_permuted_across_users",
     "test_killed_run_goes_on_from_its_checkpoint",
     "test_the_same_log_with_its_rows_shuffled_gives_the_same_figures",
     "test_what_shoppers_do_trains_the_next_model",

@@ -15,6 +15,7 @@ OPTIONS = Options(seed=1, device="cpu", overrides={"epochs": 4, "dim": 32})
 pytestmark = pytest.mark.usefixtures("narrow_compression")
 
 
+@pytest.mark.slow
 def test_model_is_far_above_popularity_on_a_shop_with_structure(tmp_path: Path, quiet: Display) -> None:
     synthesize(300, 400, 7, tmp_path / "shop")
     document = run(tmp_path / "shop", RunFolder(tmp_path / "run"), OPTIONS, quiet)
@@ -24,6 +25,7 @@ def test_model_is_far_above_popularity_on_a_shop_with_structure(tmp_path: Path, 
     assert report["lift_over_popularity"]["ndcg@10"]["ci95"][0] > 0.02
 
 
+@pytest.mark.slow
 def test_model_is_not_above_popularity_when_items_are_permuted_across_users(tmp_path: Path, quiet: Display) -> None:
     shop = tmp_path / "shop"
     synthesize(300, 400, 7, shop)
