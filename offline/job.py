@@ -12,6 +12,7 @@ import torch
 
 from offline.dataset.erased import digest_of, known_erasures
 from offline.dataset.spec import load_spec
+from offline.dataset.synonyms import read_synonyms
 from offline.errors import InputError, RunFolderError
 from offline.estimates import sizes_of
 from offline.evaluation.timings import cut_short
@@ -87,6 +88,7 @@ def _run(
     data: Path, folder: RunFolder, options: Options, display: Display, stages: Sequence[Stage], *, again: bool
 ) -> dict[str, Any]:
     spec = load_spec(data)
+    read_synonyms(spec)  # a line that says nothing is better told now than after training
     device = choose_device(options.device)
     options = replace(options, erased=digest_of(known_erasures(spec.root, folder.bundles)))
     keys = stage_keys(STAGES, spec, options)

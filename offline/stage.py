@@ -11,6 +11,7 @@ from app.artifact.names import SCHEMA_VERSION
 from offline.dataset.erased import digest_of, known_erasures
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec
+from offline.dataset.synonyms import synonyms_key
 from offline.options import Options
 from offline.run_clock import RunClock
 from offline.tables.sources import container_of
@@ -101,7 +102,7 @@ def stage_keys(stages: Iterable[Stage], spec: DatasetSpec, options: Options) -> 
 def data_key(spec: DatasetSpec) -> str:
     """A hash of a data set's description, the state of its files, who was erased, and the schema of bundles."""
     erased = digest_of(known_erasures(spec.root))
-    return key_of(SCHEMA_VERSION, spec.toml.text, file_states(spec), *([erased] if erased else []))
+    return key_of(SCHEMA_VERSION, spec.toml.text, file_states(spec), *([erased] if erased else []), *synonyms_key(spec))
 
 
 def file_states(spec: DatasetSpec) -> list[Any]:

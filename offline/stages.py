@@ -14,6 +14,7 @@ from offline.compress.choice import COMPRESS_FILE, read_choice
 from offline.compress.compress import compress
 from offline.dataset.erased import known_erasures
 from offline.dataset.split_meta import META_FILE, read_split_meta
+from offline.dataset.synonyms import read_synonyms, synonyms_key
 from offline.evaluation.document import EvaluationDocument
 from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
@@ -223,6 +224,7 @@ def _export_inputs(context: StageContext) -> ExportInputs:
         weight_bits=choice.recipe.weight_bits,
         compression=choice.table,
         erased=known_erasures(context.spec.root, folder.bundles),
+        synonyms=read_synonyms(context.spec),
     )
 
 
@@ -340,8 +342,12 @@ STAGES = (
         _export,
         marker=lambda folder: folder.measured / POINTER,
         outputs=lambda folder: (folder.measured,),
-        key=lambda _spec, options: [SCHEMA_VERSION, *([options.erased] if options.erased else [])],
-        version=3,
+        key=lambda spec, options: [
+            SCHEMA_VERSION,
+            *([options.erased] if options.erased else []),
+            *synonyms_key(spec),
+        ],
+        version=4,
     ),
     Stage(
         "evaluate",

@@ -60,7 +60,8 @@ golden/text_vectors.npy golden/texts items/absent.npy
 items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
 items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
 items/vectors.npy lexical manifest.json rank.onnx ranker.json retrieve.fp16.onnx retrieve.onnx search.json suggest
-text/idf.npy text/scales.npy text/vectors.npy users/event_offsets.npy users/event_rows.npy users/event_times.npy
+synonyms.json text/idf.npy text/scales.npy text/vectors.npy users/event_offsets.npy users/event_rows.npy
+users/event_times.npy
 users/event_types.npy users/hashes.npy users/long_scales.npy users/long_vectors.npy users/long_weights.npy
 users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy variants vocabulary warmup
 """
@@ -76,6 +77,7 @@ PART_NUMBERS = {
     "gpu": (1,),
     "display": (1,),
     "variants": (1,),
+    "synonyms": (1,),
 }
 
 TENSORS = """

@@ -39,6 +39,7 @@ LEXICAL_BRANDS: Final = "brands"  # a text column in it: the brand of every code
 SEARCH: Final = "search.json"  # how the results of a search are ordered
 SUGGEST: Final = "suggest"  # folder of what a search box completes to, absent where there is nothing
 VOCABULARY: Final = "vocabulary"  # folder of the words that a query may have, perhaps none
+SYNONYMS: Final = "synonyms.json"  # what words of a query may stand for, and which say nothing; perhaps none
 USER_HASHES: Final = "users/hashes.npy"  # uint64 [users], ascending
 USER_LONG_VECTORS: Final = "users/long_vectors.npy"  # int8 [users, dim], seven bits of it used
 USER_LONG_SCALES: Final = "users/long_scales.npy"  # float32 [users]

@@ -21,6 +21,7 @@ SUGGEST: Final = "suggest"
 GPU: Final = "gpu"
 DISPLAY: Final = "display"
 VARIANTS: Final = "variants"
+SYNONYMS: Final = "synonyms"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ PARTS: Final = (
     Part(GPU, (names.HALF_GRAPH,), "retrieval on a GPU"),
     Part(DISPLAY, (names.DISPLAY,), "columns that are for display alone"),
     Part(VARIANTS, (names.VARIANTS,), "ids of variants in place of their item's"),
+    Part(SYNONYMS, (names.SYNONYMS,), "synonyms and stop words of queries"),
 )
 """The parts that this code knows.
 

@@ -23,6 +23,7 @@ from app.artifact.parts import (
     SEARCH,
     SPELLING,
     SUGGEST,
+    SYNONYMS,
     VARIANTS,
     WORDS,
     UsableParts,
@@ -30,6 +31,7 @@ from app.artifact.parts import (
 )
 from app.artifact.rank_tables import read_rank_tables
 from app.artifact.text.suggest_index import read_suggest_index
+from app.artifact.text.synonym_table import SynonymTable, read_synonym_table
 from app.artifact.text.vocabulary import Vocabulary, read_vocabulary
 from app.artifact.variants import Variants, read_variants
 from app.engine import checks
@@ -141,6 +143,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     lexical = read_lexical(folder, shapes.rows, tables.codes[:, 1]) if WORDS in parts else None
     text_query = read_text_query(folder) if MEANING in parts else None
     vocabulary = read_vocabulary(folder) if SPELLING in parts else Vocabulary.empty()
+    synonyms = read_synonym_table(folder) if SYNONYMS in parts else SynonymTable()
     suggestions = read_suggest_index(folder) if SUGGEST in parts else None
     for name, value in ((WORDS, lexical), (MEANING, text_query), (SUGGEST, suggestions)):
         if name in parts and value is None:
@@ -164,7 +167,9 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     nearest = Nearest(retriever, tables, shapes.window)
     selectable = items.selectable[0]
     search = (
-        read_query_index(folder, lexical, text_query, vocabulary, selectable, tables, nearest, catalogue.texts_of)
+        read_query_index(
+            folder, lexical, text_query, vocabulary, selectable, tables, nearest, catalogue.texts_of, synonyms
+        )
         if SEARCH in parts
         else None
     )

@@ -15,6 +15,7 @@ from offline.collecting.columns import NO_SPLIT, VISITOR, EventColumns, TimeForm
 from offline.collecting.durable import write_whole
 from offline.dataset.reading import find_files
 from offline.dataset.spec import SPEC_FILE, EventsSpec
+from offline.dataset.synonyms import usual_names
 from offline.dataset.toml_text import read_toml
 from offline.errors import DatasetError
 
@@ -24,8 +25,13 @@ TIMES_FILE = "times.json"
 """Holds how the base writes times, for which `dataset.toml` has no key."""
 
 _EVENTS = re.compile(r"\s*\[\s*events\s*\]\s*(#.*)?$")
-_TABLES = ("events", "items", "users", "evaluation")
-_PATHS = {"items": ("path",), "users": ("path",), "evaluation": ("queries", "judgments")}
+_TABLES = ("events", "items", "users", "evaluation", "search")
+_PATHS = {
+    "items": ("path",),
+    "users": ("path",),
+    "evaluation": ("queries", "judgments"),
+    "search": ("synonyms", "stop_words"),
+}
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,7 @@ def _tables_of(base: Base | None) -> dict[str, dict[str, Any]]:
         table = getattr(spec, name)
         if table is not None:
             tables[name] = table.model_dump(exclude_unset=True)
+    tables["search"] = {**usual_names(spec), **tables["search"]}
     for name, keys in _PATHS.items():
         for key in keys:
             if key in tables.get(name, {}):

@@ -22,6 +22,7 @@ from offline.dataset.spec_types import (
     Number,
     Numbers,
     Pair,
+    Paths,
     SomeColumns,
     SpecTable,
     Words,
@@ -211,12 +212,20 @@ class EvaluationSpec(SpecTable):
     judgments: Column = "judgments.parquet"
 
 
+class SearchTable(SpecTable):
+    """`[search]`: files of the shop's synonyms and stop words; without it those of the usual names, if any."""
+
+    synonyms: Paths | None = None
+    stop_words: Paths | None = None
+
+
 class _File(SpecTable):
     name: Column
     events: EventsSpec | None = None
     items: ItemsSpec | None = None
     users: UsersSpec | None = None
     evaluation: EvaluationSpec = EvaluationSpec()
+    search: SearchTable = SearchTable()
 
 
 class DatasetSpec(_File):
@@ -264,6 +273,7 @@ def read_spec(path: Path) -> DatasetSpec:
         items=file.items,
         users=file.users,
         evaluation=evaluation,
+        search=file.search,
         toml=toml,
     )
 
@@ -304,4 +314,5 @@ _MODELS: dict[str, type[BaseModel]] = {
     "items": ItemsSpec,
     "users": UsersSpec,
     "evaluation": EvaluationSpec,
+    "search": SearchTable,
 }

@@ -139,7 +139,8 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
     queries = popular_queries(inputs.split, inputs.parts).select("text", "users").rows()
     write_text_table(folder, inputs.trained, items, [text for text, _ in queries], inputs.idf)
     if inputs.text_of is None:
-        vocabulary = write_vocabulary(folder, items, queries)
+        known = [(text, 1) for text in inputs.synonyms.texts()]
+        vocabulary = write_vocabulary(folder, items, [*queries, *known])
         logged = logged_query_texts(inputs.split, inputs.parts)
         answered = logged.filter(~pl.col("item").is_in(absent_rows(items)))
         write_lexical(folder, items, vocabulary, queries_by_row(answered, items.height))
@@ -148,6 +149,7 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
             if (inputs.text_of / name).exists():
                 shutil.copytree(inputs.text_of / name, folder / name)
         vocabulary = read_vocabulary(folder)
+    inputs.synonyms.write(folder)
     write_suggest(folder, items, popularity, spell_queries(queries, vocabulary))
     order = SearchSpec(weights=PRIOR) if inputs.search is None else inputs.search
     scale = inputs.trained.settings.text_scale

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.artifact.manifest import Manifest
 from app.artifact.search_spec import SearchSpec
+from app.artifact.text.synonym_table import SynonymTable
 from offline.dataset.erased import erased_until
 from offline.dataset.histories import Histories
 from offline.dataset.split_events import read_histories
@@ -38,6 +39,7 @@ class ExportInputs:
     text_of: Path | None = None  # a bundle of the same items and logged queries, whose words are indexed already
     tower: onnx.ModelProto | None = None  # the query tower, where it was exported before
     erased: Mapping[int, float] = field(default_factory=dict)  # hash of a person -> unix seconds of their erasure
+    synonyms: SynonymTable = field(default_factory=SynonymTable)  # of the data set, and its stop words
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from offline.dataset.nested import reach
 from offline.dataset.open_source import open_source
 from offline.dataset.reading import ColumnRequest, find_files, own_columns, scan
 from offline.dataset.spec import DatasetSpec, missing_tables, path_location, read_spec
+from offline.dataset.synonyms import read_synonyms
 from offline.errors import DatasetError
 from offline.ingest.clean_events import clean_events, event_requests
 from offline.ingest.clean_items import CleanRows, clean_items, clean_users, item_requests, user_requests
@@ -133,6 +134,7 @@ def _check(context: CheckContext) -> Checked:
     if "events" in tables:
         _check_events(context, tables["events"], items, users)
     _check_graded(context)
+    _check_synonyms(context)
     context.findings += unread_files(spec)
     findings = tuple(sorted(context.findings, key=lambda finding: LEVELS.index(finding.level)))
     people = _people(tables["events"].columns) if "events" in tables else None
@@ -279,6 +281,13 @@ def _check_graded(context: CheckContext) -> None:
         context.findings += findings_of_error("evaluation", error)
     else:
         context.rows |= {name: table.height for name, table in graded.items()}
+
+
+def _check_synonyms(context: CheckContext) -> None:
+    try:
+        read_synonyms(context.spec)
+    except DatasetError as error:
+        context.findings += findings_of_error("search", error)
 
 
 def _bad_rows(context: CheckContext, table: _Table, rejected: pl.DataFrame) -> list[Finding]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec
+from offline.dataset.synonyms import synonym_files
 from offline.errors import DatasetError
 from offline.onboarding.files import table_files
 from offline.onboarding.findings import Finding
@@ -43,7 +44,7 @@ def _read_files(spec: DatasetSpec) -> set[Path]:
     paths = [path for table in (spec.events, spec.items, spec.users) if table is not None for path in table.all_names]
     if spec.evaluation.task == "graded_search":
         paths += [spec.evaluation.queries, spec.evaluation.judgments]
-    files: set[Path] = set()
+    files: set[Path] = set(synonym_files(spec))
     for path in paths:
         try:
             files |= {Path(file) for file in find_files(spec.root, (path,), "")}

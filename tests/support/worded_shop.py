@@ -13,6 +13,7 @@ from app.artifact.bundle_store import resolve
 from app.artifact.columns import TextColumn
 from app.artifact.manifest import list_files, read_manifest
 from app.artifact.parts import numbers_of
+from app.artifact.text.synonym_table import SynonymTable
 from offline.export.catalogue_columns import write_catalogue
 from offline.export.filter_columns import write_filters
 from offline.export.lexical import brands_by_code, queries_by_row, write_lexical
@@ -25,7 +26,12 @@ Item = dict[str, Any]
 
 
 def write_worded_bundle(
-    source: Path, folder: Path, items: list[Item], queries: dict[str, str] | None = None, known: tuple[str, ...] = ()
+    source: Path,
+    folder: Path,
+    items: list[Item],
+    queries: dict[str, str] | None = None,
+    known: tuple[str, ...] = (),
+    synonyms: SynonymTable | None = None,
 ) -> Path:
     """Write a bundle like the one in `source`, with other items; its vectors are those of the items before.
 
@@ -35,6 +41,7 @@ def write_worded_bundle(
         items: no more than the bundle has.
         queries: by item id, what people searched for who then chose it.
         known: columns that filters may name, though no item has a value.
+        synonyms: of the shop, and its stop words.
     """
     shutil.copytree(resolve(source), folder, ignore=shutil.ignore_patterns("lexical", "vocabulary", "filters"))
     manifest = read_manifest(folder)
@@ -51,7 +58,9 @@ def write_worded_bundle(
     codes = np.load(folder / names.ITEM_CODES)
     codes[1 : table.height + 1, 1] = [brands.index(brand) for brand in table["brand"].to_list()]
     np.save(folder / names.ITEM_CODES, codes)
-    vocabulary = write_vocabulary(folder, table)
+    synonyms = synonyms or SynonymTable()
+    synonyms.write(folder)
+    vocabulary = write_vocabulary(folder, table, [(text, 1) for text in synonyms.texts()])
     pairs = [(row["row"], (queries or {}).get(row["item_id"])) for row in rows]
     logged = pl.DataFrame(
         [(row, query, 1.0) for row, query in pairs if query], schema=["item", "query", "share"], orient="row"

@@ -13,6 +13,13 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.columns import TextColumn
 from app.artifact.text.words import Word, is_east_asian, read_words
+from app.engine.text.synonyms import (
+    STOP_WORD,
+    Alternative,
+    AlternativeMatch,
+    match_alternatives,
+    rows_with_alternatives,
+)
 
 _HALF_POINT: Final = np.float32(0.5)
 _ALL: Final = 0.9
@@ -46,6 +53,30 @@ class LexicalField:
             part = self.index.get_scores_from_ids(ids)
             total[1 : 1 + len(part)] += np.float32(weight) * part
         return total
+
+    def scores_with(
+        self, weighted: Sequence[tuple[str, float]], alternatives: Sequence[AlternativeMatch]
+    ) -> NDArray[np.float32]:
+        """As `scores`; items that have an alternative instead are scored by its terms."""
+        total = self.scores(weighted)
+        for alternative in alternatives:
+            for term, weight in alternative.weighted:
+                total[alternative.scored] += np.float32(weight) * self._scores_of(term, alternative.scored)
+        return total
+
+    def _scores_of(self, term: str, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """BM25 of one term for some rows, ascending."""
+        scores = np.zeros(len(rows), dtype=np.float32)
+        number = None if self.index is None else self.index.vocab_dict.get(term)
+        if self.index is None or number is None:
+            return scores
+        sparse = self.index.scores
+        part = slice(int(sparse["indptr"][number]), int(sparse["indptr"][number + 1]))
+        _, places, places_of_term = np.intersect1d(
+            rows, sparse["indices"][part] + 1, assume_unique=True, return_indices=True
+        )
+        scores[places] = sparse["data"][part][places_of_term]
+        return scores
 
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term, ascending."""
@@ -131,32 +162,39 @@ def match(
     words: Sequence[Word],
     weighted: Sequence[tuple[str, float]],
     allowed: NDArray[np.bool_],
+    alternatives: Sequence[Alternative] = (),
 ) -> LexicalMatch:
     """Match every item with the words of a query.
 
     Args:
-        words: of the query, after spelling.
+        words: of the query, after spelling; stop words only order what the others find.
         weighted: the terms of the words, each once, and their weights.
         allowed: `[rows]`, the items that may be found at all.
+        alternatives: to words of the query: an item that has one has the words that it stands for.
     """
     rows = index.main.rows
-    word_rows = tuple(_rows_of_word(index, word) for word in words)
+    matches = match_alternatives(alternatives, words, lambda word: _rows_of_all(index, word), rows)
+    word_rows = rows_with_alternatives([_rows_of_word(index, word) for word in words], matches)
     coverage = np.zeros(rows, dtype=np.float32)
     total = np.float32(0.0)
-    for rows_with_word in word_rows:
+    for word, rows_with_word in zip(words, word_rows, strict=True):
+        if word.kind == STOP_WORD:
+            continue
         weight = np.float32(np.log1p(rows / (1.0 + len(rows_with_word))))
         total += weight
         coverage[rows_with_word] += weight
-    hits = _hits_of(_said(index, words, word_rows), allowed)
+    hits = _hits_of(_said(index, words, word_rows, matches), allowed)
     return LexicalMatch(
-        main=_relative(index.main.scores(weighted)),
-        title=_relative(index.title.scores(weighted)),
-        attributes=_relative(index.attributes.scores(weighted)),
+        main=_relative(index.main.scores_with(weighted, matches)),
+        title=_relative(index.title.scores_with(weighted, matches)),
+        attributes=_relative(index.attributes.scores_with(weighted, matches)),
         coverage=np.minimum(coverage / max(total, np.float32(1e-9)), np.float32(1.0)),
         exact=_exact(index, words),
         hits=hits,
         word_rows=word_rows,
-        is_dropped=tuple(not hits[of_word].any() for of_word in word_rows),
+        is_dropped=tuple(
+            word.kind != STOP_WORD and not hits[of_word].any() for word, of_word in zip(words, word_rows, strict=True)
+        ),
     )
 
 
@@ -197,19 +235,35 @@ def _rows_of_word(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
 
 
 def _said(
-    index: LexicalIndex, words: Sequence[Word], word_rows: Sequence[NDArray[np.int32]]
+    index: LexicalIndex,
+    words: Sequence[Word],
+    word_rows: Sequence[NDArray[np.int32]],
+    matches: Sequence[AlternativeMatch] = (),
 ) -> list[NDArray[np.int32]]:
-    """The rows of each thing that a query says: of words, and of the pairs or characters of East Asian runs."""
+    """The rows of each thing that a query says: of words but stop words, and of the pairs or characters of East Asian
+    runs. Items with an alternative of a run have all of it.
+    """
     said: list[NDArray[np.int32]] = []
-    for word, rows in zip(words, word_rows, strict=True):
+    for place, (word, rows) in enumerate(zip(words, word_rows, strict=True)):
+        if word.kind == STOP_WORD:
+            continue
         if word.kind != "east_asian":
             said.append(rows)
             continue
         pairs = [_rows_of(index, [term]) for term in word.terms]
         if not any(map(len, pairs)):
             pairs = [_rows_of(index, index.runs_with(character)) for character in _characters(word.text)]
-        said += pairs
+        with_run = [other.rows for other in matches if other.alternative.start <= place < other.alternative.end]
+        said += [np.unique(np.concatenate([pair, *with_run])) for pair in pairs] if with_run else pairs
     return said
+
+
+def _rows_of_all(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
+    """The rows that have all that a word says."""
+    rows = _rows_of_word(index, word)
+    for said in _said(index, [word], [rows]):
+        rows = np.intersect1d(rows, said, assume_unique=True)
+    return rows
 
 
 def _characters(run: str) -> str:

@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from app.artifact import names
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
+from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import Vocabulary
 from app.engine.text.hits import Hits, NearItems, everything, hits_of
 from app.engine.text.lexical import LexicalIndex, LexicalMatch, match
 from app.engine.text.operators import OperatorMatch, TextsOf, parse_query
 from app.engine.text.spelling import Spelling
+from app.engine.text.synonyms import Synonyms
 from app.engine.text.text_match import TextMatch
 from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
@@ -101,7 +103,7 @@ class QueryIndex:
             meant=meant,
             corrected=None if spelled.corrected is None else query.with_text(spelled.corrected),
             words=tuple(word.text for word in spelled.words),
-            lexical=match(self.lexical, spelled.words, spelled.terms, allowed),
+            lexical=match(self.lexical, spelled.words, spelled.terms, allowed, spelled.alternatives),
             allowed=allowed,
         )
 
@@ -141,6 +143,7 @@ def read_query_index(
     tables: RankTables,
     nearest: FindNearest,
     texts_of: TextsOf,
+    synonyms: SynonymTable,
 ) -> QueryIndex | None:
     """The query index of the bundle in `folder`; None where there are neither words nor text vectors to search by.
 
@@ -152,6 +155,7 @@ def read_query_index(
         selectable: `[rows]`, true for real items.
         dim: the length of a vector.
         nearest: looks for items by meaning.
+        synonyms: of the shop, and its stop words.
 
     Raises:
         BundleCorrupt: its weights cannot be read.
@@ -163,6 +167,6 @@ def read_query_index(
         spec = SearchSpec.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValidationError) as error:
         raise BundleCorrupt(f"{path}: not the description of a search ({error}): export the bundle again") from error
-    spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of)
+    spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of, Synonyms(synonyms))
     dim = tables.vectors.shape[1]
     return QueryIndex(lexical, spelling, text_query, spec, selectable, dim, nearest, tables.popularity, texts_of)

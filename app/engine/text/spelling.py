@@ -6,7 +6,7 @@ East Asian runs never are.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from threading import Lock
 from typing import Final
@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import OSA
 
+from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import LONGEST, Vocabulary, letter_mask
 from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, stem
+from app.engine.text.synonyms import Alternative, Synonyms
 from app.engine.text.word_parts import WordParts
 
 RowsOf = Callable[[str], NDArray[np.int32]]
@@ -60,6 +62,7 @@ class Reading:
     words: tuple[Word, ...]  # corrected; compounds and completions are among their terms
     corrected: str | None  # the whole query, where it was corrected
     terms: tuple[tuple[str, float], ...]  # each once, with its weight of at most 1
+    alternatives: tuple[Alternative, ...] = ()  # by the shop's synonyms
 
 
 class Spelling:
@@ -67,11 +70,13 @@ class Spelling:
 
     Args:
         rows_of: the items that have a term, by which corrections are matched with the rest of a query; None skips that.
+        synonyms: of the shop, whose words are never corrected; None without any.
     """
 
-    def __init__(self, vocabulary: Vocabulary, rows_of: RowsOf | None = None) -> None:
+    def __init__(self, vocabulary: Vocabulary, rows_of: RowsOf | None = None, synonyms: Synonyms | None = None) -> None:
         self._vocabulary = vocabulary
         self._rows_of = rows_of
+        self._synonyms = Synonyms(SynonymTable()) if synonyms is None else synonyms
         self._word_parts = WordParts(vocabulary)
         further = vocabulary.documents - vocabulary.named
         self._weights = (vocabulary.named + 0.1 * further + vocabulary.searched).astype(np.float32)
@@ -101,7 +106,7 @@ class Spelling:
         changes = self._changes(placed_words, folded, last if completions else -1)
         corrected = _apply(changes, text, folded) if changes else None
         words = [placed.word for placed in placed_words] if corrected is None else _words_of(corrected)
-        return self._reading(words, corrected, completions)
+        return self._with_synonyms(self._reading(words, corrected, completions), words)
 
     def compound_terms(self, words: Sequence[Word]) -> list[str]:
         """The terms of neighbouring words joined, where the catalogue also joins them: of `touch screen`, touchscreen.
@@ -132,7 +137,18 @@ class Spelling:
     def is_known(self, word: Word) -> bool:
         """Whether the catalogue or the logged queries have a word, in any form."""
         text = "".join(parts_of(word.text))
-        return self._vocabulary.words.find(text) >= 0 or self._vocabulary.terms.find(stem(text)) >= 0
+        is_word = self._vocabulary.words.find(text) >= 0 or self._vocabulary.terms.find(stem(text)) >= 0
+        return is_word or word in self._synonyms
+
+    def _with_synonyms(self, reading: Reading, words: Sequence[Word]) -> Reading:
+        """A reading of these words with what may stand in their place, and its stop words marked."""
+        alternatives = []
+        for start, end, other_words in self._synonyms.alternatives(words):
+            others = self._reading(other_words, None, [])
+            marked = self._synonyms.mark_stop_words(others.words)
+            alternatives.append(Alternative(start, end, marked, others.terms))
+        marked = self._synonyms.mark_stop_words(reading.words)
+        return replace(reading, words=marked, alternatives=tuple(alternatives))
 
     def _changes(self, placed_words: Sequence[PlacedWord], folded: str, incomplete: int) -> list[tuple[int, int, str]]:
         """Corrections of the folded text as start, end and new text; none of the word of index `incomplete`."""
@@ -158,6 +174,8 @@ class Spelling:
         return not (self.is_known(left) and self.is_known(right))
 
     def _may_be_wrong(self, word: Word) -> bool:
+        if word in self._synonyms:
+            return False
         if word.kind == "code":
             return not self.is_known(word) and _CODE.fullmatch(word.text) is not None
         if word.kind != "word" or not _SHORTEST <= len(word.text) <= LONGEST:
@@ -329,6 +347,12 @@ class Spelling:
                 compounds.append((index, stem(joined)))
         return compounds
 
+    def _may_be_part(self, word: Word) -> bool:
+        """Whether a word stands in items inside of other words alone, if at all."""
+        if word in self._synonyms and self._rows_of is not None:
+            return not any(len(self._rows_of(term)) for term in word.terms)
+        return not self.is_known(word)
+
     def _reading(self, words: Sequence[Word], corrected: str | None, completions: list[tuple[str, float]]) -> Reading:
         weights: dict[str, float] = {}
         terms_of_word = [dict.fromkeys(word.terms) for word in words]
@@ -343,7 +367,7 @@ class Spelling:
             terms_of_word[-1][term] = None
             weights.setdefault(term, weight)
         for word, terms in zip(words, terms_of_word, strict=True):
-            if word.kind == "word" and not self.is_known(word):
+            if word.kind == "word" and self._may_be_part(word):
                 for term, share in self._word_parts.holding_terms(word.text):
                     terms[term] = None
                     weights[term] = max(weights.get(term, 0.0), share)

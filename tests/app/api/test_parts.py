@@ -37,6 +37,7 @@ CHANGED = {
     "gpu": set(),
     "display": set(),  # the shop has none
     "variants": set(),
+    "synonyms": set(),
 }
 """The answers that differ without a part."""
 

@@ -1,0 +1,218 @@
+"""Synonyms: what an item may have in place of some words of a query, and the words that say nothing.
+
+A phrase is looked for in the order of the query, each word in any form. An alternative of several words counts only for
+items that have all of them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact.text.synonym_table import MOST_WORDS, SynonymTable
+from app.artifact.text.words import Word, fold, read_words, stem
+
+STOP_WORD: Final = "stop"
+"""The kind of a word that counts for nothing in what a query finds."""
+MOST_ALTERNATIVES: Final = 64
+"""Alternatives of all phrases of one query; further ones are passed over."""
+_MOST_READ: Final = 32  # words of one query that phrases begin with
+_WEIGHT: Final = 0.8  # of an alternative, where the words that it stands for have 1
+_EAST_ASIAN: Final = "east_asian"
+
+RowsOfWord = Callable[[Word], NDArray[np.int32]]
+"""The rows of the items that have all that a word says, ascending."""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """What an item may have in place of the words `start` to `end` (exclusive) of a query."""
+
+    start: int
+    end: int
+    words: tuple[Word, ...]  # all of which it takes
+    terms: tuple[tuple[str, float], ...]  # of the words, each once, with its weight
+
+
+@dataclass(frozen=True, eq=False)
+class AlternativeMatch:
+    """The items that have one alternative."""
+
+    alternative: Alternative
+    rows: NDArray[np.int32]  # ascending
+    scored: NDArray[np.int32]  # of `rows`, those without the words it stands for, and without an alternative before it
+    weight: float  # of its terms in a score
+
+    @property
+    def weighted(self) -> list[tuple[str, float]]:
+        """Its terms with their weights in a score."""
+        return [(term, self.weight * weight) for term, weight in self.alternative.terms]
+
+
+@dataclass
+class _Node:
+    """A place in the phrases: the words that lead on, and what may stand for the words up to here."""
+
+    after: dict[str, "_Node"] = field(default_factory=dict)
+    means: dict[str, None] = field(default_factory=dict)
+
+
+class Synonyms:
+    """Looks for the phrases of a table in queries.
+
+    Args:
+        table: the rules and stop words of a shop.
+    """
+
+    def __init__(self, table: SynonymTable) -> None:
+        self._root = _Node()
+        self._runs: dict[str, dict[str, None]] = {}  # East Asian phrases, which stand anywhere in a run
+        for rule in table.rules:
+            for phrase in rule.phrases:
+                self._add(phrase, [other for other in rule.means if fold(other) != fold(phrase)])
+        self._stop_words = {word.text for text in table.stop_words for word in read_words(text)}
+        self._known = {word.text for text in table.texts() for word in read_words(text)}
+
+    def __contains__(self, word: Word) -> bool:
+        """Whether a word stands in a phrase or is a stop word: then it is meant as it is typed."""
+        return word.text in self._known
+
+    def mark_stop_words(self, words: Sequence[Word]) -> tuple[Word, ...]:
+        """The words of a query, those that say nothing of the kind `STOP_WORD`; none where it has no others."""
+        is_stop = [word.text in self._stop_words for word in words]
+        if all(is_stop):
+            return tuple(words)
+        return tuple(
+            Word(word.text, word.terms, STOP_WORD) if stops else word
+            for word, stops in zip(words, is_stop, strict=True)
+        )
+
+    def alternatives(self, words: Sequence[Word]) -> list[tuple[int, int, list[Word]]]:
+        """What may stand for which words of a query, from the first word (inclusive) to the last (exclusive).
+
+        Args:
+            words: of the query, as they are read, without further terms.
+        """
+        if not self._root.after and not self._runs:
+            return []
+        return list(islice(self._read(words), MOST_ALTERNATIVES))
+
+    def _read(self, words: Sequence[Word]) -> Iterable[tuple[int, int, list[Word]]]:
+        for start, word in enumerate(words[:_MOST_READ]):
+            if word.kind == _EAST_ASIAN:
+                for text in self._in_run(word.text):
+                    yield start, start + 1, read_words(text)
+            nodes = {start: [self._root]}  # by the word behind
+            for end in range(start, min(len(words), start + 2 * MOST_WORDS)):
+                for key, width in _keys_at(words, end):
+                    if reached := [node.after[key] for node in nodes.get(end, []) if key in node.after]:
+                        nodes.setdefault(end + width, []).extend(reached)
+                for node in nodes.get(end + 1, []):
+                    for text in node.means:
+                        yield start, end + 1, read_words(text)
+                if not any(place > end for place in nodes):
+                    break
+
+    def _in_run(self, run: str) -> Iterable[str]:
+        """The run with each of its phrases exchanged for each alternative, apart from what is around it."""
+        for length in sorted({len(phrase) for phrase in self._runs}, reverse=True):
+            for start in range(len(run) - length + 1):
+                end = start + length
+                for text in self._runs.get(run[start:end], ()):
+                    yield " ".join(filter(None, (run[:start], text, run[end:])))
+
+    def _add(self, phrase: str, means: Iterable[str]) -> None:
+        words = read_words(phrase)
+        if not words:
+            return
+        if len(words) == 1 and words[0].kind == _EAST_ASIAN:
+            self._runs.setdefault(words[0].text, {}).update(dict.fromkeys(means))
+            return
+        for keys in _spellings(words):
+            node = self._root
+            for key in keys:
+                node = node.after.setdefault(key, _Node())
+            node.means.update(dict.fromkeys(means))
+
+
+def match_alternatives(
+    alternatives: Sequence[Alternative], words: Sequence[Word], rows_of: RowsOfWord, rows: int
+) -> list[AlternativeMatch]:
+    """The items that have each alternative of a query; those that no item has are left out.
+
+    An alternative says no more than the words that it stands for: where its own are rarer, they weigh less.
+
+    Args:
+        alternatives: of the query.
+        words: of the query.
+        rows_of: looks up words, without their alternatives.
+        rows: of the item tables.
+    """
+    matches = []
+    counted: dict[tuple[int, int], NDArray[np.bool_]] = {}
+    for alternative in alternatives:
+        span = alternative.start, alternative.end
+        rows_by_word = [rows_of(word) for word in alternative.words if word.kind != STOP_WORD]
+        with_all = _intersection(rows_by_word)
+        if not len(with_all):
+            continue
+        typed = [rows_of(word) for word in words[alternative.start : alternative.end]]
+        if span not in counted:
+            counted[span] = np.zeros(rows, dtype=np.bool_)
+            counted[span][_intersection(typed)] = True
+        scored = with_all[~counted[span][with_all]]
+        counted[span][scored] = True
+        says = sum(_rarity(len(of_word), rows) for of_word in rows_by_word)
+        stands_for = sum(_rarity(len(of_word), rows) for of_word in typed)
+        matches.append(AlternativeMatch(alternative, with_all, scored, _WEIGHT * min(1.0, stands_for / says)))
+    return matches
+
+
+def rows_with_alternatives(
+    word_rows: Sequence[NDArray[np.int32]], matches: Sequence[AlternativeMatch]
+) -> tuple[NDArray[np.int32], ...]:
+    """Of each word of a query, the rows that have it or an alternative of it, ascending."""
+    widened = list(word_rows)
+    for match in matches:
+        for place in range(match.alternative.start, match.alternative.end):
+            widened[place] = np.union1d(widened[place], match.rows).astype(np.int32)
+    return tuple(widened)
+
+
+def _intersection(rows_by_word: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+    if not rows_by_word:
+        return np.zeros(0, dtype=np.int32)
+    smallest, *others = sorted(rows_by_word, key=len)
+    for rows in others:
+        smallest = np.intersect1d(smallest, rows, assume_unique=True)
+    return smallest
+
+
+def _rarity(with_word: int, rows: int) -> float:
+    """What a word says that so many items have, as BM25 counts it."""
+    return float(np.log1p((max(0, rows - with_word) + 0.5) / (with_word + 0.5)))
+
+
+def _key(word: Word) -> str:
+    """What is the same in all forms of a word: its term, of a code that of its parts joined."""
+    if word.kind == _EAST_ASIAN:
+        return word.text
+    return word.terms[-1] if word.kind == "code" else word.terms[0]
+
+
+def _spellings(words: Sequence[Word]) -> Iterable[list[str]]:
+    """The keys of a phrase; of one of two words also that of both joined."""
+    yield [_key(word) for word in words]
+    if len(words) == 2 and all(word.kind == "word" for word in words):
+        yield [stem("".join(word.text for word in words))]
+
+
+def _keys_at(words: Sequence[Word], place: int) -> Iterable[tuple[str, int]]:
+    """What stands at a place of a query, and how many words it takes: one, or two that a phrase may have joined."""
+    yield _key(words[place]), 1
+    following = words[place : place + 2]
+    if len(following) > 1 and all(word.kind == "word" for word in following):
+        yield stem("".join(word.text for word in following)), 2
