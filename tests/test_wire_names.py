@@ -192,8 +192,13 @@ def test_records_in_redis() -> None:
     assert replica.model_dump_json() == '{"version":"v","time":1.5,"refused":{"w":"why"},"layout":1}'
     impression = ImpressionRecord(request_id="r", user_hash=None, model_version="v", time=1.5, item_ids=["p"])
     assert impression.model_dump_json() == (
-        '{"request_id":"r","user_hash":null,"model_version":"v","time":1.5,"item_ids":["p"],"first_position":1}'
+        '{"request_id":"r","user_hash":null,"model_version":"v","time":1.5,"item_ids":["p"],"first_position":1,'
+        '"query":null,"corrected_query":null,"total":null,"matched_by":null}'
     )
+    before = '{"request_id":"r","user_hash":null,"model_version":"v","time":1.5,"item_ids":["p"],"first_position":1}'
+    assert ImpressionRecord.model_validate_json(before) == impression
+    later = before.replace("}", ',"seen_until":7}')
+    assert ImpressionRecord.model_validate_json(later) == impression
 
 
 def test_files_and_tensors_of_a_bundle() -> None:

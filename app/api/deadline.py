@@ -57,7 +57,7 @@ async def respond_in_time(services: Services, http: Request, question: ItemQuest
         body = await _write(services, trace, question, answer)
     trace.timer.lap("encode")
     if http.method != "HEAD":  # which shows nothing
-        services.recorder.record(trace.request_id, question.person, answer, question.release)
+        services.recorder.record(trace.request_id, question.person, call.query, answer, question.release)
     return json_body_response(body)
 
 

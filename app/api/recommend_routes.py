@@ -207,7 +207,8 @@ async def _respond_with_page(services: Services, http: Request, request: Recomme
     answer, body = await write_answer(lanes, cost, write)
     trace.timer.lap("encode")
     if http.method != "HEAD":  # which shows nothing
-        services.recorder.record(trace.request_id, person_of(request.user_id, request.visitor_id), answer, release)
+        person = person_of(request.user_id, request.visitor_id)
+        services.recorder.record(trace.request_id, person, request.query, answer, release)
     return json_body_response(body)
 
 

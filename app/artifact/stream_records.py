@@ -63,14 +63,22 @@ class EraseRecord(_Record):
 
 
 class ImpressionRecord(_Record):
-    """The items that one answer showed."""
+    """The items that one answer showed, and what it was asked for.
 
+    Records of before have no query and what follows it; of a later form the fields that this one knows are read.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
     request_id: str
     user_hash: str | None  # 16 hexadecimal digits: of the user, else of the visitor
     model_version: str
     time: float
     item_ids: list[str]  # in the order shown
     first_position: int = 1
+    query: str | None = None  # as it was typed
+    corrected_query: str | None = None  # what was searched for instead
+    total: int | None = None  # items that the answer could show; None where it is not known
+    matched_by: str | None = None  # how the query found them, as in the answer
 
 
 _EVENTS: Final = TypeAdapter[EventRecord | MergeRecord | EraseRecord](

@@ -32,6 +32,10 @@ class Impression:
     time: float  # unix seconds
     item_ids: Sequence[str]  # in the order shown
     first_position: int = 1  # of the first of them in the whole list
+    query: str | None = None  # as it was typed
+    corrected_query: str | None = None
+    total: int | None = None
+    matched_by: str | None = None
 
 
 class ImpressionLog:
@@ -107,12 +111,15 @@ class ImpressionRecorder:
     log: ImpressionLog
     online: OnlineTracker
 
-    def record(self, request_id: str, person: Person | None, answer: Answer, release: Release) -> None:
+    def record(
+        self, request_id: str, person: Person | None, query: str | None, answer: Answer, release: Release
+    ) -> None:
         """Record one answer.
 
         Args:
             request_id: the id by which events name the answer.
             person: the user, else the visitor; `None` for nobody in particular.
+            query: as it was typed; `None` without one, and for a page whose cursor came alone.
             answer: what is shown.
             release: the one that it was answered from.
         """
@@ -127,6 +134,10 @@ class ImpressionRecorder:
                     time=now,
                     item_ids=answer.item_ids,
                     first_position=answer.first_rank,
+                    query=query,
+                    corrected_query=answer.corrected_query,
+                    total=answer.total,
+                    matched_by=answer.matched_by,
                 )
             )
 
@@ -140,5 +151,9 @@ def _record(impression: Impression) -> bytes:
         time=impression.time,
         item_ids=list(impression.item_ids),
         first_position=impression.first_position,
+        query=impression.query,
+        corrected_query=impression.corrected_query,
+        total=impression.total,
+        matched_by=impression.matched_by,
     )
     return record.model_dump_json().encode()

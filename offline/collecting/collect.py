@@ -18,7 +18,12 @@ from app.artifact.people import PARTITIONS
 from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import EraseRecord, EventRecord, ImpressionRecord, MergeRecord
 from offline.collecting.changes import Repeatable, change_part, fold
-from offline.collecting.columns import IMPRESSION_COLUMNS, EventColumns, impression_frame
+from offline.collecting.columns import (
+    EARLIER_IMPRESSION_COLUMNS,
+    IMPRESSION_COLUMNS,
+    EventColumns,
+    impression_frame,
+)
 from offline.collecting.dataset_file import (
     EVENTS_FOLDER,
     DatasetFile,
@@ -148,7 +153,9 @@ class _Pass:
         self._event_parts = _open_parts(out / EVENTS_FOLDER)
         self._impression_parts = _open_parts(out / IMPRESSIONS_FOLDER)
         self._event_parts.require_columns(dataset_file.columns.names, dataset_file.location)
-        self._impression_parts.require_columns(IMPRESSION_COLUMNS, str(out / IMPRESSIONS_FOLDER))
+        self._impression_parts.require_columns(
+            IMPRESSION_COLUMNS, str(out / IMPRESSIONS_FOLDER), EARLIER_IMPRESSION_COLUMNS
+        )
         self._positions = Positions(out, self._event_parts.all)
         # Taken now, so that the pass ends however much comes meanwhile.
         self._ends = self._event_streams.ends(), self._impression_stream.ends()

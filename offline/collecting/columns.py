@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -44,6 +45,10 @@ _IMPRESSIONS: Final = pl.Schema(
         "timestamp": pl.Float64(),
         "item_ids": pl.List(pl.String),
         "first_position": pl.Int64(),
+        "query": pl.String(),
+        "corrected_query": pl.String(),
+        "total": pl.Int64(),
+        "matched_by": pl.String(),
     }
 )
 
@@ -144,13 +149,32 @@ def event_columns(table: EventsSpec, times: TimeForm) -> EventColumns:
     return EventColumns(taken, times, no_split=table.split == NO_SPLIT)
 
 
+def read_impressions(paths: Sequence[Path]) -> pl.DataFrame:
+    """Return the rows of some files of impressions; what an earlier file has no column for is null."""
+    tables = [pl.read_parquet(path, glob=False) for path in paths]
+    return pl.concat([_IMPRESSIONS.to_frame(), *tables], how="diagonal")
+
+
 def impression_frame(records: Sequence[ImpressionRecord]) -> pl.DataFrame:
     """Return a row for each answer that was shown."""
     rows = [
-        (record.request_id, record.user_hash, record.model_version, record.time, record.item_ids, record.first_position)
+        (
+            record.request_id,
+            record.user_hash,
+            record.model_version,
+            record.time,
+            record.item_ids,
+            record.first_position,
+            record.query,
+            record.corrected_query,
+            record.total,
+            record.matched_by,
+        )
         for record in records
     ]
     return pl.DataFrame(rows, schema=_IMPRESSIONS, orient="row")
 
 
 IMPRESSION_COLUMNS: Final = tuple(_IMPRESSIONS)
+EARLIER_IMPRESSION_COLUMNS: Final = IMPRESSION_COLUMNS[: IMPRESSION_COLUMNS.index("query")]
+"""Of files from before answers were noted with their queries."""

@@ -57,15 +57,15 @@ class Parts:
         write_whole(path, rows.write_parquet)
         self.all.append(Part(path, first, last))
 
-    def require_columns(self, columns: Sequence[str], location: str) -> None:
-        """Return when every part has these columns.
+    def require_columns(self, columns: Sequence[str], location: str, earlier: Sequence[str] = ()) -> None:
+        """Return when every part has these columns, or those of an `earlier` form.
 
         Raises:
             DatasetError: one has others: the mapping in dataset.toml was changed since. `at` is its place.
         """
         for part in self.all:
             existing = pl.read_parquet_schema(part.path)
-            if list(existing) != list(columns):
+            if list(existing) not in (list(columns), list(earlier)):
                 raise DatasetError(
                     f"{location}: expected the columns of what was collected before, {', '.join(existing)} in "
                     f"{part.path}, got the mapping to {', '.join(columns)}: map them as before"

@@ -54,7 +54,7 @@ def read_impression(entry: Entry) -> ImpressionRecord | Unreadable:
         record = ImpressionRecord.model_validate_json(line)
     except ValidationError as error:
         return Unreadable(_first(error))
-    flaw = _flaw(record.time, record.first_position)
+    flaw = _flaw(record.time, record.first_position) or _flaw(record.time, record.total)
     if record.user_hash is not None:
         flaw = flaw or _flaw_of_hash(record.user_hash)
     return record if flaw is None else Unreadable(flaw)

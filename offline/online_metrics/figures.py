@@ -9,7 +9,7 @@ import polars as pl
 from offline.evaluation.intervals import cluster_intervals
 from offline.online_metrics.attribution import attribute
 from offline.online_metrics.compare import comparisons_of, warnings_of
-from offline.online_metrics.logs import read_events, read_shown
+from offline.online_metrics.logs import read_events, read_searches, read_shown
 
 MEANINGS = {
     "ctr": "answers with a click",
@@ -42,13 +42,17 @@ def evaluate_online(logs: Path, window_s: float, last_s: float | None = None, se
         RunFolderError: no impressions were collected there.
         DatasetError: `dataset.toml` cannot be read.
     """
-    shown = read_shown(logs)
+    shown, searches = read_shown(logs), read_searches(logs)
     if last_s is not None and shown.height:
-        shown = shown.filter(pl.col("at") > pl.col("at").max() - last_s)
+        since = shown.select(pl.col("at").max() - last_s).item()
+        shown, searches = (table.filter(pl.col("at") > since) for table in (shown, searches))
     attributed = attribute(shown, read_events(logs), window_s)
     answers = _answers(shown, attributed.of_answers)
     names = answers.group_by("version").agg(pl.col("at").max()).sort("at", "version").get_column("version")
-    versions = [_version(answers.filter(version=name), name, seed) for name in names]
+    versions = [
+        _version(answers.filter(version=name), name, seed) | _empty_searches(searches.filter(version=name))
+        for name in names
+    ]
     return {
         "window_s": window_s,
         "answers": answers.height,
@@ -103,6 +107,11 @@ def _version(answers: pl.DataFrame, name: str, seed: int) -> dict[str, Any]:
             for metric, (low, high) in zip(MEANINGS, ends, strict=True)
         },
     }
+
+
+def _empty_searches(searches: pl.DataFrame) -> dict[str, Any]:
+    """Return how many queries were answered, and how many of them had nothing to show."""
+    return {"searches": searches.height, "searches_without_items": searches.filter(pl.col("total") == 0).height}
 
 
 def _by_rank(shown: pl.DataFrame, of_answers: pl.DataFrame) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from offline.collecting.collect import IMPRESSIONS_FOLDER
+from offline.collecting.columns import read_impressions
 from offline.collecting.dataset_file import EVENTS_FOLDER, TIMES_FILE, read_dataset_file
 from offline.collecting.parts import Parts
 from offline.dataset.spec import SPEC_FILE, read_spec
@@ -28,14 +29,7 @@ def read_shown(logs: Path) -> pl.DataFrame:
     Raises:
         RunFolderError: no impressions were collected there.
     """
-    parts = Parts(logs / IMPRESSIONS_FOLDER).all
-    if not parts:
-        raise RunFolderError(
-            f"{logs}: expected a folder that `aisle-offline collect` wrote what was shown into, got no "
-            f"{IMPRESSIONS_FOLDER}/*.parquet: collect first; a service keeps what it shows in Redis only"
-        )
-    impressions = pl.concat([pl.read_parquet(part.path, glob=False) for part in parts])
-    columns = impressions.select(
+    columns = _impressions(logs).select(
         "request_id",
         person="user_hash",
         version="model_version",
@@ -44,6 +38,33 @@ def read_shown(logs: Path) -> pl.DataFrame:
         first_rank="first_position",
     )
     return columns.filter(pl.col("items").list.len() > 0).sort("at", maintain_order=True).with_row_index("answer")
+
+
+def read_searches(logs: Path) -> pl.DataFrame:
+    """Return a row for each first page that answered a query, ordered by time, with or without items.
+
+    The columns are `request_id`, `person` (hash, null for nobody), `version`, `at` (unix seconds), `query` (as it was
+    typed) and `total` (items that the answer could show, null where it is not known). Answers from before queries were
+    noted have none.
+
+    Raises:
+        RunFolderError: no impressions were collected there.
+    """
+    searches = _impressions(logs).filter(pl.col("query").is_not_null() & (pl.col("first_position") == 1))
+    columns = searches.select(
+        "request_id", "query", "total", person="user_hash", version="model_version", at="timestamp"
+    )
+    return columns.sort("at", maintain_order=True)
+
+
+def _impressions(logs: Path) -> pl.DataFrame:
+    parts = Parts(logs / IMPRESSIONS_FOLDER).all
+    if not parts:
+        raise RunFolderError(
+            f"{logs}: expected a folder that `aisle-offline collect` wrote what was shown into, got no "
+            f"{IMPRESSIONS_FOLDER}/*.parquet: collect first; a service keeps what it shows in Redis only"
+        )
+    return read_impressions([part.path for part in parts])
 
 
 def read_events(logs: Path) -> pl.DataFrame:

@@ -56,6 +56,11 @@ def _lines(document: dict[str, Any]) -> list[str]:
     counted = ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in events.items())
     lines = [f"{LABELS[metric]}: {meaning}." for metric, meaning in MEANINGS.items()]
     lines.append(f"Within {document['window_s']:.0f} s of the answer. Events that name an answer: {counted}.")
+    lines += [
+        f"{version['version']}: {version['searches_without_items']} of {version['searches']} searches found nothing."
+        for version in document["versions"]
+        if version["searches"]
+    ]
     lines += [f"Note: {note}" for note in notes_of(document)]
     return lines
 

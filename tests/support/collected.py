@@ -35,10 +35,12 @@ def erase(user: str, at: float = 100.0) -> EraseRecord:
     return EraseRecord(user_hash=hash_of(user), time=at)
 
 
-def shown(request_id: str, user: str | None = "u", at: float = 100.0) -> ImpressionRecord:
+def shown(request_id: str, user: str | None = "u", at: float = 100.0, **fields: Any) -> ImpressionRecord:
     user_hash = None if user is None else hash_of(user)
     return ImpressionRecord(
-        request_id=request_id, user_hash=user_hash, model_version="m1", time=at, item_ids=["p2", "p1"]
+        **{"request_id": request_id, "user_hash": user_hash, "model_version": "m1", "time": at}
+        | {"item_ids": ["p2", "p1"]}
+        | fields
     )
 
 

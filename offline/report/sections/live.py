@@ -79,6 +79,7 @@ def _versions(versions: list[Document]) -> Table:
                 moment(version["to"]),
                 *(count(version[name]) for name in ("answers", "people", "shown_items", "clicks")),
                 share(version["clicks"], version["shown_items"]),
+                *_searches(version),
             ],
             strong=index == 0,
         )
@@ -87,9 +88,18 @@ def _versions(versions: list[Document]) -> Table:
     heads = words("version", "first answer", "last answer")
     return Table(
         "Versions that answered, the last first",
-        heads + numbers("answers", "people", "items shown", "items clicked", "% of shown"),
+        heads
+        + numbers(
+            "answers", "people", "items shown", "items clicked", "% of shown", "searches", "% that found nothing"
+        ),
         rows,
     )
+
+
+def _searches(version: Document) -> list[str]:
+    """Searches, and the share of them without an item; empty where their answers were noted without queries."""
+    searches = version.get("searches", 0)
+    return [count(searches), share(version["searches_without_items"], searches)] if searches else ["", ""]
 
 
 def _metrics(document: Document, versions: list[Document]) -> Table:

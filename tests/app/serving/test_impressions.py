@@ -94,6 +94,34 @@ def test_an_answer_is_noted_with_its_items_in_order_and_nobodys_id(
     assert (third.request_id, third.user_hash) == ("r-3", f"{visitor_hash('someone'):016x}")
 
 
+def test_a_search_is_noted_with_its_query_and_what_came_of_it(
+    serve: Serve, redis_server: RedisProcess, keys: Keys, snapshot: Any
+) -> None:
+    title = str(snapshot.catalogue.values_of(1, ["title"])["title"])
+    bodies: list[dict[str, Any]] = [
+        {"query": title, "k": 1, "user_id": "u"},
+        {"query": f"{title[:-1]}{title[-1]}x zzqqwwx -gray"},
+        {"query": "qzxv wwwkk"},
+        {"k": 1},
+    ]
+    with serve() as client:
+        answers = [client.post("/recommend", json=body).json() for body in bodies]
+        pages = [
+            client.post("/recommend", json=fields | {"cursor": answers[0]["next_cursor"]}).json()
+            for fields in (bodies[0], {"k": 1})
+        ]
+        odd = client.post("/recommend", content=b'{"query": "\\u0000 \\ufffe \xf0\x9f\x91\x9f"}').json()
+        records = noted(redis_server, keys, 7)
+    for record, answer in zip(records, [*answers, *pages, odd], strict=True):
+        assert record.request_id == answer["request_id"]
+        assert (record.corrected_query, record.total) == (answer["corrected_query"], answer["total"])
+        assert record.matched_by == answer["matched_by"]
+    typed = [record.query for record in records]
+    assert typed[6] == "\0 \ufffe \U0001f45f"
+    assert typed[:6] == [bodies[0]["query"], bodies[1]["query"], bodies[2]["query"], None, bodies[0]["query"], None]
+    assert (records[2].total, records[2].matched_by, records[3].matched_by) == (0, "nothing", None)
+
+
 def test_similar_items_are_noted_like_any_others_of_nobody(
     serve: Serve, redis_server: RedisProcess, keys: Keys, item_ids: list[str]
 ) -> None:

@@ -26,6 +26,7 @@ from offline.collecting.collect import Collected, collect
 from offline.dataset.people import person_text
 from offline.dataset.spec import load_spec
 from offline.errors import RunFolderError
+from offline.online_metrics.logs import read_searches, read_shown
 
 Offline = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -81,6 +82,10 @@ def test_collected_events_are_a_data_set_that_ingest_reads(
         "timestamp": 100.0,
         "item_ids": ["p2", "p1"],
         "first_position": 1,
+        "query": None,
+        "corrected_query": None,
+        "total": None,
+        "matched_by": None,
     }
     spec = load_spec(out)
     assert (spec.name, spec.items) == ("growing", None)
@@ -234,6 +239,46 @@ def test_an_erased_user_is_gone_from_all_files(
     assert requests(out)[-2:] == ["r7", "r9"]
     for path in out.rglob("*"):
         assert path.is_dir() or b"v1" not in path.read_bytes() or path.parent.name == "impressions"
+
+
+def test_what_was_searched_for_is_collected_and_goes_with_its_user(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    search = {"query": "soffa", "corrected_query": "sofa", "total": 12, "matched_by": "words"}
+    send(shown("r1", "ada", **search), shown("r2", "bo", query="secret wish", total=0, matched_by="nothing"))
+    run(out)
+    rows = rows_in(out / "impressions")
+    assert rows.select(*search).rows() == [("soffa", "sofa", 12, "words"), ("secret wish", None, 0, "nothing")]
+    send(erase("bo"), shown("r3", "bo", 90.0, query="secret wish"))
+    run(out)
+    assert requests(out) == ["r1"]
+    assert not any(b"secret wish" in path.read_bytes() for path in out.rglob("*") if path.is_file())
+    _, summary = ingested(_with_one_event(out), tmp_path / "ingested")
+    assert summary["events"]["kept"] == 1
+
+
+def _with_one_event(out: Path) -> Path:
+    (out / "events").mkdir(exist_ok=True)
+    text = out / "dataset.toml"
+    text.write_text('name = "s"\n[events]\npath = "e.csv"\n')
+    (out / "e.csv").write_text("user_id,item_id,event_type,timestamp\nada,p1,view,100\n")
+    return out
+
+
+def test_a_folder_from_before_queries_were_noted_is_gone_on_with(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    send(shown("r1", "ada"), shown("r2", "bo"))
+    run(out)
+    (part,) = (out / "impressions").glob("*.parquet")
+    before = ["query", "corrected_query", "total", "matched_by"]
+    pl.read_parquet(part).drop(before).write_parquet(part)
+    send(shown("r3", "ada", query="sofa", total=1), erase("bo"))
+    assert run(out).impressions == 1
+    assert read_searches(out).select("request_id", "query", "total").rows() == [("r3", "sofa", 1)]
+    assert read_shown(out).get_column("request_id").to_list() == ["r1", "r3"]
 
 
 def test_files_without_rows_of_the_erased_user_stay_as_they_are(

@@ -64,6 +64,26 @@ def test_figures_of_each_version_from_what_was_collected(logs: Path) -> None:
     assert (longer["events"]["too_late"], longer["versions"][0]["clicks"]) == (0, 2)
 
 
+def test_searches_that_found_nothing_are_counted_by_version(
+    send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
+) -> None:
+    empty = {"query": "davenport", "total": 0, "matched_by": "nothing", "item_ids": []}
+    send(
+        shown("r1", query="sofa", total=2, matched_by="words"),
+        shown("r2", query="sofa", total=20, matched_by="words", first_position=11),
+        shown("r3", **empty),
+        shown("r4", None, **empty),
+        shown("r5"),
+    )
+    run(tmp_path / "logs")
+    document = evaluate_online(tmp_path / "logs", HALF_HOUR_S)
+    (version,) = document["versions"]
+    assert (version["searches"], version["searches_without_items"], version["answers"]) == (3, 2, 3)
+    page = online_page(document, "shop")
+    assert "% that found nothing" in page
+    assert "66.7" in page
+
+
 def test_an_event_on_a_variant_is_one_on_the_item_that_was_shown(
     send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path
 ) -> None:
