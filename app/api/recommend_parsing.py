@@ -96,6 +96,7 @@ def parse_recommend(request: RecommendRequest, limits: Limits, snapshot: Snapsho
         user_id=request.user_id,
         visitor_id=request.visitor_id,
         query=request.query,
+        exact=request.exact,
         context_item_ids=context,
         recent_events=parse_history(request.recent_events, limits),
         exclude_item_ids=request.exclude_item_ids,

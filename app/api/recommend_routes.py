@@ -110,6 +110,7 @@ def recommend_routes(services: Services, limits: Limits) -> list[APIRoute]:
                     RecommendRequest,
                     [
                         parameter("query", "query", "string", "What is searched for.", "trail shoes"),
+                        parameter("query", "exact", "boolean", "Whether to correct nothing of the query.", True),
                         parameter("query", "user_id", "string", "A user that the shop knows.", "u1"),
                         parameter(
                             "query",

@@ -149,6 +149,11 @@ class RecommendRequest(BaseModel):
         max_length=MAX_QUERY,
         description="What is searched for. Alone it is a search, with a user or a visitor a personalised one.",
     )
+    exact: Boolean = Field(
+        default=False,
+        description="Whether to search for what was typed, with nothing corrected: the way back from "
+        "`corrected_query`.",
+    )
     context: Context | None = None
     recent_events: History | None = Field(
         default=None,
@@ -306,7 +311,9 @@ class RecommendAnswer(BaseModel):
     )
     next_cursor: str | None
     facets: dict[str, list[FacetValue]] | None = Field(description="By column, there when `facets` was given.")
-    corrected_query: str | None = Field(description="What was searched for, where the spelling was corrected.")
+    corrected_query: str | None = Field(
+        description="What was searched for, where the spelling was corrected; `exact` searches for what was typed."
+    )
     matched_by: MatchedBy | None = Field(
         default=None,
         description="How a query finds items, before any filter: by their `words`, some by their meaning alone "

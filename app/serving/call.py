@@ -32,6 +32,7 @@ class RecommendCall:
     user_id: str | None = None
     visitor_id: str | None = None  # looked up when there is no user, or nothing is known of them
     query: str | None = None
+    exact: bool = False  # the query is not corrected
     context_item_ids: Sequence[str] = ()  # seen just now, the newest last
     recent_events: EventHistory | None = None  # replaces what is stored
     exclude_item_ids: Sequence[str] = ()

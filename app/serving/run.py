@@ -9,6 +9,7 @@ from app.engine.candidates import Candidates
 from app.engine.reasons import SCORE_DECIMALS, Reason
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch
+from app.engine.text.text_match import QueryText
 from app.serving.assemble import assemble, unknown_item_ids_of
 from app.serving.call import Answer, RecommendCall
 from app.serving.explain import explain
@@ -80,7 +81,7 @@ def answer_batch(release: Release, fetched: Fetched, depths_of: Depths, timer: S
     batch = assemble(calls, fetched.states, snapshot.items, snapshot.manifest.shapes.window, release.clock())
     timer.lap("assemble")
     if snapshot.search is not None and any(call.query is not None for call in calls):
-        batch = replace(batch, matches=snapshot.search.matches([call.query for call in calls]))
+        batch = replace(batch, matches=snapshot.search.matches([query_of(call) for call in calls]))
         timer.lap("match")
     depths = [depths_of.of(call) for call in calls]
     selections = [
@@ -101,6 +102,11 @@ def answer_batch(release: Release, fetched: Fetched, depths_of: Depths, timer: S
     answers = [_answer_of(release, result, index, timer.stages) for index in range(len(calls))]
     timer.lap("answer")
     return answers
+
+
+def query_of(call: RecommendCall) -> QueryText | None:
+    """What a call searches for."""
+    return None if call.query is None else QueryText(call.query, call.exact)
 
 
 def _answer_of(release: Release, result: _BatchResult, index: int, stages: list[tuple[str, float]]) -> Answer:

@@ -49,10 +49,11 @@ async function load(what) {
   find("results").setAttribute("aria-busy", "true");
   showChips(wanted, demo.facets, change); // at once, and however the answer turns out
   try {
-    const {query, sort} = wanted;
+    const {query, exact, sort} = wanted;
     const fields = cardFields(demo.fields);
     const body = {...whoAsks(), ...options(), k: what ? Math.min(MOST, Math.max(PAGE, row.length)) : PAGE, fields};
     if (query) body.query = query;
+    if (query && exact) body.exact = true; // the shopper wants what was typed
     if (sort !== SORTS[0]) {
       body.sort = sort;
       delete body.diversity; // these two are about relevance
@@ -132,6 +133,9 @@ function showList() {
   showText(find("searched"), [answer.corrected_query && say("corrected", {corrected: answer.corrected_query, query}),
     answer.dropped_words.length > 0 && say("dropped", {words: answer.dropped_words.join(", ")}),
     ["meaning", "nothing"].includes(answer.matched_by) && say(`by_${answer.matched_by}`)].filter(Boolean).join(" "));
+  if (answer.corrected_query) {
+    find("searched").append(" ", button(say("exact", {query}), () => change({...wanted, exact: true})));
+  }
   const lacks = answer.degraded.map((one) => sayName("lack", one));
   showText(find("lacks"), lacks.length ? say("lacks", {what: lacks.join(", ")}) : "");
   showFacets(facets, demo.facets, wanted, change);
@@ -141,7 +145,7 @@ function showList() {
   const isFiltered = chosenFields(wanted).length > 0;
   find("none").replaceChildren(say(isFiltered ? "none" : "none_at_all"),
     ...isFiltered ? [" ", button(say("clear"), () => change(cleared(wanted)))] : [],
-    ...(answer.similar_queries ?? []).flatMap((text) => [" ", button(say("search_for", {query: text}), () => change({...cleared(wanted), query: text}))]));
+    ...(answer.similar_queries ?? []).flatMap((text) => [" ", button(say("search_for", {query: text}), () => change({...cleared(wanted), query: text, exact: false}))]));
   find("beside").hidden = !popular.length;
   find("more").hidden = !answer.next_cursor;
   find("version").textContent = say("version", {dataset: demo.dataset, version: answer.model_version});
@@ -247,7 +251,7 @@ function show(view) {
 
 function search(text, isFinal) {
   if (text === wanted.query && find("product").hidden) return;
-  const address = addressOfList({...wanted, query: text});
+  const address = addressOfList({...wanted, query: text, exact: false});
   if (isFinal || !find("product").hidden) go(address);
   else {
     go(address, {replace: true});

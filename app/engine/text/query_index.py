@@ -21,7 +21,7 @@ from app.engine.text.lexical import LexicalIndex, LexicalMatch, match
 from app.engine.text.operators import OperatorMatch, TextsOf, parse_query
 from app.engine.text.spelling import Spelling
 from app.engine.text.synonyms import Synonyms
-from app.engine.text.text_match import TextMatch
+from app.engine.text.text_match import QueryText, TextMatch
 from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
@@ -45,12 +45,13 @@ class QueryIndex:
     nearest: FindNearest
     popularity: NDArray[np.float32]  # [rows] real items only, else 0
     texts_of: TextsOf
-    _cache: OrderedDict[str, TextMatch] = field(default_factory=OrderedDict, repr=False)
+    _cache: OrderedDict[QueryText, TextMatch] = field(default_factory=OrderedDict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)  # of the cache: threads read queries
 
-    def matches(self, texts: Sequence[str | None]) -> tuple[TextMatch | None, ...]:
-        """The match of each text, None for None. The newest matches are kept in memory."""
-        known: dict[str, TextMatch] = {}
+    def matches(self, queries: Sequence[str | QueryText | None]) -> tuple[TextMatch | None, ...]:
+        """The match of each query, None for None. The newest matches are kept in memory."""
+        texts = [QueryText(query) if isinstance(query, str) else query for query in queries]
+        known: dict[QueryText, TextMatch] = {}
         with self._lock:
             for text in texts:
                 if text is not None and text in self._cache:
@@ -65,29 +66,48 @@ class QueryIndex:
         known |= fresh
         return tuple(None if text is None else known[text] for text in texts)
 
-    def _read(self, texts: Sequence[str]) -> dict[str, TextMatch]:
-        """The match of each text; those that are near in meaning are looked for together."""
-        readings = [self._reading(text) for text in texts]
-        vectors = self._vectors([reading.meant for reading in readings])
-        near_of = self.nearest(vectors) if self._finds_by_meaning else [NearItems.none()] * len(texts)
-        return {
-            text: TextMatch(
+    def _read(self, queries: Sequence[QueryText]) -> dict[QueryText, TextMatch]:
+        """The match of each query; those that are near in meaning are looked for together, and so is what was typed
+        beside what it may be a slip of: the better reading of both is taken."""
+        readings = [self._readings(query) for query in queries]
+        in_order = [reading for of_query in readings for reading in of_query]
+        vectors = self._vectors([reading.meant for reading in in_order])
+        near_of = self.nearest(vectors) if self._finds_by_meaning else [NearItems.none()] * len(in_order)
+        results = iter(
+            [
+                (reading, vector, self._hits_of(reading, near))
+                for reading, vector, near in zip(in_order, vectors, near_of, strict=True)
+            ]
+        )
+        matches: dict[QueryText, TextMatch] = {}
+        for query, of_query in zip(queries, readings, strict=True):
+            chosen, *as_typed = (next(results) for _ in of_query)
+            if as_typed and not _is_better(chosen[2], as_typed[0][2]):
+                (chosen,) = as_typed
+            reading, vector, hits = chosen
+            matches[query] = TextMatch(
                 text=reading.text,
                 corrected=reading.corrected,
                 words=reading.words,
                 lexical=reading.lexical,
                 vector=vector,
-                hits=self._hits_of(reading, near),
+                hits=hits,
             )
-            for text, reading, vector, near in zip(texts, readings, vectors, near_of, strict=True)
-        }
+        return matches
 
     @property
     def _finds_by_meaning(self) -> bool:
         """Whether an item may be found without having a word of a query: else nobody needs to look for near ones."""
         return self.spec.meaning_floor is not None or not self.spec.items_have_words
 
-    def _reading(self, text: str) -> "_Reading":
+    def _readings(self, query: QueryText) -> "list[_Reading]":
+        """The reading of a query; where its spelling is corrected, as it was typed, too."""
+        if query.is_exact:
+            return [self._reading(query.text, is_exact=True)]
+        reading = self._reading(query.text)
+        return [reading] if reading.corrected is None else [reading, self._reading(query.text, is_exact=True)]
+
+    def _reading(self, text: str, *, is_exact: bool = False) -> "_Reading":
         if self.lexical is None or self.spelling is None:
             return _Reading(text, text, None, (), LexicalMatch.empty(len(self.selectable)), self.selectable)
         query = parse_query(text)
@@ -96,7 +116,7 @@ class QueryIndex:
             allowed = OperatorMatch(query, self.lexical.rows_of, self.texts_of).restrict(self.selectable)
         if query.excludes_only:
             return _Reading(text, "", None, (), LexicalMatch.everything(self.popularity, allowed), allowed)
-        spelled = self.spelling.read(query.text)
+        spelled = self.spelling.read(query.text, is_exact=is_exact)
         meant = query.text if spelled.corrected is None else spelled.corrected
         return _Reading(
             text=meant,
@@ -120,6 +140,18 @@ class QueryIndex:
         if self.text_query is None:
             return np.zeros((len(texts), self.dim), dtype=np.float32)
         return self.text_query.vectors_of(texts)
+
+
+def _is_better(corrected: Hits, as_typed: Hits) -> bool:
+    """Whether a corrected query is what was meant, and not what was typed: it finds items that have more of its words,
+    and what is near to what was typed is among them."""
+    if not corrected.items.any():
+        return False
+    if not as_typed.items.any():
+        return True
+    near = as_typed.near_rows
+    is_near = not len(near) or np.count_nonzero(corrected.items[near]) * 2 >= len(near)
+    return bool(is_near) and len(corrected.dropped_words) < len(as_typed.dropped_words)
 
 
 @dataclass(frozen=True)

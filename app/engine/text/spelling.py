@@ -1,7 +1,8 @@
 """Spelling: corrects the words of a query, joins or splits them as the catalogue does, and completes the last one.
 
-Only words that the catalogue does not know are corrected, and rare ones with a frequent neighbour; numbers, codes and
-East Asian runs never are.
+Only words that the catalogue does not know are corrected, and rare ones with a frequent neighbour, and only what looks
+like a slip of typing (`app/engine/text/edits.py`): another word that is nearly one of the catalogue's stays as it is.
+Numbers, codes and East Asian runs are never corrected.
 """
 
 import re
@@ -18,6 +19,7 @@ from rapidfuzz.distance import OSA
 from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import LONGEST, Vocabulary, letter_mask
 from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, stem
+from app.engine.text.edits import edit_of
 from app.engine.text.synonyms import Alternative, Synonyms
 from app.engine.text.word_parts import WordParts
 
@@ -30,6 +32,7 @@ _KEEPS_LENGTH: Final = (
     4  # letters of a word that is not corrected to a shorter one: typos rarely add a letter to so few
 )
 _LONG: Final = 8  # letters of a word that may be two edits away
+_SHORTEST_LONELY: Final = 2  # letters of a known word that may be a slip where no item has it beside the others
 _SHORTEST_RARE: Final = 6  # letters of a rare word that may be a typo
 _SHORTEST_PART: Final = 3  # letters of each part of a word that is split
 _RARE: Final = 2  # most items of a word that counts as rare
@@ -38,6 +41,7 @@ _SHORTEST_INCOMPLETE: Final = 3  # letters of a last word that is completed
 _MOST_COMPLETED: Final = 8  # words that a last word is completed to
 _MOST_READ: Final = 32  # words of one query that are checked
 _MOST_CORRECTED: Final = 12  # words of one query that are corrected
+_MANY: Final = 10.0  # items that have a frequent word in their names
 _CLEARLY: Final = 10.0  # a last word is corrected, not completed, if a neighbour is this many times as frequent
 _MOST_NEIGHBOURS: Final = 12  # corrections that are compared
 _CACHE_SIZE: Final = 16_384  # words whose neighbours are cached
@@ -80,6 +84,7 @@ class Spelling:
         self._word_parts = WordParts(vocabulary)
         further = vocabulary.documents - vocabulary.named
         self._weights = (vocabulary.named + 0.1 * further + vocabulary.searched).astype(np.float32)
+        self._largest_weight = float(self._weights.max(initial=0.0))
         plain = np.flatnonzero(~vocabulary.codes)
         self._by_length = plain[np.argsort(vocabulary.lengths[plain], kind="stable")]
         self._letters = vocabulary.letters[self._by_length]
@@ -93,8 +98,8 @@ class Spelling:
         self._neighbour_cache: dict[str, tuple[Neighbour, ...]] = {}
         self._lock = Lock()  # of the cache: threads read queries
 
-    def read(self, text: str) -> Reading:
-        """The corrected words of a query, its corrected text, and the terms to search for.
+    def read(self, text: str, *, is_exact: bool = False) -> Reading:
+        """The corrected words of a query, its corrected text, and the terms to search for; exactly: nothing corrected.
 
         A last word that ends the text may be incomplete: where it is only the beginning of known words, it is completed
         to them.
@@ -103,7 +108,7 @@ class Spelling:
         placed_words = place_words(folded)
         last = len(placed_words) - 1 if placed_words and placed_words[-1].end == len(folded) else -1
         completions = self._completions(placed_words[last].word) if last >= 0 else []
-        changes = self._changes(placed_words, folded, last if completions else -1)
+        changes = [] if is_exact else self._changes(placed_words, folded, last if completions else -1)
         corrected = _apply(changes, text, folded) if changes else None
         words = [placed.word for placed in placed_words] if corrected is None else _words_of(corrected)
         return self._with_synonyms(self._reading(words, corrected, completions), words)
@@ -128,10 +133,16 @@ class Spelling:
         """The corrected text of each word; two words with a space where it is split."""
         unknown = [index for index, word in enumerate(words) if self._may_be_wrong(word)][:_MOST_CORRECTED]
         texts = [word.text for word in words]
+        known = [index for index in range(len(words)) if index not in unknown]
         if unknown:
-            hits = self._hits([word for index, word in enumerate(words) if index not in unknown])
+            hits = self._hits([words[index] for index in known])
             for index in unknown:
                 texts[index] = self._correction_of(words[index], hits) or texts[index]
+        if len(known) > 1:
+            for index in known:
+                if self._may_be_lonely(words[index]):
+                    hits = self._hits([words[other] for other in known if other != index])
+                    texts[index] = self._correction_of_lonely(words[index], hits) or texts[index]
         return texts
 
     def is_known(self, word: Word) -> bool:
@@ -208,18 +219,29 @@ class Spelling:
         split = self._split(word.text) if not neighbours or nearest[0].distance > 1 else None
         if split is not None or not neighbours:
             return split
-        best = max(nearest, key=lambda neighbour: self._likelihood(word.text, neighbour, hits))
-        return best.text if len(word.text) > _SHORT or self._affinity(best.text, hits) > 0 else None
+        return self._meant_by(word.text, nearest, hits)
+
+    def _meant_by(self, text: str, nearest: Sequence[Neighbour], hits: NDArray[np.float32] | None) -> str | None:
+        """The likeliest of the nearest words; None where the text is no slip of any of them.
+
+        A neighbour is likelier if it co-occurs with the rest of the query, is frequent, and if the edit is a usual one.
+        """
+        best, best_likelihood, has_slip = None, -np.inf, False
+        for neighbour in nearest:
+            affinity = self._affinity(neighbour.text, hits)
+            edit = edit_of(text, neighbour.text)
+            is_slip = edit.is_slip(neighbour.weight >= _MANY, affinity > 0)
+            has_slip = has_slip or is_slip
+            likelihood = np.log(1e-3 + affinity) + 0.5 * np.log(0.1 + neighbour.weight) + edit.likelihood
+            if (is_slip or affinity > 0) and likelihood > best_likelihood:
+                best, best_likelihood = neighbour, likelihood
+        if best is None or not has_slip:
+            return None
+        return best.text if len(text) > _SHORT or self._affinity(best.text, hits) > 0 else None
 
     def _neighbours_of_singular(self, text: str) -> tuple[Neighbour, ...]:
         """Neighbours of the singular of a mistyped plural, where the catalogue lacks the plural."""
         return self.neighbours(text[:-1]) if text.endswith("s") and len(text) > _SHORTEST + 1 else ()
-
-    def _likelihood(self, text: str, neighbour: Neighbour, hits: NDArray[np.float32] | None) -> float:
-        """The log-likelihood that a neighbour is meant: higher if it co-occurs with the rest of the query, is frequent,
-        has the same first letter, and is not shorter, since typos drop letters more often than they add them."""
-        affinity = np.log(1e-3 + self._affinity(neighbour.text, hits)) + 0.5 * np.log(0.1 + neighbour.weight)
-        return float(affinity + (len(neighbour.text) >= len(text)) + 0.7 * (neighbour.text[0] == text[0]))
 
     def _correction_of_rare(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
         if self._affinity(word.text, hits) > 0:
@@ -237,6 +259,29 @@ class Spelling:
             default=None,
         )
         return best.text if best is not None and best.weight >= _FREQUENT * weight else None
+
+    def _may_be_lonely(self, word: Word) -> bool:
+        """Whether some word is far more frequent than a known one, which would then be a slip of it."""
+        if self._rows_of is None or word.kind != "word" or not _SHORTEST_LONELY <= len(word.text) <= LONGEST:
+            return False
+        weight = self._weight_of(word.text)
+        return 0 < weight * _FREQUENT < self._largest_weight
+
+    def _correction_of_lonely(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
+        """What is meant by a known word that no item has beside any other of the query; None where that is unsure."""
+        if hits is None or self._affinity(word.text, hits) > 0:
+            return None
+        weight = self._weight_of(word.text)
+        likely = [
+            (affinity, neighbour.text)
+            for neighbour in self.neighbours(word.text)
+            if neighbour.distance == 1
+            and neighbour.weight >= _FREQUENT * weight
+            and len(neighbour.text) >= max(len(word.text), _SHORTEST)
+            and edit_of(word.text, neighbour.text).keeps_letters
+            and (affinity := self._affinity(neighbour.text, hits)) > 0
+        ]
+        return max(likely)[1] if likely else None
 
     def neighbours(self, word: str) -> tuple[Neighbour, ...]:
         """Words within one edit, for long words two; the nearest first, then the most frequent.

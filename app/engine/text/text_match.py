@@ -9,6 +9,14 @@ from app.engine.text.hits import Hits
 from app.engine.text.lexical import LexicalMatch
 
 
+@dataclass(frozen=True, slots=True)
+class QueryText:
+    """What was typed into the search box."""
+
+    text: str
+    is_exact: bool = False  # nothing of it is corrected
+
+
 @dataclass(frozen=True, eq=False)
 class TextMatch:
     """A query, read once: immutable, and shared by all requests with the same text."""
