@@ -42,6 +42,7 @@ from offline.stage import (
     warm_start_key,
     withhold_key,
 )
+from offline.synonyms.proposals import propose_synonyms
 from offline.training import refit as refitting
 from offline.training.refit import refit
 from offline.training.settings import check_switches, choose_settings, has_content
@@ -250,6 +251,7 @@ def _evaluate(context: StageContext) -> dict[str, Any]:
     document["timings"] = timings_of(folder.record(), manifest, context.options.budget_s)
     document["feature_groups"] = feature_groups(folder.rank)
     record_metrics(bundle, document)
+    document["synonyms"] = propose_synonyms(context.spec.root, folder.split, read_synonyms(context.spec))
     write_json(folder.report, document)
     return document
 
@@ -355,7 +357,7 @@ STAGES = (
         marker=lambda folder: folder.report,
         outputs=lambda folder: (folder.report,),
         key=lambda _, options: [options.baselines],
-        version=2,
+        version=3,
     ),
     Stage(
         "serve",

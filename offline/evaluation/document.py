@@ -39,7 +39,7 @@ _ORDERS: Final = {
 }
 """The parts of the JSON by task, in order, where it is not the usual one."""
 _ORDER: Final = ("reports", "baselines", "variants", "slices", "candidates", "behaviours", "notes")
-_RUN_PARTS: Final = ("timings", "feature_groups", "cold_items")
+_RUN_PARTS: Final = ("timings", "feature_groups", "cold_items", "synonyms")
 
 
 @dataclass(frozen=True)
@@ -382,6 +382,7 @@ class EvaluationDocument:
     timings: Json | None = None  # see `timings_of`
     feature_groups: Sequence[FeatureGroup] | None = None
     cold_items: Json | None = None  # see `cold_items`
+    synonyms: Sequence[Json] | None = None  # see `propose_synonyms`
 
     @classmethod
     def of(cls, document: Json) -> "EvaluationDocument":
@@ -404,6 +405,7 @@ class EvaluationDocument:
             timings=document.get("timings"),
             feature_groups=None if groups is None else [FeatureGroup.of(value) for value in groups],
             cold_items=document.get("cold_items"),
+            synonyms=document.get("synonyms"),
         )
 
     @property
@@ -444,6 +446,7 @@ class EvaluationDocument:
             "timings": self.timings,
             "feature_groups": None if self.feature_groups is None else [group.json() for group in self.feature_groups],
             "cold_items": self.cold_items,
+            "synonyms": self.synonyms,
         }
         order = (*_ORDERS.get(self.dataset.task or "", _ORDER), *_RUN_PARTS)
         return {

@@ -70,21 +70,26 @@ def _impressions(logs: Path) -> pl.DataFrame:
 def read_events(logs: Path) -> pl.DataFrame:
     """Return a row for each event, in the order of the stream.
 
-    The columns are `user` (the text of a person, see `offline.dataset.people`), `item`, `type`, `at` (unix seconds) and
-    `request_id`.
+    The columns are `user` (the text of a person, see `offline.dataset.people`), `item`, `type`, `at` (unix seconds),
+    `request_id` and `query`.
 
     Raises:
         DatasetError: `dataset.toml` cannot be read.
     """
     parts = Parts(logs / EVENTS_FOLDER).all
     if not parts or not (logs / SPEC_FILE).is_file():
-        schema = {"user": pl.String, "item": pl.String, "type": pl.String, "at": pl.Float64, "request_id": pl.String}
-        return pl.DataFrame(schema=schema)
+        names = ("user", "item", "type", "at", "request_id", "query")
+        return pl.DataFrame(schema={name: pl.Float64 if name == "at" else pl.String for name in names})
     columns, spec = read_dataset_file(logs).columns, read_spec(logs)
     events = pl.concat([pl.read_parquet(part.path, glob=False) for part in parts])
     of = columns.of
     events = events.select(
-        user=columns.person(), item=of["item"], type=of["type"], at=columns.seconds(), request_id=of["request_id"]
+        user=columns.person(),
+        item=of["item"],
+        type=of["type"],
+        at=columns.seconds(),
+        request_id=of["request_id"],
+        query=pl.col(of["query"]) if "query" in of else pl.lit(None, pl.String),
     )
     if spec.items is None or spec.items.variant_of is None:
         return events

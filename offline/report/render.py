@@ -11,6 +11,7 @@ from offline.report.sections.figures import exposure, main_figures, slices
 from offline.report.sections.learning import behaviours, candidates, learning
 from offline.report.sections.live import live
 from offline.report.sections.served import served
+from offline.report.sections.synonyms import synonyms
 from offline.report.verdict import verdict_of
 from offline.workspace.atomic import atomic_file
 from offline.workspace.run_folder import RunFolder
@@ -28,6 +29,7 @@ SECTIONS = (
     compression,
     cold_items,
     exposure,
+    synonyms,
     making,
 )
 _MEANINGS = {

@@ -78,6 +78,7 @@ def test_the_report_has_the_shape_of_every_task_with_tf_idf_beside(catalogue_run
     (report,) = document["reports"]
     assert list(report["metrics"]) == list(report["ci95"]) == ["ndcg@10", "mrr@200", "recall@10"]
     assert (report["n"], report["queries_without_relevant_items"], report["targets"]) == (3, 1, 36)
+    assert document["synonyms"] == []  # there is no log
     assert document["baselines"]["tf_idf"]["none"].keys() == {"ndcg@10", "mrr@200", "recall@10", "ci95"}
     assert report["lift_over_tf_idf"]["mrr@200"].keys() == {"difference", "ci95"}
     assert report["metrics"]["ndcg@10"] > 0.8

@@ -56,6 +56,11 @@ def test_query_and_user_together_find_more_than_either(document: Any) -> None:
     assert alone["query_alone"]["ndcg@10"] > 0.5
 
 
+def test_no_colour_and_no_kind_is_proposed_as_a_synonym_of_another(folder: RunFolder, document: Any) -> None:
+    assert document["synonyms"] == []
+    assert "The log speaks for none." in folder.page.read_text("utf-8")
+
+
 def test_baselines_that_know_the_query_stand_beside_the_search(folder: RunFolder, document: Any) -> None:
     (report,) = document["reports"]
     figures = {name: by_mask["none"] for name, by_mask in document["baselines"].items()}

@@ -33,6 +33,7 @@ ANCHORS = [
     "compression",
     "cold-items",
     "exposure",
+    "synonyms",
     "making",
 ]
 HOSTILE = "<script>alert(1)</script><img src=x> $\\frac$ & \"'"
@@ -108,6 +109,11 @@ def whole(evaluated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "seen_in_training_hr@10": 0.14,
     }
     document["notes"] = [HOSTILE]
+    clicked = {"people": 7, "pairs": 2, "likeness": 0.81, "items": [HOSTILE], "queries": [[HOSTILE, "sofa"]]}
+    document["synonyms"] = [
+        {"line": f"{HOSTILE}, sofa", "evidence": "clicks", **clicked},
+        {"line": "davenport => sofa", "evidence": "rewordings", "people": 5, "found_nothing": 4, "queries": []},
+    ]
     (path / "report.json").write_text(json.dumps(document))
     manifest = resolve(path / "measured") / names.MANIFEST
     variant = {"p50_ms": 1.5, "p99_ms": 2.5, "metric": "ndcg@10", "overlap_at_10": 0.99, "note": HOSTILE}

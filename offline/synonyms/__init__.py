@@ -1,0 +1,1 @@
+"""Synonyms that a log speaks for, as lines for `synonyms.txt`."""
