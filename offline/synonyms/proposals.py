@@ -45,34 +45,40 @@ def propose_synonyms(root: Path, split: Path, known: SynonymTable) -> list[Propo
     said = _said(known)
     ranked = sorted(
         [
-            *((found.people, phrases, _by_clicks(phrases, found, items.titles)) for phrases, found in clicks.items()),
-            *((found.people, phrases, _by_rewordings(phrases, found)) for phrases, found in rewordings.items()),
+            *(
+                (evidence.people, phrases, _by_clicks(phrases, evidence, items.titles))
+                for phrases, evidence in clicks.items()
+            ),
+            *(
+                (evidence.people, phrases, _by_rewordings(phrases, evidence))
+                for phrases, evidence in rewordings.items()
+            ),
         ],
         key=lambda entry: (-entry[0], entry[1], entry[2]["line"]),
     )
     return [proposal for _, phrases, proposal in ranked if (phrases.first, phrases.second) not in said][:MOST_PROPOSALS]
 
 
-def _by_clicks(phrases: Phrases, found: ClickEvidence, titles: dict[int, str]) -> Proposal:
-    rows = sorted(found.shared_rows, key=lambda row: (-found.shared_rows[row], row))[:_MOST_ITEMS]
+def _by_clicks(phrases: Phrases, evidence: ClickEvidence, titles: dict[int, str]) -> Proposal:
+    rows = sorted(evidence.shared_rows, key=lambda row: (-evidence.shared_rows[row], row))[:_MOST_ITEMS]
     return {
         "line": line_of(phrases, is_one_way=False),
         "evidence": "clicks",
-        "people": found.people,
-        "pairs": found.pairs,
-        "likeness": round(found.likeness, 4),
+        "people": evidence.people,
+        "pairs": evidence.pairs,
+        "likeness": round(evidence.likeness, 4),
         "items": [titles[row] for row in rows],
-        "queries": [list(pair) for pair in found.queries],
+        "queries": [list(pair) for pair in evidence.queries],
     }
 
 
-def _by_rewordings(phrases: Phrases, found: RewordingEvidence) -> Proposal:
+def _by_rewordings(phrases: Phrases, evidence: RewordingEvidence) -> Proposal:
     return {
         "line": line_of(phrases, is_one_way=True),
         "evidence": "rewordings",
-        "people": found.people,
-        "found_nothing": found.empty,
-        "queries": [list(pair) for pair in found.queries],
+        "people": evidence.people,
+        "found_nothing": evidence.empty,
+        "queries": [list(pair) for pair in evidence.queries],
     }
 
 

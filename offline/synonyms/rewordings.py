@@ -88,8 +88,8 @@ def _with_clicks(searches: pl.DataFrame, root: Path, until: float) -> pl.DataFra
     )
     by_query = searches.join(events.select("user", "query", then="at").join(hashes, on="user"), on=["person", "query"])
     clicks = [
-        found.filter(pl.col("then").is_between(pl.col("at"), pl.col("at") + WITHIN_S)).select("search")
-        for found in (by_answer, by_query)
+        events_of_search.filter(pl.col("then").is_between(pl.col("at"), pl.col("at") + WITHIN_S)).select("search")
+        for events_of_search in (by_answer, by_query)
     ]
     return searches.with_columns(clicked=pl.col("search").is_in(pl.concat(clicks)["search"].implode()))
 
