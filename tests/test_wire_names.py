@@ -55,7 +55,7 @@ METRICS = {
 
 # Every file and folder that a bundle of this schema may have.
 BUNDLE_FILES = """
-catalogue display filters golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
+catalogue codes display filters golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
 golden/text_vectors.npy golden/texts items/absent.npy
 items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
 items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
@@ -69,7 +69,7 @@ users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy variants voc
 # The optional parts that a manifest may number, and the numbers that are read; the last one is written.
 PART_NUMBERS = {
     "ranker": (1,),
-    "search": (1,),
+    "search": (1, 2),
     "words": (1,),
     "meaning": (1,),
     "spelling": (1,),
@@ -78,6 +78,7 @@ PART_NUMBERS = {
     "display": (1,),
     "variants": (1,),
     "synonyms": (1,),
+    "codes": (1,),
 }
 
 TENSORS = """
@@ -206,7 +207,7 @@ def test_files_and_tensors_of_a_bundle() -> None:
     texts = {name: value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
     tensors = {value for name, value in texts.items() if name.startswith(("IN_", "OUT_"))}
     assert tensors == set(TENSORS.split())
-    inner = {"LEXICAL_BRANDS": "brands", "HALF_BLOCKS": "blocks"}  # in the folder of words, in a graph's metadata
+    inner = {"LEXICAL_TITLES": "titles", "LEXICAL_BRANDS": "brands", "HALF_BLOCKS": "blocks"}  # of words, of a graph
     files = {name: value for name, value in texts.items() if not name.startswith(("IN_", "OUT_"))}
     assert {name: files.pop(name) for name in inner} == inner
     assert set(files.values()) == set(BUNDLE_FILES.split())

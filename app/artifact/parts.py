@@ -22,6 +22,7 @@ GPU: Final = "gpu"
 DISPLAY: Final = "display"
 VARIANTS: Final = "variants"
 SYNONYMS: Final = "synonyms"
+CODES: Final = "codes"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ PARTS: Final = (
         (names.RANK_GRAPH, names.RANKER, names.GOLDEN_RANKED_ROWS, names.GOLDEN_RANKED_SCORES),
         "ranking by features, objectives, and /predict",
     ),
-    Part(SEARCH, (names.SEARCH,), "searching"),
+    Part(SEARCH, (names.SEARCH,), "searching", (1, 2)),
     Part(WORDS, (names.LEXICAL,), "searching by words"),
     Part(
         MEANING,
@@ -58,13 +59,13 @@ PARTS: Final = (
     Part(DISPLAY, (names.DISPLAY,), "columns that are for display alone"),
     Part(VARIANTS, (names.VARIANTS,), "ids of variants in place of their item's"),
     Part(SYNONYMS, (names.SYNONYMS,), "synonyms and stop words of queries"),
+    Part(CODES, (names.CODES,), "finding items by their ids and other codes"),
 )
 """The parts that this code knows.
 
 Reserved are the names of those that are to come, which no bundle has yet: `display_columns` (how columns are called),
-`code_columns` (identifiers such as EANs, found exactly), `meaning_floor` (the likeness below which a search by meaning
-finds nothing), `place` (`place.onnx`, which places an item that the bundle has not seen) and `text_encoder`
-(`text.onnx`, an encoder's vector of a text).
+`meaning_floor` (the likeness below which a search by meaning finds nothing), `place` (`place.onnx`, which places an
+item that the bundle has not seen) and `text_encoder` (`text.onnx`, an encoder's vector of a text).
 """
 
 _BY_NAME: Final = {part.name: part for part in PARTS}

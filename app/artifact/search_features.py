@@ -16,7 +16,9 @@ from app.artifact.rank_features import (
 )
 from app.artifact.rank_tables import RankTables
 
-LEXICAL_FEATURES: Final = ("lexical", "title", "attributes", "coverage", "exact")
+TITLE_FEATURES: Final = ("in_name", "in_order")
+"""How the words of a query stand in the title of an item, as `TitleMatch` of the engine works them out."""
+LEXICAL_FEATURES: Final = ("lexical", "title", "attributes", "coverage", "exact", *TITLE_FEATURES)
 """How the words of a query match an item, as `LexicalMatch` of the engine holds them."""
 TEXT_FEATURES: Final = (*LEXICAL_FEATURES, "semantic", "semantic_where_words_fail")
 """Of query and item: the lexical features, the cosine of their vectors, and that cosine times the share of the query's

@@ -7,18 +7,21 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 from app.artifact.search_features import SEARCH_FEATURES
 
 PRIOR: Final = {
-    "lexical": 5.0,
+    "lexical": 4.0,
     "coverage": 5.0,
     "attributes": 0.5,
     "exact": 1.25,
+    "in_name": 4.0,
+    "in_order": 1.5,
     "semantic": 0.5,
     "semantic_where_words_fail": 5.0,
     "score": 0.1,
     "log_popularity": 0.1,
 }
-"""Weights where no logged query teaches better: words decide; meaning, the user's taste and popularity part what they
-leave equal; meaning replaces words that no item has. In log-odds: an item with all the words of a query beats one
-with half of them by `exp(2.5)` and more."""
+"""Weights where no logged query teaches better: words decide, those of title and brand more than others, and in their
+order more than scattered; meaning, the user's taste and popularity part what they leave equal; meaning replaces words
+that no item has. In log-odds: an item with all the words of a query beats one with half of them by `exp(2.5)` and
+more."""
 
 
 class SearchSpec(BaseModel):

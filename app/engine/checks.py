@@ -19,12 +19,14 @@ from app.artifact.columns import TextColumn
 from app.artifact.filter_columns import ADDED, FALSE_TEXT, TRUE_TEXT, FilterColumn
 from app.artifact.manifest import Shapes
 from app.artifact.rank_tables import RankTables
+from app.artifact.text.codes import CodeTable
 from app.artifact.text.suggest_index import KINDS, SuggestIndex
+from app.artifact.text.titles import PLACES, TitleTable
 from app.artifact.text.vocabulary import LONGEST, Vocabulary
 from app.artifact.variants import Variants
 from app.engine.catalogue import Catalogue, Items
 from app.engine.requests import RequestBatch
-from app.engine.text.lexical import LexicalField, LexicalIndex
+from app.engine.text.lexical_index import LexicalField, LexicalIndex
 from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
@@ -235,6 +237,34 @@ def check_lexical(folder: Path, lexical: LexicalIndex, shapes: Shapes) -> None:
     """
     for name, field in zip(names.LEXICAL_FIELDS, (lexical.main, lexical.title, lexical.attributes), strict=True):
         _check_lexical_field(folder / names.LEXICAL / name, field, shapes)
+    if lexical.titles is not None:
+        _check_titles(folder / names.LEXICAL / names.LEXICAL_TITLES, lexical.titles, shapes)
+
+
+def _check_titles(below: Path, titles: TitleTable, shapes: Shapes) -> None:
+    check_array(below / "terms.npy", titles.terms, np.int32, None)
+    check_array(below / "places.npy", titles.places, np.uint8, len(titles.terms))
+    check_range(below / "places.npy", titles.places, 0, PLACES, "places")
+    check_array(below / "offsets.npy", titles.offsets, np.int64, shapes.items + 2)
+    check_offsets(below / "offsets.npy", titles.offsets, len(titles.terms))
+    check_array(below / "hashes.npy", titles.hashes, np.uint64, None)
+    require(bool((titles.hashes[1:] >= titles.hashes[:-1]).all()), below / "hashes.npy", "ascending hashes", "others")
+    check_array(below / "hash_rows.npy", titles.hash_rows, np.int32, len(titles.hashes))
+    check_range(below / "hash_rows.npy", titles.hash_rows, 1, shapes.items, "rows of items")
+
+
+def check_codes(folder: Path, codes: CodeTable, shapes: Shapes) -> None:
+    """Check the codes by which items are found.
+
+    Raises:
+        BundleCorrupt: they are no texts, or name other items than there are.
+    """
+    below = folder / names.CODES
+    check_texts(below / "texts", codes.texts.column)
+    check_array(below / "rows.npy", codes.rows, np.int32, None)
+    check_range(below / "rows.npy", codes.rows, 1, shapes.items, "rows of items")
+    check_array(below / "offsets.npy", codes.offsets, np.int64, len(codes.texts) + 1)
+    check_offsets(below / "offsets.npy", codes.offsets, len(codes.rows))
 
 
 def _check_lexical_field(below: Path, field: LexicalField, shapes: Shapes) -> None:

@@ -16,6 +16,7 @@ from app.artifact.display_columns import read_display
 from app.artifact.filter_columns import read_filter_columns
 from app.artifact.manifest import Manifest, read_manifest, verify_files
 from app.artifact.parts import (
+    CODES,
     DISPLAY,
     GPU,
     MEANING,
@@ -30,6 +31,7 @@ from app.artifact.parts import (
     usable_parts,
 )
 from app.artifact.rank_tables import read_rank_tables
+from app.artifact.text.codes import read_codes
 from app.artifact.text.suggest_index import read_suggest_index
 from app.artifact.text.synonym_table import SynonymTable, read_synonym_table
 from app.artifact.text.vocabulary import Vocabulary, read_vocabulary
@@ -48,7 +50,7 @@ from app.engine.runtime import open_session
 from app.engine.selection.filter_index import filter_index_of
 from app.engine.selection.orders import Orders
 from app.engine.snapshot import Snapshot
-from app.engine.text.lexical import read_lexical
+from app.engine.text.lexical_index import read_lexical
 from app.engine.text.query_index import read_query_index
 from app.engine.text.suggest import Suggester
 from app.engine.text.text_query import check_golden_texts, read_text_query
@@ -140,7 +142,10 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     filter_columns = read_filter_columns(folder)
     checks.check_filters(folder, filter_columns, catalogue, shapes)
     filters = filter_index_of(filter_columns, catalogue, items.selectable[0], items)
-    lexical = read_lexical(folder, shapes.rows, tables.codes[:, 1]) if WORDS in parts else None
+    codes = read_codes(folder) if CODES in parts else None
+    if codes is not None:
+        checks.check_codes(folder, codes, shapes)
+    lexical = read_lexical(folder, shapes.rows, tables.codes[:, 1], codes) if WORDS in parts else None
     text_query = read_text_query(folder) if MEANING in parts else None
     vocabulary = read_vocabulary(folder) if SPELLING in parts else Vocabulary.empty()
     synonyms = read_synonym_table(folder) if SYNONYMS in parts else SynonymTable()

@@ -15,6 +15,7 @@ from app.artifact.search_features import (
     LEXICAL_FEATURES,
     POPULARITY,
     TEXT_FEATURES,
+    TITLE_FEATURES,
     TextColumns,
     search_features,
     weighted_sum,
@@ -95,7 +96,7 @@ def search_scores(
     if ablation is not None:
         ablation.zero_query(features[: len(TEXT_FEATURES)], candidates.request_index)
         ablation.level_popularity(features[POPULARITY], candidates.request_index)
-    scores = weighted_sum(features, _weights(index.spec, stages))
+    scores = weighted_sum(features, _weights(index.spec, stages)) + _named_gains(batch, candidates, stages, ablation)
     if objective is not None and snapshot.ranker is not None:
         if ablation is not None:
             ranker_features = rank_features(snapshot.tables, candidates, context, ablation.reference)
@@ -135,6 +136,7 @@ def text_candidates(
     if not stages.lexical:
         return np.zeros((len(matches), 0), dtype=np.int64)
     weight = {name: np.float32(spec.weights.get(name, 0.0)) for name in LEXICAL_FEATURES}
+    weight["title"] += weight["in_name"]  # of so many items titles are not read
     lists = []
     for match, mask in zip(matches, matched_items, strict=True):
         lexical = match.lexical
@@ -145,6 +147,7 @@ def text_candidates(
             scores = scores + weight["attributes"] * lexical.attributes[rows]
             scores = scores + weight["exact"] * lexical.exact[rows]
             scores = scores + weight["title"] * lexical.title[rows]
+            scores = scores + lexical.named.gains_of(rows)
             rows = np.sort(rows[np.lexsort((rows, -scores))[:depth]])
         lists.append(rows)
     return pad_rows(lists)
@@ -212,16 +215,32 @@ def _text_vectors(matches: Sequence[TextMatch], stages: Stages) -> NDArray[np.fl
 
 
 def _text_columns(matches: Sequence[TextMatch], candidates: CandidateList, vectors: NDArray[np.float32]) -> TextColumns:
-    columns = np.empty((len(LEXICAL_FEATURES), len(candidates)), dtype=np.float32)
+    columns = np.zeros((len(LEXICAL_FEATURES), len(candidates)), dtype=np.float32)
     for request, match in enumerate(matches):
         part, lexical = candidates.part(request), match.lexical
         rows = candidates.rows[part]
         for column, scores in zip(
-            columns, (lexical.main, lexical.title, lexical.attributes, lexical.coverage, lexical.exact), strict=True
+            columns, (lexical.main, lexical.title, lexical.attributes, lexical.coverage, lexical.exact), strict=False
         ):
             column[part] = scores[rows]
+        if lexical.titles is not None:
+            columns[-len(TITLE_FEATURES) :, part] = lexical.titles.features(rows)
     best_coverage = np.array([match.lexical.best_coverage for match in matches], dtype=np.float32)
     return TextColumns(columns, best_coverage, vectors)
+
+
+def _named_gains(
+    batch: RequestBatch, candidates: CandidateList, stages: Stages, ablation: Ablation | None
+) -> NDArray[np.float32]:
+    """`[candidates]`, what items get that the whole query names."""
+    gains = np.zeros(len(candidates), dtype=np.float32)
+    if stages.lexical:
+        for request, match in enumerate(_matches_of(batch)):
+            part = candidates.part(request)
+            gains[part] = match.lexical.named.gains_of(candidates.rows[part])
+    if ablation is not None:
+        ablation.zero_query(gains[None], candidates.request_index)
+    return gains
 
 
 def _weights(spec: SearchSpec, stages: Stages) -> dict[str, float]:

@@ -33,6 +33,7 @@ from offline.dataset.histories import Histories
 from offline.dataset.logged_queries import logged_query_texts, popular_queries
 from offline.dataset.people import read_person
 from offline.export.catalogue_columns import display_of, variants_of, write_catalogue
+from offline.export.codes import write_codes
 from offline.export.fidelity import Fidelity
 from offline.export.filter_columns import first_times, write_filters
 from offline.export.golden import write_golden
@@ -150,6 +151,7 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
                 shutil.copytree(inputs.text_of / name, folder / name)
         vocabulary = read_vocabulary(folder)
     inputs.synonyms.write(folder)
+    write_codes(folder, items)
     write_suggest(folder, items, popularity, spell_queries(queries, vocabulary))
     order = SearchSpec(weights=PRIOR) if inputs.search is None else inputs.search
     scale = inputs.trained.settings.text_scale

@@ -1,8 +1,10 @@
 """The lexical index of a bundle: the items' texts by terms, for BM25."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +13,16 @@ from bm25s import BM25
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
+from app.artifact.text.titles import PLACES, TitleTable, title_hash
 from app.artifact.text.vocabulary import Vocabulary
 from app.artifact.text.words import read_words
 from app.engine.text.spelling import Spelling
 from offline.export.vocabulary import attribute_text
 
 K1, B = 1.2, 0.75  # Robertson et al., "Okapi at TREC-3" (1995)
-_MAIN = ("title", "brand", "category", "text")
+_MAIN: Final = ("title", "brand", "category", "text")
+_MOST: Final = (1, 1, 1, 2)  # times that a word of each counts
+_AGAIN: Final = ""  # in place of a term beyond that: as long, and nobody asks for it
 _TIMES: Final = 4  # that a query counts which led to all events of an item
 _KEPT: Final = 100_000  # texts that have been read: brands, categories and attributes repeat
 
@@ -34,23 +39,24 @@ def write_lexical(
     """
     items = items.sort("row")
     texts = [[text or "" for text in items[name].to_list()] for name in _MAIN]
-    if queries is not None:
-        texts.append([text or "" for text in queries])
     terms_of = _Terms(Spelling(vocabulary))
-    main = [[term for text in of_item for term in terms_of(text)] for of_item in zip(*texts, strict=True)]
+    logged = [] if queries is None else [[terms_of(text or "") for text in queries]]
+    read = [[_at_most(terms_of(text), most) for text in column] for column, most in zip(texts, _MOST, strict=True)]
+    main = [list(chain.from_iterable(of_item)) for of_item in zip(*read, *logged, strict=True)]
     attributes = [
         [term for pair in pairs or [] for term in terms_of(attribute_text(pair))]
         for pairs in items["attributes"].to_list()
     ]
     if not any(main) and not any(attributes):
         return False
-    title = [list(terms_of(text)) for text in texts[0]]
-    for name, documents in zip(names.LEXICAL_FIELDS, (main, title, attributes), strict=True):
+    for name, documents in zip(names.LEXICAL_FIELDS, (main, read[0], attributes), strict=True):
         if not any(documents):
             continue
         index = BM25(k1=K1, b=B, method="lucene")
         index.index(documents, show_progress=False)
         index.save(folder / names.LEXICAL / name, show_progress=False)
+        if documents is main:
+            _titles(texts[0], texts[1], terms_of, index.vocab_dict).write(folder)
     TextColumn.of(brands_by_code(items["brand"])).write(folder / names.LEXICAL / names.LEXICAL_BRANDS)
     return True
 
@@ -86,9 +92,40 @@ class _Terms:
         self._of = lru_cache(maxsize=_KEPT)(self._read)
 
     def __call__(self, text: str) -> tuple[str, ...]:
+        return tuple(term for term, _ in self.placed(text))
+
+    def placed(self, text: str) -> tuple[tuple[str, int], ...]:
+        """The terms, each with the place of its word in the text."""
         return self._of(text)
 
-    def _read(self, text: str) -> tuple[str, ...]:
+    def _read(self, text: str) -> tuple[tuple[str, int], ...]:
         words = read_words(text)
-        plain = [term for word in words for term in word.terms]
-        return (*plain, *self._spelling.compound_terms(words), *self._spelling.part_terms(words))
+        plain = [(term, place) for place, word in enumerate(words) for term in word.terms]
+        joined = [
+            (term, place) for place, pair in enumerate(pairwise(words)) for term in self._spelling.compound_terms(pair)
+        ]
+        parts = [(term, place) for place, word in enumerate(words) for term in self._spelling.part_terms([word])]
+        return (*plain, *joined, *parts)
+
+
+def _at_most(terms: Sequence[str], times: int) -> list[str]:
+    """The terms, each so many times at most, and something as long in place of the others: a text that repeats a word
+    says no more by it, and is no shorter.
+    """
+    counts: Counter[str] = Counter()
+    kept = []
+    for term in terms:
+        counts[term] += 1
+        kept.append(term if counts[term] <= times else _AGAIN)
+    return kept
+
+
+def _titles(titles: Sequence[str], brands: Sequence[str], terms_of: _Terms, numbers: Mapping[str, int]) -> TitleTable:
+    """The titles of all items as numbers of terms, their brands behind a gap."""
+    placed = []
+    for title, brand in zip(titles, brands, strict=True):
+        in_title = terms_of.placed(title)
+        behind = max((place for _, place in in_title), default=-1) + 2
+        entries = [*in_title, *((term, behind + place) for term, place in terms_of.placed(brand))]
+        placed.append([(numbers[term], place) for term, place in entries if place <= PLACES])
+    return TitleTable.of(placed, [title_hash(read_words(title)) for title in titles])

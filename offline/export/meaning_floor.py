@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from app.artifact.rank_tables import RankTables, read_rank_tables
 from app.artifact.text.vocabulary import Vocabulary
 from app.engine.nearest import NEAREST
-from app.engine.text.lexical import LexicalIndex, match, read_lexical
+from app.engine.text.lexical import match
+from app.engine.text.lexical_index import LexicalIndex, read_lexical
 from app.engine.text.spelling import Spelling
 from app.engine.text.text_query import TextQuery, read_text_query
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from app.artifact import names
-from app.artifact.search_features import SEARCH_FEATURES
+from app.artifact.search_features import SEARCH_FEATURES, TEXT_FEATURES
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.engine.snapshot import Snapshot
 from model.ranker import listwise_loss
@@ -137,7 +137,11 @@ def read_search_spec(folder: Path) -> SearchSpec | None:
 
 
 def fit_weights(examples: SearchExamples, penalty: float) -> NDArray[np.float32]:
-    """Weights `[SEARCH_FEATURES]` that put what followed above the others; 0 where a feature never differs."""
+    """Weights `[SEARCH_FEATURES]` that put what followed above the others.
+
+    Where a feature never differs nothing is to be learned: one of the text keeps its prior weight, since queries that
+    are to come may have what the logged ones lack (a word of a title, an order of words), and others get 0.
+    """
     spread = examples.features.std(axis=0, dtype=np.float64)
     useful = spread > 1e-6
     prior = _vector(PRIOR).astype(np.float64)
@@ -160,6 +164,7 @@ def fit_weights(examples: SearchExamples, penalty: float) -> NDArray[np.float32]
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     fitted = np.zeros(len(spread), dtype=np.float32)
+    fitted[: len(TEXT_FEATURES)] = prior[: len(TEXT_FEATURES)]
     fitted[useful] = weights.detach().numpy() / spread[useful]
     return fitted
 

@@ -15,6 +15,7 @@ from app.artifact.manifest import list_files, read_manifest
 from app.artifact.parts import numbers_of
 from app.artifact.text.synonym_table import SynonymTable
 from offline.export.catalogue_columns import write_catalogue
+from offline.export.codes import write_codes
 from offline.export.filter_columns import write_filters
 from offline.export.lexical import brands_by_code, queries_by_row, write_lexical
 from offline.export.vocabulary import write_vocabulary
@@ -43,7 +44,7 @@ def write_worded_bundle(
         known: columns that filters may name, though no item has a value.
         synonyms: of the shop, and its stop words.
     """
-    shutil.copytree(resolve(source), folder, ignore=shutil.ignore_patterns("lexical", "vocabulary", "filters"))
+    shutil.copytree(resolve(source), folder, ignore=shutil.ignore_patterns("lexical", "vocabulary", "filters", "codes"))
     manifest = read_manifest(folder)
     fillers = [
         {"item_id": f"filler-{row}", "title": f"Thing {row}"} for row in range(len(items), manifest.shapes.items)
@@ -66,6 +67,7 @@ def write_worded_bundle(
         [(row, query, 1.0) for row, query in pairs if query], schema=["item", "query", "share"], orient="row"
     )
     write_lexical(folder, table, vocabulary, queries_by_row(logged, table.height))
+    write_codes(folder, table)
     files = list_files(folder)
     document = json.loads((folder / names.MANIFEST).read_text("utf-8"))
     document |= {

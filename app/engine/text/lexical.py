@@ -1,18 +1,16 @@
 """Lexical search: dense BM25 scores of every item, so that masks, totals and facets are exact."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property, partial, reduce
 from typing import Final
 
 import numpy as np
-from bm25s import BM25
 from numpy.typing import NDArray
 
-from app.artifact import names
-from app.artifact.columns import TextColumn
-from app.artifact.text.words import Word, is_east_asian, read_words
+from app.artifact.text.words import Word, parts_of, stem
+from app.engine.text.lexical_index import LexicalIndex
+from app.engine.text.named_items import NamedItems, with_titles
 from app.engine.text.synonyms import (
     STOP_WORD,
     Alternative,
@@ -20,6 +18,7 @@ from app.engine.text.synonyms import (
     match_alternatives,
     rows_with_alternatives,
 )
+from app.engine.text.title_match import TitleMatch, read_title_match
 
 _HALF_POINT: Final = np.float32(0.5)
 _ALL: Final = 0.9
@@ -29,96 +28,6 @@ _SOMETHING: Final = float(np.log(2.0))
 _ROUNDING: Final = 1e-5
 _SUFFIXES: Final = "子儿"  # of Chinese nouns
 _LONGEST_BRAND: Final = 4  # words
-
-
-@dataclass(frozen=True)
-class LexicalField:
-    """One text of every item, indexed by terms."""
-
-    index: BM25 | None  # None where no item has a word in it
-    rows: int  # of the item tables; document `d` of the index is row `d + 1`
-
-    def has(self, term: str) -> bool:
-        """Whether any item has the term."""
-        return self.index is not None and term in self.index.vocab_dict
-
-    def scores(self, weighted: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
-        """Weighted sums of BM25 over terms, `[rows]`; terms that no item has add nothing."""
-        total = np.zeros(self.rows, dtype=np.float32)
-        if self.index is None:
-            return total
-        known = [(self.index.vocab_dict[term], weight) for term, weight in weighted if self.has(term)]
-        for weight in dict.fromkeys(weight for _, weight in known):
-            ids = [number for number, term_weight in known if term_weight == weight]
-            part = self.index.get_scores_from_ids(ids)
-            total[1 : 1 + len(part)] += np.float32(weight) * part
-        return total
-
-    def scores_with(
-        self, weighted: Sequence[tuple[str, float]], alternatives: Sequence[AlternativeMatch]
-    ) -> NDArray[np.float32]:
-        """As `scores`; items that have an alternative instead are scored by its terms."""
-        total = self.scores(weighted)
-        for alternative in alternatives:
-            for term, weight in alternative.weighted:
-                total[alternative.scored] += np.float32(weight) * self._scores_of(term, alternative.scored)
-        return total
-
-    def _scores_of(self, term: str, rows: NDArray[np.int32]) -> NDArray[np.float32]:
-        """BM25 of one term for some rows, ascending."""
-        scores = np.zeros(len(rows), dtype=np.float32)
-        number = None if self.index is None else self.index.vocab_dict.get(term)
-        if self.index is None or number is None:
-            return scores
-        sparse = self.index.scores
-        part = slice(int(sparse["indptr"][number]), int(sparse["indptr"][number + 1]))
-        _, places, places_of_term = np.intersect1d(
-            rows, sparse["indices"][part] + 1, assume_unique=True, return_indices=True
-        )
-        scores[places] = sparse["data"][part][places_of_term]
-        return scores
-
-    def rows_of(self, term: str) -> NDArray[np.int32]:
-        """The rows of the items that have a term, ascending."""
-        number = None if self.index is None else self.index.vocab_dict.get(term)
-        if self.index is None or number is None:
-            return np.zeros(0, dtype=np.int32)
-        scores = self.index.scores
-        part = slice(int(scores["indptr"][number]), int(scores["indptr"][number + 1]))
-        return np.asarray(scores["indices"][part] + 1, dtype=np.int32)
-
-
-@dataclass(frozen=True)
-class LexicalIndex:
-    """The fields of a catalogue, and its brands by how they are written."""
-
-    main: LexicalField
-    title: LexicalField
-    attributes: LexicalField
-    brands: dict[tuple[str, ...], NDArray[np.int32]]  # the rows of each brand, by its words
-
-    def rows_of(self, term: str) -> NDArray[np.int32]:
-        """The rows of the items that have a term in any field."""
-        return np.union1d(self.main.rows_of(term), self.attributes.rows_of(term))
-
-    def runs_with(self, character: str) -> Sequence[str]:
-        """The terms of East Asian text that have a character."""
-        return self._runs.get(character, ())
-
-    @cached_property
-    def _runs(self) -> dict[str, list[str]]:
-        runs: dict[str, list[str]] = {}
-        terms = {
-            term
-            for field in (self.main, self.attributes)
-            if field.index is not None
-            for term in field.index.vocab_dict
-            if is_east_asian(term)
-        }
-        for term in sorted(terms):
-            for character in dict.fromkeys(term):
-                runs.setdefault(character, []).append(term)
-        return runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +44,8 @@ class LexicalMatch:
     exact: NDArray[np.float32]  # [rows] half a point for the query's brand, half for its model number in the title
     hits: NDArray[np.bool_]  # [rows] the items that have all of the query, or as much of it as any item has
     word_rows: tuple[NDArray[np.int32], ...] = ()  # of each word, the rows that have it, ascending
+    titles: TitleMatch | None = None  # how the words stand in titles
+    named: NamedItems = field(default_factory=NamedItems)  # by the whole query: those come first
     is_dropped: tuple[bool, ...] = ()  # of each word, whether none of `hits` has it
 
     @classmethod
@@ -163,6 +74,7 @@ def match(
     weighted: Sequence[tuple[str, float]],
     allowed: NDArray[np.bool_],
     alternatives: Sequence[Alternative] = (),
+    named: NamedItems | None = None,
 ) -> LexicalMatch:
     """Match every item with the words of a query.
 
@@ -171,19 +83,23 @@ def match(
         weighted: the terms of the words, each once, and their weights.
         allowed: `[rows]`, the items that may be found at all.
         alternatives: to words of the query: an item that has one has the words that it stands for.
+        named: the items whose code is the query, which have all of its words.
     """
     rows = index.main.rows
+    named = named or NamedItems()
     matches = match_alternatives(alternatives, words, lambda word: _rows_of_all(index, word), rows)
     word_rows = rows_with_alternatives([_rows_of_word(index, word) for word in words], matches)
+    word_rows = tuple(_union(of_word, named.rows) for of_word in word_rows)
     coverage = np.zeros(rows, dtype=np.float32)
-    total = np.float32(0.0)
-    for word, rows_with_word in zip(words, word_rows, strict=True):
-        if word.kind == STOP_WORD:
-            continue
-        weight = np.float32(np.log1p(rows / (1.0 + len(rows_with_word))))
-        total += weight
-        coverage[rows_with_word] += weight
-    hits = _hits_of(_said(index, words, word_rows, matches), allowed)
+    weights = [
+        0.0 if word.kind == STOP_WORD else float(np.log1p(rows / (1.0 + len(of_word))))
+        for word, of_word in zip(words, word_rows, strict=True)
+    ]
+    for of_word, weight in zip(word_rows, weights, strict=True):
+        coverage[of_word] += np.float32(weight)
+    total = np.float32(sum(weights))
+    said = [_union(of_word, named.rows) for of_word in _said(index, words, word_rows, matches)]
+    hits = _hits_of(said, allowed)
     return LexicalMatch(
         main=_relative(index.main.scores_with(weighted, matches)),
         title=_relative(index.title.scores_with(weighted, matches)),
@@ -195,6 +111,8 @@ def match(
         is_dropped=tuple(
             word.kind != STOP_WORD and not hits[of_word].any() for word, of_word in zip(words, word_rows, strict=True)
         ),
+        titles=None if index.titles is None else read_title_match(index.titles, index.main, words, weights, matches),
+        named=named if index.titles is None else with_titles(named, index.titles.rows_of(words), hits),
     )
 
 
@@ -227,11 +145,38 @@ def _hits_of(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_])
 
 
 def _rows_of_word(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
-    """The rows that have a word; of an East Asian one that none has as it stands, those with any of its characters."""
-    rows = _rows_of(index, word.terms)
-    if len(rows) or word.kind != "east_asian":
+    """The rows that have a word: of a code, as a whole or all of its parts.
+
+    Where none has it as it stands, those with some of it: with one part of a code, with a code that it is a part of, or
+    with a character of an East Asian run.
+    """
+    rows = _rows_of_code(index, word) if word.kind == "code" else _rows_of(index, word.terms)
+    if len(rows):
         return rows
-    return _rows_of(index, [term for character in _characters(word.text) for term in index.runs_with(character)])
+    if word.kind == "east_asian":
+        return _rows_of(index, [term for character in _characters(word.text) for term in index.runs_with(character)])
+    if word.kind in {"word", STOP_WORD}:
+        return rows
+    return _rows_of(index, [*word.terms, *index.models_with("".join(parts_of(word.text)))])
+
+
+def _rows_of_code(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
+    parts = [stem(part) for part in parts_of(word.text)]
+    is_whole = len(parts) == 1 and word.text.isalnum()
+    rows = _rows_of(index, [term for term in word.terms if is_whole or term not in parts])
+    if len(parts) < 2 or _has_sign(word):
+        return rows
+    with_all = reduce(partial(np.intersect1d, assume_unique=True), (_rows_of(index, [part]) for part in parts))
+    return _union(rows, with_all)
+
+
+def _has_sign(word: Word) -> bool:
+    """Whether a code is more than its letters and digits: `c++`, `.net`, `h&m`."""
+    return "&" in word.text or not (word.text[0].isalnum() and word.text[-1].isalnum())
+
+
+def _union(rows: NDArray[np.int32], more: NDArray[np.int32]) -> NDArray[np.int32]:
+    return np.union1d(rows, more) if len(more) else rows
 
 
 def _said(
@@ -306,31 +251,3 @@ def _exact(index: LexicalIndex, words: Sequence[Word]) -> NDArray[np.float32]:
             has_code[index.title.rows_of(word.terms[-1])] = True
     exact[has_code] += _HALF_POINT
     return exact
-
-
-def read_lexical(folder: Path, rows: int, brand_codes: NDArray[np.int32]) -> LexicalIndex | None:
-    """The lexical index of the bundle in `folder`; None where no item has a word.
-
-    Raises:
-        OSError: a part of it is missing.
-        ValueError: it is not readable.
-    """
-    below = folder / names.LEXICAL
-    if not below.exists():
-        return None
-    main, title, attributes = (_read_field(below / name, rows) for name in names.LEXICAL_FIELDS)
-    brands = TextColumn.read(below / names.LEXICAL_BRANDS)
-    order = np.argsort(brand_codes, kind="stable").astype(np.int32)
-    ends = np.searchsorted(brand_codes[order], np.arange(len(brands) + 1))
-    brand_words = (tuple(word.text for word in read_words(brands[code] or "")) for code in range(len(brands)))
-    by_words = {key: order[ends[code] : ends[code + 1]] for code, key in enumerate(brand_words) if key}
-    return LexicalIndex(main=main, title=title, attributes=attributes, brands=by_words)
-
-
-def _read_field(folder: Path, rows: int) -> LexicalField:
-    if not folder.exists():
-        return LexicalField(None, rows)
-    index = BM25.load(folder, mmap=True, show_progress=False)
-    for name in ("data", "indices", "indptr"):  # plain views: cutting pieces out of a memmap costs ten times as much
-        index.scores[name] = np.asarray(index.scores[name])
-    return LexicalField(index, rows)

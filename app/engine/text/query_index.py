@@ -16,10 +16,13 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
 from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import Vocabulary
+from app.artifact.text.words import read_words
 from app.engine.text.hits import Hits, NearItems, everything, hits_of
-from app.engine.text.lexical import LexicalIndex, LexicalMatch, match
+from app.engine.text.lexical import LexicalMatch, match
+from app.engine.text.lexical_index import LexicalIndex
+from app.engine.text.named_items import named_by_beginning, named_by_code
 from app.engine.text.operators import OperatorMatch, TextsOf, parse_query
-from app.engine.text.spelling import Spelling
+from app.engine.text.spelling import Spelling, as_it_stands
 from app.engine.text.synonyms import Synonyms
 from app.engine.text.text_match import QueryText, TextMatch
 from app.engine.text.text_query import TextQuery
@@ -116,14 +119,17 @@ class QueryIndex:
             allowed = OperatorMatch(query, self.lexical.rows_of, self.texts_of).restrict(self.selectable)
         if query.excludes_only:
             return _Reading(text, "", None, (), LexicalMatch.everything(self.popularity, allowed), allowed)
-        spelled = self.spelling.read(query.text, is_exact=is_exact)
+        named = named_by_code(self.lexical, query.text, allowed)
+        if not len(named.rows):
+            named = named_by_beginning(self.lexical, query.text, read_words(query.text), allowed)
+        spelled = as_it_stands(query.text) if len(named.rows) else self.spelling.read(query.text, is_exact=is_exact)
         meant = query.text if spelled.corrected is None else spelled.corrected
         return _Reading(
             text=meant,
             meant=meant,
             corrected=None if spelled.corrected is None else query.with_text(spelled.corrected),
             words=tuple(word.text for word in spelled.words),
-            lexical=match(self.lexical, spelled.words, spelled.terms, allowed, spelled.alternatives),
+            lexical=match(self.lexical, spelled.words, spelled.terms, allowed, spelled.alternatives, named),
             allowed=allowed,
         )
 

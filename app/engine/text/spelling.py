@@ -18,7 +18,7 @@ from rapidfuzz.distance import OSA
 
 from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import LONGEST, Vocabulary, letter_mask
-from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, stem
+from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, read_words, stem
 from app.engine.text.edits import edit_of
 from app.engine.text.synonyms import Alternative, Synonyms
 from app.engine.text.word_parts import WordParts
@@ -423,6 +423,12 @@ class Spelling:
             corrected=corrected,
             terms=tuple(weights.items()),
         )
+
+
+def as_it_stands(text: str) -> Reading:
+    """A text read without correction, compounds and completion."""
+    words = read_words(text)
+    return Reading(tuple(words), None, tuple((term, 1.0) for term in dict.fromkeys(t for w in words for t in w.terms)))
 
 
 def _words_of(text: str) -> list[Word]:

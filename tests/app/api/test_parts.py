@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 
 from app.artifact import names
 from app.artifact.bundle_store import resolve
+from app.artifact.columns import TextColumn
 from app.artifact.manifest import list_files, read_manifest
 from app.artifact.parts import PARTS, RANKER
 from app.engine.gpu_retriever import Device
@@ -29,8 +30,8 @@ Whole = tuple[dict[str, dict[str, Any]], dict[str, tuple[int, dict[str, Any]]]] 
 ALL = {part.name: part.number for part in PARTS}
 CHANGED = {
     "ranker": {"objective", "predict"},
-    "search": {"title", "typo"},
-    "words": {"title", "typo"},
+    "search": {"title", "typo", "code"},
+    "words": {"title", "typo", "code"},
     "meaning": {"title", "typo"},
     "spelling": {"typo"},
     "suggest": {"suggest"},
@@ -38,6 +39,7 @@ CHANGED = {
     "display": set(),  # the shop has none
     "variants": set(),
     "synonyms": set(),
+    "codes": {"code"},
 }
 """The answers that differ without a part."""
 
@@ -117,11 +119,13 @@ def title_of(folder: Path) -> str:
 def calls_of(folder: Path) -> dict[str, dict[str, Any]]:
     user = document_of(folder)["sample_users"][0]
     title = title_of(folder)
+    item_id = TextColumn.read(folder / names.ITEM_IDS)[1]
     word = max(title.split(), key=len)
     return {
         "user": {"user_id": user, "k": 5},
         "title": {"query": title, "k": 5},
         "typo": {"query": word[:2] + word[3:] + " x", "k": 5},
+        "code": {"query": item_id, "k": 5},
         "objective": {"user_id": user, "objective": "purchase", "k": 5},
     }
 

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from app.engine.text.lexical import LexicalIndex, match, read_lexical
+from app.engine.text.lexical import match
+from app.engine.text.lexical_index import LexicalIndex, read_lexical
 from app.engine.text.spelling import Spelling
 from offline.export.lexical import write_lexical
 from offline.export.vocabulary import write_vocabulary

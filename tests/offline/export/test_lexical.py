@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from app.engine.text.lexical import LexicalIndex, match, read_lexical
+from app.engine.text.lexical import match
+from app.engine.text.lexical_index import LexicalIndex, read_lexical
 from app.engine.text.spelling import Spelling
 from offline.export.lexical import queries_by_row, write_lexical
 from offline.export.vocabulary import write_vocabulary
@@ -47,7 +48,7 @@ def index(folder: Path, spelling: Spelling) -> LexicalIndex:
 
 def rows_with_words(index: LexicalIndex, spelling: Spelling, text: str) -> list[int]:
     reading = spelling.read(text)
-    return np.flatnonzero(match(index, reading.words, reading.terms).coverage > 0.99).tolist()
+    return np.flatnonzero(match(index, reading.words, reading.terms, np.arange(ROWS) > 0).coverage > 0.99).tolist()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_every_field_is_found(index: LexicalIndex, spelling: Spelling, text: str
 def test_a_brand_is_named_by_all_its_words_and_a_model_by_its_number(index: LexicalIndex, spelling: Spelling) -> None:
     def exact(text: str) -> list[float]:
         reading = spelling.read(text)
-        return match(index, reading.words, reading.terms).exact.tolist()
+        return match(index, reading.words, reading.terms, np.arange(ROWS) > 0).exact.tolist()
 
     assert exact("acme works smartwatch") == [0, 0, 0, 0, 0, 0.5]
     assert exact("acme smartwatch") == [0, 0, 0.5, 0, 0, 0]

@@ -1,0 +1,96 @@
+"""The codes of a catalogue, such as ids, SKUs and EANs, in order: looked up whole, and by how they begin."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.columns import offsets_of
+from app.artifact.text.sorted_texts import SortedTexts
+from app.artifact.text.words import fold_letters
+
+LONGEST_CODE: Final = 64
+"""Letters and digits of a code."""
+_WRITTEN: Final = "\0"  # before how a code is written, where that is not its letters and digits alone
+_TEXTS: Final = "texts"
+_OFFSETS: Final = "offsets.npy"
+_ROWS: Final = "rows.npy"
+
+
+def bare_code(text: str) -> str:
+    """The letters and digits of a code: `SKU-77 1` and `sku771` are one; empty for what is too long for a code."""
+    bare = "".join(character for character in fold_letters(text) if character.isalnum())
+    return bare if len(bare) <= LONGEST_CODE else ""
+
+
+@dataclass(frozen=True)
+class CodeTable:
+    """Every code with the items that have it."""
+
+    texts: SortedTexts  # [codes] bare, behind it how it is written
+    offsets: NDArray[np.int64]  # [codes + 1]
+    rows: NDArray[np.int32]  # of the items that have each code
+
+    @classmethod
+    def of(cls, codes: Iterable[tuple[int, str]]) -> "CodeTable":
+        """The table of pairs of an item's row and one of its codes; what has no letter and no digit is left out."""
+        rows: dict[str, list[int]] = {}
+        for row, code in codes:
+            if key := _key(code):
+                rows.setdefault(key, []).append(row)
+        texts = sorted(rows, key=str.encode)
+        lists = [sorted(set(rows[text])) for text in texts]
+        flat = np.array([row for of_code in lists for row in of_code], dtype=np.int32)
+        return cls(SortedTexts.of(texts), offsets_of([len(of_code) for of_code in lists]), flat)
+
+    def written(self, text: str) -> NDArray[np.int32]:
+        """The rows of the items with a code that is written so, but for case and width."""
+        position = self.texts.find(_key(text))
+        return self._rows_of(range(position, position + 1)) if position >= 0 else self.rows[:0]
+
+    def whole(self, text: str) -> NDArray[np.int32]:
+        """The rows of the items with a code of these letters and digits."""
+        bare = bare_code(text)
+        position = self.texts.find(bare) if bare else -1
+        plain = self._rows_of(range(position, position + 1)) if position >= 0 else self.rows[:0]
+        return np.union1d(plain, self._rows_of(self.texts.beginning_with(bare + _WRITTEN))) if bare else plain
+
+    def beginning_with(self, text: str, most: int) -> NDArray[np.int32]:
+        """The rows of the items with a code that begins with these letters and digits; none for more than `most`
+        codes.
+        """
+        bare = bare_code(text)
+        positions = self.texts.beginning_with(bare) if bare else range(0)
+        return np.unique(self._rows_of(positions)) if len(positions) <= most else self.rows[:0]
+
+    def write(self, folder: Path) -> None:
+        """Write it into the bundle in `folder`."""
+        below = folder / names.CODES
+        self.texts.write(below / _TEXTS)
+        np.save(below / _OFFSETS, self.offsets)
+        np.save(below / _ROWS, self.rows)
+
+    def _rows_of(self, positions: range) -> NDArray[np.int32]:
+        return self.rows[int(self.offsets[positions.start]) : int(self.offsets[positions.stop])]
+
+
+def read_codes(folder: Path) -> CodeTable:
+    """The codes of the bundle in `folder`, mapped into memory.
+
+    Raises:
+        OSError: a part of them is missing.
+        ValueError: their arrays are not readable.
+    """
+    below = folder / names.CODES
+    offsets, rows = (np.asarray(np.load(below / name, mmap_mode="r", allow_pickle=False)) for name in (_OFFSETS, _ROWS))
+    return CodeTable(SortedTexts.read(below / _TEXTS), offsets, rows)
+
+
+def _key(text: str) -> str:
+    bare = bare_code(text)
+    written = " ".join(fold_letters(text).split())
+    return bare if not bare or written == bare else bare + _WRITTEN + written

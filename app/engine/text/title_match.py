@@ -1,0 +1,96 @@
+"""How the words of a query stand in the titles of some items: how many of them, and whether side by side in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact.text.titles import TitleTable
+from app.artifact.text.words import Word
+from app.engine.text.lexical_index import LexicalField
+from app.engine.text.synonyms import AlternativeMatch
+
+_MOST_WORDS: Final = 32
+"""Words of a query that are looked at, a bit each."""
+
+
+@dataclass(frozen=True, eq=False)
+class TitleMatch:
+    """The terms of a query by the words that they belong to, for the titles of a catalogue."""
+
+    table: TitleTable
+    terms: NDArray[np.int32]  # [terms] their numbers, ascending
+    word_bits: NDArray[np.uint32]  # [terms] a bit for each word that a term belongs to
+    weights: NDArray[np.float32]  # [words] how rare each is; they sum to 1
+
+    def features(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of the items in `rows`: the share of the query's words that title and brand have, rare words weighing more;
+        and the share of its pairs of neighbouring words that stand side by side in the title, in this order.
+
+        The words of a model number that is written apart stand side by side in it: `zx 200m4` in `ZX-200M4`.
+        """
+        bits = self._bits_of_places(rows)
+        in_name = np.bitwise_or.reduce(bits, axis=1)
+        share = np.zeros(len(rows), dtype=np.float32)
+        for word, weight in enumerate(self.weights.tolist()):
+            share += np.float32(weight) * ((in_name >> np.uint32(word)) & np.uint32(1)).astype(np.float32)
+        following = bits.copy()
+        following[:, :-1] |= bits[:, 1:]
+        pairs = np.bitwise_or.reduce(bits & (following >> np.uint32(1)), axis=1)
+        count = max(1, len(self.weights) - 1)
+        return np.minimum(share, np.float32(1.0)), np.bitwise_count(pairs).astype(np.float32) / np.float32(count)
+
+    def _bits_of_places(self, rows: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """`[rows, places]`, the words that stand at each place of each title."""
+        starts, stops = self.table.offsets[rows], self.table.offsets[rows + 1]
+        lengths = stops - starts
+        lines = np.repeat(np.arange(len(rows)), lengths)
+        if not len(lines) or not len(self.terms):
+            return np.zeros((len(rows), 1), dtype=np.uint32)
+        ends = np.cumsum(lengths)
+        entries = np.arange(int(ends[-1])) + np.repeat(starts - (ends - lengths), lengths)
+        terms = self.table.terms[entries]
+        position = np.minimum(np.searchsorted(self.terms, terms), len(self.terms) - 1)
+        is_known = np.flatnonzero(self.terms[position] == terms)
+        places = self.table.places[entries[is_known]]
+        bits = np.zeros((len(rows), int(places.max(initial=0)) + 1), dtype=np.uint32)
+        np.bitwise_or.at(bits, (lines[is_known], places), self.word_bits[position[is_known]])
+        return bits
+
+
+def read_title_match(
+    table: TitleTable,
+    field: LexicalField,
+    words: Sequence[Word],
+    weights: Sequence[float],
+    alternatives: Sequence[AlternativeMatch] = (),
+) -> TitleMatch:
+    """The words of a query as numbers of terms.
+
+    Args:
+        table: the titles.
+        field: whose vocabulary numbers their terms.
+        words: of the query, after spelling.
+        weights: of each word, how rare it is.
+        alternatives: to words of the query; those of one word stand in a title as the words that they stand for.
+    """
+    bits: dict[int, int] = {}
+    terms = [(term, place) for place, word in enumerate(words) for term in word.terms]
+    for match in alternatives:
+        if len(match.alternative.words) == 1:
+            places = range(match.alternative.start, match.alternative.end)
+            terms += [(term, place) for place in places for term in match.alternative.words[0].terms]
+    for term, place in terms:
+        number = None if field.index is None else field.index.vocab_dict.get(term)
+        if number is not None and place < _MOST_WORDS:
+            bits[number] = bits.get(number, 0) | 1 << place
+    numbers = sorted(bits)
+    total = max(sum(weights[:_MOST_WORDS]), 1e-9)
+    return TitleMatch(
+        table=table,
+        terms=np.array(numbers, dtype=np.int32),
+        word_bits=np.array([bits[number] for number in numbers], dtype=np.uint32),
+        weights=np.array([weight / total for weight in weights[:_MOST_WORDS]], dtype=np.float32),
+    )
