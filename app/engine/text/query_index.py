@@ -122,7 +122,11 @@ class QueryIndex:
         named = named_by_code(self.lexical, query.text, allowed)
         if not len(named.rows):
             named = named_by_beginning(self.lexical, query.text, read_words(query.text), allowed)
-        spelled = as_it_stands(query.text) if len(named.rows) else self.spelling.read(query.text, is_exact=is_exact)
+        is_code = len(named.rows) > 0
+        if is_code and any(map(str.isdigit, query.text)):  # no word: nothing to complete, and no synonym
+            spelled = as_it_stands(query.text)
+        else:
+            spelled = self.spelling.read(query.text, is_exact=is_exact or is_code)
         meant = query.text if spelled.corrected is None else spelled.corrected
         return _Reading(
             text=meant,

@@ -18,7 +18,6 @@ from starlette.applications import Starlette
 
 from app.artifact import names
 from app.artifact.bundle_store import resolve
-from app.artifact.columns import TextColumn
 from app.artifact.manifest import list_files, read_manifest
 from app.artifact.parts import PARTS, RANKER
 from app.engine.gpu_retriever import Device
@@ -32,7 +31,7 @@ CHANGED = {
     "ranker": {"objective", "predict"},
     "search": {"title", "typo", "code"},
     "words": {"title", "typo", "code"},
-    "meaning": {"title", "typo"},
+    "meaning": {"title", "typo", "code"},
     "spelling": {"typo"},
     "suggest": {"suggest"},
     "gpu": set(),
@@ -109,17 +108,16 @@ def let_the_ranker_order(folder: Path) -> None:
     sign_again(folder)
 
 
-def title_of(folder: Path) -> str:
-    """The title of the first item that has one."""
-    catalogue = load_snapshot(folder).catalogue
-    titles = (catalogue.values_of(row, ["title"])["title"] for row in count(1))
-    return next(str(title) for title in titles if title is not None)
+def titled_item(folder: Path) -> tuple[str, str]:
+    """Id and title of the first item that has a title."""
+    snapshot = load_snapshot(folder)
+    titles = ((row, snapshot.catalogue.values_of(row, ["title"])["title"]) for row in count(1))
+    return next((snapshot.items.id_of(row), str(title)) for row, title in titles if title is not None)
 
 
 def calls_of(folder: Path) -> dict[str, dict[str, Any]]:
     user = document_of(folder)["sample_users"][0]
-    title = title_of(folder)
-    item_id = TextColumn.read(folder / names.ITEM_IDS)[1]
+    item_id, title = titled_item(folder)
     word = max(title.split(), key=len)
     return {
         "user": {"user_id": user, "k": 5},
@@ -159,6 +157,7 @@ def whole(serve: Serve, shop_bundle: Path) -> Whole:
         assert client.get("/readyz").json()["parts_off"] == {}
     assert {status for status, _ in told.values()} == {200}
     assert told["typo"][1]["corrected_query"]
+    assert items_of(told["code"]) == [calls["code"]["query"]]
     assert told["suggest"][1]["suggestions"]
     return calls, told
 
