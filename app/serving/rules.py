@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from app.engine.scoring import list_of, score_list
 from app.engine.selection.column import NO_VALUE
 from app.engine.selection.grouping import first_of_groups
 from app.engine.snapshot import Snapshot
+from app.engine.text.named_items import NamedItems
 from app.serving.call import RecommendCall
 
 
@@ -109,9 +111,35 @@ def apply_rules(
     pins = [_allowed_pins(call, batch, index, item_mask) for index, call in enumerate(calls)]
     missing = _score_missing_pins(snapshot, calls, batch, candidates, [ranked.rows for ranked in lists], pins)
     return [
-        _apply_to_list(snapshot, call, ranked, extra, call_pins) if has_rules(call) else ranked
-        for call, ranked, extra, call_pins in zip(calls, lists, missing, pins, strict=True)
+        _apply_to_list(snapshot, call, ranked, extra, call_pins, named) if has_rules(call) else ranked
+        for call, ranked, extra, call_pins, named in zip(calls, lists, missing, pins, _named_of(batch), strict=True)
     ]
+
+
+def _named_of(batch: RequestBatch) -> list[NamedItems]:
+    """The items that the query of each request names, none without a query."""
+    matches = batch.matches or (None,) * len(batch)
+    return [NamedItems() if match is None else match.lexical.named for match in matches]
+
+
+def _diverse_order(
+    snapshot: Snapshot,
+    rows: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    named: NamedItems,
+    answered: int,
+    diversity: float,
+) -> NDArray[np.int64]:
+    """The positions of a list in their new order. What the query names stays above the rest: each tier is a list of its
+    own, since a score that is far above all others would leave no difference between them.
+    """
+    tiers = named.gains_of(rows)
+    starts = np.flatnonzero(np.diff(tiers, prepend=np.nan))
+    order = []
+    for start, stop in pairwise([*starts.tolist(), len(rows)]):
+        vectors = snapshot.items.vectors_of(rows[start:stop])
+        order.append(start + diversified(scores[start:stop], vectors, max(0, answered - start), diversity))
+    return np.concatenate([np.zeros(0, dtype=np.int64), *order])
 
 
 def _boost_filters(
@@ -189,8 +217,11 @@ def _apply_to_list(
     ranked: RankedList,
     missing: dict[int, float],
     pins: tuple[Pin, ...],
+    named: NamedItems,
 ) -> RankedList:
-    """One list with its rules; `missing` are the pinned rows that it lacks, with their scores."""
+    """One list with its rules; `missing` are the pinned rows that it lacks, with their scores, and `named` those that
+    its query names.
+    """
     rows, scores = ranked.rows, ranked.scores.astype(np.float64)
     if missing:
         rows = np.concatenate([rows, np.array(list(missing), dtype=np.int64)])
@@ -202,8 +233,7 @@ def _apply_to_list(
         rows, scores = rows[others], scores[others]
     if call.diversity:
         pinned_above = sum(pin.position <= call.k for pin in pins)
-        vectors = snapshot.items.vectors_of(rows[:AMONG])
-        order = diversified(scores[:AMONG], vectors, call.k - pinned_above, call.diversity)
+        order = _diverse_order(snapshot, rows[:AMONG], scores[:AMONG], named, call.k - pinned_above, call.diversity)
         rows, scores = (np.concatenate([values[order], values[AMONG:]]) for values in (rows, scores))
     if pins:
         rows, scores = with_pins(rows, scores, pins, [score_of[pin.row] for pin in pins])

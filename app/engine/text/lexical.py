@@ -87,8 +87,9 @@ def match(
     """
     rows = index.main.rows
     named = named or NamedItems()
+    look_up = _rows_with_whole if len(named.rows) else _rows_of_word
     matches = match_alternatives(alternatives, words, lambda word: _rows_of_all(index, word), rows)
-    word_rows = rows_with_alternatives([_rows_of_word(index, word) for word in words], matches)
+    word_rows = rows_with_alternatives([look_up(index, word) for word in words], matches)
     word_rows = tuple(_union(of_word, named.rows) for of_word in word_rows)
     coverage = np.zeros(rows, dtype=np.float32)
     weights = [
@@ -145,12 +146,10 @@ def _hits_of(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_])
 
 
 def _rows_of_word(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
-    """The rows that have a word: of a code, as a whole or all of its parts.
-
-    Where none has it as it stands, those with some of it: with one part of a code, with a code that it is a part of, or
-    with a character of an East Asian run.
+    """The rows that have a word; where none has it as it stands, those with some of it: with one part of a code, with a
+    code that it is a part of, or with a character of an East Asian run.
     """
-    rows = _rows_of_code(index, word) if word.kind == "code" else _rows_of(index, word.terms)
+    rows = _rows_with_whole(index, word)
     if len(rows):
         return rows
     if word.kind == "east_asian":
@@ -160,7 +159,10 @@ def _rows_of_word(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
     return _rows_of(index, [*word.terms, *index.models_with("".join(parts_of(word.text)))])
 
 
-def _rows_of_code(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
+def _rows_with_whole(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
+    """The rows that have a word: of a code, as a whole or all of its parts."""
+    if word.kind != "code":
+        return _rows_of(index, word.terms)
     parts = [stem(part) for part in parts_of(word.text)]
     is_whole = len(parts) == 1 and word.text.isalnum()
     rows = _rows_of(index, [term for term in word.terms if is_whole or term not in parts])

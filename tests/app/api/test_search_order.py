@@ -125,3 +125,9 @@ def test_words_in_their_order_come_before_scattered_ones(words: Titles) -> None:
 
 def test_a_word_counts_most_in_a_title(words: Titles) -> None:
     assert words("lantern") == [WORDS[7]["title"], WORDS[6]["title"]]
+
+
+def test_what_a_query_names_stays_first_in_a_diverse_list(parts: Recommend) -> None:
+    for diversity in (0.1, 1.0):
+        came = [item["item_id"] for item in parts(query="2804", diversity=diversity)["items"]]
+        assert came == ["w-105", "w-104", "w-106"]
