@@ -19,7 +19,8 @@ import numpy as np
 import polars as pl
 import typer
 
-from app.artifact.text.words import read_words, stem
+from app.artifact.text.languages import ENGLISH
+from app.artifact.text.words import read_words
 from app.engine.text.lexical import read_lexical
 from app.engine.text.spelling import Spelling
 from offline.evaluation.typos import add_typos
@@ -90,7 +91,7 @@ def found(spelling: Spelling, asked: Sequence[tuple[str, str]]) -> dict[str, flo
         started = time.thread_time()
         reading = spelling.read(query)
         times.append(1e3 * (time.thread_time() - started))
-        hits.append(stem(word) in dict(reading.terms))
+        hits.append(ENGLISH.stems(word)[0] in dict(reading.terms))
         elsewhere.append(all(spelling.is_known(each) for each in read_words(query)))
     plain = [hit for hit, other in zip(hits, elsewhere, strict=True) if not other]
     return {

@@ -70,7 +70,7 @@ users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy variants voc
 PART_NUMBERS = {
     "ranker": (1,),
     "search": (1, 2),
-    "words": (1,),
+    "words": (1, 2),
     "meaning": (1,),
     "spelling": (1,),
     "suggest": (1,),

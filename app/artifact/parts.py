@@ -47,7 +47,7 @@ PARTS: Final = (
         "ranking by features, objectives, and /predict",
     ),
     Part(SEARCH, (names.SEARCH,), "searching", (1, 2)),
-    Part(WORDS, (names.LEXICAL,), "searching by words"),
+    Part(WORDS, (names.LEXICAL,), "searching by words", (1, 2)),  # 1: all of it without English endings
     Part(
         MEANING,
         (names.TEXT_VECTORS, names.TEXT_SCALES, names.TEXT_IDF, names.GOLDEN_TEXTS, names.GOLDEN_TEXT_VECTORS),

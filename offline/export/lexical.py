@@ -13,10 +13,12 @@ from bm25s import BM25
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
+from app.artifact.text.languages import Languages
 from app.artifact.text.titles import PLACES, TitleTable, title_hash
 from app.artifact.text.vocabulary import Vocabulary
 from app.artifact.text.words import read_words
 from app.engine.text.spelling import Spelling
+from offline.export.catalogue_languages import languages_of_catalogue
 from offline.export.vocabulary import attribute_text
 
 K1, B = 1.2, 0.75  # Robertson et al., "Okapi at TREC-3" (1995)
@@ -40,12 +42,20 @@ def write_lexical(
     items = items.sort("row")
     texts = [[text or "" for text in items[name].to_list()] for name in _MAIN]
     terms_of = _Terms(Spelling(vocabulary))
-    logged = [] if queries is None else [[terms_of(text or "") for text in queries]]
-    read = [[_at_most(terms_of(text), most) for text in column] for column, most in zip(texts, _MOST, strict=True)]
+    catalogue = vocabulary.lexicon.languages
+    _, spoken = languages_of_catalogue(items)
+    if queries is None:
+        logged = []
+    else:
+        logged = [[terms_of(text or "", of_item) for text, of_item in zip(queries, spoken, strict=True)]]
+    read = [
+        [_at_most(terms_of(text, of_item), most) for text, of_item in zip(column, spoken, strict=True)]
+        for column, most in zip(texts, _MOST, strict=True)
+    ]
     main = [list(chain.from_iterable(of_item)) for of_item in zip(*read, *logged, strict=True)]
     attributes = [
-        [term for pair in pairs or [] for term in terms_of(attribute_text(pair))]
-        for pairs in items["attributes"].to_list()
+        [term for pair in pairs or [] for term in terms_of(attribute_text(pair), of_item)]
+        for pairs, of_item in zip(items["attributes"].to_list(), spoken, strict=True)
     ]
     if not any(main) and not any(attributes):
         return False
@@ -56,7 +66,7 @@ def write_lexical(
         index.index(documents, show_progress=False)
         index.save(folder / names.LEXICAL / name, show_progress=False)
         if documents is main:
-            _titles(texts[0], texts[1], terms_of, index.vocab_dict).write(folder)
+            _titles(texts[0], texts[1], terms_of, index.vocab_dict, spoken, catalogue).write(folder)
     TextColumn.of(brands_by_code(items["brand"])).write(folder / names.LEXICAL / names.LEXICAL_BRANDS)
     return True
 
@@ -91,15 +101,16 @@ class _Terms:
         self._spelling = spelling
         self._of = lru_cache(maxsize=_KEPT)(self._read)
 
-    def __call__(self, text: str) -> tuple[str, ...]:
-        return tuple(term for term, _ in self.placed(text))
+    def __call__(self, text: str, languages: Languages) -> tuple[str, ...]:
+        """The terms of a text of an item that is of these languages."""
+        return tuple(term for term, _ in self.placed(text, languages))
 
-    def placed(self, text: str) -> tuple[tuple[str, int], ...]:
+    def placed(self, text: str, languages: Languages) -> tuple[tuple[str, int], ...]:
         """The terms, each with the place of its word in the text."""
-        return self._of(text)
+        return self._of(text, languages)
 
-    def _read(self, text: str) -> tuple[tuple[str, int], ...]:
-        words = read_words(text)
+    def _read(self, text: str, languages: Languages) -> tuple[tuple[str, int], ...]:
+        words = read_words(text, languages)
         plain = [(term, place) for place, word in enumerate(words) for term in word.terms]
         joined = [
             (term, place) for place, pair in enumerate(pairwise(words)) for term in self._spelling.compound_terms(pair)
@@ -120,12 +131,19 @@ def _at_most(terms: Sequence[str], times: int) -> list[str]:
     return kept
 
 
-def _titles(titles: Sequence[str], brands: Sequence[str], terms_of: _Terms, numbers: Mapping[str, int]) -> TitleTable:
+def _titles(
+    titles: Sequence[str],
+    brands: Sequence[str],
+    terms_of: _Terms,
+    numbers: Mapping[str, int],
+    spoken: Sequence[Languages],
+    catalogue: Languages,
+) -> TitleTable:
     """The titles of all items as numbers of terms, their brands behind a gap."""
     placed = []
-    for title, brand in zip(titles, brands, strict=True):
-        in_title = terms_of.placed(title)
+    for title, brand, languages in zip(titles, brands, spoken, strict=True):
+        in_title = terms_of.placed(title, languages)
         behind = max((place for _, place in in_title), default=-1) + 2
-        entries = [*in_title, *((term, behind + place) for term, place in terms_of.placed(brand))]
+        entries = [*in_title, *((term, behind + place) for term, place in terms_of.placed(brand, languages))]
         placed.append([(numbers[term], place) for term, place in entries if place <= PLACES])
-    return TitleTable.of(placed, [title_hash(read_words(title)) for title in titles])
+    return TitleTable.of(placed, [title_hash(read_words(title, catalogue)) for title in titles])

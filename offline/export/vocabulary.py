@@ -1,7 +1,9 @@
 """The vocabulary of a bundle: the words of the catalogue and its logged queries, how often, and which are joined."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -13,12 +15,16 @@ from numpy.typing import NDArray
 
 from app.artifact.text.sorted_texts import SortedTexts
 from app.artifact.text.vocabulary import Vocabulary, entries_of, letter_mask
-from app.artifact.text.words import fold, place_words, read_words, stem
+from app.artifact.text.words import fold, place_words, read_words
+from offline.export.catalogue_languages import codes_of, languages_of_catalogue
+from offline.export.lexicon import make_lexicon
 
 _NAMES: Final = ("title", "brand", "category")
 _LEAST_ITEMS: Final = 2  # that write two words apart, and that join them
 _LEAST_SHARE: Final = 0.01  # of the rarer word's items: two words that happen to stand side by side are no compound
 _SHORTEST_PART: Final = 3  # letters
+_SHORTEST_NAME: Final = 5  # letters of a name that is two words
+_CAPITALS: Final = re.compile(r"(?<![^\W_])([A-Z][a-z]+)([A-Z][a-z]+)(?![^\W_])")  # `BlueOx`
 _KEPT: Final = 100_000  # texts that have been read: attributes repeat
 
 
@@ -40,17 +46,26 @@ def make_vocabulary(items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()
     named: Counter[str] = Counter()
     in_queries: Counter[str] = Counter()
     plain: set[str] = set()
-    for names_of_item, texts_of_item in _texts(items):
+    languages, languages_of_items = languages_of_catalogue(items)
+    words_of: dict[str, set[str]] = {code: set() for code in codes_of(languages_of_items)}
+    for (names_of_item, texts_of_item), of_item in zip(_texts(items), languages_of_items, strict=True):
         in_names = _entries(names_of_item, plain)
         named.update(in_names)
-        documents.update(in_names | _entries(texts_of_item, plain))
+        in_item = in_names | _entries(texts_of_item, plain)
+        documents.update(in_item)
+        for code in of_item.codes:
+            words_of[code] |= in_item
     for text, count in queries:
         for entry in _entries([text], plain):
             in_queries[entry] += count
+    joined = _joined_names(items)
+    for (first, second), count in joined.items():
+        documents.setdefault(first + second, count)
+        plain.add(first + second)
     all_words = sorted(documents.keys() | in_queries.keys(), key=str.encode)
     return Vocabulary(
         words=SortedTexts.of(all_words),
-        terms=SortedTexts.of(sorted({stem(word) for word in all_words}, key=str.encode)),
+        terms=SortedTexts.of(sorted({term for word in all_words for term in languages.stems(word)}, key=str.encode)),
         documents=np.array([documents[word] for word in all_words], dtype=np.int32),
         named=np.array([named[word] for word in all_words], dtype=np.int32),
         searched=np.array([min(in_queries[word], 2**31 - 1) for word in all_words], dtype=np.int32),
@@ -58,6 +73,7 @@ def make_vocabulary(items: pl.DataFrame, queries: Iterable[tuple[str, int]] = ()
         lengths=np.array([len(word) for word in all_words], dtype=np.uint8),
         letters=np.array([letter_mask(word) for word in all_words], dtype=np.uint64),
         compounds=_compounds(items, all_words, documents),
+        lexicon=replace(make_lexicon(languages, all_words, plain, words_of), joined=_places_of(joined, all_words)),
     )
 
 
@@ -101,13 +117,33 @@ def _compounds(items: pl.DataFrame, words: Sequence[str], documents: Counter[str
     for names_of_item, texts_of_item in _texts(items):
         pairs = {pair for text in (*names_of_item, *texts_of_item) for pair in _neighbours(text)}
         apart.update(pair for pair in pairs if documents[pair[0] + pair[1]] >= _LEAST_ITEMS)
-    place_of = {word: place for place, word in enumerate(words)}
-    compounds = sorted(
-        (place_of[first + second], len(first))
-        for (first, second), count in apart.items()
-        if count >= max(_LEAST_ITEMS, _LEAST_SHARE * min(documents[first], documents[second]))
+    return _places_of(
+        [
+            pair
+            for pair, count in apart.items()
+            if count >= max(_LEAST_ITEMS, _LEAST_SHARE * min(documents[pair[0]], documents[pair[1]]))
+        ],
+        words,
     )
-    return np.array(compounds, dtype=np.int32).reshape(-1, 2)
+
+
+def _joined_names(items: pl.DataFrame) -> Counter[tuple[str, str]]:
+    """Brands of two words, and names with a capital letter inside: how many items have them."""
+    joined: Counter[tuple[str, str]] = Counter()
+    for title, brand in items.select("title", "brand").iter_rows():
+        of_brand = tuple(word.text for word in read_words(brand or "") if word.kind == "word")
+        pairs = {(fold(first), fold(second)) for first, second in _CAPITALS.findall(f"{brand or ''} {title or ''}")}
+        if len(of_brand) == 2 and of_brand == tuple(fold(brand).split()):
+            pairs.add((of_brand[0], of_brand[1]))
+        joined.update(pair for pair in pairs if len(pair[0] + pair[1]) >= _SHORTEST_NAME)
+    return joined
+
+
+def _places_of(pairs: Iterable[tuple[str, str]], words: Sequence[str]) -> NDArray[np.int32]:
+    """`[pairs, 2]`, of two words joined: the place of the whole, and the letters of the first."""
+    place_of = {word: place for place, word in enumerate(words)}
+    places = sorted((place_of[first + second], len(first)) for first, second in pairs)
+    return np.array(places, dtype=np.int32).reshape(-1, 2)
 
 
 @lru_cache(maxsize=_KEPT)

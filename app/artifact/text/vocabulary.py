@@ -1,6 +1,6 @@
 """The words of a catalogue and of its logged queries: how often each occurs, and which are two words joined."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.text.lexicon import Lexicon
 from app.artifact.text.sorted_texts import SortedTexts
 from app.artifact.text.words import Word, parts_of
 
@@ -15,6 +16,7 @@ LONGEST: Final = 32  # letters of a word of the vocabulary
 _LETTERS: Final = 32  # bits of a letter mask for letters that occur, and as many for letters that occur twice
 _WORDS: Final = "words"
 _TERMS: Final = "terms"
+_LEXICON: Final = "lexicon"
 _ARRAYS: Final = {
     "documents": np.int32,
     "named": np.int32,
@@ -39,6 +41,7 @@ class Vocabulary:
     lengths: NDArray[np.uint8]  # [words] letters
     letters: NDArray[np.uint64]  # [words] of `letter_mask`
     compounds: NDArray[np.int32]  # [compounds, 2] a word that is two words joined, ascending; letters of the first
+    lexicon: Lexicon = field(default_factory=Lexicon)
 
     @classmethod
     def empty(cls) -> "Vocabulary":
@@ -46,7 +49,7 @@ class Vocabulary:
         arrays: dict[str, NDArray[Any]] = {
             name: np.zeros((0, 2) if name == "compounds" else 0, dtype) for name, dtype in _ARRAYS.items()
         }
-        return cls(words=SortedTexts.of([]), terms=SortedTexts.of([]), **arrays)
+        return cls(words=SortedTexts.of([]), terms=SortedTexts.of([]), lexicon=Lexicon(), **arrays)
 
     def write(self, folder: Path) -> None:
         """Write it into the bundle in `folder`."""
@@ -55,6 +58,7 @@ class Vocabulary:
         self.terms.write(below / _TERMS)
         for name in _ARRAYS:
             np.save(below / f"{name}.npy", getattr(self, name))
+        self.lexicon.write(below / _LEXICON)
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:
@@ -73,7 +77,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
             raise ValueError(
                 f"{below / name}: expected {shape} of {_ARRAYS[name].__name__}, got {array.shape} of {array.dtype}"
             )
-    return Vocabulary(words=words, terms=terms, **arrays)
+    return Vocabulary(words=words, terms=terms, **arrays, lexicon=Lexicon.read(below / _LEXICON, len(words)))
 
 
 def entries_of(word: Word) -> list[tuple[str, bool]]:

@@ -9,11 +9,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from threading import local
 from typing import Final
 
-import Stemmer
-
+from app.artifact.text.languages import ENGLISH, Languages
 from app.artifact.text.simplified import simplify
 from app.artifact.text.units import EAST_ASIAN_UNITS, NOT_UNITS, UNITS
 
@@ -23,6 +21,10 @@ EAST_ASIAN: Final = (
 )
 """Letters of scripts without spaces between words, for the inside of a character class."""
 _IS_EAST_ASIAN: Final = re.compile(rf"[{EAST_ASIAN}]")
+_UNSPACED: Final = re.compile(
+    r"[\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecf\u0edc-\u0edf\u1000-\u103f\u1050-\u109f\u1780-\u17d3]+"
+)
+"""Thai, Lao, Burmese and Khmer, which put no spaces between words either."""
 _PART: Final = rf"[^\W_{EAST_ASIAN}]+"
 _DECIMAL: Final = rf"\d++(?:[.,]\d++)++(?:[^\W\d_{EAST_ASIAN}]++)?(?![^\W_{EAST_ASIAN}])"
 _LETTER: Final = rf"[^\W\d_{EAST_ASIAN}]"
@@ -35,13 +37,16 @@ _INITIALS: Final = (
 )
 _TOKENS: Final = re.compile(
     rf"[{EAST_ASIAN}]+|{_OF_INCHES}|{_DECIMAL}|{_POINT}|{_INITIALS}"
-    rf"|(?:(?<![\w.])\.(?={_LETTER}))?{_PART}(?:[-'\u2019/.&+]{_PART})*(?:(?<={_LETTER})(?:\+{{1,2}}|#)(?![\w+#]))?"
+    rf"|(?:(?<![\w.])\.(?={_LETTER}))?{_PART}(?:[-'\u2019/.&+\u05f3\u05f4]{_PART})*(?:(?<={_LETTER})(?:\+{{1,2}}|#)(?![\w+#]))?"
 )
 _FRACTION_OF: Final = re.compile(rf"(?:(\d+)[ -]+)?(\d+)/({_PARTS_OF_ONE})([^\W\d_]*)")
 _BEHIND_POINT: Final = re.compile(r"\.(\d+)([^\W\d_]*)")
 _SIGNS: Final = re.compile(r"^\.|(?:\+{1,2}|#)$")
 _POSSESSIVE: Final = re.compile(r"(?:['\u2019]s)+$")
 _INITIAL: Final = 2  # letters of each part of `at&t`
+_HEBREW: Final = re.compile(r"[\u05d0-\u05ea]+(?:['\u2019\u05f3\u05f4][\u05d0-\u05ea]+)+")
+_GERSHAYIM: Final = re.compile(r"(?<=[\u05d0-\u05ea])[\"\u201c\u201d](?=[\u05d0-\u05ea])")
+_KATAKANA: Final = {code: code + 0x60 for code in (*range(0x3041, 0x3097), 0x309D, 0x309E)}
 _PARTS: Final = re.compile(_PART)
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
 _MEASURE: Final = re.compile(r"(\d+(?:[.,]\d+)*)-?([^\W\d_]+)")
@@ -55,11 +60,6 @@ _EAST_ASIAN_UNIT: Final = re.compile(
 _FRACTION: Final = re.compile(r"(\d?)([\u00bc-\u00be\u215b-\u215e])")
 _VOICED: Final = "\u3099\u309a"  # marks of Japanese letters that change their sound: not accents
 _LONGEST_CACHED: Final = 40  # letters of a word that is cached
-_IRREGULAR: Final = {
-    "knives": "knife", "shelves": "shelf", "scarves": "scarf", "leaves": "leaf", "loaves": "loaf", "halves": "half",
-    "calves": "calf", "wolves": "wolf", "men": "man", "women": "woman", "children": "child", "feet": "foot",
-    "teeth": "tooth", "mice": "mouse", "geese": "goose",
-}  # fmt: skip
 _LETTERS: Final = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "\u2044": "/"}
 )
@@ -84,6 +84,7 @@ class Word:
     text: str  # folded, not stemmed
     terms: tuple[str, ...]  # alternatives: an item with one of them has the word
     kind: str = "word"  # word, number, code (letters and digits, or parts joined by a hyphen), or east_asian
+    parts: tuple[tuple[str, ...], ...] = ()  # of a code, the terms of each of its runs of letters and digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def fold(text: str) -> str:
     folded = fold_letters(text)
     if not _QUOTES.search(folded):
         return folded
-    return _INCHES.sub(r"\1 inch ", _QUOTED.sub(r" \1 ", folded))
+    return _INCHES.sub(r"\1 inch ", _QUOTED.sub(r" \1 ", _GERSHAYIM.sub("\u05f4", folded)))
 
 
 def fold_letters(text: str) -> str:
@@ -115,27 +116,34 @@ def fold_letters(text: str) -> str:
     return unicodedata.normalize("NFC", bare).translate(_LETTERS)
 
 
-def read_words(text: str) -> list[Word]:
-    """The words of a text in order.
+def read_words(text: str, languages: Languages = ENGLISH) -> list[Word]:
+    """The words of a text in order, with their terms in each of its languages.
 
     A number and the unit after it are one word, and so is a fraction of an inch, which reads as a decimal number:
     `1 1/2` as 1.5. Signs that tell words apart make a further term: of `c++` beside that of `c`, of `h&m` beside `hm`.
-    East Asian runs are read in overlapping pairs of characters, which needs no dictionary. Operators, control
+    East Asian runs, and those of other scripts without spaces, are read in overlapping pairs of characters, which needs
+    no dictionary; Hiragana is read as Katakana. Operators, control
     characters and punctuation only separate words.
     """
-    return [placed.word for placed in place_words(fold(text))]
+    return [placed.word for placed in place_words(fold(text), languages)]
 
 
-def place_words(folded: str) -> list[PlacedWord]:
+def place_words(folded: str, languages: Languages = ENGLISH) -> list[PlacedWord]:
     """The words of a folded text in order, with their positions."""
     placed: list[PlacedWord] = []
-    tokens = [(match.start(), match.end()) for match in _TOKENS.finditer(folded)]
+    if languages.is_first_form or folded.isascii() or not _UNSPACED.search(folded):
+        tokens = [match.span() for match in _TOKENS.finditer(folded)]
+    else:
+        tokens = _tokens_between_runs(folded)
     index = 0
     while index < len(tokens):
         start, end = tokens[index]
         token = folded[start:end]
         index += 1
         if _IS_EAST_ASIAN.match(token):
+            run = token if languages.is_first_form else token.translate(_KATAKANA)
+            word = Word(run, _pairs(run), "east_asian")
+        elif not languages.is_first_form and _UNSPACED.match(token):
             word = Word(token, _pairs(token), "east_asian")
         elif (decimal := _decimal_of(token)) is not None and not decimal[1]:
             number = decimal[0]
@@ -152,14 +160,14 @@ def place_words(folded: str) -> list[PlacedWord]:
         elif decimal is not None:
             word = _number(token, decimal[0], UNITS[decimal[1]])
         else:
-            word = _latin(token)
+            word = _latin(token, languages)
         placed.append(PlacedWord(word, start, end))
     return placed
 
 
-def terms_of(text: str) -> list[str]:
+def terms_of(text: str, languages: Languages = ENGLISH) -> list[str]:
     """The terms of a text, repeats included, as an item is indexed by them."""
-    return [term for word in read_words(text) for term in word.terms]
+    return [term for word in read_words(text, languages) for term in word.terms]
 
 
 def parts_of(word: str) -> list[str]:
@@ -168,20 +176,18 @@ def parts_of(word: str) -> list[str]:
 
 
 def is_east_asian(folded: str) -> bool:
-    """Whether a folded text begins with a letter of a script that has no spaces between words."""
+    """Whether a folded text begins with a Chinese, Japanese or Korean letter."""
     return _IS_EAST_ASIAN.match(folded) is not None
 
 
+def is_unspaced(folded: str) -> bool:
+    """Whether a folded text begins with a letter of a script that has no spaces between words."""
+    return is_east_asian(folded) or _UNSPACED.match(folded) is not None
+
+
 def stem(word: str) -> str:
-    """A word without its ending, by Porter's second English algorithm; rarely changes words of other languages."""
-    return _cached_stem(word) if len(word) <= _LONGEST_CACHED else _stem(word)
-
-
-def _stem(word: str) -> str:
-    return str(_STEMMERS.english.stemWord(_IRREGULAR.get(word, word)))
-
-
-_cached_stem = lru_cache(maxsize=65_536)(_stem)
+    """A word without its English ending, as a key of what is the same in all languages."""
+    return ENGLISH.stems(word)[0]
 
 
 def _unit_after(folded: str, end: int, following: Sequence[tuple[int, int]]) -> tuple[str | None, int]:
@@ -231,16 +237,20 @@ def _decimal_of(token: str) -> tuple[str, str] | None:
     return (number, unit) if not unit or unit in UNITS else None
 
 
-def _latin(token: str) -> Word:
-    return _cached_latin(token) if len(token) <= _LONGEST_CACHED else _read_latin(token)
+def _latin(token: str, languages: Languages) -> Word:
+    return _cached_latin(token, languages) if len(token) <= _LONGEST_CACHED else _read_latin(token, languages)
 
 
-def _read_latin(token: str) -> Word:
+def _read_latin(token: str, languages: Languages) -> Word:
     bare = _POSSESSIVE.sub("", token)
     parts = parts_of(bare)
-    terms = [stem(part) for part in parts]
+    if not languages.is_first_form and _HEBREW.fullmatch(bare):  # a geresh is part of a letter
+        bare = "".join(parts)
+        parts = [bare]
+    part_terms = tuple(languages.stems(part) for part in parts)
+    terms = [term for of_part in part_terms for term in of_part]
     if len(parts) > 1:
-        terms.append(stem("".join(parts)))
+        terms += languages.stems("".join(parts))
     is_signed = _SIGNS.search(bare) is not None
     is_joined = all(char == "&" or char.isspace() or char.isalnum() for char in bare)  # by nothing else: no `h/h&1`
     if "&" in bare and is_joined and all(len(part) <= _INITIAL for part in parts):
@@ -249,10 +259,22 @@ def _read_latin(token: str) -> Word:
     elif is_signed:
         terms.append(bare if len(parts) == 1 else re.sub(r"[^\w+#]", "", bare))
     is_code = len(parts) > 1 or is_signed or any(char.isdigit() for char in bare)
-    return Word(bare, tuple(dict.fromkeys(terms)), "code" if is_code else "word")
+    distinct = tuple(dict.fromkeys(terms))
+    return Word(bare, distinct, "code", part_terms) if is_code else Word(bare, distinct)
 
 
 _cached_latin = lru_cache(maxsize=65_536)(_read_latin)
+
+
+def _tokens_between_runs(folded: str) -> list[tuple[int, int]]:
+    """Where the runs of scripts without spaces begin and end, and the tokens between them."""
+    tokens: list[tuple[int, int]] = []
+    place = 0
+    for run in _UNSPACED.finditer(folded):
+        tokens += [match.span() for match in _TOKENS.finditer(folded, place, run.start())]
+        tokens.append(run.span())
+        place = run.end()
+    return tokens + [match.span() for match in _TOKENS.finditer(folded, place)]
 
 
 def _pairs(run: str) -> tuple[str, ...]:
@@ -273,13 +295,3 @@ def _plain_letters() -> dict[int, str | None]:
     table |= dict.fromkeys(range(0xD800, 0xE000), " ")  # surrogates, which are invalid alone
     digits = ((code, unicodedata.decimal(chr(code), None)) for code in range(0x80, sys.maxunicode + 1))
     return table | {code: str(digit) for code, digit in digits if digit is not None}
-
-
-class _Stemmers(local):
-    """A stemmer for each thread: they may not share one."""
-
-    def __init__(self) -> None:
-        self.english = Stemmer.Stemmer("english")
-
-
-_STEMMERS: Final = _Stemmers()

@@ -20,6 +20,7 @@ _NEAR_KEYS: Final = frozenset(
     for near in (_ROWS[near_row][near_place],)
     for pair in ((key, near), (near, key))
 )
+_PREFIXES: Final = frozenset("ei")  # letters that make another word of one: ebook, iphone
 _LIKELIHOOD: Final[dict[EditKind, float]] = {
     "swapped": 0.0,
     "doubled": 0.0,
@@ -64,8 +65,12 @@ class Edit:
         match self.kind:
             case "swapped" | "doubled":
                 plain, frequent, supported = 4, 4, 3
+            case "missing" if self.is_first:
+                plain, frequent, supported = 7, 7, 6
+            case "extra" if self.is_first:
+                plain, frequent, supported = 7, 6, 5
             case "missing" | "extra":
-                plain, frequent, supported = (7, 6, 5) if self.is_first else (5, 4, 3)
+                plain, frequent, supported = 5, 4, 3
             case "replaced" if self.is_first:
                 plain, frequent, supported = (6, 5, 5) if self.is_at_hand else (7, 6, 5)
             case "replaced" if self.is_last:
@@ -92,6 +97,8 @@ def edit_of(typed: str, meant: str) -> Edit:
         neighbours = longer[max(0, start - 1) : start] + longer[start + 1 : start + 2]
         kind = "doubled" if letter in neighbours else "extra" if left else "missing"
         is_at_hand = kind == "extra" and any((letter, other) in _NEAR_KEYS for other in neighbours)
+        if kind == "extra" and not start and letter in _PREFIXES:
+            kind = "several"
     elif len(left) == len(right) == 1:
         kind = "replaced"
         is_at_hand = (left, right) in _NEAR_KEYS or (left in _VOWELS and right in _VOWELS)

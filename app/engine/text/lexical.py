@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.text.words import Word, parts_of, stem
+from app.artifact.text.words import Word, parts_of
 from app.engine.text.lexical_index import LexicalIndex
 from app.engine.text.named_items import NamedItems, with_titles
 from app.engine.text.synonyms import (
@@ -163,12 +163,13 @@ def _rows_with_whole(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
     """The rows that have a word: of a code, as a whole or all of its parts."""
     if word.kind != "code":
         return _rows_of(index, word.terms)
-    parts = [stem(part) for part in parts_of(word.text)]
+    parts = word.parts
     is_whole = len(parts) == 1 and word.text.isalnum()
-    rows = _rows_of(index, [term for term in word.terms if is_whole or term not in parts])
+    of_parts = {term for part in parts for term in part}
+    rows = _rows_of(index, [term for term in word.terms if is_whole or term not in of_parts])
     if len(parts) < 2 or _has_sign(word):
         return rows
-    with_all = reduce(partial(np.intersect1d, assume_unique=True), (_rows_of(index, [part]) for part in parts))
+    with_all = reduce(partial(np.intersect1d, assume_unique=True), (_rows_of(index, part) for part in parts))
     return _union(rows, with_all)
 
 

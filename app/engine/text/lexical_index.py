@@ -15,7 +15,7 @@ from app.artifact import names
 from app.artifact.columns import TextColumn
 from app.artifact.text.codes import CodeTable
 from app.artifact.text.titles import TitleTable, read_titles
-from app.artifact.text.words import is_east_asian, read_words
+from app.artifact.text.words import is_unspaced, read_words
 from app.engine.text.synonyms import AlternativeMatch
 
 _SHORTEST_PART: Final = 2  # characters of a part of a model number
@@ -132,7 +132,7 @@ class LexicalIndex:
     @cached_property
     def _runs(self) -> dict[str, list[str]]:
         runs: dict[str, list[str]] = {}
-        for term in sorted({term for term in self._terms() if is_east_asian(term)}):
+        for term in sorted({term for term in self._terms() if is_unspaced(term)}):
             for character in dict.fromkeys(term):
                 runs.setdefault(character, []).append(term)
         return runs

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.text.words import Word, fold, parts_of, place_words, read_words, stem
+from app.artifact.text.languages import ENGLISH, Languages
+from app.artifact.text.words import Word, fold, parts_of, place_words, read_words
 
 RowsOf = Callable[[str], NDArray[np.int32]]
 """The rows of the items that have a term, ascending."""
@@ -90,11 +91,13 @@ class OperatorMatch:
         query: with operators.
         rows_of: the items that have a term.
         texts_of: the texts of an item.
+        languages: of the catalogue.
     """
 
     query: ParsedQuery
     rows_of: RowsOf
     texts_of: TextsOf
+    languages: Languages = ENGLISH
 
     def restrict(self, items: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """`[rows]`, those of `items` that hold every phrase, each in one of their texts, and nothing of what is left
@@ -110,7 +113,7 @@ class OperatorMatch:
         """`[rows]`, those of `items` with a phrase in one of their own texts: what people searched for is none of
         them. Where too many have its words, the items with all of its words.
         """
-        words = read_words(phrase)
+        words = read_words(phrase, self.languages)
         candidates = items
         for word in words:
             has_word = np.zeros(len(items), dtype=np.bool_)
@@ -119,21 +122,23 @@ class OperatorMatch:
             candidates = candidates & has_word
         if np.count_nonzero(candidates) > MOST_READ // (len(self.query.phrases) + len(self.query.excluded)):
             return candidates
-        phrase_places = _sequence(words)
+        phrase_places = _sequence(words, self.languages)
         holds = np.zeros(len(items), dtype=np.bool_)
         for row in np.flatnonzero(candidates).tolist():
-            holds[row] = any(_holds(text, phrase_places) for text in self.texts_of(row))
+            holds[row] = any(_holds(text, phrase_places, self.languages) for text in self.texts_of(row))
         return holds
 
 
-def _sequence(words: Sequence[Word]) -> list[frozenset[str]]:
+def _sequence(words: Sequence[Word], languages: Languages) -> list[frozenset[str]]:
     """What stands at each place of a text: a word, with its signs or its unit; a part of a code."""
     places: list[frozenset[str]] = []
     for word in words:
         if word.kind == "code":
             parts = parts_of(word.text)
             is_whole = "&" in word.text or not word.text[-1].isalnum() or not word.text[0].isalnum()
-            places += [frozenset([word.terms[-1]])] if is_whole else [frozenset([stem(part)]) for part in parts]
+            places += (
+                [frozenset([word.terms[-1]])] if is_whole else [frozenset(languages.stems(part)) for part in parts]
+            )
         elif word.kind == "east_asian":
             places += [frozenset([character]) for character in word.text]
         else:
@@ -141,9 +146,9 @@ def _sequence(words: Sequence[Word]) -> list[frozenset[str]]:
     return places
 
 
-def _holds(text: str, phrase_places: Sequence[frozenset[str]]) -> bool:
+def _holds(text: str, phrase_places: Sequence[frozenset[str]], languages: Languages) -> bool:
     """Whether a text has these words in this order, nothing between them; of a number with its unit just that."""
-    places = _sequence([placed.word for placed in place_words(fold(text))])
+    places = _sequence([placed.word for placed in place_words(fold(text), languages)], languages)
     last = len(places) - len(phrase_places)
     return any(
         all(inside <= place for inside, place in zip(phrase_places, places[start:], strict=False))

@@ -116,15 +116,19 @@ class QueryIndex:
         query = parse_query(text)
         allowed = self.selectable
         if query.has_operators:
-            allowed = OperatorMatch(query, self.lexical.rows_of, self.texts_of).restrict(self.selectable)
+            allowed = OperatorMatch(query, self.lexical.rows_of, self.texts_of, self.spelling.languages).restrict(
+                self.selectable
+            )
         if query.excludes_only:
             return _Reading(text, "", None, (), LexicalMatch.everything(self.popularity, allowed), allowed)
         named = named_by_code(self.lexical, query.text, allowed)
         if not len(named.rows):
-            named = named_by_beginning(self.lexical, query.text, read_words(query.text), allowed)
+            named = named_by_beginning(
+                self.lexical, query.text, read_words(query.text, self.spelling.languages), allowed
+            )
         is_code = len(named.rows) > 0
         if is_code and any(map(str.isdigit, query.text)):  # no word: nothing to complete, and no synonym
-            spelled = as_it_stands(query.text)
+            spelled = as_it_stands(query.text, self.spelling.languages)
         else:
             spelled = self.spelling.read(query.text, is_exact=is_exact or is_code)
         meant = query.text if spelled.corrected is None else spelled.corrected
@@ -154,14 +158,18 @@ class QueryIndex:
 
 def _is_better(corrected: Hits, as_typed: Hits) -> bool:
     """Whether a corrected query is what was meant, and not what was typed: it finds items that have more of its words,
-    and what is near to what was typed is among them."""
+    or more items that have all of them, and what is near to what was typed is among them."""
     if not corrected.items.any():
         return False
     if not as_typed.items.any():
         return True
     near = as_typed.near_rows
     is_near = not len(near) or np.count_nonzero(corrected.items[near]) * 2 >= len(near)
-    return bool(is_near) and len(corrected.dropped_words) < len(as_typed.dropped_words)
+    dropped, typed_dropped = len(corrected.dropped_words), len(as_typed.dropped_words)
+    has_more = dropped < typed_dropped or (
+        dropped == typed_dropped == 0 and corrected.items.sum() > as_typed.items.sum()
+    )
+    return bool(is_near and has_more)
 
 
 @dataclass(frozen=True)
@@ -209,6 +217,10 @@ def read_query_index(
         spec = SearchSpec.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValidationError) as error:
         raise BundleCorrupt(f"{path}: not the description of a search ({error}): export the bundle again") from error
-    spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of, Synonyms(synonyms))
+    spelling = (
+        None
+        if lexical is None
+        else Spelling(vocabulary, lexical.main.rows_of, Synonyms(synonyms, vocabulary.lexicon.languages))
+    )
     dim = tables.vectors.shape[1]
     return QueryIndex(lexical, spelling, text_query, spec, selectable, dim, nearest, tables.popularity, texts_of)

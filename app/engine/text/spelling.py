@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import OSA
 
+from app.artifact.text.languages import Languages
 from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import LONGEST, Vocabulary, letter_mask
-from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, read_words, stem
+from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, read_words
 from app.engine.text.edits import edit_of
 from app.engine.text.synonyms import Alternative, Synonyms
 from app.engine.text.word_parts import WordParts
@@ -41,6 +42,7 @@ _SHORTEST_INCOMPLETE: Final = 3  # letters of a last word that is completed
 _MOST_COMPLETED: Final = 8  # words that a last word is completed to
 _MOST_READ: Final = 32  # words of one query that are checked
 _MOST_CORRECTED: Final = 12  # words of one query that are corrected
+_OFTENER: Final = 1.5  # times as often as by chance does a word stand beside those that it belongs to
 _MANY: Final = 10.0  # items that have a frequent word in their names
 _CLEARLY: Final = 10.0  # a last word is corrected, not completed, if a neighbour is this many times as frequent
 _MOST_NEIGHBOURS: Final = 12  # corrections that are compared
@@ -80,6 +82,8 @@ class Spelling:
     def __init__(self, vocabulary: Vocabulary, rows_of: RowsOf | None = None, synonyms: Synonyms | None = None) -> None:
         self._vocabulary = vocabulary
         self._rows_of = rows_of
+        self.languages: Final = vocabulary.lexicon.languages
+        self._stems = self.languages.stems
         self._synonyms = Synonyms(SynonymTable()) if synonyms is None else synonyms
         self._word_parts = WordParts(vocabulary)
         further = vocabulary.documents - vocabulary.named
@@ -94,6 +98,9 @@ class Spelling:
             for word, length in ((vocabulary.words[index], length) for index, length in vocabulary.compounds.tolist())
         }
         self._parts = {word: pair for pair, word in self._joined.items()}
+        for index, length in vocabulary.lexicon.joined.tolist():
+            name = vocabulary.words[index]
+            self._joined.setdefault((name[:length], name[length:]), name)
         fold("é手")  # loads the tables for such letters, which the first query should not wait for
         self._neighbour_cache: dict[str, tuple[Neighbour, ...]] = {}
         self._lock = Lock()  # of the cache: threads read queries
@@ -105,12 +112,12 @@ class Spelling:
         to them.
         """
         folded = fold(text)
-        placed_words = place_words(folded)
+        placed_words = place_words(folded, self.languages)
         last = len(placed_words) - 1 if placed_words and placed_words[-1].end == len(folded) else -1
         completions = self._completions(placed_words[last].word) if last >= 0 else []
         changes = [] if is_exact else self._changes(placed_words, folded, last if completions else -1)
         corrected = _apply(changes, text, folded) if changes else None
-        words = [placed.word for placed in placed_words] if corrected is None else _words_of(corrected)
+        words = [placed.word for placed in placed_words] if corrected is None else _words_of(corrected, self.languages)
         return self._with_synonyms(self._reading(words, corrected, completions), words)
 
     def compound_terms(self, words: Sequence[Word]) -> list[str]:
@@ -123,11 +130,12 @@ class Spelling:
     def part_terms(self, words: Sequence[Word]) -> list[str]:
         """The terms of the parts of words that the catalogue also splits: of `touchscreen`, touch and screen."""
         parts = (part for word in words for part in self._parts.get(word.text, ()))
-        return list(dict.fromkeys(stem(part) for part in parts))
+        return list(dict.fromkeys(term for part in parts for term in self._stems(part)))
 
     def prefix_terms(self, word: str, limit: int) -> list[str]:
         """The terms of the words that begin with `word`, the most frequent first, at most `limit`."""
-        return list(dict.fromkeys(stem(text) for text, _ in self._beginning_with(word, limit)))[:limit]
+        words = self._beginning_with(word, limit)
+        return list(dict.fromkeys(term for text, _ in words for term in self._stems(text)))[:limit]
 
     def correct(self, words: Sequence[Word]) -> list[str]:
         """The corrected text of each word; two words with a space where it is split."""
@@ -148,8 +156,9 @@ class Spelling:
     def is_known(self, word: Word) -> bool:
         """Whether the catalogue or the logged queries have a word, in any form."""
         text = "".join(parts_of(word.text))
-        is_word = self._vocabulary.words.find(text) >= 0 or self._vocabulary.terms.find(stem(text)) >= 0
-        return is_word or word in self._synonyms
+        if self._vocabulary.words.find(text) >= 0 or word in self._synonyms:
+            return True
+        return any(self._vocabulary.terms.find(term) >= 0 for term in (*self._stems(text), *self._form_terms(text)))
 
     def _with_synonyms(self, reading: Reading, words: Sequence[Word]) -> Reading:
         """A reading of these words with what may stand in their place, and its stop words marked."""
@@ -185,13 +194,15 @@ class Spelling:
         return not (self.is_known(left) and self.is_known(right))
 
     def _may_be_wrong(self, word: Word) -> bool:
-        if word in self._synonyms:
-            return False
         if word.kind == "code":
             return not self.is_known(word) and _CODE.fullmatch(word.text) is not None
-        if word.kind != "word" or not _SHORTEST <= len(word.text) <= LONGEST:
+        if word.kind != "word" or not _SHORTEST <= len(word.text) <= LONGEST or word in self._synonyms:
             return False
-        return self._is_rare(word.text) or not self.is_known(word)
+        return not self._is_written(word.text) or self._is_rare(word.text)
+
+    def _is_written(self, text: str) -> bool:
+        """Whether the catalogue or the logged queries have a word just so, or a dictionary as a form of theirs."""
+        return self._vocabulary.words.find(text) >= 0 or bool(self._vocabulary.lexicon.forms.get(text))
 
     def _is_rare(self, text: str) -> bool:
         """Whether a word is known from the further text of an item or two only, or from searches only."""
@@ -201,7 +212,7 @@ class Spelling:
             return False
         if known.documents[index] and known.searched[index] > _RARE:
             return False
-        return self._rows_of is None or len(self._rows_of(stem(text))) <= _RARE
+        return self._rows_of is None or len(self._rows(text)) <= _RARE
 
     def _correction_of(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
         """The correction of a word that may be wrong; None where there is none, or where it is part of other words."""
@@ -219,21 +230,31 @@ class Spelling:
         split = self._split(word.text) if not neighbours or nearest[0].distance > 1 else None
         if split is not None or not neighbours:
             return split
-        return self._meant_by(word.text, nearest, hits)
+        is_singular = nearest[0].text not in {neighbour.text for neighbour in self.neighbours(word.text)}
+        return self._meant_by(word.text[:-1] if is_singular else word.text, nearest, hits)
 
     def _meant_by(self, text: str, nearest: Sequence[Neighbour], hits: NDArray[np.float32] | None) -> str | None:
         """The likeliest of the nearest words; None where the text is no slip of any of them.
 
         A neighbour is likelier if it co-occurs with the rest of the query, is frequent, and if the edit is a usual one.
+        A real word, or a form of a known one, is a slip only of a frequent word that has all of its letters.
         """
         best, best_likelihood, has_slip = None, -np.inf, False
+        is_form = any(self._vocabulary.terms.find(term) >= 0 for term in self._stems(text))
+        is_real = is_form or self._vocabulary.lexicon.others.find(text) >= 0
         for neighbour in nearest:
             affinity = self._affinity(neighbour.text, hits)
             edit = edit_of(text, neighbour.text)
-            is_slip = edit.is_slip(neighbour.weight >= _MANY, affinity > 0)
+            is_frequent = max(neighbour.weight, len(self._rows(neighbour.text))) >= _MANY
+            is_supported = affinity > 0 and self._is_supported(neighbour.text, hits)
+            is_slip = edit.is_slip(is_frequent, is_supported)
+            if is_real:
+                is_slip &= is_frequent and edit.keeps_letters and not edit.is_first
+                is_slip &= is_form or edit.kind == "swapped" or is_supported
+                is_slip &= set(self._stems(text)).isdisjoint(self._stems(neighbour.text))
             has_slip = has_slip or is_slip
             likelihood = np.log(1e-3 + affinity) + 0.5 * np.log(0.1 + neighbour.weight) + edit.likelihood
-            if (is_slip or affinity > 0) and likelihood > best_likelihood:
+            if (is_slip or (is_supported and not is_real)) and likelihood > best_likelihood:
                 best, best_likelihood = neighbour, likelihood
         if best is None or not has_slip:
             return None
@@ -330,7 +351,7 @@ class Spelling:
         """The number of items with both words; without an index, whether the vocabulary has both."""
         if self._rows_of is None:
             return int(min(self._weight_of(first), self._weight_of(second)) > 0)
-        rows = np.intersect1d(self._rows_of(stem(first)), self._rows_of(stem(second)), assume_unique=True)
+        rows = np.intersect1d(self._rows(first), self._rows(second), assume_unique=True)
         return len(rows)
 
     def _hits(self, words: Sequence[Word]) -> NDArray[np.float32] | None:
@@ -349,8 +370,30 @@ class Spelling:
         """How strongly a word co-occurs with the others of its query."""
         if hits is None or self._rows_of is None:
             return 0.0
-        rows = self._rows_of(stem(text))
+        rows = self._rows(text)
         return float(hits[rows[: np.searchsorted(rows, len(hits))]].sum() / np.sqrt(max(1, len(rows))))
+
+    def _is_supported(self, text: str, hits: NDArray[np.float32] | None) -> bool:
+        """Whether a word occurs beside the others of its query oftener than any word does."""
+        if hits is None:
+            return False
+        rows = self._rows(text)
+        together = np.count_nonzero(hits[rows[: np.searchsorted(rows, len(hits))]])
+        return bool(together * len(hits) > _OFTENER * np.count_nonzero(hits) * len(rows))
+
+    def _rows(self, text: str) -> NDArray[np.int32]:
+        """The rows of the items that have a word in any form, ascending."""
+        if self._rows_of is None:
+            return np.zeros(0, dtype=np.int32)
+        first, *others = map(self._rows_of, self._stems(text))
+        for rows in others:
+            first = np.union1d(first, rows)
+        return first
+
+    def _form_terms(self, text: str) -> list[str]:
+        """The terms of the words that a word is another form of, by the dictionaries of the catalogue's languages."""
+        words = self._vocabulary.lexicon.forms.get(text)
+        return list(dict.fromkeys(term for word in words for term in self._stems(self._vocabulary.words[word])))
 
     def _weight_of(self, text: str) -> float:
         index = self._vocabulary.words.find(text)
@@ -369,7 +412,11 @@ class Spelling:
         if neighbours and neighbours[0].distance == 1 and neighbours[0].weight > _CLEARLY * total:
             return []
         largest = max(weight for _, weight in completions)
-        return [(stem(other), _COMPLETED_WEIGHT * float(np.sqrt(weight / largest))) for other, weight in completions]
+        return [
+            (term, _COMPLETED_WEIGHT * float(np.sqrt(weight / largest)))
+            for other, weight in completions
+            for term in self._stems(other)
+        ]
 
     def _beginning_with(self, prefix: str, limit: int) -> list[tuple[str, float]]:
         matches = self._vocabulary.words.beginning_with(prefix)
@@ -389,7 +436,7 @@ class Spelling:
                 joined = "".join(parts_of(left.text) + parts_of(right.text))
                 joined = joined if self._vocabulary.words.find(joined) >= 0 else None
             if joined is not None:
-                compounds.append((index, stem(joined)))
+                compounds += [(index, term) for term in self._stems(joined)]
         return compounds
 
     def _may_be_part(self, word: Word) -> bool:
@@ -405,6 +452,11 @@ class Spelling:
             for position, term in enumerate(word.terms):
                 weight = _PLAIN_WEIGHT if word.kind == "number" and position else 1.0
                 weights[term] = max(weights.get(term, 0.0), weight)
+        for word, terms in zip(words, terms_of_word, strict=True):
+            if word.kind == "word":
+                for term in self._form_terms(word.text):
+                    terms[term] = None
+                    weights.setdefault(term, 1.0)
         for index, term in self._compounds(words):
             terms_of_word[index][term] = terms_of_word[index + 1][term] = None
             weights.setdefault(term, 1.0)
@@ -412,27 +464,26 @@ class Spelling:
             terms_of_word[-1][term] = None
             weights.setdefault(term, weight)
         for word, terms in zip(words, terms_of_word, strict=True):
-            if word.kind == "word" and self._may_be_part(word):
-                for term, share in self._word_parts.holding_terms(word.text):
+            if word.kind == "word":
+                is_known = not self._may_be_part(word)
+                for term, share in self._word_parts.holding_terms(word.text, is_known=is_known):
                     terms[term] = None
                     weights[term] = max(weights.get(term, 0.0), share)
         return Reading(
-            words=tuple(
-                Word(word.text, tuple(terms), word.kind) for word, terms in zip(words, terms_of_word, strict=True)
-            ),
+            words=tuple(replace(word, terms=tuple(terms)) for word, terms in zip(words, terms_of_word, strict=True)),
             corrected=corrected,
             terms=tuple(weights.items()),
         )
 
 
-def as_it_stands(text: str) -> Reading:
+def as_it_stands(text: str, languages: Languages) -> Reading:
     """A text read without correction, compounds and completion."""
-    words = read_words(text)
+    words = read_words(text, languages)
     return Reading(tuple(words), None, tuple((term, 1.0) for term in dict.fromkeys(t for w in words for t in w.terms)))
 
 
-def _words_of(text: str) -> list[Word]:
-    return [placed.word for placed in place_words(fold(text))]
+def _words_of(text: str, languages: Languages) -> list[Word]:
+    return [placed.word for placed in place_words(fold(text), languages)]
 
 
 def _apply(changes: Sequence[tuple[int, int, str]], text: str, folded: str) -> str:

@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.text.languages import ENGLISH, Languages
 from app.artifact.text.synonym_table import MOST_WORDS, SynonymTable
-from app.artifact.text.words import Word, fold, read_words, stem
+from app.artifact.text.words import Word, fold, read_words
 
 STOP_WORD: Final = "stop"
 """The kind of a word that counts for nothing in what a query finds."""
@@ -65,16 +66,18 @@ class Synonyms:
 
     Args:
         table: the rules and stop words of a shop.
+        languages: of its catalogue.
     """
 
-    def __init__(self, table: SynonymTable) -> None:
+    def __init__(self, table: SynonymTable, languages: Languages = ENGLISH) -> None:
+        self._languages = languages
         self._root = _Node()
         self._runs: dict[str, dict[str, None]] = {}  # East Asian phrases, which stand anywhere in a run
         for rule in table.rules:
             for phrase in rule.phrases:
                 self._add(phrase, [other for other in rule.means if fold(other) != fold(phrase)])
-        self._stop_words = {word.text for text in table.stop_words for word in read_words(text)}
-        self._known = {word.text for text in table.texts() for word in read_words(text)}
+        self._stop_words = {word.text for text in table.stop_words for word in read_words(text, languages)}
+        self._known = {word.text for text in table.texts() for word in read_words(text, languages)}
 
     def __contains__(self, word: Word) -> bool:
         """Whether a word stands in a phrase or is a stop word: then it is meant as it is typed."""
@@ -104,15 +107,15 @@ class Synonyms:
         for start, word in enumerate(words[:_MOST_READ]):
             if word.kind == _EAST_ASIAN:
                 for text in self._in_run(word.text):
-                    yield start, start + 1, read_words(text)
+                    yield start, start + 1, read_words(text, self._languages)
             nodes = {start: [self._root]}  # by the word behind
             for end in range(start, min(len(words), start + 2 * MOST_WORDS)):
-                for key, width in _keys_at(words, end):
+                for key, width in _keys_at(words, end, self._languages):
                     if reached := [node.after[key] for node in nodes.get(end, []) if key in node.after]:
                         nodes.setdefault(end + width, []).extend(reached)
                 for node in nodes.get(end + 1, []):
                     for text in node.means:
-                        yield start, end + 1, read_words(text)
+                        yield start, end + 1, read_words(text, self._languages)
                 if not any(place > end for place in nodes):
                     break
 
@@ -125,13 +128,13 @@ class Synonyms:
                     yield " ".join(filter(None, (run[:start], text, run[end:])))
 
     def _add(self, phrase: str, means: Iterable[str]) -> None:
-        words = read_words(phrase)
+        words = read_words(phrase, self._languages)
         if not words:
             return
         if len(words) == 1 and words[0].kind == _EAST_ASIAN:
             self._runs.setdefault(words[0].text, {}).update(dict.fromkeys(means))
             return
-        for keys in _spellings(words):
+        for keys in _spellings(words, self._languages):
             node = self._root
             for key in keys:
                 node = node.after.setdefault(key, _Node())
@@ -203,16 +206,16 @@ def _key(word: Word) -> str:
     return word.terms[-1] if word.kind == "code" else word.terms[0]
 
 
-def _spellings(words: Sequence[Word]) -> Iterable[list[str]]:
+def _spellings(words: Sequence[Word], languages: Languages) -> Iterable[list[str]]:
     """The keys of a phrase; of one of two words also that of both joined."""
     yield [_key(word) for word in words]
     if len(words) == 2 and all(word.kind == "word" for word in words):
-        yield [stem("".join(word.text for word in words))]
+        yield [languages.stems("".join(word.text for word in words))[0]]
 
 
-def _keys_at(words: Sequence[Word], place: int) -> Iterable[tuple[str, int]]:
+def _keys_at(words: Sequence[Word], place: int, languages: Languages) -> Iterable[tuple[str, int]]:
     """What stands at a place of a query, and how many words it takes: one, or two that a phrase may have joined."""
     yield _key(words[place]), 1
     following = words[place : place + 2]
     if len(following) > 1 and all(word.kind == "word" for word in following):
-        yield stem("".join(word.text for word in following)), 2
+        yield languages.stems("".join(word.text for word in following))[0], 2

@@ -6,10 +6,12 @@ from typing import Final
 import numpy as np
 
 from app.artifact.text.vocabulary import Vocabulary
-from app.artifact.text.words import stem
 
 SHORTEST: Final = 4
 """Letters of a word that may be part of another: shorter ones stand in others by chance."""
+_SHORTEST_APART: Final = 6  # letters, in languages that write compounds as several words
+_END: Final = 1.0
+_BEGIN: Final = 0.5  # of the share of a first part: a lamp shade is no lamp
 _SHORTEST_REST: Final = 3  # letters of what a word is joined with
 _SHORTEST_UNSPACED: Final = 2  # characters, in scripts that put no spaces between words
 _UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
@@ -28,12 +30,14 @@ class WordParts:
         words = [vocabulary.words[index] for index in range(len(vocabulary.words))]
         keep = [word for word, is_code in zip(words, vocabulary.codes.tolist(), strict=True) if not is_code]
         self._words = keep
+        self._vocabulary = vocabulary
+        self._lexicon = vocabulary.lexicon
         self._text = "\n" + "\n".join(keep) + "\n"
         self._starts = np.cumsum([1, *(len(word) + 1 for word in keep)])
 
     def hold(self, text: str) -> bool:
         """Whether any word holds `text` as it stands, its ending and all."""
-        return bool(self._shares((text,)))
+        return bool(self._compounds_of(text)) or bool(self._shares((text,)))
 
     def holding(self, text: str) -> list[tuple[str, float]]:
         """The words that hold `text`, and the share of their letters that it is, the largest first.
@@ -45,19 +49,39 @@ class WordParts:
         shares = self._shares(tuple(dict.fromkeys(text.removesuffix(ending) for ending in endings)))
         return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST]
 
-    def holding_terms(self, text: str) -> list[tuple[str, float]]:
-        """As `holding`, as terms of the lexical index, each once."""
+    def holding_terms(self, text: str, *, is_known: bool) -> list[tuple[str, float]]:
+        """The terms of the words that hold `text`, each once, and how much of them it is.
+
+        Args:
+            text: a folded word.
+            is_known: whether the catalogue has it by itself, too: then only the compounds of its language hold it.
+        """
+        shares = self._compounds_of(text)
+        if not is_known:
+            shares = dict(self.holding(text)) | shares
         terms: dict[str, float] = {}
-        for word, share in self.holding(text):
-            terms.setdefault(stem(word), share)
+        for word, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST]:
+            for term in self._lexicon.languages.stems(word):
+                terms.setdefault(term, share)
         return list(terms.items())
+
+    def _compounds_of(self, text: str) -> dict[str, float]:
+        """The compounds that a word is a part of, and how much of them it is: the last part is the kind."""
+        shares: dict[str, float] = {}
+        for lists, most in ((self._lexicon.begins, _BEGIN), (self._lexicon.ends, _END)):
+            for term in self._lexicon.languages.stems(text):
+                for place in lists.get(term):
+                    word = self._vocabulary.words[place]
+                    shares[word] = most * min(1.0, len(text) / len(word))
+        return shares
 
     def _shares(self, parts: tuple[str, ...]) -> dict[str, float]:
         """The words that hold one of `parts`, and the share of their letters that it is."""
         shares: dict[str, float] = {}
         for part in parts:
             is_unspaced = _UNSPACED.search(part) is not None
-            if len(part) < (_SHORTEST_UNSPACED if is_unspaced else SHORTEST):
+            shortest = SHORTEST if self._lexicon.is_joining else _SHORTEST_APART
+            if len(part) < (_SHORTEST_UNSPACED if is_unspaced else shortest):
                 continue
             for word in self._containing(part):
                 at_edge = word.startswith(part) or word.endswith(part)
