@@ -9,7 +9,7 @@ import sys
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Final
 
 from simplemma.strategies.dictionaries.dictionary_factory import SUPPORTED_LANGUAGES, DefaultDictionaryFactory
@@ -47,8 +47,9 @@ def make_lexicon(
     forms: dict[str, list[int]] = defaultdict(list)
     ends: dict[str, list[int]] = defaultdict(list)
     begins: dict[str, list[int]] = defaultdict(list)
-    for code in languages.codes:
-        dictionary = _dictionary(code)
+    others: set[str] = set()
+    for rank, code in enumerate(languages.codes):
+        dictionary = _english() if code == "en" else _dictionary(code)
         if code != "en":
             _add_forms(forms, dictionary, places, languages)
         if code in JOINING:
@@ -56,7 +57,8 @@ def make_lexicon(
             for word in sorted(words_of.get(code, ())):
                 if word in places:
                     _add_parts(ends, begins, word, places[word], known, languages_of((code,)))
-    others = {other for code in languages.codes[:_OTHERS_OF] for other in _others(_dictionary(code), places)}
+        if rank < _OTHERS_OF:
+            others |= _others(dictionary, places)
     return Lexicon(
         languages=languages,
         is_joining=not JOINING.isdisjoint(languages.codes),
@@ -145,7 +147,12 @@ def _edited(word: str, letters: Iterable[str]) -> Iterable[str]:
             yield first + letter + last[1:]
 
 
-@lru_cache(maxsize=2)
+@cache
+def _english() -> list[tuple[str, str]]:
+    """The dictionary that most catalogues need, and a small one."""
+    return _dictionary("en")
+
+
 def _dictionary(code: str) -> list[tuple[str, str]]:
     """The forms of a language and their lemmas, folded; none of a language without a dictionary."""
     name = _DICTIONARIES.get(code, code)
