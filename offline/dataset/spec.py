@@ -127,6 +127,7 @@ class ItemsSpec(SourceSpec):
     price: Column = "price"
     text: Columns = ("description",)
     attributes: Columns = ("attributes_json",)
+    codes: Columns = ()  # attributes by whose whole value an item is found: SKU, EAN
     options: tuple[Pair, ...] = ()  # pairs of columns: the name of an attribute, and its value
     display: Columns = ()  # returned as they are, and read by nothing else
     in_stock: Column = "in_stock"
@@ -146,14 +147,14 @@ class ItemsSpec(SourceSpec):
         attributes = self.attributes if "attributes" in named else ()
         return (
             *(name for role, name in roles.items() if role in named),
-            *(f"attributes.{column}" for column in attributes),
+            *(f"attributes.{column}" for column in dict.fromkeys((*attributes, *self.codes))),
         )
 
     @model_validator(mode="after")
     def _displays_only(self) -> Self:
         for column in self.display:
-            if column in self.attributes or column in self.text:
-                role = "attributes" if column in self.attributes else "text"
+            role = next((role for role in ("attributes", "text", "codes") if column in getattr(self, role)), None)
+            if role is not None:
                 advice = f"leave it out of display, where {role} returns it already, or out of {role}"
                 expected, got = "columns that nothing else reads", f"{column!r}, which stands in {role} too"
                 raise refusal(expected, got, advice, key="display")

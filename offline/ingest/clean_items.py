@@ -36,6 +36,8 @@ ITEMS_SCHEMA = pl.Schema(
 DISPLAY: Final = "display."
 """Before the name of each column that is answered as it is: a value in JSON. Only where a catalogue has them, as the
 columns `currency` and `variants`."""
+CODES: Final = "codes"
+"""The column of an item's codes besides its id, a list; where the data set names columns of codes."""
 PLACE: Final = "place"
 """The column of an item's place in the files, from 0, of a catalogue without events."""
 USERS_SCHEMA = pl.Schema({"user_id": pl.String(), "attributes": pl.List(pl.String)})
@@ -71,8 +73,9 @@ def item_requests(spec: DatasetSpec, table: ItemsSpec) -> list[ColumnRequest]:
         requests.append(ColumnRequest("currency", table.currency.column, place("items", "currency"), required=True))
     requests += [
         ColumnRequest(f"{role}.{column}", column, place("items", role), role in named)
-        for role in ("text", "attributes", "display")
+        for role in ("text", "attributes", "codes", "display")
         for column in getattr(table, role)
+        if role != "attributes" or column not in table.codes
     ]
     for index, pair in enumerate(table.options):
         for part, column in zip(("name", "value"), pair, strict=True):
@@ -124,6 +127,7 @@ def clean_items(spec: DatasetSpec, table: ItemsSpec, max_bad_share: float) -> Cl
         reader.times("added", place("items", "added"), day_first=table.day_first),
         _attributes(reader, table, ids),
         *_currency(reader, table),
+        *_codes(reader),
         *(reader.shown(role, table.separators.get(role.removeprefix(DISPLAY))) for role in _roles(raw, DISPLAY)),
     ]
     texts = _texts(reader)
@@ -272,8 +276,9 @@ def _roles(raw: pl.DataFrame, start: str) -> list[str]:
 
 def _attributes(reader: ColumnReader, table: ItemsSpec | UsersSpec, products: pl.Series | None = None) -> pl.Series:
     """The attributes of each row; the name of an option is that of its product's first row that has one."""
-    roles = _roles(reader.raw, "attributes.")
-    columns = [(role, role.removeprefix("attributes.")) for role in roles]
+    columns = [
+        (role, role.removeprefix(start)) for start in ("attributes.", "codes.") for role in _roles(reader.raw, start)
+    ]
     read = reader.raw.select(ROW).with_columns(
         reader.attribute(role, table.separators.get(name)) for role, name in columns
     )
@@ -288,6 +293,15 @@ def _attributes(reader: ColumnReader, table: ItemsSpec | UsersSpec, products: pl
         options.append((names.to_series(), values.to_list()))
     parts = pl.DataFrame([attributes, option_lists(options)])
     return parts.select(pl.concat_list(pl.all()).list.unique(maintain_order=True).alias("attributes")).to_series()
+
+
+def _codes(reader: ColumnReader) -> list[pl.Series]:
+    """The codes of each row, where there are columns of codes."""
+    values = [reader.texts(role).str.strip_chars() for role in _roles(reader.raw, "codes.")]
+    if not values:
+        return []
+    lists = pl.DataFrame(values).select(pl.concat_list(pl.all()).list.drop_nulls().list.unique(maintain_order=True))
+    return [lists.to_series().alias(CODES)]
 
 
 def _currency(reader: ColumnReader, table: ItemsSpec) -> list[pl.Series]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
+from offline.dataset.code_columns import LEAST_DISTINCT, LONGEST_VALUE, is_code_name
 from offline.onboarding.column_names import (
     IMAGE_COLUMNS,
     ITEM_COLUMNS,
@@ -20,7 +21,7 @@ from offline.onboarding.guesses import SURE, Fit, Guess, add, described, from_kn
 from offline.onboarding.known_exports import KnownExport
 from offline.onboarding.people_data import people_data
 
-SEVERAL = ("text", "attributes", "display")
+SEVERAL = ("text", "attributes", "codes", "display")
 _PROSE = 80.0  # mean letters of a text
 _INTERNAL = re.compile(
     r"(^|_)(cost|costs|margin|wholesale|purchase_price|supplier_price|einkaufspreis|ek|ek_preis|tax|taxable|vat|seo|meta|"
@@ -70,13 +71,16 @@ def item_roles(
         roles["text"] = texts
     if "display" not in roles and links:
         roles["display"] = _display(links)
+    codes = tuple(column.column for column in _untaken(plain_columns, roles) if _is_code(column))
+    if "codes" not in roles and codes:
+        roles["codes"] = Guess(codes, "identify an item, by name and values")
     if "attributes" not in roles:
         rest = [column for column in _untaken(plain_columns, roles) if not _is_left_out(column, known, profiles)]
         linked = {column.column.rpartition(".")[0] for column in usable if column.links > 0.5}
         kept = [column for column in rest if _repeats(column) and column.column not in linked]
         if kept:
             roles["attributes"] = Guess(tuple(c.column for c in kept), "the other columns whose values repeat")
-    order = ["id", "variant_of", *ITEM_COLUMNS, "text", "attributes", "display"]
+    order = ["id", "variant_of", *ITEM_COLUMNS, "text", "attributes", "codes", "display"]
     filled = {role: guess for role, guess in roles.items() if guess.columns}
     return {role: filled[role] for role in sorted(filled, key=lambda role: order.index(role) if role in order else 99)}
 
@@ -167,6 +171,18 @@ def _is_link(column: ColumnProfile) -> bool:
         return True
     names = (*IMAGE_COLUMNS, *LINK_COLUMNS)
     return column.links > 0 and name_rank(column.column, names) is not None
+
+
+def _is_code(column: ColumnProfile) -> bool:
+    return (
+        not column.nested
+        and column.filled > 0
+        and column.unique >= LEAST_DISTINCT
+        and column.spaced < 0.5
+        and column.length <= LONGEST_VALUE
+        and column.fractions == 0
+        and is_code_name(column.column)
+    )
 
 
 def _display(links: Sequence[ColumnProfile]) -> Guess:

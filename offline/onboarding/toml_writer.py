@@ -39,6 +39,7 @@ _ITEMS: dict[str, str] = {
     "price": "a number",
     "text": "further texts",
     "attributes": "JSON, lists or values",
+    "codes": "SKU, EAN: found by",
     "display": "images, links: returned",
     "in_stock": "a count, true or false",
     "added": "when it came",
@@ -48,7 +49,7 @@ _USERS: dict[str, str] = {
     "visitor": "of rows without a user",
     "attributes": "what some have in common",
 }
-_LISTS = ("text", "attributes", "display")
+_LISTS = ("text", "attributes", "codes", "display")
 
 
 def toml_of(name: str, guessed: GuessedFolder, unreadable: Sequence[str] = ()) -> str:

@@ -245,7 +245,7 @@ def unread_columns(spec: DatasetSpec, table: str, files: Sequence[str], columns:
     named = getattr(spec, table).model_fields_set
     warnings = []
     for role, guess in guessed.items():
-        if role in columns or role in named or role in ("text", "attributes", "display", "variant_of"):
+        if role in columns or role in named or role in ("text", "attributes", "codes", "display", "variant_of"):
             continue
         if role == "position" and "time" in columns:
             continue

@@ -179,3 +179,29 @@ def test_every_word_that_post_events_understands_is_mapped_as_there(tmp_path: Pa
     assert spec.events.types == dict.fromkeys(words, behaviour)
     ingest(spec, tmp_path / "out")
     assert pl.read_parquet(tmp_path / "out" / "events.parquet")["type"].unique().to_list() == [BEHAVIOURS[behaviour]]
+
+
+def test_columns_of_codes_are_told_from_other_columns(tmp_path: Path) -> None:
+    source = tmp_path / "shop"
+    source.mkdir()
+    ids = [f"p{n}" for n in range(40)]
+    pl.DataFrame(
+        {
+            "item_id": ids,
+            "title": [f"Thing number {n} of the shop" for n in range(40)],
+            "SKU": [f"0{n}-{n % 7}X" for n in range(40)],
+            "EAN-13": [f"40063810{n:05d}" for n in range(40)],
+            "Size code": [f"S{n % 4}" for n in range(40)],
+            "colour": ["red", "blue"] * 20,
+        }
+    ).write_csv(source / "items.csv")
+    pl.DataFrame({"user_id": USERS[:40], "item_id": ids, "timestamp": SECONDS[:40]}).write_csv(source / "events.csv")
+    init(source)
+    spec = load_spec(source)
+    assert spec.items is not None
+    assert spec.items.codes == ("SKU", "EAN-13")
+    assert "colour" in spec.items.attributes
+    ingest(spec, tmp_path / "out")
+    items = pl.read_parquet(tmp_path / "out" / "items.parquet").sort("item_id")
+    assert items["codes"][0].to_list() == ["00-0X", "4006381000000"]
+    assert "SKU=00-0X" in items["attributes"][0].to_list()
