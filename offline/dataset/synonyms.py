@@ -5,6 +5,7 @@ way. A line that begins with `#`, and what follows a `#` between spaces, is a co
 the comma, the backslash or the arrow behind it.
 """
 
+import glob
 import hashlib
 import re
 from collections import defaultdict
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from app.artifact.text.synonym_table import (
+    MOST_IN_ALL,
     MOST_PHRASES,
     MOST_RULES,
     MOST_STOP_WORDS,
@@ -87,7 +89,10 @@ def _files(spec: DatasetSpec, key: str) -> Iterator[tuple[Path, str]]:
             yield usual, str(usual)
         return
     for name in names:
-        yield spec.root / name, spec.toml.location("search", key)
+        place = spec.toml.location("search", key)
+        pattern = str(Path(glob.escape(str(spec.root))) / name)
+        for path in sorted(glob.glob(pattern)) or [str(spec.root / name)]:  # noqa: PTH207 - the name may be absolute
+            yield Path(path), place
 
 
 def _lines(path: Path, place: str) -> list[_Line]:
@@ -120,6 +125,7 @@ def _lines(path: Path, place: str) -> list[_Line]:
 def _rules_of(lines: Sequence[_Line], mistakes: list[Mistake]) -> tuple[SynonymRule, ...]:
     rules: list[SynonymRule] = []
     alternatives: dict[str, int] = defaultdict(int)
+    phrases_in_all = 0
     for line in lines:
         if len(rules) == MOST_RULES:
             mistakes.append(Mistake(line.location, f"at most {MOST_RULES:,} lines", "more", "leave out rare ones"))
@@ -128,6 +134,11 @@ def _rules_of(lines: Sequence[_Line], mistakes: list[Mistake]) -> tuple[SynonymR
         if rule is None:
             continue
         rules.append(rule)
+        phrases_in_all += len({*rule.phrases, *rule.means})
+        if phrases_in_all > MOST_IN_ALL:
+            expected = f"at most {MOST_IN_ALL:,} phrases in all lines"
+            mistakes.append(Mistake(line.location, expected, "more", "leave out rare ones"))
+            break
         for phrase in rule.phrases:
             alternatives[phrase] += len(rule.means) - (phrase in rule.means)
             if alternatives[phrase] >= MOST_PHRASES:

@@ -1,9 +1,9 @@
 """Synonyms and stop words of a shop: `synonyms.json` of a bundle, phrases as they were written."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.artifact.names import SYNONYMS
 
@@ -12,6 +12,8 @@ MOST_PHRASES: Final = 65
 """Phrases of one rule; a phrase may have one fewer alternatives."""
 MOST_WORDS: Final = 8
 """Words of one phrase."""
+MOST_IN_ALL: Final = 100_000
+"""Phrases of all rules: a service reads each when it loads a bundle."""
 MOST_STOP_WORDS: Final = 2_000
 _LONGEST: Final = 200  # letters of a phrase
 
@@ -35,6 +37,12 @@ class SynonymTable(_Table):
 
     rules: Annotated[tuple[SynonymRule, ...], Field(max_length=MOST_RULES)] = ()
     stop_words: Annotated[tuple[Phrase, ...], Field(max_length=MOST_STOP_WORDS)] = ()
+
+    @model_validator(mode="after")
+    def _is_readable(self) -> Self:
+        if sum(len(rule.phrases) + len(rule.means) for rule in self.rules) > 2 * MOST_IN_ALL:
+            raise ValueError(f"expected at most {MOST_IN_ALL:,} phrases, got more")
+        return self
 
     def texts(self) -> list[str]:
         """Every phrase and stop word, each once."""

@@ -89,7 +89,7 @@ def match(
     named = named or NamedItems()
     look_up = _rows_with_whole if len(named.rows) else _rows_of_word
     matches = match_alternatives(alternatives, words, lambda word: _rows_of_all(index, word), rows)
-    word_rows = rows_with_alternatives([look_up(index, word) for word in words], matches)
+    word_rows = rows_with_alternatives([look_up(index, word) for word in words], matches, rows)
     word_rows = tuple(_union(of_word, named.rows) for of_word in word_rows)
     coverage = np.zeros(rows, dtype=np.float32)
     weights = [
@@ -208,6 +208,8 @@ def _said(
 
 def _rows_of_all(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
     """The rows that have all that a word says."""
+    if word.kind != "east_asian":
+        return _rows_with_whole(index, word)
     rows = _rows_of_word(index, word)
     for said in _said(index, [word], [rows]):
         rows = np.intersect1d(rows, said, assume_unique=True)

@@ -50,24 +50,21 @@ class LexicalField:
     ) -> NDArray[np.float32]:
         """As `scores`; items that have an alternative instead are scored by its terms."""
         total = self.scores(weighted)
-        for alternative in alternatives:
-            for term, weight in alternative.weighted:
-                total[alternative.scored] += np.float32(weight) * self._scores_of(term, alternative.scored)
-        return total
-
-    def _scores_of(self, term: str, rows: NDArray[np.int32]) -> NDArray[np.float32]:
-        """BM25 of one term for some rows, ascending."""
-        scores = np.zeros(len(rows), dtype=np.float32)
-        number = None if self.index is None else self.index.vocab_dict.get(term)
-        if self.index is None or number is None:
-            return scores
+        if self.index is None or not alternatives:
+            return total
         sparse = self.index.scores
-        part = slice(int(sparse["indptr"][number]), int(sparse["indptr"][number + 1]))
-        _, places, places_of_term = np.intersect1d(
-            rows, sparse["indices"][part] + 1, assume_unique=True, return_indices=True
-        )
-        scores[places] = sparse["data"][part][places_of_term]
-        return scores
+        is_scored = np.zeros(self.rows, dtype=np.bool_)
+        for alternative in alternatives:
+            is_scored[alternative.scored] = True
+            for term, weight in alternative.weighted:
+                if self.has(term):
+                    number = self.index.vocab_dict[term]
+                    part = slice(int(sparse["indptr"][number]), int(sparse["indptr"][number + 1]))
+                    rows = sparse["indices"][part] + 1
+                    counts = is_scored[rows]
+                    total[rows[counts]] += np.float32(weight) * sparse["data"][part][counts]
+            is_scored[alternative.scored] = False
+        return total
 
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term, ascending."""

@@ -140,9 +140,24 @@ def test_facets_count_what_synonyms_find(answers: Any) -> None:
     assert found["facets"]["category"] == [{"value": "Living room", "count": 3}]
 
 
+def test_a_typo_of_a_synonym_leads_to_what_it_stands_for(answers: Any) -> None:
+    found = answers(query="davenprot")
+    assert (found["corrected_query"], ids_of(found)) == ("davenport", ["sofa"])
+
+
+def test_an_item_that_has_both_words_is_not_lifted_above_one_with_the_typed_word_alone(answers_on: Answers) -> None:
+    items = [
+        {"item_id": "both", "title": "Couch named sofa by most"},
+        {"item_id": "typed", "title": "Sofa"},
+        {"item_id": "other", "title": "Couch"},
+    ]
+    with answers_on(items, synonyms=TABLE) as post:
+        assert ids_of(post(query="sofa"))[0] == "typed"
+
+
 def test_a_query_of_all_synonyms_costs_a_bounded_number_of_alternatives(answers_on: Answers) -> None:
     words = [f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
     rule = SynonymRule(phrases=tuple(words), means=(*words, "sofa"))
     with answers_on(ITEMS, synonyms=SynonymTable(rules=(rule,))) as post:
         assert "sofa" in ids_of(post(query="worda"))
-        assert post(query=" ".join(words))["matched_by"] in {"words", "nothing"}
+        assert ids_of(post(query=" ".join(words))) == ["sofa"]

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.artifact.text.synonym_table import MOST_PHRASES, MOST_WORDS, SynonymRule, SynonymTable, read_synonym_table
+from app.artifact.text.synonym_table import (
+    MOST_IN_ALL,
+    MOST_PHRASES,
+    MOST_WORDS,
+    SynonymRule,
+    SynonymTable,
+    read_synonym_table,
+)
 from offline.cli import app
 from offline.collecting.dataset_file import plan_dataset_file, write_dataset_file
 from offline.dataset.spec import load_spec, read_spec
@@ -60,6 +67,8 @@ def test_files_of_other_names_are_named(folder: Path) -> None:
     (folder / "synonyms.txt").write_text("not, read\n")
     (folder / "dataset.toml").write_text(TOML + '[search]\nsynonyms = ["de.txt", "en.txt"]\n')
     assert [rule.phrases[0] for rule in read_synonyms(load_spec(folder)).rules] == ["sofa", "tv"]
+    (folder / "dataset.toml").write_text(TOML + '[search]\nsynonyms = "[de]*.txt"\n')
+    assert [rule.phrases[0] for rule in read_synonyms(load_spec(folder)).rules] == ["sofa", "tv"]
     (folder / "dataset.toml").write_text(TOML + '[search]\nstop_words = "none.txt"\n')
     with pytest.raises(DatasetError, match=r"dataset\.toml, line 5, search\.stop_words: expected a file .*none\.txt"):
         read_synonyms(load_spec(folder))
@@ -110,6 +119,14 @@ def test_every_wrong_line_is_told_and_of_many_how_many(folder: Path) -> None:
 def test_alternatives_of_a_word_are_bounded_over_all_lines(folder: Path) -> None:
     text = "".join(f"sofa, other{number}\n" for number in range(MOST_PHRASES))
     with pytest.raises(DatasetError, match=f"line {MOST_PHRASES}: expected at most {MOST_PHRASES - 1} alternatives"):
+        table_of(folder, text)
+
+
+def test_phrases_of_all_lines_are_bounded(folder: Path) -> None:
+    line = ", ".join(f"w{{0}}x{place}" for place in range(MOST_PHRASES))
+    last = MOST_IN_ALL // MOST_PHRASES
+    text = "".join(line.format(number) + "\n" for number in range(last + 2))
+    with pytest.raises(DatasetError, match=f"line {last + 1}: expected at most 100,000 phrases in all lines"):
         table_of(folder, text)
 
 
