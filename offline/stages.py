@@ -27,7 +27,7 @@ from offline.online_metrics.figures import ONLINE_WINDOW_S, evaluate_online
 from offline.online_metrics.logs import was_collected
 from offline.options import MEASURED
 from offline.ranking.order_on_test import drop_order, order_notes
-from offline.ranking.search_weights import fit_search, read_search_spec
+from offline.ranking.search_weights import fit_search, has_searches, read_search_spec
 from offline.ranking.train_ranker import HISTORY_FILE as RANKER_HISTORY
 from offline.ranking.train_ranker import feature_groups, no_ranker, train_ranker
 from offline.report.render import write_report
@@ -159,13 +159,13 @@ def _rank(context: StageContext) -> dict[str, Any]:
     exported = export_bundle(inputs, folder.rank_bundle, progress=context.progress)
     snapshot = load_snapshot(exported.folder, threads=0)
     allowance = context.allowance
-    has_searches = snapshot.search is not None and read_split_meta(folder.split).task == "search"
+    learns_searches = snapshot.search is not None and has_searches(read_split_meta(folder.split))
     ranker = train_ranker(
         snapshot,
         folder.split,
         folder.rank,
         seed=options.seed,
-        allowance=allowance.part(0.6 if has_searches else 1.0),
+        allowance=allowance.part(0.6 if learns_searches else 1.0),
         progress=context.progress,
     )
     search = fit_search(
@@ -349,7 +349,7 @@ STAGES = (
             *([options.erased] if options.erased else []),
             *synonyms_key(spec),
         ],
-        version=4,
+        version=5,
     ),
     Stage(
         "evaluate",

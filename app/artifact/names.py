@@ -33,6 +33,7 @@ TEXT_VECTORS: Final = "text/vectors.npy"  # int8 [buckets, dim], absent where no
 TEXT_SCALES: Final = "text/scales.npy"  # float32 [buckets]
 TEXT_IDF: Final = "text/idf.npy"  # float32 [buckets], 0 for buckets that no item has
 FILTERS: Final = "filters"  # folder of the columns that filters, facets and orders read
+CHOSEN: Final = "chosen"  # folder of what was chosen after queries
 LEXICAL: Final = "lexical"  # folder of the lexical index, absent where no item has a word
 LEXICAL_FIELDS: Final = ("main", "title", "attributes")  # folders in it
 LEXICAL_TITLES: Final = "titles"  # folder in it: titles as sequences of terms

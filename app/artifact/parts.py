@@ -23,6 +23,7 @@ DISPLAY: Final = "display"
 VARIANTS: Final = "variants"
 SYNONYMS: Final = "synonyms"
 CODES: Final = "codes"
+CHOSEN: Final = "chosen"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ PARTS: Final = (
     Part(VARIANTS, (names.VARIANTS,), "ids of variants in place of their item's"),
     Part(SYNONYMS, (names.SYNONYMS,), "synonyms and stop words of queries"),
     Part(CODES, (names.CODES,), "finding items by their ids and other codes"),
+    Part(CHOSEN, (names.CHOSEN,), "knowing what was chosen after a query"),
 )
 """The parts that this code knows.
 

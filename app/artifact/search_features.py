@@ -20,9 +20,11 @@ TITLE_FEATURES: Final = ("in_name", "in_order")
 """How the words of a query stand in the title of an item, as `TitleMatch` of the engine works them out."""
 LEXICAL_FEATURES: Final = ("lexical", "title", "attributes", "coverage", "exact", *TITLE_FEATURES)
 """How the words of a query match an item, as `LexicalMatch` of the engine holds them."""
-TEXT_FEATURES: Final = (*LEXICAL_FEATURES, "semantic", "semantic_where_words_fail")
-"""Of query and item: the lexical features, the cosine of their vectors, and that cosine times the share of the query's
-words that no item has."""
+CHOSEN: Final = "chosen"
+"""The logarithm of how many people chose the item after the query, and after those that are much like it."""
+TEXT_FEATURES: Final = (*LEXICAL_FEATURES, "semantic", "semantic_where_words_fail", CHOSEN)
+"""Of query and item: the lexical features, the cosine of their vectors, that cosine times the share of the query's
+words that no item has, and what was chosen."""
 TASTE: Final = "score"
 """The one feature of retrieval's that counts: how the user's own vector, without the query, scores the item."""
 _OTHERS: Final = tuple(name for name in FEATURES if name not in GROUPS["retrieval"])
@@ -38,6 +40,7 @@ class TextColumns:
     """How well every candidate matches the words of its query, and the vectors of the queries."""
 
     lexical: NDArray[np.float32]  # [LEXICAL_FEATURES, candidates]
+    chosen: NDArray[np.float32]  # [candidates]
     best_coverage: NDArray[np.float32]  # [batch] of the whole catalogue
     vectors: NDArray[np.float32]  # [batch, dim] of length 1, or zeros
 
@@ -65,6 +68,7 @@ def search_features(
     features[: len(LEXICAL_FEATURES)] = text.lexical
     features[len(LEXICAL_FEATURES)] = cosines
     features[len(LEXICAL_FEATURES) + 1] = cosines * missing[candidates.request_index]
+    features[TEXT_FEATURES.index(CHOSEN)] = text.chosen
     is_known = known[candidates.request_index]
     if len(ranker_features):
         features[len(TEXT_FEATURES) :, is_known] = ranker_features[:, _FROM_RANKER].T

@@ -15,12 +15,14 @@ PRIOR: Final = {
     "in_order": 1.5,
     "semantic": 0.5,
     "semantic_where_words_fail": 5.0,
+    "chosen": 1.0,
     "score": 0.1,
     "log_popularity": 0.1,
 }
 """Weights where no logged query teaches better: words decide, those of title and brand more than others, and in their
 order more than scattered; meaning, the user's taste and popularity part what they leave equal; meaning replaces words
-that no item has. In log-odds: an item with all the words of a query beats one with half of them by `exp(2.5)` and
+that no item has; of two items, the one that more people chose after the query is as many times as likely. In log-odds:
+an item with all the words of a query beats one with half of them by `exp(2.5)` and
 more."""
 
 

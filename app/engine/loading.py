@@ -16,6 +16,7 @@ from app.artifact.display_columns import read_display
 from app.artifact.filter_columns import read_filter_columns
 from app.artifact.manifest import Manifest, read_manifest, verify_files
 from app.artifact.parts import (
+    CHOSEN,
     CODES,
     DISPLAY,
     GPU,
@@ -31,6 +32,7 @@ from app.artifact.parts import (
     usable_parts,
 )
 from app.artifact.rank_tables import read_rank_tables
+from app.artifact.text.chosen_index import check_chosen, read_chosen
 from app.artifact.text.codes import read_codes
 from app.artifact.text.suggest_index import read_suggest_index
 from app.artifact.text.synonym_table import SynonymTable, read_synonym_table
@@ -161,6 +163,9 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         checks.check_vocabulary(folder, vocabulary)
     if suggestions is not None:
         checks.check_suggestions(folder, suggestions, shapes)
+    chosen = read_chosen(folder) if CHOSEN in parts else None
+    if chosen is not None:
+        check_chosen(folder, chosen, shapes.items)
     suggester = None if suggestions is None else Suggester(suggestions, vocabulary)
     retriever: Retriever | GpuRetriever
     if device is None:
@@ -173,7 +178,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     selectable = items.selectable[0]
     search = (
         read_query_index(
-            folder, lexical, text_query, vocabulary, selectable, tables, nearest, catalogue.texts_of, synonyms
+            folder, lexical, text_query, vocabulary, selectable, tables, nearest, catalogue.texts_of, synonyms, chosen
         )
         if SEARCH in parts
         else None

@@ -12,6 +12,7 @@ from app.artifact.rank_features import POPULARITY as RANKER_POPULARITY
 from app.artifact.rank_features import CandidateList, UserContext, rank_features
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_features import (
+    CHOSEN,
     LEXICAL_FEATURES,
     POPULARITY,
     TEXT_FEATURES,
@@ -72,7 +73,10 @@ def search_candidates(
         for request, of_query in enumerate(hits)
     )
     text_rows = text_candidates(index.spec, matches, matched_items, depth, stages)
-    near_rows = pad_rows([of_query.near_rows for of_query in hits])
+    chosen_rows = [match.chosen.rows if stages.lexical else _NO_ROWS for match in matches]
+    near_rows = pad_rows(
+        [np.concatenate([rows, of_query.near_rows]) for rows, of_query in zip(chosen_rows, hits, strict=True)]
+    )
     user_rows, user_vectors = _retrieve_by_user(snapshot, index, batch, matches, stages, item_mask)
     meaning_rows = np.concatenate([near_rows, user_rows], axis=1)
     is_match = np.take_along_axis(np.stack(matched_items), meaning_rows, axis=1)
@@ -216,6 +220,7 @@ def _text_vectors(matches: Sequence[TextMatch], stages: Stages) -> NDArray[np.fl
 
 def _text_columns(matches: Sequence[TextMatch], candidates: CandidateList, vectors: NDArray[np.float32]) -> TextColumns:
     columns = np.zeros((len(LEXICAL_FEATURES), len(candidates)), dtype=np.float32)
+    chosen = np.empty(len(candidates), dtype=np.float32)
     for request, match in enumerate(matches):
         part, lexical = candidates.part(request), match.lexical
         rows = candidates.rows[part]
@@ -225,8 +230,9 @@ def _text_columns(matches: Sequence[TextMatch], candidates: CandidateList, vecto
             column[part] = scores[rows]
         if lexical.titles is not None:
             columns[-len(TITLE_FEATURES) :, part] = lexical.titles.features(rows)
+        chosen[part] = match.chosen.evidence_of(rows)
     best_coverage = np.array([match.lexical.best_coverage for match in matches], dtype=np.float32)
-    return TextColumns(columns, best_coverage, vectors)
+    return TextColumns(columns, chosen, best_coverage, vectors)
 
 
 def _named_gains(
@@ -244,6 +250,6 @@ def _named_gains(
 
 
 def _weights(spec: SearchSpec, stages: Stages) -> dict[str, float]:
-    ignored = set() if stages.lexical else set(LEXICAL_FEATURES)
+    ignored = set() if stages.lexical else {*LEXICAL_FEATURES, CHOSEN}
     ignored |= set() if stages.semantic else {"semantic", "semantic_where_words_fail"}
     return {name: weight for name, weight in spec.weights.items() if name not in ignored}

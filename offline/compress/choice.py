@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,22 @@ class Measurement:
     p99_ms: float | None
     value: float
     overlap_at_10: float
-    difference: Difference
+    differences: Mapping[str, Difference]  # by each judge
     milder: tuple[str, ...] = ()  # variants that this one goes beyond
     note: str = ""
 
+    @property
+    def difference(self) -> Difference:
+        """By the judge that it may lose most by."""
+        return worst(list(self.differences.values()))
+
     def line(self, metric: str, chosen: str) -> dict[str, Any]:
         """As it stands in the manifest."""
-        difference = self.difference
-        loss = f"loss {difference.loss:+.2%} ± {difference.noise:.2%}, surely not more than {difference.most:+.2%}"
+        losses = [
+            f"{f'{judge} ' if len(self.differences) > 1 else ''}loss {difference.loss:+.2%} ± {difference.noise:.2%}, "
+            f"surely not more than {difference.most:+.2%}"
+            for judge, difference in self.differences.items()
+        ]
         return {
             "variant": self.variant,
             "megabytes": round(self.megabytes, 6),
@@ -61,7 +69,7 @@ class Measurement:
             "value": self.value,
             "overlap_at_10": round(self.overlap_at_10, 4),
             "chosen": self.variant == chosen,
-            "note": "; ".join(filter(None, [loss, self.note])),
+            "note": "; ".join(filter(None, [*losses, self.note])),
         }
 
 

@@ -37,9 +37,9 @@ def compress(
 ) -> CompressionChoice:
     """Choose a variant of a trained network, and write it to `out`: `compress.json`, and the weights if it was cut.
 
-    All of it is judged on validation: by users, and where the task is to search by searches too. Test is not read. A
-    search that was stopped goes on with the first variant that it had not measured. Where the split validates nobody,
-    nothing is cut.
+    All of it is judged on validation: by users, and where the log has them by searches too, each of which has to be
+    within the loss. Test is not read. A search that was stopped goes on with the first variant that it had not
+    measured. Where the split validates nobody, or is there to be searched and validates no search, nothing is cut.
 
     Args:
         trained: a network that is not cut.
@@ -54,12 +54,14 @@ def compress(
     (out / COMPRESS_FILE).unlink(missing_ok=True)
     on_cpu = replace(trained, network=trained.network.cpu().eval(), known=trained.known.cpu())
     outcomes = Outcomes(out / _TRIED)
-    if load_validation(split, 1, trained.settings.seed) is None:
+    model, judges = None, load_judges(split, on_cpu.graph, 1, trained.settings.seed)
+    if judges:
+        model = tower_model(on_cpu)
+        judges = _judges(on_cpu, model, split, outcomes, allowance)
+    if model is None:
         name = f"int{weight_bits}"
         choice = CompressionChoice(name, Recipe(weight_bits=weight_bits), max_loss, None, 0, [])
     else:
-        model = tower_model(on_cpu)
-        judges = _judges(on_cpu, model, split, outcomes, allowance)
         sweep = Sweep(
             on_cpu,
             model,

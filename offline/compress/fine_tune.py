@@ -13,7 +13,7 @@ from model.query_tower import QueryTower
 from offline.dataset.histories import Histories
 from offline.errors import TrainingError
 from offline.training.batches import Batch, SetBatch
-from offline.training.train import count_batches, training_batches
+from offline.training.steps import count_batches, training_batches
 from offline.training.trained import Trained
 
 MOST_STEPS = 100

@@ -1,4 +1,4 @@
-"""Who compression is judged by: searches where the task is to search, and users."""
+"""Who compression is judged by: users, and searches where the log has them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +13,9 @@ from offline.workspace.budget import Allowance
 MOST_USERS: Final = 40_000
 """Of a judge; more than training looks at, since the differences are small."""
 LEAST_USERS: Final = 500
+LEAST_SEARCHES: Final = 200
+"""By fewer, only a set that is there to be searched is judged."""
+SEARCH_TASKS: Final = ("search", "graded_search", "own_words")
 _WORK: Final = 1e10  # users times items that one variant may score, about three minutes
 _PROBE_USERS: Final = 200
 _VARIANTS: Final = 10  # that there should be time for
@@ -20,10 +23,32 @@ _ANSWERS_SHARE: Final = 0.5  # of the time of a variant; the rest makes it and o
 
 
 def load_judges(split: Path, graph: ItemGraph, users: int, seed: int) -> list[Validation]:
-    """The validation cases of a split, `users` of a kind at most; empty where nobody is validated."""
-    searches = load_search_validation(split, graph, users, seed) if read_split_meta(split).task == "search" else None
-    everyone = load_validation(split, users, seed)
-    return [judge for judge in (searches, everyone) if judge is not None]
+    """The validation cases of a split, `users` of a kind at most; what the task asks for first.
+
+    Empty where nobody is validated, and where the set is there to be searched and nobody has: what a cut costs those
+    who look for something is not for other users to say.
+    """
+    task = read_split_meta(split).task
+    searches, everyone = _load_searches(split, graph, users, seed), load_validation(split, users, seed)
+    if everyone is None or (searches is None and task in SEARCH_TASKS):
+        return []
+    if searches is None:
+        return [everyone]
+    return [searches, everyone] if task == "search" else [everyone, searches]
+
+
+def judge_name(judge: Validation) -> str:
+    """What the cases of a judge are: searches or users."""
+    return "users" if judge.words is None else "searches"
+
+
+def _load_searches(split: Path, graph: ItemGraph, count: int, seed: int) -> Validation | None:
+    """Validated searches where the network reads words, and there are enough of them."""
+    if graph.text is None and graph.query_text is None:
+        return None
+    searches = load_search_validation(split, graph, count, seed)
+    least = 1 if read_split_meta(split).task in SEARCH_TASKS else LEAST_SEARCHES
+    return None if searches is None or len(searches.cases) < least else searches
 
 
 def users_within(allowance: Allowance, items: int, outcomes: Outcomes, probe: Callable[[int], object]) -> int:

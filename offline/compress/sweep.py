@@ -23,6 +23,7 @@ from offline.compress.choice import (
 )
 from offline.compress.cut import hidden_units
 from offline.compress.fine_tune import fine_tune
+from offline.compress.judges import judge_name
 from offline.compress.outcomes import Outcome, Outcomes
 from offline.compress.recipe import Recipe
 from offline.compress.sparsity import without_small_weights
@@ -72,7 +73,7 @@ class _Variant:
     outcome: Outcome
     make: Make
     bits: int
-    difference: Difference
+    differences: dict[str, Difference]  # by each judge
     milder: tuple[str, ...]
     note: str
     session: VariantSession | None = None
@@ -80,6 +81,10 @@ class _Variant:
     @property
     def name(self) -> str:
         return self.outcome.name
+
+    @property
+    def difference(self) -> Difference:
+        return worst(list(self.differences.values()))
 
 
 @dataclass
@@ -310,8 +315,9 @@ class Sweep:
             self._outcomes.write(outcome)
             self._longest_s = max(self._longest_s, self._allowance.now() - began)
         full = self._variants[0].outcome if self._variants else outcome
-        differences = [paired_difference(*pair) for pair in zip(full.values, outcome.values, strict=True)]
-        variant = _Variant(outcome, make, bits, worst(differences), milder, note, session)
+        pairs = zip(self._judges, full.values, outcome.values, strict=True)
+        differences = {judge_name(judge): paired_difference(*values) for judge, *values in pairs}
+        variant = _Variant(outcome, make, bits, differences, milder, note, session)
         self._variants.append(variant)
         return variant
 
@@ -339,8 +345,8 @@ class Sweep:
         measured = [self._measurement(variant, latency) for variant, latency in zip(self._variants, timed, strict=True)]
         chosen = choose(measured, plain.name, self._max_loss)
         if chosen.variant == plain.name and self._max_loss > 0:
-            users = " and ".join(f"{len(judge.cases):,}" for judge in self._judges)
-            note = f"nothing that was cut is surely within {self._max_loss:.2%}, by {users} validation cases"
+            cases = " and ".join(f"{len(judge.cases):,}" for judge in self._judges)
+            note = f"nothing that was cut is surely within {self._max_loss:.2%}, by {cases} validation cases"
             chosen = replace(chosen, note=note)
             measured = [chosen if variant.variant == plain.name else variant for variant in measured]
         variant = next(variant for variant in self._variants if variant.name == chosen.variant)
@@ -358,7 +364,7 @@ class Sweep:
             p99_ms=latency.p99_ms if latency else None,
             value=float(variant.outcome.values[0].mean()),
             overlap_at_10=golden_overlap(full.top, variant.outcome.top),
-            difference=variant.difference,
+            differences=variant.differences,
             milder=variant.milder,
             note=variant.note,
         )

@@ -14,7 +14,7 @@ LEAST_USERS: Final = 2
 MOST_QUERIES: Final = 20_000
 MOST_NODES: Final = 200_000
 MOST_ITEM_QUERIES: Final = 10
-_LONGEST: Final = 200  # letters; what is longer was pasted, not typed
+LONGEST_QUERY: Final = 200  # letters; what is longer was pasted, not typed
 
 
 def normalised_query(text: str) -> str:
@@ -59,7 +59,7 @@ def popular_queries(split: Path, parts: Sequence[str]) -> pl.DataFrame:
         parts: whose events are counted; never test.
     """
     events = query_events(split, parts).with_columns(pl.col("typed").str.strip_chars().str.replace_all(r"\s+", " "))
-    events = events.filter(pl.col("typed").str.len_chars() <= _LONGEST)
+    events = events.filter(pl.col("typed").str.len_chars() <= LONGEST_QUERY)
     spelled = (
         events.group_by("query", "typed")
         .len("times")

@@ -13,6 +13,7 @@ from app.artifact.user_state import read_user_states
 from app.engine.requests import Stages
 from offline.dataset.absent import absent_rows_of
 from offline.evaluation.baselines import baseline_rankings
+from offline.evaluation.causality import causality_notes
 from offline.evaluation.context import EvaluationContext
 from offline.evaluation.document import (
     BUNDLE,
@@ -36,10 +37,6 @@ from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows, s
 from offline.evaluation.secondary_metrics import secondary_figures
 from offline.evaluation.slices import slice_figures
 
-NOT_CAUSAL = (
-    "the cut is not by time: events of other users after a held-out one were counted and learned from, which flatters "
-    "whatever links events that lie close in time; split by time:0.8 for figures that only know the past"
-)
 NO_ORDER = (
     "the log has neither times nor positions, and the order of its rows counts for nothing: validation is drawn at "
     "random by the seed, and what network and ranker would read of an order or of ages is left out, for live users, "
@@ -99,7 +96,7 @@ def evaluate_recommendations(context: EvaluationContext) -> EvaluationDocument:
 def split_notes(context: EvaluationContext) -> list[str]:
     """What the reader should know of how the log was cut."""
     meta = context.meta
-    notes = [NOT_CAUSAL] if meta.has_time and not meta.by_time else []
+    notes = causality_notes(context.split, context.part) if meta.has_time and not meta.by_time else []
     if not meta.has_order:
         notes.append(NO_ORDER)
     shares = {}

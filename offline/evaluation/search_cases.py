@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from offline.dataset.logged_queries import normalised_query, query_events
-from offline.dataset.split_meta import read_split_meta
+from offline.dataset.spec_types import Mask
+from offline.dataset.split_meta import SplitMeta, read_split_meta
 from offline.errors import DatasetError
 from offline.evaluation.protocol import KNOWN_PARTS, Cases, RowLists, newest_known, offsets_of, user_ids_of
 
@@ -29,6 +30,8 @@ class SearchCases:
 
 def load_search_cases(split: Path, part: str, limit: int | None = None, seed: int = 0) -> SearchCases:
     """The cases of `part`, ordered by user, then query; with `limit`, a draw of at most so many.
+
+    Of another task, what followed a query in that part is a target, whether or not the task asks for it.
 
     What is known of a user is as in `load_cases`: nothing that comes after the first target of the case.
 
@@ -73,9 +76,15 @@ def load_search_cases(split: Path, part: str, limit: int | None = None, seed: in
     )
 
 
+def searched_mask(meta: SplitMeta) -> Mask:
+    """What is hidden from a search; where the task is another one nothing: who searches may look for what they know."""
+    return meta.mask[0] if meta.task == "search" else "none"
+
+
 def _searched_targets(split: Path, part: str) -> pl.DataFrame:
     """The targets that a query led to, each with the `key` that is equal for queries that read the same."""
-    targets = pl.read_parquet(split / f"{part}.parquet").filter(pl.col("target") & pl.col("query").is_not_null())
+    is_asked_for = pl.col("target") if read_split_meta(split).task == "search" else pl.lit(value=True)
+    targets = pl.read_parquet(split / f"{part}.parquet").filter(is_asked_for & pl.col("query").is_not_null())
     queries = targets.get_column("query").unique().sort()
     keys = pl.Series([normalised_query(query) for query in queries], dtype=pl.String)
     targets = targets.join(pl.DataFrame({"query": queries, "key": keys}), on="query", how="left")

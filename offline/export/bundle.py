@@ -33,6 +33,7 @@ from offline.dataset.histories import Histories
 from offline.dataset.logged_queries import logged_query_texts, popular_queries
 from offline.dataset.people import read_person
 from offline.export.catalogue_columns import display_of, variants_of, write_catalogue
+from offline.export.chosen import write_chosen
 from offline.export.codes import write_codes
 from offline.export.fidelity import Fidelity
 from offline.export.filter_columns import first_times, write_filters
@@ -152,6 +153,7 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
         vocabulary = read_vocabulary(folder)
     inputs.synonyms.write(folder)
     write_codes(folder, items)
+    write_chosen(folder, inputs.split, inputs.parts, vocabulary, absent_rows(items))
     write_suggest(folder, items, popularity, spell_queries(queries, vocabulary))
     order = SearchSpec(weights=PRIOR) if inputs.search is None else inputs.search
     scale = inputs.trained.settings.text_scale

@@ -13,9 +13,9 @@ from app.artifact.search_features import SEARCH_FEATURES, TEXT_FEATURES
 from app.artifact.search_spec import PRIOR, SearchSpec
 from app.engine.snapshot import Snapshot
 from model.ranker import listwise_loss
-from offline.dataset.split_meta import read_split_meta
+from offline.dataset.split_meta import SplitMeta, read_split_meta
 from offline.evaluation.metrics import Metric, ndcg_or_first, parse_metric
-from offline.evaluation.search_cases import load_search_cases
+from offline.evaluation.search_cases import load_search_cases, searched_mask
 from offline.ranking.bounds import lists_within
 from offline.ranking.list_metric import list_metric
 from offline.ranking.order_features import senseless_features
@@ -54,8 +54,8 @@ def fit_search(
     allowance: Allowance | None = None,
     progress: Progress | None = None,
 ) -> FittedSearch | None:
-    """Write `search.json` and how it came about to the folder `out`; None, and nothing written, for another task or
-    where too little is searched for.
+    """Write `search.json` and how it came about to the folder `out`; None, and nothing written, where too little is
+    searched for.
 
     Weights come from validation queries: listwise softmax cross-entropy, where a query counts by the root of how many
     asked it, with an L2 penalty that draws them to `PRIOR`. Its strength is chosen, and the outcome compared with the
@@ -71,12 +71,12 @@ def fit_search(
     meta = read_split_meta(split)
     for name in (names.SEARCH, HISTORY_FILE):
         (out / name).unlink(missing_ok=True)
-    if snapshot.search is None or meta.task != "search":
+    if snapshot.search is None or not has_searches(meta):
         return None
-    cases = load_search_cases(split, "valid", CASES, seed)
+    cases, mask = load_search_cases(split, "valid", CASES, seed), searched_mask(meta)
 
     def make(count: int) -> SearchExamples:
-        return search_examples(snapshot, split, load_search_cases(split, "valid", count, seed), meta.mask[0], progress)
+        return search_examples(snapshot, split, load_search_cases(split, "valid", count, seed), mask, progress)
 
     count = lists_within(allowance, len(cases), make)
     examples = make(count)
@@ -107,6 +107,11 @@ def fit_search(
     _write(out / names.SEARCH, spec.model_dump_json(indent=2))
     _write(out / HISTORY_FILE, json.dumps(asdict(outcome), indent=2))
     return outcome
+
+
+def has_searches(meta: SplitMeta) -> bool:
+    """Whether validation may have searches enough for `fit_search`."""
+    return meta.task == "search" or meta.counts["valid"].searched >= LEAST_LISTS
 
 
 def _has_time(allowance: Allowance, examples: SearchExamples) -> bool:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from offline.dataset.spec import OWN_WORDS, QUERY_TASKS
+from offline.evaluation.causality import NOT_CAUSAL
 from offline.evaluation.document import (
     POPULARITY,
     QUERY_ALONE,
@@ -15,7 +16,6 @@ from offline.evaluation.document import (
     Difference,
     Report,
 )
-from offline.evaluation.recommendations import NOT_CAUSAL
 from offline.evaluation.slices import COLD_USERS, UNKNOWN_USERS
 from offline.publishing.gate import RIVALS, comparison_of, refusal_of
 from offline.report.findings import NAMES, Evidence, Finding, Weight, scored_ones

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+from offline.evaluation.causality import NOT_CAUSAL
 from offline.evaluation.document import Difference, EvaluationDocument, Report
-from offline.evaluation.recommendations import NOT_CAUSAL
 from offline.report.numbers import count, is_number, number
 from offline.workspace.budget import SHARES
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from offline.dataset.split_events import read_events
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import TrainingError
 from offline.split.graded import GRADED_FILES
-from offline.training.batches import Batch, SetBatch, count_ordered, count_unordered, ordered_batches, unordered_batches
+from offline.training.batches import Batch, SetBatch
 from offline.training.checkpoint import (
     BEST_FILE,
     CHECKPOINT_FILE,
@@ -35,6 +35,7 @@ from offline.training.contrastive import train_on_catalogue
 from offline.training.query_loss import QueryBatch, QueryEvents, draw_query_batch, load_query_events, query_vectors_of
 from offline.training.settings import TrainSettings
 from offline.training.state import LOSS, TrainState
+from offline.training.steps import count_steps, epoch_batches
 from offline.training.text_loss import Catalogue, TextBatch, draw_text_batch, load_catalogue, text_vectors
 from offline.training.trained import HISTORY_FILE, Trained, known_items
 from offline.training.validation import Validation, load_search_validation, load_validation, validate
@@ -159,12 +160,15 @@ def _load_data(inputs: TrainInputs, events: pl.DataFrame, *, validated: bool) ->
     split, settings, graph = inputs.split, inputs.settings, inputs.graph
     meta = read_split_meta(split)
     histories = histories_of(events, meta.n_users)
-    if not count_batches(histories, settings):
-        raise TrainingError("no user has two train events on items of the catalogue: there is nothing to learn from")
-    validation = _load_validation(split, settings, graph, settings.validation_users) if validated else None
     queries = None
     if settings.query_weight:
         queries = load_query_events(split, inputs.parts, graph, settings.query_power)
+    if not count_steps(histories, queries, settings):
+        raise TrainingError(
+            "no user has two train events on items of the catalogue, and no query led to one: there is nothing to "
+            "learn from"
+        )
+    validation = _load_validation(split, settings, graph, settings.validation_users) if validated else None
     catalogue = None
     if settings.view_weight:
         catalogue = load_catalogue(pl.read_parquet(split / "items.parquet"), graph)
@@ -196,7 +200,7 @@ class _Run:
         self._split = inputs.split
         self._out = out
         self._progress = progress
-        self._steps = count_batches(data.histories, settings)
+        self._steps = count_steps(data.histories, data.queries, settings)
         self._last_step = math.ceil((fixed_epochs or settings.epochs) * self._steps)
         self._fixed = fixed_epochs is not None
         self._parts = 1 if self._fixed else _validations_an_epoch(self._steps, settings.batch, inputs.graph.items)
@@ -298,7 +302,7 @@ class _Run:
         state = self.state
         self.network.train()
         rng, text_rng = (np.random.default_rng([self._settings.seed, state.epoch, *more]) for more in ((), (7,)))
-        batches: Iterator[Batch | SetBatch] = training_batches(self._data.histories, self._settings, rng)
+        batches = epoch_batches(self._data.histories, self._steps, self._settings, rng)
         stops = {round(self._steps * part / self._parts) for part in range(1, self._parts)}
         recent: deque[float] = deque(maxlen=20)
         for step, batch in enumerate(batches, start=1):
@@ -364,7 +368,7 @@ class _Run:
         return None if queries is None else queries.to(device), None if views is None else views.to(device)
 
     def _step(
-        self, batch: Batch | SetBatch, texts: tuple[QueryBatch | None, TextBatch | None], budget_share: float
+        self, batch: Batch | SetBatch | None, texts: tuple[QueryBatch | None, TextBatch | None], budget_share: float
     ) -> float:
         settings, state = self._settings, self.state
         done = max(budget_share, state.step / self._last_step)
@@ -373,7 +377,7 @@ class _Run:
         rate = settings.learning_rate * warm * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self._loss(batch.to(self.device), *texts)
+        loss = self._loss(None if batch is None else batch.to(self.device), *texts)
         self._require_finite("loss", loss)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -383,13 +387,14 @@ class _Run:
         state.step += 1
         return loss.item()
 
-    def _loss(self, batch: Batch | SetBatch, query_batch: QueryBatch | None, views: TextBatch | None) -> Tensor:
+    def _loss(self, batch: Batch | SetBatch | None, query_batch: QueryBatch | None, views: TextBatch | None) -> Tensor:
+        """Of histories, of queries and of views of texts, each where there is a batch of it."""
         network, settings, frequency = self.network, self._settings, self._frequency
         units, lengths = network.item_vectors(
             self.graph, self.known, None if query_batch is None else query_batch.connected
         )
-        loss = units.new_zeros(())
-        if query_batch is None or settings.history_weight:
+        loss = 0.0 * lengths.sum()  # with a gradient, if there is nothing at all
+        if batch is not None and (query_batch is None or settings.history_weight):
             loss = batch_loss(network.queries, units, lengths, frequency, batch, settings)
         table = network.items.text
         if table is not None and query_batch is not None:
@@ -445,24 +450,6 @@ class _Run:
 def _validations_an_epoch(steps: int, batch: int, items: int) -> int:
     """How often an epoch is validated, by what a step costs: that of its histories, and of the vectors of all items."""
     return int(min(max(steps * (batch + items / 200) / _WORK_A_VALIDATION, 1), _MOST_VALIDATIONS))
-
-
-def count_batches(histories: Histories, settings: TrainSettings) -> int:
-    """How many batches an epoch of `training_batches` has."""
-    if settings.ordered:
-        return count_ordered(histories, settings.window, settings.batch)
-    return count_unordered(histories, settings.batch)
-
-
-def training_batches(
-    histories: Histories, settings: TrainSettings, rng: np.random.Generator
-) -> Iterator[Batch | SetBatch]:
-    """One epoch, in an order that `rng` draws."""
-    if settings.ordered:
-        return ordered_batches(
-            histories, settings.window, settings.batch, hide_seen=settings.hide_seen, timed=settings.timed, rng=rng
-        )
-    return unordered_batches(histories, settings.batch, rng=rng)
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from offline.dataset.split_meta import read_split_meta
 from offline.errors import DatasetError
 from offline.evaluation.metrics import ndcg_or_first, parse_metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases
-from offline.evaluation.search_cases import load_search_cases
+from offline.evaluation.search_cases import load_search_cases, searched_mask
 from offline.training.item_bags import bucket_idf, text_bags
 from offline.training.scoring import query_vectors, rank_items
 
@@ -54,7 +54,7 @@ def load_search_validation(split: Path, graph: ItemGraph, pairs: int, seed: int)
     except DatasetError:
         return None
     words = text_bags(search_cases.queries, bucket_idf(graph)).bags()
-    hidden, metric = search_cases.cases.mask(meta.mask[0]), ndcg_or_first(meta.metrics)
+    hidden, metric = search_cases.cases.mask(searched_mask(meta)), ndcg_or_first(meta.metrics)
     return Validation(search_cases.cases, hidden, metric, absent_rows_of(split), words)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.artifact.manifest import list_files, read_manifest
 from app.artifact.parts import numbers_of
 from app.artifact.text.synonym_table import SynonymTable
 from offline.export.catalogue_columns import write_catalogue
+from offline.export.chosen import make_chosen_index
 from offline.export.codes import write_codes
 from offline.export.filter_columns import write_filters
 from offline.export.lexical import brands_by_code, queries_by_row, write_lexical
@@ -33,6 +35,7 @@ def write_worded_bundle(
     queries: dict[str, str] | None = None,
     known: tuple[str, ...] = (),
     synonyms: SynonymTable | None = None,
+    chosen: Sequence[tuple[str, str, str]] = (),
 ) -> Path:
     """Write a bundle like the one in `source`, with other items; its vectors are those of the items before.
 
@@ -43,6 +46,7 @@ def write_worded_bundle(
         queries: by item id, what people searched for who then chose it.
         known: columns that filters may name, though no item has a value.
         synonyms: of the shop, and its stop words.
+        chosen: who searched for what, and the id of the item that they chose then.
     """
     shutil.copytree(resolve(source), folder, ignore=shutil.ignore_patterns("lexical", "vocabulary", "filters", "codes"))
     manifest = read_manifest(folder)
@@ -68,6 +72,10 @@ def write_worded_bundle(
     )
     write_lexical(folder, table, vocabulary, queries_by_row(logged, table.height))
     write_codes(folder, table)
+    row_of = {row["item_id"]: row["row"] for row in rows}
+    events = [(user, query, row_of[item_id], None) for user, query, item_id in chosen]
+    schema = {"user": pl.String, "typed": pl.String, "item": pl.UInt32, "time": pl.Float64}
+    make_chosen_index(pl.DataFrame(events, schema=schema, orient="row"), vocabulary).write(folder)
     files = list_files(folder)
     document = json.loads((folder / names.MANIFEST).read_text("utf-8"))
     document |= {

@@ -39,6 +39,7 @@ class Hits:
 
 def hits_of(
     by_words: NDArray[np.bool_],
+    chosen_rows: NDArray[np.int32],
     dropped_words: tuple[str, ...],
     near: NearItems,
     floor: float | None,
@@ -48,6 +49,7 @@ def hits_of(
 
     Args:
         by_words: `[rows]`, the items that have the words.
+        chosen_rows: those that so many people chose after the very query that they are as right as with its words.
         dropped_words: that none of them has.
         near: the items nearest in meaning.
         floor: the least cosine by which an item is found.
@@ -55,12 +57,14 @@ def hits_of(
     """
     items = by_words & selectable
     has_words = bool(items.any())
+    items[chosen_rows] |= selectable[chosen_rows]
+    is_found_by_query = bool(items.any())
     near_rows = near.above(floor)
     near_rows = near_rows[selectable[near_rows]]
     adds = bool((~items[near_rows]).any())
     items[near_rows] = True
     matched_by: MatchedBy = "nothing"
-    if has_words:
+    if is_found_by_query:
         matched_by = "words_and_meaning" if adds else "words"
     elif adds:
         matched_by = "meaning"

@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from app.artifact import names
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
+from app.artifact.text.chosen_index import ChosenIndex
 from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import Vocabulary
 from app.artifact.text.words import read_words
+from app.engine.text.chosen import ChosenItems, chosen_after
 from app.engine.text.hits import Hits, NearItems, everything, hits_of
 from app.engine.text.lexical import LexicalMatch, match
 from app.engine.text.lexical_index import LexicalIndex
@@ -48,6 +50,7 @@ class QueryIndex:
     nearest: FindNearest
     popularity: NDArray[np.float32]  # [rows] real items only, else 0
     texts_of: TextsOf
+    chosen: ChosenIndex | None = None  # None where it is not known
     _cache: OrderedDict[QueryText, TextMatch] = field(default_factory=OrderedDict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)  # of the cache: threads read queries
 
@@ -78,22 +81,25 @@ class QueryIndex:
         near_of = self.nearest(vectors) if self._finds_by_meaning else [NearItems.none()] * len(in_order)
         results = iter(
             [
-                (reading, vector, self._hits_of(reading, near))
-                for reading, vector, near in zip(in_order, vectors, near_of, strict=True)
+                (reading, vector, chosen, self._hits_of(reading, near, chosen))
+                for reading, vector, near, chosen in zip(
+                    in_order, vectors, near_of, map(self._chosen_after, in_order), strict=True
+                )
             ]
         )
         matches: dict[QueryText, TextMatch] = {}
         for query, of_query in zip(queries, readings, strict=True):
-            chosen, *as_typed = (next(results) for _ in of_query)
-            if as_typed and not _is_better(chosen[2], as_typed[0][2]):
-                (chosen,) = as_typed
-            reading, vector, hits = chosen
+            best, *as_typed = (next(results) for _ in of_query)
+            if as_typed and not _is_better(best[-1], as_typed[0][-1]):
+                (best,) = as_typed
+            reading, vector, chosen, hits = best
             matches[query] = TextMatch(
                 text=reading.text,
                 corrected=reading.corrected,
                 words=reading.words,
                 lexical=reading.lexical,
                 vector=vector,
+                chosen=chosen,
                 hits=hits,
             )
         return matches
@@ -141,13 +147,18 @@ class QueryIndex:
             allowed=allowed,
         )
 
-    def _hits_of(self, reading: "_Reading", near: NearItems) -> Hits:
+    def _chosen_after(self, reading: "_Reading") -> ChosenItems:
+        return ChosenItems.none() if self.chosen is None else chosen_after(self.chosen, reading.meant)
+
+    def _hits_of(self, reading: "_Reading", near: NearItems, chosen: ChosenItems) -> Hits:
         lexical = reading.lexical
         if not self.spec.items_have_words:
             has_words = lexical.best_coverage > 0
-            return everything(has_words or len(near.rows) > 0, has_words, near, reading.allowed)
+            is_known = has_words or len(chosen.rows) > 0
+            return everything(is_known or len(near.rows) > 0, is_known, near, reading.allowed)
         dropped = tuple(word for word, is_dropped in zip(reading.words, lexical.is_dropped, strict=True) if is_dropped)
-        return hits_of(lexical.hits, dropped, near, self.spec.meaning_floor, reading.allowed)
+        chosen_rows = chosen.rows[chosen.is_found & (not len(lexical.named.rows))]  # what is named is meant
+        return hits_of(lexical.hits, chosen_rows, dropped, near, self.spec.meaning_floor, reading.allowed)
 
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """`[n, dim]` of the meaning of each text, zeros without one."""
@@ -194,6 +205,7 @@ def read_query_index(
     nearest: FindNearest,
     texts_of: TextsOf,
     synonyms: SynonymTable,
+    chosen: ChosenIndex | None = None,
 ) -> QueryIndex | None:
     """The query index of the bundle in `folder`; None where there are neither words nor text vectors to search by.
 
@@ -203,9 +215,11 @@ def read_query_index(
         text_query: its text vectors, if any.
         vocabulary: for the spelling of queries.
         selectable: `[rows]`, true for real items.
-        dim: the length of a vector.
+        tables: of the items.
         nearest: looks for items by meaning.
+        texts_of: the texts of an item, which phrases are looked for in.
         synonyms: of the shop, and its stop words.
+        chosen: what was chosen after queries, if it is known.
 
     Raises:
         BundleCorrupt: its weights cannot be read.
@@ -223,4 +237,6 @@ def read_query_index(
         else Spelling(vocabulary, lexical.main.rows_of, Synonyms(synonyms, vocabulary.lexicon.languages))
     )
     dim = tables.vectors.shape[1]
-    return QueryIndex(lexical, spelling, text_query, spec, selectable, dim, nearest, tables.popularity, texts_of)
+    return QueryIndex(
+        lexical, spelling, text_query, spec, selectable, dim, nearest, tables.popularity, texts_of, chosen
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.text.chosen import ChosenItems
 from app.engine.text.hits import Hits
 from app.engine.text.lexical import LexicalMatch
 
@@ -26,6 +27,7 @@ class TextMatch:
     words: tuple[str, ...]  # folded
     lexical: LexicalMatch
     vector: NDArray[np.float32]  # [dim] of the query's meaning, zeros where none of its n-grams is known
+    chosen: ChosenItems
     hits: Hits
 
     @property

@@ -39,6 +39,7 @@ CHANGED = {
     "variants": set(),
     "synonyms": set(),
     "codes": {"code"},
+    "chosen": set(),
 }
 """The answers that differ without a part."""
 

@@ -11,6 +11,7 @@ from app.engine.text.lexical_index import LexicalField, LexicalIndex
 
 ROWS = 9
 REAL = np.array([False, *[True] * (ROWS - 1)])
+NOBODY = np.zeros(0, dtype=np.int32)
 SELECTABLE = np.array([False, *[True] * 7, False])
 
 
@@ -83,21 +84,31 @@ def has(*rows: int) -> NDArray[np.bool_]:
 
 def test_words_and_meaning_are_told_apart() -> None:
     given = near((3, 0.9), (2, 0.6), (8, 0.95))
-    words = hits_of(has(2, 3), ("x",), given, 0.5, SELECTABLE)
+    words = hits_of(has(2, 3), NOBODY, ("x",), given, 0.5, SELECTABLE)
     assert (words.matched_by, words.dropped_words) == ("words", ("x",))
-    both = hits_of(has(2), (), given, 0.5, SELECTABLE)
+    both = hits_of(has(2), NOBODY, (), given, 0.5, SELECTABLE)
     assert both.matched_by == "words_and_meaning"
     assert np.flatnonzero(both.items).tolist() == [2, 3]
     assert both.near_rows.tolist() == [3, 2]
-    meaning = hits_of(has(), ("x",), given, 0.7, SELECTABLE)
+    meaning = hits_of(has(), NOBODY, ("x",), given, 0.7, SELECTABLE)
     assert (meaning.matched_by, meaning.dropped_words) == ("meaning", ())
     assert np.flatnonzero(meaning.items).tolist() == [3]
 
 
+def test_what_was_chosen_after_a_query_is_found_as_by_its_words() -> None:
+    chosen = np.array([4, 8], dtype=np.int32)
+    both = hits_of(has(2), chosen, ("x",), near(), None, SELECTABLE)
+    assert (both.matched_by, both.dropped_words) == ("words", ("x",))
+    assert np.flatnonzero(both.items).tolist() == [2, 4]  # row 8 is no item
+    alone = hits_of(has(), chosen, ("x",), near((3, 0.9)), 0.5, SELECTABLE)
+    assert (alone.matched_by, alone.dropped_words) == ("words_and_meaning", ())
+    assert np.flatnonzero(alone.items).tolist() == [3, 4]
+
+
 def test_without_a_floor_meaning_finds_nothing() -> None:
-    nothing = hits_of(has(), ("x",), near((3, 1.0)), None, SELECTABLE)
+    nothing = hits_of(has(), NOBODY, ("x",), near((3, 1.0)), None, SELECTABLE)
     assert (nothing.matched_by, int(nothing.items.sum())) == ("nothing", 0)
-    assert hits_of(has(8), (), near(), 0.1, SELECTABLE).matched_by == "nothing"  # row 8 is no item
+    assert hits_of(has(8), NOBODY, (), near(), 0.1, SELECTABLE).matched_by == "nothing"  # row 8 is no item
 
 
 def test_where_items_have_no_words_a_known_query_orders_all_of_them() -> None:

@@ -1,6 +1,7 @@
 """Which variant is chosen, by cases; no network."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def measured(
     served: bool = True,
 ) -> Measurement:
     recipe = Recipe(item_dim=int(megabytes * 8)) if served else None
-    return Measurement(name, recipe, megabytes, 1.0, 2.0, value, 0.9, Difference(loss, noise), milder)
+    return Measurement(name, recipe, megabytes, 1.0, 2.0, value, 0.9, {"users": Difference(loss, noise)}, milder)
 
 
 FULL = measured("fp32", 40, 0.0, noise=0.0, served=False)
@@ -102,8 +103,18 @@ def test_few_users_who_all_get_the_same_prove_little() -> None:
 
 
 def chosen_of(difference: Difference) -> bool:
-    cut = Measurement("a", Recipe(item_dim=8), 5, 1.0, 2.0, 0.1, 0.9, difference)
+    cut = Measurement("a", Recipe(item_dim=8), 5, 1.0, 2.0, 0.1, 0.9, {"users": difference})
     return chosen(cut) == "a"
+
+
+def test_a_cut_that_users_do_not_notice_and_searches_do_is_not_made() -> None:
+    users, searches = Difference(0.0, 0.0), Difference(0.03, 0.001)
+    cut = Measurement("a", Recipe(item_dim=8), 5, 1.0, 2.0, 0.1, 0.9, {"users": users, "searches": searches})
+    assert chosen(cut) == PLAIN.variant
+    assert chosen(replace(cut, differences={"users": users, "searches": users})) == "a"
+    note = cut.line("ndcg@10", PLAIN.variant)["note"]
+    assert "users loss +0.00% \u00b1 0.00%" in note
+    assert "searches loss +3.00% \u00b1 0.10%, surely not more than +3.20%" in note
 
 
 def test_where_full_precision_finds_nothing_nothing_can_be_told() -> None:

@@ -1,4 +1,4 @@
-"""Searches judge compression where the task is to search, through the graph that would be served."""
+"""Searches judge compression where the log has them, through the graph that would be served."""
 
 import json
 import shutil
@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
-from offline.compress.judges import LEAST_USERS, MOST_USERS, load_judges, users_within
+from offline.compress.judges import LEAST_USERS, MOST_USERS, judge_name, load_judges, users_within
 from offline.compress.outcomes import Outcome, Outcomes
 from offline.compress.recipe import Recipe
 from offline.compress.variant_session import open_variant, top_rows, tower_model
+from offline.dataset.split_events import read_events
+from offline.dataset.split_meta import read_split_meta
 from offline.evaluation.metrics import parse_metric, table_of
 from offline.graph.build import item_graph, read_graph
 from offline.training.trained import load_trained
-from offline.training.validation import DEPTH, validate
+from offline.training.validation import DEPTH, load_search_validation, validate
 from offline.workspace.budget import Allowance
 
 
@@ -36,7 +39,31 @@ def test_a_search_is_judged_with_its_words_as_training_validates_it(shop_run: An
     assert value == pytest.approx(expected, rel=0.02)
     without_words = validate(trained.network, trained.graph, trained.known, users, window, scale)
     assert abs(expected - without_words) > 0.02 * expected
-    assert len(load_judges(shop_run.split, trained.graph, 1_000, seed=1)) == 1
+
+
+def test_every_log_with_searches_is_judged_by_them_and_a_set_to_be_searched_by_nothing_else(
+    shop_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = shutil.copytree(shop_run.split, tmp_path / "split")
+    graph = item_graph(read_graph(shop_run.graph))
+    searched = read_events(split, ("valid",), ("user", "query")).drop_nulls("query").height
+
+    def judges_of(task: str, least: int = 1) -> list[str]:
+        monkeypatch.setattr("offline.compress.judges.LEAST_SEARCHES", least)
+        meta = json.loads((split / "meta.json").read_text())
+        (split / "meta.json").write_text(json.dumps(meta | {"task": task}))
+        return [judge_name(judge) for judge in load_judges(split, graph, 10_000, seed=1)]
+
+    assert judges_of("next_item") == ["users", "searches"]
+    assert judges_of("graded_search", least=searched + 1) == ["users", "searches"]
+    assert judges_of("next_item", least=searched + 1) == ["users"]
+    everything = load_search_validation(split, graph, 10_000, seed=1)
+    assert everything is not None
+    assert len(everything.cases.targets.rows) > read_split_meta(split).counts["valid"].users / 10
+    valid = pl.read_parquet(split / "valid.parquet").with_columns(query=pl.lit(None, pl.String))
+    valid.write_parquet(split / "valid.parquet")
+    assert judges_of("next_item") == ["users"]
+    assert judges_of("graded_search") == judges_of("search") == []
 
 
 def test_what_variants_came_to_is_read_as_it_was_written(tmp_path: Path) -> None:

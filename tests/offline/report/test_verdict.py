@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from app.artifact.manifest import Manifest
 from offline.errors import PublishRefused
+from offline.evaluation.causality import NOT_CAUSAL
 from offline.evaluation.document import EvaluationDocument
-from offline.evaluation.recommendations import NOT_CAUSAL
 from offline.publishing.gate import pass_gate
 from offline.report.findings import Decision, Evidence, Weight
 from offline.report.verdict import verdict_of
