@@ -48,9 +48,9 @@ def make_chosen_index(events: pl.DataFrame, vocabulary: Vocabulary) -> ChosenInd
     """
     read = _read(events.get_column("typed").unique().sort().to_list())
     events = events.with_columns(weight=_weights(events)).join(read, on="typed")
-    asked = events.group_by("text").agg(pl.col("user").n_unique().alias("people"), pl.col("meant").min())
-    asked = asked.filter(pl.col("people") >= LEAST_USERS).sort("people", "text", descending=[True, False])
-    keys = _corrected(asked.head(MOST_QUERIES).select("text", "meant").rows(), vocabulary)
+    common = events.group_by("text").agg(pl.col("user").n_unique().alias("people"), pl.col("meant").min())
+    common = common.filter(pl.col("people") >= LEAST_USERS).sort("people", "text", descending=[True, False])
+    keys = _corrected(common.head(MOST_QUERIES).select("text", "meant").rows(), vocabulary)
     texts = sorted({key.text for key in keys.values()}, key=str.encode)
     number = {text: place for place, text in enumerate(texts)}
     numbered = pl.DataFrame(

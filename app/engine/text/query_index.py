@@ -145,6 +145,7 @@ class QueryIndex:
             words=tuple(word.text for word in spelled.words),
             lexical=match(self.lexical, spelled.words, spelled.terms, allowed, spelled.alternatives, named),
             allowed=allowed,
+            is_code=is_code,
         )
 
     def _chosen_after(self, reading: "_Reading") -> ChosenItems:
@@ -157,7 +158,7 @@ class QueryIndex:
             is_known = has_words or len(chosen.rows) > 0
             return everything(is_known or len(near.rows) > 0, is_known, near, reading.allowed)
         dropped = tuple(word for word, is_dropped in zip(reading.words, lexical.is_dropped, strict=True) if is_dropped)
-        chosen_rows = chosen.rows[chosen.is_found & (not len(lexical.named.rows))]  # what is named is meant
+        chosen_rows = chosen.rows[chosen.is_found & (not reading.is_code)]  # whoever types a code means what has it
         return hits_of(lexical.hits, chosen_rows, dropped, near, self.spec.meaning_floor, reading.allowed)
 
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -193,6 +194,7 @@ class _Reading:
     words: tuple[str, ...]
     lexical: LexicalMatch
     allowed: NDArray[np.bool_]  # [rows], real items that its operators let through
+    is_code: bool = False  # of an item, or the beginning of one
 
 
 def read_query_index(

@@ -6,7 +6,7 @@ from typing import Any
 
 Answers = Callable[..., AbstractContextManager[Callable[..., dict[str, Any]]]]
 ITEMS = [
-    {"item_id": "plain", "title": "Tea cup", "price": 3.0},
+    {"item_id": "plain", "title": "Tea cup white", "price": 3.0},
     {"item_id": "liked", "title": "Tea cup blue with a saucer and a spoon in a box", "price": 9.0},
     {"item_id": "other", "title": "Tea cup red with a saucer and a spoon in a box", "price": 8.0},
     {"item_id": "pot", "title": "Kettle", "price": 20.0},
