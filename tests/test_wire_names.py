@@ -55,7 +55,7 @@ METRICS = {
 
 # Every file and folder that a bundle of this schema may have.
 BUNDLE_FILES = """
-catalogue codes display filters golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
+catalogue chosen codes display filters golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
 golden/text_vectors.npy golden/texts items/absent.npy
 items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
 items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
@@ -78,6 +78,7 @@ PART_NUMBERS = {
     "display": (1,),
     "variants": (1,),
     "synonyms": (1,),
+    "chosen": (1,),
     "codes": (1,),
 }
 
