@@ -33,7 +33,7 @@ class WordLists:
 
     def get(self, key: str) -> list[int]:
         """The words of a text; none of one that is not there."""
-        place = self.keys.find(key)
+        place = self.keys.find(key) if len(self.keys) else -1
         return [] if place < 0 else self.words[self.offsets[place] : self.offsets[place + 1]].tolist()
 
     def write(self, stem: Path) -> None:

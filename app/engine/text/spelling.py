@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import inf, log, sqrt
 from threading import Lock
 from typing import Final
 
@@ -103,6 +104,7 @@ class Spelling:
             self._joined.setdefault((name[:length], name[length:]), name)
         fold("é手")  # loads the tables for such letters, which the first query should not wait for
         self._neighbour_cache: dict[str, tuple[Neighbour, ...]] = {}
+        self._places: dict[str, int] = {}
         self._lock = Lock()  # of the cache: threads read queries
 
     def read(self, text: str, *, is_exact: bool = False) -> Reading:
@@ -156,7 +158,7 @@ class Spelling:
     def is_known(self, word: Word) -> bool:
         """Whether the catalogue or the logged queries have a word, in any form."""
         text = "".join(parts_of(word.text))
-        if self._vocabulary.words.find(text) >= 0 or word in self._synonyms:
+        if self._place_of(text) >= 0 or word in self._synonyms:
             return True
         return any(self._vocabulary.terms.find(term) >= 0 for term in (*self._stems(text), *self._form_terms(text)))
 
@@ -189,7 +191,7 @@ class Spelling:
 
     def _is_split(self, left: Word, right: Word) -> bool:
         """Whether two words, one of them unknown, are a known word with a space in it."""
-        if not left.kind == right.kind == "word" or self._vocabulary.words.find(left.text + right.text) < 0:
+        if not left.kind == right.kind == "word" or self._place_of(left.text + right.text) < 0:
             return False
         return not (self.is_known(left) and self.is_known(right))
 
@@ -202,12 +204,12 @@ class Spelling:
 
     def _is_written(self, text: str) -> bool:
         """Whether the catalogue or the logged queries have a word just so, or a dictionary as a form of theirs."""
-        return self._vocabulary.words.find(text) >= 0 or bool(self._vocabulary.lexicon.forms.get(text))
+        return self._place_of(text) >= 0 or bool(self._vocabulary.lexicon.forms.get(text))
 
     def _is_rare(self, text: str) -> bool:
         """Whether a word is known from the further text of an item or two only, or from searches only."""
         known = self._vocabulary
-        index = known.words.find(text) if len(text) >= _SHORTEST_RARE else -1
+        index = self._place_of(text) if len(text) >= _SHORTEST_RARE else -1
         if index < 0 or known.named[index] or known.documents[index] > _RARE:
             return False
         if known.documents[index] and known.searched[index] > _RARE:
@@ -239,26 +241,26 @@ class Spelling:
         A neighbour is likelier if it co-occurs with the rest of the query, is frequent, and if the edit is a usual one.
         A real word, or a form of a known one, is a slip only of a frequent word that has all of its letters.
         """
-        best, best_likelihood, has_slip = None, -np.inf, False
+        best, best_likelihood, best_affinity, has_slip = None, -inf, 0.0, False
         is_form = any(self._vocabulary.terms.find(term) >= 0 for term in self._stems(text))
         is_real = is_form or self._vocabulary.lexicon.others.find(text) >= 0
         for neighbour in nearest:
-            affinity = self._affinity(neighbour.text, hits)
+            rows = self._rows(neighbour.text)
+            affinity, is_supported = _affinity_of(rows, hits), _is_supported(rows, hits)
             edit = edit_of(text, neighbour.text)
-            is_frequent = max(neighbour.weight, len(self._rows(neighbour.text))) >= _MANY
-            is_supported = affinity > 0 and self._is_supported(neighbour.text, hits)
+            is_frequent = max(neighbour.weight, len(rows)) >= _MANY
             is_slip = edit.is_slip(is_frequent, is_supported)
             if is_real:
-                is_slip &= is_frequent and edit.keeps_letters and not edit.is_first
-                is_slip &= is_form or edit.kind == "swapped" or is_supported
-                is_slip &= set(self._stems(text)).isdisjoint(self._stems(neighbour.text))
+                is_slip = is_slip and is_frequent and edit.keeps_letters and not edit.is_first
+                is_slip = is_slip and (is_form or edit.kind == "swapped" or is_supported)
+                is_slip = is_slip and set(self._stems(text)).isdisjoint(self._stems(neighbour.text))
             has_slip = has_slip or is_slip
-            likelihood = np.log(1e-3 + affinity) + 0.5 * np.log(0.1 + neighbour.weight) + edit.likelihood
+            likelihood = log(1e-3 + affinity) + 0.5 * log(0.1 + neighbour.weight) + edit.likelihood
             if (is_slip or (is_supported and not is_real)) and likelihood > best_likelihood:
-                best, best_likelihood = neighbour, likelihood
+                best, best_likelihood, best_affinity = neighbour, likelihood, affinity
         if best is None or not has_slip:
             return None
-        return best.text if len(text) > _SHORT or self._affinity(best.text, hits) > 0 else None
+        return best.text if len(text) > _SHORT or best_affinity > 0 else None
 
     def _neighbours_of_singular(self, text: str) -> tuple[Neighbour, ...]:
         """Neighbours of the singular of a mistyped plural, where the catalogue lacks the plural."""
@@ -268,7 +270,7 @@ class Spelling:
         if self._affinity(word.text, hits) > 0:
             return None
         weight = max(1.0, self._weight_of(word.text))
-        is_written = self._vocabulary.documents[self._vocabulary.words.find(word.text)] > 0
+        is_written = self._vocabulary.documents[self._place_of(word.text)] > 0
         neighbours = [
             neighbour
             for neighbour in self.neighbours(word.text)
@@ -368,18 +370,7 @@ class Spelling:
 
     def _affinity(self, text: str, hits: NDArray[np.float32] | None) -> float:
         """How strongly a word co-occurs with the others of its query."""
-        if hits is None or self._rows_of is None:
-            return 0.0
-        rows = self._rows(text)
-        return float(hits[rows[: np.searchsorted(rows, len(hits))]].sum() / np.sqrt(max(1, len(rows))))
-
-    def _is_supported(self, text: str, hits: NDArray[np.float32] | None) -> bool:
-        """Whether a word occurs beside the others of its query oftener than any word does."""
-        if hits is None:
-            return False
-        rows = self._rows(text)
-        together = np.count_nonzero(hits[rows[: np.searchsorted(rows, len(hits))]])
-        return bool(together * len(hits) > _OFTENER * np.count_nonzero(hits) * len(rows))
+        return 0.0 if hits is None else _affinity_of(self._rows(text), hits)
 
     def _rows(self, text: str) -> NDArray[np.int32]:
         """The rows of the items that have a word in any form, ascending."""
@@ -395,8 +386,18 @@ class Spelling:
         words = self._vocabulary.lexicon.forms.get(text)
         return list(dict.fromkeys(term for word in words for term in self._stems(self._vocabulary.words[word])))
 
+    def _place_of(self, text: str) -> int:
+        """The place of a word in the vocabulary, -1 for another; the newest are kept, since one query asks often."""
+        place = self._places.get(text)
+        if place is None:
+            place = self._vocabulary.words.find(text)
+            if len(self._places) >= _CACHE_SIZE:
+                self._places.clear()
+            self._places[text] = place
+        return place
+
     def _weight_of(self, text: str) -> float:
-        index = self._vocabulary.words.find(text)
+        index = self._place_of(text)
         return float(self._weights[index]) if index >= 0 else 0.0
 
     def _completions(self, word: Word) -> list[tuple[str, float]]:
@@ -434,7 +435,7 @@ class Spelling:
                 continue
             else:
                 joined = "".join(parts_of(left.text) + parts_of(right.text))
-                joined = joined if self._vocabulary.words.find(joined) >= 0 else None
+                joined = joined if self._place_of(joined) >= 0 else None
             if joined is not None:
                 compounds += [(index, term) for term in self._stems(joined)]
         return compounds
@@ -470,10 +471,28 @@ class Spelling:
                     terms[term] = None
                     weights[term] = max(weights.get(term, 0.0), share)
         return Reading(
-            words=tuple(replace(word, terms=tuple(terms)) for word, terms in zip(words, terms_of_word, strict=True)),
+            words=tuple(
+                Word(word.text, tuple(terms), word.kind, word.parts)
+                for word, terms in zip(words, terms_of_word, strict=True)
+            ),
             corrected=corrected,
             terms=tuple(weights.items()),
         )
+
+
+def _affinity_of(rows: NDArray[np.int32], hits: NDArray[np.float32] | None) -> float:
+    """How strongly a word that `rows` have co-occurs with the others of its query."""
+    if hits is None or not len(rows):
+        return 0.0
+    return float(hits[rows[: np.searchsorted(rows, len(hits))]].sum() / sqrt(len(rows)))
+
+
+def _is_supported(rows: NDArray[np.int32], hits: NDArray[np.float32] | None) -> bool:
+    """Whether a word that `rows` have occurs beside the others of its query oftener than any word does."""
+    if hits is None or not len(rows):
+        return False
+    together = np.count_nonzero(hits[rows[: np.searchsorted(rows, len(hits))]])
+    return bool(together * len(hits) > _OFTENER * np.count_nonzero(hits) * len(rows))
 
 
 def as_it_stands(text: str, languages: Languages) -> Reading:
