@@ -23,6 +23,8 @@ JOINING: Final = frozenset(("af", "da", "de", "et", "fi", "fo", "fy", "hu", "is"
 """Languages that write compounds as one word."""
 _DICTIONARIES: Final = {"no": "nb", "hr": "hbs", "sr": "hbs", "bs": "hbs"}
 _SHORTEST: Final = 3  # letters
+_SHORTEST_NOUN: Final = 2  # letters of a part, where both parts are words of the catalogue: `Öl`, `Filter`
+_SHORTEST_ALONE: Final = 4  # letters of a word of the catalogue, and of what stands before it and is in no dictionary
 _SHORTEST_COMPOUND: Final = 6
 _LONGEST: Final = 32
 _LINKS: Final = ("", "s", "n", "en", "er", "es", "e", "ns", "ens")  # letters between the parts of a compound
@@ -53,10 +55,8 @@ def make_lexicon(
         if code != "en":
             _add_forms(forms, dictionary, places, languages)
         if code in JOINING:
-            known = {form for form, _ in dictionary} | places.keys()
-            for word in sorted(words_of.get(code, ())):
-                if word in places:
-                    _add_parts(ends, begins, word, places[word], known, languages_of((code,)))
+            compounds = {word: places[word] for word in sorted(words_of.get(code, ())) if word in places}
+            _add_parts(ends, begins, compounds, dictionary, places, languages_of((code,)))
         if rank < _OTHERS_OF:
             others |= _others(dictionary, places)
     return Lexicon(
@@ -89,29 +89,58 @@ def _add_forms(
 def _add_parts(
     ends: dict[str, list[int]],
     begins: dict[str, list[int]],
-    word: str,
-    place: int,
-    known: Collection[str],
+    compounds: Mapping[str, int],
+    dictionary: Sequence[tuple[str, str]],
+    places: Mapping[str, int],
     languages: Languages,
 ) -> None:
-    """Add a word to the terms of the parts that it is joined of: two words that are known, with or without a link."""
-    if not _SHORTEST_COMPOUND <= len(word) <= _LONGEST:
-        return
-    for cut in range(_SHORTEST, len(word) - _SHORTEST + 1):
-        first, last = word[:cut], word[cut:]
-        if last not in known or not (base := _base_of(first, known)):
+    """Add words to the terms of the parts that they are joined of: two words that are known, with or without a link.
+
+    Args:
+        ends: of last parts, in any form of them.
+        begins: of first parts.
+        compounds: words of one language, and their places in the vocabulary.
+        dictionary: of the language.
+        places: all words of the vocabulary.
+        languages: just that language.
+    """
+    known = {form for form, _ in dictionary} | places.keys()
+    last_parts: dict[str, set[int]] = defaultdict(set)
+    for word, place in compounds.items():
+        if not _SHORTEST_COMPOUND <= len(word) <= _LONGEST:
             continue
-        for lists, part in ((ends, last), (begins, base)):
-            for term in languages.stems(part):
-                if place not in lists[term]:
-                    lists[term].append(place)
+        for cut in range(_SHORTEST_NOUN, len(word) - _SHORTEST_NOUN + 1):
+            first, last = word[:cut], word[cut:]
+            if min(len(first), len(last)) < _SHORTEST and not (first in places and last in places):
+                continue
+            if last not in known:
+                continue
+            if base := _base_of(first, known):
+                last_parts[last].add(place)
+                _add(begins, languages.stems(base), {place})
+            elif last in places and min(len(first), len(last)) >= _SHORTEST_ALONE:
+                last_parts[last].add(place)
+    of_lemma: dict[str, set[int]] = defaultdict(set)
+    for last, of_last in last_parts.items():
+        _add(ends, languages.stems(last), of_last)
+    for form, lemma in dictionary:
+        if form in last_parts:
+            of_lemma[lemma] |= last_parts[form]
+    for form, lemma in dictionary:
+        if lemma in of_lemma:
+            _add(ends, languages.stems(form), of_lemma[lemma])
+
+
+def _add(lists: dict[str, list[int]], terms: Iterable[str], places: Iterable[int]) -> None:
+    for term in terms:
+        lists[term] = sorted({*lists[term], *places})
 
 
 def _base_of(first: str, known: Collection[str]) -> str:
     """The word that the first part of a compound is; empty for no word."""
     for link in _LINKS:
         base = first.removesuffix(link)
-        if first.endswith(link) and len(base) >= _SHORTEST and base in known:
+        if first.endswith(link) and len(base) >= _SHORTEST_NOUN and base in known:
             return base
     return next((first + ending for ending in _LEFT_OUT if first + ending in known), "")
 

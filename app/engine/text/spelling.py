@@ -156,11 +156,16 @@ class Spelling:
         return texts
 
     def is_known(self, word: Word) -> bool:
-        """Whether the catalogue or the logged queries have a word, in any form."""
+        """Whether the catalogue or the logged queries have a word, in any form or as the last part of compounds."""
+        return self._stands_alone(word) or self._word_parts.is_part("".join(parts_of(word.text)))
+
+    def _stands_alone(self, word: Word) -> bool:
+        """Whether the catalogue or the logged queries have a word in any form."""
         text = "".join(parts_of(word.text))
         if self._place_of(text) >= 0 or word in self._synonyms:
             return True
-        return any(self._vocabulary.terms.find(term) >= 0 for term in (*self._stems(text), *self._form_terms(text)))
+        terms = (*self._stems(text), *self._form_terms(text))
+        return any(self._vocabulary.terms.find(term) >= 0 for term in terms)
 
     def _with_synonyms(self, reading: Reading, words: Sequence[Word]) -> Reading:
         """A reading of these words with what may stand in their place, and its stop words marked."""
@@ -444,7 +449,7 @@ class Spelling:
         """Whether a word stands in items inside of other words alone, if at all."""
         if word in self._synonyms and self._rows_of is not None:
             return not any(len(self._rows_of(term)) for term in word.terms)
-        return not self.is_known(word)
+        return not self._stands_alone(word)
 
     def _reading(self, words: Sequence[Word], corrected: str | None, completions: list[tuple[str, float]]) -> Reading:
         weights: dict[str, float] = {}

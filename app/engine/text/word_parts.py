@@ -35,6 +35,10 @@ class WordParts:
         self._text = "\n" + "\n".join(keep) + "\n"
         self._starts = np.cumsum([1, *(len(word) + 1 for word in keep)])
 
+    def is_part(self, text: str) -> bool:
+        """Whether a word is known as the last part of compounds."""
+        return any(self._lexicon.ends.get(term) for term in self._lexicon.languages.stems(text))
+
     def hold(self, text: str) -> bool:
         """Whether any word holds `text` as it stands, its ending and all."""
         return bool(self._compounds_of(text)) or bool(self._shares((text,)))
@@ -86,7 +90,8 @@ class WordParts:
             for word in self._containing(part):
                 at_edge = word.startswith(part) or word.endswith(part)
                 if is_unspaced or (at_edge and len(word) - len(part) >= _SHORTEST_REST):
-                    shares[word] = max(shares.get(word, 0.0), len(part) / len(word))
+                    most = _BEGIN if word.startswith(part) and not is_unspaced else _END
+                    shares[word] = max(shares.get(word, 0.0), most * len(part) / len(word))
         return shares
 
     def _containing(self, part: str) -> list[str]:
