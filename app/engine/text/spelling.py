@@ -10,18 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf, log, sqrt
-from threading import Lock
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from rapidfuzz.distance import OSA
 
 from app.artifact.text.languages import Languages
 from app.artifact.text.synonym_table import SynonymTable
-from app.artifact.text.vocabulary import LONGEST, Vocabulary, letter_mask
+from app.artifact.text.vocabulary import LONGEST, Vocabulary
 from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, read_words
 from app.engine.text.edits import edit_of
+from app.engine.text.neighbours import Neighbour, Neighbours
 from app.engine.text.synonyms import Alternative, Synonyms
 from app.engine.text.word_parts import WordParts
 
@@ -33,7 +32,6 @@ _SHORT: Final = 3  # letters of a word that is corrected only to a word that co-
 _KEEPS_LENGTH: Final = (
     4  # letters of a word that is not corrected to a shorter one: typos rarely add a letter to so few
 )
-_LONG: Final = 8  # letters of a word that may be two edits away
 _SHORTEST_LONELY: Final = 2  # letters of a known word that may be a slip where no item has it beside the others
 _SHORTEST_RARE: Final = 6  # letters of a rare word that may be a typo
 _SHORTEST_PART: Final = 3  # letters of each part of a word that is split
@@ -46,20 +44,10 @@ _MOST_CORRECTED: Final = 12  # words of one query that are corrected
 _OFTENER: Final = 1.5  # times as often as by chance does a word stand beside those that it belongs to
 _MANY: Final = 10.0  # items that have a frequent word in their names
 _CLEARLY: Final = 10.0  # a last word is corrected, not completed, if a neighbour is this many times as frequent
-_MOST_NEIGHBOURS: Final = 12  # corrections that are compared
-_CACHE_SIZE: Final = 16_384  # words whose neighbours are cached
+_CACHE_SIZE: Final = 16_384  # words whose places are cached
 _COMPLETED_WEIGHT: Final = 0.5
 _PLAIN_WEIGHT: Final = 0.3  # of a number without its unit
 _CODE: Final = re.compile(r"([^\W\d_]{2,})(\d+)|(\d+)([^\W\d_]{2,})")
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A word of the vocabulary within a few edits of another."""
-
-    text: str
-    distance: int  # edits: a letter inserted, deleted or replaced, or two neighbours swapped
-    weight: float  # how frequent it is
 
 
 @dataclass(frozen=True)
@@ -90,10 +78,7 @@ class Spelling:
         further = vocabulary.documents - vocabulary.named
         self._weights = (vocabulary.named + 0.1 * further + vocabulary.searched).astype(np.float32)
         self._largest_weight = float(self._weights.max(initial=0.0))
-        plain = np.flatnonzero(~vocabulary.codes)
-        self._by_length = plain[np.argsort(vocabulary.lengths[plain], kind="stable")]
-        self._letters = vocabulary.letters[self._by_length]
-        self._starts = np.searchsorted(vocabulary.lengths[self._by_length], np.arange(LONGEST + 4)).tolist()
+        self._neighbours = Neighbours(vocabulary, self._weights)
         self._joined = {
             (word[:length], word[length:]): word
             for word, length in ((vocabulary.words[index], length) for index, length in vocabulary.compounds.tolist())
@@ -103,9 +88,7 @@ class Spelling:
             name = vocabulary.words[index]
             self._joined.setdefault((name[:length], name[length:]), name)
         fold("é手")  # loads the tables for such letters, which the first query should not wait for
-        self._neighbour_cache: dict[str, tuple[Neighbour, ...]] = {}
         self._places: dict[str, int] = {}
-        self._lock = Lock()  # of the cache: threads read queries
 
     def read(self, text: str, *, is_exact: bool = False) -> Reading:
         """The corrected words of a query, its corrected text, and the terms to search for; exactly: nothing corrected.
@@ -312,38 +295,8 @@ class Spelling:
         return max(likely)[1] if likely else None
 
     def neighbours(self, word: str) -> tuple[Neighbour, ...]:
-        """Words within one edit, for long words two; the nearest first, then the most frequent.
-
-        The newest are cached in a dictionary: a cache around a bound method would hold its owner in a reference cycle,
-        which outlives a release that is replaced.
-        """
-        with self._lock:
-            neighbours = self._neighbour_cache.pop(word, None)
-            if neighbours is not None:
-                self._neighbour_cache[word] = neighbours
-                return neighbours
-        neighbours = self._find_neighbours(word)
-        with self._lock:
-            self._neighbour_cache[word] = neighbours
-            while len(self._neighbour_cache) > _CACHE_SIZE:
-                del self._neighbour_cache[next(iter(self._neighbour_cache))]
-        return neighbours
-
-    def _find_neighbours(self, word: str) -> tuple[Neighbour, ...]:
-        edits = 2 if len(word) >= _LONG else 1
-        mask = np.uint64(letter_mask(word))
-        neighbours = []
-        for length in range(max(1, len(word) - edits), min(LONGEST, len(word) + edits) + 1):
-            part = slice(self._starts[length], self._starts[length + 1])
-            different_letters = np.bitwise_count(self._letters[part] ^ mask)
-            candidates = self._by_length[part][different_letters <= 2 * edits - abs(length - len(word))]
-            for index in candidates.tolist():
-                text = self._vocabulary.words[index]
-                distance = OSA.distance(word, text, score_cutoff=edits)
-                if 0 < distance <= edits:
-                    neighbours.append(Neighbour(text, distance, float(self._weights[index])))
-        neighbours.sort(key=lambda neighbour: (neighbour.distance, -neighbour.weight, neighbour.text))
-        return tuple(neighbours[:_MOST_NEIGHBOURS])
+        """Words within one edit, for long words two; the nearest first, then the most frequent."""
+        return self._neighbours.of(word)
 
     def _split(self, word: str) -> str | None:
         """The two words that a word is joined of and that most items have; None where no item has two such words."""
