@@ -55,6 +55,7 @@ from app.engine.snapshot import Snapshot
 from app.engine.text.lexical_index import read_lexical
 from app.engine.text.query_index import read_query_index
 from app.engine.text.suggest import Suggester
+from app.engine.text.synonyms import Synonyms
 from app.engine.text.text_query import check_golden_texts, read_text_query
 from app.errors import AisleError, BundleCorrupt, BundleUnfit, GoldenMismatch
 
@@ -150,7 +151,9 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     lexical = read_lexical(folder, shapes.rows, tables.codes[:, 1], codes) if WORDS in parts else None
     text_query = read_text_query(folder) if MEANING in parts else None
     vocabulary = read_vocabulary(folder) if SPELLING in parts else Vocabulary.empty()
-    synonyms = read_synonym_table(folder) if SYNONYMS in parts else SynonymTable()
+    synonyms = Synonyms(
+        read_synonym_table(folder) if SYNONYMS in parts else SynonymTable(), vocabulary.lexicon.languages
+    )
     suggestions = read_suggest_index(folder) if SUGGEST in parts else None
     for name, value in ((WORDS, lexical), (MEANING, text_query), (SUGGEST, suggestions)):
         if name in parts and value is None:
@@ -166,7 +169,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     chosen = read_chosen(folder) if CHOSEN in parts else None
     if chosen is not None:
         check_chosen(folder, chosen, shapes.items)
-    suggester = None if suggestions is None else Suggester(suggestions, vocabulary)
+    suggester = None if suggestions is None else Suggester(suggestions, vocabulary, synonyms)
     retriever: Retriever | GpuRetriever
     if device is None:
         session = open_session(folder / names.RETRIEVE_GRAPH, threads)

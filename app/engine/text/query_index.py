@@ -15,7 +15,6 @@ from app.artifact import names
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
 from app.artifact.text.chosen_index import ChosenIndex
-from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import Vocabulary
 from app.artifact.text.words import read_words
 from app.engine.text.chosen import ChosenItems, chosen_after
@@ -206,7 +205,7 @@ def read_query_index(
     tables: RankTables,
     nearest: FindNearest,
     texts_of: TextsOf,
-    synonyms: SynonymTable,
+    synonyms: Synonyms,
     chosen: ChosenIndex | None = None,
 ) -> QueryIndex | None:
     """The query index of the bundle in `folder`; None where there are neither words nor text vectors to search by.
@@ -233,11 +232,7 @@ def read_query_index(
         spec = SearchSpec.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValidationError) as error:
         raise BundleCorrupt(f"{path}: not the description of a search ({error}): export the bundle again") from error
-    spelling = (
-        None
-        if lexical is None
-        else Spelling(vocabulary, lexical.main.rows_of, Synonyms(synonyms, vocabulary.lexicon.languages))
-    )
+    spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of, synonyms)
     dim = tables.vectors.shape[1]
     return QueryIndex(
         lexical, spelling, text_query, spec, selectable, dim, nearest, tables.popularity, texts_of, chosen

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.text.suggest_index import KINDS, SORTED_BYTES, Key, SuggestIndex, key_of, read_suggest_index
+from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import Vocabulary
+from app.engine.text.synonyms import Synonyms
 
 _BLOCK: Final = 256  # beginnings of which the best score is stored
 _FEW: Final = 3  # suggestions, below which typos are considered
@@ -37,9 +39,10 @@ class Suggester:
 
     Args:
         vocabulary: of the catalogue, to correct typos.
+        synonyms: of the shop; their words are completed to what they stand for, and are no typos.
     """
 
-    def __init__(self, index: SuggestIndex, vocabulary: Vocabulary) -> None:
+    def __init__(self, index: SuggestIndex, vocabulary: Vocabulary, synonyms: Synonyms | None = None) -> None:
         self._index = index
         self._values = index.keys.values.data
         self._beginnings = range(len(index.positions))
@@ -48,6 +51,7 @@ class Suggester:
         self._block_best = index.scores[:full].reshape(-1, _BLOCK).max(axis=1)
         self._popular = self._most_popular()
         self._words = _MistypedBeginnings(vocabulary)
+        self._synonyms = Synonyms(SynonymTable()) if synonyms is None else synonyms
 
     def suggest(self, text: str, limit: int) -> list[Suggestion]:
         """At most `limit` completions, the likeliest first, each text once; for an empty text the most popular ones."""
@@ -63,12 +67,17 @@ class Suggester:
                 marked.setdefault(entry, [[word] for word in words])
         if len(marked) < min(limit, _FEW):
             readings = [
-                [word, *self._words.corrections_of(word, last=index == len(words) - 1)]
-                for index, word in enumerate(words)
+                [word, *self._other_words(word, last=index == len(words) - 1)] for index, word in enumerate(words)
             ]
             for entry in self._best(self._mistyped(words, readings), limit):
                 marked.setdefault(entry, readings)
         return [self._suggestion(entry, marks) for entry, marks in list(marked.items())[:limit]]
+
+    def _other_words(self, word: str, *, last: bool) -> list[str]:
+        """What a word may stand for: its synonyms of one word, or what it begins but for a typo."""
+        if (alternatives := self._synonyms.single_words(word)) is not None:
+            return alternatives[:_MOST_CORRECTIONS]
+        return self._words.corrections_of(word, last=last)
 
     def _unchanged(self, text: str, limit: int) -> list[int]:
         """Entries in which a word begins with the whole text; the entry that equals it comes first."""

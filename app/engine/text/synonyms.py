@@ -113,6 +113,14 @@ class Synonyms:
             return []
         return list(islice(self._read(words), MOST_ALTERNATIVES))
 
+    def single_words(self, text: str) -> list[str] | None:
+        """The alternatives of one word that a word has; None for a word that the table does not know."""
+        words = read_words(text, self._languages)
+        alternatives = self.alternatives(words) if len(words) == 1 else []
+        if not alternatives and not (len(words) == 1 and words[0] in self):
+            return None
+        return [others[0].text for _, _, others in alternatives if len(others) == 1]
+
     def _read(self, words: Sequence[Word]) -> Iterable[tuple[int, int, list[Word]]]:
         """Alternatives, each once, and none that is the phrase itself."""
         seen: set[tuple[int, int, tuple[str, ...]]] = set()

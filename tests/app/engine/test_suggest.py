@@ -13,8 +13,10 @@ from rapidfuzz.distance import OSA
 from strange_texts import strange_texts
 
 from app.artifact.text.suggest_index import SORTED_BYTES, SuggestIndex, key_of, read_suggest_index
+from app.artifact.text.synonym_table import SynonymRule, SynonymTable
 from app.engine.snapshot import Snapshot
 from app.engine.text.suggest import Suggester, Suggestion, begins_but_for_one
+from app.engine.text.synonyms import Synonyms
 from offline.export.suggest import make_suggest_index, spell_queries, write_suggest
 from offline.export.vocabulary import make_vocabulary
 
@@ -71,6 +73,25 @@ def suggester(items: pl.DataFrame, popularity: np.ndarray) -> Suggester:
     index = make_suggest_index(items, popularity, QUERIES)
     assert index is not None
     return Suggester(index, make_vocabulary(items, QUERIES))
+
+
+def test_a_synonym_is_completed_to_what_it_stands_for_and_is_no_typo(
+    items: pl.DataFrame, popularity: np.ndarray
+) -> None:
+    index = make_suggest_index(items, popularity, QUERIES)
+    assert index is not None
+    rules = (
+        SynonymRule(phrases=("cans",), means=("cans", "headphones", "ear phones")),
+        SynonymRule(phrases=("sonyx",), means=("zzqq",)),
+    )
+    table = SynonymTable(rules=rules)
+    plain = Suggester(index, make_vocabulary(items, QUERIES))
+    suggester = Suggester(index, make_vocabulary(items, QUERIES), Synonyms(table))
+    assert "Headphones" in texts(suggester.suggest("cans", 8))
+    assert texts(suggester.suggest("wireless can", 8)) == ["Wireless Headphones Sony WH-1000XM3"]
+    assert texts(plain.suggest("sonyx", 8))
+    assert texts(suggester.suggest("sonyx", 8)) == []
+    assert texts(suggester.suggest("sony", 8)) == texts(plain.suggest("sony", 8))
 
 
 def texts(found: list[Suggestion]) -> list[str]:
