@@ -1,9 +1,10 @@
 """The lexical index of a bundle: which items have a term, how well by BM25, and the words of titles in their order."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,8 @@ from app.artifact.text.titles import TitleTable, read_titles
 from app.artifact.text.words import is_unspaced, read_words
 from app.engine.text.synonyms import AlternativeMatch
 
-_SHORTEST_PART: Final = 2  # characters of a part of a model number
+_SHORTEST_PART: Final = 2  # characters of a part of a model number, digits alone three
+_MOST_READ: Final = 4_096  # places in model numbers that are looked at for one part
 _MODEL: Final = re.compile(r"(?=.*\d)(?=.*[^\W\d_])[^\W_]+")
 
 
@@ -86,6 +88,7 @@ class LexicalIndex:
     brands: dict[tuple[str, ...], NDArray[np.int32]]  # the rows of each brand, by its words
     titles: TitleTable | None = None
     codes: CodeTable | None = None
+    models: str = "\n"  # the terms with letters and digits, one a line
 
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term in any field."""
@@ -99,37 +102,26 @@ class LexicalIndex:
         """The terms of letters and digits that have a part, which begins and ends where letters and digits meet: of
         `200m4`, `m4` is one and `0m4` is none.
         """
-        if len(part) < _SHORTEST_PART:
+        if len(part) < _SHORTEST_PART or (part.isdigit() and len(part) == _SHORTEST_PART):
             return ()
-        spans = (match.span() for match in re.finditer(re.escape(part), self._models))
+        spans = (match.span() for match in islice(re.finditer(re.escape(part), self.models), _MOST_READ))
         return tuple(dict.fromkeys(self._model_at(start) for start, end in spans if self._is_part(start, end)))
 
     def _is_part(self, start: int, end: int) -> bool:
-        text = self._models
+        text = self.models
         return all(
             left.isdigit() != right.isdigit() or "\n" in {left, right}
             for left, right in ((text[start - 1], text[start]), (text[end - 1], text[end]))
         )
 
     def _model_at(self, position: int) -> str:
-        text = self._models
+        text = self.models
         return text[text.rindex("\n", 0, position) + 1 : text.index("\n", position)]
-
-    @cached_property
-    def _models(self) -> str:
-        """The terms with letters and digits, one a line."""
-        terms = sorted({term for term in self._terms() if _MODEL.fullmatch(term)})
-        return "\n" + "\n".join(terms) + "\n"
-
-    def _terms(self) -> Iterator[str]:
-        for field in (self.main, self.attributes):
-            if field.index is not None:
-                yield from field.index.vocab_dict
 
     @cached_property
     def _runs(self) -> dict[str, list[str]]:
         runs: dict[str, list[str]] = {}
-        for term in sorted({term for term in self._terms() if is_unspaced(term)}):
+        for term in sorted(term for term in _terms_of(self.main, self.attributes) if is_unspaced(term)):
             for character in dict.fromkeys(term):
                 runs.setdefault(character, []).append(term)
         return runs
@@ -153,7 +145,12 @@ def read_lexical(
     ends = np.searchsorted(brand_codes[order], np.arange(len(brands) + 1))
     brand_words = (tuple(word.text for word in read_words(brands[code] or "")) for code in range(len(brands)))
     by_words = {key: order[ends[code] : ends[code + 1]] for code, key in enumerate(brand_words) if key}
-    return LexicalIndex(main, title, attributes, by_words, read_titles(folder), codes)
+    models = "".join(f"{term}\n" for term in sorted(filter(_MODEL.fullmatch, _terms_of(main, attributes))))
+    return LexicalIndex(main, title, attributes, by_words, read_titles(folder), codes, f"\n{models}")
+
+
+def _terms_of(*fields: LexicalField) -> set[str]:
+    return {term for field in fields if field.index is not None for term in field.index.vocab_dict}
 
 
 def _read_field(folder: Path, rows: int) -> LexicalField:
