@@ -398,6 +398,17 @@ class Spelling:
                 compounds += [(index, term) for term in self._stems(joined)]
         return compounds
 
+    def _words_apart(self, words: Sequence[Word]) -> list[tuple[int, str]]:
+        """As `_compounds`, of two words of a query that are one word in the catalogue, whether or not it also writes them
+        apart: of `smart watch`, smartwatch.
+        """
+        apart = []
+        for index, (left, right) in enumerate(pairwise(words)):
+            if left.kind == right.kind == "word" and min(len(left.text), len(right.text)) >= _SHORTEST_PART:
+                terms = self._stems(left.text + right.text)
+                apart += [(index, term) for term in terms if self._vocabulary.terms.find(term) >= 0]
+        return apart
+
     def _may_be_part(self, word: Word) -> bool:
         """Whether a word stands in items inside of other words alone, if at all."""
         if word in self._synonyms and self._rows_of is not None:
@@ -416,7 +427,7 @@ class Spelling:
                 for term in self._form_terms(word.text):
                     terms[term] = None
                     weights.setdefault(term, 1.0)
-        for index, term in self._compounds(words):
+        for index, term in [*self._compounds(words), *self._words_apart(words)]:
             terms_of_word[index][term] = terms_of_word[index + 1][term] = None
             weights.setdefault(term, 1.0)
         for term, weight in completions:
