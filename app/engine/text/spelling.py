@@ -231,7 +231,7 @@ class Spelling:
         """
         best, best_likelihood, best_affinity, has_slip = None, -inf, 0.0, False
         is_form = any(self._vocabulary.terms.find(term) >= 0 for term in self._stems(text))
-        is_real = is_form or self._vocabulary.lexicon.others.find(text) >= 0
+        is_real = is_form or self._is_other_word(text)
         for neighbour in nearest:
             rows = self._rows(neighbour.text)
             affinity, is_supported = _affinity_of(rows, hits), _is_supported(rows, hits)
@@ -249,6 +249,11 @@ class Spelling:
         if best is None or not has_slip:
             return None
         return best.text if len(text) > _SHORT or best_affinity > 0 else None
+
+    def _is_other_word(self, text: str) -> bool:
+        """Whether a dictionary has a word that is nearly one of the catalogue's, or what it is a form of."""
+        others = self._vocabulary.lexicon.others
+        return any(others.find(form) >= 0 for form in (text, *self._stems(text)))
 
     def _neighbours_of_singular(self, text: str) -> tuple[Neighbour, ...]:
         """Neighbours of the singular of a mistyped plural, where the catalogue lacks the plural."""

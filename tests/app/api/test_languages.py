@@ -30,6 +30,9 @@ ENGLISH = {
     "bear": "Brown bear to cuddle",
     "shoes": "Walking shoes for women",
     "speakers": "Wireless speakers for the living room",
+    "container": "Storage container with a lid",
+    "watch": "Red smartwatch for women",
+    "glasses": "Sunglasses for women",
 }
 CZECH = {
     "hrnec": "Velký hrnec na polévku",
@@ -128,4 +131,11 @@ def test_scripts_and_names_are_read_as_people_write_them(recommend: Recommend, q
 
 def test_a_real_word_is_not_taken_for_a_slip_of_another(recommend: Recommend) -> None:
     assert recommend(query="sneakers ")["total"] == 0
+    assert recommend(query="retainers")["total"] == 0  # nor is its plural, two letters away, one of the singular
     assert recommend(query="speekers ")["corrected_query"] == "speakers"
+
+
+@pytest.mark.parametrize(("query", "item_id"), [("smart watch", "watch"), ("sun glasses", "glasses")])
+def test_two_words_find_the_one_that_they_are_in_the_catalogue(recommend: Recommend, query: str, item_id: str) -> None:
+    answer = recommend(query=query)
+    assert (ids_of(answer), answer["corrected_query"], answer["dropped_words"]) == ([item_id], None, [])
