@@ -55,7 +55,7 @@ from offline.workspace.run_folder import RunFolder, reset_if_stale
 
 LEAST_SEARCH_S = 300.0
 """The search for smaller variants may take so long without a budget, however short training was."""
-VERSION = 8
+VERSION = 9
 """Part of every stage's key, through the first one: raised when several stages write something else than before."""
 
 

@@ -11,9 +11,14 @@ from typing import Final
 
 import Stemmer
 
+from app.artifact.text.english import AMERICAN, IRREGULAR
+
 _LONGEST_CACHED: Final = 40  # letters of a word that is cached
+_NONE: Final = ""  # no algorithm: the word as it is
+_FIRST: Final = "english"  # as it was read before languages were known
+_ENGLISH: Final = "english, of both spellings"
 _RULES: Final = {
-    "ar": "arabic", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english",
+    "ar": "arabic", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": _ENGLISH,
     "eo": "esperanto", "es": "spanish", "et": "estonian", "eu": "basque", "fa": "persian", "fi": "finnish",
     "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian", "hy": "armenian", "id": "indonesian",
     "it": "italian", "lt": "lithuanian", "nb": "norwegian", "ne": "nepali", "nl": "dutch", "nn": "norwegian",
@@ -34,13 +39,7 @@ _RANGES: Final = (
     (0x900, 0x980, "devanagari"),
     (0xB80, 0xC00, "tamil"),
 )
-_NONE: Final = ""  # no algorithm: the word as it is
 _VOWELS: Final = frozenset("аеиоуыэюя")
-_IRREGULAR: Final = {
-    "knives": "knife", "shelves": "shelf", "scarves": "scarf", "leaves": "leaf", "loaves": "loaf", "halves": "half",
-    "calves": "calf", "wolves": "wolf", "men": "man", "women": "woman", "children": "child", "feet": "foot",
-    "teeth": "tooth", "mice": "mouse", "geese": "goose",
-}  # fmt: skip
 
 
 class Languages:
@@ -49,7 +48,9 @@ class Languages:
     def __init__(self, codes: tuple[str, ...], *, is_first_form: bool = False) -> None:
         self.codes: Final = codes
         self.is_first_form: Final = is_first_form  # the terms of bundles from before languages were known
-        self._latin: Final = tuple(dict.fromkeys(_rules_of(code, "latin") for code in codes))
+        self._latin: Final = (
+            (_FIRST,) if is_first_form else tuple(dict.fromkeys(_rules_of(code, "latin") for code in codes))
+        )
 
     def stems(self, word: str) -> tuple[str, ...]:
         """A folded word without its ending in each language, equal ones once.
@@ -72,7 +73,7 @@ def _rules_of(code: str, script: str) -> str:
     rules = _RULES.get(code)
     if rules is not None and _SCRIPTS.get(code, "latin") == script:
         return rules
-    return "english" if script == "latin" else _NONE
+    return _ENGLISH if script == "latin" else _NONE
 
 
 def _script_of(word: str) -> str:
@@ -90,11 +91,19 @@ _cached_stems = lru_cache(maxsize=65_536)(_stems)
 def _stem(word: str, rules: str) -> str:
     if rules == _NONE:
         return word
-    if rules == "english":
-        word = _IRREGULAR.get(word, word)
-    elif rules == "russian" and word[-1:] == "и" and word[-2:-1] in _VOWELS:
+    if rules in {_FIRST, _ENGLISH}:
+        stem = str(_STEMMERS.of("english").stemWord(IRREGULAR.get(word, word))) or word
+        return stem if rules == _FIRST else _american().get(stem, stem)
+    if rules == "russian" and word[-1:] == "и" and word[-2:-1] in _VOWELS:
         word = f"{word[:-1]}й"  # which folding has taken for an accent
     return str(_STEMMERS.of(rules).stemWord(word)) or word
+
+
+@cache
+def _american() -> dict[str, str]:
+    """The American stems of British ones."""
+    stemmer = _STEMMERS.of("english")
+    return {stemmer.stemWord(british): stemmer.stemWord(american) for british, american in AMERICAN.items()}
 
 
 class _Stemmers(local):

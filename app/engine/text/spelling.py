@@ -404,8 +404,8 @@ class Spelling:
         return compounds
 
     def _words_apart(self, words: Sequence[Word]) -> list[tuple[int, str]]:
-        """As `_compounds`, of two words of a query that are one word in the catalogue, whether or not it also writes them
-        apart: of `smart watch`, smartwatch.
+        """As `_compounds`, of two words of a query that the catalogue has as one, written apart or not:
+        of `smart watch`, smartwatch.
         """
         apart = []
         for index, (left, right) in enumerate(pairwise(words)):

@@ -83,3 +83,10 @@ def test_a_lexicon_is_written_and_read_alike(tmp_path: Path) -> None:
     (tmp_path / "lexicon/languages.json").write_text("[]")
     with pytest.raises(ValueError, match="list of languages"):
         Lexicon.read(tmp_path / "lexicon", 2)
+
+
+def test_english_is_read_alike_as_britain_and_america_spell_it() -> None:
+    for british, american in (("grey", "gray"), ("colours", "colors"), ("jewellery", "jewelry"), ("tyres", "tires")):
+        assert terms_of(british, ENGLISH) == terms_of(american, ENGLISH)
+        assert terms_of(british, FIRST_FORM) != terms_of(american, FIRST_FORM)  # bundles of before have both
+    assert terms_of("grey", languages_of(("de", "en"))) == ["grey", "gray"]
