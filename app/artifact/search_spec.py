@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 from app.artifact.search_features import SEARCH_FEATURES
 
 PRIOR: Final = {
-    "lexical": 4.0,
+    "lexical": 5.0,
     "coverage": 5.0,
-    "attributes": 0.5,
+    "attributes": 1.0,
     "exact": 1.25,
     "in_name": 4.0,
     "in_order": 1.5,
