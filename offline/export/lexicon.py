@@ -9,7 +9,7 @@ import sys
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from simplemma.strategies.dictionaries.dictionary_factory import SUPPORTED_LANGUAGES, DefaultDictionaryFactory
@@ -45,6 +45,18 @@ def make_lexicon(
         plain: those that are no codes.
         words_of: by code of a language, the words of the items that are of it.
     """
+    of_languages = tuple((code, frozenset(of_code)) for code, of_code in sorted(words_of.items()))
+    return _make_lexicon(languages, tuple(words), frozenset(plain), of_languages)
+
+
+@lru_cache(maxsize=1)  # a run makes a bundle more than once, and large dictionaries take seconds each
+def _make_lexicon(
+    languages: Languages,
+    words: tuple[str, ...],
+    plain: frozenset[str],
+    of_languages: tuple[tuple[str, frozenset[str]], ...],
+) -> Lexicon:
+    words_of = dict(of_languages)
     places = {word: place for place, word in enumerate(words) if word in plain and _WORD.fullmatch(word)}
     forms: dict[str, list[int]] = defaultdict(list)
     ends: dict[str, list[int]] = defaultdict(list)
