@@ -178,7 +178,7 @@ def test_the_examples_do_what_they_say(
 
     found, more = got["found"], got["more"]
     assert found["matched_by"] == "words"
-    assert found["total"] > 20
+    assert found["total"] >= 20  # two pages
     for item in found["items"]:
         assert item["fields"]["category"].startswith("Shoes")
         assert item["fields"]["price"] <= 120

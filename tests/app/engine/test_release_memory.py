@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from app.artifact.text.languages import Languages
 from app.engine.loading import load_snapshot, read_warmup
 from app.engine.recommend import recommend
 from app.engine.requests import ItemMask
@@ -17,7 +18,8 @@ from app.serving.release import release_of
 
 def parts_of(whole: Any, path: str, found: dict[str, Any]) -> dict[str, Any]:
     """Everything of ours that hangs on a snapshot, by where."""
-    if type(whole).__module__.startswith("app.") and path not in found:
+    is_ours = type(whole).__module__.startswith("app.") and not isinstance(whole, Languages)  # which all releases share
+    if is_ours and path not in found:
         found[path] = whole
         inner = (
             {field.name: getattr(whole, field.name) for field in fields(whole)}
