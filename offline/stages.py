@@ -330,7 +330,7 @@ STAGES = (
         marker=lambda folder: folder.rank / RANKER_HISTORY,
         outputs=lambda folder: (folder.rank, folder.rank_bundle),
         key=lambda _spec, _options: [],
-        version=5,
+        version=6,
     ),
     Stage(
         "refit",
@@ -349,7 +349,7 @@ STAGES = (
             *([options.erased] if options.erased else []),
             *synonyms_key(spec),
         ],
-        version=5,
+        version=6,
     ),
     Stage(
         "evaluate",

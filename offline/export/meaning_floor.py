@@ -1,12 +1,13 @@
 """The floor of meaning: how near an item has to be to a text to be found without having its words.
 
 Learned from the catalogue alone. Spans of titles are the queries, and an item is right for a span where it is of the
-category that the span was taken from. Items that have the words are right so and so often; the floor is the least
-cosine at which the items that do not have them, the nearest first, are right at least as often. A category is coarser
-than what a span says (black boots are of the category of brown ones), so that nearly all have to be of it in any case.
+category that the span was taken from, and lacks no word of it that others of this category have: by such words they are
+told apart, as black boots from brown ones. Items that have the words are right so and so often; the floor is the least
+cosine at which the items that do not have them, the nearest first, are right at least as often, and nearly always.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -113,7 +114,8 @@ def _judge(
         products = text_query.vectors_of([text for text, _ in chunk]) @ vectors.T
         for (text, row), of_text in zip(chunk, products, strict=True):
             reading = spelling.read(text)
-            hits = match(lexical, reading.words, reading.terms, categories > 0).hits
+            of_words = match(lexical, reading.words, reading.terms, categories > 0)
+            hits = of_words.hits
             hits[row] = False
             right = categories == categories[row]
             if hits.any():
@@ -122,7 +124,24 @@ def _judge(
             others = others[others != row]
             near = others[np.argsort(-of_text[others], kind="stable")[:NEAREST]]
             cosines.append(of_text[near])
-            is_right.append(right[near])
+            is_right.append((right & ~lacks_what_tells_apart(of_words.word_rows, right, row))[near])
     if not shares:
         return 1.0, np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.bool_)
     return float(np.mean(shares)), np.concatenate(cosines), np.concatenate(is_right)
+
+
+def lacks_what_tells_apart(
+    word_rows: Sequence[NDArray[np.int32]], in_category: NDArray[np.bool_], row: int
+) -> NDArray[np.bool_]:
+    """`[rows]`, the items without a word of a span that others of its category have than the item in `row`, which the
+    span was taken from.
+    """
+    lacks = np.zeros(len(in_category), dtype=np.bool_)
+    for of_word in word_rows:
+        has_word = np.zeros(len(in_category), dtype=np.bool_)
+        has_word[of_word] = True
+        others = has_word & in_category
+        others[row] = False
+        if others.any():
+            lacks |= ~has_word
+    return lacks
