@@ -13,13 +13,13 @@ from bm25s import BM25
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
+from app.artifact.item_document import attribute_text
 from app.artifact.text.languages import Languages
 from app.artifact.text.titles import PLACES, TitleTable, title_hash
 from app.artifact.text.vocabulary import Vocabulary
 from app.artifact.text.words import read_words
 from app.engine.text.spelling import Spelling
 from offline.export.catalogue_languages import languages_of_catalogue
-from offline.export.vocabulary import attribute_text
 
 K1, B = 1.2, 0.75  # Robertson et al., "Okapi at TREC-3" (1995)
 _MAIN: Final = ("title", "brand", "category", "text")

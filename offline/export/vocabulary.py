@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from app.artifact.item_document import attribute_text
 from app.artifact.text.sorted_texts import SortedTexts
 from app.artifact.text.vocabulary import Vocabulary, entries_of, letter_mask
 from app.artifact.text.words import fold, place_words, read_words
@@ -85,14 +86,6 @@ def _texts(items: pl.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
             [text_in_name for text_in_name in in_names if text_in_name],
             [*filter(None, [text]), *map(attribute_text, attributes or [])],
         )
-
-
-def attribute_text(pair: str) -> str:
-    """What an attribute says in words: its value, or its name where the value is yes or no."""
-    name, _, value = pair.partition("=")
-    if value == "true":
-        return name.replace("_", " ")
-    return "" if value == "false" else value.replace("\\n", " ")  # some feeds write line breaks out
 
 
 def _entries(texts: Sequence[str], plain: set[str]) -> set[str]:
