@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from app.artifact.names import SCHEMA_VERSION
+from offline.dataset.catalogue_mark import catalogue_key
 from offline.dataset.erased import digest_of, known_erasures
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec
@@ -102,7 +103,14 @@ def stage_keys(stages: Iterable[Stage], spec: DatasetSpec, options: Options) -> 
 def data_key(spec: DatasetSpec) -> str:
     """A hash of a data set's description, the state of its files, who was erased, and the schema of bundles."""
     erased = digest_of(known_erasures(spec.root))
-    return key_of(SCHEMA_VERSION, spec.toml.text, file_states(spec), *([erased] if erased else []), *synonyms_key(spec))
+    return key_of(
+        SCHEMA_VERSION,
+        spec.toml.text,
+        file_states(spec),
+        *([erased] if erased else []),
+        *synonyms_key(spec),
+        *catalogue_key(spec.root),
+    )
 
 
 def file_states(spec: DatasetSpec) -> list[Any]:

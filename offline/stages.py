@@ -12,6 +12,7 @@ from app.engine.loading import load_snapshot
 from offline.compress.apply import apply_compression, load_compressed
 from offline.compress.choice import COMPRESS_FILE, read_choice
 from offline.compress.compress import compress
+from offline.dataset.catalogue_mark import catalogue_key
 from offline.dataset.erased import known_erasures
 from offline.dataset.split_meta import META_FILE, read_split_meta
 from offline.dataset.synonyms import read_synonyms, synonyms_key
@@ -292,7 +293,12 @@ STAGES = (
         _ingest,
         marker=lambda folder: folder.ingested / SUMMARY_FILE,
         outputs=lambda folder: (folder.ingested,),
-        key=lambda spec, options: [spec.toml.text, file_states(spec), options.max_bad_share],
+        key=lambda spec, options: [
+            spec.toml.text,
+            file_states(spec),
+            options.max_bad_share,
+            *catalogue_key(spec.root),
+        ],
         version=VERSION,
     ),
     Stage(
@@ -349,7 +355,7 @@ STAGES = (
             *([options.erased] if options.erased else []),
             *synonyms_key(spec),
         ],
-        version=6,
+        version=7,
     ),
     Stage(
         "evaluate",

@@ -111,12 +111,17 @@ def shop_bundle(shop_run: ShopRun) -> Path:
 
 @pytest.fixture(scope="session")
 def catalogue_run(quiet: Quiet, tmp_path_factory: pytest.TempPathFactory) -> ShopRun:
-    """The whole job, evaluation included, on a catalogue without events."""
+    """The whole job, evaluation included, on a catalogue without events, which was collected at change 7."""
     from offline.job import Options, run
     from offline.workspace.run_folder import RunFolder
 
     options = Options(seed=1, device="cpu", overrides={"epochs": 8, "dim": 32, "batch": 64})
-    data = made_once(tmp_path_factory, "catalogue", write_catalogue)
+
+    def write(folder: Path) -> None:
+        write_catalogue(folder)
+        (folder / "catalogue.json").write_text('{"epoch": "1f9", "sequence": 7}', "utf-8")
+
+    data = made_once(tmp_path_factory, "catalogue", write)
     made = made_once(tmp_path_factory, "catalogue-run", lambda out: run(data, RunFolder(out), options, quiet))
     return ShopRun(data, made)
 

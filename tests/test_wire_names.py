@@ -59,9 +59,9 @@ catalogue chosen codes display filters golden/ranked_rows.npy golden/ranked_scor
 golden/text_vectors.npy golden/texts items/absent.npy
 items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
 items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
-items/vectors.npy lexical manifest.json rank.onnx ranker.json retrieve.fp16.onnx retrieve.onnx search.json suggest
-synonyms.json text/idf.npy text/scales.npy text/vectors.npy users/event_offsets.npy users/event_rows.npy
-users/event_times.npy
+items/vectors.npy lexical manifest.json place place.onnx rank.onnx ranker.json retrieve.fp16.onnx
+retrieve.onnx search.json suggest synonyms.json text/idf.npy text/scales.npy text/vectors.npy
+users/event_offsets.npy users/event_rows.npy users/event_times.npy
 users/event_types.npy users/hashes.npy users/long_scales.npy users/long_vectors.npy users/long_weights.npy
 users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy variants vocabulary warmup
 """
@@ -80,11 +80,13 @@ PART_NUMBERS = {
     "synonyms": (1,),
     "chosen": (1,),
     "codes": (1,),
+    "place": (1,),
 }
 
 TENSORS = """
 age_buckets block_count event_types event_vectors exclude_rows features given given_query item_mask item_matrix
-long_vector long_weight matrix_unit never top_k wide_k chain order query_vector rows scores
+long_vector long_weight matrix_unit never top_k wide_k chain content content_unit length order query_vector rows scores
+unit
 """
 
 PROBLEM_CODES = """
@@ -208,7 +210,8 @@ def test_files_and_tensors_of_a_bundle() -> None:
     texts = {name: value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
     tensors = {value for name, value in texts.items() if name.startswith(("IN_", "OUT_"))}
     assert tensors == set(TENSORS.split())
-    inner = {"LEXICAL_TITLES": "titles", "LEXICAL_BRANDS": "brands", "HALF_BLOCKS": "blocks"}  # of words, of a graph
+    inner = {"LEXICAL_TITLES": "titles", "LEXICAL_BRANDS": "brands", "LEXICAL_LENGTHS": "lengths.json"}  # of words
+    inner |= {"HALF_BLOCKS": "blocks"}  # of a graph
     files = {name: value for name, value in texts.items() if not name.startswith(("IN_", "OUT_"))}
     assert {name: files.pop(name) for name in inner} == inner
     assert set(files.values()) == set(BUNDLE_FILES.split())

@@ -100,6 +100,7 @@ class Manifest(BaseModel):
     parts: dict[str, PositiveInt]  # optional part -> number of its form, see `app.artifact.parts`
     measured_as: str | None = None  # the version that `metrics` were measured on; None where it is this one
     catalogue_sequence: int | None = None  # of the last change of the catalogue that the bundle has; None without any
+    catalogue_epoch: str | None = None  # of the live catalogue that counts so
     sample_users: list[str]  # a few ids of users with history, for the demo page
     sample_visitors: list[str] = []  # the same of visitors, whose ids are of another kind
     catalogue_columns: Annotated[dict[str, str], AfterValidator(_checked_columns)]  # column -> text, number or json

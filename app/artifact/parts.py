@@ -24,6 +24,7 @@ VARIANTS: Final = "variants"
 SYNONYMS: Final = "synonyms"
 CODES: Final = "codes"
 CHOSEN: Final = "chosen"
+PLACE: Final = "place"
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,13 @@ PARTS: Final = (
     Part(SYNONYMS, (names.SYNONYMS,), "synonyms and stop words of queries"),
     Part(CODES, (names.CODES,), "finding items by their ids and other codes"),
     Part(CHOSEN, (names.CHOSEN,), "knowing what was chosen after a query"),
+    Part(PLACE, (names.PLACE_GRAPH, names.PLACE), "placing items that the bundle has not seen"),
 )
 """The parts that this code knows.
 
 Reserved are the names of those that are to come, which no bundle has yet: `display_columns` (how columns are called),
-`meaning_floor` (the likeness below which a search by meaning finds nothing), `place` (`place.onnx`, which places an
-item that the bundle has not seen) and `text_encoder` (`text.onnx`, an encoder's vector of a text).
+`meaning_floor` (the likeness below which a search by meaning finds nothing) and `text_encoder` (`text.onnx`, an
+encoder's vector of a text).
 """
 
 _BY_NAME: Final = {part.name: part for part in PARTS}

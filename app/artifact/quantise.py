@@ -24,6 +24,14 @@ def quantise_rows(vectors: NDArray[np.float32], bits: int = 8) -> tuple[NDArray[
     return np.rint(vectors / safe[:, None]).astype(np.int8), scales
 
 
+def quantise_finely(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    """As `quantise_rows`, with 16 bits a number: for tables whose rows are summed before anything is quantised."""
+    limit = 2**15 - 1
+    scales = np.abs(vectors).max(axis=1, initial=0.0).astype(np.float32) / np.float32(limit)
+    safe = np.where(scales > 0, scales, np.float32(1.0))
+    return np.clip(np.rint(vectors / safe[:, None]), -limit, limit).astype(np.int16), scales
+
+
 def half_matrix(
     vectors: NDArray[np.int8], scales: NDArray[np.float32]
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:

@@ -25,6 +25,7 @@ from app.artifact.text.titles import PLACES, TitleTable
 from app.artifact.text.vocabulary import LONGEST, Vocabulary
 from app.artifact.variants import Variants
 from app.engine.catalogue import Catalogue, Items
+from app.engine.placer import Placer
 from app.engine.requests import RequestBatch
 from app.engine.text.lexical_index import LexicalField, LexicalIndex
 from app.engine.text.text_query import TextQuery
@@ -77,6 +78,17 @@ def check_tables(folder: Path, tables: RankTables, shapes: Shapes) -> None:
     check_range(folder / names.ITEM_CODES, tables.codes, 0, np.iinfo(np.int32).max, "codes")
     check_array(folder / names.ITEM_LOG_PRICE, tables.log_price, np.float32, rows)
     check_numbers(folder / names.ITEM_LOG_PRICE, tables.log_price, negative=True, nan=True)
+
+
+def check_placer(folder: Path, placer: Placer, tables: RankTables) -> None:
+    """Check that new items are placed among the others.
+
+    Raises:
+        BundleCorrupt: they have vectors of another length.
+    """
+    expected = (tables.vectors.shape[1], tables.content.shape[1])
+    got = (placer.dim, placer.content_dim)
+    require(got == expected, folder / names.PLACE_GRAPH, f"vectors and contents of {expected} numbers", got)
 
 
 def check_items(folder: Path, items: Items, shapes: Shapes) -> None:

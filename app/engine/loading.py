@@ -21,6 +21,7 @@ from app.artifact.parts import (
     DISPLAY,
     GPU,
     MEANING,
+    PLACE,
     RANKER,
     SEARCH,
     SPELLING,
@@ -31,7 +32,7 @@ from app.artifact.parts import (
     UsableParts,
     usable_parts,
 )
-from app.artifact.rank_tables import read_rank_tables
+from app.artifact.rank_tables import RankTables, read_rank_tables
 from app.artifact.text.chosen_index import check_chosen, read_chosen
 from app.artifact.text.codes import read_codes
 from app.artifact.text.suggest_index import read_suggest_index
@@ -44,6 +45,7 @@ from app.engine.catalogue import items_of, read_catalogue
 from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
 from app.engine.graph_checks import check_retriever
 from app.engine.nearest import Nearest
+from app.engine.placer import Placer, read_placer
 from app.engine.ranking import read_ranker
 from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
@@ -201,7 +203,14 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         orders=Orders(filters, items),
         search=search,
         suggester=suggester,
+        placer=_checked_placer(folder, tables) if PLACE in parts else None,
     )
+
+
+def _checked_placer(folder: Path, tables: RankTables) -> Placer:
+    placer = read_placer(folder)
+    checks.check_placer(folder, placer, tables)
+    return placer
 
 
 def check_golden(snapshot: Snapshot) -> None:

@@ -8,6 +8,7 @@ from app.artifact.parts import UsableParts
 from app.artifact.rank_tables import RankTables
 from app.engine.catalogue import Catalogue, Items
 from app.engine.gpu_retriever import GpuRetriever
+from app.engine.placer import Placer
 from app.engine.ranking import Ranker
 from app.engine.retriever import Retriever
 from app.engine.selection.filter_index import FilterIndex
@@ -34,3 +35,4 @@ class Snapshot:
     orders: Orders
     search: QueryIndex | None  # None where nothing can be searched for
     suggester: Suggester | None  # None where nothing can be suggested
+    placer: Placer | None = None  # None where items that the bundle has not seen have no place

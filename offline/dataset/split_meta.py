@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.artifact.behaviours import Behaviour
+from offline.dataset.catalogue_mark import CatalogueMark
 from offline.dataset.spec import Task
 from offline.dataset.spec_types import Mask
 from offline.errors import RunFolderError
@@ -57,6 +58,7 @@ class SplitMeta(_Record):
     train_cut: float | None = None  # unix seconds; None where the log is not cut by time
     test_cut: float | None = None
     fingerprint: str  # of the ingested tables
+    catalogue: CatalogueMark | None = None  # where the items were collected
     n_items: int
     n_users: int
     dropped_without_time: int = 0

@@ -43,6 +43,7 @@ from offline.export.inputs import BundleSource, ExportInputs
 from offline.export.item_tables import ItemTable
 from offline.export.lexical import have_words, queries_by_row, write_lexical
 from offline.export.meaning_floor import learn_meaning_floor
+from offline.export.place import write_place
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
 from offline.export.retrieve_graph import block_of, export_tower, write_search
@@ -91,6 +92,15 @@ def export_bundle(
         write_text(temporary, source, popularity)
         report(2, _STEPS, "retrieve.onnx")
         write_vectors(temporary, source)
+        write_place(
+            temporary,
+            inputs.trained,
+            source.items,
+            source.content,
+            bits=inputs.weight_bits,
+            idf=inputs.idf,
+            attributes=inputs.attributes,
+        )
         report(3, _STEPS, "users")
         states = write_users(temporary, source)
         manifest = _manifest(source, states, created, version, columns)
@@ -113,7 +123,7 @@ def write_rank_tables(folder: Path, source: BundleSource) -> NDArray[np.float32]
     inputs = source.inputs
     (folder / names.ITEM_IDS).parent.mkdir(parents=True)
     tables = rank_tables(
-        inputs.trained, source.items, source.histories, inputs.graph, source.table, inputs.count_scales
+        source.items, source.histories, inputs.graph, source.table, source.content, inputs.count_scales
     )
     tables.write(folder)
     if inputs.ranker is not None:
@@ -232,6 +242,8 @@ def _manifest(
         catalogue_columns=columns,
         metrics={} if measured is None else measured.metrics,
         measured_as=None if measured is None else measured.version,
+        catalogue_sequence=None if meta.catalogue is None else meta.catalogue.sequence,
+        catalogue_epoch=None if meta.catalogue is None else meta.catalogue.epoch,
         compression=[],
         files={},
     )

@@ -17,7 +17,9 @@ from offline.dataset.erased import erased_until
 from offline.dataset.histories import Histories
 from offline.dataset.split_events import read_histories
 from offline.dataset.split_meta import SplitMeta, read_split_meta
+from offline.export.content_vectors import ContentVectors, content_vectors
 from offline.export.item_tables import ItemTable, item_table
+from offline.graph.attributes import Attributes
 from offline.training.trained import Trained
 
 
@@ -34,6 +36,7 @@ class ExportInputs:
     weight_bits: int = 8  # of the item vectors; 7 for processors whose 8-bit products saturate (x86 without VNNI)
     compression: list[dict[str, Any]] | None = None  # the figures of every variant measured, for the manifest
     idf: NDArray[np.float32] | None = None  # of the text buckets, where the network learned by another graph's
+    attributes: Attributes | None = None  # of the items, where the network learned those of another split
     count_scales: NDArray[np.float32] | None = None  # `[3]` that the counts by behaviour are multiplied by; None is 1
     measured_as: Manifest | None = None  # of the bundle that was measured, where this one only knows more events
     text_of: Path | None = None  # a bundle of the same items and logged queries, whose words are indexed already
@@ -54,6 +57,7 @@ class BundleSource:
     remembered: Histories  # the same without what erased people did before their erasures
     cut: float | None  # unix seconds of the newest event; None without a clock
     table: ItemTable
+    content: ContentVectors
 
     @classmethod
     def read(cls, inputs: ExportInputs) -> "BundleSource":
@@ -62,6 +66,7 @@ class BundleSource:
         trained.network.cpu().eval()
         user_ids = pl.read_parquet(split / "users.parquet").sort("user")["user_id"].to_list()
         histories = read_histories(split, inputs.parts)
+        table = item_table(trained, inputs.weight_bits)
         return cls(
             inputs,
             meta=read_split_meta(split),
@@ -70,7 +75,8 @@ class BundleSource:
             histories=histories,
             remembered=histories.since(erased_until(user_ids, inputs.erased)) if inputs.erased else histories,
             cut=_newest(histories),
-            table=item_table(trained, inputs.weight_bits),
+            table=table,
+            content=content_vectors(trained, len(table.scales)),
         )
 
 

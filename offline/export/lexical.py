@@ -14,6 +14,7 @@ from bm25s import BM25
 from app.artifact import names
 from app.artifact.columns import TextColumn
 from app.artifact.item_document import attribute_text
+from app.artifact.text.field_lengths import FieldLength, write_field_lengths
 from app.artifact.text.languages import Languages
 from app.artifact.text.titles import PLACES, TitleTable, title_hash
 from app.artifact.text.vocabulary import Vocabulary
@@ -59,14 +60,17 @@ def write_lexical(
     ]
     if not any(main) and not any(attributes):
         return False
+    lengths = {}
     for name, documents in zip(names.LEXICAL_FIELDS, (main, read[0], attributes), strict=True):
         if not any(documents):
             continue
+        lengths[name] = FieldLength.of([len(document) for document in documents])
         index = BM25(k1=K1, b=B, method="lucene")
         index.index(documents, show_progress=False)
         index.save(folder / names.LEXICAL / name, show_progress=False)
         if documents is main:
             _titles(texts[0], texts[1], terms_of, index.vocab_dict, spoken, catalogue).write(folder)
+    write_field_lengths(folder, lengths)
     TextColumn.of(brands_by_code(items["brand"])).write(folder / names.LEXICAL / names.LEXICAL_BRANDS)
     return True
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 
 from app.artifact.behaviours import BEHAVIOURS
@@ -13,21 +12,20 @@ from app.artifact.quantise import quantise_rows
 from app.artifact.rank_tables import RankTables
 from offline.dataset.absent import absent_rows
 from offline.dataset.histories import Histories
+from offline.export.content_vectors import ContentVectors
 from offline.export.item_tables import ItemTable
 from offline.export.popularity import popularity, user_counts
 from offline.graph.build import co_occurrence_table
-from offline.training.trained import Trained
 
 NEIGHBOURS = 32
-CONTENT_DIM = 64
 
 
 def rank_tables(
-    trained: Trained,
     items: pl.DataFrame,
     histories: Histories,
     graph: Path,
     table: ItemTable,
+    contents: ContentVectors,
     count_scales: NDArray[np.float32] | None = None,
 ) -> RankTables:
     """The tables of a bundle.
@@ -37,11 +35,12 @@ def rank_tables(
         histories: what may be counted.
         graph: folder of the graph that was built of the same events.
         table: the item vectors, filler rows included.
+        contents: where text and attributes alone place the items.
         count_scales: `[3]` that the counts by behaviour are multiplied by; None is 1.
     """
     rows = len(table.scales)
     neighbours, weights = _neighbours(co_occurrence_table(graph), rows)
-    content, content_scales = _content(trained, rows)
+    content, content_scales = quantise_rows(contents.units)
     return RankTables(
         vectors=table.vectors.astype(np.int8, copy=False),
         scales=table.scales,
@@ -69,21 +68,6 @@ def _neighbours(pairs: pl.DataFrame, rows: int) -> tuple[NDArray[np.int32], NDAr
     neighbours[target[kept], place[kept]] = pairs["source"].to_numpy()[kept]
     weights[target[kept], place[kept]] = pairs["weight"].to_numpy()[kept]
     return neighbours, weights
-
-
-@torch.no_grad()
-def _content(trained: Trained, rows: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Where text and attributes alone place each item, by its leading `CONTENT_DIM` principal directions."""
-    placed = trained.network.items.content(trained.graph.to(torch.device("cpu")))
-    if placed is None:
-        return np.zeros((rows, 0), dtype=np.int8), np.zeros(rows, dtype=np.float32)
-    units = torch.nn.functional.normalize(placed, dim=1)
-    if units.shape[1] > CONTENT_DIM:
-        _, directions = torch.linalg.eigh(units.T @ units)
-        units = torch.nn.functional.normalize(units @ directions[:, -CONTENT_DIM:], dim=1)
-    padded = np.zeros((rows, units.shape[1]), dtype=np.float32)
-    padded[1 : len(units)] = units[1:].numpy()
-    return quantise_rows(padded)
 
 
 def _counts(histories: Histories, rows: int) -> NDArray[np.float32]:

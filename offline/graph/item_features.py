@@ -1,20 +1,25 @@
 """What the catalogue says of items, as sparse rows: text n-grams, and attributes as nodes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.filter_columns import PATHS
+from app.artifact.item_content import (
+    MISSABLE,
+    brand_attribute,
+    category_attributes,
+    joined_text,
+    missing_attribute,
+)
 from app.artifact.text.ngrams import TEXT_BUCKETS, buckets
 from offline.graph.attributes import Attributes
 
 _TEXT_COLUMNS = ("title", "brand", "category", "text")
 _FEWEST_SEARCH_BUCKETS, _MOST_SEARCH_BUCKETS = 16_384, 65_536  # powers of two
-_MISSABLE = ("title", "category", "brand", "price")
 MIN_ATTRIBUTE_ITEMS = 2
 """An attribute of a single item connects nothing."""
 
@@ -45,10 +50,8 @@ def item_and_query_text(
 
     Sublinear counts times the idf over items and queries together; each row of length 1.
     """
-    texts = items.select(
-        "row", pl.concat_str([pl.col(name).fill_null("") for name in _TEXT_COLUMNS], separator=" ").alias("text")
-    )
-    of_items = _count(texts["row"].to_numpy().astype(np.int64), texts["text"].to_list(), text_buckets)
+    texts = [joined_text(*values) for values in items.select(_TEXT_COLUMNS).iter_rows()]
+    of_items = _count(items["row"].to_numpy().astype(np.int64), texts, text_buckets)
     of_queries = _count(np.arange(len(queries), dtype=np.int64), queries, text_buckets)
     holders = sum(np.bincount(counts.bucket, minlength=text_buckets) for counts in (of_items, of_queries))
     described = len(np.unique(of_items.owner)) if queries else items.height
@@ -102,14 +105,10 @@ def item_attributes(items: pl.DataFrame, known: Attributes | None = None) -> tup
     """
     parts = [
         items.select("row", name=pl.col("attributes")).explode("name"),
-        items.select("row", name="brand=" + pl.col("brand")),
+        _named(items, "brand", lambda brand: [brand_attribute(brand)]),
+        _named(items, "category", category_attributes),
+        *_missing_fields(items),
     ]
-    categories = items.select("row", pl.col("category").str.split(PATHS)).explode("category")
-    path = pl.col("category").str.split(">").list.eval(pl.element().str.strip_chars())
-    for depth in range(1, 6):
-        level = path.list.head(depth).list.join(" > ")
-        parts.append(categories.filter(path.list.len() >= depth).select("row", name="category=" + level))
-    parts += _missing_fields(items)
     edges = pl.concat(parts).drop_nulls().unique()
     attributes = Attributes.of(edges["name"], MIN_ATTRIBUTE_ITEMS) if known is None else known
     edges = attributes.edges(edges)
@@ -118,10 +117,19 @@ def item_attributes(items: pl.DataFrame, known: Attributes | None = None) -> tup
     return edges.sort("item", "attribute"), attributes
 
 
+def _named(items: pl.DataFrame, column: str, names_of: Callable[[str], list[str]]) -> pl.DataFrame:
+    """Columns row and name, of the attributes that `names_of` makes of the values of a column."""
+    values = items[column].drop_nulls().unique().cast(pl.String)
+    names = pl.Series("name", [names_of(value) for value in values], pl.List(pl.String))
+    table = pl.DataFrame([values.alias("value"), names])
+    held = items.select("row", value=pl.col(column).cast(pl.String))
+    return held.join(table, on="value").select("row", "name").explode("name")
+
+
 def _missing_fields(items: pl.DataFrame) -> list[pl.DataFrame]:
     """`name=?` for the items without what others have. Nothing where all have it, or none has."""
     return [
-        items.filter(pl.col(name).is_null()).select("row", name=pl.lit(f"{name}=?"))
-        for name in _MISSABLE
+        items.filter(pl.col(name).is_null()).select("row", name=pl.lit(missing_attribute(name)))
+        for name in MISSABLE
         if name in items.columns and 0 < items[name].null_count() < items.height
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from app.artifact.behaviours import BEHAVIOURS
+from offline.dataset.catalogue_mark import read_catalogue_mark
 from offline.dataset.fingerprint import fingerprint
 from offline.dataset.open_source import open_source
 from offline.dataset.people import are_visitors
@@ -57,6 +58,7 @@ def ingest(spec: DatasetSpec, out: Path, progress: Progress | None = None, *, ma
 
 def _ingest(spec: DatasetSpec, out: Path, tell: Progress, max_bad_share: float) -> Summary:
     _check_columns(spec)
+    mark = read_catalogue_mark(spec.root)  # before the items, which may be newer and never older
     tell(0, 4, "reading the catalogue")
     with atomic_folder(out, SUMMARY_FILE) as folder:
         items = clean_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
@@ -76,6 +78,8 @@ def _ingest(spec: DatasetSpec, out: Path, tell: Progress, max_bad_share: float) 
         undone = {} if events.undone is None else {"undone": events.undone}
         lazy = {"events": events.events} | undone | {name: table.lazy() for name, table in tables.items()}
         summary = _summary(spec, events, items, users) | {"fingerprint": fingerprint(lazy)}
+        if mark is not None:
+            summary["catalogue"] = mark.model_dump()
         tell(3, 4, "writing tables")
         for name, table in tables.items():
             table.write_parquet(folder / f"{name}.parquet")

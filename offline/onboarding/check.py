@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from offline.dataset.catalogue_mark import read_catalogue_mark
 from offline.dataset.nested import reach
 from offline.dataset.open_source import open_source
 from offline.dataset.reading import ColumnRequest, find_files, own_columns, scan
@@ -135,6 +136,7 @@ def _check(context: CheckContext) -> Checked:
         _check_events(context, tables["events"], items, users)
     _check_graded(context)
     _check_synonyms(context)
+    _check_catalogue_mark(context)
     context.findings += unread_files(spec)
     findings = tuple(sorted(context.findings, key=lambda finding: LEVELS.index(finding.level)))
     people = _people(tables["events"].columns) if "events" in tables else None
@@ -288,6 +290,13 @@ def _check_synonyms(context: CheckContext) -> None:
         read_synonyms(context.spec)
     except DatasetError as error:
         context.findings += findings_of_error("search", error)
+
+
+def _check_catalogue_mark(context: CheckContext) -> None:
+    try:
+        read_catalogue_mark(context.spec.root)
+    except DatasetError as error:
+        context.findings += findings_of_error("items", error)
 
 
 def _bad_rows(context: CheckContext, table: _Table, rejected: pl.DataFrame) -> list[Finding]:

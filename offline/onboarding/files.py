@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from offline.dataset.catalogue_mark import is_mark
 from offline.dataset.synonyms import STOP_WORDS_FILE, SYNONYMS_FILE
 from offline.tables.flaws import TableError
 from offline.tables.formats import VAGUE, ending_of
@@ -85,7 +86,8 @@ def _is_table(path: Path, root: Path, depth: int) -> bool:
     parts = path.relative_to(root).parts
     hidden = any(part.startswith((".", "_", "~$")) for part in parts)
     is_of_words = path.name in (SYNONYMS_FILE, STOP_WORDS_FILE)
-    return len(parts) <= depth and not hidden and not is_of_words and ending_of(path.name) is not None
+    is_other = is_of_words or is_mark(path)
+    return len(parts) <= depth and not hidden and not is_other and ending_of(path.name) is not None
 
 
 def _pattern(name: str) -> str:

@@ -180,6 +180,7 @@ def _whole_inputs(
         graph=places.graph,
         parts=PARTS,
         idf=idf,
+        attributes=known.attributes,
         measured_as=measured,
         text_of=bundle if has_same_words else None,
         tower=read_tower(bundle / names.RETRIEVE_GRAPH),

@@ -11,6 +11,7 @@ import polars as pl
 
 from app.artifact.behaviours import BEHAVIOUR_NAMES, BEHAVIOURS
 from offline.dataset.absent import mark_absent
+from offline.dataset.catalogue_mark import CatalogueMark
 from offline.dataset.event_meaning import behaviours_of
 from offline.dataset.logged_queries import normalised_query
 from offline.dataset.spec import OWN_WORDS, QUERY_TASKS, DatasetSpec, EvaluationSpec
@@ -357,7 +358,7 @@ def _meta(
 ) -> SplitMeta:
     by_time = how.startswith("time:")
     evaluation = spec.evaluation
-    return SplitMeta(
+    meta = SplitMeta(
         dataset=spec.name,
         seed=seed,
         how=how,
@@ -379,3 +380,6 @@ def _meta(
         dropped_without_time=dropped_without_time,
         valid_unseen=unseen,
     )
+    if "catalogue" not in summary:
+        return meta
+    return meta.model_copy(update={"catalogue": CatalogueMark.model_validate(summary["catalogue"])})

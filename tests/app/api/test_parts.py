@@ -40,6 +40,7 @@ CHANGED = {
     "synonyms": set(),
     "codes": {"code"},
     "chosen": set(),
+    "place": set(),  # of items that are put while it is served
 }
 """The answers that differ without a part."""
 
@@ -85,7 +86,7 @@ def make_schema_5(folder: Path) -> None:
     ):
         (folder / newer).replace(folder / older)
     document = document_of(folder)
-    for key in ("parts", "measured_as", "catalogue_sequence"):
+    for key in ("parts", "measured_as", "catalogue_sequence", "catalogue_epoch"):
         del document[key]
     document["schema_version"] = 5
     document["files"] = {name: entry.model_dump() for name, entry in list_files(folder).items()}

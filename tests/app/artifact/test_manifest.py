@@ -36,16 +36,16 @@ def test_a_new_bundle_numbers_its_parts(folder: Path) -> None:
     assert manifest.schema_version == names.SCHEMA_VERSION
     assert manifest.parts == {
         "ranker": 1, "search": 2, "words": 2, "meaning": 1, "spelling": 1, "suggest": 1, "gpu": 1, "display": 1,
-        "variants": 1, "synonyms": 1, "codes": 1, "chosen": 1,
+        "variants": 1, "synonyms": 1, "codes": 1, "chosen": 1, "place": 1,
     }  # fmt: skip
     assert manifest.measured_as is None
-    assert manifest.catalogue_sequence is None
+    assert (manifest.catalogue_sequence, manifest.catalogue_epoch) == (None, None)
 
 
 def test_the_schema_before_gets_its_parts_by_its_files(folder: Path) -> None:
     document = document_of(folder)
     parts = document.pop("parts")
-    for key in ("measured_as", "catalogue_sequence"):
+    for key in ("measured_as", "catalogue_sequence", "catalogue_epoch"):
         del document[key]
     document["schema_version"] = 5
     write(folder, document)

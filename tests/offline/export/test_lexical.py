@@ -1,15 +1,19 @@
 """The lexical index: every field, both spellings of a compound, what people searched for; nothing where no word is."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from bm25s import BM25
 
+from app.artifact import names
+from app.artifact.text.field_lengths import read_field_lengths
 from app.engine.text.lexical import match
 from app.engine.text.lexical_index import LexicalIndex, read_lexical
 from app.engine.text.spelling import Spelling
-from offline.export.lexical import queries_by_row, write_lexical
+from offline.export.lexical import K1, B, queries_by_row, write_lexical
 from offline.export.vocabulary import write_vocabulary
 
 ROWS = 6
@@ -78,6 +82,26 @@ def test_a_brand_is_named_by_all_its_words_and_a_model_by_its_number(index: Lexi
     assert exact("acme works smartwatch") == [0, 0, 0, 0, 0, 0.5]
     assert exact("acme smartwatch") == [0, 0, 0.5, 0, 0, 0]
     assert exact("Sony WH-1000XM3") == [0, 0, 0, 1, 0, 0]
+
+
+def test_the_lengths_of_fields_are_those_that_scores_are_made_of(folder: Path, spelling: Spelling) -> None:
+    lengths = read_field_lengths(folder)
+    assert list(lengths) == list(names.LEXICAL_FIELDS)
+    assert {length.documents for length in lengths.values()} == {len(ITEMS)}
+    for name, length in lengths.items():
+        scores = BM25.load(folder / names.LEXICAL / name, load_corpus=False)
+        pointers, data = scores.scores["indptr"], scores.scores["data"]
+        for start, end in pairwise(pointers.tolist()):
+            count = len(ITEMS)
+            idf = np.log(1 + (count - (end - start) + 0.5) / (end - start + 0.5))
+            for score in data[start:end].tolist():  # how long is the document, where a term stands so often
+                longs = [((n * idf / score - n) / K1 - (1 - B)) / B * length.average for n in (1, 2)]
+                assert any(abs(long - round(long)) < 1e-3 and long > 0.5 for long in longs)
+
+
+def test_a_bundle_from_before_has_no_lengths(folder: Path, spelling: Spelling, tmp_path: Path) -> None:
+    assert read_field_lengths(folder)
+    assert read_field_lengths(tmp_path) == {}
 
 
 def test_a_query_counts_by_its_share_of_what_led_to_an_item() -> None:

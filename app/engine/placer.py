@@ -1,0 +1,124 @@
+"""Items that the bundle has not seen, placed by text and attributes as the item tower places those without events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import names
+from app.artifact.item_content import document_attributes, document_text
+from app.artifact.item_document import ItemDocument
+from app.artifact.place_tables import PlaceTables, read_place_tables
+from app.artifact.quantise import quantise_rows
+from app.artifact.text.ngrams import weighted_buckets
+from app.engine.runtime import open_session
+from app.errors import BundleCorrupt
+
+_OUTPUTS: Final = (names.OUT_UNIT, names.OUT_LENGTH, names.OUT_CONTENT)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where an item is placed: a row of the bundle's item tables, and the same before it was quantised."""
+
+    vector: NDArray[np.int8]  # [dim]
+    scale: np.float32
+    score_scale: np.float32  # the scale times the length
+    content: NDArray[np.int8]  # [content dim]
+    content_scale: np.float32
+    unit: NDArray[np.float32]  # [dim] of length 1
+    length: np.float32
+
+
+class Placer:
+    """Places items one by one: an answer depends on the document alone, to the last bit, whatever threads run."""
+
+    def __init__(self, tables: PlaceTables, session: Any) -> None:
+        self._tables: Final = tables
+        self._session: Final = session  # of one thread, so that sums have one order
+        self._inputs = (names.IN_CONTENT,)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a placed vector."""
+        return int(self._session.get_outputs()[0].shape[1])
+
+    @property
+    def content_dim(self) -> int:
+        """Numbers in a content vector."""
+        return int(self._session.get_outputs()[2].shape[1])
+
+    def place(self, document: ItemDocument) -> Placed:
+        """Place an item by its text and its attributes.
+
+        One without any word and attribute that training knew stands where the network puts an item of which nothing is
+        known, as long as all that are new, and its content is zero.
+        """
+        content = (self._text_sum(document) + self._attribute_mean(document))[None]
+        unit, length, directions = self._session.run(_OUTPUTS, {names.IN_CONTENT: content})
+        vectors, scales = quantise_rows(unit, self._tables.spec.weight_bits)
+        contents, content_scales = quantise_rows(directions)
+        return Placed(
+            vector=vectors[0],
+            scale=scales[0],
+            score_scale=scales[0] * length[0],
+            content=contents[0],
+            content_scale=content_scales[0],
+            unit=unit[0],
+            length=length[0],
+        )
+
+    def _text_sum(self, document: ItemDocument) -> NDArray[np.float32]:
+        """The n-grams' vectors, weighted so that the weights have length 1; zeros where none is known."""
+        tables = self._tables
+        if not len(tables.idf):
+            return np.zeros(tables.dim, dtype=np.float32)
+        buckets, weights = weighted_buckets(document_text(document), tables.idf)
+        length = np.sqrt(np.square(weights).sum())
+        weights = weights / max(length, np.float32(1e-6))
+        return _weighted_sum(weights * tables.text_scales[buckets], tables.text_vectors[buckets])
+
+    def _attribute_mean(self, document: ItemDocument) -> NDArray[np.float32]:
+        """The weighted mean of the attributes' vectors; zeros where none is known."""
+        tables = self._tables
+        places = (tables.attributes.find(name) for name in document_attributes(document))
+        numbers = np.array(sorted(place for place in places if place >= 0), dtype=np.int64)
+        weights = tables.attribute_weights[numbers]
+        weights = weights / max(weights.sum(), np.float32(1e-12))
+        return _weighted_sum(weights * tables.attribute_scales[numbers], tables.attribute_vectors[numbers])
+
+
+def read_placer(folder: Path) -> Placer:
+    """The placer of the bundle in `folder`, which has the part.
+
+    Raises:
+        BundleCorrupt: its graph is not one, or its tables do not fit it or each other.
+        OSError: a file of it is missing.
+        ValueError: a file of it is no array.
+    """
+    tables = read_place_tables(folder)
+    path = folder / names.PLACE_GRAPH
+    session = open_session(path, 1)
+    inputs, outputs = (_shapes(tensors) for tensors in (session.get_inputs(), session.get_outputs()))
+    fits = inputs == {names.IN_CONTENT: [1, tables.dim]} and list(outputs) == list(_OUTPUTS)
+    if not fits or outputs[names.OUT_LENGTH] != [1]:
+        raise BundleCorrupt(
+            f"{path}: expected {names.IN_CONTENT} [1, {tables.dim}] and the outputs {', '.join(_OUTPUTS)}, got "
+            f"{inputs} and {outputs}: export the bundle again"
+        )
+    return Placer(tables, session)
+
+
+def _weighted_sum(weights: NDArray[np.float32], rows: NDArray[np.int16]) -> NDArray[np.float32]:
+    """`[dim]`, summed row after row: a product by the linear algebra library would share the sum among its threads."""
+    scaled: NDArray[np.float32] = rows.astype(np.float32)
+    scaled *= weights[:, None]
+    total: NDArray[np.float32] = scaled.sum(axis=0)
+    return total
+
+
+def _shapes(tensors: Sequence[Any]) -> dict[str, list[Any]]:
+    return {tensor.name: list(tensor.shape) for tensor in tensors}
