@@ -226,6 +226,8 @@ def _retention(settings: Settings) -> Retention:
         user_s=round(settings.user_ttl_days * DAY_S),
         stream_warning=settings.event_stream_warning,
         impressions=settings.impression_cap,
+        catalogue_changes=settings.catalogue_change_cap,
+        activity=settings.activity_cap,
     )
 
 

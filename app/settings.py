@@ -298,6 +298,17 @@ class Settings(BaseSettings):
     impression_cap: Annotated[
         int, Field(ge=0, description="Notes waiting for `aisle-offline collect`; more are dropped and counted.")
     ] = 1_000_000
+    catalogue_change_cap: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Changes of the catalogue that a replica may be behind and still catch up with one by one; "
+            "farther behind, it reads all live documents.",
+        ),
+    ] = 100_000
+    activity_cap: Annotated[
+        int, Field(ge=1, description="Newest events on live items that are kept for their popularity.")
+    ] = 100_000
     online_window_s: Annotated[
         float,
         Field(

@@ -60,7 +60,16 @@ _GROUPS: Final = (
     ),
     (
         "What is kept",
-        ("keep_events", "keep_items", "user_ttl_days", "event_stream_warning", "impression_share", "impression_cap"),
+        (
+            "keep_events",
+            "keep_items",
+            "user_ttl_days",
+            "event_stream_warning",
+            "impression_share",
+            "impression_cap",
+            "catalogue_change_cap",
+            "activity_cap",
+        ),
     ),
     ("Online figures", ("online_window_s", "online_memory_mb")),
 )

@@ -11,6 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app import errors
 from app.artifact import names
+from app.artifact.catalogue_records import (
+    ACTIVITY_FIELD,
+    CatalogueHead,
+    CatalogueRecord,
+    unpack_head,
+    unpack_record,
+)
 from app.artifact.hashing import stable_hash
 from app.artifact.parts import PARTS
 from app.artifact.redis_keys import Keys
@@ -98,13 +105,13 @@ target_too_long user_not_found
 """
 
 SETTINGS = """
-admin_keys allowed_hosts answer_timeout_s body_timeout_s bundle clock cursor_secrets device drain_s engine_threads
-event_stream_warning follow_s gpu_captures gpu_memory_mb head_timeout_s held_body_mb host impression_cap
-impression_share keep_alive_s keep_events keep_items list_depth log_level max_batch max_body_bytes max_conditions
-max_connections max_event_rows max_events max_head_bytes max_item_ids max_pending max_reasons online_memory_mb
-online_window_s page port rate_per_key reached_at read_keys redis redis_ca_file redis_db redis_password redis_pool
-redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms retrieve_depth shutdown_grace_s threads timeout_ms
-unread_answer_mb user_ttl_days wait
+activity_cap admin_keys allowed_hosts answer_timeout_s body_timeout_s bundle catalogue_change_cap clock cursor_secrets
+device drain_s engine_threads event_stream_warning follow_s gpu_captures gpu_memory_mb head_timeout_s held_body_mb
+host impression_cap impression_share keep_alive_s keep_events keep_items list_depth log_level max_batch max_body_bytes
+max_conditions max_connections max_event_rows max_events max_head_bytes max_item_ids max_pending max_reasons
+online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis redis_ca_file redis_db
+redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms retrieve_depth
+shutdown_grace_s threads timeout_ms unread_answer_mb user_ttl_days wait
 """
 
 
@@ -143,6 +150,10 @@ def test_keys_in_redis() -> None:
         "event_stream": keys.event_stream(255),
         "impression_stream": keys.impression_stream,
         "erased": keys.erased(10),
+        "catalogue_documents": keys.catalogue_documents,
+        "catalogue_changes": keys.catalogue_changes,
+        "catalogue_head": keys.catalogue_head,
+        "catalogue_activity": keys.catalogue_activity,
         "layout": keys.layout,
         "old_state": keys.old.state(user),
         "old_long_vector": keys.old.long_vector(version, user),
@@ -165,6 +176,10 @@ def test_keys_in_redis() -> None:
         "event_stream": b"ai:{ff}events",
         "impression_stream": b"ai:impressions",
         "erased": b"ai:{0a}erased",
+        "catalogue_documents": b"ai:{catalogue}docs",
+        "catalogue_changes": b"ai:{catalogue}changes",
+        "catalogue_head": b"ai:{catalogue}head",
+        "catalogue_activity": b"ai:{catalogue}activity",
         "layout": b"ai:layout",
         "old_state": [b"ai:" + kind + user_bytes for kind in (b"e", b"s", b"p", b"d")],
         "old_long_vector": b"ai:v" + tag + user_bytes,
@@ -174,6 +189,15 @@ def test_keys_in_redis() -> None:
         "replicas": b"ai:replicas",
         "replica": b"ai:replica:3f2a",
     }
+
+
+def test_records_of_the_catalogue_in_redis() -> None:
+    assert ACTIVITY_FIELD == b"a"
+    assert unpack_head(b"3f2a 81234 0a1b") == (CatalogueHead("3f2a", 81_234), b"0a1b")
+    assert unpack_record(b"p", b'7 81234 patch {"price": 1}') == CatalogueRecord(
+        "p", 7, 81_234, "patch", b'{"price": 1}'
+    )
+    assert unpack_record(b"p", b"7 81235 delete ") == CatalogueRecord("p", 7, 81_235, "delete", b"")
 
 
 def test_records_in_redis() -> None:

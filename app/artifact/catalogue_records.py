@@ -11,11 +11,9 @@ from typing import Final, Literal, cast
 Kind = Literal["put", "patch", "delete"]
 """A whole document; fields over what the bundle says; an item that is answered nowhere any more."""
 
-CHANGE_ID: Final = b"i"  # the field of an entry of the stream of changes that names the item
-CHANGE_MARK: Final = b"m"  # and the one with the mark of the call that wrote it
 ACTIVITY_FIELD: Final = b"a"  # the one field of an entry of the stream of activity
 
-_HEAD: Final = re.compile(rb"(\S+) ([0-9]{1,16}) (\S+)", re.ASCII)
+_HEAD: Final = re.compile(rb"([0-9A-Za-z]+) ([0-9]{1,16}) ([0-9A-Za-z]+)", re.ASCII)
 _RECORD: Final = re.compile(rb"([0-9]{1,16}) ([0-9]{1,16}) (put|patch|delete) (.*)", re.ASCII | re.DOTALL)
 
 
@@ -62,7 +60,4 @@ def unpack_head(value: bytes | None) -> tuple[CatalogueHead, bytes] | None:
     if parts is None:
         return None
     epoch, sequence, mark = parts.groups()
-    try:
-        return CatalogueHead(epoch.decode(), int(sequence)), mark
-    except UnicodeDecodeError:
-        return None
+    return CatalogueHead(epoch.decode(), int(sequence)), mark

@@ -115,6 +115,26 @@ class Keys:
         return self._in(partition, b"erased")
 
     @property
+    def catalogue_documents(self) -> bytes:
+        """Hash: item id -> the newest record of the live catalogue (`catalogue_records.unpack_record`)."""
+        return self._of_catalogue(b"docs")
+
+    @property
+    def catalogue_changes(self) -> bytes:
+        """Stream: the entry `sequence-0` of each change names the item that it is of; the oldest go."""
+        return self._of_catalogue(b"changes")
+
+    @property
+    def catalogue_head(self) -> bytes:
+        """How far the live catalogue has come (`catalogue_records.unpack_head`)."""
+        return self._of_catalogue(b"head")
+
+    @property
+    def catalogue_activity(self) -> bytes:
+        """Stream: what happened with live items, for their popularity; the oldest go."""
+        return self._of_catalogue(b"activity")
+
+    @property
     def layout(self) -> bytes:
         """The number of the layout (`LAYOUT`) once nothing is left in the one before."""
         return self.prefix + b"layout"
@@ -131,6 +151,9 @@ class Keys:
 
     def _of(self, kind: bytes, person_hash: int) -> bytes:
         return self._in(partition_of(person_hash), kind) + person_hash.to_bytes(8, "little")
+
+    def _of_catalogue(self, name: bytes) -> bytes:
+        return self.prefix + b"{catalogue}" + name
 
     def _in(self, partition: int, name: bytes) -> bytes:
         return self.prefix + _TAGS[partition] + name

@@ -31,7 +31,7 @@ class EvictionWatch:
 
     @property
     def drops_events(self) -> bool:
-        """Whether events that wait to be collected may go, which nothing else has."""
+        """Whether events that wait to be collected and changes of the catalogue may go, which nothing else has."""
         return self._policy.startswith("allkeys")
 
     @property
@@ -39,10 +39,10 @@ class EvictionWatch:
         """What may go and what to do, for people; `None` where nothing may."""
         if self._policy == KEEPS_ALL:
             return None
-        what = "accepted events and the past of users" if self.drops_events else "the past of users"
+        accepted = "accepted events, changes of the catalogue and " if self.drops_events else ""
         return (
-            f"Redis has maxmemory-policy {self._policy}, and drops {what} when its memory is full: "
-            f"set maxmemory-policy {KEEPS_ALL}"
+            f"Redis has maxmemory-policy {self._policy}, and drops {accepted}the past of users when its memory is "
+            f"full: set maxmemory-policy {KEEPS_ALL}"
         )
 
     async def _look(self, client: Redis) -> None:

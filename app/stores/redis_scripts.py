@@ -25,11 +25,14 @@ LEAVE: Final = Script("leave")
 WITHDRAW: Final = Script("withdraw")
 ERASE: Final = Script("erase")
 ABSORB: Final = Script("absorb")
+CATALOGUE_WRITE: Final = Script("catalogue_write")
+CATALOGUE_CHANGES: Final = Script("catalogue_changes")
+CATALOGUE_FORGET: Final = Script("catalogue_forget")
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptCall:
-    """One call of a script; its keys are of one person, and so of one slot, but for those of `ABSORB`."""
+    """One call of a script; its keys are of one person or of the catalogue, and so of one slot, but for `ABSORB`'s."""
 
     script: Script
     keys: Sequence[bytes]

@@ -37,6 +37,8 @@ class Retention:
     event_id_s: int = 7 * 86_400
     stream_warning: int = 10_000_000  # events that wait to be collected
     impressions: int = 1_000_000  # that wait to be collected; more are dropped
+    catalogue_changes: int = 100_000  # the newest; who is behind them reads all documents
+    activity: int = 100_000  # the newest entries of what happened with live items
 
 
 class RedisUserStore:

@@ -3,24 +3,45 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import count
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis_process import RedisProcess
 
+from app.artifact.redis_keys import Keys
 from app.stores.catalogue import NO_CHANGE, CatalogueChange, CatalogueHead, CatalogueRecord, CatalogueStore
 from app.stores.memory_catalogue import MemoryCatalogueStore
+from app.stores.redis_gate import RedisGate
+from app.stores.redis_link import RedisAddress, open_async
+from app.stores.redis_store import Retention
+from app.stores.redis_stores import redis_stores
 
 ACTIVITY_CAP = 100
+_ids = count()
 Opened = Callable[[], AbstractAsyncContextManager[CatalogueStore]]
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "redis"])
 def opened(request: pytest.FixtureRequest) -> Opened:
     """Opens an empty store of each kind."""
-    assert request.param == "memory"
-    return memory
+    if request.param == "memory":
+        return memory
+    server: RedisProcess = request.getfixturevalue("redis_server")
+    prefix: str = request.getfixturevalue("redis_prefix")
+
+    @asynccontextmanager
+    async def redis_store() -> AsyncIterator[CatalogueStore]:
+        gate = RedisGate(open_async(RedisAddress(server.url, timeout_s=None)), 5.0, 5.0)
+        _, store = redis_stores(gate, Keys(f"{prefix}{next(_ids)}:".encode()), Retention(activity=ACTIVITY_CAP))
+        try:
+            yield store
+        finally:
+            await gate.close()
+
+    return redis_store
 
 
 @asynccontextmanager

@@ -13,9 +13,11 @@ from redis_process import RedisProcess
 from app.artifact.behaviours import VIEW
 from app.artifact.people import PARTITIONS, partition_of, user_hash, visitor_hash
 from app.artifact.redis_keys import LAYOUT, Keys
+from app.stores.catalogue import CatalogueChange, CatalogueHead
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_link import RedisAddress, open_async
-from app.stores.redis_store import RedisUserStore
+from app.stores.redis_store import Retention
+from app.stores.redis_stores import redis_stores
 from app.stores.state import Counts, NewEvent
 
 Start = Callable[..., AbstractContextManager[RedisProcess]]
@@ -46,11 +48,18 @@ def test_the_keys_of_a_person_their_stream_and_erasures_share_a_slot_and_partiti
     assert min(thirds) > PARTITIONS / 5
 
 
+def test_the_keys_of_the_catalogue_share_a_slot() -> None:
+    keys = Keys()
+    names = [keys.catalogue_documents, keys.catalogue_changes, keys.catalogue_head, keys.catalogue_activity]
+    assert len(slots_of(names)) == 1
+
+
 def test_every_script_runs_on_a_node_of_a_cluster(start_redis: Start) -> None:
     keys = Keys()
 
     async def run(server: RedisProcess) -> None:
-        store = RedisUserStore(RedisGate(open_async(RedisAddress(server.url, timeout_s=None)), 5.0, 5.0), keys)
+        gate = RedisGate(open_async(RedisAddress(server.url, timeout_s=None)), 5.0, 5.0)
+        store, catalogue = redis_stores(gate, keys, Retention())
         await store.start()
         try:
             people = [user_hash(f"u{number}") for number in range(300)]
@@ -63,6 +72,13 @@ def test_every_script_runs_on_a_node_of_a_cluster(start_redis: Start) -> None:
             found = await store.stored(people[1])
             assert found is not None
             assert found.seen.tolist() == [2]
+            head = (await catalogue.write([CatalogueChange(item_id, "put", b"{}") for item_id in "ab"])).head
+            assert await catalogue.head() == head
+            assert len(await catalogue.changes(CatalogueHead(head.epoch, 0), 10) or []) == 2
+            assert len((await catalogue.documents())[1]) == 2
+            assert await catalogue.forget(head.epoch, 1) == 1
+            await catalogue.log_activity([b"x"])
+            assert (await catalogue.activity("", 10))[1] == [b"x"]
         finally:
             await store.close()
 
