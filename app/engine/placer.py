@@ -39,12 +39,16 @@ class Placer:
     def __init__(self, tables: PlaceTables, session: Any) -> None:
         self._tables: Final = tables
         self._session: Final = session  # of one thread, so that sums have one order
-        self._inputs = (names.IN_CONTENT,)
 
     @property
     def dim(self) -> int:
         """Numbers in a placed vector."""
         return int(self._session.get_outputs()[0].shape[1])
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a number of an item vector of this bundle."""
+        return self._tables.spec.weight_bits
 
     @property
     def content_dim(self) -> int:
@@ -59,7 +63,7 @@ class Placer:
         """
         content = (self._text_sum(document) + self._attribute_mean(document))[None]
         unit, length, directions = self._session.run(_OUTPUTS, {names.IN_CONTENT: content})
-        vectors, scales = quantise_rows(unit, self._tables.spec.weight_bits)
+        vectors, scales = quantise_rows(unit, self.weight_bits)
         contents, content_scales = quantise_rows(directions)
         return Placed(
             vector=vectors[0],
