@@ -27,7 +27,8 @@ from app.artifact.variants import Variants
 from app.engine.catalogue import Catalogue, Items
 from app.engine.placer import Placer
 from app.engine.requests import RequestBatch
-from app.engine.text.lexical_index import LexicalField, LexicalIndex
+from app.engine.text.lexical_field import LexicalField
+from app.engine.text.lexical_index import LexicalIndex
 from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
@@ -250,7 +251,7 @@ def check_lexical(folder: Path, lexical: LexicalIndex, shapes: Shapes) -> None:
     for name, field in zip(names.LEXICAL_FIELDS, (lexical.main, lexical.title, lexical.attributes), strict=True):
         _check_lexical_field(folder / names.LEXICAL / name, field, shapes)
     if lexical.titles is not None:
-        _check_titles(folder / names.LEXICAL / names.LEXICAL_TITLES, lexical.titles, shapes)
+        _check_titles(folder / names.LEXICAL / names.LEXICAL_TITLES, lexical.titles.table, shapes)
 
 
 def _check_titles(below: Path, titles: TitleTable, shapes: Shapes) -> None:

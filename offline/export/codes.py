@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
+from app.artifact.text.code_columns import are_codes, is_code_name
 from app.artifact.text.codes import CodeTable
-from offline.dataset.code_columns import are_codes, is_code_name
 from offline.export.catalogue_columns import variants_of
 from offline.ingest.clean_items import CODES
 

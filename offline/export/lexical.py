@@ -1,10 +1,7 @@
 """The lexical index of a bundle: the items' texts by terms, for BM25."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -16,18 +13,14 @@ from app.artifact.columns import TextColumn
 from app.artifact.item_document import attribute_text
 from app.artifact.text.field_lengths import FieldLength, write_field_lengths
 from app.artifact.text.languages import Languages
-from app.artifact.text.titles import PLACES, TitleTable, title_hash
+from app.artifact.text.titles import TitleTable, title_hash
 from app.artifact.text.vocabulary import Vocabulary
 from app.artifact.text.words import read_words
+from app.engine.text.item_terms import K1, MOST_TIMES, B, TermsOf, at_most, main_terms
 from app.engine.text.spelling import Spelling
 from offline.export.catalogue_languages import languages_of_catalogue
 
-K1, B = 1.2, 0.75  # Robertson et al., "Okapi at TREC-3" (1995)
-_MAIN: Final = ("title", "brand", "category", "text")
-_MOST: Final = (1, 1, 1, 2)  # times that a word of each counts
-_AGAIN: Final = ""  # in place of a term beyond that: as long, and nobody asks for it
 _TIMES: Final = 4  # that a query counts which led to all events of an item
-_KEPT: Final = 100_000  # texts that have been read: brands, categories and attributes repeat
 
 
 def write_lexical(
@@ -41,19 +34,17 @@ def write_lexical(
         queries: what people searched for who then chose the item, by row from 1.
     """
     items = items.sort("row")
-    texts = [[text or "" for text in items[name].to_list()] for name in _MAIN]
-    terms_of = _Terms(Spelling(vocabulary))
+    texts = [[text or "" for text in items[name].to_list()] for name in MOST_TIMES]
+    terms_of = TermsOf(Spelling(vocabulary))
     catalogue = vocabulary.lexicon.languages
     _, spoken = languages_of_catalogue(items)
-    if queries is None:
-        logged = []
-    else:
-        logged = [[terms_of(text or "", of_item) for text, of_item in zip(queries, spoken, strict=True)]]
-    read = [
-        [_at_most(terms_of(text, of_item), most) for text, of_item in zip(column, spoken, strict=True)]
-        for column, most in zip(texts, _MOST, strict=True)
+    read = [[terms_of(text, of_item) for text, of_item in zip(column, spoken, strict=True)] for column in texts]
+    logged = queries or [None] * len(spoken)
+    main = [
+        [*main_terms(of_item), *terms_of(searched or "", languages)]
+        for of_item, searched, languages in zip(zip(*read, strict=True), logged, spoken, strict=True)
     ]
-    main = [list(chain.from_iterable(of_item)) for of_item in zip(*read, *logged, strict=True)]
+    titles = [at_most(of_item, MOST_TIMES["title"]) for of_item in read[0]]
     attributes = [
         [term for pair in pairs or [] for term in terms_of(attribute_text(pair), of_item)]
         for pairs, of_item in zip(items["attributes"].to_list(), spoken, strict=True)
@@ -61,7 +52,7 @@ def write_lexical(
     if not any(main) and not any(attributes):
         return False
     lengths = {}
-    for name, documents in zip(names.LEXICAL_FIELDS, (main, read[0], attributes), strict=True):
+    for name, documents in zip(names.LEXICAL_FIELDS, (main, titles, attributes), strict=True):
         if not any(documents):
             continue
         lengths[name] = FieldLength.of([len(document) for document in documents])
@@ -77,7 +68,7 @@ def write_lexical(
 
 def have_words(items: pl.DataFrame) -> bool:
     """Whether any item of a split's table says anything of itself."""
-    return any(items[name].null_count() < items.height for name in (*_MAIN, "attributes"))
+    return any(items[name].null_count() < items.height for name in (*MOST_TIMES, "attributes"))
 
 
 def queries_by_row(logged: pl.DataFrame, items: int) -> list[str]:
@@ -98,56 +89,17 @@ def brands_by_code(brands: pl.Series) -> list[str | None]:
     return [None, *brands.cast(pl.String).drop_nulls().unique().sort().to_list()]
 
 
-class _Terms:
-    """The terms of texts, repeats included; what is two words elsewhere is both, and so is what is one word."""
-
-    def __init__(self, spelling: Spelling) -> None:
-        self._spelling = spelling
-        self._of = lru_cache(maxsize=_KEPT)(self._read)
-
-    def __call__(self, text: str, languages: Languages) -> tuple[str, ...]:
-        """The terms of a text of an item that is of these languages."""
-        return tuple(term for term, _ in self.placed(text, languages))
-
-    def placed(self, text: str, languages: Languages) -> tuple[tuple[str, int], ...]:
-        """The terms, each with the place of its word in the text."""
-        return self._of(text, languages)
-
-    def _read(self, text: str, languages: Languages) -> tuple[tuple[str, int], ...]:
-        words = read_words(text, languages)
-        plain = [(term, place) for place, word in enumerate(words) for term in word.terms]
-        joined = [
-            (term, place) for place, pair in enumerate(pairwise(words)) for term in self._spelling.compound_terms(pair)
-        ]
-        parts = [(term, place) for place, word in enumerate(words) for term in self._spelling.part_terms([word])]
-        return (*plain, *joined, *parts)
-
-
-def _at_most(terms: Sequence[str], times: int) -> list[str]:
-    """The terms, each so many times at most, and something as long in place of the others: a text that repeats a word
-    says no more by it, and is no shorter.
-    """
-    counts: Counter[str] = Counter()
-    kept = []
-    for term in terms:
-        counts[term] += 1
-        kept.append(term if counts[term] <= times else _AGAIN)
-    return kept
-
-
 def _titles(
     titles: Sequence[str],
     brands: Sequence[str],
-    terms_of: _Terms,
+    terms_of: TermsOf,
     numbers: Mapping[str, int],
     spoken: Sequence[Languages],
     catalogue: Languages,
 ) -> TitleTable:
     """The titles of all items as numbers of terms, their brands behind a gap."""
-    placed = []
-    for title, brand, languages in zip(titles, brands, spoken, strict=True):
-        in_title = terms_of.placed(title, languages)
-        behind = max((place for _, place in in_title), default=-1) + 2
-        entries = [*in_title, *((term, behind + place) for term, place in terms_of.placed(brand, languages))]
-        placed.append([(numbers[term], place) for term, place in entries if place <= PLACES])
+    placed = [
+        [(numbers[term], place) for term, place in terms_of.name(title, brand, languages)]
+        for title, brand, languages in zip(titles, brands, spoken, strict=True)
+    ]
     return TitleTable.of(placed, [title_hash(read_words(title, catalogue)) for title in titles])

@@ -1,6 +1,5 @@
 """The vocabulary of a bundle: the words of the catalogue and its logged queries, how often, and which are joined."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.artifact.item_document import attribute_text
 from app.artifact.text.sorted_texts import SortedTexts
-from app.artifact.text.vocabulary import Vocabulary, entries_of, letter_mask
+from app.artifact.text.vocabulary import Vocabulary, entries_of, joined_names, letter_mask
 from app.artifact.text.words import fold, place_words, read_words
 from offline.export.catalogue_languages import codes_of, languages_of_catalogue
 from offline.export.lexicon import make_lexicon
@@ -24,8 +23,6 @@ _NAMES: Final = ("title", "brand", "category")
 _LEAST_ITEMS: Final = 2  # that write two words apart, and that join them
 _LEAST_SHARE: Final = 0.01  # of the rarer word's items: two words that happen to stand side by side are no compound
 _SHORTEST_PART: Final = 3  # letters
-_SHORTEST_NAME: Final = 5  # letters of a name that is two words
-_CAPITALS: Final = re.compile(r"(?<![^\W_])([A-Z][a-z]+)([A-Z][a-z]+)(?![^\W_])")  # `BlueOx`
 _KEPT: Final = 100_000  # texts that have been read: attributes repeat
 
 
@@ -121,14 +118,10 @@ def _compounds(items: pl.DataFrame, words: Sequence[str], documents: Counter[str
 
 
 def _joined_names(items: pl.DataFrame) -> Counter[tuple[str, str]]:
-    """Brands of two words, and names with a capital letter inside: how many items have them."""
+    """How many items have each name that is two words."""
     joined: Counter[tuple[str, str]] = Counter()
     for title, brand in items.select("title", "brand").iter_rows():
-        of_brand = tuple(word.text for word in read_words(brand or "") if word.kind == "word")
-        pairs = {(fold(first), fold(second)) for first, second in _CAPITALS.findall(f"{brand or ''} {title or ''}")}
-        if len(of_brand) == 2 and of_brand == tuple(fold(brand).split()):
-            pairs.add((of_brand[0], of_brand[1]))
-        joined.update(pair for pair in pairs if len(pair[0] + pair[1]) >= _SHORTEST_NAME)
+        joined.update(joined_names(title or "", brand or ""))
     return joined
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
-from offline.dataset.code_columns import LEAST_DISTINCT, LONGEST_VALUE, is_code_name
+from app.artifact.text.code_columns import LEAST_DISTINCT, LONGEST_VALUE, is_code_name
 from offline.onboarding.column_names import (
     IMAGE_COLUMNS,
     ITEM_COLUMNS,

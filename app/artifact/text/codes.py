@@ -38,9 +38,14 @@ class CodeTable:
     @classmethod
     def of(cls, codes: Iterable[tuple[int, str]]) -> "CodeTable":
         """The table of pairs of an item's row and one of its codes; what has no letter and no digit is left out."""
+        return cls.of_keys((row, code_key(code)) for row, code in codes)
+
+    @classmethod
+    def of_keys(cls, keys: Iterable[tuple[int, str]]) -> "CodeTable":
+        """As `of`, of codes as `code_key` writes them."""
         rows: dict[str, list[int]] = {}
-        for row, code in codes:
-            if key := _key(code):
+        for row, key in keys:
+            if key:
                 rows.setdefault(key, []).append(row)
         texts = sorted(rows, key=str.encode)
         lists = [sorted(set(rows[text])) for text in texts]
@@ -49,8 +54,7 @@ class CodeTable:
 
     def written(self, text: str) -> NDArray[np.int32]:
         """The rows of the items with a code that is written so, but for case and width."""
-        position = self.texts.find(_key(text))
-        return self._rows_of(range(position, position + 1)) if position >= 0 else self.rows[:0]
+        return self.rows_with(code_key(text))
 
     def whole(self, text: str) -> NDArray[np.int32]:
         """The rows of the items with a code of these letters and digits."""
@@ -63,9 +67,27 @@ class CodeTable:
         """The rows of the items with a code that begins with these letters and digits; none for more than `most`
         codes.
         """
-        bare = bare_code(text)
-        positions = self.texts.beginning_with(bare) if bare else range(0)
+        positions = self.positions_beginning_with(text)
         return np.unique(self._rows_of(positions)) if len(positions) <= most else self.rows[:0]
+
+    def positions_beginning_with(self, text: str) -> range:
+        """The places of the codes that begin with these letters and digits."""
+        bare = bare_code(text)
+        return self.texts.beginning_with(bare) if bare else range(0)
+
+    def rows_at(self, position: int) -> NDArray[np.int32]:
+        """The rows of the items that have the code at a place."""
+        return self._rows_of(range(position, position + 1))
+
+    def rows_with(self, key: str) -> NDArray[np.int32]:
+        """The rows of the items with a code as `code_key` writes it."""
+        position = self.texts.find(key)
+        return self.rows_at(position) if position >= 0 else self.rows[:0]
+
+    def keys_of(self, row: int) -> list[str]:
+        """The codes of the item in a row, as `code_key` writes them; looked for among all."""
+        entries = np.flatnonzero(self.rows == row)
+        return [self.texts[place] for place in (np.searchsorted(self.offsets, entries, side="right") - 1).tolist()]
 
     def write(self, folder: Path) -> None:
         """Write it into the bundle in `folder`."""
@@ -90,7 +112,10 @@ def read_codes(folder: Path) -> CodeTable:
     return CodeTable(SortedTexts.read(below / _TEXTS), offsets, rows)
 
 
-def _key(text: str) -> str:
+def code_key(text: str) -> str:
+    """A code as it is looked up: its letters and digits, and behind them how it is written, where that is not the same;
+    empty for what is none.
+    """
     bare = bare_code(text)
     written = " ".join(fold_letters(text).split())
     return bare if not bare or written == bare else bare + _WRITTEN + written

@@ -54,11 +54,11 @@ class TitleTable:
             hash_rows=rows[order].astype(np.int32),
         )
 
-    def rows_of(self, words: Sequence[Word]) -> NDArray[np.int32]:
-        """The rows of the items whose whole title is these words, ascending."""
-        key = np.uint64(title_hash(words))
+    def rows_of(self, hashed: int) -> NDArray[np.int32]:
+        """The rows of the items whose title has this `title_hash`, ascending; none for 0."""
+        key = np.uint64(hashed)
         start, stop = (int(np.searchsorted(self.hashes, key, side=side)) for side in ("left", "right"))
-        return self.hash_rows[start:stop] if key else self.hash_rows[:0]
+        return self.hash_rows[start:stop] if hashed else self.hash_rows[:0]
 
     def write(self, folder: Path) -> None:
         """Write it into the bundle in `folder`."""

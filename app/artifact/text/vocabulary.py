@@ -1,5 +1,6 @@
 """The words of a catalogue and of its logged queries: how often each occurs, and which are two words joined."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.text.lexicon import Lexicon
 from app.artifact.text.sorted_texts import SortedTexts
-from app.artifact.text.words import Word, parts_of
+from app.artifact.text.words import Word, fold, parts_of, read_words
 
 LONGEST: Final = 32  # letters of a word of the vocabulary
 _LETTERS: Final = 32  # bits of a letter mask for letters that occur, and as many for letters that occur twice
+_SHORTEST_NAME: Final = 5  # letters of a name that is two words
+_CAPITALS: Final = re.compile(r"(?<![^\W_])([A-Z][a-z]+)([A-Z][a-z]+)(?![^\W_])")  # `BlueOx`
 _WORDS: Final = "words"
 _TERMS: Final = "terms"
 _LEXICON: Final = "lexicon"
@@ -90,6 +93,15 @@ def entries_of(word: Word) -> list[tuple[str, bool]]:
     else:
         entries = []
     return [(text, is_code) for text, is_code in entries if len(text) <= LONGEST]
+
+
+def joined_names(title: str, brand: str) -> set[tuple[str, str]]:
+    """The names of an item that are two words and one: a brand of two words, and what has a capital letter inside."""
+    of_brand = tuple(word.text for word in read_words(brand) if word.kind == "word")
+    pairs = {(fold(first), fold(second)) for first, second in _CAPITALS.findall(f"{brand} {title}")}
+    if len(of_brand) == 2 and of_brand == tuple(fold(brand).split()):
+        pairs.add((of_brand[0], of_brand[1]))
+    return {pair for pair in pairs if len(pair[0] + pair[1]) >= _SHORTEST_NAME}
 
 
 def letter_mask(word: str) -> int:

@@ -75,6 +75,7 @@ def match(
     allowed: NDArray[np.bool_],
     alternatives: Sequence[Alternative] = (),
     named: NamedItems | None = None,
+    items: int | None = None,
 ) -> LexicalMatch:
     """Match every item with the words of a query.
 
@@ -84,23 +85,25 @@ def match(
         allowed: `[rows]`, the items that may be found at all.
         alternatives: to words of the query: an item that has one has the words that it stands for.
         named: the items whose code is the query, which have all of its words.
+        items: how many may be found at all, whatever the operators of this query leave out; by default all `allowed`.
     """
     rows = index.main.rows
+    items = int(np.count_nonzero(allowed)) if items is None else items
     named = named or NamedItems()
     look_up = _rows_with_whole if len(named.rows) else _rows_of_word
-    matches = match_alternatives(alternatives, words, lambda word: _rows_of_all(index, word), rows)
+    matches = match_alternatives(alternatives, words, lambda word: _rows_of_all(index, word), rows, items)
     word_rows = rows_with_alternatives([look_up(index, word) for word in words], matches, rows)
     word_rows = tuple(_union(of_word, named.rows) for of_word in word_rows)
     coverage = np.zeros(rows, dtype=np.float32)
     weights = [
-        0.0 if word.kind == STOP_WORD else float(np.log1p(rows / (1.0 + len(of_word))))
+        0.0 if word.kind == STOP_WORD else float(np.log1p(items / (1.0 + len(of_word))))
         for word, of_word in zip(words, word_rows, strict=True)
     ]
     for of_word, weight in zip(word_rows, weights, strict=True):
         coverage[of_word] += np.float32(weight)
     total = np.float32(sum(weights))
     said = [_union(of_word, named.rows) for of_word in _said(index, words, word_rows, matches)]
-    hits = _hits_of(said, allowed)
+    hits = _hits_of(said, allowed, items)
     return LexicalMatch(
         main=_relative(index.main.scores_with(weighted, matches)),
         title=_relative(index.title.scores_with(weighted, matches)),
@@ -112,14 +115,14 @@ def match(
         is_dropped=tuple(
             word.kind != STOP_WORD and not hits[of_word].any() for word, of_word in zip(words, word_rows, strict=True)
         ),
-        titles=None if index.titles is None else read_title_match(index.titles, index.main, words, weights, matches),
+        titles=None if index.titles is None else read_title_match(index.titles, words, weights, matches),
         named=named if index.titles is None else with_titles(named, index.titles.rows_of(words), hits),
     )
 
 
-def _hits_of(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _hits_of(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_], items: int) -> NDArray[np.bool_]:
     """`[rows]`, the allowed items that have all that a query says; where there are none, those that have most of it.
-    `said_rows` are the rows that have each thing which it says.
+    `said_rows` are the rows that have each thing which it says, `items` how many may be found at all.
 
     A word says the logarithm of how rare it is: what every item has says nothing, and what none has cannot be said. A
     query of which the items have nothing but what half of the catalogue has finds none of them, unless it says no more.
@@ -129,7 +132,7 @@ def _hits_of(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_])
     total = 0.0
     for of_word in said_rows:
         if len(of_word):
-            weight = np.log(rows / len(of_word))
+            weight = np.log(max(items, len(of_word)) / len(of_word))
             said[of_word] += np.float32(weight)
             total += float(weight)
     has_unknown = any(not len(of_word) for of_word in said_rows)
@@ -245,7 +248,7 @@ def _exact(index: LexicalIndex, words: Sequence[Word]) -> NDArray[np.float32]:
     texts = [word.text for word in words]
     for length in range(min(_LONGEST_BRAND, len(texts)), 0, -1):
         keys = {tuple(texts[start : start + length]) for start in range(len(texts) - length + 1)}
-        brands = [index.brands[key] for key in keys if key in index.brands]
+        brands = [rows for key in keys if (rows := index.brands.get(key)) is not None]
         for rows in brands:
             exact[rows] = _HALF_POINT
         if brands:

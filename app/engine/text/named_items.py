@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from app.artifact.text.codes import bare_code
 from app.artifact.text.words import Word
-from app.engine.text.lexical_index import LexicalField, LexicalIndex
+from app.engine.text.lexical_field import LexicalField
+from app.engine.text.lexical_index import LexicalIndex
 
 TIER: Final = 32.0
 """Of a score: more than learned weights give, and than the largest boost."""

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -108,6 +109,11 @@ class QueryIndex:
         """Whether an item may be found without having a word of a query: else nobody needs to look for near ones."""
         return self.spec.meaning_floor is not None or not self.spec.items_have_words
 
+    @cached_property
+    def items(self) -> int:
+        """How many items may be answered."""
+        return int(np.count_nonzero(self.selectable))
+
     def _readings(self, query: QueryText) -> "list[_Reading]":
         """The reading of a query; where its spelling is corrected, as it was typed, too."""
         if query.is_exact:
@@ -142,7 +148,7 @@ class QueryIndex:
             meant=meant,
             corrected=None if spelled.corrected is None else query.with_text(spelled.corrected),
             words=tuple(word.text for word in spelled.words),
-            lexical=match(self.lexical, spelled.words, spelled.terms, allowed, spelled.alternatives, named),
+            lexical=match(self.lexical, spelled.words, spelled.terms, allowed, spelled.alternatives, named, self.items),
             allowed=allowed,
             is_code=is_code,
         )

@@ -171,7 +171,7 @@ class Synonyms:
 
 
 def match_alternatives(
-    alternatives: Sequence[Alternative], words: Sequence[Word], rows_of: RowsOfWord, rows: int
+    alternatives: Sequence[Alternative], words: Sequence[Word], rows_of: RowsOfWord, rows: int, items: int
 ) -> list[AlternativeMatch]:
     """The items that have each alternative of a query; those that no item has are left out.
 
@@ -182,6 +182,7 @@ def match_alternatives(
         words: of the query.
         rows_of: looks up words, without their alternatives.
         rows: of the item tables.
+        items: how many may be found at all.
     """
     matches: list[AlternativeMatch] = []
     known: dict[tuple[str, ...], NDArray[np.int32]] = {}
@@ -204,8 +205,8 @@ def match_alternatives(
             counted[span][_intersection(typed, rows)] = True
         scored = with_all[~counted[span][with_all]]
         counted[span][scored] = True
-        says = sum(_rarity(len(of_word), rows) for of_word in rows_by_word)
-        stands_for = sum(_rarity(len(of_word), rows) for of_word in typed)
+        says = sum(_rarity(len(of_word), items) for of_word in rows_by_word)
+        stands_for = sum(_rarity(len(of_word), items) for of_word in typed)
         matches.append(AlternativeMatch(alternative, with_all, scored, _WEIGHT * min(1.0, stands_for / says)))
     return matches
 
@@ -242,9 +243,9 @@ def _mask(rows_of_word: NDArray[np.int32], rows: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _rarity(with_word: int, rows: int) -> float:
+def _rarity(with_word: int, items: int) -> float:
     """What a word says that so many items have, as BM25 counts it."""
-    return float(np.log1p((max(0, rows - with_word) + 0.5) / (with_word + 0.5)))
+    return float(np.log1p((max(0, items - with_word) + 0.5) / (with_word + 0.5)))
 
 
 def _forms(word: Word) -> tuple[str, ...]:

@@ -7,9 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.text.titles import TitleTable
 from app.artifact.text.words import Word
-from app.engine.text.lexical_index import LexicalField
+from app.engine.text.catalogue_titles import CatalogueTitles, QueryTerms
 from app.engine.text.synonyms import AlternativeMatch
 
 _MOST_WORDS: Final = 32
@@ -20,9 +19,8 @@ _MOST_WORDS: Final = 32
 class TitleMatch:
     """The terms of a query by the words that they belong to, for the titles of a catalogue."""
 
-    table: TitleTable
-    terms: NDArray[np.int32]  # [terms] their numbers, ascending
-    word_bits: NDArray[np.uint32]  # [terms] a bit for each word that a term belongs to
+    titles: CatalogueTitles
+    terms: tuple[QueryTerms, ...]  # as the titles name them
     weights: NDArray[np.float32]  # [words] how rare each is; they sum to 1
 
     def features(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -44,53 +42,38 @@ class TitleMatch:
 
     def _bits_of_places(self, rows: NDArray[np.int64]) -> NDArray[np.uint32]:
         """`[rows, places]`, the words that stand at each place of each title."""
-        starts, stops = self.table.offsets[rows], self.table.offsets[rows + 1]
-        lengths = stops - starts
-        lines = np.repeat(np.arange(len(rows)), lengths)
-        if not len(lines) or not len(self.terms):
-            return np.zeros((len(rows), 1), dtype=np.uint32)
-        ends = np.cumsum(lengths)
-        entries = np.arange(int(ends[-1])) + np.repeat(starts - (ends - lengths), lengths)
-        terms = self.table.terms[entries]
-        position = np.minimum(np.searchsorted(self.terms, terms), len(self.terms) - 1)
-        is_known = np.flatnonzero(self.terms[position] == terms)
-        places = self.table.places[entries[is_known]]
+        lines, places, bits_there = self.titles.words_at(rows, self.terms)
         bits = np.zeros((len(rows), int(places.max(initial=0)) + 1), dtype=np.uint32)
-        np.bitwise_or.at(bits, (lines[is_known], places), self.word_bits[position[is_known]])
+        np.bitwise_or.at(bits, (lines, places), bits_there)
         return bits
 
 
 def read_title_match(
-    table: TitleTable,
-    field: LexicalField,
+    titles: CatalogueTitles,
     words: Sequence[Word],
     weights: Sequence[float],
     alternatives: Sequence[AlternativeMatch] = (),
 ) -> TitleMatch:
-    """The words of a query as numbers of terms.
+    """The words of a query as the terms of titles.
 
     Args:
-        table: the titles.
-        field: whose vocabulary numbers their terms.
+        titles: of the catalogue.
         words: of the query, after spelling.
         weights: of each word, how rare it is.
         alternatives: to words of the query; those of one word stand in a title as the words that they stand for.
     """
-    bits: dict[int, int] = {}
+    bits: dict[str, int] = {}
     terms = [(term, place) for place, word in enumerate(words) for term in word.terms]
     for match in alternatives:
         if len(match.alternative.words) == 1:
             places = range(match.alternative.start, match.alternative.end)
             terms += [(term, place) for place in places for term in match.alternative.words[0].terms]
     for term, place in terms:
-        number = None if field.index is None else field.index.vocab_dict.get(term)
-        if number is not None and place < _MOST_WORDS:
-            bits[number] = bits.get(number, 0) | 1 << place
-    numbers = sorted(bits)
+        if place < _MOST_WORDS:
+            bits[term] = bits.get(term, 0) | 1 << place
     total = max(sum(weights[:_MOST_WORDS]), 1e-9)
     return TitleMatch(
-        table=table,
-        terms=np.array(numbers, dtype=np.int32),
-        word_bits=np.array([bits[number] for number in numbers], dtype=np.uint32),
+        titles=titles,
+        terms=titles.terms_of(bits),
         weights=np.array([weight / total for weight in weights[:_MOST_WORDS]], dtype=np.float32),
     )

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from app.artifact.text.words import read_words
 from app.engine.text.hits import NearItems, everything, hits_of
 from app.engine.text.lexical import match
-from app.engine.text.lexical_index import LexicalField, LexicalIndex
+from app.engine.text.lexical_field import LexicalField
+from app.engine.text.lexical_index import LexicalIndex
 
 ROWS = 9
 REAL = np.array([False, *[True] * (ROWS - 1)])

@@ -46,6 +46,12 @@ def is_code_name(name: str) -> bool:
     return bool(_NAMES & {*words, "".join(words)} or (_THINGS & set(words) and _NUMBERS & set(words)))
 
 
+def is_like_code(value: str) -> bool:
+    """Whether one value is like a code: short, with a digit."""
+    bare = bare_code(value)
+    return 0 < len(bare) <= LONGEST_VALUE and any(map(str.isdigit, bare))
+
+
 def are_codes(values: Sequence[str]) -> bool:
     """Whether values are like codes: short, nearly all with digits, and nearly all different."""
     bare = [bare_code(value) for value in values]

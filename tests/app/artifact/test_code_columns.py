@@ -2,7 +2,7 @@
 
 import pytest
 
-from offline.dataset.code_columns import are_codes, is_code_name
+from app.artifact.text.code_columns import are_codes, is_code_name
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""A tier of live items, indexed by their words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact.columns import offsets_of
+from app.artifact.text.codes import CodeTable
+from app.engine.text.catalogue_titles import PlacedTitles, TitleTier
+from app.engine.text.item_words import ItemWords
+from app.engine.text.live_field import FieldTier
+from app.engine.text.postings import Postings, TermCounts
+from app.engine.text.term_texts import TermTexts
+
+
+@dataclass(frozen=True, eq=False)
+class WordTier:
+    """Some items by their words; documents are numbered by their rows, ascending."""
+
+    rows: NDArray[np.int32]  # [documents] ascending
+    words: tuple[ItemWords, ...]  # [documents]
+    main: FieldTier
+    title: FieldTier
+    attributes: FieldTier
+    titles: TitleTier
+    brands: NDArray[np.uint64]  # [documents] of `brand_hash`
+    codes: CodeTable
+    texts: TermTexts
+
+    @classmethod
+    def of(cls, rows: Sequence[int], words: Sequence[ItemWords]) -> "WordTier":
+        """The tier of the items in some rows, each once, and their words."""
+        order = np.argsort(np.asarray(rows, dtype=np.int64), kind="stable").tolist()
+        ordered = [words[place] for place in order]
+        names = [item.name_terms for item in ordered]
+        none = np.zeros(0, dtype=np.uint64)
+        placed = PlacedTitles(
+            np.concatenate([none, *names]),
+            np.concatenate([none.astype(np.uint8), *(item.name_places for item in ordered)]),
+            offsets_of([len(name) for name in names]),
+        )
+        hashes = np.fromiter((item.title_hash for item in ordered), dtype=np.uint64, count=len(ordered))
+        return cls(
+            rows=np.asarray(rows, dtype=np.int32)[order],
+            words=tuple(ordered),
+            main=_field([item.main for item in ordered]),
+            title=_field([item.title for item in ordered]),
+            attributes=_field([item.attributes for item in ordered]),
+            titles=TitleTier(placed, hashes),
+            brands=np.fromiter((item.brand_hash for item in ordered), dtype=np.uint64, count=len(ordered)),
+            codes=CodeTable.of_keys((place, code) for place, item in enumerate(ordered) for code in item.codes),
+            texts=TermTexts({term for item in ordered for term in item.looked_into}),
+        )
+
+    @classmethod
+    def merge(cls, tiers: Sequence["WordTier"], selectable: NDArray[np.bool_] | None = None) -> "WordTier":
+        """The tier that says what some tiers say, the oldest first: of several documents of a row the newest.
+
+        Args:
+            tiers: one after another, with none between them that is not given.
+            selectable: `[rows]`; documents of items that are false there are left out.
+        """
+        words = {row: item for tier in tiers for row, item in zip(tier.rows.tolist(), tier.words, strict=True)}
+        kept = [row for row in words if selectable is None or selectable[row]]
+        return cls.of(kept, [words[row] for row in kept])
+
+
+def _field(texts: Sequence[TermCounts]) -> FieldTier:
+    return FieldTier(Postings.of(texts), np.array([text.length for text in texts], dtype=np.int32))
