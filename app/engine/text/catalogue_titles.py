@@ -111,9 +111,9 @@ class LiveTitles(CatalogueTitles):
         lines, places, bits = super().words_at(rows[in_base], query)
         parts = [(in_base[lines], places, bits)]
         for tier, of_tier in zip(self.tiers, self.live.tiers, strict=True):
-            found, documents = of_tier.find(rows)
-            if len(found):
+            there, documents = of_tier.find(rows)
+            if len(there):
                 lines, places, bits = tier.placed.words_at(documents, query[-1])
-                parts.append((found[lines], places, bits))
+                parts.append((there[lines], places, bits))
         lines, places, bits = (np.concatenate([part[column] for part in parts]) for column in range(3))
         return lines, places, bits

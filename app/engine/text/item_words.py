@@ -183,14 +183,14 @@ def code_names_of(codes: CodeTable | None, documents: Iterable[tuple[int, ItemDo
         codes: of the bundle, if it has any.
         documents: items of the bundle with their rows; some are enough.
     """
-    found: dict[str, Counter[bool]] = {}
+    by_name: dict[str, Counter[bool]] = {}
     for row, document in documents:
         for pair in document.attributes:
             name, separator, value = pair.partition("=")
             if separator and is_code_name(name) and (key := code_key(value)):
                 has_code = codes is not None and row in codes.rows_with(key)
-                found.setdefault(name, Counter())[has_code] += 1
-    return {name: counts[True] > counts[False] for name, counts in found.items()}
+                by_name.setdefault(name, Counter())[has_code] += 1
+    return {name: counts[True] > counts[False] for name, counts in by_name.items()}
 
 
 def _joined_names_of(document: ItemDocument) -> Names:

@@ -85,12 +85,12 @@ class LiveField(LexicalField):
         parts = []
         idf = self._rarity(term)
         for tier, rows in zip(self.tiers, self.live.tiers, strict=True):
-            found = tier.postings.find(term_hash(term))
-            documents = tier.postings.documents[found]
+            part = tier.postings.find(term_hash(term))
+            documents = tier.postings.documents[part]
             if len(documents):
                 alive = rows.is_alive[documents]
                 documents = documents[alive]
-                counts = tier.postings.counts[found][alive].astype(np.float64)
+                counts = tier.postings.counts[part][alive].astype(np.float64)
                 norms = K1 * ((1.0 - B) + B * tier.lengths[documents] / self.average)
                 parts.append((rows.rows[documents], (idf * counts / (norms + counts)).astype(np.float32)))
         return parts
