@@ -41,8 +41,8 @@ def write_lexical(
     read = [[terms_of(text, of_item) for text, of_item in zip(column, spoken, strict=True)] for column in texts]
     logged = queries or [None] * len(spoken)
     main = [
-        [*main_terms(of_item), *terms_of(searched or "", languages)]
-        for of_item, searched, languages in zip(zip(*read, strict=True), logged, spoken, strict=True)
+        [*main_terms(of_item), *terms_of(of_queries or "", languages)]
+        for of_item, of_queries, languages in zip(zip(*read, strict=True), logged, spoken, strict=True)
     ]
     titles = [at_most(of_item, MOST_TIMES["title"]) for of_item in read[0]]
     attributes = [
