@@ -42,6 +42,14 @@ class CatalogueStore(Protocol):
         """Whether what was accepted outlives the process that holds it."""
         ...
 
+    def require(self, head: CatalogueHead) -> None:
+        """Take it that changes up to `head` were made, since a version has them.
+
+        A store of the same epoch that is behind, such as one that was restored, has lost some: it begins another epoch
+        with the next write or reading of all documents, or else new changes would pass for those that the version has.
+        """
+        ...
+
     async def head(self) -> CatalogueHead:
         """How far the catalogue has come; `NO_CHANGE` for one that never changed."""
         ...

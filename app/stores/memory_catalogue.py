@@ -29,6 +29,9 @@ class MemoryCatalogueStore:
         self._activity: deque[tuple[int, bytes]] = deque(maxlen=activity_cap)
         self._activity_number = 0
 
+    def require(self, head: CatalogueHead) -> None:
+        """Nothing is lost while the process lives."""
+
     async def head(self) -> CatalogueHead:
         """How far the catalogue has come."""
         return CatalogueHead(self._epoch, self._sequence) if self._sequence else NO_CHANGE

@@ -1,20 +1,19 @@
 """The live catalogue in Redis, shared by all replicas."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from secrets import token_hex
 from typing import Any, Final
 
-import redis
 from redis.asyncio import Redis
 
-from app.artifact.catalogue_records import NO_CHANGE, CatalogueHead, CatalogueRecord, unpack_head, unpack_record
+from app.artifact.catalogue_records import NO_CHANGE, CatalogueHead, CatalogueRecord
 from app.artifact.redis_keys import Keys
 from app.errors import StoreUnavailable
 from app.stores.catalogue import CatalogueChange, Written
 from app.stores.redis_activity import ActivityStream
-from app.stores.redis_gate import RedisGate, is_wrong_type
+from app.stores.redis_catalogue_values import CatalogueValues
+from app.stores.redis_gate import RedisGate
 from app.stores.redis_scripts import (
     CATALOGUE_CHANGES,
     CATALOGUE_FORGET,
@@ -26,7 +25,7 @@ from app.stores.redis_scripts import (
 )
 from app.stores.redis_store import Retention
 
-GROUP: Final = 200  # changes in one script, records in one look: so that Redis answers others in between
+GROUP: Final = 200  # changes in one script, so that Redis answers others in between
 GROUP_BYTES: Final = 1_000_000
 EPOCH_BYTES: Final = 8
 MARK_BYTES: Final = 4
@@ -63,6 +62,7 @@ class RedisCatalogueStore:
         self._is_durable = is_durable
         self._clock = clock
         self._newest = NO_CHANGE, b""  # the newest change that was told, and its mark
+        self._values = CatalogueValues(gate, keys)
         self._activity = ActivityStream(gate, keys.catalogue_activity, retention.activity)
 
     @property
@@ -76,13 +76,17 @@ class RedisCatalogueStore:
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        return self.read_head(await self._gate.read(self._get_head))
+        return self._compared(*await self._values.head())
 
     def read_head(self, value: bytes | None) -> CatalogueHead:
         """The same of a value of `Keys.catalogue_head` that was read with others."""
-        head, mark = self._unpacked(value)
-        newest, newest_mark = self._newest
-        return CatalogueHead(head.epoch, 0) if head == newest and mark != newest_mark else head
+        return self._compared(*self._values.head_of(value))
+
+    def require(self, head: CatalogueHead) -> None:
+        """Take it that changes up to `head` were made: where the server is behind, it has lost some."""
+        newest, _ = self._newest
+        if newest.epoch in (NO_CHANGE.epoch, head.epoch):
+            self._learn(head, b"")
 
     async def write(self, changes: Sequence[CatalogueChange]) -> Written:
         """Make changes, in order, in as few steps as Redis bears.
@@ -97,7 +101,10 @@ class RedisCatalogueStore:
                 expected = b"" if change.expected is None else b"%d" % change.expected
                 arguments += (change.item_id.encode(), change.kind, change.body, expected)
             call = self._write_call(arguments)
+            before = head
             head, numbers = self._take(await run_scripts(self._gate, [call]))
+            if before.epoch not in (NO_CHANGE.epoch, head.epoch):
+                raise StoreUnavailable("the catalogue began anew while changes were written: send them again")
             for change, born, own in zip(group, numbers[::2], numbers[1::2], strict=True):
                 record = CatalogueRecord(change.item_id, born, own, change.kind, change.body)
                 records.append(record if own else None)
@@ -118,7 +125,7 @@ class RedisCatalogueStore:
             if not rest:
                 return None
             sequence, mark, *fields = rest
-            records = self._records(zip(fields[::2], fields[1::2], strict=True))
+            records = self._values.records(zip(fields[::2], fields[1::2], strict=True))
             end = CatalogueHead(after.epoch, sequence)
             self._learn(end, mark)
             if records or end == after:
@@ -135,12 +142,12 @@ class RedisCatalogueStore:
             # What was told and is lost gives reason for another epoch, here too.
             head, _ = self._take(await self._evaluate(self._write_call([])))
             newest: dict[str, CatalogueRecord] = {}
-            async for pairs in self._pieces():
-                for record in self._records(pairs):
+            async for records in self._values.pieces():
+                for record in records:
                     known = newest.get(record.item_id)
                     if known is None or known.sequence < record.sequence:
                         newest[record.item_id] = record
-            last, _ = self._unpacked(await self._gate.read(self._get_head))
+            last, _ = await self._values.head()
             if last.epoch == head.epoch and last.sequence >= head.sequence:
                 return head, sorted(newest.values(), key=lambda record: (record.born, record.item_id))
         raise StoreUnavailable("the catalogue cannot be read while it begins anew: send it again")
@@ -151,13 +158,13 @@ class RedisCatalogueStore:
         Raises:
             StoreUnavailable: some may have been dropped.
         """
-        head, _ = self._unpacked(await self._gate.read(self._get_head))
+        head, _ = await self._values.head()
         if head.epoch != epoch or epoch == NO_CHANGE.epoch:
             return 0
         dropped, last = 0, min(sequence, head.sequence)
         await run_scripts(self._gate, [self._call(CATALOGUE_FORGET, [epoch, last])])
-        async for pairs in self._pieces():
-            ids = [record.item_id.encode() for record in self._records(pairs) if record.sequence <= last]
+        async for records in self._values.pieces():
+            ids = [record.item_id.encode() for record in records if record.sequence <= last]
             for start in range(0, len(ids), GROUP):
                 call = self._call(CATALOGUE_FORGET, [epoch, last, *ids[start : start + GROUP]])
                 (number,) = await run_scripts(self._gate, [call])
@@ -180,6 +187,10 @@ class RedisCatalogueStore:
         keys = self._keys
         return ScriptCall(script, [keys.catalogue_documents, keys.catalogue_changes, keys.catalogue_head], arguments)
 
+    def _compared(self, head: CatalogueHead, mark: bytes) -> CatalogueHead:
+        newest, newest_mark = self._newest
+        return CatalogueHead(head.epoch, 0) if head == newest and newest_mark not in (mark, b"") else head
+
     def _write_call(self, changes: Sequence[Any]) -> ScriptCall:
         arguments = [token_hex(EPOCH_BYTES), token_hex(MARK_BYTES), self._retention.catalogue_changes]
         # For a head that was lost: changes would have to come a thousand a second for ever to reach it.
@@ -201,8 +212,8 @@ class RedisCatalogueStore:
 
     def _learn(self, head: CatalogueHead, mark: bytes) -> None:
         """Keep a head that was told; exchanges at once may end in another order than they were done in."""
-        newest, _ = self._newest
-        if head.epoch != newest.epoch or head.sequence > newest.sequence:
+        newest, newest_mark = self._newest
+        if head.epoch != newest.epoch or head.sequence > newest.sequence or (head == newest and not newest_mark):
             self._newest = head, mark
 
     def _take(self, results: list[Any]) -> tuple[CatalogueHead, list[int]]:
@@ -212,54 +223,6 @@ class RedisCatalogueStore:
         head = CatalogueHead(epoch.decode(), sequence)
         self._learn(head, mark)
         return head, numbers
-
-    def _unpacked(self, value: bytes | None) -> tuple[CatalogueHead, bytes]:
-        """Head and mark of a value, those of no change where it is damaged."""
-        parts = unpack_head(value)
-        if parts is None:
-            self.damage.note("catalogue", about="head")
-            return NO_CHANGE, b""
-        return parts
-
-    def _records(self, pairs: Any) -> list[CatalogueRecord]:
-        """The records of names and values; those that are none are noted."""
-        records = []
-        for name, value in pairs:
-            record = unpack_record(name, value)
-            if record is None:
-                self.damage.note("catalogue", about=name.decode(errors="replace"))
-            else:
-                records.append(record)
-        return records
-
-    async def _get_head(self, client: Redis) -> Any:
-        try:
-            value = await client.get(self._keys.catalogue_head)
-        except redis.ResponseError as error:
-            if not is_wrong_type(error):
-                raise
-            return b""
-        return value
-
-    async def _pieces(self) -> AsyncIterator[Any]:
-        """Names and values of the hash of documents, some hundred at once; some may come twice."""
-        cursor = 0
-        while True:
-            cursor, fields = await self._gate.read(partial(self._scan, cursor=cursor))
-            yield fields.items()
-            if not cursor:
-                return
-
-    async def _scan(self, client: Redis, *, cursor: int) -> tuple[int, dict[bytes, bytes]]:
-        try:
-            scanned: Any = await client.hscan(self._keys.catalogue_documents, cursor, count=GROUP)
-        except redis.ResponseError as error:
-            if not is_wrong_type(error):
-                raise
-            self.damage.note("catalogue", about="documents")
-            return 0, {}
-        following, fields = scanned
-        return following, fields
 
 
 def _groups(changes: Sequence[CatalogueChange]) -> Iterator[Sequence[CatalogueChange]]:

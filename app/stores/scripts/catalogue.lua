@@ -41,10 +41,12 @@ local function values_of(ids)
   return {}, false
 end
 
--- Whether a change that was told is lost: the head is before it, or another call has its number now.
+-- Whether a change that was told is lost: the head is before it, or another call has its number now. Without a mark it
+-- is not known which call had it.
 local function is_lost(told, head_sequence, head_mark)
   local sequence, mark = tonumber(told[1]), told[2]
-  if head_sequence <= sequence then return head_sequence < sequence or head_mark ~= mark end
+  if head_sequence < sequence or mark == '' then return head_sequence < sequence end
+  if head_sequence == sequence then return head_mark ~= mark end
   local entry = entries(sequence, sequence, 1)[1]
   return entry ~= nil and entry[2][4] ~= mark
 end

@@ -249,6 +249,20 @@ def test_what_all_versions_have_is_forgotten_and_the_rest_stays(opened: Opened) 
     run(opened, check)
 
 
+def test_a_version_that_has_no_more_than_the_catalogue_changes_nothing(opened: Opened) -> None:
+    async def check(store: CatalogueStore) -> None:
+        store.require(CatalogueHead("of another store", 9))
+        head = (await store.write([put("a"), put("b")])).head
+        for required in (NO_CHANGE, CatalogueHead(head.epoch, 1), head, CatalogueHead("another", 5)):
+            store.require(required)
+            assert await store.head() == head
+            assert (await store.documents())[0] == head
+            assert len(await store.changes(CatalogueHead(head.epoch, 1), 10) or []) == 1
+        assert (await store.write([put("c")])).head == CatalogueHead(head.epoch, 3)
+
+    run(opened, check)
+
+
 def test_nothing_is_told_of_what_lies_ahead_or_in_another_epoch(opened: Opened) -> None:
     async def check(store: CatalogueStore) -> None:
         head = (await store.write([put("a")])).head

@@ -97,6 +97,26 @@ def test_after_a_flush_another_epoch_begins(redis_server: RedisProcess, redis_pr
         asyncio.run(check(client))
 
 
+def test_changes_that_a_flush_cuts_in_two_are_not_accepted(redis_server: RedisProcess, redis_prefix: str) -> None:
+    keys = Keys(redis_prefix.encode())
+
+    class Changes(list[CatalogueChange]):
+        """Between its first part and the next one the store is flushed."""
+
+        def __getitem__(self, index: Any) -> Any:
+            if index.start == GROUP:
+                client.delete(*keys_of(keys))
+            return super().__getitem__(index)
+
+    async def check() -> None:
+        async with opened(redis_server, keys) as store:
+            with pytest.raises(StoreUnavailable, match="send them again"):
+                await store.write(Changes(puts(*map(str, range(3 * GROUP)))))
+
+    with redis_server.client() as client:
+        asyncio.run(check())
+
+
 def test_nothing_accepted_is_lost_when_redis_is_killed(start_redis: Start) -> None:
     keys, accepted = Keys(), dict[str, int]()
 
@@ -285,6 +305,31 @@ def test_every_replica_notices_that_changes_which_it_knew_are_lost(
 
     with redis_server.client() as client:
         asyncio.run(check(client))
+
+
+@pytest.mark.parametrize("first", ["write", "documents"])
+def test_a_catalogue_that_is_behind_a_version_begins_another_epoch(
+    redis_server: RedisProcess, redis_prefix: str, first: str
+) -> None:
+    """A backup is restored that is older than the version, and nobody is left who knew more."""
+    keys = Keys(redis_prefix.encode())
+
+    async def check() -> None:
+        async with opened(redis_server, keys) as store:
+            kept = (await store.write(puts("a", "b", "c"))).head
+        async with opened(redis_server, keys) as store:
+            store.require(CatalogueHead(kept.epoch, 5))
+            follower = Follower(store)
+            if first == "write":
+                await store.write(puts("new"))
+            await follower.look()
+            assert follower.position.epoch != kept.epoch
+            assert follower.position.sequence == len(follower.documents) == (4 if first == "write" else 3)
+            assert await store.changes(kept, 10) is None
+            head = follower.position
+            assert (await store.write(puts("next"))).head == CatalogueHead(head.epoch, head.sequence + 1)
+
+    asyncio.run(check())
 
 
 DAMAGES: dict[str, Callable[[redis.Redis, bytes], object]] = {
