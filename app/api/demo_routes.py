@@ -15,7 +15,7 @@ from app.api.direct_route import DirectRoute, Endpoint
 from app.api.schemas import DemoUsers
 from app.artifact.filter_columns import ADDED, Kind
 from app.artifact.people import Person, PersonKind
-from app.engine.selection.column import Column
+from app.engine.selection.column_view import AnyColumn
 from app.engine.selection.filter_index import FilterIndex
 from app.serving.service import RecommendService
 
@@ -118,19 +118,18 @@ async def get_demo_users(recommender: RecommendService, _: Request) -> Response:
 def demo_facets(filters: FilterIndex, items: int) -> list[tuple[str, Kind]]:
     """Names and kinds: category, brand and price, then what most of the `items` have."""
     columns = {name: filters.column(name, name) for name in filters.names}
-    first = [name for name in _FIRST_FACETS if name in columns and columns[name].stored.entry.pairs]
+    first = [name for name in _FIRST_FACETS if name in columns and columns[name].pairs]
     others = [name for name, column in columns.items() if name not in _FIRST_FACETS and _is_useful(column, items)]
-    others.sort(key=lambda name: -columns[name].stored.entry.pairs)  # stable: of two alike, as the catalogue has them
+    others.sort(key=lambda name: -columns[name].pairs)  # stable: of two alike, as the catalogue has them
     numbers = [name for name in others if columns[name].kind == "number"]
     others = [name for name in others if name not in numbers[_MAX_NUMBERS:]]
     return [(name, columns[name].kind) for name in (*first, *others[:_MAX_OTHERS])]
 
 
-def _is_useful(column: Column, items: int) -> bool:
-    entry = column.stored.entry
-    if entry.name == ADDED or entry.pairs < _MIN_SHARE * items:
+def _is_useful(column: AnyColumn, items: int) -> bool:
+    if column.name == ADDED or column.pairs < _MIN_SHARE * items:
         return False
-    return entry.kind == "number" or 2 <= entry.values <= _MAX_VALUES
+    return column.kind == "number" or 2 <= column.values <= _MAX_VALUES
 
 
 def _file(name: str, media_type: str, policy: str) -> Endpoint:

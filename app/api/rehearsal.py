@@ -29,7 +29,7 @@ from app.api.schemas import MAX_TIMEOUT_MS
 from app.api.suggest_routes import get_suggest
 from app.api.user_routes import delete_user, get_user, merge_user
 from app.artifact.filter_columns import ADDED
-from app.engine.selection.column import Column
+from app.engine.selection.column_view import AnyColumn
 from app.errors import AisleError, BundleCorrupt, RequestError
 from app.serving.release import Release
 from app.serving.service import ServiceLimits
@@ -214,27 +214,22 @@ def _bodies(release: Release) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "groups", user | {"k": 5, "group_by": name}
 
 
-def _columns(release: Release) -> list[Column]:
+def _columns(release: Release) -> list[AnyColumn]:
     """Columns of all kinds that the bundle has."""
     filters = release.snapshot.filters
-    columns: dict[Any, Column] = {}
+    columns: dict[Any, AnyColumn] = {}
     for name in ["price", ADDED, *filters.names[:200]]:
         if filters.has(name):
             column = filters.column(name, name)
-            entry = column.stored.entry
-            kind = (entry.kind, entry.attribute, entry.nested, entry.by_reference, entry.name == ADDED)
+            kind = (column.kind, column.attribute, column.nested, column.by_reference, column.name == ADDED)
             columns.setdefault(kind, column)
     return list(columns.values())[:_MOST_COLUMNS]
 
 
-def _condition(column: Column) -> dict[str, Any]:
+def _condition(column: AnyColumn) -> dict[str, Any]:
     if column.kind == "number":
         return {"field": column.name, "gte": 0}
-    return (
-        {"field": column.name, "eq": column.value_of(0)}
-        if column.stored.entry.values
-        else {"field": column.name, "exists": True}
-    )
+    return {"field": column.name, "eq": column.value_of(0)} if column.values else {"field": column.name, "exists": True}
 
 
 def _user(release: Release) -> str:

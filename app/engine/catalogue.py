@@ -1,8 +1,8 @@
 """The items of a bundle: their table of ids, vectors and popularity, and the columns of the catalogue."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
+from app.artifact.filter_columns import PATHS
 from app.artifact.hashing import stable_hash, stable_hashes
+from app.artifact.item_document import ItemDocument
 from app.artifact.manifest import Shapes
 from app.artifact.names import CATALOGUE
 from app.artifact.quantise import dequantise_rows
@@ -19,6 +21,9 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.variants import Variants
 
 _ATTRIBUTES: Final = "attributes"  # the column of all of them
+_TEXTS: Final = ("title", "category", "brand", "description", "currency")
+_COLUMNS: Final = (*_TEXTS, "price", "in_stock", _ATTRIBUTES)
+"""All columns that a catalogue may have beside those for display, in their order."""
 
 
 @dataclass(frozen=True)
@@ -124,29 +129,35 @@ def items_of(ids: TextColumn, shapes: Shapes, tables: RankTables, variants: Vari
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Columns `[items + 1]` by name. A missing value is read as `None`."""
+    """Columns `[items + 1]` by name. A missing value is read as `None`.
+
+    Rows with a live document are answered from it; rows past the bundle's without one hold nothing.
+    """
 
     texts: dict[str, TextColumn]
     numbers: dict[str, NDArray[np.float64]]  # NaN is missing
     documents: dict[str, TextColumn]  # JSON texts
     display: dict[str, TextColumn] = field(default_factory=dict)  # JSON texts that nothing but answers reads
+    live: dict[int, ItemDocument] = field(default_factory=dict, repr=False)  # by row; never changed
+    live_names: dict[str, int] = field(default_factory=dict)  # how many of them have columns that the bundle has not
 
     @property
     def fields(self) -> list[str]:
         """The names of all columns."""
+        if any(self.live_names.values()):
+            return [*filter(self.has, _COLUMNS), *self.display]
         return [*self.texts, *self.numbers, *self.documents, *self.display]
 
     def has(self, name: str) -> bool:
         """Whether there is a column of that name."""
-        return name in self.texts or name in self.numbers or name in self.documents or name in self.display
+        return self._stores(name) or self.live_names.get(name, 0) > 0
 
     def texts_of(self, row: int) -> Iterator[str]:
         """The texts of one item: each column of texts, and each attribute, by its name where its value is true."""
-        for column in self.texts.values():
-            if text := column[row]:
+        for name in _TEXTS:
+            if text := self._value(row, name):
                 yield text
-        document = self.documents[_ATTRIBUTES][row] if _ATTRIBUTES in self.documents else None
-        for pair in () if document is None else json.loads(document):
+        for pair in self._value(row, _ATTRIBUTES) or ():
             name, _, value = pair.partition("=")
             if value != "false":
                 yield name.replace("_", " ") if value == "true" else value
@@ -155,14 +166,58 @@ class Catalogue:
         """The named columns of one item row."""
         return {name: self._value(row, name) for name in fields}
 
+    def with_documents(self, documents: Mapping[int, ItemDocument | None]) -> "Catalogue":
+        """The catalogue with these live documents by row beside those that it has; this one stays as it is.
+
+        None takes the document of a row away.
+        """
+        live, live_names = dict(self.live), dict(self.live_names)
+        unknown = [name for name in _COLUMNS if not self._stores(name)]
+        for row, document in documents.items():
+            before = live.pop(row, None)
+            if document is not None:
+                live[row] = document
+            for name in unknown:
+                change = _has_value(document, name) - _has_value(before, name)
+                live_names[name] = live_names.get(name, 0) + change
+        return replace(self, live=live, live_names=live_names)
+
+    def _stores(self, name: str) -> bool:
+        return name in self.texts or name in self.numbers or name in self.documents or name in self.display
+
     def _value(self, row: int, name: str) -> Any:
+        document = self.live.get(row) if self.live else None
+        if document is not None:
+            return _live_value(document, name)
         if name in self.texts:
-            return self.texts[name][row]
+            return _entry(self.texts[name], row)
         if name in self.numbers:
-            number = float(self.numbers[name][row])
+            number = float(self.numbers[name][row]) if row < len(self.numbers[name]) else np.nan
             return None if np.isnan(number) else number
-        text = (self.documents if name in self.documents else self.display)[name][row]
+        column = self.documents.get(name, self.display.get(name))
+        text = None if column is None else _entry(column, row)
         return None if text is None else json.loads(text)
+
+
+def _entry(column: TextColumn, row: int) -> str | None:
+    return column[row] if row < len(column) else None
+
+
+def _has_value(document: ItemDocument | None, name: str) -> bool:
+    return document is not None and _live_value(document, name) is not None
+
+
+def _live_value(document: ItemDocument, name: str) -> Any:
+    """The value of a column in a document, as a column of a bundle has it."""
+    if name not in _COLUMNS:
+        text = document.display.get(name)
+        return None if text is None else json.loads(text)
+    if name == _ATTRIBUTES:
+        return list(document.attributes) or None
+    value = getattr(document, name)
+    if name == "category" and value:  # of several the first one is answered
+        value = value.partition(PATHS)[0]
+    return None if value == "" else value
 
 
 def read_catalogue(folder: Path, columns: dict[str, str], display: dict[str, TextColumn] | None = None) -> Catalogue:

@@ -1,6 +1,5 @@
 """The columns that filters, facets and orders read, from the split's item table."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -9,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from app.artifact.attribute_values import FLAGS, kind_of, number_of
 from app.artifact.columns import TextColumn, offsets_of
 from app.artifact.filter_columns import (
     ADDED,
@@ -16,19 +16,14 @@ from app.artifact.filter_columns import (
     TRUE_TEXT,
     ColumnEntry,
     FilterColumn,
-    Kind,
     levels_of,
     sort_key,
     write_filter_columns,
 )
-from offline.export.spellings import common_paths, common_spellings
+from app.artifact.spellings import common_paths, common_spellings
 
 _BY_REFERENCE: Final = {"title": "title", "text": "description"}
 """Nearly every item has a text of its own: the bundle's catalogue holds them already."""
-_NUMBER: Final = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
-"""`007` is a code, not a number."""
-_EXACT: Final = 2.0**53  # whole numbers from it on are codes that float64 would run together
-_FLAGS: Final = (FALSE_TEXT, TRUE_TEXT)
 _ATTRIBUTES: Final = "attributes."  # before the name of an attribute
 _NOTHING: Final = np.zeros(0, dtype=np.int32)
 
@@ -119,18 +114,17 @@ class _Vocabulary:
     def __init__(self, name: str, counts: Mapping[str, int]) -> None:
         texts = list(counts)
         self.name = name
-        self._kind: Kind = "text"
+        self._kind = kind_of(texts)
         self._values: list[str] = []
         self._numbers: list[float] = []
-        if texts and set(texts) <= set(_FLAGS):
-            self._kind = "boolean"
-            self._values = list(_FLAGS)
-            self.codes = {text: _FLAGS.index(text) for text in texts}
-        elif texts and (numbers := _numbers(texts)) is not None:
-            self._kind = "number"
-            self._numbers = sorted(set(numbers))
+        if self._kind == "boolean":
+            self._values = list(FLAGS)
+            self.codes = {text: FLAGS.index(text) for text in texts}
+        elif self._kind == "number":
+            numbers = {text: number_of(text) or 0.0 for text in texts}
+            self._numbers = sorted(set(numbers.values()))
             place = {number: code for code, number in enumerate(self._numbers)}
-            self.codes = {text: place[number] for text, number in zip(texts, numbers, strict=True)}
+            self.codes = {text: place[number] for text, number in numbers.items()}
         else:
             self._values, self.codes = _values_and_codes(common_spellings(counts))
 
@@ -149,14 +143,6 @@ class _Vocabulary:
         )
 
 
-def _numbers(texts: list[str]) -> list[float] | None:
-    """The texts as numbers; None where one of them is none."""
-    if not all(_NUMBER.fullmatch(text) for text in texts):
-        return None
-    numbers = [float(text) + 0.0 for text in texts]
-    return numbers if all(abs(number) < _EXACT for number in numbers) else None
-
-
 def _pairs(items: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:
     """Columns row and value, without what is missing."""
     pairs = items.select("row", value.alias("value")).drop_nulls().unique()
@@ -173,7 +159,7 @@ def _of_values(
 ) -> FilterColumn:
     """A column of texts or flags; the first item of a value has it in the spelling that stands for all."""
     if boolean:
-        values, spellings = list(_FLAGS), dict(zip(_FLAGS, range(len(_FLAGS)), strict=True))
+        values, spellings = list(FLAGS), dict(zip(FLAGS, range(len(FLAGS)), strict=True))
     else:
         counts_of = dict(pairs.group_by("value").len().iter_rows())
         common = (common_paths if nested else common_spellings)(counts_of)

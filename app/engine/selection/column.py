@@ -23,6 +23,7 @@ ATTRIBUTES: Final = "attributes."
 """May stand before the name of an attribute."""
 NO_VALUE: Final = -1
 _FEW: Final = 64  # ranges that are marked one by one
+_MOST_PLACES: Final = 20_000  # texts whose places among the values are remembered
 _REMEMBERED: Final = 11  # halvings of a look-up whose texts are remembered: all look-ups begin with them
 
 
@@ -33,6 +34,7 @@ class Column:
     stored: FilterColumn
     span: int
     referenced: TextColumn | None = field(repr=False, default=None)  # the catalogue's, which then holds the values
+    _places: dict[str, tuple[int, bool]] = field(repr=False, default_factory=dict)  # by text, see `places_of`
     _first_keys: dict[int, tuple[str, str]] = field(repr=False, default_factory=dict)  # by code, see `_REMEMBERED`
 
     @property
@@ -48,17 +50,42 @@ class Column:
     @property
     def path(self) -> str:
         """The name that no other column has."""
-        return f"{ATTRIBUTES}{self.name}" if self.stored.entry.attribute else self.name
+        return f"{ATTRIBUTES}{self.name}" if self.attribute else self.name
+
+    @property
+    def attribute(self) -> bool:
+        """Whether it is the shop's own, rather than a column that every catalogue may have."""
+        return self.stored.entry.attribute
+
+    @property
+    def nested(self) -> bool:
+        """Whether its values have levels, and an item with a value those above it, too."""
+        return self.stored.entry.nested
+
+    @property
+    def by_reference(self) -> bool:
+        """Whether nearly every item has a value of its own, which the catalogue holds."""
+        return self.stored.entry.by_reference
+
+    @property
+    def pairs(self) -> int:
+        """The number of pairs of an item and a value of it."""
+        return self.stored.entry.pairs
+
+    @property
+    def values(self) -> int:
+        """The number of distinct values; 0 for numbers."""
+        return self.stored.entry.values
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of the values that it may be compared with: any, where no item has a value of an attribute."""
-        return KINDS if self.stored.entry.attribute and not self.stored.entry.pairs else (self.kind,)
+        return KINDS if self.attribute and not self.pairs else (self.kind,)
 
     @cached_property
     def has_one_value(self) -> bool:
         """Whether no item has several values; the levels of one category count as one."""
-        return self.stored.entry.nested or int(self.passing(()).sum()) == len(self.stored.rows)
+        return self.nested or int(self.passing(()).sum()) == len(self.stored.rows)
 
     def passing(self, comparisons: Iterable[Comparison]) -> NDArray[np.bool_]:
         """`[span]`, the items with a value that passes all comparisons."""
@@ -70,11 +97,11 @@ class Column:
             if False in exists:
                 passing = np.zeros(self.span, dtype=np.bool_) if others or True in exists else ~passing
             return passing
-        if not self.stored.entry.pairs:
+        if not self.pairs:
             return passing
         ranges = self._ranges_of_numbers(others) if self.kind == "number" else self._ranges_of_values(others)
         if len(ranges) > _FEW:
-            passing[self.stored.rows[_inside(ranges, self.stored.entry.pairs)]] = True
+            passing[self.stored.rows[_inside(ranges, self.pairs)]] = True
             return passing
         for start, end in ranges:
             passing[self.stored.rows[start:end]] = True
@@ -118,6 +145,39 @@ class Column:
         least[self.stored.rows[::-1]] = self._numbers[::-1]
         return least
 
+    def rows_of(self, code: int) -> NDArray[np.int32]:
+        """The rows of the items with the value of a code, ascending but for the first."""
+        return self.stored.rows[self._offsets[code] : self._offsets[code + 1]]
+
+    def codes_of(self, row: int) -> list[int]:
+        """The codes of all values of an item, ascending; of a column that holds no numbers."""
+        order, rows = self._by_row
+        start, end = np.searchsorted(rows, [row, row + 1])
+        codes: list[int] = (np.searchsorted(self._offsets, np.sort(order[start:end]), side="right") - 1).tolist()
+        return codes
+
+    def places_of(self, folds: Sequence[str]) -> list[tuple[int, bool]]:
+        """Of each text, in lower case, the code of the first value that is not sorted before it, and whether it is it.
+
+        What was looked up is remembered, within limits: the values of live items are looked up at each change.
+        """
+        known = {fold: place for fold in folds if (place := self._places.get(fold)) is not None}
+        keys = sorted((fold, "") for fold in folds if fold not in known)
+        if keys:
+            fresh = {
+                fold: (first, first < self.values and self._text(first).casefold() == fold)
+                for (fold, _), first in zip(keys, self._first_from(keys), strict=True)
+            }
+            if len(self._places) > _MOST_PLACES:
+                self._places.clear()
+            self._places.update(fresh)
+            known |= fresh
+        return [known[fold] for fold in folds]
+
+    def text_of(self, code: int) -> str:
+        """The text of a value."""
+        return self._text(code)
+
     def _ranges_of_numbers(self, comparisons: list[Comparison]) -> list[tuple[int, int]]:
         """The ranges of the sorted numbers that pass."""
         numbers = self._numbers
@@ -158,7 +218,7 @@ class Column:
                 codes.add(int(value))
                 continue
             text = str(value)
-            if self.stored.entry.nested:
+            if self.nested:
                 levels = levels_of(text)
                 text = levels[-1] if levels else ""
             if text:
@@ -171,7 +231,7 @@ class Column:
     def _codes_between(self, folded: str, first: int, texts: set[str]) -> set[int]:
         """The codes of texts that are folded alike; `first` is the first code of any text that is folded so."""
         spellings: dict[str, int] = {}
-        for code in range(first, self.stored.entry.values):
+        for code in range(first, self.values):
             spelling = self._text(code)
             if spelling.casefold() != folded:
                 break
@@ -189,7 +249,7 @@ class Column:
             keys: ascending.
         """
         firsts = [0] * len(keys)
-        parts = [(0, len(keys), 0, self.stored.entry.values, 0)]  # keys, the codes between which they are, halvings
+        parts = [(0, len(keys), 0, self.values, 0)]  # keys, the codes between which they are, halvings
         while parts:
             start, end, low, high, halvings = parts.pop()
             if low == high:
@@ -214,6 +274,12 @@ class Column:
         if self.referenced is None:
             return ""
         return self.referenced[int(self.stored.rows[self._offsets[code]])] or ""
+
+    @cached_property
+    def _by_row(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """`[pairs]` the pairs by the row of their item, and those rows."""
+        order = np.argsort(self.stored.rows, kind="stable").astype(np.int32)
+        return order, self.stored.rows[order]
 
     @property
     def _offsets(self) -> NDArray[np.int64]:

@@ -5,13 +5,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.selection.column import Column
+from app.engine.selection.column_view import AnyColumn
 
 MOST_VALUES: Final = 100
 """Limit of the values of one column, the most frequent first."""
 
 
-def facet_of(column: Column, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
+def facet_of(column: AnyColumn, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
     """Values with their counts, the most frequent first and equal counts by value; at most `MOST_VALUES`.
 
     An item counts once for each of its values; with a category it counts for those above it, too. A column of numbers

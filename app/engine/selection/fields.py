@@ -7,7 +7,7 @@ import numpy as np
 
 from app.artifact.filter_columns import TRUE_TEXT
 from app.engine.catalogue import Catalogue
-from app.engine.selection.column import Column
+from app.engine.selection.column_view import AnyColumn
 from app.engine.selection.filter_index import FilterIndex
 
 _ATTRIBUTES: Final = "attributes"  # the column of all of them
@@ -37,8 +37,8 @@ def values_of(row: int, fields: Sequence[str], catalogue: Catalogue, filters: Fi
     }
 
 
-def _value(column: Column, row: int, attributes: list[str] | None) -> Any:
-    if not column.stored.entry.attribute:  # the time an item was added, which the catalogue has no column of
+def _value(column: AnyColumn, row: int, attributes: list[str] | None) -> Any:
+    if not column.attribute:  # the time an item was added, which the catalogue has no column of
         number = float(column.least[row]) if column.kind == "number" else np.nan
         return None if np.isnan(number) else number
     start = f"{column.name}="
@@ -47,7 +47,7 @@ def _value(column: Column, row: int, attributes: list[str] | None) -> Any:
     return None if not values else values[0] if len(values) == 1 else values
 
 
-def _parse(column: Column, text: str) -> str | float | bool:
+def _parse(column: AnyColumn, text: str) -> str | float | bool:
     if column.kind == "number":
         try:
             return float(text)

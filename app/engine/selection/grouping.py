@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from app.artifact.names import PADDING_ROW
 from app.engine.candidates import Candidates
 from app.engine.requests import ItemMask
-from app.engine.selection.column import NO_VALUE, Column
+from app.engine.selection.column import NO_VALUE
+from app.engine.selection.column_view import AnyColumn
 from app.errors import InvalidRequest
 
 
@@ -17,21 +18,21 @@ from app.errors import InvalidRequest
 class Grouping:
     """How the items of one request are grouped."""
 
-    column: Column  # whose values the groups are; an item without one is a group of its own
+    column: AnyColumn  # whose values the groups are; an item without one is a group of its own
     groups: int  # at most
     mask: NDArray[np.bool_]  # [rows] items that may be answered
 
     def count(self) -> int:
         """The number of groups of all items that may be answered."""
         codes = self.column.codes[self.mask]
-        present = np.zeros(self.column.stored.entry.values + 1, dtype=np.bool_)  # the last one is for those without
+        present = np.zeros(self.column.values + 1, dtype=np.bool_)  # the last one is for those without
         present[codes] = True
         return int(present[:-1].sum() + (codes == NO_VALUE).sum())
 
     def without(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """`[rows]`, the items that may be answered and belong to no group of the given rows."""
         codes = self.column.codes
-        has_item = np.zeros(self.column.stored.entry.values + 1, dtype=np.bool_)
+        has_item = np.zeros(self.column.values + 1, dtype=np.bool_)
         has_item[codes[rows]] = True
         has_item[NO_VALUE] = False
         remaining = self.mask & ~has_item[codes]
@@ -43,7 +44,7 @@ RecommendAgain = Callable[[NDArray[np.int64], ItemMask], Candidates]
 """The candidates of the chosen requests, under masks of their own."""
 
 
-def check_groups(column: Column) -> None:
+def check_groups(column: AnyColumn) -> None:
     """Refuse a column that does not divide items into groups.
 
     Raises:
@@ -56,7 +57,7 @@ def check_groups(column: Column) -> None:
         )
 
 
-def first_of_groups(rows: NDArray[np.int64], column: Column, limit: int) -> NDArray[np.int64]:
+def first_of_groups(rows: NDArray[np.int64], column: AnyColumn, limit: int) -> NDArray[np.int64]:
     """The positions of the first `limit` rows that begin a group, in their order; padding begins none.
 
     Args:
@@ -65,7 +66,7 @@ def first_of_groups(rows: NDArray[np.int64], column: Column, limit: int) -> NDAr
     """
     codes = column.codes
     positions: list[NDArray[np.int64]] = []
-    seen = np.zeros(column.stored.entry.values + 1, dtype=np.bool_)
+    seen = np.zeros(column.values + 1, dtype=np.bool_)
     count, start, size = 0, 0, max(256, 2 * limit)
     while start < len(rows) and count < limit:  # a chunk at a time: the head of a long list is mostly enough
         chunk = rows[start : start + size]

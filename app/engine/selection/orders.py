@@ -9,6 +9,7 @@ from app.artifact.filter_columns import ADDED
 from app.engine.candidates import Candidates
 from app.engine.catalogue import Items
 from app.engine.selection.filter_index import FilterIndex
+from app.engine.selection.filter_view import FilterView
 from app.errors import InvalidRequest
 
 RELEVANCE: Final = "relevance"
@@ -17,16 +18,18 @@ _DESCENDS: Final = ("price_desc", "newest")
 
 
 class Orders:
-    """All items of a bundle in each order; an order is computed on its first use.
+    """All items of a catalogue in each order; an order is computed on its first use.
 
     Args:
         filters: holds the columns of the orders.
         items: whose popularity breaks ties.
+        base: the orders of the bundle, where `filters` and `items` hold live documents over it.
     """
 
-    def __init__(self, filters: FilterIndex, items: Items) -> None:
+    def __init__(self, filters: FilterIndex, items: Items, base: "Orders | None" = None) -> None:
         self._filters = filters
         self._items = items
+        self._base = base
         self._keys: dict[str, NDArray[np.float64]] = {}
         self._rows: dict[str, NDArray[np.int64]] = {}
 
@@ -44,11 +47,19 @@ class Orders:
                 "sort",
             )
 
+    def has(self, sort: str) -> bool:
+        """Whether the catalogue has the column of an order."""
+        return self._filters.has(_COLUMN_OF[sort])
+
     def rows(self, sort: str) -> NDArray[np.int64]:
         """`[items]` rows in that order; missing values are last, equal ones are ordered by popularity, then by row."""
         if sort not in self._rows:
-            popular = self._items.popular_rows
-            self._rows[sort] = popular[np.argsort(self.keys(sort)[popular], kind="stable")]
+            base = self._base
+            if base is not None and isinstance(self._filters, FilterView) and base.has(sort):
+                self._rows[sort] = self._merged(sort, base, self._filters.kept)
+            else:
+                popular = self._items.popular_rows
+                self._rows[sort] = popular[np.argsort(self.keys(sort)[popular], kind="stable")]
         return self._rows[sort]
 
     def keys(self, sort: str) -> NDArray[np.float64]:
@@ -57,6 +68,36 @@ class Orders:
             values = self._filters.column(_COLUMN_OF[sort], "sort").least
             self._keys[sort] = np.nan_to_num(-values if sort in _DESCENDS else values, nan=np.inf)
         return self._keys[sort]
+
+    def _merged(self, sort: str, base: "Orders", kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The bundle's order, with the items that live documents are of put in where they belong."""
+        popularity, keys = self._items.popularity, self.keys(sort)
+        same = kept & (popularity[: len(kept)] == base.popularity[: len(kept)])
+        of_base = base.rows(sort)
+        of_base = of_base[same[of_base]]
+        is_other = self._items.selectable[0].copy()
+        is_other[: len(kept)] &= ~same
+        others = np.flatnonzero(is_other)
+        others = others[np.lexsort((others, -popularity[others], keys[others]))]
+        base_keys = keys[of_base]
+        low = np.searchsorted(base_keys, keys[others], side="left")
+        high = np.searchsorted(base_keys, keys[others], side="right")
+        undecided = np.flatnonzero(low < high)  # those whose place among equal keys is still to be found
+        while len(undecided):
+            middle = (low[undecided] + high[undecided]) // 2
+            rows, of_others = of_base[middle], others[undecided]
+            before = (popularity[rows] > popularity[of_others]) | (
+                (popularity[rows] == popularity[of_others]) & (rows < of_others)
+            )
+            low[undecided] = np.where(before, middle + 1, low[undecided])
+            high[undecided] = np.where(before, high[undecided], middle)
+            undecided = undecided[low[undecided] < high[undecided]]
+        return np.insert(of_base, low, others)
+
+    @property
+    def popularity(self) -> NDArray[np.float32]:
+        """`[rows]`, what breaks ties."""
+        return self._items.popularity
 
 
 def sorted_rows(
