@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from app.artifact.text.ngrams import weighted_buckets
 from app.engine.runtime import open_session
 from app.errors import BundleCorrupt
 
+_KEPT: Final = 32_768  # attributes whose numbers are kept: most stand on many items
 _OUTPUTS: Final = (names.OUT_UNIT, names.OUT_LENGTH, names.OUT_CONTENT)
 
 
@@ -39,6 +41,7 @@ class Placer:
     def __init__(self, tables: PlaceTables, session: Any) -> None:
         self._tables: Final = tables
         self._session: Final = session  # of one thread, so that sums have one order
+        self._number_of = lru_cache(_KEPT)(tables.attributes.find)
 
     @property
     def dim(self) -> int:
@@ -88,7 +91,7 @@ class Placer:
     def _attribute_mean(self, document: ItemDocument) -> NDArray[np.float32]:
         """The weighted mean of the attributes' vectors; zeros where none is known."""
         tables = self._tables
-        places = (tables.attributes.find(name) for name in document_attributes(document))
+        places = map(self._number_of, document_attributes(document))
         numbers = np.array(sorted(place for place in places if place >= 0), dtype=np.int64)
         weights = tables.attribute_weights[numbers]
         weights = weights / max(weights.sum(), np.float32(1e-12))
