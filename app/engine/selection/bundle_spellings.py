@@ -1,7 +1,7 @@
 """How the items of a bundle spell the values that they share: what a facet shows follows the most frequent spelling."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Final
 
@@ -28,6 +28,7 @@ class BundleSpellings:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._contested: dict[str, Contested] = {}
+        self._of_rows: dict[tuple[str, int], dict[str, list[str]]] = {}
         self._of_attributes: dict[str, Contested] | None = None
 
     def contested(self, column: Column) -> Contested:
@@ -40,11 +41,21 @@ class BundleSpellings:
             self._contested[column.path] = self._read(column)
         return self._contested[column.path]
 
-    def of_row(self, column: Column, row: int, fold: str) -> Iterator[str]:
-        """Each spelling of the value `fold`, or of its last level, that one item has."""
-        for text in self._texts_of_row(column, row):
-            if text.casefold() == fold:
-                yield last_level(text) if column.nested else text
+    def read(self, columns: Iterable[Column]) -> None:
+        """Read what columns of texts share values in, so that no request has to wait for it: tenths of a second."""
+        for column in columns:
+            if column.kind == "text" and not column.by_reference:
+                self.contested(column)
+
+    def of_row(self, column: Column, row: int, fold: str) -> list[str]:
+        """The spellings of the value `fold`, or of its last level, that one item has; kept, as views ask for them."""
+        of_row = self._of_rows.get((column.path, row))
+        if of_row is None:
+            of_row = {}
+            for text in dict.fromkeys(self._texts_of_row(column, row)):
+                of_row.setdefault(text.casefold(), []).append(last_level(text) if column.nested else text)
+            self._of_rows[column.path, row] = of_row
+        return of_row.get(fold, [])
 
     def _texts_of_row(self, column: Column, row: int) -> list[str]:
         if column.attribute:

@@ -1,6 +1,6 @@
 """A column of the catalogue as it is now: a bundle's, less what live documents replace, and theirs."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,36 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.attribute_values import FLAGS, kind_of
-from app.artifact.filter_columns import LEVELS, Kind
-from app.engine.selection.bundle_spellings import BundleSpellings, last_level
+from app.artifact.filter_columns import Kind
 from app.engine.selection.column import ATTRIBUTES, KINDS, NO_VALUE, Column
 from app.engine.selection.filters import Comparison, Value
+from app.engine.selection.shown_values import ShownValues
 from app.engine.selection.tier_column import TierColumn, ValueTest
-from app.engine.selection.value_tier import CATALOGUE_KINDS, NESTED, ValueTier
-
-
-@dataclass(frozen=True, eq=False)
-class TierOfView:
-    """A tier, and which of its documents are the newest of their items, which may be answered."""
-
-    tier: ValueTier
-    alive: NDArray[np.bool_]  # [documents]
-
-    def paths(self, known: Set[str]) -> set[str]:
-        """The paths of columns in which a document that is alive has a value, but for those that are known."""
-        paths = self.tier.paths - known
-        alive = np.flatnonzero(self.alive).tolist() if paths else ()
-        return {path for path in paths if any(path in self.tier.values[place].by_path for place in alive)}
-
-
-@dataclass(frozen=True, eq=False)
-class ColumnLayers:
-    """What all columns of a view share."""
-
-    span: int  # rows of the item tables
-    kept: NDArray[np.bool_]  # [bundle rows] the items that are as the bundle has them
-    tiers: Sequence[TierOfView]  # the oldest first
-    spellings: BundleSpellings | None  # of the bundle's items; None where its texts are unknown
+from app.engine.selection.tier_layers import ColumnLayers
+from app.engine.selection.value_tier import CATALOGUE_KINDS, NESTED
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +26,7 @@ class _Pairs:
     values: NDArray[Any]  # [pairs] numbers, or codes of the view
     fresh: Sequence[str]  # values that no item of the bundle has, in lower case and ascending
     fresh_codes: NDArray[np.int32]  # their codes in the view
+    has_one_value: bool  # whether no document has several
 
 
 class ColumnView:
@@ -118,8 +96,7 @@ class ColumnView:
         """Whether no item has several values; the levels of one category count as one."""
         if self.nested:
             return True
-        rows = self._live.rows
-        if len(np.unique(rows)) < len(rows):
+        if not self._live.has_one_value:
             return False
         if self._base is None or self._base.has_one_value:
             return True
@@ -143,7 +120,7 @@ class ColumnView:
     def passing_of_tiers(self, comparisons: Iterable[Comparison]) -> list[NDArray[np.bool_]]:
         """Of each tier `[documents]`, those with a value that passes all comparisons."""
         test = ValueTest.of(comparisons, nested=self.nested)
-        return [self._tier_column(of_view).passing(test) for of_view in self._layers.tiers]
+        return [column.passing(test) for column in self._columns]
 
     def value_of(self, code: int) -> Value:
         """The value of a code, its position in the order of texts; true or false in a boolean column."""
@@ -153,7 +130,7 @@ class ColumnView:
         if text is None:
             fresh = int(np.searchsorted(self._live.fresh_codes, code))
             is_fresh = fresh < len(self._live.fresh) and self._live.fresh_codes[fresh] == code
-            text = self._spelled(self._live.fresh[fresh], None) if is_fresh else self._spelled_of_base(code - fresh)
+            text = self._shown.of_fold(self._live.fresh[fresh]) if is_fresh else self._shown.of_base(code - fresh)
             self._texts[code] = text
         return text
 
@@ -172,7 +149,8 @@ class ColumnView:
         ranges = []
         if hits.any():
             values = live.values[hits]
-            ranges.append((float(values.min()), float(values.max()), len(np.unique(live.rows[hits]))))
+            count = len(values) if live.has_one_value else len(np.unique(live.rows[hits]))
+            ranges.append((float(values.min()), float(values.max()), count))
         kept = mask[: len(self._layers.kept)] & self._layers.kept
         if self._base is not None and (of_base := self._base.range_of(kept)) is not None:
             ranges.append(of_base)
@@ -223,31 +201,28 @@ class ColumnView:
         """The pairs of the documents that are alive."""
         rows: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
         values: list[NDArray[Any]] = [np.zeros(0, dtype=np.float64 if self.kind == "number" else np.int32)]
-        ids: dict[str, int] = {}
-        for of_view in self._layers.tiers:
-            column = self._tier_column(of_view)
+        place_of: dict[str, int] = {}
+        if self.kind == "text":
+            for column in self._columns:
+                place_of.update(column.places_in(self._base).fresh)
+        fresh = sorted(place_of)
+        before: NDArray[np.int32] = np.array([place_of[fold] for fold in fresh], dtype=np.int32)
+        fresh_codes = np.asarray(before + np.arange(len(fresh)), dtype=np.int32)
+        has_one_value = True
+        code_of = dict(zip(fresh, fresh_codes.tolist(), strict=True))
+        for of_view, column in zip(self._layers.tiers, self._columns, strict=True):
             alive = of_view.alive[column.places]
-            rows.append(of_view.tier.rows[column.places[alive]])
+            documents = column.places[alive]
+            has_one_value &= bool((np.diff(documents) > 0).all())
+            rows.append(of_view.tier.rows[documents])
             of_tier = column.values[alive]
             if self.kind == "text":
-                places = [ids.setdefault(fold, len(ids)) for fold in column.folds]
-                of_tier = np.array(places, dtype=np.int32)[of_tier]
+                places = column.places_in(self._base)
+                codes = places.firsts + np.searchsorted(before, places.firsts, side="right").astype(np.int32)
+                codes[[column.folds[fold] for fold in places.fresh]] = [code_of[fold] for fold in places.fresh]
+                of_tier = codes[of_tier]
             values.append(of_tier)
-        joined = np.concatenate(values)
-        if self.kind != "text":
-            return _Pairs(np.concatenate(rows), joined, (), np.zeros(0, dtype=np.int32))
-        folds = list(ids)
-        places_of = [(0, False)] * len(folds) if self._base is None else self._base.places_of(folds)
-        fresh = sorted(fold for fold, (_, known) in zip(folds, places_of, strict=True) if not known)
-        firsts = dict(zip(folds, places_of, strict=True))
-        fresh_codes = np.array([firsts[fold][0] + index for index, fold in enumerate(fresh)], dtype=np.int32)
-        code_of = dict(zip(fresh, fresh_codes.tolist(), strict=True))
-        before = np.array([firsts[fold][0] for fold in fresh], dtype=np.int32)
-        codes = [
-            code_of[fold] if fold in code_of else place + int(np.searchsorted(before, place, side="right"))
-            for fold, (place, _) in zip(folds, places_of, strict=True)
-        ]
-        return _Pairs(np.concatenate(rows), np.array(codes, dtype=np.int32)[joined], fresh, fresh_codes)
+        return _Pairs(np.concatenate(rows), np.concatenate(values), fresh, fresh_codes, has_one_value)
 
     @cached_property
     def _codes_of_base(self) -> NDArray[np.int64]:
@@ -257,80 +232,13 @@ class ColumnView:
         return codes + np.searchsorted(before, codes, side="right")
 
     @cached_property
-    def _live_spellings(self) -> Mapping[str, Mapping[str, int]]:
-        """Of each value of a live document, in lower case, how many of them spell it, or its last level, which way."""
-        spellings: dict[str, dict[str, int]] = {}
-        for of_view in self._layers.tiers:
-            column = self._tier_column(of_view)
-            alive = of_view.alive[column.spelling_places]
-            counts = np.bincount(column.spelling_codes[alive], minlength=len(column.spellings))
-            for (fold, spelling), count in zip(column.spellings, counts.tolist(), strict=True):
-                if count:
-                    of_value = spellings.setdefault(fold, {})
-                    of_value[spelling] = of_value.get(spelling, 0) + count
-        return spellings
+    def _columns(self) -> list[TierColumn]:
+        """Of each tier."""
+        return [of_view.tier.column(self.path, self.kind) for of_view in self._layers.tiers]
 
-    def _tier_column(self, of_view: TierOfView) -> TierColumn:
-        return of_view.tier.column(self.path, self.kind)
-
-    def _spelled_of_base(self, code: int) -> str:
-        """A value of the bundle in its most frequent spelling."""
-        if self._base is None:
-            return ""
-        text = self._base.text_of(code)
-        fold = text.casefold()
-        neighbours = [other for other in (code - 1, code + 1) if 0 <= other < self._base.values]
-        if any(self._base.text_of(other).casefold() == fold for other in neighbours):
-            return text  # of a bundle that keeps its spellings apart
-        return self._spelled(fold, text)
-
-    def _spelled(self, fold: str, text: str | None) -> str:
-        """A value in its most frequent spelling, level by level; `text` is how the bundle spells it, if it does."""
-        if not self.nested:
-            return self._most_frequent(fold, text)
-        parts = fold.split(LEVELS)
-        paths = [LEVELS.join(parts[: depth + 1]) for depth in range(len(parts))]
-        return LEVELS.join(self._most_frequent(path, self._text_of_base(path)) for path in paths)
-
-    def _text_of_base(self, fold: str) -> str | None:
-        """How the bundle spells a value, None where it does not have it."""
-        if self._base is None:
-            return None
-        ((code, known),) = self._base.places_of([fold])
-        return self._base.text_of(code) if known else None
-
-    def _most_frequent(self, fold: str, text: str | None) -> str:
-        """The spelling of a value, or of the last level of a category, that most items have; of equals the first."""
-        counts = dict(self._live_spellings.get(fold, {}))
-        if text is not None and self._base is not None:
-            shown = last_level(text) if self.nested else text
-            contested = {} if self._layers.spellings is None else self._layers.spellings.contested(self._base)
-            if fold not in contested and counts.keys() <= {shown}:
-                return shown
-            for spelling, count in self._spellings_of_base(fold, shown, contested.get(fold, {})).items():
-                counts[spelling] = counts.get(spelling, 0) + count
-            if not any(count > 0 for count in counts.values()):
-                return shown
-        return min(counts, key=lambda spelling: (-counts[spelling], spelling), default=fold)
-
-    def _spellings_of_base(self, fold: str, shown: str, contested: Mapping[str, int]) -> dict[str, int]:
-        """How many of the bundle's items, those that are as it has them, spell a value which way."""
-        if self._base is None:
-            return {}
-        ((code, _),) = self._base.places_of([fold])
-        rows = self._base.rows_of(code)
-        kept = self._layers.kept[rows]
-        if not contested or self._layers.spellings is None:
-            return {shown: int(kept.sum())}
-        counts = dict(contested)
-        rest = len(rows) - sum(counts.values())  # those whose own spelling the bundle does not tell
-        for row in rows[~kept].tolist():
-            spellings = set(self._layers.spellings.of_row(self._base, row, fold))
-            rest -= not spellings
-            for spelling in spellings:
-                counts[spelling] -= 1
-        counts[shown] = counts.get(shown, 0) + max(rest, 0)
-        return counts
+    @cached_property
+    def _shown(self) -> ShownValues:
+        return ShownValues(self._base, self._columns, self._layers, nested=self.nested)
 
 
 def passes_without_value(comparisons: Iterable[Comparison]) -> bool:

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.catalogue import Items
-from app.engine.selection.column_view import AnyColumn, ColumnLayers, ColumnView, TierOfView, passes_without_value
+from app.engine.selection.column_view import AnyColumn, ColumnView, passes_without_value
 from app.engine.selection.filter_index import MASK_CACHE_BYTES, FilterIndex, path_by_name
 from app.engine.selection.filters import Condition, Every, Filter, Some, Without
 from app.engine.selection.item_ids import ITEM_ID, ItemIds
 from app.engine.selection.mask_cache import MaskCache
+from app.engine.selection.tier_layers import ColumnLayers, TierOfView
 from app.engine.selection.value_tier import CATALOGUE_KINDS, ValueTier
 
 _NEVER: Final = Some(())
@@ -125,11 +126,10 @@ class FilterView(FilterIndex):
         """`[documents of all tiers]`, those that pass."""
         match condition:
             case Condition(name, comparisons):
-                column = self._comparable(name, name)
-                if isinstance(column, ItemIds):
-                    passing = column.passing(comparisons)
+                if self._item_ids is not None and name == ITEM_ID:
+                    passing = self._item_ids.passing(comparisons)
                     return _joined(passing[of_view.tier.rows] for of_view in self._tiers)
-                return _joined(self._view_of(column.path).passing_of_tiers(comparisons))
+                return _joined(self._view_of(name).passing_of_tiers(comparisons))
             case Without(part):
                 return ~self._of_documents(part)
             case Every(parts):

@@ -1,7 +1,8 @@
 """One column of some live documents: their values as pairs of a document's place and a value."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.artifact.attribute_values import FLAGS, number_of
 from app.artifact.filter_columns import LEVELS, Kind, levels_of
+from app.engine.selection.column import Column
 from app.engine.selection.filters import Comparison, Value
 
 
@@ -33,6 +35,15 @@ class ValueTest:
 
 
 @dataclass(frozen=True, eq=False)
+class Places:
+    """Where the texts of a tier stand among the values of a bundle's column."""
+
+    base: Column | None
+    firsts: NDArray[np.int32]  # [texts] the code of the bundle's first value that is not sorted before the text
+    fresh: dict[str, int]  # the texts that the bundle does not have, with that code
+
+
+@dataclass(frozen=True, eq=False)
 class TierColumn:
     """The values of the documents of a tier. Texts that differ in case only are one value."""
 
@@ -44,6 +55,27 @@ class TierColumn:
     spelling_places: NDArray[np.int32]  # [spelled pairs] documents, once for each text that they have
     spelling_codes: NDArray[np.int32]  # [spelled pairs] positions in `spellings`
     spellings: tuple[tuple[str, str], ...]  # a text in lower case, and how it, or its last level, is spelled
+    _places: list[Places] = field(default_factory=list, repr=False)  # the newest
+
+    @cached_property
+    def spellings_of(self) -> dict[str, tuple[str, ...]]:
+        """All spellings of each text in lower case."""
+        spellings: dict[str, tuple[str, ...]] = {}
+        for fold, spelling in self.spellings:
+            spellings[fold] = (*spellings.get(fold, ()), spelling)
+        return spellings
+
+    def places_in(self, base: Column | None) -> Places:
+        """Where the texts stand among the values of a bundle's column, which is looked up once; None has no values."""
+        places = self._places[0] if self._places else None
+        if places is None or places.base is not base:
+            folds = list(self.folds)
+            found_places = [(0, False)] * len(folds) if base is None else base.places_of(folds)
+            firsts = np.array([first for first, _ in found_places], dtype=np.int32)
+            pairs = zip(folds, found_places, strict=True)
+            places = Places(base, firsts, {fold: first for fold, (first, is_known) in pairs if not is_known})
+            self._places[:] = [places]
+        return places
 
     def passing(self, test: ValueTest) -> NDArray[np.bool_]:
         """`[size]`, the documents with a value that passes all comparisons of the test."""

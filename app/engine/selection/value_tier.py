@@ -1,7 +1,7 @@
 """The values of some live documents: what filters, facets and orders read of them beside the bundle's own columns."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -70,15 +70,29 @@ class ValueTier:
     _columns: dict[tuple[str, Kind], TierColumn] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, rows: Sequence[int], values: Sequence[ItemValues]) -> "ValueTier":
-        """The tier of documents; `rows` `[documents]` are those of their items, none twice."""
+    def of(cls, rows: Sequence[int], values: Sequence[ItemValues], before: Iterable["ValueTier"] = ()) -> "ValueTier":
+        """The tier of documents.
+
+        Args:
+            rows: `[documents]`, those of their items, none twice.
+            values: `[documents]`.
+            before: tiers whose place it takes: the columns that requests have used of them are made at once, so that
+                no request has to wait for them.
+        """
         paths: set[str] = set()
         for of_item in values:
             paths.update(of_item.by_path)
-        return cls(np.array(rows, dtype=np.int64), tuple(values), frozenset(paths))
+        tier = cls(np.array(rows, dtype=np.int64), tuple(values), frozenset(paths))
+        for path, kind in {used for of_before in before for used in tuple(of_before._columns)}:
+            tier.column(path, kind)
+        return tier
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def has_made(self, path: str, kind: Kind) -> bool:
+        """Whether a column is made already."""
+        return (path, kind) in self._columns
 
     def column(self, path: str, kind: Kind) -> TierColumn:
         """The values of a column, those of another kind left out."""
@@ -95,4 +109,4 @@ def merge(tiers: Sequence[ValueTier]) -> ValueTier:
     newest: dict[int, ItemValues] = {}
     for tier in tiers:
         newest.update(zip(tier.rows.tolist(), tier.values, strict=True))
-    return ValueTier.of(list(newest), list(newest.values()))
+    return ValueTier.of(list(newest), list(newest.values()), tiers)

@@ -24,6 +24,7 @@ from app.engine.selection.fields import values_of
 from app.engine.selection.filter_index import FilterIndex, read_filters
 from app.engine.selection.filter_view import with_tiers
 from app.engine.selection.grouping import Grouping, check_groups, first_of_groups
+from app.engine.selection.item_ids import ItemIds
 from app.engine.selection.orders import Orders, sorted_rows
 from app.engine.selection.value_tier import ItemValues, ValueTier, merge
 from app.errors import InvalidRequest
@@ -378,3 +379,34 @@ def test_an_older_view_does_not_see_newer_documents() -> None:
         assert titles == ["Anchor", "First", "Second"]
         assert [catalogue.has("brand") for catalogue in (base.catalogue, first, second)] == [False, True, False]
         assert second.with_documents({1: None}).values_of(1, ["title"]) == {"title": "Anchor"}
+
+
+def test_an_id_means_the_item_that_has_it_now() -> None:
+    """An id of a variant is its item's until an item of its own is put by that id."""
+    with exported({"anchor": ANCHOR, "p0": ANCHOR}, {}) as plain:
+        items = replace(plain.items, _row_of_variant={"v": 2})
+        filters = FilterIndex(plain.filters.stored.values(), plain.filters.selectable, item_ids=ItemIds(items, 5))
+        base = replace(plain, filters=filters, items=items)
+        trees = [{"field": "item_id", "eq": "v"}, {"not": {"field": "item_id", "in": ["v", "anchor"]}}]
+        assert [np.flatnonzero(filters.mask(filters.parse(tree))).tolist() for tree in trees] == [[2], []]
+        view = changed(base, [("v", ANCHOR)], [], {}, at_once=False).filters
+        assert [np.flatnonzero(view.mask(view.parse(tree))).tolist() for tree in trees] == [[5], [2]]
+
+
+def test_a_tier_has_the_columns_at_once_that_requests_used_of_those_before() -> None:
+    before = ValueTier.of([1], [ItemValues.of(replace(ANCHOR, brand="Acme", price=1.0))])
+    before.column("brand", "text")
+    assert merge([before]).has_made("brand", "text")
+    assert not merge([before]).has_made("price", "number")
+
+
+def test_a_filter_of_a_column_that_came_and_went_finds_nothing() -> None:
+    """A request is read by one view and answered by another, perhaps after the last value is gone."""
+    with exported({"anchor": ANCHOR}, {}) as base:
+        put = [("p0", replace(ANCHOR, brand="Acme", attributes=("fresh=new",)))]
+        first = changed(base, put, [], {}, at_once=False).filters
+        condition = first.parse({"any": [{"field": "brand", "eq": "Acme"}, {"field": "fresh", "eq": "new"}]})
+        assert first.mask(condition).sum() == 1
+        then = changed(base, [*put, ("p0", None)], [1], {}, at_once=False).filters
+        assert not then.has("fresh")
+        assert then.mask(condition).sum() == 0
