@@ -198,12 +198,12 @@ class RedisCatalogueStore:
         return self._call(CATALOGUE_WRITE, [*arguments, *self._newest_words(), unreached, *changes])
 
     async def _evaluate(self, call: ScriptCall) -> list[Any]:
-        """The result of a script that only reads, or nearly so, with the time of a read."""
+        """The result of a script that only reads, or nearly so."""
 
         async def exchange(client: Redis) -> list[Any]:
             return await evaluate(client, [call])
 
-        results: list[Any] = await self._gate.read(exchange)
+        results: list[Any] = await self._gate.read(exchange, is_bulk=True)
         return results
 
     def _newest_words(self) -> list[Any]:

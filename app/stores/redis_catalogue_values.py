@@ -61,7 +61,7 @@ class CatalogueValues:
         """
         cursor = 0
         while True:
-            cursor, fields = await self._gate.read(partial(self._scan, cursor=cursor))
+            cursor, fields = await self._gate.read(partial(self._scan, cursor=cursor), is_bulk=True)
             yield self.records(fields.items())
             if not cursor:
                 return

@@ -102,8 +102,12 @@ class RedisGate:
         await self._task.close()
         await self._client.aclose()
 
-    async def read(self, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
+    async def read(self, exchange: Callable[[Redis], Awaitable[Any]], *, is_bulk: bool = False) -> Any:
         """The result of an exchange that only reads.
+
+        Args:
+            exchange: asks the client.
+            is_bulk: whether it reads much that nobody asks for anew each time, and so has the time of a write.
 
         Raises:
             StoreUnavailable: Redis did not answer in time, failed, or has not answered lately.
@@ -111,7 +115,7 @@ class RedisGate:
         if self.is_open:
             raise _breaker_open()
         try:
-            result = await self._within(self._read_timeout_s, exchange)
+            result = await self._within(self._write_timeout_s if is_bulk else self._read_timeout_s, exchange)
         except StoreUnavailable as error:
             self._failed_reads = self._count_failure(self._failed_reads, error.__cause__)
             raise

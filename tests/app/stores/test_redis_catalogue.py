@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+from fault_proxy import FaultProxy
 from redis_process import RedisProcess
 
 from app.artifact.redis_keys import Keys
@@ -117,6 +118,53 @@ def test_changes_that_a_flush_cuts_in_two_are_not_accepted(redis_server: RedisPr
         asyncio.run(check())
 
 
+def test_documents_that_are_read_over_a_flush_are_read_again(
+    redis_server: RedisProcess, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = Keys(redis_prefix.encode())
+
+    async def check(client: redis.Redis) -> None:
+        async with opened(redis_server, keys) as store, opened(redis_server, keys) as other:
+            before = (await store.write(puts(*map(str, range(5 * GROUP)), body=b"x" * 100))).head
+            pieces, flushes = store._values.pieces, iter([True])
+
+            async def pieces_and_a_flush() -> AsyncIterator[list[CatalogueRecord]]:
+                async for piece in pieces():
+                    yield piece
+                    if next(flushes, False):
+                        client.delete(*keys_of(keys))
+                        await other.write(puts("new"))
+
+            monkeypatch.setattr(store._values, "pieces", pieces_and_a_flush)
+            head, records = await store.documents()
+            assert head.epoch != before.epoch
+            assert records == [CatalogueRecord("new", 1, 1, "put", b"{}")]
+
+    with redis_server.client() as client:
+        asyncio.run(check(client))
+
+
+def test_what_changes_while_old_records_are_forgotten_stays(
+    redis_server: RedisProcess, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check() -> None:
+        keys = Keys(redis_prefix.encode())
+        async with opened(redis_server, keys) as store, opened(redis_server, keys) as other:
+            head = (await store.write(puts("a", "b"))).head
+            pieces = store._values.pieces
+
+            async def pieces_and_a_change() -> AsyncIterator[list[CatalogueRecord]]:
+                async for piece in pieces():
+                    await other.write(puts("a", body=b"new"))
+                    yield piece
+
+            monkeypatch.setattr(store._values, "pieces", pieces_and_a_change)
+            assert await store.forget(head.epoch, head.sequence) == 1
+            assert (await other.documents())[1] == [CatalogueRecord("a", 1, 3, "put", b"new")]
+
+    asyncio.run(check())
+
+
 def test_nothing_accepted_is_lost_when_redis_is_killed(start_redis: Start) -> None:
     keys, accepted = Keys(), dict[str, int]()
 
@@ -192,6 +240,25 @@ def test_a_redis_that_hangs_or_is_full_is_said_and_leaves_nothing_half_written(s
 
     with start_redis() as server, server.client() as client:
         asyncio.run(check(server, client))
+
+
+def test_reading_all_documents_bears_a_redis_that_is_slow_for_requests(start_redis: Start) -> None:
+    async def check(server: RedisProcess, proxy: FaultProxy) -> None:
+        async with opened(server, Keys()) as store:
+            head = (await store.write(puts(*map(str, range(2 * GROUP)), body=b"x" * 100))).head
+        gate = RedisGate(open_async(RedisAddress(proxy.url, timeout_s=None, connect_timeout_s=None)), READ_S, 5.0)
+        _, store = redis_stores(gate, Keys(), Retention())
+        # The head is looked at for each request, and is late; what is read once a start has the time.
+        delays = iter([1.5 * READ_S] * 2)
+        proxy.slow(lambda: next(delays, 0.0))
+        assert len((await store.documents())[1]) == 2 * GROUP
+        delays = iter([1.5 * READ_S])
+        after = CatalogueHead(head.epoch, head.sequence - GROUP)
+        assert len(await store.changes(after, 1_000) or []) == GROUP
+        await gate.close()
+
+    with start_redis() as server, FaultProxy(server.port) as proxy:
+        asyncio.run(check(server, proxy))
 
 
 def test_who_is_behind_what_the_stream_keeps_is_told_so(redis_server: RedisProcess, redis_prefix: str) -> None:
@@ -289,13 +356,13 @@ def test_every_replica_notices_that_changes_which_it_knew_are_lost(
                 for place in range(behind):
                     await (fresh if writer == "another" else store).write(puts(f"new{place}"))
             expected = ["a", "b", "c", *(f"new{place}" for place in range(behind))]
-            for follower in (*followers, *followers):
-                await follower.look()
+            await followers[0].look()
+            assert followers[0].position.epoch != first.epoch  # by its own knowledge, nobody else's
+            await followers[1].look()
             for follower in followers:
                 assert list(follower.documents) == expected
                 assert follower.documents["a"].body == b"{}"
             assert followers[0].position == followers[1].position
-            assert followers[0].position.epoch != first.epoch  # what has absorbed the lost ones has no others
             assert followers[0].position.sequence == 3 + behind
             reads = followers[0].whole_reads
             await other.write(puts("after"))
