@@ -10,6 +10,7 @@ import torch
 from app.artifact.names import SCHEMA_VERSION
 from offline.dataset.catalogue_mark import catalogue_key
 from offline.dataset.erased import digest_of, known_erasures
+from offline.dataset.live_items import live_items_key
 from offline.dataset.reading import find_files
 from offline.dataset.spec import DatasetSpec
 from offline.dataset.synonyms import synonyms_key
@@ -110,6 +111,7 @@ def data_key(spec: DatasetSpec) -> str:
         *([erased] if erased else []),
         *synonyms_key(spec),
         *catalogue_key(spec.root),
+        *live_items_key(spec.root),
     )
 
 

@@ -32,14 +32,16 @@ from offline.collecting.dataset_file import (
     write_dataset_file,
 )
 from offline.collecting.folder import locked
+from offline.collecting.live_items import collect_items
 from offline.collecting.parts import Parts, name_of
 from offline.collecting.positions import Positions
 from offline.collecting.records import Unreadable, read_event, read_impression
 from offline.collecting.remembered import Remembered, erase_from_part, without_erased
-from offline.collecting.streams import ALONE, StreamId, Streams
+from offline.collecting.streams import ALONE, START, StreamId, Streams
 from offline.dataset.spec import SPEC_FILE
 from offline.errors import RunFolderError
 from offline.workspace.atomic import clear_partial
+from offline.workspace.live_catalogue import LiveCatalogueStore
 from offline.workspace.progress import Progress, silent
 
 IMPRESSIONS_FOLDER = "impressions"
@@ -81,6 +83,8 @@ class Collected:
     trimmed: int = 0  # entries removed from Redis
     parts: int = 0  # files written
     left: int = 0  # entries that came meanwhile
+    items: int = 0  # changed while they were served, since the pass before
+    catalogue: str | None = None  # up to which change the folder has them, as EPOCH:SEQUENCE
 
 
 def collect(
@@ -119,12 +123,13 @@ def collect(
         run = _Pass(client, keys, out, dataset_file, config.part_entries, progress)
         run.drain_events()
         run.drain_impressions()
+        run.take_items(LiveCatalogueStore(client, keys), say)
         result = run.finish()
         for key in run.damaged():
             say(f"warning: {key!r} holds something else than a stream, and is passed over: look at it, then remove it")
         for note in dataset_file.notes:
             say(note)
-        if not result.parts:
+        if not result.parts and not result.items:
             say("nothing to collect")
         return result
 
@@ -162,6 +167,7 @@ class _Pass:
         self._total = len(self._event_streams) + len(self._impression_stream)
         self._done = 0
         self._is_described = False
+        self._catalogue: str | None = None
         self._counts: Counter[str] = Counter()  # by field of `Collected`
 
     def drain_events(self) -> None:
@@ -213,6 +219,13 @@ class _Pass:
             self._advance(len(batch), "impressions")
             self._cut_off_impressions()
 
+    def take_items(self, store: LiveCatalogueStore, say: Say) -> None:
+        """Write what was changed of the catalogue while it was served."""
+        collected = collect_items(store, self._out, self._describe_without_events, say)
+        if collected is not None:
+            self._counts["items"] = collected.changed
+            self._catalogue = f"{collected.mark.epoch}:{collected.mark.sequence}"
+
     def damaged(self) -> list[bytes]:
         """Return the keys of streams that hold something else."""
         return sorted(self._event_streams.damaged | self._impression_stream.damaged)
@@ -221,7 +234,7 @@ class _Pass:
         """Return the counts of the pass."""
         self._counts["left"] = len(self._event_streams) + len(self._impression_stream)
         self._progress(self._total, self._total, "collected")
-        return Collected(**self._counts)
+        return Collected(**self._counts, catalogue=self._catalogue)
 
     def _event_batches(self, upto: Mapping[int, StreamId]) -> Iterator[list[tuple[StreamId, _Record]]]:
         """Yield the entries of one file at a time; a batch ends early where `Repeatable` requires it."""
@@ -257,6 +270,11 @@ class _Pass:
             self._is_described = True
         parts.add(first, last, rows)
         self._counts["parts"] += 1
+
+    def _describe_without_events(self) -> None:
+        """Make a data set that can be read of a shop that has earlier events, new items, and no new events."""
+        if self._dataset_file.has_earlier and not self._event_parts.all:
+            self._add(self._event_parts, START, START, self._dataset_file.columns.frame([], []))
 
     def _advance(self, entries: int, what: str) -> None:
         self._done += entries

@@ -42,6 +42,7 @@ class DatasetFile:
     location: str  # where it describes events, for errors
     notes: list[str] = field(default_factory=list)  # what people should know
     text: str | None = None  # to be written; None when it is there as it shall be
+    has_earlier: bool = False  # whether it will name other events before those collected
 
 
 def read_dataset_file(out: Path) -> DatasetFile:
@@ -116,7 +117,13 @@ def plan_dataset_file(out: Path, base: Path | None, name: str | None, items: str
         lines += ["", *_table(table, content)]
     spec = EventsSpec.model_validate(events)
     times = TimeForm() if before is None else before.times
-    return DatasetFile(event_columns(spec, times), f"{out / SPEC_FILE}, events", notes, "\n".join(lines) + "\n")
+    return DatasetFile(
+        event_columns(spec, times),
+        f"{out / SPEC_FILE}, events",
+        notes,
+        "\n".join(lines) + "\n",
+        has_earlier=len(spec.names) > 1,
+    )
 
 
 def write_dataset_file(out: Path, planned: DatasetFile) -> None:

@@ -21,6 +21,11 @@ def attribute_lists(table: pl.DataFrame, columns: Sequence[tuple[str, str]]) -> 
     return pl.Series("attributes", [list(dict.fromkeys(row)) for row in rows], pl.List(pl.String))
 
 
+def attribute_words(value: object) -> list[str]:
+    """The texts of one value, or of a list of values, as attributes have them; each once."""
+    return list(dict.fromkeys(pair.partition("=")[2] for pair in _pairs("", value, top=False)))
+
+
 def _parsed(value: object) -> object:
     """What a text that holds a JSON object or list means; any other value as it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from app.artifact.behaviours import BEHAVIOURS
 from offline.dataset.catalogue_mark import read_catalogue_mark
 from offline.dataset.fingerprint import fingerprint
+from offline.dataset.live_items import read_live_items
 from offline.dataset.open_source import open_source
 from offline.dataset.people import are_visitors
 from offline.dataset.reading import ColumnRequest, find_files, number, read_columns, text
@@ -19,7 +21,6 @@ from offline.ingest.clean_items import (
     ITEMS_SCHEMA,
     USERS_SCHEMA,
     CleanRows,
-    clean_items,
     clean_users,
     item_requests,
     user_requests,
@@ -28,6 +29,7 @@ from offline.ingest.heavy_users import heavy_users
 from offline.ingest.order_events import EVENTS_SCHEMA
 from offline.ingest.rejects import REJECTED_SCHEMA, with_lines
 from offline.ingest.variants import variant_ids, with_products
+from offline.ingest.with_live_items import bare_rows, current_items, with_live_items
 from offline.tables.temporary import temporary_tables
 from offline.workspace.atomic import atomic_folder, check_output_folder
 from offline.workspace.progress import Progress, silent
@@ -61,7 +63,7 @@ def _ingest(spec: DatasetSpec, out: Path, tell: Progress, max_bad_share: float) 
     mark = read_catalogue_mark(spec.root)  # before the items, which may be newer and never older
     tell(0, 4, "reading the catalogue")
     with atomic_folder(out, SUMMARY_FILE) as folder:
-        items = clean_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
+        items = current_items(spec, spec.items, max_bad_share) if spec.items else _no_rows(ITEMS_SCHEMA)
         users = clean_users(spec, spec.users, max_bad_share) if spec.users else _no_rows(USERS_SCHEMA)
         variants = variant_ids(items.rows)
         tell(1, 4, "reading events")
@@ -73,6 +75,8 @@ def _ingest(spec: DatasetSpec, out: Path, tell: Progress, max_bad_share: float) 
             if spec.events
             else _no_events(file)
         )
+        if spec.items is None:
+            items = _known_by_events(spec, events.events, items)
         tables = {"items": items.rows, "users": users.rows, **read_graded(spec, variants)}
         tell(2, 4, "counting")
         undone = {} if events.undone is None else {"undone": events.undone}
@@ -153,6 +157,16 @@ def _no_events(file: Path) -> CleanEvents:
 
 def _no_rows(schema: pl.Schema) -> CleanRows:
     return CleanRows(pl.DataFrame(schema=schema), pl.DataFrame(schema=REJECTED_SCHEMA), _NONE_READ)
+
+
+def _known_by_events(spec: DatasetSpec, events: pl.LazyFrame, none: CleanRows) -> CleanRows:
+    """The items that events name, where some were changed while they were served; `none` where there is no change."""
+    changes = read_live_items(spec.root)
+    if not changes:
+        return none
+    named = events.select(pl.col("item_id").unique()).collect(engine="streaming")
+    rows, counts = with_live_items(bare_rows(named), changes, spec)
+    return replace(none, rows=rows, counts=none.counts | {"live": counts})
 
 
 def _summary(spec: DatasetSpec, events: CleanEvents, items: CleanRows, users: CleanRows) -> Summary:

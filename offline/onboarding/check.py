@@ -17,11 +17,12 @@ from offline.dataset.spec import DatasetSpec, missing_tables, path_location, rea
 from offline.dataset.synonyms import read_synonyms
 from offline.errors import DatasetError
 from offline.ingest.clean_events import clean_events, event_requests
-from offline.ingest.clean_items import CleanRows, clean_items, clean_users, item_requests, user_requests
+from offline.ingest.clean_items import CleanRows, clean_users, item_requests, user_requests
 from offline.ingest.heavy_users import heavy_users
 from offline.ingest.ingest import read_graded
 from offline.ingest.rejects import NOT_BAD, bad_rows
 from offline.ingest.variants import variant_ids
+from offline.ingest.with_live_items import current_items
 from offline.onboarding.column_names import EVENT_COLUMNS, name_rank
 from offline.onboarding.findings import (
     LEVELS,
@@ -218,7 +219,7 @@ def _column_requests(spec: DatasetSpec, name: str) -> Sequence[ColumnRequest]:
 
 def _clean_items(spec: DatasetSpec) -> CleanRows:
     assert spec.items is not None  # noqa: S101 - it was opened
-    return clean_items(spec, spec.items, 1.0)
+    return current_items(spec, spec.items, 1.0)
 
 
 def _clean_users(spec: DatasetSpec) -> CleanRows:

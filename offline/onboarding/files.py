@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from offline.dataset.catalogue_mark import is_mark
+from offline.dataset.live_items import LIVE_ITEMS_FILE
 from offline.dataset.synonyms import STOP_WORDS_FILE, SYNONYMS_FILE
 from offline.tables.flaws import TableError
 from offline.tables.formats import VAGUE, ending_of
@@ -85,8 +86,7 @@ def _is_prose(name: str, sample: pl.DataFrame) -> bool:
 def _is_table(path: Path, root: Path, depth: int) -> bool:
     parts = path.relative_to(root).parts
     hidden = any(part.startswith((".", "_", "~$")) for part in parts)
-    is_of_words = path.name in (SYNONYMS_FILE, STOP_WORDS_FILE)
-    is_other = is_of_words or is_mark(path)
+    is_other = path.name in (SYNONYMS_FILE, STOP_WORDS_FILE, LIVE_ITEMS_FILE) or is_mark(path)
     return len(parts) <= depth and not hidden and not is_other and ending_of(path.name) is not None
 
 
