@@ -14,6 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from app.api.application import HttpOptions, make_application
+from app.api.catalogue_routes import BATCH_PATH, BatchLimits
 from app.api.keys import Keyring
 from app.api.limits import LIMITS
 from app.api.origins import is_loopback
@@ -33,12 +34,15 @@ from app.serving.release import DevicePolicy, LoadOptions, Release, load_release
 from app.serving.service import ServiceLimits
 from app.serving.services import Drain, FollowOptions, ImpressionOptions, build_services
 from app.settings import PREFIX, Settings, hosts_in, keys_in, read_settings
+from app.stores.catalogue import CatalogueStore
 from app.stores.memory import MemoryUserStore
+from app.stores.memory_catalogue import MemoryCatalogueStore
 from app.stores.protocol import ModelStore, UserStore
 from app.stores.published import FixedModels, FolderModels, RedisModels, model_from_manifest
 from app.stores.redis_gate import RedisGate, kind_of
 from app.stores.redis_link import RedisAddress, open_async, open_sync, redact
-from app.stores.redis_store import RedisUserStore, Retention
+from app.stores.redis_store import Retention
+from app.stores.redis_stores import redis_stores
 from app.stores.shared_secret import SharedSecret
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
@@ -77,7 +81,7 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
     )
     release = load_release(settings.bundle, load) if folder is None else _first_release(folder, address, keys, load)
     cursors = _cursor_keys(settings)
-    store, models = _stores(settings, address, keys, folder, release, cursors, metrics)
+    store, catalogue, models = _stores(settings, address, keys, folder, release, cursors, metrics)
     services = build_services(
         release,
         store,
@@ -88,6 +92,8 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
         drain,
         cursors,
         erasures=release.snapshot.folder.parent,
+        catalogue=catalogue,
+        catalogue_wait_s=settings.catalogue_wait_ms / 1e3,
     )
     _log_bundle(release, "in this process" if address is None else redact(address.url))
     application = make_application(services, options)
@@ -108,6 +114,9 @@ def _http_options(settings: Settings) -> HttpOptions:
         ),
         max_body_bytes=settings.max_body_bytes,
         max_event_rows=settings.max_event_rows,
+        batches=BatchLimits(
+            settings.max_batch_bytes, settings.max_item_bytes, settings.max_batch_operations, settings.max_batch_lines
+        ),
         page=settings.page,
         read_keys=keys_in(settings.read_keys),
         admin_keys=keys_in(settings.admin_keys),
@@ -153,6 +162,9 @@ def _connection_bounds(settings: Settings) -> ConnectionBounds:
         head_s=settings.head_timeout_s,
         body_bytes=settings.max_body_bytes,
         body_s=settings.body_timeout_s,
+        large_path=BATCH_PATH,
+        large_bytes=settings.max_batch_bytes,
+        large_s=settings.batch_timeout_s,
         held_bytes=round(settings.held_body_mb * 1e6),
         answer_s=settings.answer_timeout_s,
         unread_bytes=round(settings.unread_answer_mb * 1e6),
@@ -168,24 +180,25 @@ def _stores(
     release: Release,
     cursors: CursorKeys,
     metrics: Metrics,
-) -> tuple[UserStore, ModelStore]:
-    """The stores of user states and of versions: in Redis where there is an address, else in this process."""
+) -> tuple[UserStore, CatalogueStore, ModelStore]:
+    """The stores of user states, items and versions: in Redis where there is an address, else in this process."""
     models: ModelStore = (
         FixedModels(model_from_manifest(release.snapshot.manifest)) if folder is None else FolderModels(folder)
     )
     if address is None:
-        return MemoryUserStore(settings.keep_events, keep_items=settings.keep_items, erased=release.erasures), models
+        users = MemoryUserStore(settings.keep_events, keep_items=settings.keep_items, erased=release.erasures)
+        return users, MemoryCatalogueStore(settings.activity_cap), models
     gate = RedisGate(
         open_async(address),
         settings.redis_timeout_ms / 1e3,
         settings.redis_write_timeout_ms / 1e3,
         metrics.count_background_failure,
     )
-    store = RedisUserStore(gate, keys, _retention(settings))
+    store, catalogue = redis_stores(gate, keys, _retention(settings))
     store.knows_erasures = keeps_erasures(release.snapshot.folder.parent)
     if settings.cursor_secrets is None:
         SharedSecret(gate, keys.cursor_secret, cursors.take)
-    return store, models if folder is None else RedisModels(gate, keys)
+    return store, catalogue, models if folder is None else RedisModels(gate, keys)
 
 
 def _log_bundle(release: Release, store: str) -> None:

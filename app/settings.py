@@ -191,6 +191,34 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[
         int, Field(ge=1, description="Bytes of a request body: a thousand events fit; more is answered 413.")
     ] = 1_048_576
+    max_batch_bytes: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Bytes of the body of `POST /items/batch`; more is answered 413. Keep it below "
+            "AISLE_HELD_BODY_MB.",
+        ),
+    ] = 33_554_432
+    batch_timeout_s: Annotated[
+        float, Field(gt=0, description="Seconds from the end of the head of such a request to the end of its body.")
+    ] = 120.0
+    max_batch_operations: Annotated[
+        int, Field(ge=1, le=100_000, description="Operations of a batch in JSON; more are answered 422.")
+    ] = 10_000
+    max_batch_lines: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Operations of a batch with one a line; more are answered 422.")
+    ] = 100_000
+    max_item_bytes: Annotated[
+        int, Field(ge=256, description="Bytes of the JSON of one item; a larger one is refused.")
+    ] = 65_536
+    catalogue_wait_ms: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Milliseconds that a call waits for changes of items that were accepted and are not served "
+            "here yet, before it is answered without them (`degraded: catalogue`).",
+        ),
+    ] = 500.0
     max_events: Annotated[
         int, Field(ge=0, le=MAX_LIST, description="Events in `recent_events`; the window of the model is far shorter.")
     ] = 1_000

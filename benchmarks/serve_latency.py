@@ -23,7 +23,7 @@ import typer
 import uvloop
 from open_loop import Call, Outcome, poisson_arrivals, send_openly
 from redis_process import running_redis
-from serve_process import running_service
+from serve_process import ServeProcess, running_service
 from shop_calls import SHARES, shop_at, storefront_calls
 
 from app.artifact.bundle_store import resolve
@@ -40,6 +40,7 @@ HALVINGS: Final = 4
 TRIES: Final = 2  # a machine that others use, too, may stall once
 PROBE_S: Final = 4.0
 PATIENCE_S: Final = 10.0
+_CORES: Final = sorted(os.sched_getaffinity(0))  # before anything is pinned
 
 
 def main(
@@ -72,11 +73,18 @@ def main(
 @contextmanager
 def service_of_its_own(bundle: Path, redis: bool) -> Iterator[str]:
     """The address of a service on a core of its own, where there are two."""
-    cores = sorted(os.sched_getaffinity(0))
+    with pinned_service(bundle, redis) as service:
+        yield service.address
+
+
+@contextmanager
+def pinned_service(bundle: Path, redis: bool) -> Iterator[ServeProcess]:
+    """A service on a core of its own, where there are two; several share it."""
+    cores = _CORES
     if not redis:
         with running_service(bundle, clock="bundle") as service:
             _pin(service.process.pid, cores[0], cores)
-            yield service.address
+            yield service
         return
     with running_redis() as store:
         with store.client() as client:
@@ -84,7 +92,7 @@ def service_of_its_own(bundle: Path, redis: bool) -> Iterator[str]:
         with running_service(bundle, store.url, clock="bundle") as service:
             _pin(service.process.pid, cores[0], cores)
             _pin(store.pid, cores[-1], cores)
-            yield service.address
+            yield service
 
 
 def _pin(process: int, core: int, cores: Sequence[int]) -> None:

@@ -17,11 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import json_response
+from app.api.catalogue_routes import BATCH_PATH, BatchLimits, catalogue_routes
 from app.api.demo_routes import demo_routes, docs_routes
 from app.api.direct_route import DirectRoute
 from app.api.event_routes import event_routes
-from app.api.item_routes import item_routes, not_yet_routes
+from app.api.item_routes import item_routes
 from app.api.keys import KeyCheckMiddleware, Keyring
+from app.api.later_routes import later_routes
 from app.api.limits import describe_limits
 from app.api.middleware import BodyLimitMiddleware, RequestTelemetryMiddleware
 from app.api.model_routes import model_routes
@@ -40,9 +42,8 @@ from app.serving.services import Services
 _DESCRIPTION: Final = """Recommendations for a storefront, in milliseconds.
 
 Unknown fields are refused. Errors are RFC 9457 problem documents with a stable `code`. Every answer carries
-`X-Request-ID` (the caller's own, if it sent one) and `Server-Timing` with the stages. A field that this version does
-not serve yet is answered 422 `not_yet`, a whole call 501 `not_yet`. What a call and a connection may hold, and what
-becomes of more, is listed under `x-limits`."""
+`X-Request-ID` (the caller's own, if it sent one) and `Server-Timing` with the stages. What a call and a connection
+may hold, and what becomes of more, is listed under `x-limits`."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class HttpOptions:
     limits: Limits
     max_body_bytes: int = 1_048_576
     max_event_rows: int = 1_000
+    batches: BatchLimits = field(default_factory=BatchLimits)
     page: bool = True  # whether the demo is there
     read_keys: Sequence[str] = ()
     admin_keys: Sequence[str] = ()
@@ -69,7 +71,7 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
     recommender, follower = services.recommender, services.follower
     routes = [  # the first that matches answers, so the busiest call stands first
         *recommend_routes(services, options.limits),
-        *suggest_routes(recommender),
+        *suggest_routes(services),
         *predict_routes(services, options.limits),
         *event_routes(
             services.events,
@@ -78,16 +80,18 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
             services.metrics,
             lambda: recommender.release.snapshot.manifest.event_types,
             recommender.lanes,
+            services.live.look,
         ),
+        *catalogue_routes(services, options.batches),
         *item_routes(services),
         *user_routes(services.users, services.item_ids_of),
         *model_routes(recommender, follower),
         *operation_routes(services),
-        *(demo_routes(recommender) if options.page else []),
+        *(demo_routes(services) if options.page else []),
     ]
     keyring = Keyring(options.read_keys, options.admin_keys)
     app = Starlette(
-        routes=[*routes, *docs_routes(), _openapi_route(routes, options.limit_values), *not_yet_routes()],
+        routes=[*routes, *docs_routes(), _openapi_route(routes, options.limit_values), *later_routes()],
         middleware=[
             Middleware(RequestTelemetryMiddleware, metrics=services.metrics),
             *([] if keyring.has_any else [Middleware(OwnMachineMiddleware, hosts=options.hosts)]),
@@ -96,7 +100,11 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
                 keyring=keyring,
                 rate=RateLimit(options.rate_per_key, time.monotonic),
             ),
-            Middleware(BodyLimitMiddleware, max_bytes=options.max_body_bytes),
+            Middleware(
+                BodyLimitMiddleware,
+                max_bytes=options.max_body_bytes,
+                max_bytes_of={BATCH_PATH: options.batches.body_bytes},
+            ),
         ],
         exception_handlers=PROBLEM_HANDLERS,
         lifespan=lambda _: services.running(),

@@ -30,6 +30,7 @@ class ItemQuestion:
     fields: list[str] | None = None  # to answer with each item
     person: Person | None = None
     fingerprint: Callable[[], int] | None = None  # of the request, for the cursor of a list that has pages
+    degraded: tuple[str, ...] = ()  # what was missing before it was answered
 
 
 async def respond_in_time(services: Services, http: Request, question: ItemQuestion) -> Response:
@@ -46,14 +47,21 @@ async def respond_in_time(services: Services, http: Request, question: ItemQuest
         async with asyncio.timeout(question.arrived + timeout_ms / 1e3 - perf_counter()) as limit:
             answer = await recommender.recommend(call, question.release, http.is_disconnected)
             trace.timer.include(answer.stages, rest="wait")
+            if question.degraded:
+                answer = replace(answer, degraded=[*answer.degraded, *question.degraded])
             if answer.has_more and question.fingerprint is not None:
-                answer = replace(answer, next_cursor=next_cursor_of(answer, question.fingerprint(), services.cursors))
+                answer = replace(
+                    answer,
+                    next_cursor=next_cursor_of(answer, question.fingerprint(), question.release, services.cursors),
+                )
             body = await _write(services, trace, question, answer)
     except TimeoutError:
         if not limit.expired():
             raise
         answer = recommender.late_answer(call, question.release)
         trace.timer.lap("wait")
+        if question.degraded:
+            answer = replace(answer, degraded=[*answer.degraded, *question.degraded])
         body = await _write(services, trace, question, answer)
     trace.timer.lap("encode")
     if http.method != "HEAD":  # which shows nothing

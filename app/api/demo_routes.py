@@ -17,7 +17,7 @@ from app.artifact.filter_columns import ADDED, Kind
 from app.artifact.people import Person, PersonKind
 from app.engine.selection.column_view import AnyColumn
 from app.engine.selection.filter_index import FilterIndex
-from app.serving.service import RecommendService
+from app.serving.services import Services
 
 TAG: Final = "Demo"
 _PAGES: Final = Path(__file__).parents[1] / "web"
@@ -56,13 +56,13 @@ def docs_routes() -> list[APIRoute]:
     return [DirectRoute("GET", "/docs", page, response_class=HTMLResponse, include_in_schema=False)]
 
 
-def demo_routes(recommender: RecommendService) -> list[APIRoute]:
+def demo_routes(services: Services) -> list[APIRoute]:
     """`/`, the files under `/web/` that it is made of, and `/demo/users`."""
     plain = _file("index.html", "text/html", _STOREFRONT_POLICY.format(images=""))
     with_images = _file("index.html", "text/html", _STOREFRONT_POLICY.format(images=_IMAGES))
 
     async def page(request: Request) -> Response:
-        has_display = bool(recommender.release.snapshot.catalogue.display)
+        has_display = bool(services.recommender.release.snapshot.catalogue.display)
         return await (with_images if has_display else plain)(request)
 
     parts = [path for path in sorted(_PAGES.iterdir()) if path.suffix in _TYPES]
@@ -80,7 +80,7 @@ def demo_routes(recommender: RecommendService) -> list[APIRoute]:
         DirectRoute(
             "GET",
             "/demo/users",
-            partial(get_demo_users, recommender),
+            partial(get_demo_users, services),
             answer=DemoUsers,
             example=_EXAMPLE,
             summary="What the storefront starts with",
@@ -90,9 +90,9 @@ def demo_routes(recommender: RecommendService) -> list[APIRoute]:
     ]
 
 
-async def get_demo_users(recommender: RecommendService, _: Request) -> Response:
+async def get_demo_users(services: Services, _: Request) -> Response:
     """A few users and visitors with a history, the columns that items can be shown with, what lists are narrowed by."""
-    release = recommender.release
+    recommender, release = services.recommender, (await services.live.look()).release
     snapshot = release.snapshot
 
     def present(kind: PersonKind, ids: Sequence[str]) -> list[str]:

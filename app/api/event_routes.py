@@ -1,6 +1,6 @@
 """`POST /events`: each event of a list is accepted or rejected by itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -80,6 +80,7 @@ def event_routes(
     metrics: Metrics,
     shop_types: ShopTypes = dict,
     lanes: Lanes | None = None,
+    look: Callable[[], Awaitable[object]] | None = None,
 ) -> list[APIRoute]:
     """`POST /events`.
 
@@ -90,12 +91,13 @@ def event_routes(
         metrics: counts accepted, duplicate and rejected events.
         shop_types: gives the shop's own words for events, each with its behaviour.
         lanes: large bodies are read there; in lanes of its own by default.
+        look: learns of the newest items; by default those that are known are all.
     """
     return [
         DirectRoute(
             "POST",
             "/events",
-            partial(post_events, events, store, max_events, metrics, lanes or Lanes(), shop_types),
+            partial(post_events, events, store, max_events, metrics, lanes or Lanes(), shop_types, look),
             answer=EventsAnswer,
             status_code=HTTPStatus.ACCEPTED,
             responses=responses_with_status(HTTPStatus.ACCEPTED, _ANSWER),
@@ -115,6 +117,7 @@ async def post_events(
     metrics: Metrics,
     lanes: Lanes,
     shop_types: ShopTypes,
+    look: Callable[[], Awaitable[object]] | None,
     request: Request,
 ) -> Response:
     """An event, or a list of events, of users or visitors.
@@ -127,6 +130,8 @@ async def post_events(
     body = await read_request(lanes, len(sent), partial(_parse_body, sent))
     rows = body if isinstance(body, list) else [body]
     _check_length(len(rows), max_events)
+    if look is not None:
+        await look()
     results = await cooperative_map(partial(_parse_event, now=events.now(), shop_types=shop_types()), rows)
     if isinstance(body, dict) and isinstance(rejection := results[0], _Rejection):
         raise InvalidRequest(rejection.message, rejection.field)
@@ -173,8 +178,8 @@ def _parse_event(row: Any, now: float, shop_types: Mapping[str, str]) -> EventRe
     if behaviour is None:
         expected = ", ".join([*(repr(word) for word in shop_types), _TYPES])
         return _Rejection("unknown_type", "type", f"expected {expected}, got {_describe(event.type)}")
-    if event.user_id is None and event.visitor_id is None:
-        return _Rejection("no_user", "user_id", "expected a user_id or a visitor_id, got neither")
+    if event.user_id is None and event.visitor_id is None and event.session_id is None:
+        return _Rejection("no_user", "user_id", "expected a user_id, a visitor_id or a session_id, got none of them")
     time = unix_of(event.time)
     if event.time is not None and not DAY_S <= time <= now + DAY_S:
         expected = f"1970-01-02 to a day after {iso_of(now)}, the time of this service"
@@ -182,6 +187,7 @@ def _parse_event(row: Any, now: float, shop_types: Mapping[str, str]) -> EventRe
     return EventRecord(
         **vars(event)
         | {
+            "visitor_id": event.visitor_id or (event.session_id if event.user_id is None else None),
             "event_id": event.event_id or uuid4().hex,  # so that it is stored once, even if Redis is sent it twice
             "type": behaviour,
             "time": now if event.time is None else time,

@@ -22,7 +22,7 @@ class Event(BaseModel):
         "Recombee call it, or the shop's own word for it, of `[events.types]` in its `dataset.toml`."
     )
     item_id: Id = Field(description="One that the catalogue lacks is stored too: it may come later.")
-    user_id: Id | None = Field(default=None, description="Without it a `visitor_id` is needed.")
+    user_id: Id | None = Field(default=None, description="Without it a `visitor_id` or a `session_id` is needed.")
     visitor_id: Id | None = Field(
         default=None,
         description="Of a device or a browser that is not logged in: never a user, whatever its id. An event with both "
@@ -31,7 +31,9 @@ class Event(BaseModel):
     event_id: Id | None = Field(
         default=None, description="Idempotency key: a second event of the user with this id is a duplicate."
     )
-    session_id: Id | None = None
+    session_id: Id | None = Field(
+        default=None, description="Of the visit; alone it stands for a visitor of whom nothing else is known."
+    )
     query: Annotated[str, StringConstraints(max_length=MAX_QUERY)] | None = Field(
         default=None, description="What was searched for before."
     )

@@ -1,4 +1,4 @@
-"""`/items/{id}`: one item of the catalogue and the items like it; calls that change items are refused for now."""
+"""`/items/{id}`: one item of the catalogue and the items like it."""
 
 from functools import partial
 from typing import Final
@@ -16,21 +16,15 @@ from app.api.schemas import ItemAnswer, NoParameters, RecommendAnswer, SimilarRe
 from app.api.wire_values import fields_of
 from app.artifact.ids import MAX_ID, composed_id
 from app.engine.selection.fields import check_fields
-from app.errors import CallNotYet, ItemNotFound
+from app.errors import ItemNotFound
 from app.serving.call import RecommendCall
+from app.serving.live_catalogue import LiveCatalogue
 from app.serving.release import Release
-from app.serving.service import RecommendService
 from app.serving.services import Services
 from app.telemetry.stages import trace_of
 
 TAG: Final = "Items"
-CALLS_NOT_YET: Final = (
-    ("POST", "/items/batch"),
-    ("PUT", "/items/{item_id:id}"),
-    ("PATCH", "/items/{item_id:id}"),
-    ("DELETE", "/items/{item_id:id}"),
-)
-_ITEM_ID: Final = parameter("path", "item_id", "string", "An id of the catalogue; it may contain slashes.", "p9")
+ITEM_ID: Final = parameter("path", "item_id", "string", "An id of the catalogue; it may contain slashes.", "p9")
 _SIMILAR: Final = EXAMPLE_ANSWER | {
     "items": [{"item_id": "p3", "rank": 1, "score": 0.81}],
     "unknown_item_ids": [],
@@ -54,7 +48,7 @@ def item_routes(services: Services) -> list[APIRoute]:
                 "parameters": with_bounds(
                     SimilarRequest,
                     [
-                        _ITEM_ID,
+                        ITEM_ID,
                         parameter("query", "k", "integer", "How many items, at most: 1 to 200.", 20),
                         parameter("query", "fields", "list", "Catalogue columns to answer.", ["title", "price"]),
                     ],
@@ -64,22 +58,22 @@ def item_routes(services: Services) -> list[APIRoute]:
         DirectRoute(
             "GET",
             "/items/{item_id:id}",
-            partial(get_item, services.recommender),
+            partial(get_item, services.live),
             answer=ItemAnswer,
             example={"item_id": "p9", "fields": {"title": "Rain jacket", "price": 129.0, "brand": None}},
             problems=(401, 404, 422),
             summary="One item of the catalogue",
             operation_id="get_item",
             tags=[TAG],
-            openapi_extra={"parameters": [_ITEM_ID]},
+            openapi_extra={"parameters": [ITEM_ID]},
         ),
     ]
 
 
-async def get_item(recommender: RecommendService, request: Request) -> Response:
+async def get_item(live: LiveCatalogue, request: Request) -> Response:
     """An item with all its catalogue columns; a missing value is null."""
     NoParameters.model_validate(fields_of(request.query_params))
-    release = recommender.release
+    release = (await live.look()).release
     row = _row_of(request, release)
     catalogue = release.snapshot.catalogue
     return json_response({"item_id": release.item_ids[row], "fields": catalogue.values_of(row, catalogue.fields)})
@@ -88,11 +82,14 @@ async def get_item(recommender: RecommendService, request: Request) -> Response:
 async def get_similar_items(services: Services, request: Request) -> Response:
     """The nearest neighbours of an item, the item itself left out. The same for every caller."""
     similar = SimilarRequest.model_validate(fields_of(request.query_params, frozenset({"fields"})))
-    release = services.recommender.release
+    look = await services.live.look()
+    release = look.release
     check_fields(similar.fields or (), release.snapshot.catalogue, release.snapshot.filters)
     call = RecommendCall(k=similar.k, similar_to=_row_of(request, release))
     trace_of(request.scope).timer.lap("parse")
-    return await respond_in_time(services, request, ItemQuestion(call, release, fields=similar.fields))
+    return await respond_in_time(
+        services, request, ItemQuestion(call, release, fields=similar.fields, degraded=look.degraded)
+    )
 
 
 def _row_of(request: Request, release: Release) -> int:
@@ -104,13 +101,3 @@ def _row_of(request: Request, release: Release) -> int:
     if not row:
         raise ItemNotFound(f"no item {item_id!r} in the catalogue of bundle {release.version}")
     return row
-
-
-def not_yet_routes() -> list[APIRoute]:
-    """The calls that change items, which this version refuses; they are no part of the OpenAPI document."""
-    return [DirectRoute(method, path, _refuse, include_in_schema=False) for method, path in CALLS_NOT_YET]
-
-
-async def _refuse(request: Request) -> Response:
-    call = f"{request.method} {request.scope['route'].path_format}"
-    raise CallNotYet(f"{call} is not served by this version yet; /docs lists the calls that are")

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import problem_of
 from app.api.rate_limit import RateLimit
+from app.api.wire_values import path_of
 from app.errors import KeyForbidden, KeyMissing, Overloaded, SettingsError
 from app.telemetry.stages import trace_of
 
@@ -54,6 +55,7 @@ _CALLS: Final[tuple[tuple[str, frozenset[str], Need], ...]] = (
     ("/web/*", _READING, Need.NOTHING),
     ("/users*", _ANY, Need.ADMIN_KEY),
     ("/models*", _ANY, Need.ADMIN_KEY),
+    ("/items", _ANY, Need.ADMIN_KEY),
     ("/items*", _READING, Need.READING),
     ("/items*", _ANY, Need.ADMIN_KEY),
     ("/suggest", _READING, Need.READING),
@@ -168,13 +170,6 @@ def _missing(need: Need, *, has_key: bool) -> KeyMissing:
     kind = "an admin key" if need is Need.ADMIN_KEY else "a key"
     what = "one that is not known" if has_key else "none"
     return KeyMissing(f"this call needs {kind}, got {what}: {HOW}")
-
-
-def path_of(scope: Scope) -> str:
-    """What the routes are matched against: the path below the one that the application is mounted at."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def _key_texts(scope: Scope) -> list[bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from app.api import schemas, suggest_schemas, wire_values
+from app.api import catalogue_schemas, item_parsing, schemas, suggest_schemas, wire_values
 from app.api.problems import MOST_ERRORS, MOST_LOOKED_AT, status_of
 from app.artifact.ids import MAX_ID
 from app.engine.selection import filter_index, filter_parsing
@@ -168,6 +168,39 @@ LIMITS: Final = (
         "ids in `exclude_item_ids`, `context.item_ids`, and `item_ids` of `/predict`, each",
         setting="max_item_ids",
         error=InvalidRequest,
+    ),
+    Limit("batch_body", "the body of `POST /items/batch`", setting="max_batch_bytes", unit="bytes", error=BodyTooLarge),
+    Limit(
+        "batch_time",
+        "the time from the end of its head to the end of that body",
+        setting="batch_timeout_s",
+        unit="s",
+        error=RequestTimeout,
+        then="closed behind the answer",
+    ),
+    Limit("operations", "operations of a batch in JSON", setting="max_batch_operations", error=InvalidRequest),
+    Limit("lines", "operations of a batch with one a line", setting="max_batch_lines", error=InvalidRequest),
+    Limit("item", "the JSON of one item", setting="max_item_bytes", unit="bytes", error=InvalidRequest),
+    Limit(
+        "values",
+        "values of an attribute, and categories, of one item",
+        value=item_parsing.MAX_VALUES,
+        error=InvalidRequest,
+    ),
+    Limit("listed", "items of one page of `GET /items`", value=catalogue_schemas.MAX_LISTED, error=InvalidRequest),
+    Limit(
+        "rejected",
+        "operations of a batch whose rejection is told; further ones are counted",
+        value=catalogue_schemas.MOST_REJECTED,
+        status=200,
+    ),
+    Limit(
+        "catalogue_wait",
+        "the time that a call waits for changes of items that are accepted and not served yet",
+        setting="catalogue_wait_ms",
+        unit="ms",
+        status=200,
+        then="answered without them, `degraded: catalogue`",
     ),
     Limit("events", "events in one `POST /events`", setting="max_event_rows", error=InvalidRequest),
     Limit(

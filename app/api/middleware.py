@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from random import getrandbits
 from typing import Final
@@ -11,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import internal_problem
+from app.api.wire_values import path_of
 from app.errors import BodyTooLarge
 from app.serving.call import ClientDisconnected
 from app.telemetry.metrics import Metrics
@@ -91,22 +93,25 @@ class BodyLimitMiddleware:
     Args:
         app: the application inside.
         max_bytes: the largest body.
+        max_bytes_of: the largest body of calls that differ, by path.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_bytes_of: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_bytes_of = max_bytes_of or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or 413 where its body is too large."""
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"}:
             await self._app(scope, receive, send)
             return
+        most = self._max_bytes_of.get(path_of(scope), self._max_bytes)
         declared = _header(scope, b"content-length")
-        if declared is not None and declared.isdigit() and int(declared) <= self._max_bytes:
+        if declared is not None and declared.isdigit() and int(declared) <= most:
             await self._app(scope, receive, send)  # the server holds the client to what it declared
             return
-        left = self._max_bytes if declared is None else -1
+        left = most if declared is None else -1
 
         async def receive_limited() -> Message:
             nonlocal left

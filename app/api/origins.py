@@ -10,8 +10,9 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.keys import Need, need_of, path_of
+from app.api.keys import Need, need_of
 from app.api.problems import problem_of
+from app.api.wire_values import path_of
 from app.errors import AisleError, ForeignHost, ForeignOrigin
 from app.telemetry.stages import trace_of
 

@@ -1,5 +1,6 @@
 """`POST /predict`: how likely a user is to view, cart or purchase the named items within the next session."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -68,7 +69,11 @@ async def post_predict(services: Services, limits: Limits, request: Request) -> 
     call = await read_request(lanes, len(body), partial(_read, body, limits))
     trace = trace_of(request.scope)
     trace.timer.lap("parse")
-    predictions = await services.predictor.predict(call, services.recommender.release, request.is_disconnected)
+    look = await services.live.look()
+    trace.timer.lap("look")
+    predictions = await services.predictor.predict(call, look.release, request.is_disconnected)
+    if look.degraded:
+        predictions = replace(predictions, degraded=[*predictions.degraded, *look.degraded])
     trace.timer.lap("predict")
     cost = len(predictions.items) * len(predictions.behaviours) * WRITTEN_FIELD_US
     written = await write_answer(lanes, cost, lambda: orjson.dumps(_document(predictions, trace.request_id)))
@@ -80,7 +85,9 @@ def _read(body: bytes, limits: Limits) -> PredictCall:
     parsed = PredictRequest.model_validate_json(body or b"{}")
     check_length("item_ids", len(parsed.item_ids), limits.max_item_ids)
     history = parse_history(parsed.recent_events, limits)
-    user = RecommendCall(k=1, user_id=parsed.user_id, visitor_id=parsed.visitor_id, recent_events=history)
+    user = RecommendCall(
+        k=1, user_id=parsed.user_id, visitor_id=parsed.visitor_id, session_id=parsed.session_id, recent_events=history
+    )
     return PredictCall(user, parsed.item_ids)
 
 

@@ -18,6 +18,9 @@ class PredictRequest(BaseModel):
         description="A device or a browser that is not logged in: never a user, whatever its id. Looked up when there "
         "is no user, or nothing is known of them.",
     )
+    session_id: Id | None = Field(
+        default=None, description="Of a visit: it stands for a visitor of whom nothing else is known."
+    )
     recent_events: History | None = Field(
         default=None,
         description="Replaces the stored history. Oldest first; sorted by time when all events have one.",

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 from starlette.datastructures import QueryParams
 
-from app.api.schemas import NOT_YET, BoostRule, PinRule, RecentEvent, RecommendRequest
+from app.api.schemas import BoostRule, PinRule, RecentEvent, RecommendRequest
 from app.api.wire_values import fields_of, unix_of
 from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.hashing import stable_hash
@@ -21,14 +21,13 @@ from app.engine.selection.filter_parsing import MAX_CONDITIONS_IN_ALL, FilterBud
 from app.engine.selection.grouping import check_groups
 from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
-from app.errors import InvalidRequest, NotYet
+from app.errors import InvalidRequest
 from app.serving.call import EventHistory, RecommendCall
 from app.serving.cost import reasons_of
 from app.stores.state import Exclude
 
 CONTEXT_ITEM_IDS: Final = "context.item_ids"  # the one field that is flat only as a query parameter
 _LISTS: Final = frozenset((CONTEXT_ITEM_IDS, "exclude_item_ids", "fields", "facets"))
-_NOT_YET_SET: Final = frozenset(NOT_YET)
 _EXCLUDE: Final = {None: Exclude.NONE, "none": Exclude.NONE, "purchased": Exclude.PURCHASED, "seen": Exclude.SEEN}
 _PAGE_FIELDS: Final = {"k", "cursor", "fields", "facets", "explain", "timeout_ms"}  # they leave the list as it is
 
@@ -62,14 +61,10 @@ def read_parameters(parameters: QueryParams) -> RecommendRequest:
     """Parse query parameters.
 
     Raises:
-        NotYet: a parameter is a field that this version does not serve, whatever its value.
         InvalidRequest: the filter is no JSON.
         ValidationError: a parameter is unknown or wrong.
     """
     fields = fields_of(parameters, _LISTS)
-    for name in NOT_YET:
-        if name in fields:
-            raise _not_yet(name)
     if CONTEXT_ITEM_IDS in fields:
         fields["context"] = {"item_ids": fields.pop(CONTEXT_ITEM_IDS)}
     if "filter" in fields:
@@ -83,10 +78,8 @@ def parse_recommend(request: RecommendRequest, limits: Limits, snapshot: Snapsho
     Of several wrong fields the first is named, in the order below.
 
     Raises:
-        NotYet: the request gives a field that this version does not serve.
         InvalidRequest: a list is too long, or a field does not fit the bundle or another field.
     """
-    refuse_not_yet(request)
     context = request.context.item_ids if request.context is not None else ()
     check_length(CONTEXT_ITEM_IDS, len(context), limits.max_item_ids)
     check_length("exclude_item_ids", len(request.exclude_item_ids), limits.max_item_ids)
@@ -95,6 +88,7 @@ def parse_recommend(request: RecommendRequest, limits: Limits, snapshot: Snapsho
         k=request.k,
         user_id=request.user_id,
         visitor_id=request.visitor_id,
+        session_id=request.session_id,
         query=request.query,
         exact=request.exact,
         context_item_ids=context,
@@ -118,19 +112,6 @@ def parse_recommend(request: RecommendRequest, limits: Limits, snapshot: Snapsho
     check_fields(request.fields or (), snapshot.catalogue, snapshot.filters)
     _check_objective(request.objective, snapshot)
     return call
-
-
-def refuse_not_yet(request: RecommendRequest) -> None:
-    """Refuse what the contract has and this version has not, rather than leave it out silently.
-
-    Raises:
-        NotYet: names the field.
-    """
-    if request.model_fields_set.isdisjoint(_NOT_YET_SET):
-        return
-    for name in NOT_YET:
-        if getattr(request, name) is not None:
-            raise _not_yet(name)
 
 
 def check_length(field: str, length: int, limit: int) -> None:
@@ -172,10 +153,6 @@ def _parse_json(text: str, field: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"{field}: expected a JSON document, got none ({error})", field) from error
-
-
-def _not_yet(field: str) -> NotYet:
-    return NotYet(f"{field} is not served by this version yet: leave it out", field)
 
 
 def _parse_pins(rules: Sequence[PinRule], items: Items) -> tuple[Pin, ...]:

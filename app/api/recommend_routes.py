@@ -21,7 +21,6 @@ from app.api.recommend_parsing import (
     parse_recommend,
     read_body,
     read_parameters,
-    refuse_not_yet,
 )
 from app.api.schemas import RecommendAnswer, RecommendRequest
 from app.api.wire_work import read_request, write_answer
@@ -119,6 +118,7 @@ def recommend_routes(services: Services, limits: Limits) -> list[APIRoute]:
                             "Of a device; looked up when nothing is known of the user.",
                             "v1",
                         ),
+                        parameter("query", "session_id", "string", "Of a visit, where no visitor is known.", "s1"),
                         parameter("query", CONTEXT_ITEM_IDS, "list", "Items of this page or basket.", ["p9"]),
                         parameter("query", "exclude_item_ids", "list", "Items that must not be answered.", ["p7"]),
                         parameter("query", "exclude", "string", "none, purchased or seen.", "purchased"),
@@ -166,7 +166,9 @@ async def _respond(
     services: Services, limits: Limits, http: Request, size: int, read: Callable[[], RecommendRequest]
 ) -> Response:
     """Read and parse, and answer what was asked; `size` is that of the request in bytes."""
-    arrived, release = perf_counter(), services.recommender.release
+    arrived, look = perf_counter(), await services.live.look()
+    trace_of(http.scope).timer.lap("look")
+    release = look.release
 
     def read_and_parse() -> tuple[RecommendRequest, RecommendCall | None]:
         request = read()
@@ -181,8 +183,9 @@ async def _respond(
         release,
         arrived,
         request.fields,
-        person_of(request.user_id, request.visitor_id),
+        person_of(request.user_id, request.visitor_id, request.session_id),
         partial(fingerprint_of, request),
+        look.degraded,
     )
     return await respond_in_time(services, http, question)
 
@@ -208,12 +211,11 @@ async def _respond_with_page(services: Services, http: Request, request: Recomme
     answer, body = await write_answer(lanes, cost, write)
     trace.timer.lap("encode")
     if http.method != "HEAD":  # which shows nothing
-        person = person_of(request.user_id, request.visitor_id)
+        person = person_of(request.user_id, request.visitor_id, request.session_id)
         services.recorder.record(trace.request_id, person, request.query, answer, release)
     return json_body_response(body)
 
 
 def _parse_cursor(request: RecommendRequest, cursor: str, keys: CursorKeys) -> Rest:
-    refuse_not_yet(request)
     fingerprint = fingerprint_of(request)
     return read_page(cursor, None if fingerprint == NO_LIST else fingerprint, keys)

@@ -89,7 +89,7 @@ async def answers_of(release: Release) -> list[Rehearsed]:
             later = [*_further(services, together), *_story(services, release)]
             return [*together, *[await _answer(release, *request) for request in later]]
     finally:  # they refer to each other, and through that to a release that may never be served
-        for part in (services.recommender, services.predictor, services.store):
+        for part in (services.recommender, services.predictor, services.store, services.live):
             vars(part).clear()
 
 
@@ -156,13 +156,13 @@ def _others(services: Services, release: Release) -> Iterator[Rehearsal]:
         body = {"user_id": _user(release), "item_ids": [*item_ids, release.item_ids[-1]]}
         yield "a prediction", partial(post_predict, services, _LIMITS), _request("POST", body)
     for text in _typed(release):
-        yield "a completion", partial(get_suggest, services.recommender), _request("GET", query={"q": text})
+        yield "a completion", partial(get_suggest, services), _request("GET", query={"q": text})
     item = {"item_id": item_ids[0]}
     yield "similar items", partial(get_similar_items, services), _request("GET", query={"k": 5}, path=item)
     for item_id in (item_ids[0], release.item_ids[-1]):
         path = {"item_id": item_id}
-        yield "an item", partial(get_item, services.recommender), _request("GET", path=path)
-    yield "the demo's users", partial(get_demo_users, services.recommender), _request("GET")
+        yield "an item", partial(get_item, services.live), _request("GET", path=path)
+    yield "the demo's users", partial(get_demo_users, services), _request("GET")
 
 
 def _story(services: Services, release: Release) -> Iterator[Rehearsal]:
@@ -171,7 +171,7 @@ def _story(services: Services, release: Release) -> Iterator[Rehearsal]:
     item_id = release.item_ids[int(snapshot.items.popular_rows[0])]
     recommend = partial(post_recommend, services, _LIMITS)
     lanes, types = services.recommender.lanes, snapshot.manifest.event_types
-    tell = partial(post_events, services.events, store, 10, services.metrics, lanes, lambda: types)
+    tell = partial(post_events, services.events, store, 10, services.metrics, lanes, lambda: types, None)
     event = {"visitor_id": _VISITOR, "item_id": item_id, "type": "view"}
     yield "an event", tell, _request("POST", event)
     yield "a visitor with an event", recommend, _request("POST", {"visitor_id": _VISITOR, "k": 5, "exclude": "seen"})

@@ -81,11 +81,6 @@ Name = Annotated[str, StringConstraints(max_length=MAX_NAME)]
 FieldNames = Annotated[list[Name], Field(max_length=MAX_FIELDS), AfterValidator(_distinct)]
 """Columns and attributes to answer; a repeated one counts once."""
 
-NOT_YET: Final = ("session_id",)
-"""Fields of the contract that this version does not serve."""
-
-_LATER = "Not served yet: answered 422 `not_yet` when given."
-
 
 MAX_CURSOR: Final = 65_536
 """Letters of a cursor: more than the deepest list that can be set needs."""
@@ -143,7 +138,11 @@ class RecommendRequest(BaseModel):
         description="A device or a browser that is not logged in: never a user, whatever its id. Looked up when there "
         "is no user, or nothing is known of them.",
     )
-    session_id: Id | None = Field(default=None, description=_LATER)
+    session_id: Id | None = Field(
+        default=None,
+        description="Of a visit. It stands for a visitor of whom nothing else is known; the session of a user or a "
+        "visitor is what they did last.",
+    )
     query: str | None = Field(
         default=None,
         max_length=MAX_QUERY,

@@ -14,7 +14,7 @@ from app.api.suggest_schemas import SuggestAnswer, SuggestRequest
 from app.api.wire_values import fields_of
 from app.engine.text.suggest import Suggestion
 from app.serving.release import Release
-from app.serving.service import RecommendService
+from app.serving.services import Services
 from app.telemetry.stages import trace_of
 
 TAG: Final = "Recommend"
@@ -29,13 +29,13 @@ _ANSWER: Final = {
 }
 
 
-def suggest_routes(recommender: RecommendService) -> list[APIRoute]:
-    """`GET /suggest`, answered from the release that `recommender` serves."""
+def suggest_routes(services: Services) -> list[APIRoute]:
+    """`GET /suggest`."""
     return [
         DirectRoute(
             "GET",
             "/suggest",
-            partial(get_suggest, recommender),
+            partial(get_suggest, services),
             answer=SuggestAnswer,
             example=_ANSWER,
             problems=(401, 422, 429),
@@ -55,7 +55,7 @@ def suggest_routes(recommender: RecommendService) -> list[APIRoute]:
     ]
 
 
-async def get_suggest(recommender: RecommendService, request: Request) -> Response:
+async def get_suggest(services: Services, request: Request) -> Response:
     """Completions of what is typed: logged queries, brands, categories and titles.
 
     By the beginnings of words, in any order of the words; case, accents, width, and which Chinese characters are
@@ -63,14 +63,14 @@ async def get_suggest(recommender: RecommendService, request: Request) -> Respon
     liked most.
     """
     parameters = SuggestRequest.model_validate(fields_of(request.query_params))
-    release = recommender.release
+    release = (await services.live.look()).release
     trace = trace_of(request.scope)
     trace.timer.lap("parse")
     suggester = release.snapshot.suggester
     suggestions: list[Suggestion] = []
     if suggester is not None:
         suggest = partial(suggester.suggest, parameters.q, parameters.limit)
-        lanes = recommender.lanes
+        lanes = services.recommender.lanes
         suggestions = suggest() if len(parameters.q) <= SHORT else await lanes.wire.run(suggest)
     trace.timer.lap("suggest")
     return json_response(

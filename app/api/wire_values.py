@@ -46,6 +46,13 @@ def check_encoding(scope: Scope) -> None:
                 ) from error
 
 
+def path_of(scope: Scope) -> str:
+    """What the routes are matched against: the path below the one that the application is mounted at."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
 def fields_of(parameters: QueryParams, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The value of each parameter: of a list all, repeated or separated by commas; of any other the last.
 

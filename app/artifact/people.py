@@ -57,10 +57,13 @@ class Person:
         return user_hash(self.id) if self.kind == "user" else visitor_hash(self.id)
 
 
-def person_of(user_id: str | None, visitor_id: str | None) -> Person | None:
-    """The person of a call or an event: the user where there is one, else the visitor; `None` for nobody."""
+def person_of(user_id: str | None, visitor_id: str | None, session_id: str | None = None) -> Person | None:
+    """The person of a call or an event: the user where there is one, else the visitor, else whoever the session is of,
+    a visitor of whom nothing but the session is known; `None` for nobody.
+    """
     if user_id is not None:
         return Person("user", user_id)
+    visitor_id = session_id if visitor_id is None else visitor_id
     return None if visitor_id is None else Person("visitor", visitor_id)
 
 

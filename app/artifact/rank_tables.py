@@ -1,6 +1,6 @@
 """Item columns that the features read: vectors, neighbours, counts, prices, codes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -54,6 +54,17 @@ class RankTables:
             counts[~seen] = np.median(self.counts[seen], axis=0)
             popularity[~seen] = np.median(self.popularity[seen])
         return counts, popularity
+
+    def knowing(
+        self,
+        answerable: NDArray[np.bool_] | None,
+        never_seen: NDArray[np.bool_],
+        assumed: tuple[NDArray[np.float32], NDArray[np.float32]],
+    ) -> "RankTables":
+        """These tables with values that are else worked out of them, by whoever keeps them up to date."""
+        tables = replace(self)
+        vars(tables).update(answerable=answerable, never_seen=never_seen, assumed=assumed)
+        return tables
 
     def write(self, folder: Path) -> None:
         """Write the columns into the bundle in `folder`."""

@@ -1,7 +1,7 @@
 """The items of a bundle: their table of ids, vectors and popularity, and the columns of the catalogue."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -61,6 +61,10 @@ class Items:
         row = self._row_of_id.get(item_id)
         return self._row_of_variant.get(item_id, names.PADDING_ROW) if row is None else row
 
+    def own_row_of(self, item_id: str) -> int:
+        """The row of an item's own id, 0 when no item of the bundle has it."""
+        return self._row_of_id.get(item_id, names.PADDING_ROW)
+
     def answerable_row_of(self, item_id: str) -> int:
         """The row of an id, 0 when no item of the catalogue has it."""
         row = self.row_of(item_id)
@@ -82,7 +86,7 @@ class Items:
         """The stable hash of the item in each row, `[n + 1]`; 0 for row 0."""
         return self._own_hashes
 
-    def all_ids(self) -> tuple[str, ...]:
+    def all_ids(self) -> Sequence[str]:
         """The ids by row, `[n + 1]`; row 0 has none. As long only where each item has an id of its own."""
         return ("", *self._row_of_id)
 

@@ -125,29 +125,42 @@ class GpuRetriever:
         """Whether the device has failed, so that the CPU answers."""
         return self._fallback is not None
 
-    def run(self, batch: RequestBatch, depth: int, item_mask: ItemMask = ALL_ITEMS) -> Candidates:
+    def run(
+        self,
+        batch: RequestBatch,
+        depth: int,
+        item_mask: ItemMask = ALL_ITEMS,
+        event_vectors: NDArray[np.float32] | None = None,
+    ) -> Candidates:
         """As `Retriever.run`. Scores differ from it, and alone from in a batch, by rounding only."""
         if self._fallback is None:
             try:
-                return self.run_on_device(batch, depth, item_mask)
+                return self.run_on_device(batch, depth, item_mask, event_vectors)
             except runtime_errors() as error:
                 reason = str(error).partition("\n")[0]
                 log.exception("the GPU fails; retrieval goes on on the CPU", extra={"reason": reason})
                 self._fallback = self._open_fallback()
                 self.device = self._fallback.device
-        return self._fallback.run(batch, depth, item_mask)
+        return self._fallback.run(batch, depth, item_mask, event_vectors)
 
-    def run_on_device(self, batch: RequestBatch, depth: int, item_mask: ItemMask = ALL_ITEMS) -> Candidates:
+    def run_on_device(
+        self,
+        batch: RequestBatch,
+        depth: int,
+        item_mask: ItemMask = ALL_ITEMS,
+        event_vectors: NDArray[np.float32] | None = None,
+    ) -> Candidates:
         """As `run`, but raises the runtime's error where the device fails."""
         parts = []
+        vectors = self._items.vectors_of(batch.event_rows) if event_vectors is None else event_vectors
         for start in range(0, len(batch), LARGEST_BATCH):
             part = slice(start, start + LARGEST_BATCH)
-            parts.append(self._run(batch.take(part), min(depth, self._rows), item_mask.take(part)))
+            parts.append(self._run(batch.take(part), min(depth, self._rows), item_mask.take(part), vectors[part]))
         scores, rows, queries = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
         return candidates_from_graph(scores, rows, queries)
 
     def _run(
-        self, batch: RequestBatch, depth: int, item_mask: ItemMask
+        self, batch: RequestBatch, depth: int, item_mask: ItemMask, event_vectors: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
         size, width = batch_bucket(len(batch)), excluded_bucket(batch.exclude_rows.shape[1])
         masks = 0 if item_mask.allowed is None else len(item_mask.allowed)
@@ -157,11 +170,15 @@ class GpuRetriever:
             names.OUT_QUERY: ((size, batch.long_vector.shape[1]), np.float32),
         }
         scores, rows, queries = self._runs.run(
-            (size, width, depth, min(masks, 2)), lambda: self._fill_buffers(batch, depth, item_mask), outputs
+            (size, width, depth, min(masks, 2)),
+            lambda: self._fill_buffers(batch, depth, item_mask, event_vectors),
+            outputs,
         )
         return scores[: len(batch)], rows[: len(batch)], queries[: len(batch)]
 
-    def _fill_buffers(self, batch: RequestBatch, depth: int, item_mask: ItemMask) -> Mapping[str, Any]:
+    def _fill_buffers(
+        self, batch: RequestBatch, depth: int, item_mask: ItemMask, event_vectors: NDArray[np.float32]
+    ) -> Mapping[str, Any]:
         """The buffers of the batch's bucket, holding the batch."""
         size = batch_bucket(len(batch))
         window, dim = batch.event_rows.shape[1], batch.long_vector.shape[1]
@@ -171,7 +188,7 @@ class GpuRetriever:
         ages = age_buckets(batch.event_times, batch.now[:, None])
         wide = min(depth + SLACK, self._rows)
         values: dict[str, NDArray[Any]] = {
-            names.IN_EVENT_VECTORS: padded(self._items.vectors_of(batch.event_rows), size, window, dim),
+            names.IN_EVENT_VECTORS: padded(event_vectors, size, window, dim),
             names.IN_EVENT_TYPES: padded(batch.event_types.astype(np.int64), size, window),
             names.IN_AGE_BUCKETS: padded(ages, size, window),
             names.IN_LONG_VECTOR: padded(batch.long_vector, size, dim),

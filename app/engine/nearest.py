@@ -12,9 +12,8 @@ from app.artifact.rank_features import CandidateList
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_features import cosines_of
 from app.engine.candidates import Source
-from app.engine.gpu_retriever import GpuRetriever
 from app.engine.requests import blank_batch
-from app.engine.retriever import Retriever
+from app.engine.retriever import Retrieves
 from app.engine.text.hits import NearItems
 
 NEAREST: Final = 200
@@ -31,7 +30,7 @@ class Nearest:
         window: events of a request.
     """
 
-    retriever: Retriever | GpuRetriever
+    retriever: Retrieves
     tables: RankTables
     window: int
 

@@ -1,15 +1,29 @@
 """Retrieval: the query tower and the exact int8 search over all items, as one ONNX graph."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.event_features import age_buckets
 from app.engine.candidates import Candidates, candidates_from_graph
 from app.engine.catalogue import Items
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
+
+
+class Retrieves(Protocol):
+    """Whatever finds the best items of requests."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        ...
+
+    def run(self, batch: RequestBatch, depth: int, item_mask: ItemMask = ALL_ITEMS) -> Candidates:
+        """The best `depth` items of every request, best first."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -20,13 +34,22 @@ class Retriever:
     items: Items
     device: str = "cpu"
 
-    def run(self, batch: RequestBatch, depth: int, item_mask: ItemMask = ALL_ITEMS) -> Candidates:
+    def run(
+        self,
+        batch: RequestBatch,
+        depth: int,
+        item_mask: ItemMask = ALL_ITEMS,
+        event_vectors: NDArray[np.float32] | None = None,
+    ) -> Candidates:
         """The best `depth` items of every request, best first.
 
         Args:
+            batch: the requests.
             depth: candidates per request, at most the number of rows.
+            item_mask: which items may be answered to each.
+            event_vectors: `[batch, window, dim]` of the items of the events; by default those of the bundle.
         """
-        vectors = self.items.vectors_of(batch.event_rows)
+        vectors = self.items.vectors_of(batch.event_rows) if event_vectors is None else event_vectors
         shape = batch.long_vector.shape
         scores, rows, queries = self.session.run(
             (names.OUT_SCORES, names.OUT_ROWS, names.OUT_QUERY),

@@ -7,10 +7,9 @@ from app.artifact.manifest import Manifest
 from app.artifact.parts import UsableParts
 from app.artifact.rank_tables import RankTables
 from app.engine.catalogue import Catalogue, Items
-from app.engine.gpu_retriever import GpuRetriever
 from app.engine.placer import Placer
 from app.engine.ranking import Ranker
-from app.engine.retriever import Retriever
+from app.engine.retriever import Retrieves
 from app.engine.selection.filter_index import FilterIndex
 from app.engine.selection.orders import Orders
 from app.engine.text.query_index import QueryIndex
@@ -27,7 +26,7 @@ class Snapshot:
     parts: UsableParts
     items: Items
     catalogue: Catalogue
-    retriever: Retriever | GpuRetriever
+    retriever: Retrieves
     text_query: TextQuery | None  # None where the bundle knows no words
     tables: RankTables
     ranker: Ranker | None  # None where nothing is ranked by features

@@ -19,6 +19,9 @@ class ConnectionBounds:
     head_s: float = 10.0
     body_bytes: int = 1_048_576
     body_s: float = 30.0
+    large_path: str | None = None  # the one call whose body may be larger, and come for longer
+    large_bytes: int = 32 * 2**20
+    large_s: float = 120.0
     held_bytes: int = 64 * 2**20  # of bodies of all connections that arrive, or are not answered yet
     answer_s: float = 30.0
     unread_bytes: int = 64 * 2**20  # of answers of all connections that nobody takes

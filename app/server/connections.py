@@ -89,11 +89,12 @@ class Connections:
         self.clock = clock
         self.heads = Queue("head_timeout", bounds.head_s)
         self.bodies = Queue("body_timeout", bounds.body_s)
+        self.large_bodies = Queue("body_timeout", bounds.large_s)
         self.idle = Queue("idle", bounds.idle_s)
         self.lingering = Queue("refused", LINGER_S)
         self.readers = Queue("answer_timeout", bounds.answer_s)
         self.draining = False
-        self._queues = (self.heads, self.bodies, self.idle, self.lingering, self.readers)
+        self._queues = (self.heads, self.bodies, self.large_bodies, self.idle, self.lingering, self.readers)
         self._open: set[Waiting] = set()
         self._held = 0
         self._unread = 0

@@ -82,6 +82,7 @@ class HttpConnection(asyncio.Protocol):
         self._most_head = self.connections.bounds.head_bytes
         self._is_in_head = False  # a head has begun
         self._is_in_body = False
+        self._is_large = False  # the body is of the call that may have a larger one
         self._is_split = False  # whether a head or a request ended inside the slice
         self._head_size = 0  # bytes of the head so far
         self._framing = 0  # bytes of the body that are no content
@@ -223,6 +224,9 @@ class HttpConnection(asyncio.Protocol):
             "state": self._app_state.copy(),
         }
         keeps_alive = version != "1.0" and self._parser.should_keep_alive()
+        bounds = self.connections.bounds
+        self._is_large = path == bounds.large_path
+        self.most_body = bounds.large_bytes if self._is_large else bounds.body_bytes
         exchange = Exchange(self, scope, keeps_alive=keeps_alive, awaits_continue=self._awaits_continue)
         self._newest = exchange
         self._is_in_head = False
@@ -506,7 +510,7 @@ class HttpConnection(asyncio.Protocol):
         if self._lingers:
             return
         if self._is_in_body and not self._is_over:
-            self._wait_in(self.connections.bodies)
+            self._wait_in(self.connections.large_bodies if self._is_large else self.connections.bodies)
         elif self._is_over:
             self._wait_in(None)
         elif self._is_in_head or self._head_size or self._newest is None:

@@ -31,6 +31,7 @@ class RecommendCall:
     k: int
     user_id: str | None = None
     visitor_id: str | None = None  # looked up when there is no user, or nothing is known of them
+    session_id: str | None = None  # likewise, when nothing is known of the visitor either
     query: str | None = None
     exact: bool = False  # the query is not corrected
     context_item_ids: Sequence[str] = ()  # seen just now, the newest last
@@ -52,11 +53,12 @@ class RecommendCall:
     values: int = 0  # in the lists of these conditions
 
     def person_hashes(self) -> list[int]:
-        """The hashes of the user and of the visitor whose states may be stored, the preferred one first."""
+        """The hashes of the user, the visitor and the session whose states may be stored, the preferred one first."""
         if self.recent_events is not None or self.similar_to:
             return []
         hashes = [] if self.user_id is None else [user_hash(self.user_id)]
-        return hashes if self.visitor_id is None else [*hashes, visitor_hash(self.visitor_id)]
+        hashes += [] if self.visitor_id is None else [visitor_hash(self.visitor_id)]
+        return hashes if self.session_id is None else [*hashes, visitor_hash(self.session_id)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ signature: in URL-safe base64 some 4 to 5 letters an item.
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Final
 
@@ -24,6 +24,7 @@ _FORMAT: Final = 2  # a cursor of another one is refused
 _HEADER: Final = struct.Struct("<BBBIIHIIQQdd")
 _STEPS: Final = 255  # of a score, between the largest and the smallest
 _ROW_BYTES: Final = 4
+_HASH_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,23 @@ class Rest:
     codes: NDArray[np.uint8]  # [n] of the scores, 0 the largest
     largest: float
     smallest: float
+    new_hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    """Stable hashes of items that the bundle does not know, whose rows every replica counts for itself: in `rows` the
+    first of them is the row behind the bundle's last one."""
 
     def scores(self) -> NDArray[np.float64]:
         """`[n]`, to a 255th of their span."""
         step = (self.largest - self.smallest) / _STEPS
         return np.asarray(self.largest - self.codes * step, dtype=np.float64)
 
-    def after(self, count: int) -> "Rest | None":
-        """What is left after the next `count` items; None where nothing is."""
+    def after(self, count: int, answered: int | None = None) -> "Rest | None":
+        """What is left after the next `count` items, of which so many are answered, by default all; None where nothing
+        is.
+        """
         if count >= len(self.rows):
             return None
-        return replace(self, offset=self.offset + count, rows=self.rows[count:], codes=self.codes[count:])
+        offset = self.offset + (count if answered is None else answered)
+        return replace(self, offset=offset, rows=self.rows[count:], codes=self.codes[count:])
 
 
 def codes_of(scores: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float, float]:
@@ -82,7 +89,7 @@ def write_cursor(rest: Rest, keys: CursorKeys) -> str:
         rest.smallest,
     )
     rows = rest.rows.astype("<u4").view(np.uint8).reshape(-1, _ROW_BYTES)[:, :width].tobytes()
-    body = header + rows + rest.codes.tobytes() + corrected
+    body = header + rows + rest.codes.tobytes() + corrected + rest.new_hashes.astype("<u8").tobytes()
     return urlsafe_b64encode(body + keys.sign(body)).rstrip(b"=").decode()
 
 
@@ -105,14 +112,15 @@ def read_cursor(text: str, keys: CursorKeys) -> Rest:
         _HEADER.unpack(body[: _HEADER.size])
     )
     start = _HEADER.size + count * width
-    if not count or not 0 < width <= _ROW_BYTES or len(body) != start + count + corrected_bytes:
+    end = start + count + corrected_bytes
+    if not count or not 0 < width <= _ROW_BYTES or len(body) < end or (len(body) - end) % _HASH_BYTES:
         raise changed_cursor()
     if offset + count > MAX_ITEMS or not (isfinite(largest) and isfinite(smallest) and smallest <= largest):
         raise changed_cursor()
     rows = np.zeros((count, _ROW_BYTES), dtype=np.uint8)
     rows[:, :width] = np.frombuffer(body[_HEADER.size : start], dtype=np.uint8).reshape(count, width)
     try:
-        corrected = body[start + count :].decode()
+        corrected = body[start + count : end].decode()
     except UnicodeDecodeError:
         raise changed_cursor() from None
     return Rest(
@@ -127,4 +135,5 @@ def read_cursor(text: str, keys: CursorKeys) -> Rest:
         codes=np.frombuffer(body[start : start + count], dtype=np.uint8),
         largest=largest,
         smallest=smallest,
+        new_hashes=np.frombuffer(body[end:], dtype="<u8").astype(np.uint64),
     )

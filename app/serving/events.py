@@ -21,6 +21,7 @@ class EventService:
         online: attributes what was stored to the answers that showed it; `None` attributes nothing.
         known: tells which items, by hash, the catalogue has; `None` takes all for known.
         own_id: tells the item's own id, of an id that may be a variant's; `None` takes each for its item's own.
+        note: takes what was stored; `None` tells nobody.
     """
 
     def __init__(
@@ -30,7 +31,9 @@ class EventService:
         online: OnlineTracker | None = None,
         known: Callable[[Sequence[int]], list[bool]] | None = None,
         own_id: Callable[[str], str] | None = None,
+        note: Callable[[Sequence[NewEvent]], None] | None = None,
     ) -> None:
+        self._note = note
         self._known = known
         self._own_id = own_id
         self.now: Final = now
@@ -57,6 +60,8 @@ class EventService:
                 for event, is_known in zip(events, known, strict=True)
             ]
         stored = await self._writes.run(self._store.append(events))
+        if self._note is not None:
+            self._note([event for event, is_stored in zip(events, stored, strict=True) if is_stored])
         if self._online is not None:
             for record, event, is_stored in zip(records, events, stored, strict=True):
                 if is_stored:

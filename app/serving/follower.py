@@ -7,6 +7,7 @@ import logging
 import math
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,6 +61,7 @@ class BundleFollower:
         load: how bundles are loaded.
         every_s: seconds between looks at the pointer; 0 looks only at the start and on `reload`.
         metrics: counts loads and refusals.
+        serve: lets a release be served from now on.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class BundleFollower:
         load: LoadOptions,
         every_s: float,
         metrics: Metrics,
+        serve: Callable[[Release], Awaitable[None]],
     ) -> None:
         self._recommender = recommender
+        self._serve = serve
         self._models = models
         self._folder = folder
         self._load = load
@@ -241,16 +245,17 @@ class BundleFollower:
 
     async def _swap(self, release: Release) -> None:
         served = self._recommender.release
-        if release is not served:
+        is_other = release.version != served.version
+        if is_other:
             try:
-                self._recommender.swap(release)
+                await self._serve(release)
             except Exception as error:
                 refusal = refusal_of(error, release.snapshot.folder)
                 await self._refuse(release.version, refusal)
                 raise refusal from error
             self._previous = served
         self._refusals.clear()
-        if release is served:
+        if not is_other:
             return
         log.info("bundle served", extra={"version": release.version, "previous": served.version})
         await self._presence.tell()

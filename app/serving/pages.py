@@ -4,8 +4,9 @@ import time
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.artifact.hashing import stable_hash
+from app.artifact.hashing import stable_hash, stable_hashes
 from app.engine.reasons import SCORE_DECIMALS
 from app.errors import CursorExpired, InvalidCursor, InvalidRequest
 from app.serving.call import Answer
@@ -18,11 +19,12 @@ CLOCKS_DIFFER_S: Final = 300
 _MATCHED_BY: Final = (None, "words", "meaning", "nothing", "words_and_meaning")  # cursors hold the positions
 
 
-def next_cursor_of(answer: Answer, fingerprint: int, keys: CursorKeys) -> str | None:
+def next_cursor_of(answer: Answer, fingerprint: int, release: Release, keys: CursorKeys) -> str | None:
     """The cursor of the second page; None where the list ends with the first.
 
     Args:
         answer: the first page.
+        release: that it is of.
         fingerprint: the fingerprint of the request that it answers.
         keys: sign it.
     """
@@ -30,6 +32,7 @@ def next_cursor_of(answer: Answer, fingerprint: int, keys: CursorKeys) -> str | 
         return None
     rows, scores = answer.rest
     codes, largest, smallest = codes_of(scores)
+    rows, new_hashes = _without_new_rows(rows, release)
     rest = Rest(
         version=stable_hash(answer.model_version),
         fingerprint=fingerprint,
@@ -42,6 +45,7 @@ def next_cursor_of(answer: Answer, fingerprint: int, keys: CursorKeys) -> str | 
         codes=codes,
         largest=largest,
         smallest=smallest,
+        new_hashes=new_hashes,
     )
     return write_cursor(rest, keys)
 
@@ -75,7 +79,7 @@ def read_page(cursor: str, fingerprint: int | None, keys: CursorKeys) -> Rest:
 
 
 def page_of(rest: Rest, k: int, release: Release, max_k: int, keys: CursorKeys) -> Answer:
-    """The next `k` items of a list.
+    """The next `k` items of a list, without those that are gone since.
 
     Args:
         rest: the list, from `read_page`.
@@ -90,15 +94,23 @@ def page_of(rest: Rest, k: int, release: Release, max_k: int, keys: CursorKeys) 
     """
     if k > max_k:
         raise InvalidRequest(f"k must be at most {max_k}, got {k}: ask for fewer items", "k")
-    if rest.rows.min() < 1 or rest.rows.max() >= len(release.item_ids) or rest.total >= len(release.item_ids):
+    span = release.bundle_span
+    if rest.rows.min() < 1 or rest.rows.max() >= span + len(rest.new_hashes) or rest.total >= len(release.item_ids):
         raise InvalidCursor("cursor: names items that there are not: ask again without it", "cursor")
-    rows = rest.rows[:k].tolist()
-    after = rest.after(k)
+    items = release.snapshot.items
+    all_rows = rest.rows.copy()
+    is_new = all_rows >= span
+    all_rows[is_new] = items.rows_of_hashes(rest.new_hashes)[all_rows[is_new] - span]
+    is_there = items.selectable[0, all_rows]
+    places = np.flatnonzero(is_there)[:k]
+    read = int(places[-1]) + 1 if len(places) == k else len(all_rows)
+    rows = all_rows[places].tolist()
+    after = rest.after(read, len(places)) if is_there[read:].any() else None
     return Answer(
         model_version=release.version,
         item_rows=rows,
         item_ids=[release.item_ids[row] for row in rows],
-        scores=np.round(rest.scores()[:k], SCORE_DECIMALS).tolist(),
+        scores=np.round(rest.scores()[places], SCORE_DECIMALS).tolist(),
         reasons=None,
         total=rest.total,
         degraded=[],
@@ -109,3 +121,15 @@ def page_of(rest: Rest, k: int, release: Release, max_k: int, keys: CursorKeys) 
         matched_by=_MATCHED_BY[rest.flags],
         first_rank=rest.offset + 1,
     )
+
+
+def _without_new_rows(rows: NDArray[np.int64], release: Release) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Rows with those behind the bundle's numbered from the first one on, and the hashes of their items."""
+    span = release.bundle_span
+    is_new = rows >= span
+    if not is_new.any():
+        return rows, np.zeros(0, dtype=np.uint64)
+    new, places = np.unique(rows[is_new], return_inverse=True)
+    numbered = rows.copy()
+    numbered[is_new] = span + places
+    return numbered, stable_hashes(release.item_ids[row] for row in new.tolist())

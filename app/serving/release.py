@@ -4,9 +4,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -33,9 +33,29 @@ class Release:
 
     snapshot: Snapshot
     states: BundledStates  # of people as of the cut, without those in the list of erasures beside the bundle
-    item_ids: tuple[str, ...]  # `[items + 1]`; a text column is slow to read item by item, a list slow to collect past
+    item_ids: Sequence[str]  # by row; a text column is slow to read item by item, a list slow to collect past
     clock: Callable[[], float]  # 'now' in unix seconds, NaN without a clock
     erasures: Mapping[int, float] = field(default_factory=dict)  # of that list, unix seconds by hash
+    base: "Release | None" = None  # as its bundle says it, where items were changed since
+
+    def with_view(self, snapshot: Snapshot) -> "Release":
+        """The same release with items as they are now."""
+        base = self.base or self
+        return (
+            base
+            if snapshot is base.snapshot
+            else replace(base, snapshot=snapshot, item_ids=snapshot.items.all_ids(), base=base)
+        )
+
+    @property
+    def bundle_span(self) -> int:
+        """The row behind the bundle's last one: that of the first item which came later."""
+        return int((self.base or self).snapshot.items.selectable.shape[1])
+
+    @cached_property
+    def sorted_ids(self) -> list[str]:
+        """The ids of all items, ascending."""
+        return sorted(filter(None, self.item_ids))
 
     @property
     def version(self) -> str:

@@ -70,10 +70,15 @@ class RecommendService:
     def swap(self, release: Release) -> None:
         """Serve `release` from now on; requests under way end with the one they began with."""
         self._store.seed(release.version, release.states)
-        if release is not self._release:
+        if release.version != self._release.version:
             self._earlier = self._release
         self._release = release
         self._show(release)
+
+    def show_view(self, view: Release) -> None:
+        """Serve the same version with items as they are now from now on."""
+        assert view.version == self._release.version  # noqa: S101 - whoever makes views waits for another version
+        self._release = view
 
     def _show(self, release: Release) -> None:
         manifest = release.snapshot.manifest

@@ -8,16 +8,21 @@ from random import random
 
 import numpy as np
 
+from app.serving.activity import ActivityFeed
 from app.serving.attribution import OnlineTracker
+from app.serving.catalogue_writer import CatalogueWriter
 from app.serving.cursor_keys import CursorKeys
 from app.serving.erasure_list import ErasureList
 from app.serving.events import EventService
 from app.serving.follower import BundleFollower
 from app.serving.impressions import ImpressionLog, ImpressionRecorder
+from app.serving.live_catalogue import LiveCatalogue
 from app.serving.predict import PredictService
 from app.serving.release import LoadOptions, Release
 from app.serving.service import RecommendService, ServiceLimits
 from app.serving.users import UserService
+from app.stores.catalogue import CatalogueStore
+from app.stores.memory_catalogue import MemoryCatalogueStore
 from app.stores.protocol import ModelStore, UserStore
 from app.telemetry.metrics import Metrics
 from app.telemetry.online import OnlineMetrics
@@ -61,6 +66,9 @@ class Services:
     events: EventService
     users: UserService
     erasures: ErasureList
+    live: LiveCatalogue
+    catalogue: CatalogueWriter
+    activity: ActivityFeed
     recorder: ImpressionRecorder
     metrics: Metrics
     cursors: CursorKeys
@@ -71,6 +79,8 @@ class Services:
         """Run the background work from entry to exit."""
         await self.store.start()
         await self.erasures.start()
+        await self.live.start()
+        await self.activity.start()
         await self.follower.start()
         await self.recorder.log.start()
         try:
@@ -78,6 +88,8 @@ class Services:
         finally:
             await self.recommender.lanes.close()
             await self.follower.close()
+            await self.activity.close()
+            await self.live.close()
             await self.recorder.log.close()
             await self.erasures.close()
             await self.store.close()
@@ -99,6 +111,8 @@ def build_services(
     drain: Drain | None = None,
     cursors: CursorKeys | None = None,
     erasures: Path | None = None,
+    catalogue: CatalogueStore | None = None,
+    catalogue_wait_s: float = 0.5,
 ) -> Services:
     """The services that answer from `release` and `store`.
 
@@ -112,10 +126,14 @@ def build_services(
         drain: set by whoever receives the signal to end; a new one by default.
         cursors: sign and accept cursors; with a key of this process's own by default.
         erasures: the folder whose list of erasures this process keeps; `None` keeps none.
+        catalogue: keeps changes of items; by default this process does.
+        catalogue_wait_s: how long a call waits for changes that were accepted and are not served yet.
     """
     metrics = metrics or Metrics()
     online = OnlineTracker(OnlineMetrics(metrics.registry), impressions.follow_s, impressions.follow_bytes)
     recommender = RecommendService(release, store, limits, metrics)
+    live = LiveCatalogue(recommender, catalogue or MemoryCatalogueStore(), metrics, catalogue_wait_s)
+    activity = ActivityFeed(recommender, live, store, metrics)
     now = _current_clock(recommender)
     erasure_list = ErasureList(erasures, store)
     metrics.watch_store(
@@ -127,10 +145,15 @@ def build_services(
         recommender=recommender,
         predictor=PredictService(recommender, limits, metrics),
         store=store,
-        follower=BundleFollower(recommender, follow.models, follow.folder, follow.load, follow.every_s, metrics),
-        events=EventService(store, now, online, _catalogue(recommender), _own_ids(recommender)),
+        follower=BundleFollower(
+            recommender, follow.models, follow.folder, follow.load, follow.every_s, metrics, live.serve
+        ),
+        events=EventService(store, now, online, _catalogue(recommender), _own_ids(recommender), activity.note),
         users=UserService(store, now, online, erasure_list),
         erasures=erasure_list,
+        live=live,
+        catalogue=CatalogueWriter(live),
+        activity=activity,
         recorder=ImpressionRecorder(ImpressionLog(store, share, impressions.capacity, random, metrics), online),
         metrics=metrics,
         cursors=cursors or CursorKeys(),

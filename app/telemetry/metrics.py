@@ -6,16 +6,18 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_VIEW_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
-MISSING: Final = ("user_state", "timeout")  # label values that counters begin with
+MISSING: Final = ("user_state", "catalogue", "timeout")  # label values that counters begin with
 DROPPED: Final = ("overloaded", "client_left")
 IMPRESSIONS: Final = ("kept", "dropped_here", "dropped_store", "dropped_full")
 LOADS: Final = ("loaded", "refused")
-BACKGROUND: Final = ("follow", "presence", "impressions", "probe")  # tasks
+BACKGROUND: Final = ("follow", "presence", "impressions", "probe", "activity")  # tasks
 EVENTS: Final = ("accepted", "duplicate", "rejected")
 CLOSED: Final = ("idle", "refused", "head_timeout", "body_timeout", "answer_timeout", "crowded_out")
 DAMAGED: Final = (
-    "erased", "event_stream", "events", "impression_stream", "items", "long_vector", "models", "pointer", "state",
+    "catalogue", "erased", "event_stream", "events", "impression_stream", "items", "long_vector", "models", "pointer",
+    "state",
 )  # fmt: skip
 
 
@@ -100,6 +102,23 @@ class Metrics:
             "aisle_damaged_values", "Stored values that were no records and counted as none.", ("value",),
             registry=self.registry,
         )  # fmt: skip
+        self._catalogue_sequence = Gauge(
+            "aisle_catalogue_sequence", "The change of the catalogue that is served.", registry=self.registry
+        )
+        self._catalogue_lag = Gauge(
+            "aisle_catalogue_lag", "Changes of the catalogue that are accepted and not served here yet.",
+            registry=self.registry,
+        )  # fmt: skip
+        self._catalogue_items = Gauge(
+            "aisle_catalogue_live_items", "Items that were changed since the bundle.", registry=self.registry
+        )
+        self._view_seconds = Histogram(
+            "aisle_catalogue_view_seconds", "Time to make a view of the catalogue out of changes.",
+            buckets=_VIEW_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self._changes = Counter(
+            "aisle_catalogue_changes", "Changes of items that are served here.", registry=self.registry
+        )
         self._events = Counter("aisle_events", "Events sent to this service.", ("outcome",), registry=self.registry)
         self._begin()
         # `labels()` takes a lock; the request path finds its children here.
@@ -176,6 +195,19 @@ class Metrics:
         self._connections.set_function(open_)
         self._held_bytes.set_function(held_bytes)
         self._unread_bytes.set_function(unread_bytes)
+
+    def watch_catalogue(
+        self, sequence: Callable[[], float], lag: Callable[[], float], items: Callable[[], float]
+    ) -> None:
+        """Call these whenever metrics are read."""
+        self._catalogue_sequence.set_function(sequence)
+        self._catalogue_lag.set_function(lag)
+        self._catalogue_items.set_function(items)
+
+    def observe_view(self, seconds: float, changes: int) -> None:
+        """Record how long it took to make a view of the catalogue out of so many changes."""
+        self._view_seconds.observe(seconds)
+        self._changes.inc(changes)
 
     def count_damaged(self, value: str, number: int) -> None:
         """Count stored values that were no records."""

@@ -12,6 +12,8 @@ from app.engine.selection.filters import Filter
 
 LARGEST_PRODUCT: Final = 1e9
 """Boosts together bring an item up by at most this factor, and bury it by as much: a score stays a number."""
+LEAST_POPULARITY: Final = 1e-3
+"""Beside that of the most popular item."""
 _LARGEST_LOG: Final = math.log(LARGEST_PRODUCT)
 
 
@@ -29,7 +31,7 @@ def boost_gains(
     """What each boost adds to each score, `[boosts, n]`; the factors of several multiply, up to `LARGEST_PRODUCT`.
 
     The network's scores are logits under a softmax: `factor` times the probability is `ln(factor)` more. Popularity is
-    not a logit, and is multiplied.
+    not a logit, and is multiplied; what nobody has touched yet has the least one then, so that it can be brought up.
 
     Args:
         scores: `[n]`, before any boost.
@@ -44,7 +46,7 @@ def boost_gains(
     share = np.minimum(1.0, _LARGEST_LOG / np.maximum(np.abs(logs), 1e-9))  # of each factor's logarithm that counts
     for index, (inside, factor) in enumerate(zip(passes, factors, strict=True)):
         counted = np.where(share < 1.0, factor**share, factor)
-        gain = np.log(factor) * share if are_logits else boosted * (counted - 1.0)
+        gain = np.log(factor) * share if are_logits else np.maximum(boosted, LEAST_POPULARITY) * (counted - 1.0)
         added[index] = np.where(inside, gain, 0.0)
         boosted = boosted + added[index]
     return added

@@ -196,6 +196,17 @@ def test_a_body_that_does_not_come_is_waited_for_so_long(opened: Opened) -> None
         assert door.value("aisle_request_body_bytes") == 0
 
 
+def test_a_large_body_is_waited_for_longer(opened: Opened) -> None:
+    with opened(body_s=SOON_S, large_path="/items/batch", large_s=60.0) as door, door.connect() as connection:
+        connection.send(post(b'{"operations"', "content-length: 18", path="/items/batch"))
+        door.wait_until(lambda: door.value("aisle_request_body_bytes") > 0)
+        connection.send(b": []}")
+        assert connection.answer().status == 200
+    with opened(large_path="/items/batch", large_s=SOON_S) as door, door.connect() as connection:
+        connection.send(post(b'{"operations"', "content-length: 18", path="/items/batch"))
+        assert problem(connection.answer(), 408, "request_timeout")
+
+
 def test_a_refused_body_that_does_not_come_is_waited_for_no_longer(opened: Opened) -> None:
     with opened(body_s=SOON_S) as door, door.connect() as connection:
         connection.send(post(b'{"k"', "content-length: 8", path="/nowhere"))

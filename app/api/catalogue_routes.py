@@ -1,0 +1,390 @@
+"""Calls that change items, and the catalogue as it is now."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import orjson
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.answers import json_response
+from app.api.catalogue_schemas import (
+    MOST_REJECTED,
+    BatchRequest,
+    CatalogueAnswer,
+    ItemFields,
+    ItemsAnswer,
+    ItemsRequest,
+    NewColumns,
+)
+from app.api.direct_route import DirectRoute
+from app.api.item_parsing import ItemParser, WrongField, checked_id, id_of, invalid
+from app.api.item_routes import ITEM_ID, TAG
+from app.api.openapi import body_of, parameter, with_bounds
+from app.api.wire_values import fields_of
+from app.api.wire_work import read_request
+from app.artifact.item_document import ItemDocument
+from app.errors import InvalidRequest, ItemNotFound, StoreUnavailable
+from app.serving.catalogue_list import ListedItem, listed_items
+from app.serving.catalogue_writer import Applied, Operation
+from app.serving.services import Services
+
+NDJSON: Final = frozenset(
+    ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+)
+"""Media types of a batch with an operation a line."""
+BATCH_PATH: Final = "/items/batch"
+_AT_ONCE: Final = 500  # operations that are parsed and written together
+_KINDS: Final = ("put", "patch", "delete")
+_WHOLE_BATCH: Final = '{"operations": [{"put": {"item_id": ..}}, {"patch": {..}}, {"delete": "id"}]}'
+_ITEM: Final = {
+    "title": "Trail shoe",
+    "category": "Shoes > Trail",
+    "brand": "Own",
+    "price": 99.0,
+    "in_stock": True,
+    "attributes": {"color": ["red"]},
+}
+_ANSWER: Final = {"sequence": 81234, "applied": 1, "rejected": [], "rejected_count": 0, "durable": True}
+_BATCH: Final = {
+    "operations": [{"put": {"item_id": "p3", **_ITEM}}, {"patch": {"item_id": "p9", "price": 89.0}}, {"delete": "p7"}]
+}
+_NEW_COLUMNS: Final = parameter(
+    "query",
+    "new_columns",
+    "string",
+    "What becomes of columns that the catalogue does not know: `keep` stores them for the next training.",
+    "keep",
+    ("refuse", "keep"),
+)
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """The largest changes that an operator accepts."""
+
+    body_bytes: int = 32 * 2**20
+    item_bytes: int = 65_536  # of the JSON of one item
+    operations: int = 10_000  # of a batch in JSON
+    lines: int = 100_000  # of a batch with an operation a line
+
+
+def catalogue_routes(services: Services, limits: BatchLimits) -> list[APIRoute]:
+    """`GET /items`, `POST /items/batch`, and `PUT`, `PATCH` and `DELETE /items/{id}`."""
+    changes: dict[str, Any] = {
+        "answer": CatalogueAnswer,
+        "example": _ANSWER,
+        "problems": (401, 404, 413, 422, 429, 503),
+        "tags": [TAG],
+    }
+    return [
+        DirectRoute(
+            "GET",
+            "/items",
+            partial(get_items, services),
+            answer=ItemsAnswer,
+            example={
+                "items": [{"item_id": "p3", "sequence": 81234, "deleted": False, "hidden": False, "fields": _ITEM}],
+                "sequence": 81234,
+                "next_after": None,
+            },
+            problems=(401, 422, 429),
+            summary="The catalogue as it is now",
+            operation_id="get_items",
+            tags=[TAG],
+            openapi_extra={
+                "parameters": with_bounds(
+                    ItemsRequest,
+                    [
+                        parameter("query", "limit", "integer", "How many items, at most: 1 to 1,000.", 100),
+                        parameter("query", "after", "string", "The id behind which the page begins.", "p2"),
+                        parameter(
+                            "query", "changed_since", "integer", "Only what changed after this sequence.", 81_000
+                        ),
+                    ],
+                )
+            },
+        ),
+        DirectRoute(
+            "POST",
+            BATCH_PATH,
+            partial(post_batch, services, limits),
+            summary="Change many items",
+            operation_id="post_items_batch",
+            openapi_extra=_batch_body() | {"parameters": [_NEW_COLUMNS]},
+            **changes,
+        ),
+        DirectRoute(
+            "PUT",
+            "/items/{item_id:id}",
+            partial(put_item, services, limits),
+            summary="Create or replace an item",
+            operation_id="put_item",
+            openapi_extra=body_of(ItemFields, _ITEM) | {"parameters": [ITEM_ID, _NEW_COLUMNS]},
+            **changes,
+        ),
+        DirectRoute(
+            "PATCH",
+            "/items/{item_id:id}",
+            partial(patch_item, services, limits),
+            summary="Change fields of an item",
+            operation_id="patch_item",
+            openapi_extra=body_of(ItemFields, {"price": 89.0, "in_stock": False})
+            | {"parameters": [ITEM_ID, _NEW_COLUMNS]},
+            **changes,
+        ),
+        DirectRoute(
+            "DELETE",
+            "/items/{item_id:id}",
+            partial(delete_item, services),
+            summary="Take an item out of the catalogue",
+            operation_id="delete_item",
+            openapi_extra={"parameters": [ITEM_ID]},
+            **changes,
+        ),
+    ]
+
+
+async def get_items(services: Services, request: Request) -> Response:
+    """Items by id, hidden ones too, as far as this service knows them now: to compare with the shop's own.
+
+    `next_after` is what the next page begins behind. With `changed_since` those that changed after a sequence number,
+    the deleted ones among them.
+    """
+    page = ItemsRequest.model_validate(fields_of(request.query_params))
+    look = await services.live.look()
+    if look.degraded:
+        raise StoreUnavailable("the newest changes of the catalogue cannot be read: try again")
+    items, next_after = await services.recommender.lanes.wire.run(
+        lambda: listed_items(services.live, look.release, page.limit, page.after, page.changed_since)
+    )
+    return json_response(
+        {
+            "items": [_entry_of(item) for item in items],
+            "sequence": services.live.head.sequence,
+            "next_after": next_after,
+        }
+    )
+
+
+async def put_item(services: Services, limits: BatchLimits, request: Request) -> Response:
+    """Creates the item, or replaces all that is known of it: fields that are not given are gone.
+
+    It is there for the very next call. Named are the usual fields, the catalogue's attributes, and its columns for
+    display.
+    """
+    return await _change_one(services, limits, request, "put")
+
+
+async def patch_item(services: Services, limits: BatchLimits, request: Request) -> Response:
+    """Changes the fields that are given; null clears one, the others stay. An item that is not known is a 404."""
+    return await _change_one(services, limits, request, "patch")
+
+
+async def delete_item(services: Services, request: Request) -> Response:
+    """The item is answered nowhere any more. Its id may come again; a second time nothing happens."""
+    item_id = _id_in(request)
+    applied = await services.catalogue.write([Operation(item_id, "delete", {})])
+    return json_response(_answer_of(applied, 1, [], 0))
+
+
+async def post_batch(services: Services, limits: BatchLimits, request: Request) -> Response:
+    """Operations in their order, each whole or not at all: one that is wrong is rejected by itself.
+
+    As JSON, or for many (`Content-Type: application/x-ndjson`) with an operation a line.
+    """
+    parser = _parser_of(services, request)
+    body = await request.body()
+    is_lines = request.headers.get("content-type", "").partition(";")[0].strip().lower() in NDJSON
+    most = limits.lines if is_lines else limits.operations
+    read = partial(_lines_of if is_lines else _operations_of, body, most)
+    rows = await services.recommender.lanes.wire.run(read)
+    rejected: list[dict[str, Any]] = []
+    rejected_count = applied_count = 0
+    applied: Applied | None = None
+    for start in range(0, len(rows), _AT_ONCE):
+        parse = partial(_parse_rows, parser, limits, rows[start : start + _AT_ONCE])
+        results = await services.recommender.lanes.wire.run(parse)
+        operations = [result for result in results if isinstance(result, Operation)]
+        places = [start + place for place, result in enumerate(results) if isinstance(result, Operation)]
+        wrong = {start + place: result for place, result in enumerate(results) if isinstance(result, dict)}
+        if operations:
+            applied = await services.catalogue.write(operations)
+            wrong |= {places[place]: _unknown(operations[place].item_id) for place in applied.unknown}
+            applied_count += len(operations) - len(applied.unknown)
+        rejected_count += len(wrong)
+        rejected += [{"index": index, **wrong[index]} for index in sorted(wrong)]
+        del rejected[MOST_REJECTED:]
+    if applied is None:
+        applied = await services.catalogue.write([])
+    return json_response(_answer_of(applied, applied_count, rejected, rejected_count))
+
+
+async def _change_one(services: Services, limits: BatchLimits, request: Request, kind: Any) -> Response:
+    item_id, parser = _id_in(request), _parser_of(services, request)
+    body = await request.body()
+    try:
+        row = await read_request(services.recommender.lanes, len(body), partial(_object_in, body))
+        if row.get("item_id", item_id) != item_id:
+            raise WrongField("item_id", "expected that of the address, or none")
+        operation = _operation(parser, limits, kind, item_id, row, len(body))
+    except WrongField as error:
+        raise invalid(error) from error
+    applied = await services.catalogue.write([operation])
+    if applied.unknown:
+        raise ItemNotFound(_unknown(item_id)["message"])
+    return json_response(_answer_of(applied, 1, [], 0))
+
+
+def _parser_of(services: Services, request: Request) -> ItemParser:
+    wishes = NewColumns.model_validate(fields_of(request.query_params))
+    return ItemParser(services.recommender.release.snapshot, keeps_new=wishes.new_columns == "keep")
+
+
+def _id_in(request: Request) -> str:
+    try:
+        return checked_id(request.path_params["item_id"])
+    except WrongField as error:
+        raise invalid(error) from error
+
+
+def _object_in(body: bytes) -> dict[str, Any]:
+    try:
+        row = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        what = f"no JSON (see line {error.lineno}, column {error.colno})" if body else "nothing"
+        raise InvalidRequest(f"the body: expected the fields of an item as a JSON object, got {what}") from error
+    if not isinstance(row, dict):
+        raise InvalidRequest("the body: expected the fields of an item as a JSON object, got something else")
+    return row
+
+
+def _operation(
+    parser: ItemParser, limits: BatchLimits, kind: Any, item_id: str, row: Mapping[str, Any], size: int
+) -> Operation:
+    if size > limits.item_bytes:
+        raise WrongField("", f"expected an item of at most {limits.item_bytes} bytes, got {size}: leave something out")
+    fields = parser.whole(row) if kind == "put" else parser.some(row)
+    if not fields:
+        raise WrongField("", "expected at least one field of the item, got none")
+    return Operation(item_id, kind, fields)
+
+
+def _operations_of(body: bytes, most: int) -> Sequence[Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        what = f"no JSON (see line {error.lineno}, column {error.colno})" if body else "nothing"
+        raise InvalidRequest(
+            f"the body: expected {_WHOLE_BATCH}, got {what}; operations a line need the Content-Type "
+            "application/x-ndjson"
+        ) from error
+    rows = document.get("operations") if isinstance(document, dict) and len(document) == 1 else None
+    if not isinstance(rows, list):
+        raise InvalidRequest(f"the body: expected {_WHOLE_BATCH}, got something else", "operations")
+    if len(rows) > most:
+        raise InvalidRequest(
+            f"operations: at most {most} in one call, got {len(rows)}: send several calls, or one with an operation a "
+            "line (application/x-ndjson)",
+            "operations",
+        )
+    return rows
+
+
+def _lines_of(body: bytes, most: int) -> Sequence[Any]:
+    """The operations of a batch with one a line, not yet parsed."""
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if len(lines) > most:
+        raise InvalidRequest(f"the body: at most {most} lines in one call, got {len(lines)}: send several calls")
+    return lines
+
+
+def _parse_rows(parser: ItemParser, limits: BatchLimits, rows: Sequence[Any]) -> list[Operation | dict[str, Any]]:
+    """The operation of each row, or why it is none."""
+    return list(_parsed(parser, limits, rows))
+
+
+def _parsed(parser: ItemParser, limits: BatchLimits, rows: Sequence[Any]) -> Iterator[Operation | dict[str, Any]]:
+    for row in rows:
+        try:
+            yield _parse_row(parser, limits, row)
+        except WrongField as error:
+            yield {"code": "invalid_item", "message": str(error)}
+
+
+def _parse_row(parser: ItemParser, limits: BatchLimits, row: Any) -> Operation:
+    if isinstance(row, bytes):
+        if len(row) > 2 * limits.item_bytes:
+            raise WrongField("", f"expected a line of at most {2 * limits.item_bytes} bytes, got {len(row)}")
+        try:
+            row = orjson.loads(row)
+        except orjson.JSONDecodeError as error:
+            raise WrongField("", f"expected an operation as a JSON object, got no JSON ({error})") from error
+    if not isinstance(row, dict) or len(row) != 1 or not row.keys() <= set(_KINDS):
+        raise WrongField("", 'expected one of {"put": {..}}, {"patch": {..}} and {"delete": "id"}, got something else')
+    ((kind, value),) = row.items()
+    if kind == "delete":
+        return Operation(checked_id(value), "delete", {})
+    if not isinstance(value, dict):
+        raise WrongField(kind, "expected the fields of an item as an object, got something else")
+    return _operation(parser, limits, kind, id_of(value), value, len(orjson.dumps(value)))
+
+
+def _unknown(item_id: str) -> dict[str, str]:
+    return {"code": "item_not_found", "message": f"no item {item_id!r} in the catalogue: put it whole first"}
+
+
+def _answer_of(
+    applied: Applied, applied_count: int, rejected: list[dict[str, Any]], rejected_count: int
+) -> dict[str, Any]:
+    return {
+        "sequence": applied.head.sequence,
+        "applied": applied_count,
+        "rejected": rejected,
+        "rejected_count": rejected_count,
+        "durable": applied.durable,
+    }
+
+
+def _entry_of(item: ListedItem) -> dict[str, Any]:
+    document = item.document
+    return {
+        "item_id": item.item_id,
+        "sequence": item.sequence,
+        "deleted": document is None,
+        "hidden": document is not None and document.hidden,
+        "fields": None if document is None else _wire_of(document),
+    }
+
+
+def _wire_of(document: ItemDocument) -> dict[str, Any]:
+    """The fields of an item as `PUT` takes them."""
+    attributes: dict[str, list[str]] = {}
+    for pair in document.attributes:
+        name, _, value = pair.partition("=")
+        attributes.setdefault(name, []).append(value)
+    paths = document.category.split("\n") if document.category else []
+    values: dict[str, Any] = {
+        "title": document.title,
+        "category": paths if len(paths) > 1 else document.category,
+        "brand": document.brand,
+        "price": document.price,
+        "currency": document.currency,
+        "description": document.description,
+        "in_stock": document.in_stock,
+        "added": document.added,
+        "attributes": attributes or None,
+    }
+    values |= {name: orjson.loads(text) for name, text in (*document.display.items(), *document.further.items())}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _batch_body() -> dict[str, Any]:
+    body = body_of(BatchRequest, _BATCH)
+    line = orjson.dumps(_BATCH["operations"][0]).decode()
+    content = body["requestBody"]["content"]
+    content["application/x-ndjson"] = {"schema": {"type": "string"}, "example": f"{line}\n"}
+    return body

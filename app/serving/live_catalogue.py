@@ -1,0 +1,258 @@
+"""The live catalogue of one process: what the store says of items, as a view of the bundle that is served."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from time import monotonic, perf_counter
+from typing import Any, Final
+
+from app.artifact.item_document import ItemDocument
+from app.artifact.item_fields import document_of, read_fields
+from app.engine.live.activity import NewItemEvent
+from app.engine.live.item_change import ItemChange
+from app.engine.live.views import ViewMaker
+from app.errors import StoreUnavailable
+from app.serving.catalogue_look import SharedLook
+from app.serving.lanes import Lane
+from app.serving.release import Release
+from app.serving.service import RecommendService
+from app.stores.catalogue import CatalogueHead, CatalogueRecord, CatalogueStore
+from app.telemetry.metrics import Metrics
+
+CATALOGUE: Final = "catalogue"  # in `degraded`: the newest changes of items may be missing
+AT_ONCE: Final = 1_000
+"""Changes that make one view: whoever waits for a later one sees the earlier ones meanwhile."""
+_NOTHING: Final = CatalogueHead("", 0)
+_REST_S: Final = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a call answers from."""
+
+    release: Release
+    degraded: tuple[str, ...] = ()  # what is missing
+
+
+class LiveCatalogue:
+    """Keeps the view of the served release as new as the store.
+
+    Args:
+        recommender: serves the release.
+        store: keeps what was changed.
+        metrics: of the catalogue.
+        wait_s: how long a call waits for a view that is behind.
+    """
+
+    def __init__(
+        self, recommender: RecommendService, store: CatalogueStore, metrics: Metrics, wait_s: float = 0.5
+    ) -> None:
+        self.store: Final = store
+        self._recommender = recommender
+        self._metrics = metrics
+        self._wait_s = wait_s
+        self._looks = SharedLook(store)
+        self._lane = Lane("catalogue")
+        self._busy = asyncio.Lock()  # of all that makes views
+        self._records: dict[str, CatalogueRecord] = {}
+        self._head = _NOTHING
+        self._seen = _NOTHING  # in the store, as of the last look
+        self._maker = ViewMaker(recommender.release.snapshot)
+        self._is_whole = True  # the maker has all changes up to the head, and no part of a later one
+        self._rests_until = 0.0  # on the clock of `monotonic`, after a failure that will come again
+        self._running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
+        self._require(recommender.release)
+        metrics.watch_catalogue(
+            sequence=lambda: float(self._head.sequence),
+            lag=lambda: float(max(0, self._seen.sequence - self._head.sequence)),
+            items=lambda: float(len(self._records)),
+        )
+
+    @property
+    def head(self) -> CatalogueHead:
+        """What the served view has."""
+        return self._head
+
+    def record_of(self, item_id: str) -> CatalogueRecord | None:
+        """What the store says of an item, as far as this process knows."""
+        return self._records.get(item_id)
+
+    def item_ids(self) -> list[str]:
+        """The items that the store says anything of."""
+        return list(self._records)
+
+    def document(self, item_id: str) -> ItemDocument | None:
+        """An item as it is now; None for one that is no more, or never was."""
+        record, release = self._records.get(item_id), self._recommender.release
+        if record is None or self._is_absorbed(release.base or release, record):
+            return self._maker.bundled(item_id)
+        return self._document_of(self._maker, record)
+
+    def bundled(self, item_id: str) -> ItemDocument | None:
+        """An item as the bundle that is served says it; None for one that it does not have."""
+        return self._maker.bundled(item_id)
+
+    def changed_since(self, sequence: int) -> list[CatalogueRecord]:
+        """What is said of items that changed after a sequence number, by sequence."""
+        changed = [record for record in self._records.values() if record.sequence > sequence]
+        return sorted(changed, key=lambda record: record.sequence)
+
+    async def look(self) -> Look:
+        """The release with all changes that were accepted before this moment, on any replica."""
+        try:
+            async with asyncio.timeout(self._wait_s):
+                before = self._head
+                head = self._seen = await self._looks.head()
+                if head.epoch == before.epoch and head.sequence < before.sequence:
+                    await self._run(self._read_all_behind(before))  # it was restored from an older state
+                elif head != self._head:
+                    await self.catch_up(head)
+        except (StoreUnavailable, TimeoutError) as error:
+            log.debug("the catalogue may be behind", extra={"reason": str(error)})
+        except Exception:
+            log.exception("a view of the catalogue cannot be made; the one before is served")
+            self._rests_until = monotonic() + _REST_S
+        else:
+            return Look(self._recommender.release)
+        self._metrics.count_degraded(CATALOGUE)
+        return Look(self._recommender.release, (CATALOGUE,))
+
+    async def catch_up(self, head: CatalogueHead) -> None:
+        """Serve a view that has all changes up to `head`, or later ones.
+
+        Whoever waits may leave: what is begun goes on for the others.
+
+        Raises:
+            StoreUnavailable: the changes cannot be read, or could not be applied a moment ago.
+        """
+        while not self._has(head):
+            if monotonic() < self._rests_until:
+                raise StoreUnavailable("the newest changes of the catalogue cannot be applied; see the log")
+            await self._run(self._take_step(head))
+
+    async def count(self, events: Sequence[NewItemEvent], version: str) -> bool:
+        """Serve a view that counts events of new items; false where another version is served meanwhile."""
+        async with self._busy:
+            release, maker = self._recommender.release, self._maker
+            if release.version != version or not self._is_whole:
+                return False
+            snapshot = await self._lane.run(lambda: maker.count(events))
+            self._recommender.show_view(release.with_view(snapshot))
+            return True
+
+    async def serve(self, release: Release) -> None:
+        """Serve another release, with the changes that it does not have."""
+        async with self._busy:
+            self._require(release)
+            base = release.base or release
+            maker, view = await self._lane.run(lambda: self._view_of(base))
+            self._recommender.swap(view)
+            self._maker = maker
+
+    async def start(self) -> None:
+        """Read what the store has; one that cannot be reached is read later."""
+        await self.look()
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await self._lane.close()
+
+    async def _run(self, step: Coroutine[Any, Any, None]) -> None:
+        """Do something to its end, whether whoever waits for it goes or not."""
+        task = asyncio.create_task(step)
+        self._running.add(task)
+        task.add_done_callback(self._settle)
+        await asyncio.shield(task)
+
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # read, so that nobody is told that nobody did
+
+    def _has(self, head: CatalogueHead) -> bool:
+        return head.epoch == self._head.epoch and head.sequence <= self._head.sequence
+
+    async def _take_step(self, head: CatalogueHead) -> None:
+        """Apply some changes, or all that there are."""
+        async with self._busy:
+            if self._has(head):
+                return
+            goes_on = head.epoch == self._head.epoch and self._is_whole
+            records = await self.store.changes(self._head, AT_ONCE) if goes_on else None
+            if records:
+                await self._apply(records)
+            else:
+                await self._read_all()
+
+    async def _read_all_behind(self, before: CatalogueHead) -> None:
+        """Begin anew, unless somebody did since."""
+        async with self._busy:
+            if self._head == before:
+                await self._read_all()
+
+    async def _apply(self, records: Sequence[CatalogueRecord]) -> None:
+        start = perf_counter()
+        release, maker = self._recommender.release, self._maker
+        self._is_whole = False  # until all of them are applied
+        changes = partial(self._changes_of, maker, release, records)
+        snapshot = await self._lane.run(lambda: maker.apply(changes()))
+        self._records.update((record.item_id, record) for record in records)
+        self._head, self._is_whole = replace(self._head, sequence=records[-1].sequence), True
+        self._recommender.show_view(release.with_view(snapshot))
+        self._metrics.observe_view(perf_counter() - start, len(records))
+
+    async def _read_all(self) -> None:
+        """Begin anew with all documents: those of another epoch, or of a stream that no longer says all."""
+        start = perf_counter()
+        head, records = await self.store.documents()
+        self._records, self._head = {record.item_id: record for record in records}, head
+        self._is_whole = False
+        base = self._recommender.release.base or self._recommender.release
+        self._maker, view = await self._lane.run(lambda: self._view_of(base))
+        self._is_whole = True
+        self._recommender.show_view(view)
+        self._metrics.observe_view(perf_counter() - start, len(records))
+
+    def _view_of(self, base: Release) -> tuple[ViewMaker, Release]:
+        """A release with all that is known of items and that its bundle does not have."""
+        maker = ViewMaker(base.snapshot)
+        records = sorted(self._records.values(), key=lambda record: record.born)
+        changes = self._changes_of(maker, base, records)
+        return maker, base.with_view(maker.apply(changes)) if changes else base
+
+    def _changes_of(self, maker: ViewMaker, release: Release, records: Sequence[CatalogueRecord]) -> list[ItemChange]:
+        """What records say of items, without what the bundle knows already."""
+        return [
+            ItemChange(record.item_id, self._document_of(maker, record))
+            for record in records
+            if not self._is_absorbed(release, record)
+        ]
+
+    def _require(self, release: Release) -> None:
+        """Let the store know which changes were made, since the bundle has them."""
+        manifest = release.snapshot.manifest
+        if manifest.catalogue_sequence is not None and manifest.catalogue_epoch is not None:
+            self.store.require(CatalogueHead(manifest.catalogue_epoch, manifest.catalogue_sequence))
+
+    def _is_absorbed(self, release: Release, record: CatalogueRecord) -> bool:
+        """Whether a bundle was made of a catalogue that had a change already."""
+        manifest = release.snapshot.manifest
+        if manifest.catalogue_sequence is None or manifest.catalogue_epoch != self._head.epoch:
+            return False
+        return record.sequence <= manifest.catalogue_sequence
+
+    def _document_of(self, maker: ViewMaker, record: CatalogueRecord) -> ItemDocument | None:
+        """The item that a record says; none for one that was deleted, or of which nothing but a patch is known."""
+        base = maker.bundled(record.item_id) if record.kind == "patch" else None
+        if record.kind == "delete" or (record.kind == "patch" and base is None):
+            return None
+        try:
+            return document_of(read_fields(record.body), base)
+        except ValueError as error:
+            self._metrics.count_damaged(CATALOGUE, 1)
+            log.warning("a stored item cannot be read and counts as none", extra={"reason": str(error)})
+            return base
