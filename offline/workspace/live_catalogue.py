@@ -1,14 +1,15 @@
 """The live catalogue in Redis, as the job reads and writes it: the service's own store, call by call."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import redis
+from redis.asyncio import Redis
 
 from app.artifact.redis_keys import Keys
 from app.stores.catalogue import CatalogueChange, CatalogueHead, CatalogueRecord, Written
-from app.stores.damage import DamageLog
 from app.stores.redis_catalogue import RedisCatalogueStore
 from app.stores.redis_gate import RedisGate
 from app.stores.redis_store import Retention
@@ -23,8 +24,7 @@ class LiveCatalogueStore:
     """
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        gate = cast(RedisGate, _OpenGate(client))
-        self._store = RedisCatalogueStore(gate, keys, Retention(), lambda: True)
+        self._store = RedisCatalogueStore(_OpenGate(client), keys, Retention(), lambda: True)
 
     def require(self, head: CatalogueHead) -> None:
         """Take it that changes up to `head` were made, as `CatalogueStore.require`."""
@@ -55,17 +55,18 @@ class LiveCatalogueStore:
         return asyncio.run(self._store.forget(epoch, sequence))
 
 
-class _OpenGate:
+class _OpenGate(RedisGate):
     """Lets every exchange through, with the limits and errors of the client itself."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self.damage: Final = DamageLog()
-        self._client = _Awaited(client)
+        super().__init__(cast(Redis, _Awaited(client)), math.inf, math.inf)
 
-    async def read(self, exchange: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def read(self, exchange: Callable[[Redis], Awaitable[Any]], *, is_bulk: bool = False) -> Any:
+        del is_bulk  # it has the time of every other exchange
         return await exchange(self._client)
 
-    write = read
+    async def write(self, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
+        return await exchange(self._client)
 
 
 class _Awaited:
