@@ -1,7 +1,9 @@
 """A made-up catalogue that changes: items as documents, an index of them as the job writes it, and random changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from app.artifact.item_document import ItemDocument
+from app.artifact.search_spec import PRIOR, SearchSpec
 from app.artifact.text.codes import CodeTable, read_codes
 from app.artifact.text.vocabulary import Vocabulary
+from app.engine.text.hits import NearItems
 from app.engine.text.lexical_index import LexicalIndex, read_lexical
+from app.engine.text.query_index import QueryIndex
+from app.engine.text.spelling import Spelling
+from app.engine.text.word_tier import WordTier
+from app.engine.text.word_views import WordViews
 from offline.export.codes import write_codes
 from offline.export.lexical import brands_by_code, write_lexical
 from offline.export.vocabulary import write_vocabulary
@@ -19,7 +27,10 @@ from offline.export.vocabulary import write_vocabulary
 BRANDS = ("Zorvex", "Quilbo", "Narvoe", "Trimba", "Velkor", "Oxandra Bay")
 KINDS = ("zimbel", "quarfle", "dromble", "wexlip", "farndok", "hobnitz", "plimsor")
 COLOURS = ("reddish", "bluish", "greenish", "blackish", "whitish")
+ENGLISH = "this is what they have for the house and for the garden which everybody would like to see there"
+"""What says which language an item is of."""
 SYLLABLES = ("ra", "mi", "tol", "ken", "vus", "pol", "dra", "shi", "bek", "nor", "lum", "gat")
+ITEMS, CHANGES = 90, 70
 _SCHEMA = {
     "row": pl.UInt32(),
     "item_id": pl.String(),
@@ -50,7 +61,7 @@ def made_up_document(rng: np.random.Generator) -> ItemDocument:
         title=title if rng.random() < 0.97 else None,
         brand=brand if rng.random() < 0.8 else None,
         category=f"{kind.title()}s > {rng.choice(COLOURS).title()} {kind}s" if rng.random() < 0.9 else None,
-        description=text or None,
+        description=f"{ENGLISH} {text}",
         attributes=tuple(attributes) if rng.random() < 0.9 else (),
     )
 
@@ -135,3 +146,86 @@ def change(rng: np.random.Generator, before: Mapping[str, ItemDocument], span: i
             documents[item_id] = document
         made.append((row, item_id, document))
     return ChangedCatalogue(documents, row_of, made)
+
+
+def nothing_near(vectors: NDArray[np.float32]) -> list[NearItems]:
+    """No item is near to any text."""
+    return [NearItems.none()] * len(vectors)
+
+
+def query_index_of(exported: ExportedWords, documents: Mapping[str, ItemDocument]) -> QueryIndex:
+    """The query index of a catalogue as a bundle has it, but for meaning."""
+    by_row = list(documents.values())
+    return QueryIndex(
+        lexical=exported.index,
+        spelling=Spelling(exported.vocabulary, exported.index.main.rows_of, items=len(documents)),
+        text_query=None,
+        spec=SearchSpec(weights=PRIOR),
+        selectable=exported.selectable,
+        dim=4,
+        nearest=nothing_near,
+        popularity=np.zeros(exported.span, dtype=np.float32),
+        texts_of=lambda row: by_row[row - 1].texts(),
+    )
+
+
+class Shop:
+    """A catalogue before and after its changes."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.before = {f"it{number}": made_up_document(rng) for number in range(ITEMS)}
+        self.base = export_words(folder / "before", self.before)
+        self.after: ChangedCatalogue = change(rng, self.before, self.base.span, CHANGES)
+        self.final: ExportedWords = export_words(folder / "after", self.after.documents)
+        self.span = max(self.base.span, *(row + 1 for row in self.after.row_of.values()))
+        rows = [self.after.row_of[item_id] for item_id in self.after.documents]
+        self.selectable = np.zeros(self.span, dtype=np.bool_)
+        self.selectable[rows] = True
+        self.superseded = np.zeros(self.base.span, dtype=np.bool_)
+        self.superseded[[row for row, _, _ in self.after.changes if row < self.base.span]] = True
+        self.queries = query_index_of(self.base, self.before)
+        documents = list(self.before.values())
+        self.views = WordViews(self.queries, self.base.span, ITEMS, lambda row: documents[row - 1])
+        self.documents_by_row = {self.after.row_of[item]: of for item, of in self.after.documents.items()}
+        self.to_final = np.zeros(self.span, dtype=np.int64)
+        self.to_final[rows] = [self.final.row_of[item_id] for item_id in self.after.documents]
+
+    def tiers(self, cuts: Iterable[int]) -> list[WordTier]:
+        """The changes in tiers, cut behind so many of them."""
+        edges = [0, *sorted(cuts), len(self.after.changes)]
+        return [self._tier(range(start, stop)) for start, stop in pairwise(edges)]
+
+    def search(self, tiers: list[WordTier]) -> QueryIndex:
+        """The query index of the catalogue after its changes."""
+        return self.views.search(
+            self.superseded,
+            tiers,
+            self.selectable,
+            np.zeros(self.span, dtype=np.float32),
+            nothing_near,
+            lambda row: self.documents_by_row[row].texts(),
+        )
+
+    def index(self, tiers: list[WordTier]) -> LexicalIndex:
+        """The lexical index of the catalogue after its changes."""
+        index = self.search(tiers).lexical
+        assert index is not None
+        return index
+
+    @cached_property
+    def final_search(self) -> QueryIndex:
+        """The query index that an export of the final catalogue has."""
+        return query_index_of(self.final, self.after.documents)
+
+    def final_rows(self, rows: NDArray[np.integer]) -> list[int]:
+        """Rows of a view as those of the final catalogue."""
+        return sorted(self.to_final[rows].tolist())
+
+    def _tier(self, changes: range) -> WordTier:
+        newest: dict[int, tuple[str, ItemDocument]] = {}
+        for row, item_id, document in (self.after.changes[number] for number in changes):
+            newest.pop(row, None)
+            if document is not None:
+                newest[row] = item_id, document
+        return WordTier.of(list(newest), [self.views.read(row, item_id, of) for row, (item_id, of) in newest.items()])

@@ -15,7 +15,7 @@ from app.artifact.item_document import ItemDocument, attribute_text
 from app.artifact.text.code_columns import is_code_name, is_like_code
 from app.artifact.text.codes import CodeTable, code_key
 from app.artifact.text.titles import title_hash
-from app.artifact.text.vocabulary import Vocabulary, entries_of, joined_names
+from app.artifact.text.vocabulary import entries_of, joined_names
 from app.artifact.text.words import Word, read_words
 from app.engine.text.item_terms import MOST_TIMES, PlacedTerms, at_most, main_terms, name_terms, terms_of_words
 from app.engine.text.postings import TermCounts, term_hash
@@ -29,13 +29,29 @@ Names = frozenset[tuple[str, str]]
 """Names that are two words."""
 
 
+@dataclass(frozen=True, slots=True)
+class NewWord:
+    """A word that the vocabulary of the bundle does not have."""
+
+    text: str
+    is_code: bool  # letters and digits, or parts with something between
+    is_named: bool  # whether title, brand or category have it
+    terms: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class WordEntries:
     """What an item has for the vocabulary."""
 
     places: NDArray[np.int32]  # [words] in the vocabulary of the bundle, of the words that it knows
     is_named: NDArray[np.bool_]  # [words] whether title, brand or category have it
-    new: tuple[tuple[str, bool, bool], ...]  # words that it does not know: each, whether it is a code, and named
+    joined: NDArray[np.int32]  # the places of names that the item has as two words alone
+    new: tuple[NewWord, ...]  # words that the bundle does not know
+
+    @property
+    def size(self) -> int:
+        """How many words the bundle knows of it."""
+        return len(self.places) + len(self.joined)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,17 +87,16 @@ class ItemReader:
     """Reads items, by the vocabulary and the languages of a bundle.
 
     Args:
-        vocabulary: of the bundle.
+        spelling: of the bundle.
         code_names: the attributes that the bundle knows, and whether what they hold are codes.
     """
 
-    def __init__(self, vocabulary: Vocabulary, code_names: Mapping[str, bool] | None = None) -> None:
-        self._spelling = Spelling(vocabulary)
-        self._languages = vocabulary.lexicon.languages
+    def __init__(self, spelling: Spelling, code_names: Mapping[str, bool] | None = None) -> None:
+        self._spelling = spelling
+        self._languages = spelling.languages
         self._code_names = code_names or {}
-        self._vocabulary = vocabulary
         self._read_again = lru_cache(maxsize=_KEPT)(self._read)
-        self._place_of = lru_cache(maxsize=_PLACES_KEPT)(vocabulary.words.find)
+        self._place_of = lru_cache(maxsize=_PLACES_KEPT)(spelling.known.vocabulary.words.find)
 
     def read(self, item_id: str, document: ItemDocument, further_codes: Iterable[str] = ()) -> ItemWords:
         """The words of an item.
@@ -158,13 +173,17 @@ class ItemReader:
             for entry, is_code_there in part.entries.items():
                 is_code[entry] = is_code.get(entry, True) and is_code_there
         named = {entry for part in names for entry in part.entries}
-        is_code |= {first + second: False for first, second in joined if first + second not in is_code}
-        places = {entry: self._place_of(entry) for entry in is_code}
-        known = [entry for entry, place in places.items() if place >= 0]
+        in_one = [first + second for first, second in joined if first + second not in is_code]
+        places = {entry: self._place_of(entry) for entry in (*is_code, *in_one)}
+        known = [entry for entry in is_code if places[entry] >= 0]
+        new = [entry for entry, place in places.items() if place < 0]
         return WordEntries(
             places=np.fromiter((places[entry] for entry in known), dtype=np.int32, count=len(known)),
             is_named=np.fromiter((entry in named for entry in known), dtype=np.bool_, count=len(known)),
-            new=tuple((entry, is_code[entry], entry in named) for entry, place in places.items() if place < 0),
+            joined=np.array([places[entry] for entry in in_one if places[entry] >= 0], dtype=np.int32),
+            new=tuple(
+                NewWord(entry, is_code.get(entry, False), entry in named, self._languages.stems(entry)) for entry in new
+            ),
         )
 
 

@@ -14,6 +14,10 @@ from app.engine.text.live_rows import LiveRows, merged_rows
 from app.engine.text.postings import Postings, term_hash
 
 _SAMPLE: Final = 512  # documents by which the average length is found out
+_KEPT: Final = 2_000_000  # rows of terms that are kept in memory, four bytes each
+_TERM_SIZE: Final = 100  # what else is kept of a term, as rows
+_NO_ROWS: Final = np.zeros(0, dtype=np.int32)
+_NO_WEIGHTS: Final = np.zeros(0, dtype=np.float32)
 _USUAL_LENGTH: Final = 8.0  # of a text, where no item of the bundle has one
 
 
@@ -23,6 +27,38 @@ class FieldTier:
 
     postings: Postings
     lengths: NDArray[np.int32]  # [documents] in terms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Term:
+    """One term as of now."""
+
+    rows: NDArray[np.int32]  # of the items that have it, ascending
+    idf: float  # 0 where no item has it
+    base: slice  # of the postings of the bundle, superseded ones among them
+    tier_rows: NDArray[np.int32]  # of the items of live tiers that have it
+    tier_weights: NDArray[np.float32]  # [tier rows] its share in the text: BM25 but for the rarity
+
+
+class _Terms:
+    """The newest terms that were asked for; threads may share it."""
+
+    def __init__(self) -> None:
+        self._terms: dict[str, _Term] = {}
+        self._size = 0
+
+    def get(self, term: str) -> _Term | None:
+        """A term that is kept."""
+        return self._terms.get(term)
+
+    def keep(self, term: str, value: _Term) -> _Term:
+        """Keep a term, in place of all others where they would be too many."""
+        size = len(value.rows) + len(value.tier_rows) + _TERM_SIZE
+        if self._size + size > _KEPT:
+            self._terms, self._size = {}, 0
+        self._terms[term] = value
+        self._size += size
+        return value
 
 
 @dataclass(frozen=True)
@@ -35,85 +71,80 @@ class LiveField(LexicalField):
     live: LiveRows
     tiers: tuple[FieldTier, ...]
     average: float  # length
-    documents: int  # of all tiers that are alive
-    _rarities: dict[str, float] = field(default_factory=dict, repr=False)
+    documents: int  # of bundle and tiers that are alive
+    _terms: _Terms = field(default_factory=_Terms, repr=False, init=False)
 
     def has(self, term: str) -> bool:
         """Whether any item has the term."""
-        return self._rarity(term) > 0
+        return self._read(term).idf > 0
 
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term, ascending."""
-        parts = [self.live.of_base(super().rows_of(term))]
-        for tier, rows in zip(self.tiers, self.live.tiers, strict=True):
-            documents = tier.postings.documents[tier.postings.find(term_hash(term))]
-            parts.append(rows.rows[documents[rows.is_alive[documents]]])
-        return merged_rows(parts)
+        return self._read(term).rows
 
     def scores(self, weighted: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
         """Weighted sums of BM25 over terms, `[rows]`; terms that no item has add nothing."""
         total = np.zeros(self.rows, dtype=np.float32)
-        known = [(term, weight) for term, weight in weighted if self.has(term)]
-        for weight in dict.fromkeys(weight for _, weight in known):
-            terms = [term for term, term_weight in known if term_weight == weight]
-            part = np.zeros(self.rows, dtype=np.float32)
-            for term in terms:
-                rows, scores = self._of_base(term)
-                part[rows] += scores
-            part[self.live.superseded] = 0.0
-            for term in terms:
-                for rows, scores in self._of_tiers(term):
-                    part[rows] += scores
-            total += np.float32(weight) * part
+        known = [(self._read(term), weight) for term, weight in weighted]
+        known = [(term, weight) for term, weight in known if term.idf]
+        if self.index is not None:
+            of_documents = total[1:]  # document `d` is row `d + 1`
+            indices, scores = self.index.scores["indices"], self.index.scores["data"]
+            for term, weight in known:
+                if term.base.stop > term.base.start:
+                    of_documents[indices[term.base]] += np.float32(weight * self._growth(term)) * scores[term.base]
+            total[self.live.superseded] = 0.0
+        for term, weight in known:
+            total[term.tier_rows] += np.float32(weight * term.idf) * term.tier_weights
         return total
 
     def postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The rows of the items that have a term, and the score of each."""
-        rows, scores = self._of_base(term)
-        in_base = self.live.in_base[rows]
-        parts = [(rows[in_base], scores[in_base]), *self._of_tiers(term)]
-        return np.concatenate([rows for rows, _ in parts]), np.concatenate([scores for _, scores in parts])
-
-    def _of_base(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The rows of the bundle that have a term, superseded ones among them, and their scores as of now."""
         rows, scores = super().postings(term)
-        is_now = self._rarity(term)
-        was = _idf(len(rows), self._base_documents) if len(rows) else 1.0
-        return rows, scores if is_now == was else scores * np.float32(is_now / was)
+        in_base = self.live.in_base[rows]
+        of_now = self._read(term)
+        return (
+            np.concatenate([rows[in_base], of_now.tier_rows]),
+            np.concatenate(
+                [
+                    np.float32(self._growth(of_now)) * scores[in_base],
+                    np.float32(of_now.idf) * of_now.tier_weights,
+                ]
+            ),
+        )
 
-    def _of_tiers(self, term: str) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
-        parts = []
-        idf = self._rarity(term)
-        for tier, rows in zip(self.tiers, self.live.tiers, strict=True):
-            part = tier.postings.find(term_hash(term))
-            documents = tier.postings.documents[part]
-            if len(documents):
-                alive = rows.is_alive[documents]
-                documents = documents[alive]
-                counts = tier.postings.counts[part][alive].astype(np.float64)
-                norms = K1 * ((1.0 - B) + B * tier.lengths[documents] / self.average)
-                parts.append((rows.rows[documents], (idf * counts / (norms + counts)).astype(np.float32)))
-        return parts
+    def _growth(self, term: _Term) -> float:
+        """How many times what it is in the bundle the rarity of a term is now."""
+        size = term.base.stop - term.base.start
+        return term.idf / _idf(size, self._base_documents) if size else 1.0
 
     @property
     def _base_documents(self) -> int:
         return 0 if self.index is None else int(self.index.scores["num_docs"])
 
-    def _rarity(self, term: str) -> float:
-        """The inverse document frequency of a term, 0 for one that no item has."""
-        known = self._rarities.get(term)
+    def _read(self, term: str) -> _Term:
+        """The term as of now, which is kept."""
+        known = self._terms.get(term)
         if known is None:
-            count = self._count(term)
-            known = self._rarities[term] = _idf(count, self.documents) if count else 0.0
+            known = self._terms.keep(term, self._find(term))
         return known
 
-    def _count(self, term: str) -> int:
-        """How many items have a term."""
-        count = len(self.live.of_base(super().rows_of(term)))
+    def _find(self, term: str) -> _Term:
+        rows, weights = [_NO_ROWS], [_NO_WEIGHTS]
         key = term_hash(term)
-        for tier, rows in zip(self.tiers, self.live.tiers, strict=True):
-            count += int(np.count_nonzero(rows.is_alive[tier.postings.documents[tier.postings.find(key)]]))
-        return count
+        for tier, of_tier in zip(self.tiers, self.live.tiers, strict=True):
+            part = tier.postings.find(key)
+            if part.stop > part.start:
+                documents = tier.postings.documents[part]
+                alive = of_tier.is_alive[documents]
+                documents, counts = documents[alive], tier.postings.counts[part][alive].astype(np.float64)
+                norms = K1 * ((1.0 - B) + B * tier.lengths[documents] / self.average)
+                rows.append(of_tier.rows[documents])
+                weights.append((counts / (norms + counts)).astype(np.float32))
+        of_base = self.live.of_base(super().rows_of(term))
+        all_rows = merged_rows([of_base, *rows])
+        idf = _idf(len(all_rows), self.documents) if len(all_rows) else 0.0
+        return _Term(all_rows, idf, self._part_of(term), np.concatenate(rows), np.concatenate(weights))
 
 
 def _idf(count: int, documents: int) -> float:

@@ -85,14 +85,16 @@ def live_index(
 class _LiveBrands:
     base: BrandRows
     live: LiveRows
-    tiers: tuple[NDArray[np.uint64], ...]  # the brand of each document
+    tiers: tuple[dict[int, NDArray[np.int32]], ...]  # the documents of each brand
 
     def get(self, key: tuple[str, ...], /) -> NDArray[np.int32] | None:
         """The rows of a brand, None for one that no item has."""
         of_base = self.base.get(key)
         parts = [] if of_base is None else [self.live.of_base(of_base)]
-        hashed = np.uint64(brand_hash(key))
+        hashed = brand_hash(key)
         for brands, tier in zip(self.tiers, self.live.tiers, strict=True):
-            parts.append(tier.rows[tier.is_alive & (brands == hashed) & (hashed != 0)])
+            documents = brands.get(hashed)
+            if documents is not None:
+                parts.append(tier.rows[documents[tier.is_alive[documents]]])
         rows = merged_rows(parts)
         return rows if len(rows) else None

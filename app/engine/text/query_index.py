@@ -51,8 +51,8 @@ class QueryIndex:
     popularity: NDArray[np.float32]  # [rows] real items only, else 0
     texts_of: TextsOf
     chosen: ChosenIndex | None = None  # None where it is not known
-    _cache: OrderedDict[QueryText, TextMatch] = field(default_factory=OrderedDict, repr=False)
-    _lock: Lock = field(default_factory=Lock, repr=False)  # of the cache: threads read queries
+    _cache: OrderedDict[QueryText, TextMatch] = field(default_factory=OrderedDict, repr=False, init=False)
+    _lock: Lock = field(default_factory=Lock, repr=False, init=False)  # of the cache: threads read queries
 
     def matches(self, queries: Sequence[str | QueryText | None]) -> tuple[TextMatch | None, ...]:
         """The match of each query, None for None. The newest matches are kept in memory."""
@@ -238,7 +238,8 @@ def read_query_index(
         spec = SearchSpec.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValidationError) as error:
         raise BundleCorrupt(f"{path}: not the description of a search ({error}): export the bundle again") from error
-    spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of, synonyms)
+    items = int(np.count_nonzero(selectable))
+    spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of, synonyms, items)
     dim = tables.vectors.shape[1]
     return QueryIndex(
         lexical, spelling, text_query, spec, selectable, dim, nearest, tables.popularity, texts_of, chosen

@@ -7,6 +7,7 @@ Numbers, codes and East Asian runs are never corrected.
 
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf, log, sqrt
@@ -20,6 +21,7 @@ from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import LONGEST, Vocabulary
 from app.artifact.text.words import PlacedWord, Word, fold, parts_of, place_words, read_words
 from app.engine.text.edits import edit_of
+from app.engine.text.known_words import KnownWords
 from app.engine.text.neighbours import Neighbour, Neighbours
 from app.engine.text.synonyms import Alternative, Synonyms
 from app.engine.text.word_parts import WordParts
@@ -44,7 +46,6 @@ _MOST_CORRECTED: Final = 12  # words of one query that are corrected
 _OFTENER: Final = 1.5  # times as often as by chance does a word stand beside those that it belongs to
 _MANY: Final = 10.0  # items that have a frequent word in their names
 _CLEARLY: Final = 10.0  # a last word is corrected, not completed, if a neighbour is this many times as frequent
-_CACHE_SIZE: Final = 16_384  # words whose places are cached
 _COMPLETED_WEIGHT: Final = 0.5
 _PLAIN_WEIGHT: Final = 0.3  # of a number without its unit
 _CODE: Final = re.compile(r"([^\W\d_]{2,})(\d+)|(\d+)([^\W\d_]{2,})")
@@ -66,19 +67,25 @@ class Spelling:
     Args:
         rows_of: the items that have a term, by which corrections are matched with the rest of a query; None skips that.
         synonyms: of the shop, whose words are never corrected; None without any.
+        items: how many there are; None where it is not known, and taken for the last row that the query is about.
     """
 
-    def __init__(self, vocabulary: Vocabulary, rows_of: RowsOf | None = None, synonyms: Synonyms | None = None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        rows_of: RowsOf | None = None,
+        synonyms: Synonyms | None = None,
+        items: int | None = None,
+    ) -> None:
+        self.known = KnownWords(vocabulary)
         self._vocabulary = vocabulary
         self._rows_of = rows_of
+        self._items = items
         self.languages: Final = vocabulary.lexicon.languages
         self._stems = self.languages.stems
         self._synonyms = Synonyms(SynonymTable()) if synonyms is None else synonyms
-        self._word_parts = WordParts(vocabulary)
-        further = vocabulary.documents - vocabulary.named
-        self._weights = (vocabulary.named + 0.1 * further + vocabulary.searched).astype(np.float32)
-        self._largest_weight = float(self._weights.max(initial=0.0))
-        self._neighbours = Neighbours(vocabulary, self._weights)
+        self._word_parts = WordParts(self.known)
+        self._neighbours = Neighbours(self.known)
         self._joined = {
             (word[:length], word[length:]): word
             for word, length in ((vocabulary.words[index], length) for index, length in vocabulary.compounds.tolist())
@@ -88,7 +95,16 @@ class Spelling:
             name = vocabulary.words[index]
             self._joined.setdefault((name[:length], name[length:]), name)
         fold("é手")  # loads the tables for such letters, which the first query should not wait for
-        self._places: dict[str, int] = {}
+
+    def with_words(self, known: KnownWords, rows_of: RowsOf, items: int) -> "Spelling":
+        """The spelling of other words beside the same bundle's, of which so many items have some."""
+        other = copy(self)
+        other.known = known
+        other._rows_of = rows_of
+        other._items = items
+        other._word_parts = self._word_parts.with_words(known)
+        other._neighbours = self._neighbours.with_words(known)
+        return other
 
     def read(self, text: str, *, is_exact: bool = False) -> Reading:
         """The corrected words of a query, its corrected text, and the terms to search for; exactly: nothing corrected.
@@ -119,7 +135,7 @@ class Spelling:
 
     def prefix_terms(self, word: str, limit: int) -> list[str]:
         """The terms of the words that begin with `word`, the most frequent first, at most `limit`."""
-        words = self._beginning_with(word, limit)
+        words = self.known.beginning_with(word, limit)
         return list(dict.fromkeys(term for text, _ in words for term in self._stems(text)))[:limit]
 
     def correct(self, words: Sequence[Word]) -> list[str]:
@@ -145,10 +161,10 @@ class Spelling:
     def _stands_alone(self, word: Word) -> bool:
         """Whether the catalogue or the logged queries have a word in any form."""
         text = "".join(parts_of(word.text))
-        if self._place_of(text) >= 0 or word in self._synonyms:
+        if self.known.has(text) or word in self._synonyms:
             return True
         terms = (*self._stems(text), *self._form_terms(text))
-        return any(self._vocabulary.terms.find(term) >= 0 for term in terms)
+        return any(self.known.has_term(term) for term in terms)
 
     def _with_synonyms(self, reading: Reading, words: Sequence[Word]) -> Reading:
         """A reading of these words with what may stand in their place, and its stop words marked."""
@@ -179,7 +195,7 @@ class Spelling:
 
     def _is_split(self, left: Word, right: Word) -> bool:
         """Whether two words, one of them unknown, are a known word with a space in it."""
-        if not left.kind == right.kind == "word" or self._place_of(left.text + right.text) < 0:
+        if not left.kind == right.kind == "word" or not self.known.has(left.text + right.text):
             return False
         return not (self.is_known(left) and self.is_known(right))
 
@@ -192,15 +208,14 @@ class Spelling:
 
     def _is_written(self, text: str) -> bool:
         """Whether the catalogue or the logged queries have a word just so, or a dictionary as a form of theirs."""
-        return self._place_of(text) >= 0 or bool(self._vocabulary.lexicon.forms.get(text))
+        return self.known.has(text) or bool(self.known.forms_of(text))
 
     def _is_rare(self, text: str) -> bool:
         """Whether a word is known from the further text of an item or two only, or from searches only."""
-        known = self._vocabulary
-        index = self._place_of(text) if len(text) >= _SHORTEST_RARE else -1
-        if index < 0 or known.named[index] or known.documents[index] > _RARE:
+        if len(text) < _SHORTEST_RARE or not self.known.has(text):
             return False
-        if known.documents[index] and known.searched[index] > _RARE:
+        counts = self.known.counts_of(text)
+        if counts.named or counts.documents > _RARE or (counts.documents and counts.queries > _RARE):
             return False
         return self._rows_of is None or len(self._rows(text)) <= _RARE
 
@@ -230,11 +245,11 @@ class Spelling:
         A real word, or a form of a known one, is a slip only of a frequent word that has all of its letters.
         """
         best, best_likelihood, best_affinity, has_slip = None, -inf, 0.0, False
-        is_form = any(self._vocabulary.terms.find(term) >= 0 for term in self._stems(text))
+        is_form = any(self.known.has_term(term) for term in self._stems(text))
         is_real = is_form or self._is_other_word(text)
         for neighbour in nearest:
             rows = self._rows(neighbour.text)
-            affinity, is_supported = _affinity_of(rows, hits), _is_supported(rows, hits)
+            affinity, is_supported = _affinity_of(rows, hits), self._is_supported(rows, hits)
             edit = edit_of(text, neighbour.text)
             is_frequent = max(neighbour.weight, len(rows)) >= _MANY
             is_slip = edit.is_slip(is_frequent, is_supported)
@@ -250,6 +265,14 @@ class Spelling:
             return None
         return best.text if len(text) > _SHORT or best_affinity > 0 else None
 
+    def _is_supported(self, rows: NDArray[np.int32], hits: NDArray[np.float32] | None) -> bool:
+        """Whether a word that `rows` have occurs beside the others of its query oftener than any word does."""
+        if hits is None or not len(rows):
+            return False
+        together = np.count_nonzero(hits[rows[: np.searchsorted(rows, len(hits))]])
+        items = len(hits) if self._items is None else self._items
+        return bool(together * items > _OFTENER * np.count_nonzero(hits) * len(rows))
+
     def _is_other_word(self, text: str) -> bool:
         """Whether a dictionary has a word that is nearly one of the catalogue's, or what it is a form of."""
         others = self._vocabulary.lexicon.others
@@ -262,8 +285,8 @@ class Spelling:
     def _correction_of_rare(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
         if self._affinity(word.text, hits) > 0:
             return None
-        weight = max(1.0, self._weight_of(word.text))
-        is_written = self._vocabulary.documents[self._place_of(word.text)] > 0
+        weight = max(1.0, self.known.weight_of(word.text))
+        is_written = self.known.counts_of(word.text).documents > 0
         neighbours = [
             neighbour
             for neighbour in self.neighbours(word.text)
@@ -280,14 +303,14 @@ class Spelling:
         """Whether some word is far more frequent than a known one, which would then be a slip of it."""
         if self._rows_of is None or word.kind != "word" or not _SHORTEST_LONELY <= len(word.text) <= LONGEST:
             return False
-        weight = self._weight_of(word.text)
-        return 0 < weight * _FREQUENT < self._largest_weight
+        weight = self.known.weight_of(word.text)
+        return 0 < weight * _FREQUENT < self.known.largest_weight
 
     def _correction_of_lonely(self, word: Word, hits: NDArray[np.float32] | None) -> str | None:
         """What is meant by a known word that no item has beside any other of the query; None where that is unsure."""
         if hits is None or self._affinity(word.text, hits) > 0:
             return None
-        weight = self._weight_of(word.text)
+        weight = self.known.weight_of(word.text)
         likely = [
             (affinity, neighbour.text)
             for neighbour in self.neighbours(word.text)
@@ -308,14 +331,16 @@ class Spelling:
         splits = []
         for length in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
             first, second = word[:length], word[length:]
-            if min(self._weight_of(first), self._weight_of(second)) > 0 and (both := self._count_both(first, second)):
+            if min(self.known.weight_of(first), self.known.weight_of(second)) > 0 and (
+                both := self._count_both(first, second)
+            ):
                 splits.append((both, f"{first} {second}"))
         return max(splits)[1] if splits else None
 
     def _count_both(self, first: str, second: str) -> int:
         """The number of items with both words; without an index, whether the vocabulary has both."""
         if self._rows_of is None:
-            return int(min(self._weight_of(first), self._weight_of(second)) > 0)
+            return int(min(self.known.weight_of(first), self.known.weight_of(second)) > 0)
         rows = np.intersect1d(self._rows(first), self._rows(second), assume_unique=True)
         return len(rows)
 
@@ -346,29 +371,14 @@ class Spelling:
 
     def _form_terms(self, text: str) -> list[str]:
         """The terms of the words that a word is another form of, by the dictionaries of the catalogue's languages."""
-        words = self._vocabulary.lexicon.forms.get(text)
-        return list(dict.fromkeys(term for word in words for term in self._stems(self._vocabulary.words[word])))
-
-    def _place_of(self, text: str) -> int:
-        """The place of a word in the vocabulary, -1 for another; the newest are kept, since one query asks often."""
-        place = self._places.get(text)
-        if place is None:
-            place = self._vocabulary.words.find(text)
-            if len(self._places) >= _CACHE_SIZE:
-                self._places.clear()
-            self._places[text] = place
-        return place
-
-    def _weight_of(self, text: str) -> float:
-        index = self._place_of(text)
-        return float(self._weights[index]) if index >= 0 else 0.0
+        return list(dict.fromkeys(term for word in self.known.forms_of(text) for term in self._stems(word)))
 
     def _completions(self, word: Word) -> list[tuple[str, float]]:
         """Terms that an incomplete word may become, with their weights; none for a known word."""
         text = "".join(parts_of(word.text))
         if word.kind not in {"word", "code"} or len(text) < _SHORTEST_INCOMPLETE or self.is_known(word):
             return []
-        completions = self._beginning_with(text, _MOST_COMPLETED)
+        completions = self.known.beginning_with(text, _MOST_COMPLETED)
         if not completions:
             return []
         neighbours = self.neighbours(text) if word.kind == "word" else ()
@@ -382,12 +392,6 @@ class Spelling:
             for term in self._stems(other)
         ]
 
-    def _beginning_with(self, prefix: str, limit: int) -> list[tuple[str, float]]:
-        matches = self._vocabulary.words.beginning_with(prefix)
-        weights = self._weights[matches.start : matches.stop]
-        best = np.argsort(-weights, kind="stable")[:limit].tolist()
-        return [(self._vocabulary.words[matches.start + index], float(weights[index])) for index in best]
-
     def _compounds(self, words: Sequence[Word]) -> list[tuple[int, str]]:
         """Indices of words that the catalogue joins with the next word, and the terms of the joined words."""
         compounds = []
@@ -398,7 +402,7 @@ class Spelling:
                 continue
             else:
                 joined = "".join(parts_of(left.text) + parts_of(right.text))
-                joined = joined if self._place_of(joined) >= 0 else None
+                joined = joined if self.known.has(joined) else None
             if joined is not None:
                 compounds += [(index, term) for term in self._stems(joined)]
         return compounds
@@ -411,7 +415,7 @@ class Spelling:
         for index, (left, right) in enumerate(pairwise(words)):
             if left.kind == right.kind == "word" and min(len(left.text), len(right.text)) >= _SHORTEST_PART:
                 terms = self._stems(left.text + right.text)
-                apart += [(index, term) for term in terms if self._vocabulary.terms.find(term) >= 0]
+                apart += [(index, term) for term in terms if self.known.has_term(term)]
         return apart
 
     def _may_be_part(self, word: Word) -> bool:
@@ -459,14 +463,6 @@ def _affinity_of(rows: NDArray[np.int32], hits: NDArray[np.float32] | None) -> f
     if hits is None or not len(rows):
         return 0.0
     return float(hits[rows[: np.searchsorted(rows, len(hits))]].sum() / sqrt(len(rows)))
-
-
-def _is_supported(rows: NDArray[np.int32], hits: NDArray[np.float32] | None) -> bool:
-    """Whether a word that `rows` have occurs beside the others of its query oftener than any word does."""
-    if hits is None or not len(rows):
-        return False
-    together = np.count_nonzero(hits[rows[: np.searchsorted(rows, len(hits))]])
-    return bool(together * len(hits) > _OFTENER * np.count_nonzero(hits) * len(rows))
 
 
 def as_it_stands(text: str, languages: Languages) -> Reading:

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from app.artifact.text.vocabulary import Vocabulary
+from app.engine.text.known_words import KnownWords
 
 SHORTEST: Final = 4
 """Letters of a word that may be part of another: shorter ones stand in others by chance."""
@@ -20,24 +21,30 @@ _MOST: Final = 512  # words that hold a part
 
 
 class WordParts:
-    """Looks for the words of a vocabulary that begin or end with another word.
+    """Looks for known words that begin or end with another word.
 
     Args:
-        vocabulary: of the catalogue and its logged queries.
+        known: of the catalogue and its logged queries.
+        of_bundle: the words of the bundle as one text, if they have been put together.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        words = [vocabulary.words[index] for index in range(len(vocabulary.words))]
-        keep = [word for word, is_code in zip(words, vocabulary.codes.tolist(), strict=True) if not is_code]
-        self._words = keep
-        self._vocabulary = vocabulary
-        self._lexicon = vocabulary.lexicon
-        self._text = "\n" + "\n".join(keep) + "\n"
-        self._starts = np.cumsum([1, *(len(word) + 1 for word in keep)])
+    def __init__(self, known: KnownWords, of_bundle: "BundleText | None" = None) -> None:
+        self._known = known
+        self._vocabulary = known.vocabulary
+        self._lexicon = known.vocabulary.lexicon
+        self._of_bundle = of_bundle or BundleText(known.vocabulary)
+
+    def with_words(self, known: KnownWords) -> "WordParts":
+        """Those of other words beside the same bundle's."""
+        return WordParts(known, self._of_bundle)
 
     def is_part(self, text: str) -> bool:
         """Whether a word is known as the last part of compounds."""
-        return any(self._lexicon.ends.get(term) for term in self._lexicon.languages.stems(text))
+        return any(
+            self._known.is_alive(place)
+            for term in self._lexicon.languages.stems(text)
+            for place in self._lexicon.ends.get(term)
+        )
 
     def hold(self, text: str) -> bool:
         """Whether any word holds `text` as it stands, its ending and all."""
@@ -74,7 +81,7 @@ class WordParts:
         shares: dict[str, float] = {}
         for lists, most in ((self._lexicon.begins, _BEGIN), (self._lexicon.ends, _END)):
             for term in self._lexicon.languages.stems(text):
-                for place in lists.get(term):
+                for place in filter(self._known.is_alive, lists.get(term)):
                     word = self._vocabulary.words[place]
                     shares[word] = most * min(1.0, len(text) / len(word))
         return shares
@@ -95,10 +102,30 @@ class WordParts:
         return shares
 
     def _containing(self, part: str) -> list[str]:
-        words: dict[str, None] = {}
+        places = filter(self._known.is_alive, self._of_bundle.containing(part))
+        return [*(self._vocabulary.words[place] for place in places), *self._known.further_containing(part)]
+
+
+class BundleText:
+    """The words of a bundle as one text, but for codes.
+
+    Args:
+        vocabulary: of the bundle.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        words = vocabulary.words.column.all()
+        self._places = np.flatnonzero(~vocabulary.codes)
+        kept = [words[place] for place in self._places.tolist()]
+        self._text = "\n" + "\n".join(kept) + "\n"
+        self._starts = np.cumsum([1, *(len(word) + 1 for word in kept)])
+
+    def containing(self, part: str) -> list[int]:
+        """The places of the words that hold a text."""
+        places: list[int] = []
         position = self._text.find(part)
         while position >= 0:
             index = int(np.searchsorted(self._starts, position, side="right")) - 1
-            words[self._words[index]] = None
+            places.append(int(self._places[index]))
             position = self._text.find(part, int(self._starts[index + 1]))
-        return list(words)
+        return places

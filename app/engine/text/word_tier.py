@@ -11,6 +11,7 @@ from app.artifact.text.codes import CodeTable
 from app.engine.text.catalogue_titles import PlacedTitles, TitleTier
 from app.engine.text.item_words import ItemWords
 from app.engine.text.live_field import FieldTier
+from app.engine.text.live_words import VocabularyTier
 from app.engine.text.postings import Postings, TermCounts
 from app.engine.text.term_texts import TermTexts
 
@@ -25,9 +26,10 @@ class WordTier:
     title: FieldTier
     attributes: FieldTier
     titles: TitleTier
-    brands: NDArray[np.uint64]  # [documents] of `brand_hash`
+    brands: dict[int, NDArray[np.int32]]  # the documents of each brand, by `brand_hash`
     codes: CodeTable
     texts: TermTexts
+    vocabulary: VocabularyTier
 
     @classmethod
     def of(cls, rows: Sequence[int], words: Sequence[ItemWords]) -> "WordTier":
@@ -49,9 +51,10 @@ class WordTier:
             title=_field([item.title for item in ordered]),
             attributes=_field([item.attributes for item in ordered]),
             titles=TitleTier(placed, hashes),
-            brands=np.fromiter((item.brand_hash for item in ordered), dtype=np.uint64, count=len(ordered)),
+            brands=_brands([item.brand_hash for item in ordered]),
             codes=CodeTable.of_keys((place, code) for place, item in enumerate(ordered) for code in item.codes),
             texts=TermTexts({term for item in ordered for term in item.looked_into}),
+            vocabulary=VocabularyTier.of([item.entries for item in ordered]),
         )
 
     @classmethod
@@ -69,3 +72,11 @@ class WordTier:
 
 def _field(texts: Sequence[TermCounts]) -> FieldTier:
     return FieldTier(Postings.of(texts), np.array([text.length for text in texts], dtype=np.int32))
+
+
+def _brands(hashes: Sequence[int]) -> dict[int, NDArray[np.int32]]:
+    documents: dict[int, list[int]] = {}
+    for document, hashed in enumerate(hashes):
+        if hashed:
+            documents.setdefault(hashed, []).append(document)
+    return {hashed: np.array(of_brand, dtype=np.int32) for hashed, of_brand in documents.items()}

@@ -1,68 +1,16 @@
 """The index of words over a bundle and live tiers, against the index that the job makes of the final catalogue."""
 
-from collections.abc import Iterable
-from itertools import pairwise
-from pathlib import Path
-
 import numpy as np
 import pytest
 from bm25s import BM25
-from numpy.typing import NDArray
 
 from app.artifact.item_document import ItemDocument
-from app.engine.text.item_words import ItemReader, code_names_of
 from app.engine.text.lexical_field import LexicalField
-from app.engine.text.lexical_index import LexicalIndex
 from app.engine.text.live_field import average_length
 from app.engine.text.live_index import AverageLengths, live_index
 from app.engine.text.live_rows import LiveRows
 from app.engine.text.word_tier import WordTier
-from tests.support.changing_shop import ChangedCatalogue, ExportedWords, change, export_words, made_up_document
-
-ITEMS, CHANGES = 90, 70
-
-
-class Shop:
-    """A catalogue before and after its changes."""
-
-    def __init__(self, folder: Path, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        self.before = {f"it{number}": made_up_document(rng) for number in range(ITEMS)}
-        self.base = export_words(folder / "before", self.before)
-        self.after: ChangedCatalogue = change(rng, self.before, self.base.span, CHANGES)
-        self.final: ExportedWords = export_words(folder / "after", self.after.documents)
-        self.span = max(self.base.span, *(row + 1 for row in self.after.row_of.values()))
-        rows = [self.after.row_of[item_id] for item_id in self.after.documents]
-        self.selectable = np.zeros(self.span, dtype=np.bool_)
-        self.selectable[rows] = True
-        self.superseded = np.zeros(self.base.span, dtype=np.bool_)
-        self.superseded[[row for row, _, _ in self.after.changes if row < self.base.span]] = True
-        names = code_names_of(self.base.codes, ((self.base.row_of[item], of) for item, of in self.before.items()))
-        self.reader = ItemReader(self.base.vocabulary, names)
-        self.to_final = np.zeros(self.span, dtype=np.int64)
-        self.to_final[rows] = [self.final.row_of[item_id] for item_id in self.after.documents]
-
-    def tiers(self, cuts: Iterable[int]) -> list[WordTier]:
-        """The changes in tiers, cut behind so many of them."""
-        edges = [0, *sorted(cuts), len(self.after.changes)]
-        return [self._tier(range(start, stop)) for start, stop in pairwise(edges)]
-
-    def index(self, tiers: list[WordTier]) -> LexicalIndex:
-        """The index of the catalogue after its changes."""
-        live = LiveRows.of(self.span, self.superseded, self.selectable, [tier.rows for tier in tiers])
-        return live_index(self.base.index, AverageLengths.of(self.base.index), live, tiers, ITEMS)
-
-    def final_rows(self, rows: NDArray[np.integer]) -> list[int]:
-        """Rows of a view as those of the final catalogue."""
-        return sorted(self.to_final[rows].tolist())
-
-    def _tier(self, changes: range) -> WordTier:
-        newest: dict[int, tuple[str, ItemDocument]] = {}
-        for row, item_id, document in (self.after.changes[number] for number in changes):
-            newest.pop(row, None)
-            if document is not None:
-                newest[row] = item_id, document
-        return WordTier.of(list(newest), [self.reader.read(item_id, of) for item_id, of in newest.values()])
+from tests.support.changing_shop import Shop, nothing_near
 
 
 @pytest.fixture(scope="module", params=[1, 2])
@@ -120,12 +68,13 @@ def test_how_changes_are_cut_into_tiers_changes_no_bit(shop: Shop) -> None:
 def test_an_item_that_has_not_changed_scores_as_one_that_was_put_with_the_same_words(shop: Shop) -> None:
     everything = list(shop.before.items())
     tier = WordTier.of(
-        [shop.base.row_of[item_id] for item_id, _ in everything], [shop.reader.read(*item) for item in everything]
+        [shop.base.row_of[item_id] for item_id, _ in everything],
+        [shop.views.read(shop.base.row_of[item_id], item_id, document) for item_id, document in everything],
     )
     superseded = np.zeros(shop.base.span, dtype=np.bool_)
     superseded[tier.rows] = True
     live = LiveRows.of(shop.base.span, superseded, shop.base.selectable, [tier.rows])
-    index = live_index(shop.base.index, AverageLengths.of(shop.base.index), live, [tier], ITEMS)
+    index = live_index(shop.base.index, AverageLengths.of(shop.base.index), live, [tier], len(shop.before))
     for name in ("main", "title", "attributes"):
         base: LexicalField = getattr(shop.base.index, name)
         assert base.index is not None
@@ -145,3 +94,103 @@ def test_the_average_length_is_found_out_by_the_scores() -> None:
     index.index(texts, show_progress=False)
     assert average_length(LexicalField(index, 801)) == pytest.approx(np.mean([len(text) for text in texts]), rel=1e-3)
     assert average_length(LexicalField(None, 801)) > 0
+
+
+def some_queries(shop: Shop, rng: np.random.Generator) -> list[str]:
+    """Words of items before and after, mistyped, incomplete; whole titles, phrases, words to leave out, codes."""
+    documents = [*shop.before.values(), *shop.after.documents.values()]
+    texts = [text for document in documents for text in document.texts()]
+    queries = [code for item_id in ("it3", "NEW0001", "new00", "IT7", "NEW0012") for code in (item_id, f"{item_id} x")]
+    for _ in range(160):
+        words = [str(rng.choice(rng.choice(texts).split())) for _ in range(int(rng.integers(1, 4)))]
+        kind = rng.integers(7)
+        if kind == 1:
+            word = words[0]
+            place = int(rng.integers(1, max(2, len(word) - 1)))
+            words[0] = word[:place] + word[place + 1 : place + 2] + word[place : place + 1] + word[place + 2 :]
+        elif kind == 2:
+            words[0] = words[0][1:] if len(words[0]) > 4 else words[0]
+        elif kind == 3:
+            words[-1] = words[-1][: max(3, len(words[-1]) - 2)]
+        elif kind == 4:
+            words = [str(rng.choice([document.title for document in documents if document.title]))]
+        elif kind == 5:
+            words.append(f"-{rng.choice(rng.choice(texts).split()).lstrip('-')}")
+        elif kind == 6:
+            words = [f'"{" ".join(rng.choice(texts).split()[:2])}"']
+        queries.append(" ".join(words))
+    return queries
+
+
+def test_a_search_finds_what_it_finds_in_an_export_of_the_final_catalogue(shop: Shop) -> None:
+    queries = some_queries(shop, np.random.default_rng(7))
+    live = shop.search(shop.tiers([20, 45, 60])).matches(queries)
+    final = shop.final_search.matches(queries)
+    for query, of_view, of_final in zip(queries, live, final, strict=True):
+        assert of_view is not None
+        assert of_final is not None
+        assert of_view.corrected == of_final.corrected, query
+        assert shop.final_rows(np.flatnonzero(of_view.hits.items)) == np.flatnonzero(of_final.hits.items).tolist(), (
+            query
+        )
+        assert of_view.hits.dropped_words == of_final.hits.dropped_words, query
+        named = dict(zip(shop.to_final[of_view.lexical.named.rows].tolist(), of_view.lexical.named.gains, strict=True))
+        assert named == dict(zip(of_final.lexical.named.rows.tolist(), of_final.lexical.named.gains, strict=True)), (
+            query
+        )
+
+
+def test_how_changes_are_cut_into_tiers_changes_no_match(shop: Shop) -> None:
+    queries = some_queries(shop, np.random.default_rng(11))
+    one = shop.search(shop.tiers([])).matches(queries)
+    several = shop.search(shop.tiers([10, 11, 40, 69])).matches(queries)
+    merged = shop.search([WordTier.merge(shop.tiers([5, 33]), shop.selectable)]).matches(queries)
+    for others in (several, merged):
+        for query, first, second in zip(queries, one, others, strict=True):
+            assert first is not None
+            assert second is not None
+            assert (first.corrected, first.words) == (second.corrected, second.words), query
+            for name in ("main", "title", "attributes", "coverage", "exact", "hits"):
+                assert getattr(first.lexical, name).tobytes() == getattr(second.lexical, name).tobytes(), (query, name)
+            rows = np.flatnonzero(first.hits.items)
+            assert first.lexical.titles is not None
+            assert second.lexical.titles is not None
+            for of_first, of_second in zip(
+                first.lexical.titles.features(rows), second.lexical.titles.features(rows), strict=True
+            ):
+                assert of_first.tobytes() == of_second.tobytes(), query
+
+
+def test_a_view_keeps_no_match_of_another(shop: Shop) -> None:
+    base = shop.queries
+    (before,) = base.matches(["reddish"])
+    (after,) = shop.search(shop.tiers([20])).matches(["reddish"])
+    assert before is not None
+    assert after is not None
+    assert (len(before.hits.items), len(after.hits.items)) == (shop.base.span, shop.span)
+    assert base.matches(["reddish"]) == (before,)
+
+
+def test_a_new_word_is_known_to_spelling_until_its_last_item_is_gone(shop: Shop) -> None:
+    row, nobody = shop.span - 1, np.zeros(shop.span, dtype=np.bool_)
+    document = ItemDocument(title="Brunquist zimbel", brand="Brunquist")
+    tier = WordTier.of([row], [shop.views.read(row, "n1", document)])
+
+    def corrected(tiers: list[WordTier], query: str, *, is_alive: bool) -> tuple[str | None, list[int]]:
+        selectable = nobody.copy()
+        selectable[: shop.base.span] = shop.base.selectable
+        selectable[row] = is_alive
+        nothing = np.zeros(shop.base.span, dtype=np.bool_)
+        view = shop.views.search(nothing, tiers, selectable, nobody.astype(np.float32), nothing_near, lambda _: ())
+        (matched,) = view.matches([query])
+        assert matched is not None
+        return matched.corrected, np.flatnonzero(matched.hits.items).tolist()
+
+    assert corrected([tier], "brunquist ", is_alive=True) == (None, [row])
+    assert corrected([tier], "brunqiust ", is_alive=True) == ("brunquist", [row])
+    assert corrected([tier], "brunqu", is_alive=True) == (None, [row])
+    assert corrected([tier], "quist", is_alive=True)[1] == []
+    assert corrected([tier], "unquist ", is_alive=True)[1] == [row]
+    for tiers in ([], [tier]):
+        assert corrected(tiers, "brunqiust ", is_alive=False) == (None, [])
+        assert corrected(tiers, "brunqu", is_alive=False) == (None, [])

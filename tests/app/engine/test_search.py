@@ -1,6 +1,5 @@
 """Search through the engine and over HTTP: words first, meaning where words fail, the user in both."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -184,10 +183,7 @@ def test_meaning_finds_what_lies_above_its_floor(snapshot: Snapshot, search: Que
     (near,) = search.nearest(of_all.vector[None])
     assert len(near.rows) > 20
     floor = float(near.cosines[10])
-    low, none = (
-        replace(search, spec=search.spec.model_copy(update={"meaning_floor": each}), _cache=OrderedDict())
-        for each in (floor, None)
-    )
+    low, none = (replace(search, spec=search.spec.model_copy(update={"meaning_floor": each})) for each in (floor, None))
     (found,), (nothing,) = low.matches([text]), none.matches([text])
     assert found is not None
     assert nothing is not None
@@ -200,7 +196,7 @@ def test_meaning_finds_what_lies_above_its_floor(snapshot: Snapshot, search: Que
 
 
 def test_words_with_items_that_meaning_adds_are_told_apart(search: QueryIndex) -> None:
-    low = replace(search, spec=search.spec.model_copy(update={"meaning_floor": -1.0}), _cache=OrderedDict())
+    low = replace(search, spec=search.spec.model_copy(update={"meaning_floor": -1.0}))
     (match,) = low.matches(["black shoes"])
     assert match is not None
     assert match.hits.matched_by == "words_and_meaning"
