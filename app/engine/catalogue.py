@@ -158,9 +158,12 @@ class Catalogue:
 
     def texts_of(self, row: int) -> Iterator[str]:
         """The texts of one item: each column of texts, and each attribute, by its name where its value is true."""
-        for name in _TEXTS:
-            if text := self._value(row, name):
-                yield text
+        document = self.live.get(row) if self.live else None
+        if document is None:
+            texts: Iterable[str | None] = (_entry(column, row) for column in self.texts.values())
+        else:
+            texts = (_live_value(document, name) for name in _TEXTS)
+        yield from filter(None, texts)
         for pair in self._value(row, _ATTRIBUTES) or ():
             name, _, value = pair.partition("=")
             if value != "false":

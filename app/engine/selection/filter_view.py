@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from app.engine.catalogue import Items
 from app.engine.selection.column_view import AnyColumn, ColumnView, passes_without_value
 from app.engine.selection.filter_index import MASK_CACHE_BYTES, FilterIndex, path_by_name
-from app.engine.selection.filters import Condition, Every, Filter, Some, Without
+from app.engine.selection.filters import Comparison, Condition, Every, Filter, Some, Without
 from app.engine.selection.item_ids import ITEM_ID, ItemIds
 from app.engine.selection.mask_cache import MaskCache
 from app.engine.selection.tier_layers import ColumnLayers, TierOfView
@@ -60,6 +60,7 @@ class FilterView(FilterIndex):
         """`[bundle rows]`, the items whose values are as the bundle has them."""
         self._tiers = [TierOfView(*pair) for pair in zip(tiers, alive, strict=True)]
         self._layers = ColumnLayers(span, kept, self._tiers, base.spellings)
+        self._newest_ids: tuple[tuple[Comparison, ...], NDArray[np.bool_]] | None = None
         self._columns: dict[str, ColumnView] = {}
         known = base.stored.keys()
         fresh = {path for of_view in self._tiers for path in of_view.paths(known)}
@@ -70,10 +71,6 @@ class FilterView(FilterIndex):
     def base(self) -> FilterIndex:
         """The bundle's own, without any live change."""
         return self._base
-
-    def has_mask(self, condition: Filter) -> bool:
-        """Whether the mask of a filter costs next to nothing: it is kept, or that of the bundle is."""
-        return super().has_mask(condition) or self._base.has_mask(condition)
 
     def _column_of(self, path: str) -> AnyColumn:
         return self._view_of(path)
@@ -99,8 +96,8 @@ class FilterView(FilterIndex):
         if ITEM_ID not in columns_of(condition):
             return self._base.mask(self._for_base(condition))
         match condition:
-            case Condition(column, comparisons):  # an id may mean another item since
-                return self._comparable(column, column).passing(comparisons)[: len(self.kept)]
+            case Condition(_, comparisons):  # an id may mean another item since
+                return self._with_ids(comparisons)[: len(self.kept)]
             case Without(part):
                 return ~self._of_base(part)
             case Every(parts):
@@ -126,8 +123,8 @@ class FilterView(FilterIndex):
         """`[documents of all tiers]`, those that pass."""
         match condition:
             case Condition(name, comparisons):
-                if self._item_ids is not None and name == ITEM_ID:
-                    passing = self._item_ids.passing(comparisons)
+                if name == ITEM_ID:
+                    passing = self._with_ids(comparisons)
                     return _joined(passing[of_view.tier.rows] for of_view in self._tiers)
                 return _joined(self._view_of(name).passing_of_tiers(comparisons))
             case Without(part):
@@ -142,6 +139,14 @@ class FilterView(FilterIndex):
                 for part in parts:
                     passing |= self._of_documents(part)
                 return passing
+
+    def _with_ids(self, comparisons: tuple[Comparison, ...]) -> NDArray[np.bool_]:
+        """`[span]`, the items whose ids pass; a list of ids is looked up once for all that a mask is made of."""
+        newest = self._newest_ids
+        if newest is None or newest[0] is not comparisons:
+            newest = comparisons, self._comparable(ITEM_ID, ITEM_ID).passing(comparisons)
+            self._newest_ids = newest
+        return newest[1]
 
 
 def with_tiers(

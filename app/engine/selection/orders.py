@@ -47,15 +47,19 @@ class Orders:
                 "sort",
             )
 
-    def has(self, sort: str) -> bool:
-        """Whether the catalogue has the column of an order."""
-        return self._filters.has(_COLUMN_OF[sort])
+    def column_of(self, sort: str) -> str | None:
+        """The path of the column of an order; None where the catalogue has none."""
+        return self._filters.path_of.get(_COLUMN_OF[sort])
 
     def rows(self, sort: str) -> NDArray[np.int64]:
         """`[items]` rows in that order; missing values are last, equal ones are ordered by popularity, then by row."""
         if sort not in self._rows:
             base = self._base
-            if base is not None and isinstance(self._filters, FilterView) and base.has(sort):
+            if (
+                base is not None
+                and isinstance(self._filters, FilterView)
+                and base.column_of(sort) == self.column_of(sort)
+            ):
                 self._rows[sort] = self._merged(sort, base, self._filters.kept)
             else:
                 popular = self._items.popular_rows

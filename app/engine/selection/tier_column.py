@@ -96,11 +96,11 @@ class TierColumn:
             return np.zeros(len(self.places), dtype=np.bool_)
         wishes = frozenset.intersection(*test.wishes)
         codes = np.zeros(max(len(self.folds), len(FLAGS)), dtype=np.bool_)
-        for value in wishes:
-            if isinstance(value, bool) == (self.kind == "boolean"):
-                code = int(value) if isinstance(value, bool) else self.folds.get(str(value))
-                if code is not None:
-                    codes[code] = True
+        if self.kind == "boolean":
+            codes[[int(value) for value in wishes if isinstance(value, bool)]] = True
+        else:
+            hits = self.folds.keys() & wishes  # walks the smaller one
+            codes[[self.folds[str(fold)] for fold in hits]] = True
         return np.asarray(codes[self.values], dtype=np.bool_)
 
 
