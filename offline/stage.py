@@ -133,7 +133,10 @@ def warm_start_key(options: Options) -> list[Any]:
 
 def withhold_key(options: Options) -> list[Any]:
     """What a stage depends on where items are withheld; empty where none are."""
-    return [asdict(options.withhold)] if options.withhold else []
+    if not options.withhold:
+        return []
+    usual = {"live": False}  # what runs of before did not say
+    return [{name: value for name, value in asdict(options.withhold).items() if value is not usual.get(name)}]
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -12,6 +12,7 @@ SLOW = {
     "test_every_damage_of_every_file_is_refused_or_harmless",
     "test_model_is_far_above_popularity_on_a_shop_with_structure",
     "test_model_is_not_above_popularity_when_items_are_permuted_across_users",
+    "test_items_that_the_bundle_never_saw_are_put_into_it_and_found",
     "test_killed_run_goes_on_from_its_checkpoint",
     "test_the_same_log_with_its_rows_shuffled_gives_the_same_figures",
     "test_what_shoppers_do_trains_the_next_model",

@@ -19,6 +19,7 @@ def run(
     *,
     how: str,
     share: float,
+    live: bool = False,
     reference: Path | None = None,
 ) -> dict[str, Any]:
     """Train without the withheld items, and score them on test, next to a bundle that was trained with them.
@@ -32,6 +33,7 @@ def run(
         display: shows how far the work is.
         how: which items, see `Withhold`.
         share: how many.
+        live: whether the catalogue of training lacks them too, and they are put into the bundle as it is served.
         reference: a bundle that was trained on the same split with all items, to compare with.
 
     Returns:
@@ -42,7 +44,7 @@ def run(
     """
     began = time.monotonic()
     folder = RunFolder(out)
-    job.run(data, folder, replace(options, withhold=Withhold(how, share)), display, upto="export")
+    job.run(data, folder, replace(options, withhold=Withhold(how, share, live)), display, upto="export")
     display.stage("cold items")
     document = cold_items(
         folder.measured, folder.whole, folder.split, reference=reference, seed=options.seed, progress=display.work

@@ -184,6 +184,14 @@ def cold_items(
     options: Options,
     share: Annotated[float, typer.Option("--share", help="Share of the items to withhold.")] = 0.1,
     how: Annotated[str, typer.Option("--how", help="random, or newest: whose first event is the latest.")] = "random",
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Leave them out of the catalogue too, and put them into the bundle as a shop puts new items: placed "
+            "by a network that has not read a word of them.",
+        ),
+    ] = False,
     reference: Annotated[
         Path | None,
         typer.Option("--beside", help="A bundle that `run` made of the same data and split, to compare with."),
@@ -197,7 +205,7 @@ def cold_items(
     from offline.commands import cold_items_run  # noqa: PLC0415 - as above
 
     with shown() as display:
-        document = cold_items_run.run(data, out, options, display, how=how, share=share, reference=reference)
+        document = cold_items_run.run(data, out, options, display, how=how, share=share, live=live, reference=reference)
     print_json(document)
 
 

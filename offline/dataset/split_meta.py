@@ -37,6 +37,7 @@ class WithheldItems(_Record):
     how: str
     share: float
     items: int
+    live: bool = False  # whether the catalogue of the split lacks them too
 
 
 class SplitMeta(_Record):

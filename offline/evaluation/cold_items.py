@@ -12,6 +12,8 @@ from app.artifact.bundle_store import resolve
 from app.artifact.columns import offsets_of
 from app.artifact.manifest import read_manifest
 from app.artifact.user_state import read_user_states
+from app.engine.live.item_change import ItemChange
+from app.engine.live.views import ViewMaker
 from app.engine.loading import load_snapshot
 from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, ItemMask, RequestBatch, pad_rows
@@ -24,6 +26,7 @@ from offline.evaluation.metrics import DEPTH, Metric, table_of
 from offline.evaluation.protocol import Cases, RowLists, load_cases
 from offline.evaluation.ranked import rank_requests
 from offline.evaluation.requests import batch_of_cases, bundle_rows, map_rows
+from offline.ingest.item_documents import documents_of
 from offline.split.withhold import WITHHELD_FILE
 from offline.workspace.progress import Progress, silent
 
@@ -48,9 +51,12 @@ def cold_items(
 ) -> dict[str, Any]:
     """Score a bundle on those targets of a part that are withheld items, against the whole catalogue.
 
-    Returns a JSON document: `how`, `items` withheld, `targets` scored, `hr@10` with `ci95` (bootstrap over users),
-    `ndcg@10`, `ranked_among_cold_hr@10` when only withheld items are ranked, `seen_in_training_hr@10` of `reference`
-    (null without) and `popularity_hr@10` of the same targets, and `notes`. The first mask of the split is used.
+    Items that the catalogue of training lacks are put into the bundle as they are while it is served, at once.
+
+    Returns a JSON document: `how`, `live`, `items` withheld, `targets` scored, `hr@10` with `ci95` (bootstrap over
+    users), `ndcg@10`, `ranked_among_cold_hr@10` when only withheld items are ranked, `seen_in_training_hr@10` of
+    `reference` (null without) and `popularity_hr@10` of the same targets (null where they are put live: nobody has
+    touched any), and `notes`. The first mask of the split is used.
 
     Args:
         bundle: trained on `withheld`.
@@ -74,19 +80,25 @@ def cold_items(
     mask = meta.mask[0]
     cold = pl.read_parquet(withheld / WITHHELD_FILE).get_column("item").to_numpy()
     cases = _on(load_cases(whole, part), cold)
-    item_ids = pl.read_parquet(whole / "items.parquet").sort("row")["item_id"].to_list()
+    items = pl.read_parquet(whole / "items.parquet").sort("row")
+    item_ids = items["item_id"].to_list()
+    new = items.filter(pl.col("row").is_in(cold)) if meta.withheld.live else items.clear()
     if reference is not None:
         _refuse_other(reference, meta)
-    ours = _Scored.of(bundle, cases, item_ids)
+    ours = _Scored.of(bundle, cases, item_ids, new)
     values = table_of(_METRICS, ours.ranked(mask, report), ours.targets)
     among = table_of(_METRICS, ours.ranked_among(mask, cold, report), ours.targets)
     seen = None
     if reference is not None:
-        trained = _Scored.of(reference, cases, item_ids)
+        trained = _Scored.of(reference, cases, item_ids, items.clear())
         seen = float(table_of(_METRICS, trained.ranked(mask, report), trained.targets)[:, 0].mean())
-    popular = table_of(_METRICS, popularity(withheld, cases, [mask], DEPTH)[mask], cases.targets)
+    popular = None
+    if not meta.withheld.live:
+        by_count = popularity(withheld, cases, [mask], DEPTH)[mask]
+        popular = float(table_of(_METRICS, by_count, cases.targets)[:, 0].mean())
     return {
         "how": meta.withheld.how,
+        "live": meta.withheld.live,
         "share": meta.withheld.share,
         "items": len(cold),
         "users": len(cases),
@@ -96,7 +108,7 @@ def cold_items(
         "ndcg@10": float(values[:, 1].mean()),
         "ranked_among_cold_hr@10": float(among[:, 0].mean()),
         "seen_in_training_hr@10": seen,
-        "popularity_hr@10": float(popular[:, 0].mean()),
+        "popularity_hr@10": popular,
         "mask": mask,
         "notes": [NOTE],
     }
@@ -112,8 +124,12 @@ class _Scored:
     requests: RequestBatch
 
     @classmethod
-    def of(cls, bundle: Path, cases: Cases, item_ids: list[str]) -> "_Scored":
+    def of(cls, bundle: Path, cases: Cases, item_ids: list[str], new: pl.DataFrame) -> "_Scored":
+        """`new` are the items, of the split's table, that are put into the bundle."""
         snapshot = load_snapshot(bundle, threads=0)
+        if not new.is_empty():
+            changes = map(ItemChange, new["item_id"].to_list(), documents_of(new))
+            snapshot = ViewMaker(snapshot).apply(list(changes))
         rows = bundle_rows(item_ids, snapshot.items)
         states = read_user_states(snapshot.folder)
         requests, _ = batch_of_cases(cases, rows, states, snapshot.manifest.shapes.window)
@@ -132,7 +148,7 @@ class _Scored:
     def ranked_among(self, mask: str, cold: NDArray[np.integer], progress: Progress) -> NDArray[np.int64]:
         """`[n, DEPTH]`, over the rows `cold` of the split alone."""
         hidden = map_rows(self.cases.mask(mask), self.rows)
-        allowed = np.zeros(self.snapshot.manifest.shapes.rows, dtype=np.bool_)
+        allowed = np.zeros(self.snapshot.items.selectable.shape[1], dtype=np.bool_)
         allowed[self.rows[cold]] = True
         allowed[0] = False
         rankings = []

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from app.engine.loading import load_snapshot
+from offline.cli import app
+from offline.dataset.split_meta import WithheldItems, read_split_meta
 from offline.errors import DatasetError, InputError
 from offline.evaluation.cold_items import cold_items
 from offline.evaluation.evaluate import evaluate
@@ -44,6 +48,29 @@ def test_nothing_that_trains_has_an_event_on_a_withheld_item(shop_run: Any, tmp_
         first = known.group_by("item").agg(pl.col("time").min())
         chosen = pl.col("item").is_in(rows)
         assert first.filter(chosen)["time"].min() >= first.filter(~chosen)["time"].max()
+
+
+def test_items_to_be_put_live_are_in_no_table_of_the_split(shop_run: Any, tmp_path: Path) -> None:
+    whole, out = shop_run.split, tmp_path / "live"
+    withhold(whole, out, Withhold("random", 0.1, live=True), seed=3)
+    withhold(whole, tmp_path / "kept", Withhold("random", 0.1), seed=3)
+    rows = rows_of(out)
+    assert rows == rows_of(tmp_path / "kept")
+    items, rest = (pl.read_parquet(folder / "items.parquet").sort("row") for folder in (whole, out))
+    assert rest.drop("row").equals(items.filter(~pl.col("row").is_in(rows)).drop("row"))
+    assert rest["row"].to_list() == list(range(1, rest.height + 1))
+    ids = dict(zip(items["row"], items["item_id"], strict=True))
+    left = dict(zip(rest["row"], rest["item_id"], strict=True))
+    for part in PARTS:
+        before, after = (pl.read_parquet(folder / f"{part}.parquet") for folder in (tmp_path / "kept", out))
+        named = [None if row in rows else ids.get(row) for row in before["item"]]
+        assert [left.get(row) for row in after["item"]] == named
+        assert after.drop("item").equals(before.drop("item"))
+    meta = read_split_meta(out)
+    assert (meta.n_items, meta.withheld) == (
+        rest.height,
+        WithheldItems(how="random", share=0.1, items=len(rows), live=True),
+    )
 
 
 def test_which_items_are_withheld_does_not_depend_on_test_rows(
@@ -101,6 +128,33 @@ def test_a_withheld_item_is_never_popular_and_a_bundle_of_another_split_is_refus
     (out / "meta.json").write_text(json.dumps(meta | {"fingerprint": "another"}))
     with pytest.raises(InputError, match="same data, split and seed"):
         cold_items(shop_run.bundle, shop_run.split, out, reference=shop_run.bundle)
+
+
+def test_items_that_are_put_as_they_are_are_found_as_before(shop_run: Any, tmp_path: Path) -> None:
+    documents = []
+    for live in (False, True):
+        out = tmp_path / str(live)
+        withhold(shop_run.split, out, Withhold("random", 0.3, live=live), seed=1)
+        documents.append(cold_items(shop_run.bundle, shop_run.split, out))
+    kept, put = documents
+    changing = {"live": True, "popularity_hr@10": None}
+    assert put == kept | changing
+
+
+@pytest.mark.slow
+def test_items_that_the_bundle_never_saw_are_put_into_it_and_found(shop: Path, tmp_path: Path) -> None:
+    out, bare = tmp_path / "run", ["--data", str(shop), "--epochs", "1", "--dim", "16", "--max-loss", "0"]
+    result = CliRunner().invoke(app, ["cold-items", *bare, "--share", "0.3", "--live", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout.strip().splitlines()[-1])
+    folder = RunFolder(out)
+    snapshot = load_snapshot(folder.measured)
+    items = pl.read_parquet(folder.whole / "items.parquet")
+    cold = items.filter(pl.col("row").is_in(rows_of(folder.split)))["item_id"].to_list()
+    assert not any(map(snapshot.items.row_of, cold))
+    assert document["live"]
+    assert document["items"] == len(cold)
+    assert document["ranked_among_cold_hr@10"] > 10 / len(cold)
 
 
 def test_a_run_that_withholds_keeps_the_whole_split_beside(shop: Path, quiet: Any, tmp_path: Path) -> None:
