@@ -47,6 +47,9 @@ export function textOf(value) {
   return String(value);
 }
 
+/** Whether the shop says that it has none of it left; of an item of which nothing is said it has. */
+export const isSoldOut = (fields) => fields?.in_stock === false;
+
 export const titleOf = (id) => titles.get(id) ?? id;
 export const priceOf = (fields) => typeof fields?.price === "number" ? formatMoney(fields.price, fields.currency) : "";
 

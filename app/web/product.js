@@ -1,11 +1,13 @@
 // One item: its fields, why it was shown, what goes with it, and what is similar.
 
 import {button, find, make} from "./dom.js";
-import {isPicture, learn, learnTitles, pictureOf, placeOf, priceOf, safeAddress, textOf, titleOf} from "./items.js";
+import {Editor} from "./editor.js";
+import {isPicture, isSoldOut, learn, learnTitles, pictureOf, placeOf, priceOf, safeAddress, textOf, titleOf} from "./items.js";
 import {reasonItems, reasonList} from "./reasons.js";
 import {nameOf} from "./refine.js";
 import {Row} from "./row.js";
 import {ask} from "./service.js";
+import {isKeeping} from "./shopkeeper.js";
 import {inBasket, whoAsks} from "./shopper.js";
 import {say} from "./strings.js";
 import {showTiming} from "./timing.js";
@@ -13,7 +15,7 @@ import {showTiming} from "./timing.js";
 const BESIDE = 6; // items in each of the two rows
 const IN_HEAD = new Set(["title", "name", "price", "currency", "description"]);
 
-/** The view of one item. `acts`: `opening`, `add`, `buy` (item, shown), and `back()`. */
+/** The view of one item. `acts`: `opening`, `add`, `buy` (item, shown), `changed` (key, item), and `back()`. */
 export class Product {
   constructor(place, acts) {
     this.place = place;
@@ -35,11 +37,17 @@ export class Product {
     this.similar.wait(BESIDE);
     this.timing.hidden = true;
     this.changed.textContent = "";
-    this.item = (await ask(`items/${encodeURIComponent(itemId)}`, {signal})).answer;
-    learn([this.item]);
+    this.editor = new Editor(this.acts.changed);
+    await this.reload(itemId);
     if (shown?.item.reasons) await learnTitles(reasonItems([shown.item]), signal);
     this.translate();
     find("product-title").focus();
+  }
+
+  /** Load the item as it is now. */
+  async reload(itemId = this.item.item_id) {
+    this.item = (await ask(`items/${encodeURIComponent(itemId)}`, {signal: this.signal})).answer;
+    learn([this.item]);
   }
 
   /** Load what is similar: the same for everybody. */
@@ -72,7 +80,9 @@ export class Product {
     const title = titleOf(item.item_id);
     const facts = Object.entries(item.fields).filter(([name, value]) =>
       !IN_HEAD.has(name) && !isPicture(name) && textOf(value) !== "");
-    const isIn = inBasket(item.item_id);
+    const isIn = inBasket(item.item_id), isOut = isSoldOut(item.fields);
+    const focused = document.activeElement;
+    this.editor.show(item);
     this.goesWith.translate();
     this.similar.translate();
     if (this.took) showTiming(this.timing, this.took);
@@ -87,16 +97,19 @@ export class Product {
         make("h2", {id: "product-title", tabindex: "-1", text: title}),
         make("p", {class: "place", text: placeOf(item.fields, {whole: true})}),
         make("p", {class: "price", text: priceOf(item.fields)}),
+        isOut ? make("p", {class: "stock", text: say("sold_out")}) : null,
         item.fields.description ? make("p", {text: textOf(item.fields.description)}) : null,
         make("p", {class: "acts"},
           button(say(isIn ? "added" : "add"), () => acts.add(item, shown),
-            {class: "chief", id: "add", "aria-label": say("add_of", {title})}),
-          button(say("buy"), () => acts.buy(item, shown), {id: "buy", "aria-label": say("buy_of", {title})})),
+            {class: "chief", id: "add", "aria-label": say("add_of", {title}), disabled: isOut}),
+          button(say("buy"), () => acts.buy(item, shown), {id: "buy", "aria-label": say("buy_of", {title}), disabled: isOut})),
+        isKeeping() ? this.editor.element : null,
         why)),
       part("goes-title", "goes_with", this.changed, this.goesWith.list, this.timing),
       part("similar-title", "similar", this.similar.list),
       part("details-title", "details", make("dl", {class: "details"},
         ...detailsOf("item_id", item.item_id), ...facts.flatMap(([name, value]) => detailsOf(name, value)))));
+    if (this.editor.element.contains(focused)) focused.focus();
   }
 }
 

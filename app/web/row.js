@@ -2,8 +2,10 @@
 
 import {addressOfItem} from "./address.js";
 import {button, make, movesLittle} from "./dom.js";
-import {pictureOf, placeOf, priceOf, titleOf} from "./items.js";
+import {Editor} from "./editor.js";
+import {isSoldOut, pictureOf, placeOf, priceOf, titleOf} from "./items.js";
 import {chiefReason, sentenceOf} from "./reasons.js";
+import {isKeeping} from "./shopkeeper.js";
 import {inBasket} from "./shopper.js";
 import {say} from "./strings.js";
 
@@ -17,11 +19,13 @@ class Card {
     this.link = make("a", {href: addressOfItem(item.item_id), onclick: () => acts.opening(this.item, this.shown)});
     this.place = make("p", {class: "place"});
     this.price = make("p", {class: "price"});
+    this.stock = make("p", {class: "stock"});
     this.why = make("p", {class: "why"});
     this.badge = make("span", {class: "badge"});
     this.add = button("", () => acts.add(this.item, this.shown));
+    this.editor = new Editor(acts.changed);
     this.element = make("li", {class: "card"}, pictureOf(item), this.badge,
-      make("div", {class: "about"}, make("h3", {}, this.link), this.place, this.price, this.why), this.add);
+      make("div", {class: "about"}, make("h3", {}, this.link), this.place, this.price, this.stock, this.why), this.add);
   }
 
   /** Show the item as it was answered now. `shown` says where: `{requestId, position, query, similarTo}`. */
@@ -34,13 +38,20 @@ class Card {
   translate() {
     const title = titleOf(this.item.item_id);
     const reason = chiefReason(this.item.reasons);
+    const isOut = isSoldOut(this.item.fields);
     this.link.textContent = title;
     this.place.textContent = placeOf(this.item.fields);
     this.price.textContent = priceOf(this.item.fields);
     this.why.textContent = reason ? sentenceOf(reason, this.item.item_id) : "";
-    this.add.textContent = say(inBasket(this.item.item_id) ? "added" : "add");
-    this.add.setAttribute("aria-label", say("add_of", {title}));
-    this.element.classList.toggle("taken", inBasket(this.item.item_id));
+    this.stock.textContent = isOut ? say("sold_out") : "";
+    this.add.textContent = say(isOut ? "sold_out" : inBasket(this.item.item_id) ? "added" : "add");
+    this.add.setAttribute("aria-label", say(isOut ? "sold_out_of" : "add_of", {title}));
+    this.add.disabled = isOut;
+    this.element.classList.toggle("sold-out", isOut);
+    this.element.classList.toggle("taken", !isOut && inBasket(this.item.item_id));
+    this.editor.show(this.item);
+    if (!isKeeping()) this.editor.element.remove();
+    else if (!this.editor.element.parentElement) this.element.append(this.editor.element);
   }
 
   /** Mark how many places it went up (down when negative), or that it is new; nothing when `places` is 0. */
@@ -53,7 +64,7 @@ class Card {
   }
 }
 
-/** The cards of one list. `acts` has `opening(item, shown)` and `add(item, shown)`. */
+/** The cards of one list. `acts` has `opening(item, shown)`, `add(item, shown)` and `changed(key, item)`. */
 export class Row {
   constructor(list, acts) {
     this.list = list;

@@ -10,7 +10,7 @@ const NEW = "new", OTHER = "other", USER_PREFIX = "user:", VISITOR_PREFIX = "vis
 const basket = new Set(); // items put into the basket on this page
 
 /** Random hexadecimal digits; `crypto.randomUUID` is only there on https and on one's own machine. */
-function randomId(bytes) {
+export function randomId(bytes) {
   return [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

@@ -9,6 +9,7 @@ import {chosenFields, cleared, filterOf, showChips, showFacets} from "./refine.j
 import {Row} from "./row.js";
 import {watchSearch} from "./search_box.js";
 import {ask} from "./service.js";
+import {noteChange, offerValues, translateCorner, watchShopkeeper} from "./shopkeeper.js";
 import {isKnown, showShoppers, tell, userId, watchShopper, whoAsks} from "./shopper.js";
 import {chooseLanguage, formatNumber, say, sayName, translate} from "./strings.js";
 import {showTiming} from "./timing.js";
@@ -19,7 +20,7 @@ const MOST = 200; // that the service answers at once
 const SORTS = ["relevance", "price_asc", "price_desc", "newest"];
 const WIDE = matchMedia("(min-width: 60rem)");
 
-let demo = {users: [], visitors: [], fields: [], facets: {}, objectives: [], behaviours: []}; // of /demo/users; of facets, what each holds
+let demo = {users: [], visitors: [], fields: [], facets: {}, kinds: {}, objectives: [], behaviours: []}; // of /demo/users; what each of the facets holds, and of `kinds` the fields of filters
 let wanted = readAddress("#/"); // the list that is shown, or lies behind the item that is
 let last = null; // its answer: {body, query, answer, facets, stages, tookMs}
 let done = null; // what the shopper did since: {key, itemId}
@@ -31,6 +32,9 @@ const acts = {
   opening: (item, shown) => seen.set(item.item_id, {...shown, item}),
   add: (item, shown) => act("cart", item, shown),
   buy: (item, shown) => act("purchase", item, shown),
+  changed: async (key, item) => {
+    await Promise.all([noteChange(key), showChange(key, item)]);
+  },
   back: () => history.state?.from === "list" ? history.back() : go(addressOfList(wanted)),
 };
 const row = new Row(find("row"), acts);
@@ -47,7 +51,7 @@ async function load(what) {
   asking.abort();
   const {signal} = asking = new AbortController();
   find("results").setAttribute("aria-busy", "true");
-  showChips(wanted, demo.facets, change); // at once, and however the answer turns out
+  showChips(wanted, demo.kinds, change); // at once, and however the answer turns out
   try {
     const {query, exact, sort} = wanted;
     const fields = cardFields(demo.fields);
@@ -59,7 +63,7 @@ async function load(what) {
       delete body.diversity; // these two are about relevance
       delete body.objective;
     }
-    const filter = filterOf(wanted, demo.facets);
+    const filter = filterOf(wanted, demo.kinds);
     if (filter) body.filter = filter;
     body.facets = Object.keys(demo.facets);
     const own = chosenFields(wanted).filter((field) => field in demo.facets);
@@ -92,7 +96,7 @@ async function load(what) {
 /** The counts of a field are those of the items that pass all other filters, so that a second value can be chosen. */
 function facetBody(body, field) {
   const {fields: _, filter: __, ...rest} = body;
-  const filter = filterOf(wanted, demo.facets, field);
+  const filter = filterOf(wanted, demo.kinds, field);
   return {...rest, ...filter ? {filter} : {}, k: 1, facets: [field], explain: false};
 }
 
@@ -124,6 +128,9 @@ async function loadMore() {
 /** Everything around the row, in the chosen language. */
 function showList() {
   showMenus();
+  const {in_stock: stock = []} = wanted.values;
+  find("in-stock-label").hidden = !demo.fields.includes("in_stock");
+  find("in-stock").checked = stock.length === 1 && stock[0] === "true";
   if (!last) return;
   const {answer, facets, query} = last;
   find("heading").textContent = query ? say("results_for", {query}) : !isKnown() ? say(demo.behaviours.length ? "popular" : "all_items")
@@ -139,6 +146,7 @@ function showList() {
   const lacks = answer.degraded.map((one) => sayName("lack", one));
   showText(find("lacks"), lacks.length ? say("lacks", {what: lacks.join(", ")}) : "");
   showFacets(facets, demo.facets, wanted, change);
+  offerValues(facets);
   find("refine-fold").hidden = !Object.keys(demo.facets).length;
   showTiming(find("timing"), last);
   find("none").hidden = row.length > 0;
@@ -179,6 +187,30 @@ async function act(type, item, shown) {
   product.translate();
   if (focused) find(focused)?.focus();
   await goesWith(type === "view" ? "" : what);
+}
+
+/** Show what the shopkeeper did with an item. */
+async function showChange(key, item) {
+  done = {key: `did_${key}`, itemId: item.item_id};
+  const what = say(done.key, {title: titleOf(item.item_id)});
+  if (find("product").hidden) {
+    await load(what);
+    return;
+  }
+  if (item.item_id === product.item?.item_id) {
+    if (key === "hide" || key === "delete") {
+      acts.back();
+      return;
+    }
+    try {
+      await product.reload();
+      product.translate();
+    } catch (error) {
+      showTrouble(error, () => showChange(key, item));
+      return;
+    }
+  }
+  if (product.item) await Promise.all([product.loadSimilar(), goesWith(what)]);
 }
 
 async function goesWith(what) {
@@ -262,19 +294,28 @@ function search(text, isFinal) {
 function speak() {
   translate(document);
   showShoppers(demo);
-  showChips(wanted, demo.facets, change);
+  showChips(wanted, demo.kinds, change);
   showList();
   row.translate();
   popular.translate();
   product.translate();
+  translateCorner();
   translateTrouble();
+}
+
+/** Let items have what a shopkeeper does with them, or no longer. */
+function showEditors() {
+  row.translate();
+  popular.translate();
+  product.translate();
 }
 
 async function start() {
   try {
     const {answer} = await ask("demo/users");
     learnPictures(answer.display);
-    demo = {...answer, facets: Object.fromEntries(answer.facets.map(({field, kind}) => [field, kind]))};
+    const facets = Object.fromEntries(answer.facets.map(({field, kind}) => [field, kind]));
+    demo = {...answer, facets, kinds: answer.fields.includes("in_stock") ? {...facets, in_stock: "boolean"} : facets};
   } catch (error) {
     row.list.replaceChildren();
     showTrouble(error, start);
@@ -282,6 +323,7 @@ async function start() {
   }
   speak();
   watchShopper(demo, () => find("product").hidden ? load(say("now_shopper")) : act("view", product.item));
+  watchShopkeeper(demo.fields, {opened: showEditors, changed: showChange});
   addEventListener("hashchange", route);
   await route();
 }
@@ -293,6 +335,10 @@ find("skip").addEventListener("click", (event) => {
 });
 find("home").addEventListener("click", () => { find("query").value = ""; });
 find("sort").addEventListener("change", ({target}) => change({...wanted, sort: target.value}));
+find("in-stock").addEventListener("change", ({target}) => {
+  const {in_stock: _, ...values} = wanted.values;
+  change({...wanted, values: target.checked ? {...values, in_stock: ["true"]} : values});
+});
 find("more").addEventListener("click", loadMore);
 for (const id of ["diversity", "objective", "explain"]) {
   find(id).addEventListener("change", () => load(say(id)));
