@@ -56,7 +56,7 @@ class Shop:
         self._visits = 0
 
     def visit(self) -> None:
-        """Shoppers who click, buy and err, an answer that comes late, and a change of version."""
+        """Shoppers who click, buy and err, an answer that comes late, a change of an item, and one of version."""
         ask = self._client.post
         self._visits += 1
         version = self._versions[self._visits % 2]
@@ -68,6 +68,8 @@ class Shop:
         events = [view, view, who | clicked | {"type": "cart"}, who | clicked | {"type": "purchase"}]
         assert ask("/events", json=[*events, view | {"event_id": None, "request_id": "?"}, {}]).json()["rejected"]
         assert ask("/recommend", json={"query": "shoes", "facets": ["brand"]}).status_code == 200
+        price = {"price": float(self._visits)}
+        assert self._client.patch(f"/items/{clicked['item_id']}", json=price).status_code == 200
         assert ask("/recommend", json={"k": 0}).status_code == 422
         assert ask("/recommend", json={"timeout_ms": 1e-6}).json()["degraded"] == ["timeout"]
         assert self._client.get(f"/items/{clicked['item_id']}/similar").status_code == 200

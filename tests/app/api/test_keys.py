@@ -48,6 +48,7 @@ CALLS = [
     ("PATCH", "/items/{item_id:path}", Need.ADMIN_KEY),
     ("DELETE", "/items/{item_id:path}", Need.ADMIN_KEY),
     ("POST", "/items/batch", Need.ADMIN_KEY),
+    ("GET", "/items", Need.ADMIN_KEY),
     ("GET", "/users/{user_id:path}", Need.ADMIN_KEY),
     ("DELETE", "/users/{user_id:path}", Need.ADMIN_KEY),
     ("POST", "/users/{user_id:path}/merge", Need.ADMIN_KEY),
@@ -279,6 +280,11 @@ def test_however_a_call_is_written_it_is_not_reached_without_the_key_that_it_nee
         ("HEAD", "/users/u1", Need.ADMIN_KEY),
         ("OPTIONS", "/models", Need.ADMIN_KEY),
         ("get", "/items/p1", Need.ADMIN_KEY),
+        ("HEAD", "/items", Need.ADMIN_KEY),
+        ("GET", "/items/", Need.READING),
+        ("GET", "/items/batch", Need.READING),
+        ("PUT", "/items/a/similar", Need.ADMIN_KEY),
+        ("PUT", "/items", Need.ADMIN_KEY),
         ("POST", "/livez", Need.ANY_KEY),
         ("POST", "/search", Need.ANY_KEY),
         ("PUT", "/recommend", Need.ANY_KEY),
@@ -355,6 +361,9 @@ def test_no_call_of_the_service_is_open_by_oversight(
     with listening(app) as client:
         for method, path in calls:
             none, read = (client.request(method, path, headers=headers).status_code for headers in ({}, bearer(READ)))
-            is_write = path.startswith("/items") and method != "GET"
+            changes_items = path.startswith("/items/") and method not in {"GET", "HEAD"}
             assert (none == 401) == (path not in open_to_all), (method, path)
-            assert (read == 403) == (path.startswith(for_operators) or is_write), (method, path)
+            assert (read == 403) == (path.startswith(for_operators) or path == "/items" or changes_items), (
+                method,
+                path,
+            )
