@@ -5,7 +5,7 @@ import sys
 import typer
 
 from app.errors import AisleError
-from offline.commands import data, live, training
+from offline.commands import catalogue, data, live, training
 from offline.workspace.stop import Stopped, end, how_to_go_on, interrupts, stops
 from offline.workspace.storage_errors import storage_errors
 
@@ -34,6 +34,7 @@ app.command("serve")(training.serve)
 app.command("cold-items")(training.cold_items)
 app.command("publish")(live.publish)
 app.command("migrate")(live.migrate)
+app.command("sync")(catalogue.sync)
 app.command("collect")(live.collect)
 app.command("online")(live.online)
 app.command("schedule")(live.schedule)

@@ -1,9 +1,9 @@
 """`dataset.toml`: what a data set consists of, which column means what, and how it is scored."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -94,6 +94,10 @@ class EventsSpec(SourceSpec):
         return self
 
 
+_SINGLE_VALUES: Final = ("title", "category", "brand", "price", "in_stock", "added")
+_SEVERAL_VALUES: Final = ("text", "attributes", "codes", "display")
+
+
 class CurrencySpec(SpecTable):
     """The currency of prices: one `code` of all, or the `column` that names each item's."""
 
@@ -149,6 +153,28 @@ class ItemsSpec(SourceSpec):
             *(name for role, name in roles.items() if role in named),
             *(f"attributes.{column}" for column in dict.fromkeys((*attributes, *self.codes))),
         )
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """The columns that the file names, but for those that say which item a row is of."""
+        named = self.model_fields_set
+        single = [getattr(self, role) for role in _SINGLE_VALUES if role in named]
+        several = [column for role in _SEVERAL_VALUES if role in named for column in getattr(self, role)]
+        own = [] if self.currency is None or self.currency.column is None else [self.currency.column]
+        return tuple(dict.fromkeys([*single, *several, *own, *(column for pair in self.options for column in pair)]))
+
+    def without(self, columns: Set[str]) -> Self:
+        """The same without some of its `value_columns`."""
+        kept: dict[str, Any] = {
+            role: tuple(column for column in getattr(self, role) if column not in columns) for role in _SEVERAL_VALUES
+        }
+        kept["options"] = tuple(pair for pair in self.options if not columns & set(pair))
+        if self.currency is not None and self.currency.column in columns:
+            kept["currency"] = None
+        copy = self.model_copy(update=kept)
+        gone = {role for role in _SINGLE_VALUES if getattr(self, role) in columns}
+        copy.__pydantic_fields_set__.difference_update(gone)  # so that nobody requires them
+        return copy
 
     @model_validator(mode="after")
     def _displays_only(self) -> Self:

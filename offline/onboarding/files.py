@@ -1,6 +1,7 @@
 """The tables of a folder of exports: which files belong together, and their first rows."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import polars as pl
 
 from offline.dataset.catalogue_mark import is_mark
 from offline.dataset.live_items import LIVE_ITEMS_FILE
+from offline.dataset.reading import read_errors
 from offline.dataset.synonyms import STOP_WORDS_FILE, SYNONYMS_FILE
 from offline.tables.flaws import TableError
 from offline.tables.formats import VAGUE, ending_of
@@ -64,6 +66,18 @@ def file_groups(root: Path) -> tuple[list[FileGroup], list[str]]:
         path = pattern if len(files) > 1 else files[0]
         groups.append(FileGroup(path, tuple(str(root / name) for name in files), sample, table.remarks))
     return _joined(groups, root), unreadable
+
+
+def group_of(files: Sequence[str]) -> FileGroup:
+    """Some files, by their whole names, as one table.
+
+    Raises:
+        DatasetError: the first of them cannot be read.
+    """
+    names = tuple(name if "://" in name else str(Path(name).resolve()) for name in files)
+    with read_errors(names, names[0]):
+        table, sample = table_of(names[0]), head_of(names[0], SAMPLE_ROWS)
+    return FileGroup(names[0], names, sample, table.remarks, further=names[1:])
 
 
 def table_files(root: Path, depth: int = 3) -> tuple[list[str], list[str]]:

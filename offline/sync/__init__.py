@@ -1,0 +1,1 @@
+"""A shop's export against the live catalogue: what differs is sent, and nothing else."""
