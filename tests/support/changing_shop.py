@@ -18,10 +18,12 @@ from app.engine.text.hits import NearItems
 from app.engine.text.lexical_index import LexicalIndex, read_lexical
 from app.engine.text.query_index import QueryIndex
 from app.engine.text.spelling import Spelling
+from app.engine.text.suggest import Suggester
 from app.engine.text.word_tier import WordTier
 from app.engine.text.word_views import WordViews
 from offline.export.codes import write_codes
 from offline.export.lexical import brands_by_code, write_lexical
+from offline.export.suggest import make_suggest_index
 from offline.export.vocabulary import write_vocabulary
 
 BRANDS = ("Zorvex", "Quilbo", "Narvoe", "Trimba", "Velkor", "Oxandra Bay")
@@ -31,6 +33,7 @@ ENGLISH = "this is what they have for the house and for the garden which everybo
 """What says which language an item is of."""
 SYLLABLES = ("ra", "mi", "tol", "ken", "vus", "pol", "dra", "shi", "bek", "nor", "lum", "gat")
 ITEMS, CHANGES = 90, 70
+QUERIES = (("reddish zimbel", 3), ("zorvex", 2), ("quarfles", 1))
 _SCHEMA = {
     "row": pl.UInt32(),
     "item_id": pl.String(),
@@ -169,6 +172,13 @@ def query_index_of(exported: ExportedWords, documents: Mapping[str, ItemDocument
     )
 
 
+def suggester_of(exported: ExportedWords) -> Suggester:
+    """The suggester of a catalogue as a bundle has it; nobody likes any item more."""
+    index = make_suggest_index(exported.table, np.zeros(exported.span, dtype=np.float32), QUERIES)
+    assert index is not None
+    return Suggester(index, exported.vocabulary)
+
+
 class Shop:
     """A catalogue before and after its changes."""
 
@@ -186,7 +196,13 @@ class Shop:
         self.superseded[[row for row, _, _ in self.after.changes if row < self.base.span]] = True
         self.queries = query_index_of(self.base, self.before)
         documents = list(self.before.values())
-        self.views = WordViews(self.queries, self.base.span, ITEMS, lambda row: documents[row - 1])
+        self.views = WordViews(
+            self.queries,
+            self.base.span,
+            ITEMS,
+            lambda row: documents[row - 1],
+            suggester=suggester_of(self.base),
+        )
         self.documents_by_row = {self.after.row_of[item]: of for item, of in self.after.documents.items()}
         self.to_final = np.zeros(self.span, dtype=np.int64)
         self.to_final[rows] = [self.final.row_of[item_id] for item_id in self.after.documents]
@@ -198,7 +214,11 @@ class Shop:
 
     def search(self, tiers: list[WordTier]) -> QueryIndex:
         """The query index of the catalogue after its changes."""
-        return self.views.search(
+        return self.make(tiers)[0]
+
+    def make(self, tiers: list[WordTier]) -> tuple[QueryIndex, Suggester]:
+        """The query index and the suggester of the catalogue after its changes."""
+        return self.views.make(
             self.superseded,
             tiers,
             self.selectable,

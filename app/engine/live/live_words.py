@@ -61,16 +61,21 @@ class LiveWords:
     def replace(self, merging: "Merging[WordTier]", merged: WordTier) -> bool:
         return self._tiers.replace(merging, merged)
 
-    def query_index(
+    def views(
         self, selectable: NDArray[np.bool_], tables: RankTables, nearest: Nearest, texts_of: TextsOf
-    ) -> QueryIndex | None:
+    ) -> tuple[QueryIndex | None, Suggester | None]:
+        """The query index and the suggester of the items as they are now; those of the bundle if it is not searched.
+
+        Args:
+            selectable: `[rows]`, the items that may be answered.
+            tables: of the items.
+            nearest: looks for items by meaning.
+            texts_of: the texts of an item.
+        """
         views = self._views
         if views is None:
-            return self._base.search
-        return views.search(self._superseded, self._tiers.tiers(), selectable, tables.popularity, nearest, texts_of)
-
-    def suggester(self, selectable: NDArray[np.bool_]) -> Suggester | None:  # noqa: ARG002 - soon
-        return self._base.suggester
+            return self._base.search, self._base.suggester
+        return views.make(self._superseded, self._tiers.tiers(), selectable, tables.popularity, nearest, texts_of)
 
 
 def _views_of(base: Snapshot) -> WordViews | None:
@@ -83,4 +88,5 @@ def _views_of(base: Snapshot) -> WordViews | None:
         base.items.last_row,
         lambda row: document_of(row, base.catalogue, base.filters),
         read_field_lengths(base.folder),
+        base.suggester,
     )

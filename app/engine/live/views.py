@@ -148,8 +148,7 @@ class ViewMaker:
         nearest = Nearest(retriever, tables, base.manifest.shapes.window)
         search, suggester = view.search, view.suggester
         if has_other_words:
-            search = self._words.query_index(selectable[0], tables, nearest, catalogue.texts_of)
-            suggester = self._words.suggester(selectable[0])
+            search, suggester = self._words.views(selectable[0], tables, nearest, catalogue.texts_of)
         return replace(
             base,
             items=items,

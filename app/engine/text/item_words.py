@@ -18,6 +18,7 @@ from app.artifact.text.titles import title_hash
 from app.artifact.text.vocabulary import entries_of, joined_names
 from app.artifact.text.words import Word, read_words
 from app.engine.text.item_terms import MOST_TIMES, PlacedTerms, at_most, main_terms, name_terms, terms_of_words
+from app.engine.text.live_suggest import Completion
 from app.engine.text.postings import TermCounts, term_hash
 from app.engine.text.spelling import Spelling
 from app.engine.text.term_texts import is_looked_into
@@ -68,6 +69,7 @@ class ItemWords:
     codes: tuple[str, ...]  # as `code_key` writes them
     looked_into: tuple[str, ...]  # terms that are East Asian, or have letters and digits
     entries: WordEntries
+    completions: tuple[Completion, ...]  # for the search box
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,20 @@ class ItemReader:
         self._read_again = lru_cache(maxsize=_KEPT)(self._read)
         self._place_of = lru_cache(maxsize=_PLACES_KEPT)(spelling.known.vocabulary.words.find)
 
-    def read(self, item_id: str, document: ItemDocument, further_codes: Iterable[str] = ()) -> ItemWords:
+    def read(
+        self,
+        item_id: str,
+        document: ItemDocument,
+        further_codes: Iterable[str] = (),
+        completions: tuple[Completion, ...] = (),
+    ) -> ItemWords:
         """The words of an item.
 
         Args:
             item_id: of the item, which is one of its codes.
             document: the item as it is now.
             further_codes: as `code_key` writes them, which the document does not have.
+            completions: what it gives to the suggestions.
         """
         joined = _joined_names_of(document)
         title, brand, category, text = self._texts(document, joined)
@@ -124,6 +133,7 @@ class ItemReader:
             codes=tuple(filter(None, codes)),
             looked_into=tuple(filter(is_looked_into, dict.fromkeys([*main, *in_attributes]))),
             entries=self._entries((title, brand, category), (text, *attributes), joined),
+            completions=completions,
         )
 
     def entries_of(self, document: ItemDocument) -> WordEntries:

@@ -103,6 +103,18 @@ class KnownWords:
         """The words that the bundle does not know and that hold a text."""
         return []
 
+    def name_weights(self) -> NDArray[np.int32]:
+        """`[words of the bundle]`, how often each is in the name of an item, or was searched for."""
+        return self._name_weights
+
+    @cached_property
+    def _name_weights(self) -> NDArray[np.int32]:
+        return np.asarray(self.vocabulary.named + self.vocabulary.searched)
+
+    def further_names(self) -> dict[str, int]:
+        """The words that the bundle does not know, but for codes, and how many items have each in their names."""
+        return {}
+
     @cached_property
     def words_by_term(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Of each term of the vocabulary, the places of its words: where they begin, `[terms + 1]`, and the places."""

@@ -1,6 +1,7 @@
 """The words of all items as they are now: a bundle's with other counts, and words that it does not know."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -235,3 +236,19 @@ class LiveWords(KnownWords):
     def further_containing(self, part: str) -> list[str]:
         """The words that the bundle does not know and that hold a text."""
         return list(dict.fromkeys(word for of_tier in self.tiers for word in of_tier.containing(part)))
+
+    def name_weights(self) -> NDArray[np.int32]:
+        """`[words of the bundle]`, how often each is in the name of an item, or was searched for."""
+        return np.asarray(self._named + self.vocabulary.searched)
+
+    def further_names(self) -> dict[str, int]:
+        """The words that the bundle does not know, but for codes, and how many items have each in their names."""
+        return self._further_names
+
+    @cached_property
+    def _further_names(self) -> dict[str, int]:
+        names: Counter[str] = Counter()
+        for part in self.tiers:
+            for number in np.flatnonzero((part.named > 0) & ~part.tier.is_code).tolist():
+                names[part.tier.words[number]] += int(part.named[number])
+        return names

@@ -11,6 +11,7 @@ from app.artifact.text.codes import CodeTable
 from app.engine.text.catalogue_titles import PlacedTitles, TitleTier
 from app.engine.text.item_words import ItemWords
 from app.engine.text.live_field import FieldTier
+from app.engine.text.live_suggest import SuggestTier
 from app.engine.text.live_words import VocabularyTier
 from app.engine.text.postings import Postings, TermCounts
 from app.engine.text.term_texts import TermTexts
@@ -30,6 +31,7 @@ class WordTier:
     codes: CodeTable
     texts: TermTexts
     vocabulary: VocabularyTier
+    suggestions: SuggestTier
 
     @classmethod
     def of(cls, rows: Sequence[int], words: Sequence[ItemWords]) -> "WordTier":
@@ -55,6 +57,7 @@ class WordTier:
             codes=CodeTable.of_keys((place, code) for place, item in enumerate(ordered) for code in item.codes),
             texts=TermTexts({term for item in ordered for term in item.looked_into}),
             vocabulary=VocabularyTier.of([item.entries for item in ordered]),
+            suggestions=SuggestTier.of([item.completions for item in ordered]),
         )
 
     @classmethod

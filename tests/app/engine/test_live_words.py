@@ -181,7 +181,7 @@ def test_a_new_word_is_known_to_spelling_until_its_last_item_is_gone(shop: Shop)
         selectable[: shop.base.span] = shop.base.selectable
         selectable[row] = is_alive
         nothing = np.zeros(shop.base.span, dtype=np.bool_)
-        view = shop.views.search(nothing, tiers, selectable, nobody.astype(np.float32), nothing_near, lambda _: ())
+        view, _ = shop.views.make(nothing, tiers, selectable, nobody.astype(np.float32), nothing_near, lambda _: ())
         (matched,) = view.matches([query])
         assert matched is not None
         return matched.corrected, np.flatnonzero(matched.hits.items).tolist()

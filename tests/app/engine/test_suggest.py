@@ -15,7 +15,8 @@ from strange_texts import strange_texts
 from app.artifact.text.suggest_index import SORTED_BYTES, SuggestIndex, key_of, read_suggest_index
 from app.artifact.text.synonym_table import SynonymRule, SynonymTable
 from app.engine.snapshot import Snapshot
-from app.engine.text.suggest import Suggester, Suggestion, begins_but_for_one
+from app.engine.text.mistyped_beginnings import begins_but_for_one
+from app.engine.text.suggest import Suggester, Suggestion
 from app.engine.text.synonyms import Synonyms
 from offline.export.suggest import make_suggest_index, spell_queries, write_suggest
 from offline.export.vocabulary import make_vocabulary
