@@ -12,6 +12,7 @@ from app.artifact.item_document import ItemDocument
 from app.artifact.item_fields import document_of, read_fields
 from app.engine.live.activity import NewItemEvent
 from app.engine.live.item_change import ItemChange
+from app.engine.live.tier_stack import Merging
 from app.engine.live.views import ViewMaker
 from app.errors import StoreUnavailable
 from app.serving.catalogue_look import SharedLook
@@ -57,6 +58,8 @@ class LiveCatalogue:
         self._wait_s = wait_s
         self._looks = SharedLook(store)
         self._lane = Lane("catalogue")
+        self._merging_lane = Lane("catalogue-merging")
+        self._merger: asyncio.Task[None] | None = None
         self._busy = asyncio.Lock()  # of all that makes views
         self._records: dict[str, CatalogueRecord] = {}
         self._head = _NOTHING
@@ -159,7 +162,10 @@ class LiveCatalogue:
 
     async def close(self) -> None:
         """Wait for what is under way."""
+        if self._merger is not None:
+            await asyncio.gather(self._merger, return_exceptions=True)
         await self._lane.close()
+        await self._merging_lane.close()
 
     async def _run(self, step: Coroutine[Any, Any, None]) -> None:
         """Do something to its end, whether whoever waits for it goes or not."""
@@ -204,6 +210,19 @@ class LiveCatalogue:
         self._head, self._is_whole = replace(self._head, sequence=records[-1].sequence), True
         self._recommender.show_view(release.with_view(snapshot))
         self._metrics.observe_view(perf_counter() - start, len(records))
+        self._merge_tiers()
+
+    def _merge_tiers(self) -> None:
+        """Begin to merge tiers where there are many, beside all else."""
+        if self._merger is None or self._merger.done():
+            mergings = self._maker.mergings()
+            self._merger = asyncio.create_task(self._run_mergings(mergings)) if mergings else None
+
+    async def _run_mergings(self, mergings: Sequence[Merging]) -> None:
+        for merging in mergings:
+            await self._merging_lane.run(merging.run)
+            async with self._busy:
+                await self._lane.run(merging.install)
 
     async def _read_all(self) -> None:
         """Begin anew with all documents: those of another epoch, or of a stream that no longer says all."""

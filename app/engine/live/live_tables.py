@@ -26,6 +26,8 @@ _COLUMNS: Final = (
     "codes",
     "log_price",
 )
+DESCRIBED_COLUMNS: Final = ("codes", "log_price")
+"""What a document says besides its words."""
 PLACED_COLUMNS: Final = ("vectors", "scales", "score_scales", "content", "content_scales")
 """Where an item stands, by its words and attributes."""
 
@@ -55,9 +57,7 @@ class LiveTables:
     def extend(self, count: int) -> None:
         """Append items of which nothing is known yet."""
         for name, column in self._columns.items():
-            fill = np.nan if name == "log_price" else 0
-            shape = (count, *column.now.shape[1:])
-            column.extend(np.full(shape, fill, dtype=column.now.dtype))
+            column.extend(self._nothing(name, count))
         self._never_seen.extend(np.ones(count, dtype=np.bool_))
         for column, median in zip(self._assumed, self._medians, strict=True):
             column.extend(np.repeat(np.asarray(median)[None], count, axis=0))
@@ -75,10 +75,14 @@ class LiveTables:
         for name in PLACED_COLUMNS:
             self._change(name, rows, placed[name])
 
-    def restore(self, rows: NDArray[np.int64], columns: Sequence[str]) -> None:
-        """Give items of the bundle the values of the bundle again."""
+    def restore(self, rows: Sequence[int], columns: Sequence[str]) -> None:
+        """Give items the values that they began with: those of the bundle, and nothing for an item that came later."""
+        span = len(self._base.scales)
+        bundled = np.array([row for row in rows if row < span], dtype=np.int64)
+        new = np.array([row for row in rows if row >= span], dtype=np.int64)
         for name in columns:
-            self._change(name, rows, getattr(self._base, name)[rows])
+            self._change(name, bundled, getattr(self._base, name)[bundled])
+            self._change(name, new, self._nothing(name, len(new)))
 
     def count(
         self,
@@ -107,6 +111,11 @@ class LiveTables:
         return replace(self._base, **arrays).knowing(
             answerable, self._never_seen.share(), (counts.share(), popularity.share())
         )
+
+    def _nothing(self, name: str, count: int) -> NDArray[Any]:
+        """A column of items of which nothing is known."""
+        column = self._columns[name].now
+        return np.full((count, *column.shape[1:]), np.nan if name == "log_price" else 0, dtype=column.dtype)
 
     def _change(self, name: str, rows: NDArray[np.int64], values: NDArray[Any]) -> None:
         column = self._columns[name]

@@ -55,11 +55,9 @@ class LiveWords:
         self._superseded = self._superseded.copy()
         self._superseded[[row for row in documents if row < len(self._superseded)]] = True
 
-    def merging(self) -> "Merging[WordTier] | None":
+    def merging(self) -> Merging | None:
+        """Tiers that are to be merged."""
         return self._tiers.merging()
-
-    def replace(self, merging: "Merging[WordTier]", merged: WordTier) -> bool:
-        return self._tiers.replace(merging, merged)
 
     def views(
         self, selectable: NDArray[np.bool_], tables: RankTables, nearest: Nearest, texts_of: TextsOf

@@ -1,6 +1,6 @@
 """Where live items stand: new ones by their text and attributes, those of the bundle moved by what they say now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from app.artifact.item_document import ItemDocument
 from app.artifact.quantise import quantise_rows
 from app.artifact.rank_tables import RankTables
 from app.engine.live.live_retriever import PlacedRows
-from app.engine.live.live_tables import LiveTables
+from app.engine.live.live_tables import PLACED_COLUMNS, LiveTables
 from app.engine.placer import Placed, Placer
 from app.engine.snapshot import Snapshot
 
@@ -46,11 +46,16 @@ class PlacedItems:
         if self._placer is None:
             return
         placed: dict[int, Placed | _Moved] = {}
+        as_bundled: list[int] = []
         for row, document in documents.items():
             if row not in bundled:
                 placed[row] = self._placer.place(document)
             elif (before := bundled[row]) is not None:
-                placed[row] = self._moved(self._placer, row, before, document)
+                if document.says_the_same_as(before):
+                    as_bundled.append(row)
+                else:
+                    placed[row] = self._moved(self._placer, row, before, document)
+        self.forget(tables, as_bundled)
         if not placed:
             return
         columns = {
@@ -62,6 +67,11 @@ class PlacedItems:
         }
         tables.place(np.fromiter(placed, dtype=np.int64, count=len(placed)), columns)
         self._rows |= placed.keys()
+
+    def forget(self, tables: LiveTables, rows: Sequence[int]) -> None:
+        """Put items where the bundle has them; new ones nowhere."""
+        tables.restore(rows, PLACED_COLUMNS)
+        self._rows.difference_update(rows)
 
     def rows(self) -> NDArray[np.int64]:
         """All of them, ascending."""

@@ -5,8 +5,7 @@ sealed ones are merged, two of about a size at a time. Of an item that stands in
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 SEALED_AT: Final = 256
 """Documents of the newest tier."""
@@ -16,16 +15,16 @@ PartT = TypeVar("PartT")
 TierT = TypeVar("TierT")
 
 
-@dataclass(frozen=True)
-class Merging(Generic[TierT]):
-    """Tiers that may become one; it can be made anywhere, at any time."""
+class Merging(Protocol):
+    """Tiers that may become one."""
 
-    tiers: Sequence[TierT]
-    make: Callable[[Sequence[TierT]], TierT]
+    def run(self) -> None:
+        """Make the one tier; anywhere, at any time, beside all else."""
+        ...
 
-    def run(self) -> TierT:
-        """The one tier."""
-        return self.make(self.tiers)
+    def install(self) -> None:
+        """Put it in their place, by the writer of the stack; nothing happens where they are not there any more."""
+        ...
 
 
 class TierStack(Generic[PartT, TierT]):
@@ -60,10 +59,11 @@ class TierStack(Generic[PartT, TierT]):
         newest = self._make(list(self._newest), list(self._newest.values()))
         tiers = [*self._sealed, newest]
         if len(self._newest) >= SEALED_AT:
-            self._sealed, self._newest = list(tiers), {}
+            self._sealed.append(newest)
+            self._newest = {}
         return tiers
 
-    def merging(self) -> Merging[TierT] | None:
+    def merging(self) -> Merging | None:
         """What is to be merged, if anything: so many of the newest sealed tiers that few of a size are left."""
         sizes = [self._size(tier) for tier in self._sealed]
         count, total = 0, 0
@@ -71,12 +71,30 @@ class TierStack(Generic[PartT, TierT]):
             if count >= _MOST_SEALED and size > 2 * total:
                 break
             count, total = count + 1, total + size
-        return None if count <= _MOST_SEALED else Merging(self._sealed[len(sizes) - count :], self._merge)
+        return None if count <= _MOST_SEALED else _Merging(self._sealed, len(sizes) - count, self._merge)
 
-    def replace(self, merging: Merging[TierT], merged: TierT) -> bool:
-        """Put one tier in the place of those that it was merged of; false where they are not there any more."""
-        start = next((place for place, tier in enumerate(self._sealed) if tier is merging.tiers[0]), None)
-        if start is None:
-            return False
-        self._sealed[start : start + len(merging.tiers)] = [merged]
-        return True
+
+class _Merging(Generic[TierT]):
+    """Some neighbouring tiers of a stack.
+
+    Args:
+        sealed: all tiers of the stack, to which newer ones are only ever appended meanwhile.
+        start: the place of the first one to be merged; so are all behind it.
+        merge: one tier in place of several.
+    """
+
+    def __init__(self, sealed: list[TierT], start: int, merge: Callable[[Sequence[TierT]], TierT]) -> None:
+        self._sealed = sealed
+        self._tiers = tuple(sealed[start:])
+        self._merge = merge
+        self._merged: TierT | None = None
+
+    def run(self) -> None:
+        """Make the one tier."""
+        self._merged = self._merge(self._tiers)
+
+    def install(self) -> None:
+        """Put it in their place."""
+        start = next((place for place, tier in enumerate(self._sealed) if tier is self._tiers[0]), None)
+        if self._merged is not None and start is not None:
+            self._sealed[start : start + len(self._tiers)] = [self._merged]

@@ -13,7 +13,7 @@ from app.engine.live.activity import ActivityTally, NewItemEvent
 from app.engine.live.item_change import ItemChange
 from app.engine.live.live_items import IdBook, LiveItems
 from app.engine.live.live_retriever import LiveRetriever
-from app.engine.live.live_tables import LiveTables
+from app.engine.live.live_tables import DESCRIBED_COLUMNS, LiveTables
 from app.engine.live.live_words import LiveWords
 from app.engine.live.places import PlacedItems, placed_rows
 from app.engine.live.tier_stack import Merging, TierStack
@@ -74,6 +74,9 @@ class ViewMaker:
         others = {row: document for row, document in alive.items() if not _say_the_same(before[row], document)}
         bundled = {row: self._bundled(row) for row in others if row < self._ids.span}
         self._places.take(tables, others, bundled)
+        gone = [row for row, document in documents.items() if document is None]
+        self._places.forget(tables, gone)
+        tables.restore(gone, DESCRIBED_COLUMNS)
         for row in documents:
             self._documents.pop(row, None)
         self._documents |= alive
@@ -100,9 +103,9 @@ class ViewMaker:
         self._view = self._snapshot(self._tables, {}, has_other_words=False)
         return self._view
 
-    def merging(self) -> "Merging[ValueTier] | None":
-        """Tiers that are to be merged; the work may be done beside all else."""
-        return self._values.merging()
+    def mergings(self) -> list[Merging]:
+        """Tiers that are to be merged: no answer changes by it, and later views have fewer of them."""
+        return [merging for stack in (self._values, self._words) if (merging := stack.merging()) is not None]
 
     def _by_row(self, newest: Mapping[str, ItemDocument | None]) -> dict[int, ItemDocument | None]:
         """What items are from now on, by row: nothing where they are not answered. New ones get their rows."""
