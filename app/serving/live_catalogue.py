@@ -14,6 +14,7 @@ from app.engine.live.activity import NewItemEvent
 from app.engine.live.item_change import ItemChange
 from app.engine.live.tier_stack import Merging
 from app.engine.live.views import ViewMaker
+from app.engine.snapshot import Snapshot
 from app.errors import StoreUnavailable
 from app.serving.catalogue_look import SharedLook
 from app.serving.lanes import Lane
@@ -205,7 +206,10 @@ class LiveCatalogue:
         release, maker = self._recommender.release, self._maker
         self._is_whole = False  # until all of them are applied
         changes = partial(self._changes_of, maker, release, records)
-        snapshot = await self._lane.run(lambda: maker.apply(changes()))
+        snapshot = await self._lane.run(lambda: _next_view(maker, changes()))
+        if snapshot is None:
+            await self._read_all()
+            return
         self._records.update((record.item_id, record) for record in records)
         self._head, self._is_whole = replace(self._head, sequence=records[-1].sequence), True
         self._recommender.show_view(release.with_view(snapshot))
@@ -246,7 +250,7 @@ class LiveCatalogue:
     def _changes_of(self, maker: ViewMaker, release: Release, records: Sequence[CatalogueRecord]) -> list[ItemChange]:
         """What records say of items, without what the bundle knows already."""
         return [
-            ItemChange(record.item_id, self._document_of(maker, record))
+            ItemChange(record.item_id, self._document_of(maker, record), record.born)
             for record in records
             if not self._is_absorbed(release, record)
         ]
@@ -275,3 +279,8 @@ class LiveCatalogue:
             self._metrics.count_damaged(CATALOGUE, 1)
             log.warning("a stored item cannot be read and counts as none", extra={"reason": str(error)})
             return base
+
+
+def _next_view(maker: ViewMaker, changes: Sequence[ItemChange]) -> Snapshot | None:
+    """The next view; None where all have to be read in their order."""
+    return maker.apply(changes) if maker.can_take(changes) else None

@@ -32,6 +32,7 @@ from app.server.protocol import protocol_of
 from app.serving.release import Release, release_of
 from app.serving.service import ServiceLimits
 from app.serving.services import FollowOptions, ImpressionOptions, Services, build_services
+from app.stores.catalogue import CatalogueStore
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
 from app.stores.published import FixedModels, model_from_manifest
@@ -70,6 +71,7 @@ def services_of(release: Release) -> Callable[..., Services]:
         store: UserStore | None = None,
         following: FollowOptions | None = None,
         impressions: ImpressionOptions | None = None,
+        catalogue: CatalogueStore | None = None,
         **limits: Any,
     ) -> Services:
         fixed = FixedModels(model_from_manifest(release.snapshot.manifest))
@@ -80,6 +82,7 @@ def services_of(release: Release) -> Callable[..., Services]:
             ServiceLimits(**{"timeout_ms": PATIENCE_MS} | limits),
             impressions or ImpressionOptions(),
             cursors=CURSOR_KEYS,
+            catalogue=catalogue,
         )
 
     return make

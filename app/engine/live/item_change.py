@@ -11,3 +11,4 @@ class ItemChange:
 
     item_id: str
     document: ItemDocument | None  # None where it is no more
+    born: int = 0  # when anything was said of it for the first time: of two new items the older has the lower row

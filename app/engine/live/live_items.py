@@ -117,6 +117,10 @@ class IdBook:
         """The id of a row from `span` on."""
         return self._ids[row - self._span]
 
+    def find(self, item_id: str) -> int:
+        """The row of an id, 0 for one that has none."""
+        return self._row_of.get(item_id, names.PADDING_ROW)
+
     def add(self, item_ids: Sequence[str]) -> list[int]:
         """The rows of new ids, each once, in their order."""
         first = self._span + len(self._ids)

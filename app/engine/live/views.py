@@ -1,6 +1,6 @@
 """Views: one snapshot after another, each the one before with some changes of items."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -47,6 +47,7 @@ class ViewMaker:
         self._values: TierStack[ItemValues, ValueTier] = TierStack(ValueTier.of, merge, len)
         self._superseded = np.zeros(span, dtype=np.bool_)  # rows of the bundle whose values are a tier's
         self._words = LiveWords(base)
+        self._newest_born = 0  # of the items that got rows
         self._activity = ActivityTally(base.tables, base.items)
         self._order = np.zeros(0, dtype=np.int64)  # of all rows by popularity
         self._has_other_popularity = True  # than the order is by
@@ -60,9 +61,13 @@ class ViewMaker:
         """An item as the bundle says it; None for one that the catalogue of the bundle lacks."""
         return self._bundled(self._base.items.own_row_of(item_id))
 
+    def can_take(self, changes: Iterable[ItemChange]) -> bool:
+        """Whether changes may follow those that were applied: no new item is older than one that has its row."""
+        return all(change.born >= self._newest_born or self._row_of(change.item_id) for change in changes)
+
     def apply(self, changes: Sequence[ItemChange]) -> Snapshot:
         """The next view: of an item that changes several times the last change counts."""
-        documents = self._by_row({change.item_id: change.document for change in changes})
+        documents = self._by_row({change.item_id: change for change in changes})
         if not documents:
             return self._view
         tables = self._tables = self._tables or LiveTables(self._base.tables, self._base.catalogue)
@@ -107,13 +112,16 @@ class ViewMaker:
         """Tiers that are to be merged: no answer changes by it, and later views have fewer of them."""
         return [merging for stack in (self._values, self._words) if (merging := stack.merging()) is not None]
 
-    def _by_row(self, newest: Mapping[str, ItemDocument | None]) -> dict[int, ItemDocument | None]:
+    def _by_row(self, newest: Mapping[str, ItemChange]) -> dict[int, ItemDocument | None]:
         """What items are from now on, by row: nothing where they are not answered. New ones get their rows."""
-        items, ids = self._base.items, self._ids.as_of_now()
-        rows = {item_id: items.own_row_of(item_id) or ids.find(item_id) for item_id in newest}
-        new = [item_id for item_id, row in rows.items() if not row and newest[item_id] is not None]
-        rows |= dict(zip(new, self._ids.add(new), strict=True))
-        return {row: _if_answered(newest[item_id]) for item_id, row in rows.items() if row}
+        rows = {item_id: self._row_of(item_id) for item_id in newest}
+        new = sorted((change.born, item_id) for item_id, change in newest.items() if not rows[item_id])
+        rows |= dict(zip((item_id for _, item_id in new), self._ids.add([item_id for _, item_id in new]), strict=True))
+        self._newest_born = max([self._newest_born, *(born for born, _ in new)])
+        return {row: _if_answered(newest[item_id].document) for item_id, row in rows.items()}
+
+    def _row_of(self, item_id: str) -> int:
+        return self._base.items.own_row_of(item_id) or self._ids.find(item_id)
 
     def _document_of(self, row: int) -> ItemDocument | None:
         """What an item is before the changes; None where it is not answered."""
