@@ -49,8 +49,9 @@ def sync(
         str | None,
         typer.Option(
             "--key",
-            envvar="AISLE_ADMIN_KEY",
-            help="Admin key for --url. Other people on this machine may see what is typed here: set the variable.",
+            envvar="AISLE_ADMIN_KEYS",
+            help="Admin key for --url, the first of several with commas between. Other people on this machine may see "
+            "what is typed here: set the variable.",
         ),
     ] = None,
     redis: Annotated[
@@ -114,7 +115,7 @@ def sync(
         keep = new_columns is NewColumns.KEEP
         target: Target
         if url is not None:
-            target = HttpTarget(url, key, keep_new=keep)
+            target = HttpTarget(url, key and key.partition(",")[0].strip(), keep_new=keep)
         else:
             assert redis is not None  # noqa: S101 - one of both is given
             assert bundle is not None  # noqa: S101 - as above
