@@ -40,3 +40,5 @@ class PublishedModel(BaseModel):
     cut: float | None
     forced: Forced | None = None
     figures: Figures | None = None
+    catalogue_epoch: str | None = None  # of the live catalogue whose changes it has
+    catalogue_sequence: int | None = None  # of the last of them; None where it has none

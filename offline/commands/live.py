@@ -55,15 +55,25 @@ def publish(
             "--wait", min=0, help="Seconds to wait at most until a replica serves the version; 0 does not wait."
         ),
     ] = 10.0,
+    catalogue_sequence: Annotated[
+        str | None,
+        typer.Option(
+            "--catalogue-sequence",
+            help="EPOCH:SEQUENCE of the last live change that the bundle's items have, where it was trained on other "
+            "files than collect wrote; noted in its manifest. Without it such a bundle leaves out no change.",
+        ),
+    ] = None,
 ) -> None:
     """Seed Redis with a bundle, read it back, and make it the version to serve.
 
     Until all is there, the version before it is served; a publication that was stopped goes on where it was when the
     same command is given again. Erased people are left out, and written down beside the bundles. Where no replica
-    serves it within --wait seconds, a line says so, and why where the replicas know it. The last line of the output is
-    what was published, as JSON.
+    serves it within --wait seconds, a line says so, and why where the replicas know it. Changes of the live catalogue
+    that this version and the one before have both are dropped from Redis. The last line of the output is what was
+    published, as JSON.
     """
     from offline.publishing.erasures import write_down_erasures  # noqa: PLC0415 - as above
+    from offline.publishing.live_changes import head_of  # noqa: PLC0415
     from offline.publishing.publish import DAY_S, PublishConfig  # noqa: PLC0415
     from offline.publishing.publish import publish as publish_bundle  # noqa: PLC0415
 
@@ -78,6 +88,7 @@ def publish(
             by=by or _account(),
             max_drop=max_drop,
             wait_s=wait,
+            catalogue=None if catalogue_sequence is None else head_of(catalogue_sequence),
         )
         try:
             write_down_erasures(client, keys_of(prefix), bundle)

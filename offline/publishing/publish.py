@@ -10,6 +10,7 @@ from pathlib import Path
 import redis
 
 from app.artifact.bundle_store import resolve
+from app.artifact.catalogue_records import CatalogueHead
 from app.artifact.erasures import begin_erasures
 from app.artifact.published_model import Figures, Forced, PublishedModel
 from app.artifact.redis_keys import Keys
@@ -23,6 +24,7 @@ from offline.publishing.erasures import forget_vectors
 from offline.publishing.gate import MAX_DROP, figures_of, pass_gate, warning_of
 from offline.publishing.item_seeds import ItemSeeds
 from offline.publishing.layout import PENDING, carry_erasures, mark_layout
+from offline.publishing.live_changes import forget_changes, note_head
 from offline.publishing.replicas import Replicas, await_replicas
 from offline.publishing.user_seeds import UserSeed, UserSeeds, UserWriter
 from offline.workspace.progress import Progress, silent
@@ -46,6 +48,7 @@ class PublishConfig:
     max_drop: float = MAX_DROP  # largest loss of the first metric against the served version, as a share of its value
     at_once: int = AT_ONCE  # users or items in one exchange
     wait_s: float = 0.0  # longest wait for a replica that serves the version; 0 does not ask
+    catalogue: CatalogueHead | None = None  # change of the live catalogue that a bundle has last which says none
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Published:
     seconds: float
     forced: Forced | None
     replicas: Replicas | None  # None where nobody asked
+    forgotten_changes: int = 0  # of the live catalogue, which all versions that are kept have
 
 
 def publish(
@@ -98,6 +102,8 @@ def publish(
     started = time.monotonic()
     config, now, say = config or PublishConfig(), now or datetime.now(UTC), say or _ignore
     progress(0, 1, "checking the bundle")
+    if config.catalogue is not None:
+        note_head(bundle, client, keys, config.catalogue)
     contents = read_contents(bundle)
     published = versions.read_published(client, keys)
     forced = _pass_gate(contents, published, versions.read_pointer(client, keys), config, now, say)
@@ -119,6 +125,9 @@ def publish(
     progress(1, 1, "published")
     seconds = round(time.monotonic() - started, 3)
     replicas = await_replicas(client, keys, contents.version, config.wait_s, say) if config.wait_s > 0 else None
+    kept = [versions.read_published(client, keys).get(version) for version in (contents.version, previous) if version]
+    # One version alone may have followed another that nobody published, and that needs the changes.
+    forgotten = forget_changes(client, keys, kept) if previous is not None else 0
     return Published(
         version=contents.version,
         previous=previous,
@@ -130,6 +139,7 @@ def publish(
         seconds=seconds,
         forced=forced,
         replicas=replicas,
+        forgotten_changes=forgotten,
     )
 
 
@@ -244,6 +254,8 @@ def _model(
         cut=manifest.cut,
         forced=forced,
         figures=figures_of(EvaluationDocument.of(manifest.metrics)),
+        catalogue_epoch=manifest.catalogue_epoch,
+        catalogue_sequence=manifest.catalogue_sequence,
     )
 
 

@@ -30,6 +30,14 @@ class LiveCatalogueStore:
         """Take it that changes up to `head` were made, as `CatalogueStore.require`."""
         self._store.require(head)
 
+    def head(self) -> CatalogueHead:
+        """How far the catalogue has come, as `CatalogueStore.head`.
+
+        Raises:
+            RedisError: it cannot be read.
+        """
+        return asyncio.run(self._store.head())
+
     def documents(self) -> tuple[CatalogueHead, list[CatalogueRecord]]:
         """A head and all records, as `CatalogueStore.documents`.
 
