@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from app.artifact.text.codes import bare_code
@@ -37,6 +38,7 @@ _NUMBERS: Final = frozenset((
 _MOST_WORDS: Final = 5
 
 
+@lru_cache(maxsize=4_096)
 def is_code_name(name: str) -> bool:
     """Whether a column is called like one of codes: `sku`, `EAN-13`, `Part No.`, `Artikel-Nr`."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)

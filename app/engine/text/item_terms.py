@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from typing import Final
 
 from app.artifact.text.languages import Languages
@@ -55,8 +54,8 @@ class TermsOf:
 def terms_of_words(words: Sequence[Word], spelling: Spelling) -> PlacedTerms:
     """The terms of the words of a text, and behind them those of what is joined or apart elsewhere."""
     plain = [(term, place) for place, word in enumerate(words) for term in word.terms]
-    joined = [(term, place) for place, pair in enumerate(pairwise(words)) for term in spelling.compound_terms(pair)]
-    parts = [(term, place) for place, word in enumerate(words) for term in spelling.part_terms([word])]
+    joined = [(term, place) for place, term in spelling.compounds(words)]
+    parts = [(term, place) for place, term in spelling.parts(words)]
     return (*plain, *joined, *parts)
 
 

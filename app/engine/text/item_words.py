@@ -138,16 +138,19 @@ class ItemReader:
 
     def entries_of(self, document: ItemDocument) -> WordEntries:
         """What an item has for the vocabulary, and nothing else of it."""
-        joined = _joined_names_of(document)
-        title, brand, category, text = self._texts(document, joined)
-        attributes = [self._read_again(attribute_text(pair), joined) for pair in document.attributes]
-        return self._entries((title, brand, category), (text, *attributes), joined)
+        names = [self._read_entries(text) for text in (document.title, document.brand, document.category) if text]
+        texts = [attribute_text(pair) for pair in document.attributes]
+        further = [self._read_entries(text) for text in (document.description, *texts) if text]
+        return self._entries(names, further, _joined_names_of(document))
 
     def attribute_codes(self, document: ItemDocument) -> Iterable[str]:
         """The codes among the attributes of an item, as `code_key` writes them."""
         for pair in document.attributes:
             name, separator, value = pair.partition("=")
-            if separator and self._code_names.get(name, is_code_name(name) and is_like_code(value)):
+            if not separator or not is_code_name(name):
+                continue
+            is_code = self._code_names.get(name)
+            if is_like_code(value) if is_code is None else is_code:
                 yield code_key(value)
 
     def _texts(self, document: ItemDocument, joined: Names) -> tuple[_Text, _Text, _Text, _Text]:
@@ -165,11 +168,12 @@ class ItemReader:
         placed = terms_of_words(words, self._spelling)
         if joined:
             placed = (*placed, *self._further_joined(words, joined))
-        entries: dict[str, bool] = {}
-        for word in words:
-            for entry, is_code in entries_of(word):
-                entries[entry] = entries.get(entry, True) and is_code
-        return _Text(words, placed, entries)
+        return _Text(words, placed, _entries_in(words))
+
+    def _read_entries(self, text: str) -> _Text:
+        """As `_read`, but for terms."""
+        words = tuple(read_words(text, self._languages))
+        return _Text(words, (), _entries_in(words))
 
     def _further_joined(self, words: Sequence[Word], joined: Names) -> Iterable[tuple[str, int]]:
         """The terms of names of two words which no item of the bundle has as one."""
@@ -198,6 +202,14 @@ class ItemReader:
 
 
 _NOTHING: Final = _Text((), (), {})
+
+
+def _entries_in(words: Sequence[Word]) -> dict[str, bool]:
+    entries: dict[str, bool] = {}
+    for word in words:
+        for entry, is_code in entries_of(word):
+            entries[entry] = entries.get(entry, True) and is_code
+    return entries
 
 
 def brand_hash(words: tuple[str, ...]) -> int:

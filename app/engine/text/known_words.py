@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.artifact.columns import offsets_of
 from app.artifact.text.vocabulary import Vocabulary
 
-_CACHE_SIZE: Final = 16_384  # words whose places are cached
+_CACHE_SIZE: Final = 65_536  # words whose places are cached
 FURTHER: Final = 0.1
 """What an item weighs that has a word in its further text alone, beside one that has it in title, brand or category."""
 

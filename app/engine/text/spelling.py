@@ -126,7 +126,16 @@ class Spelling:
 
         For items and queries alike: an item with the two words is then found by the joined word, and vice versa.
         """
-        return list(dict.fromkeys(term for _, term in self._compounds(words)))
+        return list(dict.fromkeys(term for _, term in self.compounds(words)))
+
+    def parts(self, words: Sequence[Word]) -> list[tuple[int, str]]:
+        """Indices of words that the catalogue also splits, and the terms of their parts."""
+        apart = [(index, self._parts[word.text]) for index, word in enumerate(words) if word.text in self._parts]
+        return [
+            (index, term)
+            for index, pair in apart
+            for term in dict.fromkeys(term for part in pair for term in self._stems(part))
+        ]
 
     def part_terms(self, words: Sequence[Word]) -> list[str]:
         """The terms of the parts of words that the catalogue also splits: of `touchscreen`, touch and screen."""
@@ -392,7 +401,7 @@ class Spelling:
             for term in self._stems(other)
         ]
 
-    def _compounds(self, words: Sequence[Word]) -> list[tuple[int, str]]:
+    def compounds(self, words: Sequence[Word]) -> list[tuple[int, str]]:
         """Indices of words that the catalogue joins with the next word, and the terms of the joined words."""
         compounds = []
         for index, (left, right) in enumerate(pairwise(words)):
@@ -436,7 +445,7 @@ class Spelling:
                 for term in self._form_terms(word.text):
                     terms[term] = None
                     weights.setdefault(term, 1.0)
-        for index, term in [*self._compounds(words), *self._words_apart(words)]:
+        for index, term in [*self.compounds(words), *self._words_apart(words)]:
             terms_of_word[index][term] = terms_of_word[index + 1][term] = None
             weights.setdefault(term, 1.0)
         for term, weight in completions:
