@@ -29,12 +29,13 @@ ROOT = Path(__file__).parents[2]
 BLOCKS = blocks_of(ROOT / "app" / "INTEGRATING.md")
 LOCAL = "localhost:8000"
 CALLS = [call for page in ("README.md", "app/SEARCHING.md") for call in curl_calls_of(ROOT / page, LOCAL)]
-KEY = "shop-key"
+KEY, ADMIN_KEY = "shop-key", "office-key"
 LANGUAGES = {"sh": "sh", "js": "js", "node": "js", "python": "python"}
 """What a block's language is by what runs it."""
 LANGUAGES_OF_GUIDE = ("sh", "js", "python")
 CLICKED = 'aisle_online_answers_with_total.*type="click"'
 NAMES = ("shelf", "found", "more", "completions", "taken", "odds")
+OF_CHANGES = ("put", "patched", "seen", "batch", "changed", "deleted")
 WITHIN_S = 60
 FALLBACK: dict[str, Any] = {"items": []}
 VIEW = {"type": "view", "user_id": "u1", "item_id": "p9"}
@@ -132,7 +133,7 @@ def execute(language: str, browser: Callable[[], Browser]) -> Run:
 
 @pytest.fixture(scope="module")
 def address(shop_bundle: Path) -> Iterator[str]:
-    with running_service(shop_bundle, clock="bundle", read_keys=KEY) as service:
+    with running_service(shop_bundle, clock="bundle", read_keys=KEY, admin_keys=ADMIN_KEY) as service:
         yield service.address
 
 
@@ -162,14 +163,14 @@ def unhurried(code: str) -> str:
 
 def test_every_language_shows_the_same_steps() -> None:
     steps = [[language for language, _ in BLOCKS].count(name) for name in LANGUAGES_OF_GUIDE]
-    assert steps == [4, 4, 4]
+    assert steps == [5, 5, 5]
 
 
 def test_the_examples_do_what_they_say(
     execute: Run, language: str, address: str, with_ids: Callable[[str], str], item_ids: list[str]
 ) -> None:
     clicked_before = counted(address, CLICKED)
-    got = execute(unhurried(with_ids(program(language))), address)
+    got = execute(unhurried(with_ids(program(language))), address, (*NAMES, *OF_CHANGES))
 
     shelf = [item["item_id"] for item in got["shelf"]["items"]]
     assert len(shelf) == len(set(shelf)) == 12
@@ -200,6 +201,21 @@ def test_the_examples_do_what_they_say(
     for item in got["odds"]["items"]:
         assert 0 <= item["purchase"] <= item["cart"] <= item["view"] <= 1
     assert got["odds"]["unknown_item_ids"] == []
+    check_changes(got)
+
+
+def check_changes(got: dict[str, Any]) -> None:
+    """What the block about changing items left."""
+    assert got["put"]["applied"] == got["patched"]["applied"] == got["deleted"]["applied"] == 1
+    (kettle,) = got["seen"]["items"]
+    assert (kettle["item_id"], kettle["fields"]) == ("kettle-1", {"price": 35.0, "in_stock": False})
+    assert (got["batch"]["applied"], got["batch"]["rejected_count"]) == (3, 1)
+    assert [(row["index"], row["code"]) for row in got["batch"]["rejected"]] == [(2, "item_not_found")]
+    assert [(item["item_id"], item["hidden"], item["deleted"]) for item in got["changed"]["items"]] == [
+        ("kettle-1", True, False),
+        ("pot-1", False, True),
+    ]
+    assert got["put"]["sequence"] < got["patched"]["sequence"] < got["deleted"]["sequence"]
 
 
 def counted(address: str, sample: str) -> float:
@@ -302,6 +318,8 @@ def test_the_calls_of_readme_and_reference_are_answered(
         assert document["items"]
     if "/events" in call:
         assert document["accepted"] == 1
+    if "-X PUT" in call or "/batch" in call:
+        assert document["applied"] == 1
 
 
 def test_the_readme_shows_calls() -> None:
