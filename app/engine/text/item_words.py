@@ -16,12 +16,12 @@ from app.artifact.text.code_columns import is_code_name, is_like_code
 from app.artifact.text.codes import CodeTable, code_key
 from app.artifact.text.titles import title_hash
 from app.artifact.text.vocabulary import entries_of, joined_names
-from app.artifact.text.words import Word, read_words
+from app.artifact.text.words import Word, is_unspaced, read_words
 from app.engine.text.item_terms import MOST_TIMES, PlacedTerms, at_most, main_terms, name_terms, terms_of_words
 from app.engine.text.live_suggest import Completion
 from app.engine.text.postings import TermCounts, term_hash
 from app.engine.text.spelling import Spelling
-from app.engine.text.term_texts import is_looked_into
+from app.engine.text.term_texts import is_model
 
 _KEPT: Final = 8_192  # texts that have been read: brands, categories and attributes repeat
 _PLACES_KEPT: Final = 65_536  # words of which the place in the vocabulary is kept
@@ -67,7 +67,8 @@ class ItemWords:
     title_hash: int  # 0 for none
     brand_hash: int  # of `brand_hash`, 0 for none
     codes: tuple[str, ...]  # as `code_key` writes them
-    looked_into: tuple[str, ...]  # terms that are East Asian, or have letters and digits
+    models: tuple[str, ...]  # terms with letters and digits
+    unspaced: tuple[str, ...]  # terms of scripts without spaces
     entries: WordEntries
     completions: tuple[Completion, ...]  # for the search box
 
@@ -98,6 +99,7 @@ class ItemReader:
         self._languages = spelling.languages
         self._code_names = code_names or {}
         self._read_again = lru_cache(maxsize=_KEPT)(self._read)
+        self._read_entries_again = lru_cache(maxsize=_KEPT)(self._read_entries)
         self._place_of = lru_cache(maxsize=_PLACES_KEPT)(spelling.known.vocabulary.words.find)
 
     def read(
@@ -120,6 +122,7 @@ class ItemReader:
         attributes = [self._read_again(attribute_text(pair), joined) for pair in document.attributes]
         main = main_terms([part.terms for part in (title, brand, category, text)])
         in_attributes = [term for part in attributes for term in part.terms]
+        terms = dict.fromkeys([*main, *in_attributes])
         name = name_terms(title.placed, brand.placed)
         codes = dict.fromkeys([code_key(item_id), *further_codes, *self.attribute_codes(document)])
         return ItemWords(
@@ -131,16 +134,18 @@ class ItemReader:
             title_hash=title_hash(title.words),
             brand_hash=brand_hash(tuple(word.text for word in brand.words)),
             codes=tuple(filter(None, codes)),
-            looked_into=tuple(filter(is_looked_into, dict.fromkeys([*main, *in_attributes]))),
+            models=tuple(filter(is_model, terms)),
+            unspaced=tuple(filter(is_unspaced, terms)),
             entries=self._entries((title, brand, category), (text, *attributes), joined),
             completions=completions,
         )
 
     def entries_of(self, document: ItemDocument) -> WordEntries:
         """What an item has for the vocabulary, and nothing else of it."""
-        names = [self._read_entries(text) for text in (document.title, document.brand, document.category) if text]
-        texts = [attribute_text(pair) for pair in document.attributes]
-        further = [self._read_entries(text) for text in (document.description, *texts) if text]
+        shared = [self._read_entries_again(text or "") for text in (document.brand, document.category)]
+        attributes = [self._read_entries_again(attribute_text(pair)) for pair in document.attributes]
+        names = [self._read_entries(document.title or ""), *shared]
+        further = [self._read_entries(document.description or ""), *attributes]
         return self._entries(names, further, _joined_names_of(document))
 
     def attribute_codes(self, document: ItemDocument) -> Iterable[str]:

@@ -74,7 +74,7 @@ def read_lexical(
     by_words = {key: order[ends[code] : ends[code + 1]] for code, key in enumerate(brand_words) if key}
     table = read_titles(folder)
     titles = None if table is None else CatalogueTitles(table, main)
-    return LexicalIndex(main, title, attributes, by_words, titles, codes, (TermTexts(_terms_of(main, attributes)),))
+    return LexicalIndex(main, title, attributes, by_words, titles, codes, (TermTexts.of(_terms_of(main, attributes)),))
 
 
 def _terms_of(*fields: LexicalField) -> set[str]:

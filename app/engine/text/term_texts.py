@@ -13,23 +13,29 @@ _MOST_READ: Final = 4_096  # places in model numbers that are looked at for one 
 _MODEL: Final = re.compile(r"(?=.*\d)(?=.*[^\W\d_])[^\W_]+")
 
 
-def is_looked_into(term: str) -> bool:
-    """Whether a term is East Asian, or has letters and digits: no other is looked for by what stands in it."""
-    return is_unspaced(term) or _MODEL.fullmatch(term) is not None
+def is_model(term: str) -> bool:
+    """Whether a term has letters and digits."""
+    return _MODEL.fullmatch(term) is not None
 
 
 class TermTexts:
     """Looks for terms.
 
     Args:
-        terms: of some items, each once; others than those that `is_looked_into` are passed over.
+        models: terms of some items that have letters and digits, each once.
+        unspaced: terms of scripts that have no spaces between words, each once.
     """
 
-    def __init__(self, terms: Iterable[str]) -> None:
-        ordered = sorted(filter(is_looked_into, terms))
-        models = "".join(f"{term}\n" for term in ordered if _MODEL.fullmatch(term))
-        self._models = f"\n{models}"  # one a line
-        self._unspaced = [term for term in ordered if is_unspaced(term)]
+    def __init__(self, models: Iterable[str], unspaced: Iterable[str]) -> None:
+        lines = "".join(f"{term}\n" for term in sorted(models))
+        self._models = f"\n{lines}"  # one a line
+        self._unspaced = sorted(unspaced)
+
+    @classmethod
+    def of(cls, terms: Iterable[str]) -> "TermTexts":
+        """Those among some terms, each once."""
+        kept = list(terms)
+        return cls(filter(is_model, kept), filter(is_unspaced, kept))
 
     def runs_with(self, character: str) -> Sequence[str]:
         """The terms of East Asian text that have a character."""

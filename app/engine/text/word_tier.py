@@ -55,7 +55,9 @@ class WordTier:
             titles=TitleTier(placed, hashes),
             brands=_brands([item.brand_hash for item in ordered]),
             codes=CodeTable.of_keys((place, code) for place, item in enumerate(ordered) for code in item.codes),
-            texts=TermTexts({term for item in ordered for term in item.looked_into}),
+            texts=TermTexts(
+                {term for item in ordered for term in item.models}, {term for item in ordered for term in item.unspaced}
+            ),
             vocabulary=VocabularyTier.of([item.entries for item in ordered]),
             suggestions=SuggestTier.of([item.completions for item in ordered]),
         )
