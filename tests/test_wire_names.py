@@ -5,8 +5,10 @@ They stand here as literals, apart from the code that makes them. A change here 
 """
 
 import re
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import errors
@@ -27,6 +29,8 @@ from app.artifact.user_records import EVENT, long_vector_bytes, pack_events
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.telemetry.online import OnlineMetrics
+from offline.dataset.catalogue_mark import CatalogueMark, read_catalogue_mark
+from offline.dataset.live_items import LiveItem, read_live_items, table_of
 
 # Name -> type and labels, of what `GET /metrics` shows beside `process_*`.
 METRICS = {
@@ -204,6 +208,17 @@ def test_records_of_the_catalogue_in_redis() -> None:
         "p", 7, 81_234, "patch", b'{"price": 1}'
     )
     assert unpack_record(b"p", b"7 81235 delete ") == CatalogueRecord("p", 7, 81_235, "delete", b"")
+
+
+def test_changes_of_items_beside_collected_events(tmp_path: Path) -> None:
+    pl.DataFrame(
+        {"item_id": ["a", "b"], "kind": ["patch", "delete"], "fields": [b'{"price":7.0}', b""]},
+    ).write_parquet(tmp_path / "live_items.parquet")
+    items = {"a": LiveItem("patch", {"price": 7.0}), "b": LiveItem("delete", {})}
+    assert read_live_items(tmp_path) == items
+    assert table_of(items).equals(pl.read_parquet(tmp_path / "live_items.parquet"))
+    (tmp_path / "catalogue.json").write_text('{"epoch": "e1", "sequence": 7}')
+    assert read_catalogue_mark(tmp_path) == CatalogueMark(epoch="e1", sequence=7)
 
 
 def test_records_in_redis() -> None:
