@@ -1,13 +1,14 @@
 """A tier of live items, indexed by their words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.columns import offsets_of
 from app.artifact.text.codes import CodeTable
+from app.artifact.text.sorted_texts import TextsInMemory
 from app.engine.text.catalogue_titles import PlacedTitles, TitleTier
 from app.engine.text.item_words import ItemWords
 from app.engine.text.live_field import FieldTier
@@ -54,7 +55,7 @@ class WordTier:
             attributes=_field([item.attributes for item in ordered]),
             titles=TitleTier(placed, hashes),
             brands=_brands([item.brand_hash for item in ordered]),
-            codes=CodeTable.of_keys((place, code) for place, item in enumerate(ordered) for code in item.codes),
+            codes=_codes(ordered),
             texts=TermTexts(
                 {term for item in ordered for term in item.models}, {term for item in ordered for term in item.unspaced}
             ),
@@ -85,3 +86,8 @@ def _brands(hashes: Sequence[int]) -> dict[int, NDArray[np.int32]]:
         if hashed:
             documents.setdefault(hashed, []).append(document)
     return {hashed: np.array(of_brand, dtype=np.int32) for hashed, of_brand in documents.items()}
+
+
+def _codes(items: Sequence[ItemWords]) -> CodeTable:
+    table = CodeTable.of_keys((document, code) for document, item in enumerate(items) for code in item.codes)
+    return replace(table, texts=TextsInMemory(table.texts.column))
