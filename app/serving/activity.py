@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from app.artifact.behaviours import BEHAVIOURS
 from app.background import BackgroundTask
 from app.engine.live.activity import NewItemEvent
 from app.errors import StoreUnavailable
@@ -28,7 +29,7 @@ NEAR: Final = 10
 """Items of a person before an event, the newest, that occur together with its item."""
 _READ_AT_ONCE: Final = 5_000
 _MOST_PEOPLE: Final = 50_000  # whose newest items include new ones
-_HEAD: Final = struct.Struct("<dQBQ")  # unix seconds, item, behaviour, person; then the items before, eight bytes each
+_HEAD: Final = struct.Struct("<QBQ")  # item, behaviour, person; then the items before, eight bytes each
 _WORD: Final = 8
 
 log = logging.getLogger(__name__)
@@ -94,8 +95,7 @@ class ActivityFeed:
         if release.version != self._version:  # another bundle has counted other events: begin anew
             self._version, self._after = release.version, ""
         after, entries = await self._live.store.activity(self._after, _READ_AT_ONCE)
-        cut = release.snapshot.manifest.cut
-        events = [event for time, event in map(_unpacked, entries) if cut is None or time > cut]
+        events = [event for event in map(_unpacked, entries) if event is not None]
         self._remember(events)
         if not events or await self._live.count(events, release.version):
             self._after = after
@@ -111,12 +111,15 @@ class ActivityFeed:
 def _packed(event: NewEvent, state: UserState | None) -> bytes:
     near = [] if state is None else [item for item in state.event_items.tolist()[::-1] if item != event.item_hash]
     distinct = list(dict.fromkeys(near))[:NEAR]
-    head = _HEAD.pack(event.time, event.item_hash, event.behaviour, event.user_hash)
+    head = _HEAD.pack(event.item_hash, event.behaviour, event.user_hash)
     return head + np.array(distinct, dtype="<u8").tobytes()
 
 
-def _unpacked(entry: bytes) -> tuple[float, NewItemEvent]:
-    time, item_hash, behaviour, person_hash = _HEAD.unpack(entry[: _HEAD.size])
+def _unpacked(entry: bytes) -> NewItemEvent | None:
+    """The event of an entry; None for one that is none."""
+    if len(entry) < _HEAD.size or entry[_WORD] not in BEHAVIOURS.values():
+        return None
+    item_hash, behaviour, person_hash = _HEAD.unpack(entry[: _HEAD.size])
     whole = len(entry) - (len(entry) - _HEAD.size) % _WORD
     near = np.frombuffer(entry[_HEAD.size : whole], dtype="<u8").tolist()
-    return time, NewItemEvent(item_hash, behaviour, person_hash, tuple(near))
+    return NewItemEvent(item_hash, behaviour, person_hash, tuple(near))

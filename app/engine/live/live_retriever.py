@@ -16,7 +16,7 @@ from app.engine.retriever import Retriever
 
 @dataclass(frozen=True, eq=False)
 class PlacedRows:
-    """Items whose vectors are not those of the bundle's graph."""
+    """Items that may be answered and whose vectors are not those of the bundle's graph."""
 
     rows: NDArray[np.int64]  # [placed] ascending
     codes: NDArray[np.float32]  # [placed, dim] whole numbers of at most 127
@@ -54,34 +54,27 @@ class LiveRetriever:
 
     def _merged(self, batch: RequestBatch, from_graph: Candidates, depth: int, item_mask: ItemMask) -> Candidates:
         """The best of what the graph finds and of the placed items; the lower row wins a tie."""
-        rows = self.placed.rows
+        placed = self.placed.rows
         scores = self._scores(batch, from_graph.query_vectors)
-        allowed = (self.items.selectable if item_mask.allowed is None else item_mask.allowed)[:, rows]
-        scores = np.where(allowed, scores, -np.inf).astype(np.float32)
-        request, place = _places_of(batch.exclude_rows, rows)
+        if item_mask.allowed is not None:
+            np.copyto(scores, -np.inf, where=~item_mask.allowed[:, placed])
+        request, place = _places_of(batch.exclude_rows, placed)
         scores[request, place] = -np.inf
-        width = min(depth, from_graph.rows.shape[1] + len(rows))
-        if len(rows) > width:  # more than can be among the best
-            best = np.argpartition(-scores, width - 1, axis=1)[:, :width]
-            least = np.take_along_axis(scores, best, axis=1).min(axis=1)
-            if not ((scores >= least[:, None]).sum(axis=1) > width).any():  # no ties at the edge
-                best = np.sort(best, axis=1)
-                scores, placed_rows = np.take_along_axis(scores, best, axis=1), rows[best]
-            else:
-                placed_rows = np.broadcast_to(rows, scores.shape)
-        else:
-            placed_rows = np.broadcast_to(rows, scores.shape)
-        all_rows = np.concatenate([from_graph.rows, placed_rows], axis=1)
-        all_scores = np.concatenate([from_graph.scores, scores], axis=1)
-        order = np.lexsort((all_rows, -all_scores), axis=1)[:, :width]
-        all_rows, all_scores = (
-            np.take_along_axis(all_rows, order, axis=1),
-            np.take_along_axis(all_scores, order, axis=1),
-        )
-        is_item = np.isfinite(all_scores)
+        width = min(depth, from_graph.rows.shape[1] + len(placed))
+        rows = np.full((len(batch), width), PADDING_ROW, dtype=np.int64)
+        best = np.full((len(batch), width), -np.inf, dtype=np.float32)
+        for index, of_request in enumerate(scores):
+            known = from_graph.scores[index]
+            least = known[-1] if len(known) == width else -np.inf  # what is worse is not among the best
+            chosen = np.flatnonzero(of_request >= least) if np.isfinite(least) else np.flatnonzero(of_request > -np.inf)
+            all_rows = np.concatenate([from_graph.rows[index], placed[chosen]])
+            all_scores = np.concatenate([known, of_request[chosen]])
+            order = np.lexsort((all_rows, -all_scores))[:width]
+            rows[index, : len(order)], best[index, : len(order)] = all_rows[order], all_scores[order]
+        is_item = np.isfinite(best)
         return Candidates(
-            rows=np.where(is_item, all_rows, PADDING_ROW),
-            scores=all_scores,
+            rows=np.where(is_item, rows, PADDING_ROW),
+            scores=best,
             sources=np.where(is_item, Source.RETRIEVAL, 0).astype(np.uint8),
             query_vectors=from_graph.query_vectors,
         )

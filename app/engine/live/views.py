@@ -150,9 +150,10 @@ class ViewMaker:
         selectable[0, list(documents)] = [document is not None for document in documents.values()]
         tables = live.as_of_now(selectable[0])
         items = self._items(tables.vectors, tables.scales, tables.popularity, selectable)
-        placed = placed_rows(tables, self._places.rows())
+        moved = self._places.rows()
+        placed = placed_rows(tables, moved[selectable[0, moved]])
         in_graph = selectable[:, : self._ids.span].copy()
-        in_graph[0, placed.rows[placed.rows < self._ids.span]] = False
+        in_graph[0, moved[moved < self._ids.span]] = False
         retriever = LiveRetriever(_graph_of(base), items, placed, in_graph)
         filters = with_tiers(base.filters, self._values.tiers(), self._superseded, selectable[0], items)
         catalogue = view.catalogue.with_documents(documents)
