@@ -138,4 +138,4 @@ def _with_own(changed: pl.DataFrame, before: pl.DataFrame, rows: pl.DataFrame) -
         return changed
     behind = 1 + int(rows[PLACE].max() or 0)  # type: ignore[arg-type]  # of whole numbers
     place = pl.when(pl.col(PLACE).is_null()).then(behind + pl.col(PLACE).is_null().cum_sum() - 1).otherwise(PLACE)
-    return changed.with_columns(place.cast(rows.schema[PLACE]))
+    return changed.with_columns(place.cast(rows.schema[PLACE]).alias(PLACE))

@@ -103,7 +103,7 @@ def _play(
                 config=CollectConfig(base=_earlier_logs(config), items=config.items),
                 progress=display.work,
             )
-        counts = ("events", "merged", "erased", "rejected")
+        counts = ("events", "merged", "erased", "rejected", "items")
         details["collected"] = {name: getattr(collected_now, name) for name in counts}
         collected()
     source = config.logs if (config.logs / SPEC_FILE).is_file() else config.base

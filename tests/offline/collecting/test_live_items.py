@@ -222,6 +222,17 @@ def test_a_shop_without_a_catalogue_keeps_the_items_that_its_events_name(
     assert (items["a"]["price"], items["b"]["price"], items["n"]["title"]) == (70.0, None, "Sock")
 
 
+def test_a_catalogue_alone_is_collected_into_its_own_folder(changed: Shop, run: Callable[..., Collected]) -> None:
+    events, items = SHOP.split("[items]")
+    (changed.base / "dataset.toml").write_text(events.partition("[events]")[0] + "[items]" + items, "utf-8")
+    changed.change("n", "put", title="Sock")
+    changed.change("b", "delete")
+    assert run(changed.base).items == 2
+    ingested(changed.base, changed.base.parent / "ingested")
+    rows = pl.read_parquet(changed.base.parent / "ingested" / "items.parquet").sort("place")
+    assert rows["item_id"].to_list() == ["a", "c", "n"]  # the new one behind those of the file
+
+
 def test_a_store_that_begins_anew_adds_to_what_was_collected(changed: Shop, client: redis.Redis, keys: Keys) -> None:
     for price in (70, 71, 72):
         changed.change("a", "patch", price=price)
