@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from app.api.catalogue_schemas import BatchRequest, ItemFields
 from app.api.event_schemas import Event, MergeRequest
 from app.api.predict_schemas import PredictRequest
 from app.api.problems import MEDIA_TYPE
@@ -31,6 +32,8 @@ _BY_HAND: Final = (
     PredictRequest,
     Event,
     MergeRequest,
+    ItemFields,
+    BatchRequest,
 )  # schemas that no route declares as its answer
 _OF_EVERY_CALL: Final = (  # by the server, before a route is known
     400,
