@@ -44,13 +44,13 @@ _ITEM: Final = {
     "title": "Trail shoe",
     "category": "Shoes > Trail",
     "brand": "Own",
-    "price": 99.0,
+    "price": 99.95,
     "in_stock": True,
     "attributes": {"color": ["red"]},
 }
 _ANSWER: Final = {"sequence": 81234, "applied": 1, "rejected": [], "rejected_count": 0, "durable": True}
 _BATCH: Final = {
-    "operations": [{"put": {"item_id": "p3", **_ITEM}}, {"patch": {"item_id": "p9", "price": 89.0}}, {"delete": "p7"}]
+    "operations": [{"put": {"item_id": "p3", **_ITEM}}, {"patch": {"item_id": "p9", "price": 89.95}}, {"delete": "p7"}]
 }
 _NEW_COLUMNS: Final = parameter(
     "query",
@@ -132,7 +132,7 @@ def catalogue_routes(services: Services, limits: BatchLimits) -> list[APIRoute]:
             partial(patch_item, services, limits),
             summary="Change fields of an item",
             operation_id="patch_item",
-            openapi_extra=body_of(ItemFields, {"price": 89.0, "in_stock": False})
+            openapi_extra=body_of(ItemFields, {"price": 89.95, "in_stock": False})
             | {"parameters": [ITEM_ID, _NEW_COLUMNS]},
             **changes,
         ),

@@ -159,7 +159,7 @@ class ViewMaker:
         catalogue = view.catalogue.with_documents(documents)
         nearest = Nearest(retriever, tables, base.manifest.shapes.window)
         search, suggester = view.search, view.suggester
-        if has_other_words:
+        if has_other_words or span > view.items.selectable.shape[1]:  # a row without words is a row of its arrays
             search, suggester = self._words.views(selectable[0], tables, nearest, catalogue.texts_of)
         return replace(
             base,

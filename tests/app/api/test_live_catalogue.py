@@ -343,3 +343,16 @@ def test_a_new_item_is_recommended_to_those_whose_taste_is_near(market: Market, 
     similar = [item["item_id"] for item in market.reader.get(f"/items/{item_ids[20]}/similar?k=20").json()["items"]]
     assert name in similar
     market.change("DELETE", name)
+
+
+def test_what_never_was_may_be_deleted_or_come_hidden_and_searches_with_a_filter_go_on(
+    market: Market, item_ids: list[str]
+) -> None:
+    title = market.reader.get(f"/items/{item_ids[3]}").json()["fields"]["title"]
+    asked: dict[str, Any] = {"query": title, "filter": {"field": "price", "gte": 0}, "exclude_item_ids": [item_ids[5]]}
+    before = market.ids(**asked)
+    market.change("DELETE", f"never-{next(_numbers)}")
+    assert market.ids(**asked) == before
+    market.change("PUT", f"secret-{next(_numbers)}", title=title, price=1, hidden=True)
+    assert market.ids(**asked) == before
+    assert market.ids(**asked, sort="price_asc")
