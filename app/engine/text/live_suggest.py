@@ -33,6 +33,8 @@ from app.engine.text.suggest_part import SuggestPart
 _KEPT: Final = 8_192  # brands and categories of which the entries are kept
 _KINDS: Final = (TITLE, CATEGORY, BRAND)  # of what items give to the suggestions
 
+Spelling = tuple[str, int, str]
+"""An entry by its key, its kind, and how it is written."""
 DocumentOf = Callable[[int], ItemDocument]
 """The item in a row of a bundle, as the bundle has it."""
 
@@ -61,16 +63,16 @@ class SuggestTier:
     @classmethod
     def of(cls, items: Sequence[Sequence[Completion]]) -> "SuggestTier":
         """That of some documents in their order."""
-        distinct: dict[tuple[str, int], SuggestEntry] = {}
-        for item in items:
-            for completion in item:
-                if completion.bundled < 0:
-                    entry = completion.entry
-                    distinct.setdefault((entry.key.text, entry.kind), entry)
+        distinct = {
+            _spelling_of(completion.entry): completion.entry
+            for item in items
+            for completion in item
+            if completion.bundled < 0
+        }
         keys = sorted(distinct)
         number_of = {key: number for number, key in enumerate(keys)}
         pairs = [
-            (number_of[completion.entry.key.text, completion.entry.kind], document, completion.entry.liking)
+            (number_of[_spelling_of(completion.entry)], document, completion.entry.liking)
             for document, item in enumerate(items)
             for completion in item
             if completion.bundled < 0
@@ -83,7 +85,7 @@ class SuggestTier:
         ]
         return cls(
             SuggestPart(index_of([(distinct[key], 0.0) for key in keys])),
-            np.array([len(key) for key, _ in keys], dtype=np.int64),
+            np.array([len(key) for key, _, _ in keys], dtype=np.int64),
             np.array([entry for entry, _, _ in pairs], dtype=np.int32),
             np.array([document for _, document, _ in pairs], dtype=np.int32),
             np.array([liking for _, _, liking in pairs], dtype=np.float64),
@@ -182,7 +184,7 @@ class SuggestViews:
         return self._bundled.with_entries(replace(index, kinds=kinds.astype(np.uint8), rows=rows), shown)
 
     def _tier_parts(self, live: LiveRows, tiers: Sequence[SuggestTier]) -> list[SuggestPart]:
-        likings: dict[tuple[str, int], float] = {}
+        likings: dict[Spelling, float] = {}
         sums = []
         for tier, of_tier in zip(tiers, live.tiers, strict=True):
             alive = of_tier.is_alive[tier.documents]
@@ -192,10 +194,10 @@ class SuggestViews:
             sums.append((of_entries, count))
             index = tier.part.index
             for number in np.flatnonzero((index.kinds != TITLE) & (count > 0)).tolist():
-                key = index.keys[number] or "", int(index.kinds[number])
-                likings[key] = likings.get(key, 0.0) + float(of_entries[number])
+                spelling = _spelling_in(tier.part, number)
+                likings[spelling] = likings.get(spelling, 0.0) + float(of_entries[number])
         most = dict(self._most)
-        for (_, kind), liking in likings.items():
+        for (_, kind, _), liking in likings.items():
             most[kind] = max(most[kind], liking)
         return [
             self._tier_part(tier, of_tier, count, likings, most)
@@ -207,7 +209,7 @@ class SuggestViews:
         tier: SuggestTier,
         of_tier: TierRows,
         count: NDArray[np.int64],
-        likings: dict[tuple[str, int], float],
+        likings: dict[Spelling, float],
         most: dict[int, float],
     ) -> SuggestPart:
         index, part = tier.part.index, tier.part
@@ -216,7 +218,7 @@ class SuggestViews:
         alive = of_tier.is_alive[tier.documents]
         np.maximum.at(own, tier.entries[alive], tier.likings[alive])
         for number in np.flatnonzero((index.kinds != TITLE) & (count > 0)).tolist():
-            own[number] = likings[index.keys[number] or "", int(index.kinds[number])]
+            own[number] = likings[_spelling_in(part, number)]
         weights = np.zeros(size, dtype=np.float64)
         for kind in _KINDS:
             chosen = index.kinds == kind
@@ -313,3 +315,12 @@ def _values_of(document: ItemDocument) -> Iterable[tuple[str, int]]:
     for level in dict.fromkeys(levels_of(document.category or "")):
         if is_suggested(level):
             yield level, CATEGORY
+
+
+def _spelling_of(entry: SuggestEntry) -> Spelling:
+    return entry.key.text, entry.kind, entry.text
+
+
+def _spelling_in(part: SuggestPart, entry: int) -> Spelling:
+    index = part.index
+    return index.keys[entry] or "", int(index.kinds[entry]), index.texts[entry] or ""

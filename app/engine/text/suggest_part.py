@@ -32,6 +32,11 @@ class ScoredEntry:
         return self.part.index.keys[self.entry] or ""
 
     @property
+    def text(self) -> str:
+        """As it is shown."""
+        return self.part.index.texts[self.entry] or ""
+
+    @property
     def kind(self) -> int:
         """Of `KINDS`."""
         return int(self.part.index.kinds[self.entry])
@@ -187,7 +192,8 @@ def merged_entries(parts: Sequence[list[ScoredEntry]], limit: int) -> list[Score
     if len(parts) == 1:
         return parts[0][:limit]
     by_key: dict[str, ScoredEntry] = {}
-    for scored in sorted((scored for part in parts for scored in part), key=lambda entry: (-entry.score, entry.key)):
+    all_of_them = [scored for part in parts for scored in part]
+    for scored in sorted(all_of_them, key=lambda entry: (-entry.score, entry.key, entry.text)):
         before = by_key.get(scored.key)
         if before is None or scored.precedence > before.precedence:
             by_key[scored.key] = scored
