@@ -26,9 +26,13 @@ class ItemDocument:
     hidden: bool = False  # known, and answered nowhere
 
     def says_the_same_as(self, other: "ItemDocument") -> bool:
-        """Whether both have the same words, so that they are found by the same queries and placed alike."""
+        """Whether both have the same words, so that they are found by the same queries."""
         same_texts = all(getattr(self, name) == getattr(other, name) for name in TEXT_FIELDS)
         return same_texts and self.attributes == other.attributes
+
+    def stands_where(self, other: "ItemDocument") -> bool:
+        """Whether the network places both alike: by their words, and by what they lack."""
+        return self.says_the_same_as(other) and (self.price is None) == (other.price is None)
 
     def texts(self) -> Iterator[str]:
         """Each text that it has, and each attribute in words."""

@@ -51,7 +51,7 @@ class PlacedItems:
             if row not in bundled:
                 placed[row] = self._placer.place(document)
             elif (before := bundled[row]) is not None:
-                if document.says_the_same_as(before):
+                if document.stands_where(before):
                     as_bundled.append(row)
                 else:
                     placed[row] = self._moved(self._placer, row, before, document)

@@ -77,8 +77,8 @@ class ViewMaker:
         tables.describe(alive)
         self._take_values(documents)
         others = {row: document for row, document in alive.items() if not _say_the_same(before[row], document)}
-        bundled = {row: self._bundled(row) for row in others if row < self._ids.span}
-        self._places.take(tables, others, bundled)
+        moved = {row: document for row, document in alive.items() if not _stand_alike(before[row], document)}
+        self._places.take(tables, moved, {row: self._bundled(row) for row in moved if row < self._ids.span})
         gone = [row for row, document in documents.items() if document is None]
         self._places.forget(tables, gone)
         tables.restore(gone, DESCRIBED_COLUMNS)
@@ -216,6 +216,10 @@ def _graph_of(base: Snapshot) -> Retriever | GpuRetriever:
 
 def _if_answered(document: ItemDocument | None) -> ItemDocument | None:
     return None if document is None or document.hidden else document
+
+
+def _stand_alike(before: ItemDocument | None, document: ItemDocument) -> bool:
+    return before is not None and before.stands_where(document)
 
 
 def _say_the_same(before: ItemDocument | None, document: ItemDocument) -> bool:

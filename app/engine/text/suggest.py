@@ -20,6 +20,7 @@ from app.engine.text.suggest_part import MOST_POPULAR, ScoredEntry, SuggestPart,
 from app.engine.text.synonyms import Synonyms
 
 _FEW: Final = 3  # suggestions, below which typos are considered
+_SPELLINGS: Final = 8  # more than wanted, since live items may write one name in several ways
 _MOST_WORDS: Final = 6  # of a text that are looked up one by one
 _MOST_CORRECTIONS: Final = 5  # words that a mistyped one may be
 
@@ -91,7 +92,7 @@ class Suggester:
 
     def _unchanged(self, text: str, limit: int) -> list[ScoredEntry]:
         """Entries in which a word begins with the whole text; the entry that equals it comes first."""
-        of_parts = [part.unchanged(text, limit) for part in self._parts]
+        of_parts = [part.unchanged(text, limit + _SPELLINGS) for part in self._parts]
         equal = merged_entries([entries for entries, _ in of_parts], 1)
         return [*equal, *merged_entries([entries for _, entries in of_parts], limit)]
 
@@ -111,7 +112,7 @@ class Suggester:
 
     def _best(self, chosen: Sequence[NDArray[np.bool_]], limit: int) -> list[ScoredEntry]:
         return merged_entries(
-            [part.best(of_part, limit) for part, of_part in zip(self._parts, chosen, strict=True)], limit
+            [part.best(of_part, limit + _SPELLINGS) for part, of_part in zip(self._parts, chosen, strict=True)], limit
         )
 
     @cached_property
