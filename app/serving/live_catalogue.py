@@ -113,7 +113,7 @@ class LiveCatalogue:
                 head = self._seen = await self._looks.head()
                 if head.epoch == before.epoch and head.sequence < before.sequence:
                     await self._run(self._read_all_behind(before))  # it was restored from an older state
-                elif head != self._head:
+                elif head != self._head or not self._is_whole:
                     await self.catch_up(head)
         except (StoreUnavailable, TimeoutError) as error:
             log.debug("the catalogue may be behind", extra={"reason": str(error)})
@@ -181,7 +181,8 @@ class LiveCatalogue:
             task.exception()  # read, so that nobody is told that nobody did
 
     def _has(self, head: CatalogueHead) -> bool:
-        return head.epoch == self._head.epoch and head.sequence <= self._head.sequence
+        """Whether all changes up to `head` are served; not while all of them are being read anew."""
+        return self._is_whole and head.epoch == self._head.epoch and head.sequence <= self._head.sequence
 
     async def _take_step(self, head: CatalogueHead) -> None:
         """Apply some changes, or all that there are."""
