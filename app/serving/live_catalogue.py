@@ -1,6 +1,7 @@
 """The live catalogue of one process: what the store says of items, as a view of the bundle that is served."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from app.telemetry.metrics import Metrics
 CATALOGUE: Final = "catalogue"  # in `degraded`: the newest changes of items may be missing
 AT_ONCE: Final = 1_000
 """Changes that make one view: whoever waits for a later one sees the earlier ones meanwhile."""
+SETTLED_AT: Final = 500
+"""Changes after which the objects of live items are no longer looked at by collections."""
 _NOTHING: Final = CatalogueHead("", 0)
 _REST_S: Final = 5.0
 
@@ -60,6 +63,7 @@ class LiveCatalogue:
         self._looks = SharedLook(store)
         self._lane = Lane("catalogue")
         self._merging_lane = Lane("catalogue-merging")
+        self._unsettled = 0  # changes
         self._merger: asyncio.Task[None] | None = None
         self._busy = asyncio.Lock()  # of all that makes views
         self._records: dict[str, CatalogueRecord] = {}
@@ -215,7 +219,20 @@ class LiveCatalogue:
         self._head, self._is_whole = replace(self._head, sequence=records[-1].sequence), True
         self._recommender.show_view(release.with_view(snapshot))
         self._metrics.observe_view(perf_counter() - start, len(records))
+        self._settle_objects(len(records))
         self._merge_tiers()
+
+    def _settle_objects(self, changes: int) -> None:
+        """Take what live items are made of from what full collections walk through, every now and then.
+
+        Requests wait for a collection, and a live item is some dozens of objects; those that are let go of later are
+        freed all the same, since nothing of a view refers back to it.
+        """
+        self._unsettled += changes
+        if self._unsettled >= SETTLED_AT:
+            self._unsettled = 0
+            gc.collect(1)
+            gc.freeze()
 
     def _merge_tiers(self) -> None:
         """Begin to merge tiers where there are many, beside all else."""
@@ -240,6 +257,7 @@ class LiveCatalogue:
         self._is_whole = True
         self._recommender.show_view(view)
         self._metrics.observe_view(perf_counter() - start, len(records))
+        self._settle_objects(len(records))
 
     def _view_of(self, base: Release) -> tuple[ViewMaker, Release]:
         """A release with all that is known of items and that its bundle does not have."""

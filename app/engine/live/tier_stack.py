@@ -7,7 +7,7 @@ sealed ones are merged, two of about a size at a time. Of an item that stands in
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
-SEALED_AT: Final = 256
+SEALED_AT: Final = 64
 """Documents of the newest tier."""
 _MOST_SEALED: Final = 3  # tiers of about one size
 

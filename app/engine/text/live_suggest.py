@@ -52,6 +52,7 @@ class SuggestTier:
     """What the documents of one tier give to the suggestions."""
 
     part: SuggestPart  # entries that the bundle does not know, as yet without weights
+    spellings: tuple[Spelling, ...]  # [entries of the part]
     letters: NDArray[np.int64]  # [entries of the part] of their keys
     entries: NDArray[np.int32]  # [pairs] of the part
     documents: NDArray[np.int32]  # [pairs] that have them
@@ -85,6 +86,7 @@ class SuggestTier:
         ]
         return cls(
             SuggestPart(index_of([(distinct[key], 0.0) for key in keys])),
+            tuple(keys),
             np.array([len(key) for key, _, _ in keys], dtype=np.int64),
             np.array([entry for entry, _, _ in pairs], dtype=np.int32),
             np.array([document for _, document, _ in pairs], dtype=np.int32),
@@ -194,7 +196,7 @@ class SuggestViews:
             sums.append((of_entries, count))
             index = tier.part.index
             for number in np.flatnonzero((index.kinds != TITLE) & (count > 0)).tolist():
-                spelling = _spelling_in(tier.part, number)
+                spelling = tier.spellings[number]
                 likings[spelling] = likings.get(spelling, 0.0) + float(of_entries[number])
         most = dict(self._most)
         for (_, kind, _), liking in likings.items():
@@ -218,7 +220,7 @@ class SuggestViews:
         alive = of_tier.is_alive[tier.documents]
         np.maximum.at(own, tier.entries[alive], tier.likings[alive])
         for number in np.flatnonzero((index.kinds != TITLE) & (count > 0)).tolist():
-            own[number] = likings[_spelling_in(part, number)]
+            own[number] = likings[tier.spellings[number]]
         weights = np.zeros(size, dtype=np.float64)
         for kind in _KINDS:
             chosen = index.kinds == kind
@@ -319,8 +321,3 @@ def _values_of(document: ItemDocument) -> Iterable[tuple[str, int]]:
 
 def _spelling_of(entry: SuggestEntry) -> Spelling:
     return entry.key.text, entry.kind, entry.text
-
-
-def _spelling_in(part: SuggestPart, entry: int) -> Spelling:
-    index = part.index
-    return index.keys[entry] or "", int(index.kinds[entry]), index.texts[entry] or ""

@@ -35,6 +35,11 @@ class VocabularyTier:
     documents: NDArray[np.int32]  # [entries] the documents that have them
     named: NDArray[np.bool_]  # [entries]
 
+    @cached_property
+    def number_of(self) -> dict[str, int]:
+        """The place of each word."""
+        return {word: number for number, word in enumerate(self.words)}
+
     @classmethod
     def of(cls, items: Sequence[WordEntries]) -> "VocabularyTier":
         """That of some documents in their order."""
@@ -112,10 +117,15 @@ class TierWords:
     documents: NDArray[np.int64]  # [words] of the tier, items that have it
     named: NDArray[np.int64]  # [words]
 
+    def find(self, text: str) -> int:
+        """The place of a word that any item has, -1 for another."""
+        number = self.tier.number_of.get(text, -1)
+        return number if number >= 0 and self.documents[number] else -1
+
     @cached_property
-    def number_of(self) -> dict[str, int]:
-        """The place of each word that any item has."""
-        return {self.tier.words[number]: number for number in np.flatnonzero(self.documents).tolist()}
+    def weights(self) -> NDArray[np.float32]:
+        """`[words]`, how frequent each is in this tier."""
+        return weights_of(self.documents, self.named, np.zeros_like(self.named))
 
     def beginning_with(self, prefix: str) -> Iterable[str]:
         """The words that begin with `prefix`, itself included."""
@@ -186,7 +196,7 @@ class LiveWords(KnownWords):
     def has(self, text: str) -> bool:
         """Whether a word is known."""
         place = self.place_of(text)
-        return bool(self._alive[place]) if place >= 0 else any(text in part.number_of for part in self.tiers)
+        return bool(self._alive[place]) if place >= 0 else any(part.find(text) >= 0 for part in self.tiers)
 
     def counts_of(self, text: str) -> WordCounts:
         """How often a word occurs."""
@@ -194,7 +204,7 @@ class LiveWords(KnownWords):
         if place >= 0:
             queries = self.vocabulary.searched
             return WordCounts(int(self._documents[place]), int(self._named[place]), int(queries[place]))
-        numbers = [(part, part.number_of[text]) for part in self.tiers if text in part.number_of]
+        numbers = [(part, number) for part in self.tiers if (number := part.find(text)) >= 0]
         documents = sum(int(part.documents[number]) for part, number in numbers)
         return WordCounts(documents, sum(int(part.named[number]) for part, number in numbers))
 
@@ -206,8 +216,14 @@ class LiveWords(KnownWords):
     @cached_property
     def largest_weight(self) -> float:
         """That of the most frequent word."""
-        further = [self.weight_of(word) for part in self.tiers for word in part.number_of]
-        return max([float(self.weights.max(initial=0.0)), *further])
+        largest = float(self.weights.max(initial=0.0))
+        least = largest / max(
+            1, len(self.tiers)
+        )  # what a word has in some tier that is more frequent than all of these
+        words = [
+            part.tier.words[place] for part in self.tiers for place in np.flatnonzero(part.weights > least).tolist()
+        ]
+        return max([largest, *map(self.weight_of, words)])
 
     def is_alive(self, place: int) -> bool:
         """Whether any item has the word at a place of the bundle's vocabulary, or anybody searched for it."""
