@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
@@ -13,6 +14,7 @@ from app.artifact.text.simplified import simplify
 
 TEXT_BUCKETS: Final = 16_384  # a power of two
 _GRAM: Final = 4
+_KEPT: Final = 16_384  # words whose hashes are kept
 _CJK: Final = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _RUNS: Final = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
 _IS_CJK: Final = re.compile(rf"[{_CJK}]")
@@ -36,22 +38,50 @@ def ngrams(text: str) -> Iterator[str]:
     previous = ""
     for word in words(text):
         if _IS_CJK.match(word):
-            yield from word
-            yield from (word[start : start + 2] for start in range(len(word) - 1))
+            yield from _east_asian_grams(word)
             previous = ""
             continue
         yield word
         if previous:
             yield f"{previous} {word}"
         previous = word
-        marked = f"<{word}>"
-        if len(marked) > _GRAM:
-            yield from (marked[start : start + _GRAM] for start in range(len(marked) - _GRAM + 1))
+        yield from _parts_of(word)
+
+
+def _east_asian_grams(run: str) -> Iterator[str]:
+    yield from run
+    yield from (run[start : start + 2] for start in range(len(run) - 1))
+
+
+def _parts_of(word: str) -> Iterator[str]:
+    marked = f"<{word}>"
+    if len(marked) > _GRAM:
+        yield from (marked[start : start + _GRAM] for start in range(len(marked) - _GRAM + 1))
+
+
+@lru_cache(maxsize=_KEPT)
+def _hashes_of(word: str) -> tuple[int, ...]:
+    """The hash of a word, and those of its parts: words come again and again."""
+    return tuple(crc32(gram.encode()) for gram in (word, *_parts_of(word)))
 
 
 def buckets(text: str, count: int = TEXT_BUCKETS) -> list[int]:
-    """The hash bucket of every n-gram, repeats included, each in `0..count - 1`; `count` is a power of two."""
-    return [crc32(gram.encode()) & (count - 1) for gram in ngrams(text)]
+    """The hash bucket of every n-gram of `ngrams`, in that order, each in `0..count - 1`; `count` is a power of two."""
+    hashes: list[int] = []
+    previous = ""
+    for word in words(text):
+        if _IS_CJK.match(word):
+            hashes += (crc32(gram.encode()) for gram in _east_asian_grams(word))
+            previous = ""
+            continue
+        of_word, *of_parts = _hashes_of(word)
+        hashes.append(of_word)
+        if previous:
+            hashes.append(crc32(f"{previous} {word}".encode()))
+        hashes += of_parts
+        previous = word
+    last = count - 1
+    return [hashed & last for hashed in hashes]
 
 
 def weighted_buckets(text: str, idf: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
