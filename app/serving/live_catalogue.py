@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic, perf_counter
@@ -96,7 +96,7 @@ class LiveCatalogue:
     def document(self, item_id: str) -> ItemDocument | None:
         """An item as it is now; None for one that is no more, or never was."""
         record, release = self._records.get(item_id), self._recommender.release
-        if record is None or self._is_absorbed(release.base or release, record):
+        if record is None or _is_absorbed(release, record, self._head.epoch):
             return self._maker.bundled(item_id)
         return self._document_of(self._maker, record)
 
@@ -117,13 +117,12 @@ class LiveCatalogue:
                 head = self._seen = await self._looks.head()
                 if head.epoch == before.epoch and head.sequence < before.sequence:
                     await self._run(self._read_all_behind(before))  # it was restored from an older state
-                elif head != self._head or not self._is_whole:
+                elif head != self._head:
                     await self.catch_up(head)
         except (StoreUnavailable, TimeoutError) as error:
             log.debug("the catalogue may be behind", extra={"reason": str(error)})
-        except Exception:
-            log.exception("a view of the catalogue cannot be made; the one before is served")
-            self._rests_until = monotonic() + _REST_S
+        except Exception as error:  # told by whoever ran it
+            log.debug("the catalogue is behind", exc_info=error)
         else:
             return Look(self._recommender.release)
         self._metrics.count_degraded(CATALOGUE)
@@ -157,9 +156,10 @@ class LiveCatalogue:
         async with self._busy:
             self._require(release)
             base = release.base or release
-            maker, view = await self._lane.run(lambda: self._view_of(base))
+            records, epoch = list(self._records.values()), self._head.epoch
+            maker, view = await self._lane.run(lambda: self._view_of(base, records, epoch))
             self._recommender.swap(view)
-            self._maker = maker
+            self._maker, self._is_whole = maker, True
 
     async def start(self) -> None:
         """Read what the store has; one that cannot be reached is read later."""
@@ -181,12 +181,14 @@ class LiveCatalogue:
 
     def _settle(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # read, so that nobody is told that nobody did
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, StoreUnavailable):
+            log.error("a view of the catalogue cannot be made; the one before is served", exc_info=error)
+            self._rests_until = monotonic() + _REST_S
 
     def _has(self, head: CatalogueHead) -> bool:
-        """Whether all changes up to `head` are served; not while all of them are being read anew."""
-        return self._is_whole and head.epoch == self._head.epoch and head.sequence <= self._head.sequence
+        """Whether all changes up to `head` are served."""
+        return head.epoch == self._head.epoch and head.sequence <= self._head.sequence
 
     async def _take_step(self, head: CatalogueHead) -> None:
         """Apply some changes, or all that there are."""
@@ -210,7 +212,7 @@ class LiveCatalogue:
         start = perf_counter()
         release, maker = self._recommender.release, self._maker
         self._is_whole = False  # until all of them are applied
-        changes = partial(self._changes_of, maker, release, records)
+        changes = partial(self._changes_of, maker, release, records, self._head.epoch)
         snapshot = await self._lane.run(lambda: _next_view(maker, changes()))
         if snapshot is None:
             await self._read_all()
@@ -250,28 +252,28 @@ class LiveCatalogue:
         """Begin anew with all documents: those of another epoch, or of a stream that no longer says all."""
         start = perf_counter()
         head, records = await self.store.documents()
-        self._records, self._head = {record.item_id: record for record in records}, head
-        self._is_whole = False
         base = self._recommender.release.base or self._recommender.release
-        self._maker, view = await self._lane.run(lambda: self._view_of(base))
-        self._is_whole = True
+        maker, view = await self._lane.run(lambda: self._view_of(base, records, head.epoch))
+        self._records, self._head = {record.item_id: record for record in records}, head
+        self._maker, self._is_whole = maker, True
         self._recommender.show_view(view)
         self._metrics.observe_view(perf_counter() - start, len(records))
         self._settle_objects(len(records))
 
-    def _view_of(self, base: Release) -> tuple[ViewMaker, Release]:
-        """A release with all that is known of items and that its bundle does not have."""
+    def _view_of(self, base: Release, records: Iterable[CatalogueRecord], epoch: str) -> tuple[ViewMaker, Release]:
+        """A release with what records say of items and its bundle does not have."""
         maker = ViewMaker(base.snapshot)
-        records = sorted(self._records.values(), key=lambda record: record.born)
-        changes = self._changes_of(maker, base, records)
+        changes = self._changes_of(maker, base, records, epoch)
         return maker, base.with_view(maker.apply(changes)) if changes else base
 
-    def _changes_of(self, maker: ViewMaker, release: Release, records: Sequence[CatalogueRecord]) -> list[ItemChange]:
-        """What records say of items, without what the bundle knows already."""
+    def _changes_of(
+        self, maker: ViewMaker, release: Release, records: Iterable[CatalogueRecord], epoch: str
+    ) -> list[ItemChange]:
+        """What records of an epoch say of items, without what the bundle knows already."""
         return [
             ItemChange(record.item_id, self._document_of(maker, record), record.born)
             for record in records
-            if not self._is_absorbed(release, record)
+            if not _is_absorbed(release, record, epoch)
         ]
 
     def _require(self, release: Release) -> None:
@@ -280,20 +282,13 @@ class LiveCatalogue:
         if manifest.catalogue_sequence is not None and manifest.catalogue_epoch is not None:
             self.store.require(CatalogueHead(manifest.catalogue_epoch, manifest.catalogue_sequence))
 
-    def _is_absorbed(self, release: Release, record: CatalogueRecord) -> bool:
-        """Whether a bundle was made of a catalogue that had a change already."""
-        manifest = release.snapshot.manifest
-        if manifest.catalogue_sequence is None or manifest.catalogue_epoch != self._head.epoch:
-            return False
-        return record.sequence <= manifest.catalogue_sequence
-
     def _document_of(self, maker: ViewMaker, record: CatalogueRecord) -> ItemDocument | None:
         """The item that a record says; none for one that was deleted, or of which nothing but a patch is known."""
         base = maker.bundled(record.item_id) if record.kind == "patch" else None
         if record.kind == "delete" or (record.kind == "patch" and base is None):
             return None
         try:
-            return document_of(read_fields(record.body), base)
+            return maker.known(document_of(read_fields(record.body), base))
         except ValueError as error:
             self._metrics.count_damaged(CATALOGUE, 1)
             log.warning("a stored item cannot be read and counts as none", extra={"reason": str(error)})
@@ -303,3 +298,11 @@ class LiveCatalogue:
 def _next_view(maker: ViewMaker, changes: Sequence[ItemChange]) -> Snapshot | None:
     """The next view; None where all have to be read in their order."""
     return maker.apply(changes) if maker.can_take(changes) else None
+
+
+def _is_absorbed(release: Release, record: CatalogueRecord, epoch: str) -> bool:
+    """Whether a bundle was made of a catalogue that had a change already, which bears its number in this epoch."""
+    manifest = release.snapshot.manifest
+    if manifest.catalogue_sequence is None or manifest.catalogue_epoch != epoch:
+        return False
+    return record.sequence <= manifest.catalogue_sequence

@@ -11,6 +11,7 @@ from app.engine.catalogue import Items
 from app.engine.gpu_retriever import GpuRetriever
 from app.engine.live.activity import ActivityTally, NewItemEvent
 from app.engine.live.item_change import ItemChange
+from app.engine.live.known_columns import with_known_columns
 from app.engine.live.live_items import IdBook, LiveItems
 from app.engine.live.live_retriever import LiveRetriever
 from app.engine.live.live_tables import DESCRIBED_COLUMNS, LiveTables
@@ -60,6 +61,10 @@ class ViewMaker:
     def bundled(self, item_id: str) -> ItemDocument | None:
         """An item as the bundle says it; None for one that the catalogue of the bundle lacks."""
         return self._bundled(self._base.items.own_row_of(item_id))
+
+    def known(self, document: ItemDocument) -> ItemDocument:
+        """A document in the terms of the bundle, which may know columns that were only kept for it."""
+        return with_known_columns(document, self._base) if document.further else document
 
     def can_take(self, changes: Iterable[ItemChange]) -> bool:
         """Whether changes may follow those that were applied: no new item is older than one that has its row."""
