@@ -177,7 +177,7 @@ async def _change(address: str, known: list[str], live: int, changes: float, see
     stop = asyncio.create_task(asyncio.to_thread(pipe.recv))
     due = time.perf_counter()
     while not stop.done():
-        operations = [_operation(known, live, rng) for _ in range(GROUP)]
+        operations = [operation(known, live, rng) for _ in range(GROUP)]
         started = time.perf_counter()
         answer = await connection.ask("POST", "/items/batch", {"operations": operations})
         latencies.append(time.perf_counter() - started)
@@ -188,7 +188,8 @@ async def _change(address: str, known: list[str], live: int, changes: float, see
     pipe.send({"groups": len(latencies), "applied": applied, "p50_ms": round(p50, 1), "p99_ms": round(p99, 1)})
 
 
-def _operation(known: list[str], live: int, rng: Random) -> dict[str, Any]:
+def operation(known: list[str], live: int, rng: Random) -> dict[str, Any]:
+    """A change of an item: of one that the bundle knows, or of one of twice `live` others."""
     item_id = rng.choice(known) if rng.random() < 0.5 else f"live-{rng.randrange(live)}"
     match rng.choices(list(SHARES), weights=list(SHARES.values()))[0]:
         case "price":
@@ -198,9 +199,9 @@ def _operation(known: list[str], live: int, rng: Random) -> dict[str, Any]:
         case "words":
             return {"patch": {"item_id": item_id, "title": _item(rng.randrange(live), rng)["title"]}}
         case "new":
-            return {"put": _item(live + rng.randrange(10_000), rng)}
+            return {"put": _item(live + rng.randrange(live), rng)}
         case _:
-            return {"delete": f"live-{live + rng.randrange(10_000)}"}
+            return {"delete": f"live-{live + rng.randrange(live)}"}
 
 
 async def _puts(address: str, calls: list[Any], rate: float, seed: int) -> dict[str, float]:

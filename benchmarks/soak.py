@@ -5,6 +5,8 @@ of a storefront arrive in an open loop at `--rate`; every `--reload-every` secon
 must be loaded anew. Memory is the resident set of the service, read every second. Its growth is the median of the last
 fifth of the run less that of the second fifth: caches are full by then, and every fifth has several changes of version.
 
+Every `--write-every` seconds ten items are changed: prices, words, new items and deleted ones.
+
 With `--attack-every` every kind of `attacks.py` is sent that often meanwhile, from a process of its own.
 
 The last line of the output is JSON. The status is 1 when a request failed, or memory grew by more than `--max-growth`.
@@ -18,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
+from random import Random
 from time import perf_counter
 from typing import Annotated, Any, Final
 
@@ -25,6 +28,7 @@ import numpy as np
 import typer
 import uvloop
 from http_connection import HttpConnection
+from live_catalogue import GROUP, operation
 from open_loop import Call, Outcome, poisson_arrivals, send_openly
 from published_copies import published_copies
 from serve_process import running_service
@@ -38,6 +42,7 @@ CALLS: Final = 20_000
 PATIENCE_S: Final = 10.0
 ATTACKS: Final = Path(__file__).with_name("attacks.py")
 FIFTHS: Final = 5
+LIVE: Final = 200  # items that the bundle does not know: few, so that memory comes to rest
 
 
 def main(
@@ -47,6 +52,9 @@ def main(
     reload_every: Annotated[float, typer.Option(min=0.5, help="Seconds between changes of version.")] = 10.0,
     max_growth: Annotated[float, typer.Option(min=0.0, help="Of memory, as a share of the second fifth's.")] = 0.05,
     attack_every: Annotated[float, typer.Option(min=0.0, help="Seconds between two of each attack; 0 for none.")] = 0.0,
+    write_every: Annotated[
+        float, typer.Option(min=0.0, help="Seconds between changes of ten items; 0 for none.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option(help="Of requests and arrivals.")] = 0,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the service, such as online_memory_mb=0.")
@@ -62,7 +70,9 @@ def main(
         calls = storefront_calls(shop_at(service.address), CALLS, seed)
         arrivals = poisson_arrivals(rate, minutes * 60, np.random.default_rng(seed))
         with _attackers(service.address, minutes * 60, attack_every) as attacks:
-            report = uvloop.run(_soak(service.address, service.process.pid, versions, calls, arrivals, reload_every))
+            report = uvloop.run(
+                _soak(service.address, service.process.pid, versions, calls, arrivals, reload_every, write_every)
+            )
     report |= {"attacks": attacks} if attacks else {}
     grown = report["rss_mb"]["growth"] / report["rss_mb"]["second_fifth"]
     about = {"items": shapes.items, "dim": shapes.dim, "rate": rate, "minutes": minutes, "shares": SHARES}
@@ -101,21 +111,26 @@ async def _soak(
     calls: Sequence[Call],
     arrivals: np.ndarray,
     reload_every: float,
+    write_every: float,
 ) -> dict[str, Any]:
     resident: list[float] = []
     changes: list[float] = []
     failures: list[str] = []
     watching = asyncio.create_task(_watch(process, resident))
     changing = asyncio.create_task(_change(address, versions, reload_every, changes, failures))
+    writes: list[float] = []
+    writing = asyncio.create_task(_write(address, write_every, writes, failures))
     outcome = await send_openly(address, calls, arrivals, PATIENCE_S)
-    for task in (watching, changing):
+    for task in (watching, changing, writing):
         task.cancel()
-    await asyncio.gather(watching, changing, return_exceptions=True)
+    await asyncio.gather(watching, changing, writing, return_exceptions=True)
     return _figures(outcome) | {
         "changes_of_version": len(changes),
         "failed_changes": len(failures),
         "first_failed_change": failures[0] if failures else "",
         "longest_change_s": round(max(changes, default=0.0), 2),
+        "writes": len(writes),
+        "longest_write_s": round(max(writes, default=0.0), 2),
         "rss_mb": _memory(resident),
     }
 
@@ -143,6 +158,25 @@ async def _change(
             continue
         changes.append(perf_counter() - begin)
         if answer.status != 200:
+            failures.append(repr(answer))
+
+
+async def _write(address: str, every_s: float, writes: list[float], failures: list[str]) -> None:
+    """Change ten items again and again."""
+    if not every_s:
+        return
+    rng = Random(0)
+    connection = await HttpConnection.open(address)
+    listed = await connection.ask("GET", "/items?limit=200")
+    known = [item["item_id"] for item in listed.document["items"]]
+    while True:
+        await asyncio.sleep(every_s)
+        operations = [operation(known, LIVE, rng) for _ in range(GROUP)]
+        begin = perf_counter()
+        answer = await connection.ask("POST", "/items/batch", {"operations": operations})
+        writes.append(perf_counter() - begin)
+        wrong = [entry for entry in answer.document.get("rejected", []) if entry["code"] != "item_not_found"]
+        if answer.status != 200 or wrong:
             failures.append(repr(answer))
 
 

@@ -30,7 +30,8 @@ from app.stores.protocol import UserStore
 from app.stores.published import RedisModels
 from app.stores.redis_gate import PROBE_S, RedisGate
 from app.stores.redis_link import RedisAddress, open_async
-from app.stores.redis_store import RedisUserStore
+from app.stores.redis_store import RedisUserStore, Retention
+from app.stores.redis_stores import redis_stores
 from offline.publishing.publish import PublishConfig, publish
 
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
@@ -171,6 +172,11 @@ def calls_on(fault: Fault, user: str, item: str) -> list[Call]:
         Call("POST /recommend nobody", "POST", "/recommend", {"timeout_ms": most}, []),
         Call("GET /items/ID", "GET", f"/items/{item}"),
         Call("GET /items/ID/similar", "GET", f"/items/{item}/similar", None, []),
+        Call("PUT /items/ID", "PUT", f"/items/put-{name}", {"title": "Kettle"}, statuses=WRITES),
+        Call("PATCH /items/ID", "PATCH", f"/items/{item}", {"in_stock": True}, statuses=WRITES),
+        Call("DELETE /items/ID", "DELETE", f"/items/put-{name}", statuses=WRITES),
+        Call("POST /items/batch", "POST", "/items/batch", {"operations": [{"delete": "gone"}]}, statuses=WRITES),
+        Call("GET /items", "GET", "/items?limit=2", statuses=ASKS_STORE),
         Call("POST /events", "POST", "/events", event, statuses=WRITES | {Kind.EMPTY: 202}),
         Call("GET /users/ID", "GET", f"/users/gone-{name}", statuses=ASKS_STORE | {Kind.EMPTY: 404}),
         Call("DELETE /users/ID", "DELETE", f"/users/gone-{name}", statuses=WRITES),
@@ -199,8 +205,11 @@ def wrongs(fault: Fault, call: Call, came: Came, before: Came | None) -> list[st
         found.append(f"status {came.status}, not {status}: {came.document}")
     if status == 503 and (came.document.get("code"), came.retry_after) != ("store_unavailable", "1"):
         found.append(f"{came.document}, Retry-After {came.retry_after}")
-    if came.degraded != call.degraded:
-        found.append(f"degraded {came.degraded}, not {call.degraded}")
+    degraded = call.degraded
+    if degraded is not None and fault.kind is Kind.DEAD:
+        degraded = [*degraded, "catalogue"]
+    if came.degraded != degraded:
+        found.append(f"degraded {came.degraded}, not {degraded}")
     if call.degraded is not None and came.milliseconds > DEADLINE_MS:
         found.append(f"{came.milliseconds:.0f} ms")
     if before is not None and came.items != before.items:
@@ -224,9 +233,9 @@ def stand(
         redis.Redis(host=HOST, port=server.port, single_connection_client=True) as admin,
     ):
         gate = RedisGate(open_async(RedisAddress(proxy.url, timeout_s=None)), READ_S, WRITE_S)
-        store = RedisUserStore(gate, keys)
+        store, catalogue = redis_stores(gate, keys, Retention())
         following = FollowOptions(RedisModels(gate, keys), shop_bundle, every_s=0.2)
-        with listening(application_of(services=services_of(store, following))) as client:
+        with listening(application_of(services=services_of(store, following, catalogue=catalogue))) as client:
             client.timeout = WITHIN_S
             made = Stand(client, proxy, server, admin, keys, shop_bundle)
             made.publish()
