@@ -80,7 +80,6 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
             services.metrics,
             lambda: recommender.release.snapshot.manifest.event_types,
             recommender.lanes,
-            services.live.look,
         ),
         *catalogue_routes(services, options.batches),
         *item_routes(services),

@@ -1,6 +1,6 @@
 """`POST /events`: each event of a list is accepted or rejected by itself."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -80,7 +80,6 @@ def event_routes(
     metrics: Metrics,
     shop_types: ShopTypes = dict,
     lanes: Lanes | None = None,
-    look: Callable[[], Awaitable[object]] | None = None,
 ) -> list[APIRoute]:
     """`POST /events`.
 
@@ -91,13 +90,12 @@ def event_routes(
         metrics: counts accepted, duplicate and rejected events.
         shop_types: gives the shop's own words for events, each with its behaviour.
         lanes: large bodies are read there; in lanes of its own by default.
-        look: learns of the newest items; by default those that are known are all.
     """
     return [
         DirectRoute(
             "POST",
             "/events",
-            partial(post_events, events, store, max_events, metrics, lanes or Lanes(), shop_types, look),
+            partial(post_events, events, store, max_events, metrics, lanes or Lanes(), shop_types),
             answer=EventsAnswer,
             status_code=HTTPStatus.ACCEPTED,
             responses=responses_with_status(HTTPStatus.ACCEPTED, _ANSWER),
@@ -117,7 +115,6 @@ async def post_events(
     metrics: Metrics,
     lanes: Lanes,
     shop_types: ShopTypes,
-    look: Callable[[], Awaitable[object]] | None,
     request: Request,
 ) -> Response:
     """An event, or a list of events, of users or visitors.
@@ -130,8 +127,6 @@ async def post_events(
     body = await read_request(lanes, len(sent), partial(_parse_body, sent))
     rows = body if isinstance(body, list) else [body]
     _check_length(len(rows), max_events)
-    if look is not None:
-        await look()
     results = await cooperative_map(partial(_parse_event, now=events.now(), shop_types=shop_types()), rows)
     if isinstance(body, dict) and isinstance(rejection := results[0], _Rejection):
         raise InvalidRequest(rejection.message, rejection.field)

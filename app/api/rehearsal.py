@@ -171,7 +171,7 @@ def _story(services: Services, release: Release) -> Iterator[Rehearsal]:
     item_id = release.item_ids[int(snapshot.items.popular_rows[0])]
     recommend = partial(post_recommend, services, _LIMITS)
     lanes, types = services.recommender.lanes, snapshot.manifest.event_types
-    tell = partial(post_events, services.events, store, 10, services.metrics, lanes, lambda: types, None)
+    tell = partial(post_events, services.events, store, 10, services.metrics, lanes, lambda: types)
     event = {"visitor_id": _VISITOR, "item_id": item_id, "type": "view"}
     yield "an event", tell, _request("POST", event)
     yield "a visitor with an event", recommend, _request("POST", {"visitor_id": _VISITOR, "k": 5, "exclude": "seen"})

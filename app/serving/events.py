@@ -1,6 +1,6 @@
 """Events of shoppers on their way to the store: each stored once, and told to attribution."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -22,6 +22,7 @@ class EventService:
         known: tells which items, by hash, the catalogue has; `None` takes all for known.
         own_id: tells the item's own id, of an id that may be a variant's; `None` takes each for its item's own.
         note: takes what was stored; `None` tells nobody.
+        look: learns of the newest items, where one is not known; by default those that are known are all.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class EventService:
         known: Callable[[Sequence[int]], list[bool]] | None = None,
         own_id: Callable[[str], str] | None = None,
         note: Callable[[Sequence[NewEvent]], None] | None = None,
+        look: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
+        self._look = look
         self._note = note
         self._known = known
         self._own_id = own_id
@@ -54,7 +57,11 @@ class EventService:
             return []
         events = await cooperative_map(_new_event, records)
         if self._known is not None:
-            known = self._known([event.item_hash for event in events])
+            hashes = [event.item_hash for event in events]
+            known = self._known(hashes)
+            if self._look is not None and not all(known):
+                await self._look()
+                known = self._known(hashes)
             events = [
                 event if is_known else replace(event, is_known=False)
                 for event, is_known in zip(events, known, strict=True)

@@ -148,7 +148,9 @@ def build_services(
         follower=BundleFollower(
             recommender, follow.models, follow.folder, follow.load, follow.every_s, metrics, live.serve
         ),
-        events=EventService(store, now, online, _catalogue(recommender), _own_ids(recommender), activity.note),
+        events=EventService(
+            store, now, online, _catalogue(recommender), _own_ids(recommender), activity.note, live.look
+        ),
         users=UserService(store, now, online, erasure_list),
         erasures=erasure_list,
         live=live,

@@ -386,7 +386,7 @@ def test_it_starts_and_answers_though_redis_is_not_there_and_says_so(shop_bundle
         with served("--bundle", str(shop_bundle), "--redis", url) as (process, address):
             assert httpx.get(f"{address}/readyz").json()["store_available"] is False
             answer = httpx.post(f"{address}/recommend", json={"user_id": users[0]}).json()
-            assert answer["degraded"] == ["user_state"]
+            assert answer["degraded"] == ["user_state", "catalogue"]
             assert len(answer["items"]) == 20
             assert (
                 httpx.post(f"{address}/events", json={"user_id": "u", "item_id": "i", "type": "view"}).status_code

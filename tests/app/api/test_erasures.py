@@ -142,7 +142,7 @@ def test_started_while_redis_is_down_no_past_of_an_erased_user_comes_back(
         with running_service(store, server.url, **settings) as service:
             shop = client(service.address)
             answer = shop.post("/recommend", json={"user_id": known[0]}).json()
-            assert answer["degraded"] == ["user_state"]
+            assert answer["degraded"] == ["user_state", "catalogue"]
             assert [item["item_id"] for item in answer["items"]] == popular
             assert ids(shop, user_id=known[1]) != popular  # who was not erased is known
             users = shop.get("/demo/users").json()["users"]
@@ -158,7 +158,7 @@ def test_a_replica_that_cannot_know_who_was_erased_uses_no_past_until_it_does(
         with running_service(store, server.url, clock="bundle") as service:  # of a bundle without a list
             shop = client(service.address)
             answer = shop.post("/recommend", json={"user_id": known[0]}).json()
-            assert answer["degraded"] == ["user_state"]
+            assert answer["degraded"] == ["user_state", "catalogue"]
             assert [item["item_id"] for item in answer["items"]] == ids(shop)
             assert shop.get("/demo/users").json()["users"] == []
             server.start()

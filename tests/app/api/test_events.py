@@ -197,7 +197,7 @@ def test_wrong_rows_are_rejected_by_themselves(make_store: StoreMaker) -> None:
     messages = [one["message"] for one in answer["rejected"]]
     assert messages[0].startswith("type: expected view, cart, purchase")
     assert messages[0].endswith("got 'wish'")
-    assert messages[1] == "user_id: expected a user_id or a visitor_id, got neither"
+    assert messages[1] == "user_id: expected a user_id, a visitor_id or a session_id, got none of them"
     assert "2026-11-23T10:15:00.000Z" in messages[2]
     assert messages[2].endswith("got 1969-12-31T00:00:00+00:00")
     assert messages[3] == "price: Input should be greater than or equal to 0, got -3"

@@ -197,6 +197,12 @@ def make(stand: Stand, call: Call) -> Came:
     return Came(response.status_code, document, took, response.headers.get("retry-after"))
 
 
+def degraded_of(call: Call, fault: Fault) -> list[str] | None:
+    """What an answer lacks: the newest changes of items, too, where nothing is read."""
+    is_read = call.degraded is None or fault.kind is not Kind.DEAD
+    return call.degraded if is_read else [*call.degraded, "catalogue"]
+
+
 def wrongs(fault: Fault, call: Call, came: Came, before: Came | None) -> list[str]:
     """What is not as it must be."""
     found = []
@@ -205,9 +211,7 @@ def wrongs(fault: Fault, call: Call, came: Came, before: Came | None) -> list[st
         found.append(f"status {came.status}, not {status}: {came.document}")
     if status == 503 and (came.document.get("code"), came.retry_after) != ("store_unavailable", "1"):
         found.append(f"{came.document}, Retry-After {came.retry_after}")
-    degraded = call.degraded
-    if degraded is not None and fault.kind is Kind.DEAD:
-        degraded = [*degraded, "catalogue"]
+    degraded = degraded_of(call, fault)
     if came.degraded != degraded:
         found.append(f"degraded {came.degraded}, not {degraded}")
     if call.degraded is not None and came.milliseconds > DEADLINE_MS:
@@ -318,7 +322,7 @@ def test_a_shopper_is_served_while_redis_is_broken_and_nothing_accepted_is_lost(
     assert all(came.milliseconds < DEADLINE_MS for _, came in at_once)
     assert all(came.items == known[call.name].items for call, came in at_once if call.name in known)
     if fault.kind is not Kind.FULL:  # that one is marked once it is noticed
-        assert all(came.degraded == call.degraded for call, came in at_once)
+        assert all(came.degraded == degraded_of(call, fault) for call, came in at_once)
     assert written.status == (202 if fault.kind is Kind.EMPTY else 503), written.document
     assert written.milliseconds < WRITE_S * 1e3 * 2
     table["POST /recommend at once", name], table["POST /events at once", name] = at_once[0][1], written
@@ -415,7 +419,7 @@ def test_a_dead_redis_is_not_asked_by_requests_and_costs_them_no_time(stand: Sta
     probes = (time.monotonic() - began) / PROBE_S + 1
     assert stand.proxy.commands["MGET"] == asked
     assert stand.proxy.connections - opened <= probes
-    assert all(each.degraded == MISSING for each in came)
+    assert all(each.degraded == [*MISSING, "catalogue"] for each in came)
     assert sorted(each.milliseconds for each in came)[45] < READ_S * 1e3 / 2
     stand.proxy.work()
     until_whole(stand)
@@ -441,14 +445,14 @@ def test_a_service_starts_serves_and_stops_without_redis_and_finds_it_later(
         begin(proxy)
         with running_service(shop_bundle, proxy.url, clock="bundle") as service:
             without = recommended(service.address)
-            assert without["degraded"] == MISSING
+            assert without["degraded"] == [*MISSING, "catalogue"]
             assert httpx.get(f"{service.address}/readyz").json()["store_available"] is False
             proxy.work()
             until(lambda: recommended(service.address)["degraded"] == [])
             ids = [{item["item_id"] for item in each["items"]} for each in (without, recommended(service.address))]
             assert ids[0] == ids[1]
             begin(proxy)
-            assert recommended(service.address)["degraded"] == MISSING
+            assert recommended(service.address)["degraded"] == [*MISSING, "catalogue"]
             stop(service)
 
 

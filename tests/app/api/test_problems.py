@@ -155,7 +155,7 @@ def test_a_body_that_is_too_large_is_refused_whether_declared_or_not(client: htt
 
 
 def test_an_address_that_is_not_there_is_said(client: httpx.Client) -> None:
-    for path in ("/recommendations", "/recommend/", "/items", "/metrics/x"):
+    for path in ("/recommendations", "/recommend/", "/item", "/metrics/x"):
         assert "/docs" in problem_of(client.get(path), 404, "not_found")["detail"]
 
 

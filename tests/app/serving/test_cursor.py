@@ -133,6 +133,11 @@ def test_a_list_of_fewer_than_its_depth_ends_with_its_last_item(recommend: Recom
     assert recommend(query="shoes", k=200, filter={"field": "price", "lt": 1})["next_cursor"] is None
 
 
+def with_version(release: Release, version: str) -> Release:
+    manifest = release.snapshot.manifest.model_copy(update={"version": version})
+    return replace(release, snapshot=replace(release.snapshot, manifest=manifest))
+
+
 def test_nothing_that_happens_between_pages_moves_the_list(
     services_of: Callable[..., Services],
     application_of: Callable[..., Starlette],
@@ -142,12 +147,7 @@ def test_nothing_that_happens_between_pages_moves_the_list(
     item_ids: list[str],
 ) -> None:
     services = services_of()
-    other = replace(
-        release,
-        snapshot=replace(
-            release.snapshot, manifest=release.snapshot.manifest.model_copy(update={"version": "another"})
-        ),
-    )
+    other = with_version(release, "another")
     with listening(application_of(services=services)) as client:
 
         def post(**fields: Any) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def test_nothing_that_happens_between_pages_moves_the_list(
         assert items_of([first, second, third]) == before
         assert third["model_version"] == release.version
         assert post(user_id=users[0], k=50)["model_version"] == "another"
-        services.recommender.swap(replace(other, snapshot=replace(other.snapshot)))
+        services.recommender.swap(with_version(release, "a third"))
         gone = client.post("/recommend", json={"cursor": second["next_cursor"]}).json()
         assert (gone["status"], gone["code"]) == (422, "cursor_expired")
 
