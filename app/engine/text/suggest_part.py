@@ -128,17 +128,10 @@ class SuggestPart:
         return self.best(chosen if self.shown is None else chosen & self.shown, MOST_POPULAR)
 
     def find(self, key: str) -> int:
-        """The entry with a key, -1 for none."""
-        prefix = key.encode()
-        for beginning in range(*self._range_of(prefix[:SORTED_BYTES])):
-            entry = int(self.index.entries[beginning])
-            start, end = int(self.index.keys.offsets[entry]), int(self.index.keys.offsets[entry + 1])
-            is_whole = self._positions[beginning] == start and end - start == len(prefix)
-            if is_whole and self._prefix_of(beginning, len(prefix)) == prefix:
-                return entry
-            if len(prefix) < SORTED_BYTES and end - self._positions[beginning] > len(prefix):
-                break
-        return -1
+        """The entry with a key, -1 for none: entries are in the order of their keys."""
+        keys = self.index.keys
+        place = bisect_left(range(len(keys)), key, key=lambda entry: keys[entry] or "")
+        return place if place < len(keys) and keys[place] == key else -1
 
     def _is_shown(self, entry: int) -> bool:
         return self.shown is None or bool(self.shown[entry])
