@@ -30,6 +30,7 @@ from app.server.closing import ClosingServer, stop_on_signals
 from app.server.connections import Connections
 from app.server.protocol import protocol_of
 from app.serving.cursor_keys import CursorKeys
+from app.serving.live_catalogue import CatalogueWaits
 from app.serving.release import DevicePolicy, LoadOptions, Release, load_release, load_version
 from app.serving.service import ServiceLimits
 from app.serving.services import Drain, FollowOptions, ImpressionOptions, build_services
@@ -93,7 +94,7 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
         cursors,
         erasures=release.snapshot.folder.parent,
         catalogue=catalogue,
-        catalogue_wait_s=settings.catalogue_wait_ms / 1e3,
+        waits=CatalogueWaits(settings.catalogue_wait_ms / 1e3, settings.catalogue_start_s),
     )
     _log_bundle(release, "in this process" if address is None else redact(address.url))
     application = make_application(services, options)

@@ -216,9 +216,16 @@ class Settings(BaseSettings):
         Field(
             gt=0,
             description="Milliseconds that a call waits for changes of items that were accepted and are not served "
-            "here yet, before it is answered without them (`degraded: catalogue`).",
+            "here yet, before it is answered without them (`degraded: catalogue`); at most half of its own time.",
         ),
     ] = 500.0
+    catalogue_start_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Seconds that a process which starts reads the live catalogue before it is ready without it.",
+        ),
+    ] = 60.0
     max_events: Annotated[
         int, Field(ge=0, le=MAX_LIST, description="Events in `recent_events`; the window of the model is far shorter.")
     ] = 1_000

@@ -43,6 +43,7 @@ _GROUPS: Final = (
             "max_batch_lines",
             "max_item_bytes",
             "catalogue_wait_ms",
+            "catalogue_start_s",
             "max_events",
             "max_item_ids",
             "max_conditions",

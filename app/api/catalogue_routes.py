@@ -89,6 +89,7 @@ def catalogue_routes(services: Services, limits: BatchLimits) -> list[APIRoute]:
             example={
                 "items": [{"item_id": "p3", "sequence": 81234, "deleted": False, "hidden": False, "fields": _ITEM}],
                 "sequence": 81234,
+                "epoch": "5f0c2a9d41e7b836",
                 "next_after": None,
             },
             problems=(401, 422, 429),
@@ -152,19 +153,21 @@ async def get_items(services: Services, request: Request) -> Response:
     """Items by id, hidden ones too, as far as this service knows them now: to compare with the shop's own.
 
     `next_after` is what the next page begins behind. With `changed_since` those that changed after a sequence number,
-    the deleted ones among them.
+    the deleted ones among them: all of them up to the `sequence` of the answer, or, of several pages, up to that of the
+    first. Where `epoch` is another than before, so is the counting, and what was known is to be read anew.
     """
     page = ItemsRequest.model_validate(fields_of(request.query_params))
     look = await services.live.look()
     if look.degraded:
         raise StoreUnavailable("the newest changes of the catalogue cannot be read: try again")
-    items, next_after = await services.recommender.lanes.wire.run(
-        lambda: listed_items(services.live, look.release, page.limit, page.after, page.changed_since)
-    )
+    moment = services.live.moment(page.changed_since or 0)
+    list_items = partial(listed_items, moment, page.limit, page.after, only_changed=page.changed_since is not None)
+    items, next_after = await services.recommender.lanes.wire.run(list_items)
     return json_response(
         {
             "items": [_entry_of(item) for item in items],
-            "sequence": services.live.head.sequence,
+            "sequence": moment.head.sequence,
+            "epoch": moment.head.epoch,
             "next_after": next_after,
         }
     )

@@ -98,5 +98,9 @@ class ItemsAnswer(BaseModel):
     """A part of the catalogue as it is now, by id."""
 
     items: list[ListedItem]
-    sequence: int = Field(description="Of the catalogue.")
+    sequence: int = Field(description="Of the catalogue: no change up to it is missing.")
+    epoch: str = Field(
+        description="The counting that `sequence` is of; another one begins where the store lost changes. Empty before "
+        "the first change."
+    )
     next_after: str | None = Field(description="What `after` is for the items behind these; null behind the last.")

@@ -33,6 +33,18 @@ class ItemQuestion:
     degraded: tuple[str, ...] = ()  # what was missing before it was answered
 
 
+def time_left(services: Services, arrived: float, timeout_ms: float | None = None) -> float:
+    """Seconds that a request has left which came at `arrived`, on the clock of `perf_counter`.
+
+    Args:
+        services: have the time of a request that names none.
+        arrived: when all of it was there.
+        timeout_ms: that it names.
+    """
+    timeout_ms = services.recommender.timeout_ms if timeout_ms is None else timeout_ms
+    return arrived + timeout_ms / 1e3 - perf_counter()
+
+
 async def respond_in_time(services: Services, http: Request, question: ItemQuestion) -> Response:
     """The response with the answer; with what is popular where its time runs out first.
 
@@ -42,9 +54,8 @@ async def respond_in_time(services: Services, http: Request, question: ItemQuest
         ClientDisconnected: nobody waits for the answer.
     """
     trace, call, recommender = trace_of(http.scope), question.call, services.recommender
-    timeout_ms = recommender.timeout_ms if call.timeout_ms is None else call.timeout_ms
     try:
-        async with asyncio.timeout(question.arrived + timeout_ms / 1e3 - perf_counter()) as limit:
+        async with asyncio.timeout(time_left(services, question.arrived, call.timeout_ms)) as limit:
             answer = await recommender.recommend(call, question.release, http.is_disconnected)
             trace.timer.include(answer.stages, rest="wait")
             if question.degraded:

@@ -1,6 +1,7 @@
 """`/items/{id}`: one item of the catalogue and the items like it."""
 
 from functools import partial
+from time import perf_counter
 from typing import Final
 
 from fastapi.routing import APIRoute
@@ -81,6 +82,7 @@ async def get_item(live: LiveCatalogue, request: Request) -> Response:
 
 async def get_similar_items(services: Services, request: Request) -> Response:
     """The nearest neighbours of an item, the item itself left out. The same for every caller."""
+    arrived = perf_counter()
     similar = SimilarRequest.model_validate(fields_of(request.query_params, frozenset({"fields"})))
     look = await services.live.look()
     release = look.release
@@ -88,7 +90,7 @@ async def get_similar_items(services: Services, request: Request) -> Response:
     call = RecommendCall(k=similar.k, similar_to=_row_of(request, release))
     trace_of(request.scope).timer.lap("parse")
     return await respond_in_time(
-        services, request, ItemQuestion(call, release, fields=similar.fields, degraded=look.degraded)
+        services, request, ItemQuestion(call, release, arrived, similar.fields, degraded=look.degraded)
     )
 
 

@@ -1,6 +1,7 @@
 """`/recommend`, by POST and by GET."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import answer_body, json_body_response
-from app.api.deadline import ItemQuestion, respond_in_time
+from app.api.deadline import ItemQuestion, respond_in_time, time_left
 from app.api.direct_route import DirectRoute
 from app.api.openapi import body_of, parameter, with_bounds
 from app.api.recommend_parsing import (
@@ -26,7 +27,7 @@ from app.api.schemas import RecommendAnswer, RecommendRequest
 from app.api.wire_work import read_request, write_answer
 from app.artifact.people import person_of
 from app.engine.selection.fields import check_fields
-from app.serving.call import Answer, RecommendCall
+from app.serving.call import Answer
 from app.serving.cost import WRITTEN_FIELD_US
 from app.serving.cursor import Rest
 from app.serving.cursor_keys import CursorKeys
@@ -166,18 +167,16 @@ async def _respond(
     services: Services, limits: Limits, http: Request, size: int, read: Callable[[], RecommendRequest]
 ) -> Response:
     """Read and parse, and answer what was asked; `size` is that of the request in bytes."""
-    arrived, look = perf_counter(), await services.live.look()
-    trace_of(http.scope).timer.lap("look")
+    arrived, lanes, timer = perf_counter(), services.recommender.lanes, trace_of(http.scope).timer
+    request = await read_request(lanes, size, read)
+    timer.lap("parse")
+    look = await services.live.look(time_left(services, arrived, request.timeout_ms))
+    timer.lap("look")
     release = look.release
-
-    def read_and_parse() -> tuple[RecommendRequest, RecommendCall | None]:
-        request = read()
-        return request, None if request.cursor is not None else parse_recommend(request, limits, release.snapshot)
-
-    request, call = await read_request(services.recommender.lanes, size, read_and_parse)
-    if call is None:
-        return await _respond_with_page(services, http, request, request.cursor or "")
-    trace_of(http.scope).timer.lap("parse")
+    if request.cursor is not None:
+        return await _respond_with_page(services, http, request, request.cursor, look.degraded)
+    call = await read_request(lanes, size, partial(parse_recommend, request, limits, release.snapshot))
+    timer.lap("parse")
     question = ItemQuestion(
         call,
         release,
@@ -190,7 +189,9 @@ async def _respond(
     return await respond_in_time(services, http, question)
 
 
-async def _respond_with_page(services: Services, http: Request, request: RecommendRequest, cursor: str) -> Response:
+async def _respond_with_page(
+    services: Services, http: Request, request: RecommendRequest, cursor: str, degraded: tuple[str, ...]
+) -> Response:
     """The next page of a list: all of it is in the cursor."""
     trace, lanes = trace_of(http.scope), services.recommender.lanes
 
@@ -206,6 +207,7 @@ async def _respond_with_page(services: Services, http: Request, request: Recomme
 
     def write() -> tuple[Answer, bytes]:
         answer = services.recommender.page(rest, request.k, release, services.cursors)
+        answer = replace(answer, degraded=list(degraded))
         return answer, answer_body(answer, trace.request_id, request.fields, release.snapshot)
 
     answer, body = await write_answer(lanes, cost, write)

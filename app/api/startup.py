@@ -24,6 +24,7 @@ from app.telemetry.stages import trace_of
 
 RETRY_REFUSED_S: Final = 30.0  # to refuse a bundle takes as long as to load it
 LOADING: Final = "the bundle is being loaded"
+READING: Final = "what was changed of the catalogue is being read"
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class StartupApplication:
             application = await self._make_application(ending)
             if application is None:
                 return
+            self._reason = READING
             async with application.router.lifespan_context(application):
                 self._serving = application
                 await ending.wait()

@@ -1,8 +1,11 @@
 """Changes of items on their way to the store: each is whole or not at all, and seen by the very next call."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from time import time
+from itertools import count
+from random import random
+from time import monotonic
 from typing import Any, Final
 
 from app.artifact.item_document import ItemDocument
@@ -10,11 +13,14 @@ from app.artifact.item_fields import NAMED_FIELDS, document_of, fields_of, merge
 from app.errors import StoreUnavailable
 from app.serving.cooperative import ShieldedWrites
 from app.serving.live_catalogue import LiveCatalogue
+from app.serving.turns import Turns
 from app.stores.catalogue import CatalogueChange, CatalogueHead, CatalogueRecord, Kind
 
 WRITTEN_AT_ONCE: Final = 500
 """Operations that go to the store together."""
-_MOST_TRIES: Final = 20  # where others change the same item at the same moment
+_MOST_S: Final = 5.0  # of trying again, where other replicas change the same item at the same moment
+_FIRST_PAUSE_S: Final = 0.001
+_LONGEST_PAUSE_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,18 @@ class Applied:
 class CatalogueWriter:
     """Writes operations, and waits until this process serves what they say.
 
+    Those of one item are written one after the other, as they come; of the writers at other replicas the store knows.
+
     Args:
         live: the catalogue of this process.
+        now: tells unix seconds.
     """
 
-    def __init__(self, live: LiveCatalogue) -> None:
+    def __init__(self, live: LiveCatalogue, now: Callable[[], float]) -> None:
         self._live = live
+        self._now = now
         self._writes = ShieldedWrites()
+        self._turns = Turns()
 
     async def write(self, operations: Sequence[Operation]) -> Applied:
         """Do operations in their order; what is begun is finished, whether the caller waits or not.
@@ -59,38 +70,52 @@ class CatalogueWriter:
         head = self._live.head
         for start in range(0, len(operations), WRITTEN_AT_ONCE):
             part = operations[start : start + WRITTEN_AT_ONCE]
-            head, unknown_of_part = await self._write_part(part)
-            unknown += (start + place for place in unknown_of_part)
+            async with self._turns.take({operation.item_id for operation in part}):
+                head, unknown_of_part = await self._write_part(part)
+            unknown += (start + place for place in sorted(unknown_of_part))
         await self._live.catch_up(head)
         return Applied(head, unknown, self._live.store.durable)
 
-    async def _write_part(self, operations: Sequence[Operation]) -> tuple[CatalogueHead, list[int]]:
+    async def _write_part(self, operations: Sequence[Operation]) -> tuple[CatalogueHead, set[int]]:
         """Write some operations; where somebody changed an item since it was read, it is read again."""
-        head = await self._live.store.head()
-        if any(operation.kind == "patch" for operation in operations):
-            await self._live.catch_up(head)
-        unknown: list[int] = []
-        drafts = _Drafts(self._live)
-        for place, operation in enumerate(operations):
-            if not drafts.add(operation):
-                unknown.append(place)
-        changes = drafts.changes()
-        for _ in range(_MOST_TRIES):
+        store, last = self._live.store, monotonic() + _MOST_S
+        places: Iterable[int] = range(len(operations))
+        unknown: set[int] = set()
+        for attempt in count():
+            changes, unknown_now = await self._draft(operations, places)
+            unknown |= unknown_now
             if not changes:
-                return head, unknown
-            written = await self._live.store.write(changes)
-            head = written.head
-            refused = [change for change, record in zip(changes, written.records, strict=True) if record is None]
+                return await store.head(), unknown
+            written = await store.write(changes)
+            pairs = zip(changes, written.records, strict=True)
+            refused = {change.item_id for change, record in pairs if record is None}
             if not refused:
-                return head, unknown
-            await self._live.catch_up(head)
-            again = {change.item_id for change in refused}
-            drafts = _Drafts(self._live)
-            for operation in operations:
-                if operation.item_id in again:
-                    drafts.add(operation)
-            changes = drafts.changes()
+                return written.head, unknown
+            if monotonic() > last:
+                break
+            places = [place for place, operation in enumerate(operations) if operation.item_id in refused]
+            unknown.difference_update(places)
+            await asyncio.sleep(random() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempt, 10)))
         raise StoreUnavailable("an item is changed by others all the time: send the change again")
+
+    async def _draft(
+        self, operations: Sequence[Operation], places: Iterable[int]
+    ) -> tuple[list[CatalogueChange], set[int]]:
+        """What is to be written for the operations at these places, by what the store says now.
+
+        Returns:
+            The changes, and the places of the patches of items that there are not.
+        """
+        ids = list(dict.fromkeys(operations[place].item_id for place in places if _builds_on(operations[place])))
+        records = await self._live.store.read(ids) if ids else []
+        drafts = _Drafts(self._live, dict(zip(ids, records, strict=True)), self._now)
+        unknown = {place for place in places if not drafts.add(operations[place])}
+        return drafts.changes(), unknown
+
+
+def _builds_on(operation: Operation) -> bool:
+    """Whether what is written hangs on what is known of the item."""
+    return operation.kind == "patch" or (operation.kind == "put" and "added" not in operation.fields)
 
 
 @dataclass(slots=True)
@@ -104,11 +129,17 @@ class _Drafts:
     """What the store is to say of items after some operations: one record an item.
 
     Args:
-        live: what it says now.
+        live: knows the bundle.
+        records: what the store says now of the items that operations build on, by id.
+        now: tells unix seconds.
     """
 
-    def __init__(self, live: LiveCatalogue) -> None:
+    def __init__(
+        self, live: LiveCatalogue, records: Mapping[str, CatalogueRecord | None], now: Callable[[], float]
+    ) -> None:
         self._live = live
+        self._records = records
+        self._now = now
         self._drafts: dict[str, _Draft] = {}
 
     def add(self, operation: Operation) -> bool:
@@ -132,8 +163,9 @@ class _Drafts:
 
     def _added(self, item_id: str) -> float:
         """When an item was added of which nothing else is said: it was there before, or is new."""
-        document = self._live.document(item_id)
-        return time() if document is None or document.added is None else document.added
+        record = self._records.get(item_id)
+        document = self._live.bundled(item_id) if record is None else self._live.document(record)
+        return self._now() if document is None or document.added is None else document.added
 
     def changes(self) -> list[CatalogueChange]:
         """The records to write."""
@@ -146,7 +178,7 @@ class _Drafts:
 
     def _known(self, item_id: str) -> _Draft | None:
         """What is stored of an item, else what the bundle says; None for an item that there is not."""
-        record = self._live.record_of(item_id)
+        record = self._records.get(item_id)
         if record is None:
             return None if self._live.bundled(item_id) is None else _Draft("patch", {}, 0)
         if record.kind == "delete":

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from time import monotonic, perf_counter
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from app.engine.live.views import ViewMaker
 from app.engine.snapshot import Snapshot
 from app.errors import StoreUnavailable
 from app.serving.catalogue_look import SharedLook
+from app.serving.catalogue_moment import CatalogueMoment
 from app.serving.lanes import Lane
 from app.serving.release import Release
 from app.serving.service import RecommendService
@@ -35,6 +37,14 @@ _REST_S: Final = 5.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class CatalogueWaits:
+    """How long a view is waited for that is behind."""
+
+    call_s: float = 0.5  # by a call, and never more than half of its own time
+    start_s: float = 60.0  # by a process that begins to serve
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a call answers from."""
@@ -50,23 +60,23 @@ class LiveCatalogue:
         recommender: serves the release.
         store: keeps what was changed.
         metrics: of the catalogue.
-        wait_s: how long a call waits for a view that is behind.
+        waits: for a view that is behind.
     """
 
     def __init__(
-        self, recommender: RecommendService, store: CatalogueStore, metrics: Metrics, wait_s: float = 0.5
+        self, recommender: RecommendService, store: CatalogueStore, metrics: Metrics, waits: CatalogueWaits
     ) -> None:
         self.store: Final = store
         self._recommender = recommender
         self._metrics = metrics
-        self._wait_s = wait_s
+        self._wait_s, self._start_s = waits.call_s, waits.start_s
         self._looks = SharedLook(store)
         self._lane = Lane("catalogue")
         self._merging_lane = Lane("catalogue-merging")
         self._unsettled = 0  # changes
         self._merger: asyncio.Task[None] | None = None
         self._busy = asyncio.Lock()  # of all that makes views
-        self._records: dict[str, CatalogueRecord] = {}
+        self._records: dict[str, CatalogueRecord] = {}  # by sequence; only the loop touches it
         self._head = _NOTHING
         self._seen = _NOTHING  # in the store, as of the last look
         self._maker = ViewMaker(recommender.release.snapshot)
@@ -85,34 +95,41 @@ class LiveCatalogue:
         """What the served view has."""
         return self._head
 
-    def record_of(self, item_id: str) -> CatalogueRecord | None:
-        """What the store says of an item, as far as this process knows."""
-        return self._records.get(item_id)
-
-    def item_ids(self) -> list[str]:
-        """The items that the store says anything of."""
-        return list(self._records)
-
-    def document(self, item_id: str) -> ItemDocument | None:
-        """An item as it is now; None for one that is no more, or never was."""
-        record, release = self._records.get(item_id), self._recommender.release
-        if record is None or _is_absorbed(release, record, self._head.epoch):
-            return self._maker.bundled(item_id)
-        return self._document_of(self._maker, record)
-
     def bundled(self, item_id: str) -> ItemDocument | None:
         """An item as the bundle that is served says it; None for one that it does not have."""
         return self._maker.bundled(item_id)
 
-    def changed_since(self, sequence: int) -> list[CatalogueRecord]:
-        """What is said of items that changed after a sequence number, by sequence."""
-        changed = [record for record in self._records.values() if record.sequence > sequence]
-        return sorted(changed, key=lambda record: record.sequence)
+    def document(self, record: CatalogueRecord) -> ItemDocument | None:
+        """The item that a record says, by the bundle that is served; None for one that is no more."""
+        return self._document_now(self._maker, self._recommender.release, record, self._head.epoch)
 
-    async def look(self) -> Look:
-        """The release with all changes that were accepted before this moment, on any replica."""
+    def moment(self, behind: int = 0) -> CatalogueMoment:
+        """What is said of items now, for another thread to read; for the loop to call.
+
+        Args:
+            behind: of a change; only what changed behind it is told, which takes time by the number of such changes.
+                All is told behind 0, and behind a number that this catalogue has not reached: it is another one's.
+        """
+        if not 0 < behind <= self._head.sequence:
+            records = dict(self._records)
+        else:
+            newer = takewhile(lambda record: record.sequence > behind, reversed(self._records.values()))
+            records = {record.item_id: record for record in newer}
+        release, head, maker = self._recommender.release, self._head, self._maker
+        return CatalogueMoment(
+            release, head, records, maker.bundled, partial(self._document_now, maker, release, epoch=head.epoch)
+        )
+
+    async def look(self, left_s: float | None = None) -> Look:
+        """The release with all changes that were accepted before this moment, on any replica.
+
+        Args:
+            left_s: seconds that the call has left, of which no more than half are waited; by default those that a call
+                has which names no time.
+        """
+        left_s = self._recommender.timeout_ms / 1e3 if left_s is None else left_s
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(min(self._wait_s, left_s / 2)):
                 before = self._head
                 head = self._seen = await self._looks.head()
                 if head.epoch == before.epoch and head.sequence < before.sequence:
@@ -162,8 +179,18 @@ class LiveCatalogue:
             self._maker, self._is_whole = maker, True
 
     async def start(self) -> None:
-        """Read what the store has; one that cannot be reached is read later."""
-        await self.look()
+        """Serve what the store has before anything is answered; one that cannot be reached is read later."""
+        try:
+            async with asyncio.timeout(self._start_s):
+                self._seen = await self._looks.head()
+                await self.catch_up(self._seen)
+        except (StoreUnavailable, TimeoutError) as error:
+            reason = str(error) or "it took too long"
+            log.warning(
+                "the catalogue is answered as the bundle has it until the store is read", extra={"reason": reason}
+            )
+        except Exception as error:  # told by whoever ran it
+            log.debug("the catalogue is behind", exc_info=error)
 
     async def close(self) -> None:
         """Wait for what is under way."""
@@ -217,7 +244,9 @@ class LiveCatalogue:
         if snapshot is None:
             await self._read_all()
             return
-        self._records.update((record.item_id, record) for record in records)
+        for record in records:
+            self._records.pop(record.item_id, None)
+            self._records[record.item_id] = record
         self._head, self._is_whole = replace(self._head, sequence=records[-1].sequence), True
         self._recommender.show_view(release.with_view(snapshot))
         self._metrics.observe_view(perf_counter() - start, len(records))
@@ -254,7 +283,8 @@ class LiveCatalogue:
         head, records = await self.store.documents()
         base = self._recommender.release.base or self._recommender.release
         maker, view = await self._lane.run(lambda: self._view_of(base, records, head.epoch))
-        self._records, self._head = {record.item_id: record for record in records}, head
+        self._records = {record.item_id: record for record in sorted(records, key=lambda record: record.sequence)}
+        self._head = head
         self._maker, self._is_whole = maker, True
         self._recommender.show_view(view)
         self._metrics.observe_view(perf_counter() - start, len(records))
@@ -281,6 +311,14 @@ class LiveCatalogue:
         manifest = release.snapshot.manifest
         if manifest.catalogue_sequence is not None and manifest.catalogue_epoch is not None:
             self.store.require(CatalogueHead(manifest.catalogue_epoch, manifest.catalogue_sequence))
+
+    def _document_now(
+        self, maker: ViewMaker, release: Release, record: CatalogueRecord, epoch: str
+    ) -> ItemDocument | None:
+        """The same where the bundle may know the change already, and say more of it."""
+        return (
+            maker.bundled(record.item_id) if _is_absorbed(release, record, epoch) else self._document_of(maker, record)
+        )
 
     def _document_of(self, maker: ViewMaker, record: CatalogueRecord) -> ItemDocument | None:
         """The item that a record says; none for one that was deleted, or of which nothing but a patch is known."""

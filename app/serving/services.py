@@ -16,7 +16,7 @@ from app.serving.erasure_list import ErasureList
 from app.serving.events import EventService
 from app.serving.follower import BundleFollower
 from app.serving.impressions import ImpressionLog, ImpressionRecorder
-from app.serving.live_catalogue import LiveCatalogue
+from app.serving.live_catalogue import CatalogueWaits, LiveCatalogue
 from app.serving.predict import PredictService
 from app.serving.release import LoadOptions, Release
 from app.serving.service import RecommendService, ServiceLimits
@@ -112,7 +112,7 @@ def build_services(
     cursors: CursorKeys | None = None,
     erasures: Path | None = None,
     catalogue: CatalogueStore | None = None,
-    catalogue_wait_s: float = 0.5,
+    waits: CatalogueWaits | None = None,
 ) -> Services:
     """The services that answer from `release` and `store`.
 
@@ -127,12 +127,12 @@ def build_services(
         cursors: sign and accept cursors; with a key of this process's own by default.
         erasures: the folder whose list of erasures this process keeps; `None` keeps none.
         catalogue: keeps changes of items; by default this process does.
-        catalogue_wait_s: how long a call waits for changes that were accepted and are not served yet.
+        waits: how long changes are waited for that were accepted and are not served yet.
     """
     metrics = metrics or Metrics()
     online = OnlineTracker(OnlineMetrics(metrics.registry), impressions.follow_s, impressions.follow_bytes)
     recommender = RecommendService(release, store, limits, metrics)
-    live = LiveCatalogue(recommender, catalogue or MemoryCatalogueStore(), metrics, catalogue_wait_s)
+    live = LiveCatalogue(recommender, catalogue or MemoryCatalogueStore(), metrics, waits or CatalogueWaits())
     activity = ActivityFeed(recommender, live, store, metrics)
     now = _current_clock(recommender)
     erasure_list = ErasureList(erasures, store)
@@ -154,7 +154,7 @@ def build_services(
         users=UserService(store, now, online, erasure_list),
         erasures=erasure_list,
         live=live,
-        catalogue=CatalogueWriter(live),
+        catalogue=CatalogueWriter(live, now),
         activity=activity,
         recorder=ImpressionRecorder(ImpressionLog(store, share, impressions.capacity, random, metrics), online),
         metrics=metrics,

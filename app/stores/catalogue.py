@@ -54,6 +54,10 @@ class CatalogueStore(Protocol):
         """How far the catalogue has come; `NO_CHANGE` for one that never changed."""
         ...
 
+    async def read(self, item_ids: Sequence[str]) -> list[CatalogueRecord | None]:
+        """The record of each id as it is now; None where there is none."""
+        ...
+
     async def write(self, changes: Sequence[CatalogueChange]) -> Written:
         """Make changes, in order, each whole or not at all; what others write may come between two of them.
 

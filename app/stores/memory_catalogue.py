@@ -36,6 +36,10 @@ class MemoryCatalogueStore:
         """How far the catalogue has come."""
         return CatalogueHead(self._epoch, self._sequence) if self._sequence else NO_CHANGE
 
+    async def read(self, item_ids: Sequence[str]) -> list[CatalogueRecord | None]:
+        """The record of each id as it is now; None where there is none."""
+        return [self._records.get(item_id) for item_id in item_ids]
+
     async def write(self, changes: Sequence[CatalogueChange]) -> Written:
         """Make changes, in order."""
         records = [self._write(change) for change in changes]

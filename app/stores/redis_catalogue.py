@@ -88,6 +88,17 @@ class RedisCatalogueStore:
         if newest.epoch in (NO_CHANGE.epoch, head.epoch):
             self._learn(head, b"")
 
+    async def read(self, item_ids: Sequence[str]) -> list[CatalogueRecord | None]:
+        """The record of each id as it is now; None where there is none.
+
+        Raises:
+            StoreUnavailable: they cannot be read.
+        """
+        records: dict[str, CatalogueRecord] = {}
+        for start in range(0, len(item_ids), GROUP):
+            records |= await self._values.records_of(item_ids[start : start + GROUP])
+        return [records.get(item_id) for item_id in item_ids]
+
     async def write(self, changes: Sequence[CatalogueChange]) -> Written:
         """Make changes, in order, in as few steps as Redis bears.
 

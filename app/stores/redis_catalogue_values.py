@@ -1,6 +1,6 @@
 """Head and records of the live catalogue from the values of their keys in Redis. What is damaged counts as none."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -53,6 +53,17 @@ class CatalogueValues:
                 records.append(record)
         return records
 
+    async def records_of(self, item_ids: Sequence[str]) -> dict[str, CatalogueRecord]:
+        """The records that there are of some items, by id.
+
+        Raises:
+            StoreUnavailable: they cannot be read.
+        """
+        names = [item_id.encode() for item_id in item_ids]
+        values = await self._gate.read(partial(self._get_documents, names=names), is_bulk=True)
+        pairs = zip(names, values, strict=True)
+        return {record.item_id: record for record in self.records(pair for pair in pairs if pair[1] is not None)}
+
     async def pieces(self) -> AsyncIterator[list[CatalogueRecord]]:
         """All records, some at once; one may come twice, and what changes meanwhile comes as it was or as it is.
 
@@ -73,6 +84,16 @@ class CatalogueValues:
             if not is_wrong_type(error):
                 raise
             return b""
+
+    async def _get_documents(self, client: Redis, *, names: Sequence[bytes]) -> list[Any]:
+        try:
+            values: list[Any] = await client.hmget(self._keys.catalogue_documents, list(names))
+        except redis.ResponseError as error:
+            if not is_wrong_type(error):
+                raise
+            self._gate.damage.note("catalogue", about="documents")
+            return [None] * len(names)
+        return values
 
     async def _scan(self, client: Redis, *, cursor: int) -> tuple[int, Any]:
         try:

@@ -16,9 +16,12 @@ class StageTimer:
     stages: list[tuple[str, float]] = field(default_factory=list)  # name, seconds
 
     def lap(self, stage: str) -> None:
-        """Count the time since the last lap for `stage`."""
+        """Count the time since the last lap for `stage`, which may have been counted for before."""
         now = perf_counter()
-        self.stages.append((stage, now - self.last))
+        before = sum(seconds for name, seconds in self.stages if name == stage)
+        if before:
+            self.stages = [(name, seconds) for name, seconds in self.stages if name != stage]
+        self.stages.append((stage, before + now - self.last))
         self.last = now
 
     def skip(self) -> None:

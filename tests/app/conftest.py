@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import numpy as np
@@ -16,7 +16,10 @@ import pytest
 import uvicorn
 from chromium import find_chromium, running_chromium
 from made_up_cursor_keys import CURSOR_KEYS
+from market import Market
 from playwright.sync_api import Browser
+from redis_process import RedisProcess
+from serve_process import running_service
 from services_alone import PATIENCE_MS, services_alone
 from starlette.applications import Starlette
 from worded_shop import write_worded_bundle
@@ -24,11 +27,13 @@ from worded_shop import write_worded_bundle
 from app.api.application import HttpOptions, make_application
 from app.api.recommend_parsing import Limits
 from app.artifact.bundle_store import resolve
+from app.artifact.redis_keys import Keys
 from app.engine.loading import load_snapshot
 from app.engine.snapshot import Snapshot
 from app.server.bounds import ConnectionBounds
 from app.server.connections import Connections
 from app.server.protocol import protocol_of
+from app.serving.live_catalogue import CatalogueWaits
 from app.serving.release import Release, release_of
 from app.serving.service import ServiceLimits
 from app.serving.services import FollowOptions, ImpressionOptions, Services, build_services
@@ -37,8 +42,9 @@ from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
 from app.stores.published import FixedModels, model_from_manifest
 from app.telemetry.metrics import Metrics
+from offline.publishing.publish import PublishConfig, publish
 
-"""Of a request that names no time itself: what it is answered does not hang on how fast the machine is."""
+WITHIN_S: Final = 30
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +78,7 @@ def services_of(release: Release) -> Callable[..., Services]:
         following: FollowOptions | None = None,
         impressions: ImpressionOptions | None = None,
         catalogue: CatalogueStore | None = None,
+        waits: CatalogueWaits | None = None,
         **limits: Any,
     ) -> Services:
         fixed = FixedModels(model_from_manifest(release.snapshot.manifest))
@@ -83,6 +90,7 @@ def services_of(release: Release) -> Callable[..., Services]:
             impressions or ImpressionOptions(),
             cursors=CURSOR_KEYS,
             catalogue=catalogue,
+            waits=waits,
         )
 
     return make
@@ -144,6 +152,37 @@ def browser() -> Iterator[Browser]:
 def client(application_of: Callable[..., Starlette]) -> Iterator[httpx.Client]:
     with _listening(application_of()) as client:
         yield client
+
+
+@pytest.fixture(scope="session", params=["process", "replicas"])
+def market(
+    request: pytest.FixtureRequest,
+    application_of: Callable[..., Starlette],
+    start_redis: Callable[..., AbstractContextManager[RedisProcess]],
+    shop_bundle: Path,
+) -> Iterator[Market]:
+    """A shop whose items change: one process, or two replicas. Whoever changes an item takes it back."""
+    if request.param == "process":
+        with _listening(application_of()) as client:
+            client.timeout = httpx.Timeout(WITHIN_S)
+            yield Market(client, client)
+        return
+    with start_redis() as server:
+        with server.client() as redis:
+            publish(shop_bundle, redis, Keys(), config=PublishConfig(force="for a test"))
+        settings = {
+            "redis_timeout_ms": 5_000,
+            "redis_write_timeout_ms": 5_000,
+            "catalogue_wait_ms": 20_000,
+            "timeout_ms": PATIENCE_MS,
+        }
+        with (
+            running_service(shop_bundle, server.url, **settings) as first,
+            running_service(shop_bundle, server.url, **settings) as second,
+            httpx.Client(base_url=first.address, timeout=WITHIN_S) as writer,
+            httpx.Client(base_url=second.address, timeout=WITHIN_S) as reader,
+        ):
+            yield Market(writer, reader)
 
 
 @pytest.fixture(scope="session")

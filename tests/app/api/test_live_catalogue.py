@@ -1,81 +1,14 @@
 """Changes of items over HTTP: what follows one on the next request, in one process and on another replica."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from redis_process import RedisProcess
-from serve_process import running_service
-from starlette.applications import Starlette
+from market import Market
 
-from app.artifact.redis_keys import Keys
-from offline.publishing.publish import PublishConfig, publish
-
-WITHIN_S = 30
 _numbers = count(1)
-
-
-@dataclass(frozen=True)
-class Market:
-    """Who changes items, and who is asked afterwards."""
-
-    writer: httpx.Client
-    reader: httpx.Client
-
-    def ask(self, **fields: Any) -> dict[str, Any]:
-        response = self.reader.post("/recommend", json=fields)
-        assert response.status_code == 200, response.text
-        answer: dict[str, Any] = response.json()
-        assert answer["degraded"] == []
-        return answer
-
-    def ids(self, **fields: Any) -> list[str]:
-        return [item["item_id"] for item in self.ask(**fields)["items"]]
-
-    def change(self, method: str, item_id: str, **fields: Any) -> dict[str, Any]:
-        response = self.writer.request(method, f"/items/{item_id}", json=fields or None)
-        assert response.status_code == 200, response.text
-        answer: dict[str, Any] = response.json()
-        assert (answer["applied"], answer["rejected"]) == (1, [])
-        return answer
-
-    def suggested(self, typed: str) -> list[str]:
-        return [entry["text"] for entry in self.reader.get("/suggest", params={"q": typed}).json()["suggestions"]]
-
-    def facet(self, column: str, **fields: Any) -> dict[str, int]:
-        values = self.ask(facets=[column], k=1, **fields)["facets"][column]
-        return {entry["value"]: entry["count"] for entry in values}
-
-
-@pytest.fixture(scope="module", params=["process", "replicas"])
-def market(
-    request: pytest.FixtureRequest,
-    application_of: Callable[..., Starlette],
-    listening: Callable[..., AbstractContextManager[httpx.Client]],
-    start_redis: Callable[..., AbstractContextManager[RedisProcess]],
-    shop_bundle: Path,
-) -> Iterator[Market]:
-    if request.param == "process":
-        with listening(application_of()) as client:
-            yield Market(client, client)
-        return
-    with start_redis() as server:
-        with server.client() as redis:
-            publish(shop_bundle, redis, Keys(), config=PublishConfig(force="for a test"))
-        settings = {"redis_timeout_ms": 5_000, "redis_write_timeout_ms": 5_000, "catalogue_wait_ms": 20_000}
-        with (
-            running_service(shop_bundle, server.url, **settings) as first,
-            running_service(shop_bundle, server.url, **settings) as second,
-            httpx.Client(base_url=first.address, timeout=WITHIN_S) as writer,
-            httpx.Client(base_url=second.address, timeout=WITHIN_S) as reader,
-        ):
-            yield Market(writer, reader)
 
 
 @pytest.fixture
@@ -353,6 +286,8 @@ def test_what_never_was_may_be_deleted_or_come_hidden_and_searches_with_a_filter
     before = market.ids(**asked)
     market.change("DELETE", f"never-{next(_numbers)}")
     assert market.ids(**asked) == before
-    market.change("PUT", f"secret-{next(_numbers)}", title=title, price=1, hidden=True)
+    secret = f"secret-{next(_numbers)}"
+    market.change("PUT", secret, title=title, price=1, hidden=True)
     assert market.ids(**asked) == before
     assert market.ids(**asked, sort="price_asc")
+    market.change("DELETE", secret)

@@ -7,11 +7,17 @@ from pathlib import Path
 import httpx
 from redis_process import RedisProcess
 from serve_process import running_service
+from services_alone import PATIENCE_MS
 
 from app.artifact.redis_keys import Keys
 from offline.publishing.publish import PublishConfig, publish
 
-PATIENT = {"redis_timeout_ms": 5_000, "redis_write_timeout_ms": 5_000, "catalogue_wait_ms": 20_000}
+PATIENT = {
+    "redis_timeout_ms": 5_000,
+    "redis_write_timeout_ms": 5_000,
+    "catalogue_wait_ms": 20_000,
+    "timeout_ms": PATIENCE_MS,
+}
 WITHIN_S = 30
 
 

@@ -152,6 +152,19 @@ def test_a_change_is_made_only_of_the_record_that_it_was_made_from(opened: Opene
     run(opened, check)
 
 
+def test_the_records_of_some_items_are_read(opened: Opened) -> None:
+    async def check(store: CatalogueStore) -> None:
+        assert await store.read([]) == []
+        assert await store.read(["a"]) == [None]
+        await store.write([put("a"), put("ö", b"x"), put("a", b"again"), delete("b")])
+        ids = [*map(str, range(500)), "b", "a", "nothing", "ö", "a"]
+        known = {record.item_id: record for record in (await store.documents())[1]}
+        assert await store.read(ids) == [known.get(item_id) for item_id in ids]
+        assert [record and record.sequence for record in (await store.read(ids))[-5:]] == [4, 3, None, 2, 3]
+
+    run(opened, check)
+
+
 def test_writers_at_once_lose_nothing(opened: Opened) -> None:
     """Each adds one to a number, over and over, trying again where another was first."""
 

@@ -430,6 +430,7 @@ def test_a_key_that_holds_something_else_counts_as_none_and_makes_room(
             await store.head()
             await store.changes(CatalogueHead(followers[1].position.epoch, 1), 10)
             await store.documents()
+            assert await store.read(["b"]) == [followers[1].documents["b"] if key != "catalogue_documents" else None]
             await store.activity("", 10)
             await followers[0].look()
             await store.forget(followers[1].position.epoch, 0)
@@ -488,6 +489,7 @@ def test_it_needs_no_more_of_redis_than_the_guide_allows(redis_server: RedisProc
         head = (await store.write(puts("c"))).head
         assert await store.changes(CatalogueHead(head.epoch, head.sequence - 1), 10)
         assert len((await store.documents())[1]) == 3
+        assert await store.read(["a", "nothing"]) == [(await store.documents())[1][0], None]
         assert await store.forget(head.epoch, 2) == 2
         await store.log_activity([b"x"])
         assert (await store.activity("", 10))[1] == [b"x"]
