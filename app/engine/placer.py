@@ -64,19 +64,27 @@ class Placer:
         One without any word and attribute that training knew stands where the network puts an item of which nothing is
         known, as long as all that are new, and its content is zero.
         """
-        content = (self._text_sum(document) + self._attribute_mean(document))[None]
-        unit, length, directions = self._session.run(_OUTPUTS, {names.IN_CONTENT: content})
-        vectors, scales = quantise_rows(unit, self.weight_bits)
+        return self.place_all([document])[0]
+
+    def place_all(self, documents: Sequence[ItemDocument]) -> list[Placed]:
+        """Place items, each by itself."""
+        if not documents:
+            return []
+        outputs = [self._session.run(_OUTPUTS, {names.IN_CONTENT: self._content_of(item)}) for item in documents]
+        units, lengths, directions = (np.concatenate(column) for column in zip(*outputs, strict=True))
+        vectors, scales = quantise_rows(units, self.weight_bits)
         contents, content_scales = quantise_rows(directions)
-        return Placed(
-            vector=vectors[0],
-            scale=scales[0],
-            score_scale=scales[0] * length[0],
-            content=contents[0],
-            content_scale=content_scales[0],
-            unit=unit[0],
-            length=length[0],
-        )
+        return [
+            Placed(*columns)
+            for columns in zip(
+                vectors, scales, scales * lengths, contents, content_scales, units, lengths, strict=True
+            )
+        ]
+
+    def _content_of(self, document: ItemDocument) -> NDArray[np.float32]:
+        """`[1, dim]`, what the graph reads."""
+        content: NDArray[np.float32] = (self._text_sum(document) + self._attribute_mean(document))[None]
+        return content
 
     def _text_sum(self, document: ItemDocument) -> NDArray[np.float32]:
         """The n-grams' vectors, weighted so that the weights have length 1; zeros where none is known."""

@@ -60,28 +60,35 @@ def _parts_of(word: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=_KEPT)
-def _hashes_of(word: str) -> tuple[int, ...]:
-    """The hash of a word, and those of its parts: words come again and again."""
-    return tuple(crc32(gram.encode()) for gram in (word, *_parts_of(word)))
+def _hashes_of(word: str) -> tuple[int, bytes, tuple[int, ...]]:
+    """The hash of a word, what its pair with the word before it ends in, and the hashes of its parts: words come again
+    and again.
+    """
+    return crc32(word.encode()), f" {word}".encode(), tuple(crc32(gram.encode()) for gram in _parts_of(word))
 
 
 def buckets(text: str, count: int = TEXT_BUCKETS) -> list[int]:
     """The hash bucket of every n-gram of `ngrams`, in that order, each in `0..count - 1`; `count` is a power of two."""
-    hashes: list[int] = []
-    previous = ""
-    for word in words(text):
-        if _IS_CJK.match(word):
-            hashes += (crc32(gram.encode()) for gram in _east_asian_grams(word))
-            previous = ""
-            continue
-        of_word, *of_parts = _hashes_of(word)
-        hashes.append(of_word)
-        if previous:
-            hashes.append(crc32(f"{previous} {word}".encode()))
-        hashes += of_parts
-        previous = word
     last = count - 1
-    return [hashed & last for hashed in hashes]
+    return [hashed & last for hashed in _hashes(text)]
+
+
+def _hashes(text: str) -> list[int]:
+    """The hash of every n-gram of `ngrams`, in that order."""
+    hashes: list[int] = []
+    previous: int | None = None  # the hash of the word before
+    for word in words(text):
+        if not word.isascii() and _IS_CJK.match(word):
+            hashes += (crc32(gram.encode()) for gram in _east_asian_grams(word))
+            previous = None
+            continue
+        of_word, end_of_pair, of_parts = _hashes_of(word)
+        hashes.append(of_word)
+        if previous is not None:
+            hashes.append(crc32(end_of_pair, previous))
+        hashes += of_parts
+        previous = of_word
+    return hashes
 
 
 def weighted_buckets(text: str, idf: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -90,7 +97,8 @@ def weighted_buckets(text: str, idf: NDArray[np.float32]) -> tuple[NDArray[np.in
     Args:
         idf: `[buckets]`, a power of two; buckets with 0, which no item of the catalogue has, are left out.
     """
-    distinct, counts = np.unique(np.array(buckets(text, len(idf)), dtype=np.int64), return_counts=True)
+    hashes = np.array(_hashes(text), dtype=np.int64) & (len(idf) - 1)
+    distinct, counts = np.unique(hashes, return_counts=True)
     weights = (1 + np.log(counts)).astype(np.float32) * idf[distinct]
     known = weights > 0
     return distinct[known], weights[known]

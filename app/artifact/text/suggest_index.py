@@ -104,8 +104,8 @@ def key_of(text: str) -> Key:
             joined = letter in _JOINERS and not gap and not joined
             gap = gap or not joined
             continue
-        east_asian = is_east_asian(letter)
-        after_east_asian = bool(letters) and is_east_asian(letters[-1])
+        east_asian = not letter.isascii() and is_east_asian(letter)
+        after_east_asian = bool(letters) and not letters[-1].isascii() and is_east_asian(letters[-1])
         if gap and letters and not east_asian and not after_east_asian:
             letters.append(" ")
             origins.append((start, start))

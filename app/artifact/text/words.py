@@ -125,12 +125,20 @@ def read_words(text: str, languages: Languages = ENGLISH) -> list[Word]:
     no dictionary; Hiragana is read as Katakana. Operators, control
     characters and punctuation only separate words.
     """
-    return [placed.word for placed in place_words(fold(text), languages)]
+    folded = fold(text)
+    if folded.isascii() and folded.replace(" ", "").isalpha():
+        return [_latin(token, languages) for token in folded.split(" ") if token]
+    return [word for word, _, _ in _words_in(folded, languages)]
 
 
 def place_words(folded: str, languages: Languages = ENGLISH) -> list[PlacedWord]:
     """The words of a folded text in order, with their positions."""
-    placed: list[PlacedWord] = []
+    return [PlacedWord(word, start, end) for word, start, end in _words_in(folded, languages)]
+
+
+def _words_in(folded: str, languages: Languages) -> list[tuple[Word, int, int]]:
+    """The words of a folded text in order, and where each begins and ends."""
+    placed: list[tuple[Word, int, int]] = []
     if languages.is_first_form or folded.isascii() or not _UNSPACED.search(folded):
         tokens = [match.span() for match in _TOKENS.finditer(folded)]
     else:
@@ -140,7 +148,9 @@ def place_words(folded: str, languages: Languages = ENGLISH) -> list[PlacedWord]
         start, end = tokens[index]
         token = folded[start:end]
         index += 1
-        if _IS_EAST_ASIAN.match(token):
+        if token.isascii() and token.isalpha():  # most are, and what follows would say the same of them
+            word = _latin(token, languages)
+        elif _IS_EAST_ASIAN.match(token):
             run = token if languages.is_first_form else token.translate(_KATAKANA)
             word = Word(run, _pairs(run), "east_asian")
         elif not languages.is_first_form and _UNSPACED.match(token):
@@ -161,7 +171,7 @@ def place_words(folded: str, languages: Languages = ENGLISH) -> list[PlacedWord]
             word = _number(token, decimal[0], UNITS[decimal[1]])
         else:
             word = _latin(token, languages)
-        placed.append(PlacedWord(word, start, end))
+        placed.append((word, start, end))
     return placed
 
 

@@ -45,12 +45,11 @@ class PlacedItems:
         """
         if self._placer is None:
             return
-        placed: dict[int, Placed | _Moved] = {}
+        new = {row: document for row, document in documents.items() if row not in bundled}
+        placed: dict[int, Placed | _Moved] = dict(zip(new, self._placer.place_all(list(new.values())), strict=True))
         as_bundled: list[int] = []
         for row, document in documents.items():
-            if row not in bundled:
-                placed[row] = self._placer.place(document)
-            elif (before := bundled[row]) is not None:
+            if row not in new and (before := bundled[row]) is not None:
                 if document.stands_where(before):
                     as_bundled.append(row)
                 else:
@@ -79,7 +78,7 @@ class PlacedItems:
 
     def _moved(self, placer: Placer, row: int, before: ItemDocument, document: ItemDocument) -> "_Moved":
         """An item of the bundle where its own vector and the difference of what it says put it."""
-        old, new = placer.place(before), placer.place(document)
+        old, new = placer.place_all([before, document])
         tables = self._tables
         scale = tables.scales[row]
         length = tables.score_scales[row] / scale if scale > 0 else np.float32(0.0)

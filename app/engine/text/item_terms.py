@@ -70,6 +70,9 @@ def at_most(terms: Iterable[str], times: int) -> list[str]:
     """The terms, each so many times at most, and something as long in place of the others: a text that repeats a word
     says no more by it, and is no shorter.
     """
+    terms = list(terms)
+    if len(set(terms)) == len(terms):
+        return terms
     counts: Counter[str] = Counter()
     kept = []
     for term in terms:

@@ -135,7 +135,7 @@ class ItemReader:
             brand_hash=brand_hash(tuple(word.text for word in brand.words)),
             codes=tuple(filter(None, codes)),
             models=tuple(filter(is_model, terms)),
-            unspaced=tuple(filter(is_unspaced, terms)),
+            unspaced=tuple(term for term in terms if not term.isascii() and is_unspaced(term)),
             entries=self._entries((title, brand, category), (text, *attributes), joined),
             completions=completions,
         )
@@ -212,6 +212,9 @@ _NOTHING: Final = _Text((), (), {})
 def _entries_in(words: Sequence[Word]) -> dict[str, bool]:
     entries: dict[str, bool] = {}
     for word in words:
+        if word.kind == "word" and word.text in entries:  # what stands there says as much, or that it is no code
+            entries[word.text] = False
+            continue
         for entry, is_code in entries_of(word):
             entries[entry] = entries.get(entry, True) and is_code
     return entries

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Final
 
@@ -11,8 +11,10 @@ from app.artifact.text.words import is_unspaced
 _SHORTEST_PART: Final = 2  # characters of a part of a model number, digits alone three
 _MOST_READ: Final = 4_096  # places in model numbers that are looked at for one part
 _MODEL: Final = re.compile(r"(?=.*\d)(?=.*[^\W\d_])[^\W_]+")
+_KEPT: Final = 65_536  # terms of which it is known whether they are model numbers
 
 
+@lru_cache(maxsize=_KEPT)
 def is_model(term: str) -> bool:
     """Whether a term has letters and digits."""
     return _MODEL.fullmatch(term) is not None
