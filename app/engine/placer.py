@@ -76,9 +76,7 @@ class Placer:
         contents, content_scales = quantise_rows(directions)
         return [
             Placed(*columns)
-            for columns in zip(
-                vectors, scales, scales * lengths, contents, content_scales, units, lengths, strict=True
-            )
+            for columns in zip(vectors, scales, scales * lengths, contents, content_scales, units, lengths, strict=True)
         ]
 
     def _content_of(self, document: ItemDocument) -> NDArray[np.float32]:

@@ -150,11 +150,8 @@ def _words_in(folded: str, languages: Languages) -> list[tuple[Word, int, int]]:
         index += 1
         if token.isascii() and token.isalpha():  # most are, and what follows would say the same of them
             word = _latin(token, languages)
-        elif _IS_EAST_ASIAN.match(token):
-            run = token if languages.is_first_form else token.translate(_KATAKANA)
+        elif (run := _unspaced_run(token, languages)) is not None:
             word = Word(run, _pairs(run), "east_asian")
-        elif not languages.is_first_form and _UNSPACED.match(token):
-            word = Word(token, _pairs(token), "east_asian")
         elif (decimal := _decimal_of(token)) is not None and not decimal[1]:
             number = decimal[0]
             unit, unit_end = _unit_after(folded, end, tokens[index : index + 2])
@@ -198,6 +195,13 @@ def is_unspaced(folded: str) -> bool:
 def stem(word: str) -> str:
     """A word without its English ending, as a key of what is the same in all languages."""
     return ENGLISH.stems(word)[0]
+
+
+def _unspaced_run(token: str, languages: Languages) -> str | None:
+    """A token of a script without spaces between words, as it is read in pairs; None for another."""
+    if _IS_EAST_ASIAN.match(token):
+        return token if languages.is_first_form else token.translate(_KATAKANA)
+    return token if not languages.is_first_form and _UNSPACED.match(token) else None
 
 
 def _unit_after(folded: str, end: int, following: Sequence[tuple[int, int]]) -> tuple[str | None, int]:
