@@ -58,10 +58,14 @@ class CodeTable:
 
     def whole(self, text: str) -> NDArray[np.int32]:
         """The rows of the items with a code of these letters and digits."""
-        bare = bare_code(text)
+        return self.rows_with_bare(bare_code(text))
+
+    def rows_with_bare(self, bare: str) -> NDArray[np.int32]:
+        """The rows of the items with a code of some letters and digits, as `bare_code` writes them."""
         position = self.texts.find(bare) if bare else -1
         plain = self._rows_of(range(position, position + 1)) if position >= 0 else self.rows[:0]
-        return np.union1d(plain, self._rows_of(self.texts.beginning_with(bare + _WRITTEN))) if bare else plain
+        others = self._rows_of(self.texts.beginning_with(bare + _WRITTEN)) if bare else plain
+        return np.union1d(plain, others) if len(others) else plain
 
     def beginning_with(self, text: str, most: int) -> NDArray[np.int32]:
         """The rows of the items with a code that begins with these letters and digits; none for more than `most`

@@ -34,6 +34,7 @@ class LiveWords:
         )
         self._superseded = np.zeros(base.items.selectable.shape[1], dtype=np.bool_)
         self._views: WordViews | None = None
+        self._changed: dict[int, ItemWords | None] = {}  # since the last view
 
     def take(self, documents: Mapping[int, ItemDocument | None], item_ids: Mapping[int, str]) -> None:
         """Take what items say from now on.
@@ -45,13 +46,12 @@ class LiveWords:
         views = self._views = self._views or _views_of(self._base)
         if views is None:
             return
-        self._tiers.put(
-            {
-                row: views.read(row, item_ids[row], document)
-                for row, document in documents.items()
-                if document is not None
-            }
-        )
+        words = {
+            row: None if document is None else views.read(row, item_ids[row], document)
+            for row, document in documents.items()
+        }
+        self._changed |= words
+        self._tiers.put({row: of_row for row, of_row in words.items() if of_row is not None})
         self._superseded = self._superseded.copy()
         self._superseded[[row for row in documents if row < len(self._superseded)]] = True
 
@@ -73,7 +73,10 @@ class LiveWords:
         views = self._views
         if views is None:
             return self._base.search, self._base.suggester
-        return views.make(self._superseded, self._tiers.tiers(), selectable, tables.popularity, nearest, texts_of)
+        changed, self._changed = self._changed, {}
+        return views.make(
+            self._superseded, self._tiers.tiers(), selectable, tables.popularity, nearest, texts_of, changed
+        )
 
 
 def _views_of(base: Snapshot) -> WordViews | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.text.codes import CodeTable
+from app.artifact.text.codes import CodeTable, bare_code, code_key
 from app.engine.text.live_rows import LiveRows, TierRows, merged_rows
 
 
@@ -20,11 +21,13 @@ class LiveCodes:
 
     def written(self, text: str) -> NDArray[np.int32]:
         """The rows of the items with a code that is written so, but for case and width."""
-        return self._rows(lambda table: table.written(text))
+        key = code_key(text)
+        return self._rows(lambda table: table.rows_with(key))
 
     def whole(self, text: str) -> NDArray[np.int32]:
         """The rows of the items with a code of these letters and digits."""
-        return self._rows(lambda table: table.whole(text))
+        bare = bare_code(text)
+        return self._rows(lambda table: table.rows_with_bare(bare))
 
     def beginning_with(self, text: str, most: int) -> NDArray[np.int32]:
         """The rows of the items with a code that begins with these letters and digits; none for more than `most`
@@ -32,7 +35,7 @@ class LiveCodes:
         """
         keys: set[str] = set()
         parts = []
-        for table, rows_of in self._tables():
+        for table, rows_of in self._tables:
             positions = table.positions_beginning_with(text)
             for position in positions:
                 rows = rows_of(table.rows_at(position))
@@ -44,8 +47,10 @@ class LiveCodes:
         return np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int32)
 
     def _rows(self, look_up: Callable[[CodeTable], NDArray[np.int32]]) -> NDArray[np.int32]:
-        return merged_rows([rows_of(look_up(table)) for table, rows_of in self._tables()])
+        parts = ((look_up(table), rows_of) for table, rows_of in self._tables)
+        return merged_rows([rows_of(rows) for rows, rows_of in parts if len(rows)])
 
+    @cached_property
     def _tables(self) -> list[tuple[CodeTable, Callable[[NDArray[np.int32]], NDArray[np.int32]]]]:
         """Each table, and which rows what it names has now."""
         of_base = [] if self.base is None else [(self.base, self.live.of_base)]

@@ -1,7 +1,7 @@
 """A field of the lexical index over a bundle and live tiers: document frequencies are those of all of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import log
 from typing import Final
 
@@ -12,10 +12,9 @@ from app.engine.text.item_terms import K1, B
 from app.engine.text.lexical_field import LexicalField
 from app.engine.text.live_rows import LiveRows, merged_rows
 from app.engine.text.postings import Postings, term_hash
+from app.engine.text.term_memory import TermMemory, TermRows
 
 _SAMPLE: Final = 512  # documents by which the average length is found out
-_KEPT: Final = 2_000_000  # rows of terms that are kept in memory, four bytes each
-_TERM_SIZE: Final = 100  # what else is kept of a term, as rows
 _NO_ROWS: Final = np.zeros(0, dtype=np.int32)
 _NO_WEIGHTS: Final = np.zeros(0, dtype=np.float32)
 _USUAL_LENGTH: Final = 8.0  # of a text, where no item of the bundle has one
@@ -33,32 +32,8 @@ class FieldTier:
 class _Term:
     """One term as of now."""
 
-    rows: NDArray[np.int32]  # of the items that have it, ascending
+    found: TermRows
     idf: float  # 0 where no item has it
-    base: slice  # of the postings of the bundle, superseded ones among them
-    tier_rows: NDArray[np.int32]  # of the items of live tiers that have it
-    tier_weights: NDArray[np.float32]  # [tier rows] its share in the text: BM25 but for the rarity
-
-
-class _Terms:
-    """The newest terms that were asked for; threads may share it."""
-
-    def __init__(self) -> None:
-        self._terms: dict[str, _Term] = {}
-        self._size = 0
-
-    def get(self, term: str) -> _Term | None:
-        """A term that is kept."""
-        return self._terms.get(term)
-
-    def keep(self, term: str, value: _Term) -> _Term:
-        """Keep a term, in place of all others where they would be too many."""
-        size = len(value.rows) + len(value.tier_rows) + _TERM_SIZE
-        if self._size + size > _KEPT:
-            self._terms, self._size = {}, 0
-        self._terms[term] = value
-        self._size += size
-        return value
 
 
 @dataclass(frozen=True)
@@ -72,7 +47,8 @@ class LiveField(LexicalField):
     tiers: tuple[FieldTier, ...]
     average: float  # length
     documents: int  # of bundle and tiers that are alive
-    _terms: _Terms = field(default_factory=_Terms, repr=False, init=False)
+    memory: TermMemory  # of all views
+    view: int  # the number of this one
 
     def has(self, term: str) -> bool:
         """Whether any item has the term."""
@@ -80,7 +56,7 @@ class LiveField(LexicalField):
 
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term, ascending."""
-        return self._read(term).rows
+        return self._read(term).found.rows
 
     def scores(self, weighted: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
         """Weighted sums of BM25 over terms, `[rows]`; terms that no item has add nothing."""
@@ -91,11 +67,12 @@ class LiveField(LexicalField):
             of_documents = total[1:]  # document `d` is row `d + 1`
             indices, scores = self.index.scores["indices"], self.index.scores["data"]
             for term, weight in known:
-                if term.base.stop > term.base.start:
-                    of_documents[indices[term.base]] += np.float32(weight * self._growth(term)) * scores[term.base]
+                base = term.found.base
+                if base.stop > base.start:
+                    of_documents[indices[base]] += np.float32(weight * self._growth(term)) * scores[base]
             total[self.live.superseded] = 0.0
         for term, weight in known:
-            total[term.tier_rows] += np.float32(weight * term.idf) * term.tier_weights
+            total[term.found.tier_rows] += np.float32(weight * term.idf) * term.found.tier_weights
         return total
 
     def postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -104,18 +81,18 @@ class LiveField(LexicalField):
         in_base = self.live.in_base[rows]
         of_now = self._read(term)
         return (
-            np.concatenate([rows[in_base], of_now.tier_rows]),
+            np.concatenate([rows[in_base], of_now.found.tier_rows]),
             np.concatenate(
                 [
                     np.float32(self._growth(of_now)) * scores[in_base],
-                    np.float32(of_now.idf) * of_now.tier_weights,
+                    np.float32(of_now.idf) * of_now.found.tier_weights,
                 ]
             ),
         )
 
     def _growth(self, term: _Term) -> float:
         """How many times what it is in the bundle the rarity of a term is now."""
-        size = term.base.stop - term.base.start
+        size = term.found.base.stop - term.found.base.start
         return term.idf / _idf(size, self._base_documents) if size else 1.0
 
     @property
@@ -124,14 +101,15 @@ class LiveField(LexicalField):
 
     def _read(self, term: str) -> _Term:
         """The term as of now, which is kept."""
-        known = self._terms.get(term)
-        if known is None:
-            known = self._terms.keep(term, self._find(term))
-        return known
-
-    def _find(self, term: str) -> _Term:
-        rows, weights = [_NO_ROWS], [_NO_WEIGHTS]
         key = term_hash(term)
+        found = self.memory.get(term, key, self.view)
+        if found is None:
+            found = self._find(term, key)
+            self.memory.keep(term, self.view, found)
+        return _Term(found, _idf(len(found.rows), self.documents) if len(found.rows) else 0.0)
+
+    def _find(self, term: str, key: int) -> TermRows:
+        rows, weights = [_NO_ROWS], [_NO_WEIGHTS]
         for tier, of_tier in zip(self.tiers, self.live.tiers, strict=True):
             part = tier.postings.find(key)
             if part.stop > part.start:
@@ -143,8 +121,7 @@ class LiveField(LexicalField):
                 weights.append((counts / (norms + counts)).astype(np.float32))
         of_base = self.live.of_base(super().rows_of(term))
         all_rows = merged_rows([of_base, *rows])
-        idf = _idf(len(all_rows), self.documents) if len(all_rows) else 0.0
-        return _Term(all_rows, idf, self._part_of(term), np.concatenate(rows), np.concatenate(weights))
+        return TermRows(all_rows, self._part_of(term), np.concatenate(rows), np.concatenate(weights))
 
 
 def _idf(count: int, documents: int) -> float:

@@ -11,12 +11,14 @@ from app.artifact.text.codes import CodeTable
 from app.artifact.text.field_lengths import FieldLength
 from app.artifact.text.titles import TitleTable
 from app.engine.text.catalogue_titles import CatalogueTitles, LiveTitles
-from app.engine.text.item_words import brand_hash
+from app.engine.text.index_memory import IndexMemory
+from app.engine.text.item_words import ItemWords, brand_hash
 from app.engine.text.lexical_field import LexicalField
 from app.engine.text.lexical_index import BrandRows, LexicalIndex
 from app.engine.text.live_codes import LiveCodes
 from app.engine.text.live_field import FieldTier, LiveField, average_length
 from app.engine.text.live_rows import LiveRows, merged_rows
+from app.engine.text.term_memory import TermMemory
 from app.engine.text.word_tier import WordTier
 
 
@@ -51,7 +53,13 @@ def no_words(rows: int) -> LexicalIndex:
 
 
 def live_index(
-    base: LexicalIndex, averages: AverageLengths, live: LiveRows, tiers: Sequence[WordTier], bundled: int
+    base: LexicalIndex,
+    averages: AverageLengths,
+    live: LiveRows,
+    tiers: Sequence[WordTier],
+    bundled: int,
+    memory: IndexMemory | None = None,
+    changed: Mapping[int, ItemWords | None] | None = None,
 ) -> LexicalIndex:
     """The index of a view.
 
@@ -61,19 +69,25 @@ def live_index(
         live: whose words each row has.
         tiers: the oldest first.
         bundled: items of the bundle.
+        memory: what was looked up in earlier views.
+        changed: what the items say now that changed since the last view, by row; None where it is not known.
     """
+    memory = memory or IndexMemory()
+    view = memory.begin(changed, live.superseded)
     documents = bundled - len(live.superseded) + live.alive
 
-    def field_of(field: LexicalField, of_tiers: Sequence[FieldTier], average: float) -> LiveField:
-        return LiveField(field.index, live.span, live, tuple(of_tiers), average, documents)
+    def field_of(field: LexicalField, of_tiers: Sequence[FieldTier], average: float, terms: TermMemory) -> LiveField:
+        return LiveField(field.index, live.span, live, tuple(of_tiers), average, documents, terms, view)
 
-    main = field_of(base.main, [tier.main for tier in tiers], averages.main)
+    main = field_of(base.main, [tier.main for tier in tiers], averages.main, memory.main)
     titles = base.titles or CatalogueTitles(TitleTable.of([], []), base.main)
     codes = base.codes if isinstance(base.codes, CodeTable) else None
     return LexicalIndex(
         main=main,
-        title=field_of(base.title, [tier.title for tier in tiers], averages.title),
-        attributes=field_of(base.attributes, [tier.attributes for tier in tiers], averages.attributes),
+        title=field_of(base.title, [tier.title for tier in tiers], averages.title, memory.title),
+        attributes=field_of(
+            base.attributes, [tier.attributes for tier in tiers], averages.attributes, memory.attributes
+        ),
         brands=_LiveBrands(base.brands, live, tuple(tier.brands for tier in tiers)),
         titles=LiveTitles(titles.table, base.main, live, tuple(tier.titles for tier in tiers)),
         codes=LiveCodes(codes, live, tuple(tier.codes for tier in tiers)),

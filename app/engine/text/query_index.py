@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -31,6 +31,7 @@ from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
 _CACHE_BYTES: Final = 64 * 2**20
+_CHOSEN_KEPT: Final = 4_096  # queries of which it is kept what was chosen after them
 _COLUMNS: Final = 6  # float32 numbers that a match holds of every row, about
 
 FindNearest = Callable[[NDArray[np.float32]], list[NearItems]]
@@ -50,7 +51,7 @@ class QueryIndex:
     nearest: FindNearest
     popularity: NDArray[np.float32]  # [rows] real items only, else 0
     texts_of: TextsOf
-    chosen: ChosenIndex | None = None  # None where it is not known
+    chosen_after: Callable[[str], ChosenItems] | None = None  # None where nothing is known of it
     _cache: OrderedDict[QueryText, TextMatch] = field(default_factory=OrderedDict, repr=False, init=False)
     _lock: Lock = field(default_factory=Lock, repr=False, init=False)  # of the cache: threads read queries
 
@@ -154,7 +155,7 @@ class QueryIndex:
         )
 
     def _chosen_after(self, reading: "_Reading") -> ChosenItems:
-        return ChosenItems.none() if self.chosen is None else chosen_after(self.chosen, reading.meant)
+        return ChosenItems.none() if self.chosen_after is None else self.chosen_after(reading.meant)
 
     def _hits_of(self, reading: "_Reading", near: NearItems, chosen: ChosenItems) -> Hits:
         lexical = reading.lexical
@@ -242,5 +243,14 @@ def read_query_index(
     spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of, synonyms, items)
     dim = tables.vectors.shape[1]
     return QueryIndex(
-        lexical, spelling, text_query, spec, selectable, dim, nearest, tables.popularity, texts_of, chosen
+        lexical=lexical,
+        spelling=spelling,
+        text_query=text_query,
+        spec=spec,
+        selectable=selectable,
+        dim=dim,
+        nearest=nearest,
+        popularity=tables.popularity,
+        texts_of=texts_of,
+        chosen_after=None if chosen is None else lru_cache(_CHOSEN_KEPT)(partial(chosen_after, chosen)),
     )

@@ -1,7 +1,8 @@
 """Text to query vectors: the n-grams of a text in the vector space of the items, for `given_query` of a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from app.artifact.quantise import dequantise_rows
 from app.artifact.text.ngrams import weighted_buckets
 from app.errors import BundleCorrupt, GoldenMismatch
 
+_KEPT = 4_096  # texts of which the vectors are kept
 MAX_GOLDEN_ERROR = 1e-3  # of any number of a vector of length 1
 
 
@@ -37,11 +39,23 @@ class TextQuery:
         """
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         for vector, text in zip(vectors, texts, strict=True):
-            buckets, weights = weighted_buckets(text, self.idf)
-            if len(buckets):
-                mean = weights @ dequantise_rows(self.vectors[buckets], self.scales[buckets])
-                vector[:] = mean / max(float(np.sqrt(mean @ mean)), 1e-12)
+            vector[:] = self._vector_again(text)
         return vectors
+
+    @cached_property
+    def _vector_again(self) -> Callable[[str], NDArray[np.float32]]:
+        return lru_cache(_KEPT)(partial(_vector_of, self.vectors, self.scales, self.idf))
+
+
+def _vector_of(
+    vectors: NDArray[np.int8], scales: NDArray[np.float32], idf: NDArray[np.float32], text: str
+) -> NDArray[np.float32]:
+    """`[dim]`, see `TextQuery.vectors_of`."""
+    buckets, weights = weighted_buckets(text, idf)
+    if not len(buckets):
+        return np.zeros(vectors.shape[1], dtype=np.float32)
+    mean: NDArray[np.float32] = weights @ dequantise_rows(vectors[buckets], scales[buckets])
+    return mean / np.float32(max(float(np.sqrt(mean @ mean)), 1e-12))
 
 
 def read_text_query(folder: Path) -> TextQuery | None:

@@ -11,6 +11,7 @@ from app.artifact.text.codes import CodeTable
 from app.artifact.text.field_lengths import FieldLength
 from app.artifact.text.suggest_entries import index_of
 from app.artifact.text.vocabulary import Vocabulary
+from app.engine.text.index_memory import IndexMemory
 from app.engine.text.item_words import ItemReader, ItemWords, WordEntries, code_names_of
 from app.engine.text.live_index import AverageLengths, live_index, no_words
 from app.engine.text.live_rows import LiveRows
@@ -56,6 +57,7 @@ class WordViews:
         step = max(1, items // _SAMPLE)
         sample = ((row, document_of(row)) for row in range(1, items + 1, step))
         self._reader = ItemReader(self._spelling, code_names_of(self._codes, sample))
+        self._memory = IndexMemory()
         self._removed = RemovedWords.none(self._spelling.known, rows)
         self._suggester = suggester or Suggester(index_of([]), self._spelling.known.vocabulary)
         self._suggestions = SuggestViews(
@@ -84,6 +86,7 @@ class WordViews:
         popularity: NDArray[np.float32],
         nearest: FindNearest,
         texts_of: TextsOf,
+        changed: Mapping[int, ItemWords | None] | None = None,
     ) -> tuple[QueryIndex, Suggester]:
         """The query index of a view, with a memory of matches of its own, and its suggester.
 
@@ -94,9 +97,10 @@ class WordViews:
             popularity: `[rows of the view]`.
             nearest: looks for items of the view by meaning.
             texts_of: the texts of an item of the view.
+            changed: what the items say now that changed since the last view, by row; None where it is not known.
         """
         live = LiveRows.of(len(selectable), superseded, selectable, [tier.rows for tier in tiers])
-        index = live_index(self._index, self._averages, live, tiers, self._items)
+        index = live_index(self._index, self._averages, live, tiers, self._items, self._memory, changed)
         known = self._spelling.known
         self._removed = self._removed.with_rows(superseded, self._entries_of, known)
         words = LiveWords(known, self._removed, live, [tier.vocabulary for tier in tiers])
