@@ -14,7 +14,7 @@ from app.engine.text.live_rows import LiveRows, merged_rows
 from app.engine.text.postings import Postings, term_hash
 from app.engine.text.term_memory import TermMemory, TermRows
 
-_SAMPLE: Final = 512  # documents by which the average length is found out
+_SAMPLE: Final = 512  # documents by which the average length is places out
 _NO_ROWS: Final = np.zeros(0, dtype=np.int32)
 _NO_WEIGHTS: Final = np.zeros(0, dtype=np.float32)
 _USUAL_LENGTH: Final = 8.0  # of a text, where no item of the bundle has one
@@ -32,7 +32,7 @@ class FieldTier:
 class _Term:
     """One term as of now."""
 
-    found: TermRows
+    places: TermRows
     idf: float  # 0 where no item has it
 
 
@@ -56,7 +56,7 @@ class LiveField(LexicalField):
 
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term, ascending."""
-        return self._read(term).found.rows
+        return self._read(term).places.rows
 
     def scores(self, weighted: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
         """Weighted sums of BM25 over terms, `[rows]`; terms that no item has add nothing."""
@@ -67,12 +67,12 @@ class LiveField(LexicalField):
             of_documents = total[1:]  # document `d` is row `d + 1`
             indices, scores = self.index.scores["indices"], self.index.scores["data"]
             for term, weight in known:
-                base = term.found.base
+                base = term.places.base
                 if base.stop > base.start:
                     of_documents[indices[base]] += np.float32(weight * self._growth(term)) * scores[base]
             total[self.live.superseded] = 0.0
         for term, weight in known:
-            total[term.found.tier_rows] += np.float32(weight * term.idf) * term.found.tier_weights
+            total[term.places.tier_rows] += np.float32(weight * term.idf) * term.places.tier_weights
         return total
 
     def postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -81,18 +81,18 @@ class LiveField(LexicalField):
         in_base = self.live.in_base[rows]
         of_now = self._read(term)
         return (
-            np.concatenate([rows[in_base], of_now.found.tier_rows]),
+            np.concatenate([rows[in_base], of_now.places.tier_rows]),
             np.concatenate(
                 [
                     np.float32(self._growth(of_now)) * scores[in_base],
-                    np.float32(of_now.idf) * of_now.found.tier_weights,
+                    np.float32(of_now.idf) * of_now.places.tier_weights,
                 ]
             ),
         )
 
     def _growth(self, term: _Term) -> float:
         """How many times what it is in the bundle the rarity of a term is now."""
-        size = term.found.base.stop - term.found.base.start
+        size = term.places.base.stop - term.places.base.start
         return term.idf / _idf(size, self._base_documents) if size else 1.0
 
     @property
@@ -102,11 +102,11 @@ class LiveField(LexicalField):
     def _read(self, term: str) -> _Term:
         """The term as of now, which is kept."""
         key = term_hash(term)
-        found = self.memory.get(term, key, self.view)
-        if found is None:
-            found = self._find(term, key)
-            self.memory.keep(term, self.view, found)
-        return _Term(found, _idf(len(found.rows), self.documents) if len(found.rows) else 0.0)
+        places = self.memory.get(term, key, self.view)
+        if places is None:
+            places = self._find(term, key)
+            self.memory.keep(term, self.view, places)
+        return _Term(places, _idf(len(places.rows), self.documents) if len(places.rows) else 0.0)
 
     def _find(self, term: str, key: int) -> TermRows:
         rows, weights = [_NO_ROWS], [_NO_WEIGHTS]
