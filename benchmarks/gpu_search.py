@@ -42,7 +42,8 @@ from app.engine.runtime import open_session
 from app.errors import AisleError, BundleError
 from model.query_tower import QueryTower, QueryTowerShape
 from offline.export.half_graph import write_half_search
-from offline.export.retrieve_graph import block_of, export_tower, padded_rows, write_search
+from offline.export.retrieve_graph import block_of, padded_rows, write_search
+from offline.export.tower_graph import export_tower
 
 WINDOW = 50
 BITS = 8

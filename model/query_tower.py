@@ -60,6 +60,7 @@ class QueryTower(nn.Module):
     def __init__(self, shape: QueryTowerShape) -> None:
         super().__init__()
         dim, item_dim = shape.dim, shape.item_dim
+        self.shape = shape
         self.window = shape.window
         self.ordered = shape.ordered
         self.aggregation = shape.aggregation

@@ -19,7 +19,8 @@ from model.text_tower import bag_vectors
 from offline.dataset.histories import Histories
 from offline.evaluation.protocol import RowLists
 from offline.export.item_tables import ItemTable, item_table
-from offline.export.retrieve_graph import block_of, export_tower, write_search
+from offline.export.retrieve_graph import block_of, write_search
+from offline.export.tower_graph import export_tower
 from offline.training.scoring import long_states
 from offline.training.trained import Trained
 from offline.training.validation import Validation

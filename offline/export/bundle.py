@@ -46,9 +46,10 @@ from offline.export.meaning_floor import learn_meaning_floor
 from offline.export.place import write_place
 from offline.export.provenance import git_revision, package_versions
 from offline.export.rank_tables import rank_tables
-from offline.export.retrieve_graph import block_of, export_tower, write_search
+from offline.export.retrieve_graph import block_of, write_search
 from offline.export.suggest import spell_queries, write_suggest
 from offline.export.text_table import write_text_table
+from offline.export.tower_graph import export_tower
 from offline.export.user_states import user_states
 from offline.export.vocabulary import write_vocabulary
 from offline.workspace.atomic import atomic_file, atomic_folder

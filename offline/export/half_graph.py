@@ -14,7 +14,8 @@ from onnx import TensorProto
 
 from app.artifact import names
 from offline.export.graph_writer import GraphWriter, ints, save_checked
-from offline.export.retrieve_graph import TOWER_OUT, best_blocks
+from offline.export.retrieve_graph import best_blocks
+from offline.export.tower_graph import TOWER_OUT
 
 _LOWEST = np.float16(np.finfo(np.float16).min)
 

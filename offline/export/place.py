@@ -18,7 +18,7 @@ from model.network import Network
 from offline.errors import RunFolderError
 from offline.export.content_vectors import ContentVectors
 from offline.export.graph_writer import GraphWriter, ints, save_checked
-from offline.export.retrieve_graph import OPSET
+from offline.export.tower_graph import OPSET
 from offline.graph.attributes import Attributes
 from offline.graph.item_features import item_attributes
 from offline.training.item_bags import bucket_idf

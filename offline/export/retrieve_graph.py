@@ -1,27 +1,20 @@
 """`retrieve.onnx`: the query tower, then the exact int8 inner-product search with masks and top-k inside."""
 
-import logging
 import math
-import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 from onnx import TensorProto
 
 from app.artifact import names
-from model.query_tower import QueryTower
-from offline.errors import TrainingError
 from offline.export.graph_writer import GraphWriter, ints, is_added, save_checked
-from offline.export.serving_tower import ServingTower
+from offline.export.tower_graph import TOWER_OUT
 
-OPSET = 18
 _BLOCKS = ((20_000, 1), (50_000, 16), (200_000, 32), (math.inf, 64))
 """Up to so many rows, the block of the two-step top-k: the best k items lie in the k blocks with the best maxima."""
 _ZERO_POINT = 128
-TOWER_OUT = "tower_query"
 
 
 def block_of(items: int) -> int:
@@ -55,43 +48,6 @@ def write_search(
     """
     _append_search(GraphWriter(model.graph), vectors, scales, block)
     save_checked(model, path)
-
-
-def export_tower(tower: QueryTower, dim: int) -> onnx.ModelProto:
-    """The query tower alone, for item vectors of `dim` numbers.
-
-    Raises:
-        TrainingError: the exporter gave nothing.
-    """
-    window = tower.window
-    example = {
-        names.IN_EVENT_VECTORS: torch.randn(2, window, dim),
-        names.IN_EVENT_TYPES: torch.ones(2, window, dtype=torch.int64),
-        names.IN_AGE_BUCKETS: torch.ones(2, window, dtype=torch.int64),
-        names.IN_LONG_VECTOR: torch.randn(2, dim),
-        names.IN_LONG_WEIGHT: torch.ones(2, 1),
-        names.IN_GIVEN_QUERY: torch.randn(2, dim),
-        names.IN_GIVEN: torch.zeros(2, 1, dtype=torch.bool),
-    }
-    batch = torch.export.Dim("batch", min=1, max=4096)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations, none of which the caller can act on
-        program = torch.onnx.export(
-            ServingTower(tower).eval(),
-            kwargs=example,
-            dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes={name: {0: batch} for name in example},
-            input_names=list(example),
-            output_names=[TOWER_OUT],
-            verbose=False,
-            optimize=True,
-        )
-    if program is None:
-        raise TrainingError("the exporter gave no graph")
-    model: onnx.ModelProto = program.model_proto
-    return model
 
 
 def read_tower(path: Path) -> onnx.ModelProto:

@@ -21,7 +21,8 @@ from offline.compress.recipe import Recipe
 from offline.compress.rotation import principal_directions
 from offline.dataset.histories import Histories
 from offline.export.item_tables import item_table
-from offline.export.retrieve_graph import export_tower, write_search
+from offline.export.retrieve_graph import write_search
+from offline.export.tower_graph import export_tower
 from offline.training.settings import choose_settings
 from offline.training.trained import Trained, load_trained, save_trained
 
