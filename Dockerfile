@@ -30,7 +30,9 @@ FROM base AS wanted
 WORKDIR /wanted
 COPY pyproject.toml ./
 RUN python3 -c "import pathlib, tomllib; \
-project = tomllib.loads(pathlib.Path('pyproject.toml').read_text())['project']; \
+content = tomllib.loads(pathlib.Path('pyproject.toml').read_text()); \
+project = content['project']; \
+pathlib.Path('build').write_text('\n'.join(content['build-system']['requires'])); \
 [pathlib.Path(extra).write_text('\n'.join(project['dependencies'] + packages)) \
  for extra, packages in project['optional-dependencies'].items()]"
 
@@ -39,18 +41,23 @@ RUN python3 -m venv /opt/packages
 WORKDIR /wanted
 COPY requirements.lock ./
 
+# What the package is made with: a C compiler for its kernels is part of it, and of no image.
+FROM packages AS tools
+COPY --from=wanted /wanted/build ./
+RUN /opt/packages/bin/pip install -c requirements.lock -r build
+
 FROM packages AS serve-packages
 COPY --from=wanted /wanted/cpu ./
 RUN /opt/packages/bin/pip install -c requirements.lock -r cpu && \
     /opt/packages/bin/pip uninstall -y setuptools pip
 
 # The service's own code lies beside its packages, so that an image of another commit shares their layer.
-FROM packages AS serve-app
+FROM tools AS serve-app
 WORKDIR /source
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml LICENSE hatch_build.py ./
 COPY app ./app
 RUN touch README.md && \
-    /opt/packages/bin/pip install --no-deps --target /opt/app . && \
+    /opt/packages/bin/pip install --no-deps --no-build-isolation --target /opt/app . && \
     rm /opt/app/bin/aisle-offline
 
 FROM base AS service
@@ -75,14 +82,14 @@ RUN test -z "$TORCH_INDEX_URL" || \
 COPY --from=wanted /wanted/offline ./
 RUN /opt/packages/bin/pip install -c requirements.lock -r offline
 
-FROM packages AS offline-app
+FROM tools AS offline-app
 WORKDIR /source
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml LICENSE hatch_build.py ./
 COPY app ./app
 COPY model ./model
 COPY offline ./offline
 RUN touch README.md && \
-    /opt/packages/bin/pip install --no-deps --target /opt/app . && \
+    /opt/packages/bin/pip install --no-deps --no-build-isolation --target /opt/app . && \
     rm /opt/app/bin/aisle-serve
 
 FROM base AS offline

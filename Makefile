@@ -13,6 +13,7 @@ SECONDS ?= 60
 LOAD ?=
 AUDIT := $(VENV)/audit
 WORKERS ?= 2
+KERNELS := $(wildcard app/engine/kernels/source/*) app/engine/kernels/build.py
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: help install demo serve bench load check test test-all docs audit lock clean
@@ -20,13 +21,13 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements.lock hatch_build.py $(KERNELS)
 	$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX_URL),$(BIN)/pip install -q --index-url $(TORCH_INDEX_URL) torch==2.13.0)
 	$(BIN)/pip install -q -c requirements.lock -e '.[cpu,offline,dev,load]'
 	touch $(STAMP)
 
-install: $(STAMP) ## make the environment in .venv from the lock
+install: $(STAMP) ## make the environment in .venv from the lock, and compile the kernels
 
 demo: $(BUNDLE)/CURRENT ## a made-up shop, trained on and served with a page on port 8000
 	@echo "open http://127.0.0.1:8000/ or: curl -s -X POST 127.0.0.1:8000/recommend -d '{\"k\": 3, \"fields\": [\"title\"]}'"

@@ -24,6 +24,7 @@ from app.api.startup import StartupApplication
 from app.artifact.bundle_store import folder_of, is_bundle, version_in
 from app.artifact.erasures import keeps_erasures
 from app.artifact.redis_keys import Keys
+from app.engine.kernels.library import kernel_kind, say_kernels
 from app.errors import AisleError, BundleError, SettingsError
 from app.server.bounds import ConnectionBounds, raise_descriptor_limit
 from app.server.closing import ClosingServer, stop_on_signals
@@ -96,6 +97,8 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
         catalogue=catalogue,
         waits=CatalogueWaits(settings.catalogue_wait_ms / 1e3, settings.catalogue_start_s),
     )
+    say_kernels()
+    metrics.show_kernels(kernel_kind())
     _log_bundle(release, "in this process" if address is None else redact(address.url))
     application = make_application(services, options)
     # What is loaded stays: without this every full collection walks through all ids of the catalogue again, while

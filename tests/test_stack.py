@@ -154,14 +154,14 @@ def test_the_service_is_well_when_it_is_ready(stages: dict[str, str]) -> None:
 
 def test_the_image_of_the_service_is_made_of_the_service_alone(stages: dict[str, str]) -> None:
     copied = re.findall(r"^COPY (?!--from)(.*)$", stages["serve-app"], re.MULTILINE)
-    assert copied == ["pyproject.toml LICENSE ./", "app ./app"]
+    assert copied == ["pyproject.toml LICENSE hatch_build.py ./", "app ./app"]
 
 
 def test_what_is_sent_to_the_engine_is_listed() -> None:
     lines = (ROOT / ".dockerignore").read_text("utf-8").split("\n")
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
-    for name in ("app", "model", "offline", "pyproject.toml", "requirements.lock", "LICENSE"):
+    for name in ("app", "model", "offline", "pyproject.toml", "hatch_build.py", "requirements.lock", "LICENSE"):
         assert f"!{name}" in rules
 
 

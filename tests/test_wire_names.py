@@ -51,6 +51,7 @@ METRICS = {
     "aisle_dropped_requests": ("counter", {"reason"}),
     "aisle_events": ("counter", {"outcome"}),
     "aisle_impressions": ("counter", {"outcome"}),
+    "aisle_kernels": ("gauge", {"kind"}),
     "aisle_online_answers": ("counter", {"version"}),
     "aisle_online_answers_with": ("counter", {"version", "type"}),
     "aisle_online_events": ("counter", {"outcome"}),
@@ -130,6 +131,7 @@ def test_metrics() -> None:
     metrics.count_request("GET", "/livez", 200)
     metrics.observe_stage("total", 0.1)
     metrics.show_bundle("v", "shop", "cpu", 1.0, 1.0)
+    metrics.show_kernels("numpy")
     online = OnlineMetrics(metrics.registry)
     online.count_answer("v", 1, is_followed=True)
     shown = {

@@ -66,7 +66,8 @@ _COLUMNS: Final = {
     group: range(FEATURES.index(members[0]), FEATURES.index(members[0]) + len(members))
     for group, members in GROUPS.items()
 }
-_DECAYS: Final = np.asarray(DECAY ** np.arange(RECENT), dtype=np.float32)
+DECAYS: Final = np.asarray(DECAY ** np.arange(RECENT), dtype=np.float32)
+"""The weights of the newest events, newest first."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ class CandidateList:
     def part(self, request: int) -> slice:
         """Where the candidates of one request are."""
         return slice(int(self.offsets[request]), int(self.offsets[request + 1]))
+
+    def longest(self) -> int:
+        """How many candidates a request has at most."""
+        return len(self.rows) if len(self.offsets) == 2 else int((self.offsets[1:] - self.offsets[:-1]).max(initial=0))
 
     def of_requests(self, chosen: NDArray[np.bool_]) -> "CandidateList":
         """The candidates of the chosen requests, `[batch]`, with the requests renumbered."""
@@ -131,7 +136,7 @@ def rank_features(
     recent = np.zeros((RECENT, len(context)), dtype=np.int64)  # newest first
     width = min(RECENT, context.event_rows.shape[1])
     recent[:width] = context.event_rows[:, ::-1][:, :width].T
-    weights = np.where(recent != PADDING_ROW, _DECAYS[:, None], np.float32(0.0))
+    weights = np.where(recent != PADDING_ROW, DECAYS[:, None], np.float32(0.0))
     weights /= np.maximum(_total(weights), np.float32(1e-9))
     candidate_weights = weights[:, candidates.request_index]
     scores, similarity = _vector_products(tables, candidates, context.query_vectors, recent)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_features import CandidateList
 from app.engine.catalogue import Items
+from app.engine.kernels.order import best_of_requests
 from app.engine.requests import ALL_ITEMS, ItemMask
 
 
@@ -105,21 +106,8 @@ def top_k(
     candidate_list: CandidateList, scores: NDArray[np.float32], depth: int, query_vectors: NDArray[np.float32]
 ) -> Candidates:
     """The `depth` candidates of each request with the best scores `[candidates]`; the lower row wins a tie."""
-    size = len(candidate_list.offsets) - 1
-    best = Candidates(
-        rows=np.full((size, depth), PADDING_ROW, dtype=np.int64),
-        scores=np.full((size, depth), -np.inf, dtype=np.float32),
-        sources=np.zeros((size, depth), dtype=np.uint8),
-        query_vectors=query_vectors,
-    )
-    order = np.lexsort((-scores, candidate_list.request_index))  # stable: candidates are in order of rows
-    request = candidate_list.request_index[order]
-    rank = np.arange(len(order)) - candidate_list.offsets[request]
-    inside = rank < depth
-    order, target = order[inside], (request[inside], rank[inside])
-    best.rows[target], best.scores[target] = candidate_list.rows[order], scores[order]
-    best.sources[target] = candidate_list.sources[order]
-    return best
+    rows, best_scores, sources = best_of_requests(candidate_list, scores, depth)
+    return Candidates(rows, best_scores, sources, query_vectors)
 
 
 def replace_with_popular(

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from app.artifact import names
-from app.artifact.rank_features import FEATURES, CandidateList, rank_features
+from app.artifact.rank_features import FEATURES, CandidateList
 from app.artifact.rank_tables import RankTables
 from app.artifact.ranker_spec import RankerSpec
 from app.engine.candidate_sources import union_of_sources
 from app.engine.candidates import Candidates, top_k
 from app.engine.graph_checks import check_ranker
+from app.engine.kernels.features import rank_features
 from app.engine.requests import ALL_ITEMS, OBJECTIVES, ItemMask, RequestBatch, user_context_of
 from app.engine.runtime import open_session
 from app.errors import BundleCorrupt

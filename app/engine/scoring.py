@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from app.artifact.columns import offsets_of
 from app.artifact.names import PADDING_ROW
-from app.artifact.rank_features import POPULARITY, CandidateList, UserContext, rank_features, retrieval_scores
+from app.artifact.rank_features import POPULARITY, CandidateList, UserContext, retrieval_scores
 from app.engine.ablation import Ablation
 from app.engine.candidates import Source
+from app.engine.kernels.features import rank_features
 from app.engine.ranking import Ranker
 from app.engine.requests import RequestBatch, user_context_of
 from app.engine.search import search_scores

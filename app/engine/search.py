@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_features import POPULARITY as RANKER_POPULARITY
-from app.artifact.rank_features import CandidateList, UserContext, rank_features
+from app.artifact.rank_features import CandidateList, UserContext
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_features import (
     CHOSEN,
@@ -25,6 +25,7 @@ from app.artifact.search_spec import SearchSpec
 from app.engine.ablation import Ablation
 from app.engine.candidate_sources import union_for_search
 from app.engine.candidates import Candidates, top_k
+from app.engine.kernels.features import rank_features
 from app.engine.requests import ALL_ITEMS, ALL_STAGES, ItemMask, RequestBatch, Stages, pad_rows, user_context_of
 from app.engine.snapshot import Snapshot
 from app.engine.text.hits import Hits, everything_near

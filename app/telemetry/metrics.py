@@ -47,6 +47,12 @@ class Metrics:
         self._bundle = Gauge(
             "aisle_bundle", "1 for the bundle that is served.", ("version", "dataset", "device"), registry=self.registry
         )
+        self._kernels = Gauge(
+            "aisle_kernels",
+            "1 for what the loops of the engine run in: the kind of processor they were compiled for, or numpy.",
+            ("kind",),
+            registry=self.registry,
+        )
         self._bundle_created = Gauge(
             "aisle_bundle_created_timestamp_seconds", "When the bundle that is served was made.", ("version",),
             registry=self.registry,
@@ -235,6 +241,11 @@ class Metrics:
         self._bundle_created.labels(version).set(created_s)
         if newest_event_s is not None:
             self._newest_event.labels(version).set(newest_event_s)
+
+    def show_kernels(self, kind: str) -> None:
+        """Name what the loops of the engine run in."""
+        self._kernels.clear()
+        self._kernels.labels(kind).set(1)
 
     def exposition(self) -> bytes:
         """The metrics in the Prometheus text format."""

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from app.artifact.columns import offsets_of
 from app.artifact.names import PADDING_ROW
-from app.artifact.rank_features import FEATURES, rank_features
+from app.artifact.rank_features import FEATURES
 from app.artifact.user_state import read_user_states
 from app.engine.candidate_sources import union_of_sources
+from app.engine.kernels.features import rank_features
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch, Stages, pad_rows, user_context_of
 from app.engine.snapshot import Snapshot

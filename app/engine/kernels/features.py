@@ -1,0 +1,177 @@
+"""The ranker's features, compiled. Their NumPy form is the function of the same name in `app.artifact`."""
+
+import ctypes
+from ctypes import byref, c_int64, c_void_p
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact import rank_features as numpy_form
+from app.artifact.rank_features import DECAYS, FEATURES, RECENT, CandidateList, UserContext, popularity_features
+from app.artifact.rank_tables import RankTables
+from app.engine.kernels.library import Library, address, contiguous, library
+
+_LOGS: Final = 4  # logarithms of an item: the first popularity features
+_LARGEST_DIM: Final = 1_024  # up to which sums of products of 127 and less are whole in float32, in any order
+_COLUMNS: Final[tuple[tuple[str, type[np.generic]], ...]] = (
+    ("vectors", np.int8),
+    ("scales", np.float32),
+    ("score_scales", np.float32),
+    ("content", np.int8),
+    ("content_scales", np.float32),
+    ("neighbours", np.int32),
+    ("neighbour_weights", np.float16),
+    ("counts", np.float32),
+    ("codes", np.int32),
+    ("log_price", np.float32),
+    ("logs", np.float32),
+    ("has_logs", np.bool_),
+)
+"""The columns of `Tables` in `source/features.c`."""
+
+
+class _Tables(ctypes.Structure):
+    _fields_ = (
+        *((name, c_void_p) for name, _ in _COLUMNS),
+        *((name, c_int64) for name in ("rows", "dim", "content_dim", "neighbours_each")),
+    )
+
+
+class _Users(ctypes.Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("event_rows", "event_types", "log_minutes", "queries")),
+        *((name, c_int64) for name in ("batch", "window")),
+    )
+
+
+class _List(ctypes.Structure):
+    _fields_ = (("rows", c_void_p), ("offsets", c_void_p))
+
+
+class _Constants(ctypes.Structure):
+    _fields_ = tuple((name, c_void_p) for name in ("decays", "log_wholes", "log_counts"))
+
+
+class KernelTables:
+    """Rank tables as the kernel reads them, with the logarithms of those items that were candidates so far.
+
+    Logarithms are NumPy's, since another library's may differ in the last bit; they are taken once an item.
+    """
+
+    def __init__(self, tables: RankTables) -> None:
+        rows = len(tables.scales)
+        self.logs = np.zeros((rows, _LOGS), dtype=np.float32)
+        self.has_logs = np.zeros(rows, dtype=np.bool_)
+        others: dict[str, NDArray[Any]] = {"counts": tables.assumed[0], "logs": self.logs, "has_logs": self.has_logs}
+        columns = {name: others[name] if name in others else getattr(tables, name) for name, _ in _COLUMNS}
+        self._arrays = [contiguous(columns[name], kind) for name, kind in _COLUMNS]
+        self.structure = _Tables(
+            *map(address, self._arrays),
+            rows,
+            tables.vectors.shape[1],
+            tables.content.shape[1],
+            tables.neighbours.shape[1],
+        )
+
+    @classmethod
+    def of(cls, tables: RankTables) -> "KernelTables":
+        """Those of rank tables, made once and kept with them."""
+        kept: KernelTables | None = vars(tables).get(_KEPT)
+        if kept is None:
+            kept = vars(tables).setdefault(_KEPT, cls(tables))
+        return kept
+
+    def learn(self, tables: RankTables, rows: NDArray[np.int64]) -> None:
+        """Take the logarithms of items."""
+        for place, column in enumerate(popularity_features(tables, rows)[:_LOGS]):
+            self.logs[rows, place] = column
+        self.has_logs[rows] = True
+
+
+_KEPT: Final = "_kernel_tables"
+
+
+def rank_features(
+    tables: RankTables, candidates: CandidateList, context: UserContext, reference: CandidateList | None = None
+) -> NDArray[np.float32]:
+    """As `app.artifact.rank_features.rank_features`, to the last bit.
+
+    Raises:
+        IndexError: a row of a candidate or an event is none of the tables'.
+    """
+    compiled = library()
+    if compiled is None or not _fits(tables):
+        return numpy_form.rank_features(tables, candidates, context, reference)
+    features = np.empty((len(candidates), len(FEATURES)), dtype=np.float32)
+    if len(candidates):
+        _write_features(compiled, features, tables, candidates, context, reference)
+    return features
+
+
+def _fits(tables: RankTables) -> bool:
+    return bool(max(tables.vectors.shape[1], tables.content.shape[1]) <= _LARGEST_DIM)
+
+
+def _write_features(
+    compiled: Library,
+    features: NDArray[np.float32],
+    tables: RankTables,
+    candidates: CandidateList,
+    context: UserContext,
+    reference: CandidateList | None,
+) -> None:
+    kernel_tables = KernelTables.of(tables)
+    structure = kernel_tables.structure
+    batch, window = context.event_rows.shape
+    arrays = (
+        contiguous(context.event_rows, np.int32),
+        contiguous(context.event_types, np.uint8),
+        _log_minutes(context),
+        contiguous(context.query_vectors, np.float32),
+    )
+    users = _Users(*map(address, arrays), batch, window)
+    ranked, within = _list_of(candidates), None if reference is None else _list_of(reference)
+    longest = max(candidates.longest(), 0 if reference is None else reference.longest())
+    constants = _constants(1 << max(longest, window, RECENT).bit_length())
+    size = compiled.feature_scratch(structure.dim, structure.content_dim, longest, window)
+    scratch = np.empty(size, dtype=np.uint8)
+    unknown = np.empty(len(candidates), dtype=np.int64)
+    while missing := compiled.features_of_candidates(
+        byref(structure),
+        byref(users),
+        byref(ranked[0]),
+        None if within is None else byref(within[0]),
+        byref(constants[0]),
+        longest,
+        address(features),
+        address(scratch),
+        address(unknown),
+    ):
+        if missing < 0:
+            raise IndexError(f"expected rows below {structure.rows}, got another")
+        kernel_tables.learn(tables, unknown[:missing])
+
+
+def _log_minutes(context: UserContext) -> NDArray[np.float32]:
+    """The logarithms of the minutes since each event, `[batch, window]`, 0 where unknown."""
+    minutes = np.maximum(context.now[:, None] - context.event_times, 0.0) / 60.0
+    return np.log1p(np.where(np.isfinite(minutes), minutes, 0.0)).astype(np.float32)
+
+
+def _list_of(candidates: CandidateList) -> tuple[_List, tuple[NDArray[np.int64], ...]]:
+    """A list as the kernel reads it, and the arrays that it points into."""
+    arrays = contiguous(candidates.rows, np.int64), contiguous(candidates.offsets, np.int64)
+    return _List(*map(address, arrays)), arrays
+
+
+@lru_cache(maxsize=32)
+def _constants(size: int) -> tuple[_Constants, tuple[NDArray[np.float32], ...]]:
+    """What NumPy works out once, for whole numbers below `size`, and the arrays that it points into."""
+    arrays = (
+        DECAYS,
+        np.log1p(np.arange(size)).astype(np.float32),
+        np.log1p(np.arange(size, dtype=np.float32)),
+    )
+    return _Constants(*map(address, arrays)), arrays
