@@ -9,7 +9,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class KernelsHook(BuildHookInterface):
-    """Compiles the kernels into `app/engine/kernels`; where that fails the package is installed without them."""
+    """Compiles the kernels into `app/engine/kernels/compiled`; where that fails, the package goes without them."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - as hatchling calls it
         """Called before files are collected, of a wheel and of an editable one."""

@@ -1,4 +1,4 @@
-"""Compiling the kernels, when the package is installed: a library for each kind of processor, beside this file.
+"""Compiling the kernels, when the package is installed: a library for each kind of processor, in `compiled`.
 
 The compiler is the one in PyPI's `ziglang`, which installing brings and takes away again, so that nobody needs one of
 their own; without it, the system's `cc`. Nothing but Python's own library is imported here.
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-FOLDER: Final = Path(__file__).parent
-SOURCE: Final = FOLDER / "source"
+SOURCE: Final = Path(__file__).parent / "source"
+FOLDER: Final = Path(__file__).parent / "compiled"
 FLAGS: Final = (
     "-std=c11",
     "-O3",
@@ -98,6 +98,7 @@ def compile_kernels() -> list[Path]:
             made = Path(below) / path.name
             flags = (*FLAGS, *with_what.flags(kind), f'-DSOURCE_HASH="{bears}"')
             _run([*with_what.command, *flags, "-o", str(made), *sources], os.environ | caches)
+            path.parent.mkdir(exist_ok=True)
             copy = path.with_suffix(".new")
             shutil.copyfile(made, copy)
             copy.replace(path)  # never half of one, and never under the feet of a process that has it open
