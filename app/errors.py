@@ -27,6 +27,7 @@
         ├── ForeignOrigin         a page of another address makes the call, and the service has no keys
         ├── ForeignHost           the call names another host than this machine, and the service has no keys
         ├── BodyTooLarge          the body is larger than this service accepts
+        ├── BodyEncoded           the body is compressed
         ├── MalformedRequest      what arrived is not HTTP
         ├── TargetTooLong         the address of the call is too long
         ├── HeadTooLarge          headers, trailers or the framing of chunks are too large
@@ -223,6 +224,12 @@ class BodyTooLarge(RequestError):
     """The body is larger than this service accepts."""
 
     code = "body_too_large"
+
+
+class BodyEncoded(RequestError):
+    """The body has a coding of its content, such as gzip, and is not decoded here."""
+
+    code = "body_encoded"
 
 
 class MalformedRequest(RequestError):

@@ -14,7 +14,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from app.api.application import HttpOptions, make_application
-from app.api.catalogue_routes import BATCH_PATH, BatchLimits
+from app.api.batch_parsing import BatchLimits
+from app.api.catalogue_routes import BATCH_PATH
 from app.api.keys import Keyring
 from app.api.limits import LIMITS
 from app.api.origins import is_loopback

@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import json_response
-from app.api.catalogue_routes import BATCH_PATH, BatchLimits, catalogue_routes
+from app.api.batch_parsing import BatchLimits
+from app.api.catalogue_routes import BATCH_PATH, catalogue_routes
 from app.api.demo_routes import demo_routes, docs_routes
 from app.api.direct_route import DirectRoute
 from app.api.event_routes import event_routes

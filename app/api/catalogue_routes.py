@@ -1,7 +1,5 @@
 """Calls that change items, and the catalogue as it is now."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -11,6 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import json_response
+from app.api.batch_parsing import (
+    BatchLimits,
+    Rejection,
+    Row,
+    object_in,
+    operation_of,
+    parse_rows,
+    rows_of_json,
+    rows_of_lines,
+)
 from app.api.catalogue_schemas import (
     MOST_REJECTED,
     BatchRequest,
@@ -21,7 +29,7 @@ from app.api.catalogue_schemas import (
     NewColumns,
 )
 from app.api.direct_route import DirectRoute
-from app.api.item_parsing import ItemParser, WrongField, checked_id, id_of, invalid
+from app.api.item_parsing import ItemParser, WrongField, checked_id, invalid
 from app.api.item_routes import ITEM_ID, TAG
 from app.api.openapi import body_of, parameter, with_bounds
 from app.api.wire_values import fields_of
@@ -38,8 +46,6 @@ NDJSON: Final = frozenset(
 """Media types of a batch with an operation a line."""
 BATCH_PATH: Final = "/items/batch"
 _AT_ONCE: Final = 500  # operations that are parsed and written together
-_KINDS: Final = ("put", "patch", "delete")
-_WHOLE_BATCH: Final = '{"operations": [{"put": {"item_id": ..}}, {"patch": {..}}, {"delete": "id"}]}'
 _ITEM: Final = {
     "title": "Trail shoe",
     "category": "Shoes > Trail",
@@ -60,16 +66,6 @@ _NEW_COLUMNS: Final = parameter(
     "keep",
     ("refuse", "keep"),
 )
-
-
-@dataclass(frozen=True)
-class BatchLimits:
-    """The largest changes that an operator accepts."""
-
-    body_bytes: int = 32 * 2**20
-    item_bytes: int = 65_536  # of the JSON of one item
-    operations: int = 10_000  # of a batch in JSON
-    lines: int = 100_000  # of a batch with an operation a line
 
 
 def catalogue_routes(services: Services, limits: BatchLimits) -> list[APIRoute]:
@@ -197,30 +193,34 @@ async def delete_item(services: Services, request: Request) -> Response:
 async def post_batch(services: Services, limits: BatchLimits, request: Request) -> Response:
     """Operations in their order, each whole or not at all: one that is wrong is rejected by itself.
 
-    As JSON, or for many (`Content-Type: application/x-ndjson`) with an operation a line.
+    As JSON, or for many (`Content-Type: application/x-ndjson`) with an operation a line; there a rejection also has the
+    number of its `line`, and lines without anything are none. A body of which nothing is an operation is a 422.
     """
     parser = _parser_of(services, request)
     body = await request.body()
     is_lines = request.headers.get("content-type", "").partition(";")[0].strip().lower() in NDJSON
-    most = limits.lines if is_lines else limits.operations
-    read = partial(_lines_of if is_lines else _operations_of, body, most)
+    read = partial(rows_of_lines, body, limits.lines) if is_lines else partial(rows_of_json, body, limits.operations)
     rows = await services.recommender.lanes.wire.run(read)
     rejected: list[dict[str, Any]] = []
     rejected_count = applied_count = 0
+    has_operation = False
     applied: Applied | None = None
     for start in range(0, len(rows), _AT_ONCE):
-        parse = partial(_parse_rows, parser, limits, rows[start : start + _AT_ONCE])
-        results = await services.recommender.lanes.wire.run(parse)
+        part = rows[start : start + _AT_ONCE]
+        results = await services.recommender.lanes.wire.run(partial(parse_rows, parser, limits, part))
+        places = [place for place, result in enumerate(results) if isinstance(result, Operation)]
         operations = [result for result in results if isinstance(result, Operation)]
-        places = [start + place for place, result in enumerate(results) if isinstance(result, Operation)]
-        wrong = {start + place: result for place, result in enumerate(results) if isinstance(result, dict)}
+        wrong = {place: result for place, result in enumerate(results) if isinstance(result, Rejection)}
         if operations:
             applied = await services.catalogue.write(operations)
             wrong |= {places[place]: _unknown(operations[place].item_id) for place in applied.unknown}
             applied_count += len(operations) - len(applied.unknown)
         rejected_count += len(wrong)
-        rejected += [{"index": index, **wrong[index]} for index in sorted(wrong)]
+        rejected += [_rejection_entry(start + place, part[place], wrong[place]) for place in sorted(wrong)]
         del rejected[MOST_REJECTED:]
+        has_operation = has_operation or any(not isinstance(one, Rejection) or one.is_operation for one in results)
+    if is_lines and rejected and not has_operation:
+        raise InvalidRequest(f"the body: no line is an operation; line {rejected[0]['line']}: {rejected[0]['message']}")
     if applied is None:
         applied = await services.catalogue.write([])
     return json_response(_answer_of(applied, applied_count, rejected, rejected_count))
@@ -230,15 +230,15 @@ async def _change_one(services: Services, limits: BatchLimits, request: Request,
     item_id, parser = _id_in(request), _parser_of(services, request)
     body = await request.body()
     try:
-        row = await read_request(services.recommender.lanes, len(body), partial(_object_in, body))
+        row = await read_request(services.recommender.lanes, len(body), partial(object_in, body))
         if row.get("item_id", item_id) != item_id:
             raise WrongField("item_id", "expected that of the address, or none")
-        operation = _operation(parser, limits, kind, item_id, row, len(body))
+        operation = operation_of(parser, limits, kind, item_id, row, len(body))
     except WrongField as error:
         raise invalid(error) from error
     applied = await services.catalogue.write([operation])
     if applied.unknown:
-        raise ItemNotFound(_unknown(item_id)["message"])
+        raise ItemNotFound(_unknown(item_id).message)
     return json_response(_answer_of(applied, 1, [], 0))
 
 
@@ -254,90 +254,13 @@ def _id_in(request: Request) -> str:
         raise invalid(error) from error
 
 
-def _object_in(body: bytes) -> dict[str, Any]:
-    try:
-        row = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        what = f"no JSON (see line {error.lineno}, column {error.colno})" if body else "nothing"
-        raise InvalidRequest(f"the body: expected the fields of an item as a JSON object, got {what}") from error
-    if not isinstance(row, dict):
-        raise InvalidRequest("the body: expected the fields of an item as a JSON object, got something else")
-    return row
+def _unknown(item_id: str) -> Rejection:
+    return Rejection("item_not_found", f"no item {item_id!r} in the catalogue: put it whole first")
 
 
-def _operation(
-    parser: ItemParser, limits: BatchLimits, kind: Any, item_id: str, row: Mapping[str, Any], size: int
-) -> Operation:
-    if size > limits.item_bytes:
-        raise WrongField("", f"expected an item of at most {limits.item_bytes} bytes, got {size}: leave something out")
-    fields = parser.whole(row) if kind == "put" else parser.some(row)
-    if not fields:
-        raise WrongField("", "expected at least one field of the item, got none")
-    return Operation(item_id, kind, fields)
-
-
-def _operations_of(body: bytes, most: int) -> Sequence[Any]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        what = f"no JSON (see line {error.lineno}, column {error.colno})" if body else "nothing"
-        raise InvalidRequest(
-            f"the body: expected {_WHOLE_BATCH}, got {what}; operations a line need the Content-Type "
-            "application/x-ndjson"
-        ) from error
-    rows = document.get("operations") if isinstance(document, dict) and len(document) == 1 else None
-    if not isinstance(rows, list):
-        raise InvalidRequest(f"the body: expected {_WHOLE_BATCH}, got something else", "operations")
-    if len(rows) > most:
-        raise InvalidRequest(
-            f"operations: at most {most} in one call, got {len(rows)}: send several calls, or one with an operation a "
-            "line (application/x-ndjson)",
-            "operations",
-        )
-    return rows
-
-
-def _lines_of(body: bytes, most: int) -> Sequence[Any]:
-    """The operations of a batch with one a line, not yet parsed."""
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    if len(lines) > most:
-        raise InvalidRequest(f"the body: at most {most} lines in one call, got {len(lines)}: send several calls")
-    return lines
-
-
-def _parse_rows(parser: ItemParser, limits: BatchLimits, rows: Sequence[Any]) -> list[Operation | dict[str, Any]]:
-    """The operation of each row, or why it is none."""
-    return list(_parsed(parser, limits, rows))
-
-
-def _parsed(parser: ItemParser, limits: BatchLimits, rows: Sequence[Any]) -> Iterator[Operation | dict[str, Any]]:
-    for row in rows:
-        try:
-            yield _parse_row(parser, limits, row)
-        except WrongField as error:
-            yield {"code": "invalid_item", "message": str(error)}
-
-
-def _parse_row(parser: ItemParser, limits: BatchLimits, row: Any) -> Operation:
-    if isinstance(row, bytes):
-        if len(row) > 2 * limits.item_bytes:
-            raise WrongField("", f"expected a line of at most {2 * limits.item_bytes} bytes, got {len(row)}")
-        try:
-            row = orjson.loads(row)
-        except orjson.JSONDecodeError as error:
-            raise WrongField("", f"expected an operation as a JSON object, got no JSON ({error})") from error
-    if not isinstance(row, dict) or len(row) != 1 or not row.keys() <= set(_KINDS):
-        raise WrongField("", 'expected one of {"put": {..}}, {"patch": {..}} and {"delete": "id"}, got something else')
-    ((kind, value),) = row.items()
-    if kind == "delete":
-        return Operation(checked_id(value), "delete", {})
-    if not isinstance(value, dict):
-        raise WrongField(kind, "expected the fields of an item as an object, got something else")
-    return _operation(parser, limits, kind, id_of(value), value, len(orjson.dumps(value)))
-
-
-def _unknown(item_id: str) -> dict[str, str]:
-    return {"code": "item_not_found", "message": f"no item {item_id!r} in the catalogue: put it whole first"}
+def _rejection_entry(index: int, row: Row, rejection: Rejection) -> dict[str, Any]:
+    line = {} if row.line is None else {"line": row.line}
+    return {"index": index, **line, "code": rejection.code, "message": rejection.message}
 
 
 def _answer_of(

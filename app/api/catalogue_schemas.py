@@ -34,11 +34,12 @@ class ItemFields(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
     title: str | None = None
     category: str | list[str] | None = Field(
-        default=None, description="A text, a path such as `Shoes > Trail`, or a list of them."
+        default=None,
+        description="A text, a path such as `Shoes > Trail`, or a list of them, of which answers show the first.",
     )
     brand: str | None = None
     price: float | None = Field(default=None, ge=0)
-    currency: str | None = Field(default=None, description="ISO 4217, such as EUR.")
+    currency: str | None = Field(default=None, description="ISO 4217, such as EUR.", pattern="^[A-Za-z]{3}$")
     description: str | None = None
     in_stock: bool | None = None
     added: str | float | None = Field(
@@ -69,7 +70,10 @@ class BatchRequest(BaseModel):
 class RejectedOperation(BaseModel):
     """Why an operation was not done."""
 
-    index: int = Field(description="Its place among the operations; 0 is the first.")
+    index: int = Field(description="Its place among the operations; 0 is the first. Lines without anything are none.")
+    line: int | None = Field(
+        default=None, description="The number of its line, 1 for the first; there where operations are lines."
+    )
     code: Literal["invalid_item", "item_not_found"]
     message: str
 

@@ -1,6 +1,7 @@
 """From the wire to the fields of an item: typed against the catalogue that is served."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +13,7 @@ from app.api.schemas import MAX_NAME, Time
 from app.api.wire_values import unix_of
 from app.artifact.filter_columns import FALSE_TEXT, PATHS, TRUE_TEXT, levels_of
 from app.artifact.ids import MAX_ID, composed_id
+from app.artifact.item_fields import NAMED_FIELDS
 from app.engine.selection.column import ATTRIBUTES
 from app.engine.snapshot import Snapshot
 from app.errors import InvalidRequest
@@ -23,6 +25,7 @@ MAX_VALUES: Final = 100
 """Values of one attribute, and categories of one item."""
 LARGEST_NUMBER: Final = 1e15
 _MOST_SHOWN: Final = 20  # names in a message
+_CURRENCY: Final = re.compile("[A-Za-z]{3}")
 _TIME: Final = TypeAdapter(Time)
 
 
@@ -52,16 +55,17 @@ class ItemParser:
     keeps_new: bool = False
 
     def whole(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """All fields of an item, as they are stored; what is missing is left out.
+        """All fields of an item, as they are stored; what is missing is left out. None where they say nothing of it.
 
         Raises:
             WrongField: one of them is wrong.
         """
-        fields = {name: value for name, value in self.some(row).items() if value is not None}
-        for name in ("attributes", "display", "further"):
+        given = {name: value for name, value in row.items() if value is not None or name != "attributes"}
+        fields = {name: value for name, value in self.some(given).items() if value is not None}
+        for name in NAMED_FIELDS:
             if name in fields:
                 fields[name] = {key: value for key, value in fields[name].items() if value is not None}
-        return fields
+        return fields if any(map(_says_something, fields, fields.values())) else {}
 
     def some(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Some fields of an item; None clears one.
@@ -80,6 +84,8 @@ class ItemParser:
     def _take_standard(self, fields: dict[str, Any], name: str, value: Any) -> None:
         if name == "attributes":
             if value is None:
+                if name in fields:
+                    raise _cleared_and_said()
                 fields[name] = None
                 return
             if not isinstance(value, dict):
@@ -91,7 +97,7 @@ class ItemParser:
         elif value is None:
             fields[name] = None
         elif name in PLAIN:
-            fields[name] = _text(name, value) or None
+            fields[name] = _currency(value) if name == "currency" else _text_or_none(name, value)
         elif name == "category":
             fields[name] = _category(value)
         elif name == "price":
@@ -104,7 +110,7 @@ class ItemParser:
     def _take_other(self, fields: dict[str, Any], name: str, value: Any) -> None:
         """A column by the catalogue's own name: an attribute, or one that is for display alone."""
         if name in self.snapshot.catalogue.display:
-            fields.setdefault("display", {})[name] = None if value is None else orjson.dumps(value).decode()
+            _put_once(fields, "display", name, None if value is None else orjson.dumps(value).decode())
         else:
             self._take_attribute(fields, name.removeprefix(ATTRIBUTES), value)
 
@@ -115,15 +121,14 @@ class ItemParser:
         if not filters.has(path):
             if not self.keeps_new or not name or len(name) > MAX_NAME:
                 raise WrongField(name[:MAX_NAME], f"the catalogue has no such column; {self._known()}")
-            fields.setdefault("further", {})[name] = None if value is None else orjson.dumps(value).decode()
+            _put_once(fields, "further", name, None if value is None else orjson.dumps(value).decode())
             return
         values = value if isinstance(value, list) else [value]
         if len(values) > MAX_VALUES:
             raise WrongField(name, f"expected at most {MAX_VALUES} values, got {len(values)}")
         kinds = filters.column(path, name).kinds
-        texts = None if value is None else [_attribute_value(name, one, kinds) for one in values]
-        fields.setdefault("attributes", {})
-        fields["attributes"][name] = texts
+        texts = None if value is None else list(dict.fromkeys(_attribute_value(name, one, kinds) for one in values))
+        _put_once(fields, "attributes", name, texts)
 
     def _known(self) -> str:
         own = [column.removeprefix(ATTRIBUTES) for column in self.snapshot.filters.names if column not in STANDARD]
@@ -135,15 +140,6 @@ class ItemParser:
         )
 
 
-def id_of(row: Mapping[str, Any]) -> str:
-    """The id that an item of a batch says.
-
-    Raises:
-        WrongField: it has none, or one that cannot be.
-    """
-    return checked_id(row.get("item_id"))
-
-
 def checked_id(item_id: Any) -> str:
     """An id as ids are kept.
 
@@ -151,7 +147,9 @@ def checked_id(item_id: Any) -> str:
         WrongField: it cannot be one.
     """
     if not isinstance(item_id, str) or not item_id:
-        raise WrongField("item_id", f"expected the id of an item, got {_kind(item_id)}")
+        raise WrongField(
+            "item_id", f"expected the id of an item, got {_kind(item_id) if item_id != '' else 'an empty text'}"
+        )
     if len(item_id) > MAX_ID:
         raise WrongField("item_id", f"expected at most {MAX_ID} characters, got {len(item_id)}")
     return composed_id(_clean("item_id", item_id))
@@ -160,6 +158,25 @@ def checked_id(item_id: Any) -> str:
 def invalid(error: WrongField) -> InvalidRequest:
     """The refusal of a call with a wrong field."""
     return InvalidRequest(str(error), error.field) if error.field else InvalidRequest(str(error))
+
+
+def _put_once(fields: dict[str, Any], group: str, name: str, value: Any) -> None:
+    """Keep a value by name; the same column by two names, or within `attributes` and beside them, is a mistake."""
+    values = fields.setdefault(group, {})
+    if values is None:
+        raise _cleared_and_said()
+    if name in values:
+        raise WrongField(name, "expected once, got twice: leave one out")
+    values[name] = value
+
+
+def _cleared_and_said() -> WrongField:
+    return WrongField("attributes", "expected null or values, got null and values: leave one out")
+
+
+def _says_something(name: str, value: Any) -> bool:
+    """Whether a field says anything of an item itself."""
+    return name != "hidden" and (name not in NAMED_FIELDS or any(value.values()))
 
 
 def _attribute_value(name: str, value: Any, kinds: Sequence[str]) -> str:
@@ -208,6 +225,19 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise WrongField(name, f"expected a text, got {_kind(value)}")
     return composed_id(_clean(name, value))
+
+
+def _text_or_none(name: str, value: Any) -> str | None:
+    """A text; none for one without anything to see."""
+    text = _text(name, value)
+    return text if text.strip() else None
+
+
+def _currency(value: Any) -> str | None:
+    text = _text_or_none("currency", value)
+    if text is not None and not _CURRENCY.fullmatch(text):
+        raise WrongField("currency", f"expected three letters, as in ISO 4217, such as EUR, got {_shown(value)}")
+    return text
 
 
 def _clean(name: str, text: str) -> str:

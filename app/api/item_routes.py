@@ -25,7 +25,10 @@ from app.serving.services import Services
 from app.telemetry.stages import trace_of
 
 TAG: Final = "Items"
-ITEM_ID: Final = parameter("path", "item_id", "string", "An id of the catalogue; it may contain slashes.", "p9")
+ITEM_ID: Final = parameter(
+    "path", "item_id", "string", "An id of the catalogue; it may contain slashes, best written as %2F.", "p9"
+)
+_SIMILAR_PATH: Final = b"/similar"
 _SIMILAR: Final = EXAMPLE_ANSWER | {
     "items": [{"item_id": "p3", "rank": 1, "score": 0.81}],
     "unknown_item_ids": [],
@@ -73,29 +76,34 @@ def item_routes(services: Services) -> list[APIRoute]:
 
 async def get_item(live: LiveCatalogue, request: Request) -> Response:
     """An item with all its catalogue columns; a missing value is null."""
+    return await _answer_item(live, request, request.path_params["item_id"])
+
+
+async def _answer_item(live: LiveCatalogue, request: Request, item_id: str) -> Response:
     NoParameters.model_validate(fields_of(request.query_params))
     release = (await live.look()).release
-    row = _row_of(request, release)
+    row = _row_of(item_id, release)
     catalogue = release.snapshot.catalogue
     return json_response({"item_id": release.item_ids[row], "fields": catalogue.values_of(row, catalogue.fields)})
 
 
 async def get_similar_items(services: Services, request: Request) -> Response:
     """The nearest neighbours of an item, the item itself left out. The same for every caller."""
-    arrived = perf_counter()
+    item_id, arrived = request.path_params["item_id"], perf_counter()
+    if not request.scope.get("raw_path", _SIMILAR_PATH).endswith(_SIMILAR_PATH):  # the slash is one of the id
+        return await _answer_item(services.live, request, f"{item_id}/similar")
     similar = SimilarRequest.model_validate(fields_of(request.query_params, frozenset({"fields"})))
     look = await services.live.look()
     release = look.release
     check_fields(similar.fields or (), release.snapshot.catalogue, release.snapshot.filters)
-    call = RecommendCall(k=similar.k, similar_to=_row_of(request, release))
+    call = RecommendCall(k=similar.k, similar_to=_row_of(item_id, release))
     trace_of(request.scope).timer.lap("parse")
     return await respond_in_time(
         services, request, ItemQuestion(call, release, arrived, similar.fields, degraded=look.degraded)
     )
 
 
-def _row_of(request: Request, release: Release) -> int:
-    item_id = request.path_params["item_id"]
+def _row_of(item_id: str, release: Release) -> int:
     if len(item_id) > MAX_ID:  # to compose it takes time by the square of its length
         raise ItemNotFound(f"an id has at most {MAX_ID} characters, got {len(item_id)}: no item has it")
     item_id = composed_id(item_id)

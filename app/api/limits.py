@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from app.api import catalogue_schemas, item_parsing, schemas, suggest_schemas, wire_values
+from app.api import catalogue_schemas, item_parsing, json_members, schemas, suggest_schemas, wire_values
 from app.api.problems import MOST_ERRORS, MOST_LOOKED_AT, status_of
 from app.artifact.ids import MAX_ID
 from app.engine.selection import filter_index, filter_parsing
 from app.engine.text.operators import MOST_OPERATORS, MOST_READ
+from app.engine.text.suggest import MOST_LETTERS
 from app.errors import (
     AisleError,
     BodyCrowdedOut,
@@ -152,6 +153,14 @@ LIMITS: Final = (
     Limit("k", "items of an answer, `k`", value=MAX_K, error=InvalidRequest),
     Limit("limit", "completions, `limit` of `/suggest`", value=suggest_schemas.MAX_SUGGESTIONS, error=InvalidRequest),
     Limit(
+        "completion",
+        "the text of a completion; a longer brand or category is none",
+        value=MOST_LETTERS,
+        unit="characters",
+        status=200,
+        then="cut between words, and ends with …",
+    ),
+    Limit(
         "query",
         "the text of `query`, and of `q` of `/suggest`",
         value=MAX_QUERY,
@@ -185,6 +194,12 @@ LIMITS: Final = (
         "values",
         "values of an attribute, and categories, of one item",
         value=item_parsing.MAX_VALUES,
+        error=InvalidRequest,
+    ),
+    Limit(
+        "json_levels",
+        "objects and lists within each other in a body that changes items",
+        value=json_members.MAX_LEVELS,
         error=InvalidRequest,
     ),
     Limit("listed", "items of one page of `GET /items`", value=catalogue_schemas.MAX_LISTED, error=InvalidRequest),

@@ -13,13 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import internal_problem
 from app.api.wire_values import path_of
-from app.errors import BodyTooLarge
+from app.errors import BodyEncoded, BodyTooLarge
 from app.serving.call import ClientDisconnected
 from app.telemetry.metrics import Metrics
 from app.telemetry.stages import TRACE, Trace
 
 CLIENT_GONE: Final = 499  # nginx's; it is counted and never sent
 TOO_LARGE: Final = "the body is larger than this service accepts (AISLE_MAX_BODY_BYTES): send fewer events or ids"
+ENCODED: Final = "expected a body as it is, got one with a Content-Encoding: send it uncompressed, without that header"
 _ACCEPTED_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = [first + second for first in _CROCKFORD for second in _CROCKFORD]  # ten bits each
@@ -88,7 +89,7 @@ class RequestTelemetryMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuses a body that is too large, before it is read or while.
+    """Refuses a body that is too large, before it is read or while, and one that is compressed.
 
     Args:
         app: the application inside.
@@ -102,9 +103,13 @@ class BodyLimitMiddleware:
         self._max_bytes_of = max_bytes_of or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or 413 where its body is too large."""
+        """Answer one request, or 413 where its body is too large, or 415 where it would have to be decoded."""
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"}:
             await self._app(scope, receive, send)
+            return
+        coding = _header(scope, b"content-encoding")
+        if coding is not None and coding.strip().lower() not in {b"", b"identity"}:
+            await self._app(scope, _receive_nothing_encoded, send)
             return
         most = self._max_bytes_of.get(path_of(scope), self._max_bytes)
         declared = _header(scope, b"content-length")
@@ -124,6 +129,10 @@ class BodyLimitMiddleware:
             return message
 
         await self._app(scope, receive_limited, send)
+
+
+async def _receive_nothing_encoded() -> Message:
+    raise BodyEncoded(ENCODED)
 
 
 def request_id_of(header: bytes | None) -> str:

@@ -35,6 +35,7 @@ _BY_HAND: Final = (
     ItemFields,
     BatchRequest,
 )  # schemas that no route declares as its answer
+_OF_EVERY_BODY: Final = (415,)
 _OF_EVERY_CALL: Final = (  # by the server, before a route is known
     400,
     408,
@@ -67,6 +68,10 @@ _PROBLEMS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     414: (
         "The address is too long",
         {"code": "target_too_long", "title": "Request-URI Too Long", "detail": "the address and the headers take …"},
+    ),
+    415: (
+        "The body is compressed",
+        {"code": "body_encoded", "title": "Unsupported Media Type", "detail": "expected a body as it is, got one …"},
     ),
     422: (
         "A field is wrong, unknown or not served yet",
@@ -183,7 +188,8 @@ def openapi_document(
     for route in (route for route in routes if route.include_in_schema):
         for method in route.methods or ():
             responses = document["paths"][route.path_format][method.lower()]["responses"]
-            for number in _OF_EVERY_CALL:
+            has_body = "requestBody" in document["paths"][route.path_format][method.lower()]
+            for number in (*_OF_EVERY_CALL, *(_OF_EVERY_BODY if has_body else ())):
                 responses.setdefault(str(number), _problem(number, *_PROBLEMS[number]))
             for status, response in route.responses.items():
                 for media, content in response["content"].items():  # FastAPI drops the nulls of examples

@@ -15,6 +15,7 @@ from starlette.routing import Match
 from app.errors import (
     AisleError,
     BodyCrowdedOut,
+    BodyEncoded,
     BodyTooLarge,
     BundleError,
     CallNotYet,
@@ -51,6 +52,7 @@ STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
     ForeignOrigin: HTTPStatus.FORBIDDEN,
     ForeignHost: HTTPStatus.FORBIDDEN,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    BodyEncoded: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     MalformedRequest: HTTPStatus.BAD_REQUEST,
     TargetTooLong: HTTPStatus.REQUEST_URI_TOO_LONG,
     HeadTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -70,6 +72,7 @@ _DETAIL_OF_STATUS: Final = {
     405: "this address answers other methods; see the Allow header, or /docs",
 }
 _HEADERS: Final = {
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {"Accept-Encoding": "identity"},
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},

@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.engine.text.suggest import MOST_LETTERS
 from app.settings import MAX_QUERY
 
 MAX_SUGGESTIONS: Final = 20
@@ -20,7 +21,9 @@ class SuggestRequest(BaseModel):
 class SuggestedText(BaseModel):
     """One completion."""
 
-    text: str
+    text: str = Field(
+        description=f"At most {MOST_LETTERS} characters; a longer title is cut and ends with an ellipsis."
+    )
     kind: Literal["query", "title", "brand", "category"]
     item_id: str | None = Field(default=None, description="There for a title: the item that has it.")
     highlight: list[tuple[int, int]] | None = Field(

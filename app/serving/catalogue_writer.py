@@ -12,8 +12,8 @@ from app.artifact.item_document import ItemDocument
 from app.artifact.item_fields import NAMED_FIELDS, document_of, fields_of, merged, read_fields, write_fields
 from app.errors import StoreUnavailable
 from app.serving.cooperative import ShieldedWrites
+from app.serving.item_turns import Turns
 from app.serving.live_catalogue import LiveCatalogue
-from app.serving.turns import Turns
 from app.stores.catalogue import CatalogueChange, CatalogueHead, CatalogueRecord, Kind
 
 WRITTEN_AT_ONCE: Final = 500

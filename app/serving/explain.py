@@ -49,7 +49,7 @@ def explain(
         rest: Literal["base", "popular"] = "base"
         if index in by_index:
             match = None if batch.matches is None else batch.matches[index]
-            pieces = _join(_model_reasons(by_index[index], rows, match), pieces)
+            pieces = _join(_model_reasons(by_index[index], rows, match, snapshot.items.selectable[0]), pieces)
         elif call.sort == RELEVANCE:
             rest = "popular" if snapshot.items.popularity.any() else "base"  # nobody has touched any
         else:
@@ -94,14 +94,17 @@ def _join(pieces: Sequence[list[Reason]], others: Sequence[list[Reason]]) -> lis
     return [first + second for first, second in zip(pieces, others, strict=True)]
 
 
-def _model_reasons(parts: Contributions, rows: NDArray[np.int64], match: TextMatch | None) -> list[list[Reason]]:
-    """What events, query and popularity gave to each item."""
+def _model_reasons(
+    parts: Contributions, rows: NDArray[np.int64], match: TextMatch | None, is_answered: NDArray[np.bool_]
+) -> list[list[Reason]]:
+    """What events, query and popularity gave to each item; events of items that are answered nowhere are not named."""
     events = list(zip(parts.event_rows.tolist(), parts.behaviours.tolist(), strict=True))
     reasons = []
     for place, row in enumerate(rows.tolist()):
         of_item = [
             Reason(kind_of(behaviour), weight, row=event_row)
             for (event_row, behaviour), weight in zip(events, parts.by_events[:, place].tolist(), strict=True)
+            if is_answered[event_row]
         ]
         if match is not None:
             of_item.append(Reason("query_match", float(parts.by_query[place]), terms=tuple(match.words_of(row))))

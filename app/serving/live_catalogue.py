@@ -29,6 +29,8 @@ from app.telemetry.metrics import Metrics
 CATALOGUE: Final = "catalogue"  # in `degraded`: the newest changes of items may be missing
 AT_ONCE: Final = 1_000
 """Changes that make one view: whoever waits for a later one sees the earlier ones meanwhile."""
+LEAST_WAIT_S: Final = 0.01
+"""Seconds that a call waits though it has less time: to look takes about a millisecond."""
 SETTLED_AT: Final = 500
 """Changes after which the objects of live items are no longer looked at by collections."""
 _NOTHING: Final = CatalogueHead("", 0)
@@ -129,7 +131,7 @@ class LiveCatalogue:
         """
         left_s = self._recommender.timeout_ms / 1e3 if left_s is None else left_s
         try:
-            async with asyncio.timeout(min(self._wait_s, left_s / 2)):
+            async with asyncio.timeout(min(self._wait_s, max(left_s / 2, LEAST_WAIT_S))):
                 before = self._head
                 head = self._seen = await self._looks.head()
                 if head.epoch == before.epoch and head.sequence < before.sequence:

@@ -14,6 +14,8 @@ from app.artifact.text.suggest_index import KINDS, SORTED_BYTES, Key, SuggestInd
 TITLE, CATEGORY, BRAND, QUERY = range(len(KINDS))
 KIND_RANK: Final = {BRAND: 3, CATEGORY: 2, QUERY: 1, TITLE: 0}
 """Of two that read alike the more telling kind counts."""
+LOOKED_UP_LETTERS: Final = 240
+"""Letters of a text that it is looked up by."""
 _LEAST_WEIGHT: Final = {TITLE: 0.0, CATEGORY: 0.35, BRAND: 0.4, QUERY: 0.45}
 """The least weight of each kind: a word that means many items comes before one item, of two that are liked alike."""
 _WEIGHT_RANGE: Final = 0.5  # of the weights of one kind
@@ -21,7 +23,6 @@ _PREFIX_BONUS: Final = 0.3  # more where what is typed begins the text, and not 
 _LENGTH_PENALTY: Final = 1e-4  # less for every letter: of what is liked alike, the shorter says more
 _LEVELS: Final = re.compile(r"\s*[>\n]\s*")  # of a category, and between several
 _MAX_STARTS: Final = 24  # words of one text
-_MAX_KEY_LETTERS: Final = 240  # letters of a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class SuggestEntry:
 
 def entry_of(text: str, kind: int, row: int, liking: float) -> SuggestEntry:
     """An entry with its key, which is empty for what has no letter and no digit."""
-    return SuggestEntry(text, kind, row, liking, key_of(text[:_MAX_KEY_LETTERS]))
+    return SuggestEntry(text, kind, row, liking, key_of(text[:LOOKED_UP_LETTERS]))
 
 
 def levels_of(category: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.text.suggest_entries import BRAND, CATEGORY, QUERY, TITLE
+from app.artifact.text.suggest_entries import BRAND, CATEGORY, LOOKED_UP_LETTERS, QUERY, TITLE
 from app.artifact.text.suggest_index import KINDS, Key, SuggestIndex, key_of, read_suggest_index
 from app.artifact.text.synonym_table import SynonymTable
 from app.artifact.text.vocabulary import Vocabulary
@@ -19,6 +19,9 @@ from app.engine.text.mistyped_beginnings import MistypedBeginnings
 from app.engine.text.suggest_part import MOST_POPULAR, ScoredEntry, SuggestPart, merged_entries
 from app.engine.text.synonyms import Synonyms
 
+MOST_LETTERS: Final = LOOKED_UP_LETTERS
+"""Of a text that is suggested: by what comes later nobody finds it."""
+_CUT_KINDS: Final = (TITLE, QUERY)
 _FEW: Final = 3  # suggestions, below which typos are considered
 _SPELLINGS: Final = 8  # more than wanted, since live items may write one name in several ways
 _MOST_WORDS: Final = 6  # of a text that are looked up one by one
@@ -66,7 +69,7 @@ class Suggester:
         """At most `limit` completions, the likeliest first, each text once; for an empty text the most popular ones."""
         key = key_of(text)
         if not key.text:
-            return [_suggestion(scored, ()) for scored in self._popular[:limit]]
+            return [_suggestion(scored, ()) for scored in self._popular if _fits(scored)][:limit]
         unchanged = ((key.text,),)
         marked: dict[str, tuple[ScoredEntry, Sequence[Sequence[str]]]] = {
             scored.key: (scored, unchanged) for scored in self._unchanged(key.text, limit)
@@ -82,7 +85,8 @@ class Suggester:
             ]
             for scored in self._best(self._mistyped(words, readings), limit):
                 marked.setdefault(scored.key, (scored, readings))
-        return [_suggestion(scored, marks) for scored, marks in list(marked.values())[:limit]]
+        fitting = [(scored, words) for scored, words in marked.values() if _fits(scored)]
+        return [_suggestion(scored, words) for scored, words in fitting[:limit]]
 
     def _other_words(self, word: str, *, last: bool) -> list[str]:
         """What a word may stand for: its synonyms of one word, or what it begins but for a typo."""
@@ -125,10 +129,26 @@ class Suggester:
         return [*several, *brands][:MOST_POPULAR] or titles
 
 
+def _fits(scored: ScoredEntry) -> bool:
+    """Whether a text can be suggested: a brand or a category is one only as a whole."""
+    return scored.kind in _CUT_KINDS or len(scored.text) <= MOST_LETTERS
+
+
 def _suggestion(scored: ScoredEntry, words: Sequence[Sequence[str]]) -> Suggestion:
     index, entry = scored.part.index, scored.entry
-    text = index.texts[entry] or ""
+    text = _cut(scored.text)
     return Suggestion(text, KINDS[index.kinds[entry]], int(index.rows[entry]), _marks(key_of(text), words))
+
+
+def _cut(text: str) -> str:
+    """A text of at most `MOST_LETTERS`, cut between two words where they are not very long."""
+    if len(text) <= MOST_LETTERS:
+        return text
+    whole = text[: MOST_LETTERS - 1]
+    if not text[MOST_LETTERS - 1].isspace():
+        words = whole.rsplit(maxsplit=1)
+        whole = words[0] if len(words) > 1 and len(words[0]) > MOST_LETTERS // 2 else whole
+    return f"{whole.rstrip()}…"
 
 
 def _marks(key: Key, words: Sequence[Sequence[str]]) -> tuple[tuple[int, int], ...]:
