@@ -107,11 +107,11 @@ unit
 """
 
 PROBLEM_CODES = """
-body_crowded_out body_encoded body_too_large bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused bundle_schema
-bundle_unfit bundle_unreadable cursor_expired device_unavailable foreign_host foreign_origin head_too_large
-internal_error invalid_cursor invalid_request invalid_settings item_not_found key_forbidden key_missing
-malformed_request model_not_found not_ready not_yet overloaded request_timeout runtime_missing store_unavailable
-target_too_long user_not_found
+body_crowded_out body_encoded body_too_large bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused
+bundle_schema bundle_unfit bundle_unreadable cursor_expired device_unavailable foreign_host foreign_origin
+head_too_large internal_error invalid_cursor invalid_request invalid_settings item_not_found key_forbidden
+key_missing malformed_request model_not_found not_ready not_yet overloaded request_timeout runtime_missing
+store_unavailable target_too_long user_not_found
 """
 
 SETTINGS = """

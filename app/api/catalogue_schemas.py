@@ -39,7 +39,7 @@ class ItemFields(BaseModel):
     )
     brand: str | None = None
     price: float | None = Field(default=None, ge=0)
-    currency: str | None = Field(default=None, description="ISO 4217, such as EUR.", pattern="^[A-Za-z]{3}$")
+    currency: str | None = Field(default=None, description="ISO 4217, such as EUR.", pattern="^([A-Za-z]{3})?$")
     description: str | None = None
     in_stock: bool | None = None
     added: str | float | None = Field(

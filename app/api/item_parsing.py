@@ -234,10 +234,10 @@ def _text_or_none(name: str, value: Any) -> str | None:
 
 
 def _currency(value: Any) -> str | None:
-    text = _text_or_none("currency", value)
-    if text is not None and not _CURRENCY.fullmatch(text):
+    text = _text("currency", value)
+    if text and not _CURRENCY.fullmatch(text):
         raise WrongField("currency", f"expected three letters, as in ISO 4217, such as EUR, got {_shown(value)}")
-    return text
+    return text or None
 
 
 def _clean(name: str, text: str) -> str:

@@ -68,7 +68,7 @@ def check_members(value: Any, *, is_deep: bool = True) -> None:
 def _count_members(value: Any) -> int:
     """The members of all objects in a value."""
     count, level = 0, [value]
-    for _ in range(MAX_LEVELS + 1):
+    for _ in range(MAX_LEVELS):
         below: list[Any] = []
         for one in level:
             if isinstance(one, dict):

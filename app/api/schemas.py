@@ -253,7 +253,8 @@ class AnsweredReason(BaseModel):
     kind: Kind = Field(
         description="An item of the history that was `viewed`, `carted` or `purchased`; the words and meaning of the "
         "query, `query_match`; `popular`: what being more popular than its list gave, or all of the score where "
-        "nothing is known of who asks; a `boost`; a `pin`, which gives a place and no score; and `base`, the rest."
+        "nothing is known of who asks; a `boost`; a `pin`, which gives a place and no score; and `base`, the rest, "
+        "with what came of items that are answered nowhere."
     )
     item_id: str | None = Field(default=None, description="The item of the history.")
     terms: list[str] | None = Field(default=None, description="Of `query_match`: the words of the query that it has.")

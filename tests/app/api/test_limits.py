@@ -72,7 +72,7 @@ BEYOND: dict[str, Beyond] = {
     "lines": lambda count: {
         "method": "POST",
         "url": "/items/batch",
-        "content": b'{"delete":""}\n' * count,
+        "content": b'{"put":1}\n' * count,
         "headers": {"content-type": "application/x-ndjson"},
     },
     "item": lambda count: {"method": "PUT", "url": "/items/x", "content": b'{"title":"x"}' + b" " * (count - 13)},
