@@ -118,6 +118,8 @@ class LiveTables:
         return np.full((count, *column.shape[1:]), np.nan if name == "log_price" else 0, dtype=column.dtype)
 
     def _change(self, name: str, rows: NDArray[np.int64], values: NDArray[Any]) -> None:
+        if not len(rows):
+            return
         column = self._columns[name]
         is_other = (column.now[rows] != values) & ~_both_missing(column.now[rows], values)
         differs = is_other.any(axis=tuple(range(1, is_other.ndim))) if is_other.ndim > 1 else is_other

@@ -10,9 +10,9 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.text.field_lengths import read_field_lengths
 from app.engine.live.tier_stack import Merging, TierStack
 from app.engine.nearest import Nearest
-from app.engine.selection.documents import document_of
 from app.engine.snapshot import Snapshot
 from app.engine.text.item_words import ItemWords
+from app.engine.text.live_suggest import DocumentOf
 from app.engine.text.operators import TextsOf
 from app.engine.text.query_index import QueryIndex
 from app.engine.text.suggest import Suggester
@@ -25,10 +25,12 @@ class LiveWords:
 
     Args:
         base: the bundle.
+        document_of: its items by row.
     """
 
-    def __init__(self, base: Snapshot) -> None:
+    def __init__(self, base: Snapshot, document_of: DocumentOf) -> None:
         self._base = base
+        self._document_of = document_of
         self._tiers: TierStack[ItemWords, WordTier] = TierStack(
             WordTier.of, WordTier.merge, lambda tier: len(tier.rows)
         )
@@ -43,7 +45,7 @@ class LiveWords:
             documents: by row; None for an item that is answered no more.
             item_ids: of the same rows.
         """
-        views = self._views = self._views or _views_of(self._base)
+        views = self._views = self._views or _views_of(self._base, self._document_of)
         if views is None:
             return
         words = {
@@ -79,7 +81,7 @@ class LiveWords:
         )
 
 
-def _views_of(base: Snapshot) -> WordViews | None:
+def _views_of(base: Snapshot, document_of: DocumentOf) -> WordViews | None:
     """None for a bundle that is not searched."""
     if base.search is None:
         return None
@@ -87,7 +89,7 @@ def _views_of(base: Snapshot) -> WordViews | None:
         base.search,
         base.items.selectable.shape[1],
         base.items.last_row,
-        lambda row: document_of(row, base.catalogue, base.filters),
+        document_of,
         read_field_lengths(base.folder),
         base.suggester,
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache, partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ from app.engine.selection.orders import Orders
 from app.engine.selection.value_tier import ItemValues, ValueTier, merge
 from app.engine.snapshot import Snapshot
 
+_KEPT: Final = 2_048  # documents of the bundle that are kept: each is read several times for one view
+
 
 class ViewMaker:
     """Makes views of one bundle. For one writer; a view may be read by anybody.
@@ -42,12 +46,13 @@ class ViewMaker:
         self._view = base
         self._ids = IdBook(span)
         self._documents: dict[int, ItemDocument] = {}  # of live items that are answered, by row
+        self._read_again = lru_cache(_KEPT)(partial(document_of, catalogue=base.catalogue, filters=base.filters))
         self._touched: set[int] = set()  # rows of which anything was said
         self._tables: LiveTables | None = None  # from the first change on
         self._places = PlacedItems(base)
         self._values: TierStack[ItemValues, ValueTier] = TierStack(ValueTier.of, merge, len)
         self._superseded = np.zeros(span, dtype=np.bool_)  # rows of the bundle whose values are a tier's
-        self._words = LiveWords(base)
+        self._words = LiveWords(base, self._read_again)
         self._newest_born = 0  # of the items that got rows
         self._activity = ActivityTally(base.tables, base.items)
         self._order = np.zeros(0, dtype=np.int64)  # of all rows by popularity
@@ -136,7 +141,7 @@ class ViewMaker:
         base = self._base
         if row >= self._ids.span or not base.items.selectable[0, row]:
             return None
-        return document_of(row, base.catalogue, base.filters)
+        return self._read_again(row)
 
     def _id_of(self, row: int) -> str:
         return self._base.items.id_of(row) if row < self._ids.span else self._ids.id_of(row)

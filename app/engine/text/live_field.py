@@ -14,7 +14,7 @@ from app.engine.text.live_rows import LiveRows, merged_rows
 from app.engine.text.postings import Postings, term_hash
 from app.engine.text.term_memory import TermMemory, TermRows
 
-_SAMPLE: Final = 512  # documents by which the average length is places out
+_SAMPLE: Final = 512  # documents by which the average length is found out
 _NO_ROWS: Final = np.zeros(0, dtype=np.int32)
 _NO_WEIGHTS: Final = np.zeros(0, dtype=np.float32)
 _USUAL_LENGTH: Final = 8.0  # of a text, where no item of the bundle has one

@@ -1,7 +1,7 @@
 """Suggestions of a catalogue that changes: a bundle's entries that still mean an item, and those of live items."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
 from typing import Final
 
@@ -60,6 +60,7 @@ class SuggestTier:
     bundled: NDArray[np.int32]  # [bundled pairs] entries of the bundle
     bundled_kinds: NDArray[np.uint8]  # [bundled pairs]
     bundled_documents: NDArray[np.int32]  # [bundled pairs] that have them
+    newest: "list[_TierPart]" = field(default_factory=list, repr=False)  # the part that was made last
 
     @classmethod
     def of(cls, items: Sequence[Sequence[Completion]]) -> "SuggestTier":
@@ -95,6 +96,20 @@ class SuggestTier:
             np.array([kind for _, kind, _ in bundled], dtype=np.uint8),
             np.array([document for _, _, document in bundled], dtype=np.int32),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _TierPart:
+    """The part of a tier in some view, and what it was made of."""
+
+    is_alive: NDArray[np.bool_]  # [documents]
+    likings: NDArray[np.float64]  # of the brands and categories that it has, over all tiers
+    most: dict[int, float]  # the largest liking of each kind
+    part: SuggestPart
+
+    def is_of(self, is_alive: NDArray[np.bool_], likings: NDArray[np.float64], most: dict[int, float]) -> bool:
+        """Whether that of another view is the same: rows of a tier never change."""
+        return self.most == most and np.array_equal(self.is_alive, is_alive) and np.array_equal(self.likings, likings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,9 +208,8 @@ class SuggestViews:
             size = len(tier.part.index.kinds)
             of_entries = np.bincount(tier.entries[alive], weights=tier.likings[alive], minlength=size)
             count = np.bincount(tier.entries[alive], minlength=size)
-            sums.append((of_entries, count))
-            index = tier.part.index
-            for number in np.flatnonzero((index.kinds != TITLE) & (count > 0)).tolist():
+            sums.append(count)
+            for number in np.flatnonzero((tier.part.index.kinds != TITLE) & (count > 0)).tolist():
                 spelling = tier.spellings[number]
                 likings[spelling] = likings.get(spelling, 0.0) + float(of_entries[number])
         most = dict(self._most)
@@ -203,7 +217,7 @@ class SuggestViews:
             most[kind] = max(most[kind], liking)
         return [
             self._tier_part(tier, of_tier, count, likings, most)
-            for tier, of_tier, (_, count) in zip(tiers, live.tiers, sums, strict=True)
+            for tier, of_tier, count in zip(tiers, live.tiers, sums, strict=True)
         ]
 
     def _tier_part(
@@ -216,11 +230,15 @@ class SuggestViews:
     ) -> SuggestPart:
         index, part = tier.part.index, tier.part
         size = len(index.kinds)
+        shared = np.flatnonzero((index.kinds != TITLE) & (count > 0))
+        of_shared = np.array([likings[tier.spellings[number]] for number in shared.tolist()], dtype=np.float64)
+        newest = tier.newest[0] if tier.newest else None
+        if newest is not None and newest.is_of(of_tier.is_alive, of_shared, most):
+            return newest.part
         own = np.zeros(size, dtype=np.float64)
         alive = of_tier.is_alive[tier.documents]
         np.maximum.at(own, tier.entries[alive], tier.likings[alive])
-        for number in np.flatnonzero((index.kinds != TITLE) & (count > 0)).tolist():
-            own[number] = likings[tier.spellings[number]]
+        own[shared] = of_shared
         weights = np.zeros(size, dtype=np.float64)
         for kind in _KINDS:
             chosen = index.kinds == kind
@@ -231,7 +249,9 @@ class SuggestViews:
         rows = np.where((index.kinds == TITLE) & (count > 0), rows, 0).astype(np.int32)
         weighed = weights.astype(np.float32)
         changed = replace(index, weights=weighed, rows=rows, scores=index.scores + weighed[index.entries])
-        return part.with_entries(changed, count > 0)
+        made = part.with_entries(changed, count > 0)
+        tier.newest[:] = [_TierPart(of_tier.is_alive, of_shared, most, made)]
+        return made
 
     def _supported(self, superseded: NDArray[np.bool_], live: LiveRows) -> _Support:
         """What the bundle's items still mean, where these rows are superseded; only what differs is looked at."""

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,17 @@ from app.engine.text.live_rows import LiveRows
 
 EntriesOf = Callable[[int], WordEntries]
 """What the item in a row of the bundle has given to the vocabulary."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TierCounts:
+    """How many documents of a tier have each word, as of one moment."""
+
+    is_alive: NDArray[np.bool_]  # [documents] those that count
+    known: NDArray[np.int32]  # [words of the bundle]
+    known_named: NDArray[np.int32]  # [words of the bundle] in title, brand or category
+    new: NDArray[np.int64]  # [words of the tier]
+    new_named: NDArray[np.int64]  # [words of the tier]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +46,27 @@ class VocabularyTier:
     documents: NDArray[np.int32]  # [entries] the documents that have them
     named: NDArray[np.bool_]  # [entries]
 
+    newest: list[TierCounts] = field(default_factory=list, repr=False)  # those that were asked for last
+
     @cached_property
     def number_of(self) -> dict[str, int]:
         """The place of each word."""
         return {word: number for number, word in enumerate(self.words)}
+
+    def counts(self, is_alive: NDArray[np.bool_], size: int) -> TierCounts:
+        """How many documents that are alive, `[documents]`, have each word; `size` words are known to the bundle."""
+        counts = self.newest[0] if self.newest else None
+        if counts is None or len(counts.known) != size or not np.array_equal(counts.is_alive, is_alive):
+            known, new = is_alive[self.known_documents], is_alive[self.documents]
+            counts = TierCounts(
+                is_alive,
+                np.bincount(self.places[known], minlength=size).astype(np.int32),
+                np.bincount(self.places[known & self.known_named], minlength=size).astype(np.int32),
+                np.bincount(self.numbers[new], minlength=len(self.words)),
+                np.bincount(self.numbers[new & self.named], minlength=len(self.words)),
+            )
+            self.newest[:] = [counts]
+        return counts
 
     @classmethod
     def of(cls, items: Sequence[WordEntries]) -> "VocabularyTier":
@@ -176,17 +204,10 @@ class LiveWords(KnownWords):
         named = base.vocabulary.named - removed.named
         further = []
         for tier, rows in zip(tiers, live.tiers, strict=True):
-            alive = rows.is_alive[tier.known_documents]
-            documents += np.bincount(tier.places[alive], minlength=size).astype(np.int32)
-            named += np.bincount(tier.places[alive & tier.known_named], minlength=size).astype(np.int32)
-            alive = rows.is_alive[tier.documents]
-            further.append(
-                TierWords(
-                    tier,
-                    np.bincount(tier.numbers[alive], minlength=len(tier.words)),
-                    np.bincount(tier.numbers[alive & tier.named], minlength=len(tier.words)),
-                )
-            )
+            counts = tier.counts(rows.is_alive, size)
+            documents += counts.known
+            named += counts.known_named
+            further.append(TierWords(tier, counts.new, counts.new_named))
         self._documents = np.maximum(documents, 0)
         self._named = np.maximum(named, 0)
         self._alive = (self._documents > 0) | (base.vocabulary.searched > 0)
