@@ -117,7 +117,7 @@ def test_what_is_sold_out_says_so_and_is_not_sold(visit: Visit, open_shop: httpx
         expect(page.locator("#count")).to_have_text(total)
 
         card.locator("a").click()
-        expect(page.locator("#product .stock")).to_have_text("Sold out")
+        expect(page.locator("#product .facts .stock")).to_have_text("Sold out")
         expect(page.locator("#add")).to_be_disabled()
         expect(page.locator("#buy")).to_be_disabled()
         page.locator("#product .facts .keeper button").first.click()
