@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, reduce
-from typing import Final
+from functools import lru_cache, partial, reduce
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,15 @@ class SuggestTier:
         )
 
 
+class HasSuggestions(Protocol):
+    """A tier of items that were read."""
+
+    @property
+    def suggestions(self) -> SuggestTier:
+        """What its documents give to the suggestions."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _TierPart:
     """The part of a tier in some view, and what it was made of."""
@@ -168,9 +177,16 @@ class SuggestViews:
             completions.append(Completion(entry, completion.bundled))
         return tuple(completion for completion in completions if completion.entry.key.text)
 
-    def parts(self, superseded: NDArray[np.bool_], live: LiveRows, tiers: Sequence[SuggestTier]) -> list[SuggestPart]:
-        """The parts of a view's suggester, the bundle's first."""
-        support = self._supported(superseded, live)
+    def parts(
+        self, superseded: NDArray[np.bool_], live: LiveRows, tiers: Sequence[HasSuggestions]
+    ) -> Callable[[], list[SuggestPart]]:
+        """What makes the parts of a view's suggester, the bundle's first; in any thread."""
+        return partial(self._parts_of, self._supported(superseded, live), live, tuple(tiers))
+
+    def _parts_of(
+        self, support: _Support, live: LiveRows, words_of_tiers: Sequence[HasSuggestions]
+    ) -> list[SuggestPart]:
+        tiers = [tier.suggestions for tier in words_of_tiers]
         return [self._bundle_part(support, live, tiers), *self._tier_parts(live, tiers)]
 
     def _completion_of_value(self, text: str, kind: int) -> Completion:

@@ -1,6 +1,6 @@
 """Completions of the text in a search box: by the beginnings of words, in any order, and with a typo."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,9 @@ _MOST_WORDS: Final = 6  # of a text that are looked up one by one
 _MOST_CORRECTIONS: Final = 5  # words that a mistyped one may be
 
 
+MakeParts = Callable[[], Sequence[SuggestPart]]
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """One completion."""
@@ -48,22 +51,29 @@ class Suggester:
     """
 
     def __init__(self, index: SuggestIndex, vocabulary: Vocabulary, synonyms: Synonyms | None = None) -> None:
-        self._parts: tuple[SuggestPart, ...] = (SuggestPart(index),)
+        self.bundled: Final = SuggestPart(index)
+        """What the bundle suggests."""
+        self._make_parts: MakeParts | None = None
         self._words = MistypedBeginnings(KnownWords(vocabulary))
         self._synonyms = Synonyms(SynonymTable()) if synonyms is None else synonyms
 
-    @property
-    def bundled(self) -> SuggestPart:
-        """What the bundle suggests."""
-        return self._parts[0]
+    def with_parts(self, make_parts: MakeParts, known: KnownWords) -> "Suggester":
+        """A suggester of other parts, and other words beside the same bundle's.
 
-    def with_parts(self, parts: Sequence[SuggestPart], known: KnownWords) -> "Suggester":
-        """A suggester of other parts, the bundle's first, and other words beside the same bundle's."""
+        Args:
+            make_parts: makes the parts when somebody types, in any thread: the bundle's first.
+            known: the words.
+        """
         other = copy(self)
-        other._parts = tuple(parts)
+        other._make_parts = make_parts
         other._words = self._words.with_words(known)
-        other.__dict__.pop("_popular", None)
+        for name in ("_parts", "_popular"):
+            other.__dict__.pop(name, None)
         return other
+
+    @cached_property
+    def _parts(self) -> tuple[SuggestPart, ...]:
+        return (self.bundled,) if self._make_parts is None else tuple(self._make_parts())
 
     def suggest(self, text: str, limit: int) -> list[Suggestion]:
         """At most `limit` completions, the likeliest first, each text once; for an empty text the most popular ones."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,11 @@ class WordTier:
     codes: CodeTable
     texts: TermTexts
     vocabulary: VocabularyTier
-    suggestions: SuggestTier
+
+    @cached_property
+    def suggestions(self) -> SuggestTier:
+        """What the items give to the search box; made when somebody types."""
+        return SuggestTier.of([item.completions for item in self.words])
 
     @classmethod
     def of(cls, rows: Sequence[int], words: Sequence[ItemWords]) -> "WordTier":
@@ -60,7 +65,6 @@ class WordTier:
                 {term for item in ordered for term in item.models}, {term for item in ordered for term in item.unspaced}
             ),
             vocabulary=VocabularyTier.of([item.entries for item in ordered]),
-            suggestions=SuggestTier.of([item.completions for item in ordered]),
         )
 
     @classmethod
@@ -73,7 +77,9 @@ class WordTier:
         """
         words = {row: item for tier in tiers for row, item in zip(tier.rows.tolist(), tier.words, strict=True)}
         kept = [row for row in words if selectable is None or selectable[row]]
-        return cls.of(kept, [words[row] for row in kept])
+        tier = cls.of(kept, [words[row] for row in kept])
+        _ = tier.suggestions  # large: nobody who types is to wait for it
+        return tier
 
 
 def _field(texts: Sequence[TermCounts]) -> FieldTier:

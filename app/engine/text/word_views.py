@@ -113,8 +113,7 @@ class WordViews:
             popularity=popularity,
             texts_of=texts_of,
         )
-        parts = self._suggestions.parts(superseded, live, [tier.suggestions for tier in tiers])
-        return search, self._suggester.with_parts(parts, words)
+        return search, self._suggester.with_parts(self._suggestions.parts(superseded, live, tiers), words)
 
     def _entries_of(self, row: int) -> WordEntries:
         return self._reader.entries_of(self._document_of(row))
