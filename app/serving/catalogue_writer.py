@@ -68,16 +68,22 @@ class CatalogueWriter:
     async def _write(self, operations: Sequence[Operation]) -> Applied:
         unknown: list[int] = []
         head = self._live.head
-        for start in range(0, len(operations), WRITTEN_AT_ONCE):
-            part = operations[start : start + WRITTEN_AT_ONCE]
-            async with self._turns.take({operation.item_id for operation in part}):
-                head, unknown_of_part = await self._write_part(part)
-            unknown += (start + place for place in sorted(unknown_of_part))
-        await self._live.catch_up(head)
+        own: list[int] = []
+        try:
+            for start in range(0, len(operations), WRITTEN_AT_ONCE):
+                part = operations[start : start + WRITTEN_AT_ONCE]
+                async with self._turns.take({operation.item_id for operation in part}):
+                    head, unknown_of_part = await self._write_part(part, own)
+                unknown += (start + place for place in sorted(unknown_of_part))
+            await self._live.catch_up(head)
+        finally:
+            self._live.own.tell(own)
         return Applied(head, unknown, self._live.store.durable)
 
-    async def _write_part(self, operations: Sequence[Operation]) -> tuple[CatalogueHead, set[int]]:
-        """Write some operations; where somebody changed an item since it was read, it is read again."""
+    async def _write_part(self, operations: Sequence[Operation], own: list[int]) -> tuple[CatalogueHead, set[int]]:
+        """Write some operations; where somebody changed an item since it was read, it is read again. The sequence
+        numbers of what is written are added to `own`.
+        """
         store, last = self._live.store, monotonic() + _MOST_S
         places: Iterable[int] = range(len(operations))
         unknown: set[int] = set()
@@ -87,6 +93,9 @@ class CatalogueWriter:
             if not changes:
                 return await store.head(), unknown
             written = await store.write(changes)
+            sequences = [record.sequence for record in written.records if record is not None]
+            own += sequences
+            self._live.own.add(written.head.epoch, sequences)
             pairs = zip(changes, written.records, strict=True)
             refused = {change.item_id for change, record in pairs if record is None}
             if not refused:

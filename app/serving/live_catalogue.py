@@ -21,6 +21,7 @@ from app.errors import StoreUnavailable
 from app.serving.catalogue_look import SharedLook
 from app.serving.catalogue_moment import CatalogueMoment
 from app.serving.lanes import Lane
+from app.serving.own_changes import OwnChanges
 from app.serving.release import Release
 from app.serving.service import RecommendService
 from app.stores.catalogue import CatalogueHead, CatalogueRecord, CatalogueStore
@@ -82,6 +83,7 @@ class LiveCatalogue:
         self._head = _NOTHING
         self._seen = _NOTHING  # in the store, as of the last look
         self._maker = ViewMaker(recommender.release.snapshot)
+        self._own = OwnChanges()
         self._is_whole = True  # the maker has all changes up to the head, and no part of a later one
         self._rests_until = 0.0  # on the clock of `monotonic`, after a failure that will come again
         self._running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
@@ -91,6 +93,11 @@ class LiveCatalogue:
             lag=lambda: float(max(0, self._seen.sequence - self._head.sequence)),
             items=lambda: float(len(self._records)),
         )
+
+    @property
+    def own(self) -> OwnChanges:
+        """Those that are on their way."""
+        return self._own
 
     @property
     def head(self) -> CatalogueHead:
@@ -125,6 +132,8 @@ class LiveCatalogue:
     async def look(self, left_s: float | None = None) -> Look:
         """The release with all changes that were accepted before this moment, on any replica.
 
+        A change that this process is just making, and of which nobody was told yet, is not waited for.
+
         Args:
             left_s: seconds that the call has left, of which no more than half are waited; by default those that a call
                 has which names no time.
@@ -136,7 +145,7 @@ class LiveCatalogue:
                 head = self._seen = await self._looks.head()
                 if head.epoch == before.epoch and head.sequence < before.sequence:
                     await self._run(self._read_all_behind(before))  # it was restored from an older state
-                elif head != self._head:
+                elif head != self._head and not self._own.are_all(self._head, head):
                     await self.catch_up(head)
         except (StoreUnavailable, TimeoutError) as error:
             log.debug("the catalogue may be behind", extra={"reason": str(error)})

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 
 import httpx
@@ -31,6 +32,16 @@ class GatedCatalogue(MemoryCatalogueStore):
         super().__init__()
         self.gate = threading.Event()
         self.gate.set()
+        self.was_asked = threading.Event()  # for what was changed, since the gate is shut
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        """The gate is shut while the body runs, and open however it ends."""
+        self.gate.clear()
+        try:
+            yield
+        finally:
+            self.gate.set()
 
     async def changes(self, after: CatalogueHead, limit: int) -> list[CatalogueRecord] | None:
         await self._pass()
@@ -42,6 +53,7 @@ class GatedCatalogue(MemoryCatalogueStore):
 
     async def _pass(self) -> None:
         while not self.gate.is_set():
+            self.was_asked.set()
             await asyncio.sleep(0.001)
 
 
@@ -85,6 +97,26 @@ def test_a_call_waits_for_changes_at_most_half_of_its_own_time(catalogue: GatedC
         catalogue.gate.set()
         answer = client.post("/recommend", json={"query": "fluxwarble", "k": 3}).json()
         assert (answer["degraded"], [item["item_id"] for item in answer["items"]]) == ([], ["new"])
+
+
+def test_nobody_waits_for_a_change_that_its_writer_was_not_told_of_yet(
+    catalogue: GatedCatalogue, serving: Serving
+) -> None:
+    with serving(catalogue, LONG_WAITS) as client:
+        client.put("/items/first", json={"title": "Some item"}).raise_for_status()
+        with ThreadPoolExecutor(1) as writer, catalogue.shut():
+            change = writer.submit(client.put, "/items/new", json={"title": "Fluxwarble"})
+            assert catalogue.was_asked.wait(WITHIN_S)  # for what was just written, by who wrote it
+            for request in ({"query": "fluxwarble"}, {"k": 3}):
+                answer = client.post("/recommend", json=request).json()
+                assert answer["degraded"] == []
+                assert "new" not in [item["item_id"] for item in answer["items"]]
+            accept(catalogue, ["of-another"])
+            answer = client.post("/recommend", json={"k": 3, "timeout_ms": 1_500}).json()
+            assert answer["degraded"] == ["catalogue"]  # of that one somebody was told
+        assert change.result().status_code == 200
+        found = client.post("/recommend", json={"query": "fluxwarble"}).json()
+        assert [item["item_id"] for item in found["items"]] == ["new", "of-another"]
 
 
 def test_calls_that_name_no_time_have_that_of_the_service(
