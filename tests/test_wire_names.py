@@ -102,8 +102,8 @@ PART_NUMBERS = {
 
 TENSORS = """
 age_buckets block_count event_types event_vectors exclude_rows features given given_query item_mask item_matrix
-long_vector long_weight matrix_unit never top_k wide_k chain content content_unit length order query_vector rows scores
-unit
+long_vector long_weight matrix_unit never top_k wide_k chain content content_unit length order products
+query_scale query_vector rows scores unit
 """
 
 PROBLEM_CODES = """

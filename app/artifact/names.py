@@ -79,6 +79,9 @@ IN_TOP_K: Final = "top_k"  # int64 [1]
 OUT_SCORES: Final = "scores"  # float32 [batch, top_k]
 OUT_ROWS: Final = "rows"  # int64 [batch, top_k]
 OUT_QUERY: Final = "query_vector"  # float32 [batch, dim]
+# Of it where it is cut short, see `app.engine.graph_cut`; inside it, where its search is that of int8.
+OUT_PRODUCTS: Final = "products"  # int32 [batch, rows] of the query in whole numbers with all items
+OUT_QUERY_UNIT: Final = "query_scale"  # float32 [batch, 1] of those numbers
 
 # Further tensors of retrieve.fp16.onnx, whose outputs are those of retrieve.onnx.
 IN_ITEM_MATRIX: Final = "item_matrix"  # float16 [rows, dim], see `quantise.half_matrix`

@@ -20,13 +20,12 @@ from app.engine.catalogue import Items
 from app.engine.device_runs import DeviceRuns, no_capture, opening_session
 from app.engine.graph_checks import check_retriever
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch, blank_batch
-from app.engine.retriever import Retriever
+from app.engine.retriever import Retriever, open_retriever
 from app.engine.runtime import (
     CPU,
     CUDA,
     nodes_in,
     open_device_session,
-    open_session,
     require_on_device,
     runtime,
     runtime_errors,
@@ -258,7 +257,8 @@ def open_gpu_retriever(
         session = open_device_session(path, device.provider, device.memory_mb, profile, captures=device.captures)
         check_retriever(path, session, shapes, in_half=True)
         try:
-            retriever = GpuRetriever(session, items, score_scales, device, partial(_on_cpu, folder, items))
+            on_cpu = partial(open_retriever, folder, items, score_scales, shapes)
+            retriever = GpuRetriever(session, items, score_scales, device, on_cpu)
             retriever.run_on_device(blank_batch(1, shapes.window, shapes.dim), 1)
         except runtime_errors() as error:
             reason = str(error).partition("\n")[0]
@@ -268,7 +268,3 @@ def open_gpu_retriever(
             ) from error
         require_on_device(nodes_in(Path(session.end_profiling())), device.provider)
     return retriever
-
-
-def _on_cpu(folder: Path, items: Items) -> Retriever:
-    return Retriever(open_session(folder / names.RETRIEVE_GRAPH, 1), items)

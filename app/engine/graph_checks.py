@@ -18,7 +18,7 @@ _BOOL: Final = "tensor(bool)"
 _HALF: Final = "tensor(float16)"
 
 
-def retrieval_inputs(shapes: Shapes) -> Signature:
+def retrieval_inputs(shapes: Shapes) -> dict[str, tuple[str, tuple[int | None, ...]]]:
     """What `retrieve.onnx` takes."""
     window, dim = shapes.window, shapes.dim
     return {
@@ -58,6 +58,24 @@ def check_retriever(path: Path, session: Any, shapes: Shapes, *, in_half: bool =
     outputs: Signature = {
         names.OUT_SCORES: (_FLOAT, (None, None)),
         names.OUT_ROWS: (_INT, (None, None)),
+        names.OUT_QUERY: (_FLOAT, (None, shapes.dim)),
+    }
+    _check(path, "output", session.get_outputs(), outputs)
+
+
+def check_products(path: Path, session: Any, shapes: Shapes) -> None:
+    """Check a graph of retrieval that was cut before the best items are found.
+
+    Raises:
+        BundleCorrupt: it takes or gives something else.
+    """
+    taken = retrieval_inputs(shapes)
+    for name in (names.IN_ITEM_MASK, names.IN_EXCLUDE_ROWS, names.IN_TOP_K):
+        del taken[name]
+    _check(path, "input", session.get_inputs(), taken)
+    outputs: Signature = {
+        names.OUT_PRODUCTS: ("tensor(int32)", (None, shapes.rows)),
+        names.OUT_QUERY_UNIT: (_FLOAT, (None, 1)),
         names.OUT_QUERY: (_FLOAT, (None, shapes.dim)),
     }
     _check(path, "output", session.get_outputs(), outputs)

@@ -43,14 +43,12 @@ from app.engine import checks
 from app.engine.candidates import Candidates, pad_columns
 from app.engine.catalogue import items_of, read_catalogue
 from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
-from app.engine.graph_checks import check_retriever
 from app.engine.nearest import Nearest
 from app.engine.placer import Placer, read_placer
 from app.engine.ranking import read_ranker
 from app.engine.recommend import recommend
 from app.engine.requests import ALL_STAGES, RequestBatch, Stages
-from app.engine.retriever import Retriever
-from app.engine.runtime import open_session
+from app.engine.retriever import Retriever, open_retriever
 from app.engine.selection.filter_index import filter_index_of
 from app.engine.selection.orders import Orders
 from app.engine.snapshot import Snapshot
@@ -174,9 +172,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     suggester = None if suggestions is None else Suggester(suggestions, vocabulary, synonyms)
     retriever: Retriever | GpuRetriever
     if device is None:
-        session = open_session(folder / names.RETRIEVE_GRAPH, threads)
-        check_retriever(folder / names.RETRIEVE_GRAPH, session, shapes)
-        retriever = Retriever(session, items)
+        retriever = open_retriever(folder, items, tables.score_scales, shapes, threads)
     else:
         retriever = open_gpu_retriever(folder, items, tables.score_scales, device, shapes)
     nearest = Nearest(retriever, tables, shapes.window)

@@ -107,18 +107,19 @@ def available_cores() -> int:
     return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
 
 
-def open_session(path: Path, threads: int) -> Any:
+def open_session(path: Path, threads: int, model: bytes | None = None) -> Any:
     """An `InferenceSession` on the CPU.
 
     Args:
         threads: threads inside one run; 0 takes the cores that this process may use.
+        model: what is opened instead of the content of `path`, which it was made of.
 
     Raises:
         BundleCorrupt: the runtime cannot load the graph.
     """
     options = _options()
     options.intra_op_num_threads = threads or available_cores()
-    return _open(path, options, [CPU])
+    return _open(path, options, [CPU], model)
 
 
 def open_device_session(path: Path, provider: str, memory_mb: int, profile: Path, *, captures: bool) -> Any:
@@ -200,10 +201,12 @@ def _options() -> Any:
     return options
 
 
-def _open(path: Path, options: Any, providers: Sequence[str | tuple[str, dict[str, str]]]) -> Any:
+def _open(
+    path: Path, options: Any, providers: Sequence[str | tuple[str, dict[str, str]]], model: bytes | None = None
+) -> Any:
     ort = runtime()
     try:
-        return ort.InferenceSession(str(path), options, providers=list(providers))
+        return ort.InferenceSession(str(path) if model is None else model, options, providers=list(providers))
     except runtime_errors() as error:
         first_line = str(error).splitlines()[0]
         raise BundleCorrupt(

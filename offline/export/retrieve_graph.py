@@ -134,9 +134,9 @@ def _int8_products(to: GraphWriter, matrix: str) -> str:
     # Each row of the query is quantised on its own: one scale for a batch would let requests move each other.
     largest = node("ReduceMax", [node("Abs", [names.OUT_QUERY], "absolute"), constant("axis_1", ints(1))], "largest")
     unit = node("Div", [largest, constant("limit", np.float32(127))], "unit")
-    unit = node("Max", [unit, constant("least", np.float32(1e-12))], "query_scale")
+    unit = node("Max", [unit, constant("least", np.float32(1e-12))], names.OUT_QUERY_UNIT)
     steps = node("Round", [node("Div", [names.OUT_QUERY, unit], "in_units")], "steps")
     shifted = node("Add", [steps, constant("shift", np.float32(_ZERO_POINT))], "shifted")
     query = node("Cast", [shifted], "quantised_query", to=TensorProto.UINT8)
-    products = node("MatMulInteger", [query, matrix, constant("zero_point", np.uint8(_ZERO_POINT))], "products")
+    products = node("MatMulInteger", [query, matrix, constant("zero_point", np.uint8(_ZERO_POINT))], names.OUT_PRODUCTS)
     return node("Mul", [node("Cast", [products], "real", to=TensorProto.FLOAT), unit], "scaled")

@@ -24,7 +24,6 @@ FLAGS: Final = (
     "-g0",
     "-fPIC",
     "-shared",
-    # "-Wl,-s",
     "-fvisibility=hidden",
     "-ffp-contract=off",  # a fused product and sum is rounded once, NumPy's twice
     "-fno-math-errno",

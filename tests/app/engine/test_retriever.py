@@ -1,0 +1,82 @@
+"""Retrieval: the graph that is cut before its last step and the kernel behind it, against the whole graph."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.artifact import names
+from app.artifact.bundle_store import resolve
+from app.engine.graph_cut import FLOAT, INT32, NotCut, cut_graph
+from app.engine.kernels.library import library, using
+from app.engine.loading import read_warmup
+from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
+from app.engine.retriever import Retriever, open_retriever
+from app.engine.runtime import open_session
+from app.engine.snapshot import Snapshot
+
+Changes = Callable[[RequestBatch, int], tuple[RequestBatch, ItemMask]]
+
+
+def plain(batch: RequestBatch, rows: int) -> tuple[RequestBatch, ItemMask]:
+    return batch, ALL_ITEMS
+
+
+def excluding(batch: RequestBatch, rows: int) -> tuple[RequestBatch, ItemMask]:
+    excluded = np.random.default_rng(0).integers(0, rows, (len(batch), rows // 2))
+    return replace(batch, exclude_rows=excluded), ALL_ITEMS
+
+
+def masking(batch: RequestBatch, rows: int) -> tuple[RequestBatch, ItemMask]:
+    shares = np.resize([0.01, 0.9], len(batch))[:, None]
+    return batch, ItemMask(np.random.default_rng(1).random((len(batch), rows)) < shares)
+
+
+@pytest.mark.parametrize("change", [plain, excluding, masking])
+def test_the_cut_graph_finds_what_the_whole_one_finds(snapshot: Snapshot, change: Changes) -> None:
+    whole = Retriever(open_session(snapshot.folder / names.RETRIEVE_GRAPH, 1), snapshot.items)
+    cut = snapshot.retriever
+    assert isinstance(cut, Retriever)
+    assert (cut.score_scales is None) == (library() is None)
+    rows = snapshot.items.selectable.shape[1]
+    batch, mask = change(read_warmup(snapshot.folder).take(slice(0, 16)), rows)
+    for depth in (1, 50, rows + 7):
+        expected, found = whole.run(batch, depth, mask), cut.run(batch, depth, mask)
+        assert found.scores.tobytes() == expected.scores.tobytes()
+        assert np.array_equal(found.rows, expected.rows)
+        assert found.query_vectors.tobytes() == expected.query_vectors.tobytes()
+
+
+def test_without_kernels_the_graph_finds_the_best_itself(snapshot: Snapshot) -> None:
+    with using(None):
+        retriever = open_retriever(
+            snapshot.folder, snapshot.items, snapshot.tables.score_scales, snapshot.manifest.shapes
+        )
+    assert retriever.score_scales is None
+    batch = read_warmup(snapshot.folder).take(slice(0, 4))
+    assert np.array_equal(retriever.run(batch, 20).rows, snapshot.retriever.run(batch, 20).rows)
+
+
+def test_a_graph_that_is_cut_keeps_what_it_needs_alone(shop_bundle: Path) -> None:
+    model = (resolve(shop_bundle) / names.RETRIEVE_GRAPH).read_bytes()
+    session = open_session(
+        Path("cut"), 1, cut_graph(model, [(names.OUT_QUERY_UNIT, FLOAT), (names.OUT_PRODUCTS, INT32)])
+    )
+    assert [tensor.name for tensor in session.get_outputs()] == [names.OUT_QUERY_UNIT, names.OUT_PRODUCTS]
+    taken = {tensor.name for tensor in session.get_inputs()}
+    assert names.IN_EVENT_VECTORS in taken
+    assert not taken & {names.IN_ITEM_MASK, names.IN_EXCLUDE_ROWS, names.IN_TOP_K}
+
+
+def test_what_has_no_such_tensor_is_not_cut(shop_bundle: Path) -> None:
+    folder = resolve(shop_bundle)
+    with pytest.raises(NotCut, match="no tensor products, query_scale"):
+        cut_graph(
+            (folder / names.RANK_GRAPH).read_bytes(), [(names.OUT_PRODUCTS, INT32), (names.OUT_QUERY_UNIT, FLOAT)]
+        )
+    model = (folder / names.RETRIEVE_GRAPH).read_bytes()
+    for no_model in (b"", b"no model", model[:1_000], model[: len(model) // 2], b"\xff" * 99):
+        with pytest.raises(NotCut):
+            cut_graph(no_model, [(names.OUT_PRODUCTS, INT32)])
