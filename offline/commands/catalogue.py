@@ -115,7 +115,7 @@ def sync(
         keep = new_columns is NewColumns.KEEP
         target: Target
         if url is not None:
-            target = HttpTarget(url, key and key.partition(",")[0].strip(), keep_new=keep)
+            target = stack.enter_context(HttpTarget(url, key and key.partition(",")[0].strip(), keep_new=keep))
         else:
             assert redis is not None  # noqa: S101 - one of both is given
             assert bundle is not None  # noqa: S101 - as above

@@ -3,7 +3,7 @@
 import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -23,7 +23,7 @@ _AGAIN: Final = (429, 502, 503, 504)
 
 
 class HttpTarget:
-    """The catalogue of a service, by its admin calls.
+    """The catalogue of a service, by its admin calls, over one connection that `with` closes.
 
     Args:
         url: its address, such as http://localhost:8000.
@@ -43,6 +43,12 @@ class HttpTarget:
         self._sleep = sleep
         self._batch = "/items/batch" + ("?new_columns=keep" if keep_new else "")
         self._connection: http.client.HTTPConnection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
     def items(self, progress: Progress) -> dict[str, KnownItem]:
         """All items as they are now, by id.

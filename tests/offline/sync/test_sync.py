@@ -1,6 +1,9 @@
 """An export is brought into the live catalogue of a real service, over HTTP and through Redis: what differs, once."""
 
+import gc
 import json
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +11,8 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+from quick_services import running_service
 from redis_process import RedisProcess
-from serve_process import running_service
 from typer.testing import CliRunner, Result
 
 from app.artifact.redis_keys import Keys
@@ -30,6 +33,9 @@ class Catalogue:
     def __init__(self, address: str, way: list[str]) -> None:
         self._client = httpx.Client(base_url=address, headers={"X-API-Key": KEY}, timeout=60)
         self.way = way
+
+    def close(self) -> None:
+        self._client.close()
 
     def items(self) -> dict[str, Any]:
         items: dict[str, Any] = {}
@@ -86,7 +92,9 @@ def live(
     way = ["--url", address, "--key", KEY]
     if request.param == "redis":
         way = ["--redis", redis_server.url, "--prefix", prefix, "--bundle", str(shop_bundle)]
-    yield Catalogue(address, way)
+    catalogue = Catalogue(address, way)
+    yield catalogue
+    catalogue.close()
     with redis_server.client() as client:
         client.delete(keys.catalogue_documents, keys.catalogue_changes, keys.catalogue_head)
 
@@ -290,6 +298,18 @@ def test_a_service_that_cannot_be_asked_is_named_with_what_to_do(shop: Path, add
         assert isinstance(sync("--data", shop, "--url", url).exception, InputError), url
     assert isinstance(sync("--data", shop).exception, InputError)
     assert isinstance(sync("--url", address).exception, InputError)
+
+
+def test_no_connection_is_left_open(shop: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.collect()  # what others have left
+    found: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: found.append(str(unraisable.exc_value)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        for key, code in ((KEY, 0), ("wrong" * 6, 1)):
+            assert sync("--data", shop, "--url", address, "--key", key, "--dry-run").exit_code == code
+            gc.collect()
+    assert found == []
 
 
 def test_of_many_refusals_each_is_told(live: Catalogue, shop: Path, export: Callable[..., Path]) -> None:
