@@ -246,7 +246,7 @@ def test_an_item_is_opened_and_left_by_keyboard_and_says_why_in_both_languages(v
         page.keyboard.press("Enter")
         expect(page.locator("#product-title")).to_be_focused()
         expect(page.locator(".why-panel .sentence").first).to_have_text(re.compile("^(Because you|You |Popular now)"))
-        expect(page.locator("#product ol").first.locator("a").first).to_be_visible()
+        expect(page.locator("#product [aria-labelledby=goes-title] .card a").first).to_be_visible()
         page.locator("[data-language=zh]").focus()
         page.keyboard.press("Enter")
         expect(page.locator("html")).to_have_attribute("lang", "zh-Hans")
@@ -317,7 +317,7 @@ def test_a_phone_never_scrolls_sideways(visit: Visit, width: int) -> None:
         shown(page)
         assert page.evaluate(overflow) <= 0
         page.locator(f"{CARD} a").first.click()
-        expect(page.locator("#product ol").last.locator("a").first).to_be_visible()
+        expect(page.locator("#product [aria-labelledby=similar-title] .card a").first).to_be_visible()
         assert page.evaluate(overflow) <= 0
 
 
@@ -370,7 +370,7 @@ def test_everything_has_a_name_and_enough_contrast(visit: Visit, scheme: str) ->
         page.locator("[data-language=zh]").click()
         assert page.evaluate(FAULTS) == []
         page.locator(f"{CARD} a").first.click()
-        expect(page.locator("#product ol").last.locator("a").first).to_be_visible()
+        expect(page.locator("#product [aria-labelledby=similar-title] .card a").first).to_be_visible()
         assert page.evaluate(FAULTS) == []
 
 
