@@ -16,6 +16,9 @@ WORKERS ?= 2
 KERNELS := $(wildcard app/engine/kernels/source/*) app/engine/kernels/build.py
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
+# Else every process of the tests compiles all of the code anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo serve bench load check test test-all docs audit lock clean
 
 help: ## list the commands
