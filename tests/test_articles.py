@@ -14,7 +14,7 @@ import pytest
 from article_site import TOPICS, write_article_site
 from fenced_blocks import blocks_of, curl_calls_of
 from job_process import job
-from serve_process import running_service
+from quick_services import running_service
 
 from offline.dataset.spec import EvaluationSpec, EventsSpec, ItemsSpec, UsersSpec, load_spec
 from offline.onboarding.init import init

@@ -11,8 +11,8 @@ import pytest
 import redis
 import typer.main
 import yaml
+from quick_services import running_service
 from redis_process import HOST, RedisProcess
-from serve_process import running_service
 
 from app.artifact.redis_keys import Keys
 from app.main import _app as serve_app

@@ -18,8 +18,9 @@ from chromium import find_chromium, running_chromium
 from made_up_cursor_keys import CURSOR_KEYS
 from market import Market
 from playwright.sync_api import Browser
+from quick_services import running_service
 from redis_process import RedisProcess
-from serve_process import running_service
+from serve_process import running_service as running_command
 from services_alone import PATIENCE_MS, services_alone
 from starlette.applications import Starlette
 from worded_shop import write_worded_bundle
@@ -178,7 +179,7 @@ def market(
         }
         with (
             running_service(shop_bundle, server.url, **settings) as first,
-            running_service(shop_bundle, server.url, **settings) as second,
+            running_command(shop_bundle, server.url, **settings) as second,  # whose sets have an order of their own
             httpx.Client(base_url=first.address, timeout=WITHIN_S) as writer,
             httpx.Client(base_url=second.address, timeout=WITHIN_S) as reader,
         ):

@@ -23,7 +23,7 @@ import pytest
 from chromium import find_chromium, running_chromium
 from fenced_blocks import blocks_of, curl_calls_of
 from playwright.sync_api import Browser
-from serve_process import running_service
+from quick_services import running_service
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = blocks_of(ROOT / "app" / "INTEGRATING.md")

@@ -18,6 +18,7 @@ from threading import Thread
 
 import httpx
 import pytest
+from quick_services import QuickService
 
 from app.artifact import names
 from app.artifact.bundle_store import POINTER, point_to, resolve
@@ -34,27 +35,24 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @contextmanager
-def served(*options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(*options: str, **variables: str) -> Iterator[tuple[QuickService, str]]:
     """A process that answers, and its address."""
-    process = subprocess.Popen(
-        [COMMAND, "--port", "0", *options],
-        env=environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
+    with QuickService(["--port", "0", *options], environment(**variables)) as process:
         announced = re.search(r"http://[^\s;]+", process.stdout.readline())
         assert announced is not None, process.communicate()[1]
         yield process, announced[0]
-    finally:
-        process.kill()
-        process.wait()
 
 
 def refusal(*options: str, **variables: str) -> str:
-    """The one line that the command refuses with."""
+    """The one line that the service refuses with."""
+    with QuickService(["--port", "0", *options], environment(**variables)) as process:
+        stdout, stderr = process.communicate(WITHIN_S)
+    assert process.returncode == 1
+    return the_line(stdout, stderr)
+
+
+def refusal_of_the_command(*options: str, before: Callable[[], None] | None = None, **variables: str) -> str:
+    """As `refusal`, of the installed command in an interpreter of its own; `before` is called in it."""
     found = subprocess.run(
         [COMMAND, "--port", "0", *options],
         env=environment(**variables),
@@ -62,16 +60,27 @@ def refusal(*options: str, **variables: str) -> str:
         text=True,
         check=False,
         timeout=WITHIN_S,
+        preexec_fn=before,
     )
     assert found.returncode == 1
-    assert found.stdout == ""
-    lines = found.stderr.splitlines()
-    assert len(lines) == 1, found.stderr
+    return the_line(found.stdout, found.stderr)
+
+
+def the_line(stdout: str, stderr: str) -> str:
+    assert stdout == ""
+    lines = stderr.splitlines()
+    assert len(lines) == 1, stderr
     return lines[0]
 
 
 def test_it_serves_a_bundle_and_finishes_what_it_began_when_told_to_stop(shop_bundle: Path, users: list[str]) -> None:
-    with served("--bundle", str(shop_bundle), "--clock", "bundle") as (process, address):
+    command = [COMMAND, "--port", "0", "--bundle", str(shop_bundle), "--clock", "bundle"]
+    outputs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(), text=True, **outputs) as process:
+        assert process.stdout is not None
+        announced = re.search(r"http://[^\s;]+", process.stdout.readline())
+        assert announced is not None, process.communicate()[1]
+        address = announced[0]
         assert address.startswith("http://127.0.0.1:")
         with httpx.Client(base_url=address, timeout=WITHIN_S) as client:
             assert client.get("/readyz").json()["status"] == "ready"
@@ -110,10 +119,7 @@ def wait_until_closed(where: tuple[str, int]) -> None:
 
 
 def test_it_says_that_it_has_no_keys(shop_bundle: Path) -> None:
-    with subprocess.Popen(
-        [COMMAND, "--port", "0", "--bundle", str(shop_bundle)], env=environment(), stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
+    with QuickService(["--port", "0", "--bundle", str(shop_bundle)], environment()) as process:
         assert "only from this machine, since it has no keys" in process.stdout.readline()
         process.terminate()
 
@@ -248,9 +254,6 @@ def store(shop_bundle: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (unreadable_file, "vectors.npy: cannot be read (Permission denied)"),
-        (unreadable_pointer, "CURRENT: cannot be read (Permission denied)"),
-        (unreadable_folder, "v1/manifest.json: cannot be read (Permission denied)"),
         (long_pointer, "CURRENT: expected the name of a version"),
         (other_graph, "retrieve.onnx: expected the inputs age_buckets"),
         (pointer_above, "CURRENT: expected the name of a version"),
@@ -258,17 +261,24 @@ def store(shop_bundle: Path, tmp_path: Path) -> Path:
 )
 def test_a_start_that_cannot_be_ends_in_one_line(store: Path, damage: Callable[[Path], None], words: str) -> None:
     damage(store)
-    found = subprocess.run(
-        [COMMAND, "--port", "0", "--bundle", str(store)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=WITHIN_S,
-        preexec_fn=without_override,
-    )
-    (line,) = found.stderr.splitlines()
-    assert (found.returncode, found.stdout) == (1, "")
+    line = refusal("--bundle", str(store))
+    assert line.startswith("aisle-serve: ")
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (unreadable_file, "vectors.npy: cannot be read (Permission denied)"),
+        (unreadable_pointer, "CURRENT: cannot be read (Permission denied)"),
+        (unreadable_folder, "v1/manifest.json: cannot be read (Permission denied)"),
+    ],
+)
+def test_a_start_from_what_cannot_be_read_ends_in_one_line(
+    store: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    damage(store)
+    line = refusal_of_the_command("--bundle", str(store), before=without_override)
     assert line.startswith("aisle-serve: ")
     assert words in line
 
@@ -318,9 +328,7 @@ def test_all_addresses_of_a_machine_are_never_called_this_machine_alone(
     shop_bundle: Path, host: str, shown: str
 ) -> None:
     variables = environment(AISLE_REACHED_AT="127.0.0.1")
-    command = [COMMAND, "--port", "0", "--host", host, "--bundle", str(shop_bundle)]
-    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    with QuickService(["--port", "0", "--host", host, "--bundle", str(shop_bundle)], variables) as process:
         line = process.stdout.readline()
         process.kill()
     assert shown in line
@@ -460,7 +468,7 @@ def test_a_taken_port_is_refused_in_one_line(shop_bundle: Path) -> None:
 
 def test_without_a_runtime_it_says_what_to_install(shop_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise ImportError('not here')", "utf-8")
-    assert "pip install 'aisle[cpu]'" in refusal("--bundle", str(shop_bundle), PYTHONPATH=str(tmp_path))
+    assert "pip install 'aisle[cpu]'" in refusal_of_the_command("--bundle", str(shop_bundle), PYTHONPATH=str(tmp_path))
 
 
 def test_help_names_options_and_variables() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from quick_services import running_service
 from redis_process import RedisProcess
-from serve_process import running_service
 
 from app.artifact.bundle_store import resolve
 from app.artifact.erasures import ERASURES, read_erasures

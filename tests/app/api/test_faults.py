@@ -17,8 +17,9 @@ import pytest
 import redis
 from fault_proxy import FaultProxy
 from live_events import entries_of, waiting
+from quick_services import running_service
 from redis_process import HOST, RedisProcess
-from serve_process import ServeProcess, running_service
+from serve_process import ServeProcess
 from starlette.applications import Starlette
 
 from app.artifact.redis_keys import Keys

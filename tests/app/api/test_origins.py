@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser
-from serve_process import running_service
+from quick_services import running_service
 from starlette.applications import Starlette
 
 from app.api.origins import is_loopback

@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from quick_services import running_service
 from redis_process import RedisProcess
-from serve_process import running_service
+from serve_process import running_service as running_command
 
 from app.artifact.redis_keys import Keys
 from offline.publishing.publish import PublishConfig, publish
@@ -29,7 +30,7 @@ def replicas(
         settings = {"redis_timeout_ms": 5_000, "redis_write_timeout_ms": 5_000}
         with (
             running_service(shop_bundle, server.url, **settings) as first,
-            running_service(shop_bundle, server.url, **settings) as second,
+            running_command(shop_bundle, server.url, **settings) as second,  # whose sets have an order of their own
             httpx.Client(base_url=first.address, timeout=WITHIN_S) as to_first,
             httpx.Client(base_url=second.address, timeout=WITHIN_S) as to_second,
         ):

@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
+from quick_services import running_service
 from redis_process import RedisProcess
-from serve_process import running_service
 
 Start = Callable[..., AbstractContextManager[RedisProcess]]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from quick_services import running_service
 from redis_process import RedisProcess
-from serve_process import running_service
 
 from app.artifact.bundle_store import resolve
 from app.artifact.redis_keys import Keys

@@ -11,7 +11,7 @@ import httpx
 import polars as pl
 import pytest
 from job_process import job, kill_when
-from serve_process import running_service
+from quick_services import running_service
 
 from app.artifact.bundle_store import current, resolve, versions
 from app.artifact.manifest import Manifest, read_manifest
