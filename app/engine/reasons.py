@@ -1,8 +1,7 @@
 """Reasons for an answered item: what each part of the request adds to its score, to the last digit shown."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.names import PADDING_ROW
@@ -14,8 +13,7 @@ _UNIT: Final = 10**SCORE_DECIMALS
 _KINDS: Final[dict[int, Kind]] = {VIEW: "viewed", CART: "carted", PURCHASE: "purchased"}
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """What one part of a request, or a rule, adds to the score of an item."""
 
     kind: Kind
@@ -48,7 +46,7 @@ def round_reasons(
     if remainder_kind == "popular":
         rounded.append((Reason(remainder_kind, 0.0), remainder))
     rounded.sort(key=lambda pair: -abs(pair[1]))
-    reasons = [replace(part, weight=unit / _UNIT) for part, unit in rounded]
+    reasons = [Reason(part.kind, unit / _UNIT, *part[2:]) for part, unit in rounded]
     if remainder and remainder_kind == "base":
         reasons.append(Reason(remainder_kind, remainder / _UNIT))
     return reasons

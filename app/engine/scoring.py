@@ -40,7 +40,12 @@ def routes_of(snapshot: Snapshot, batch: RequestBatch) -> ScoringRoutes:
 
 def list_of(rows: Sequence[NDArray[np.integer]]) -> CandidateList:
     """The given rows of each request as a candidate list, once each, without row 0."""
-    distinct = [np.unique(request_rows[request_rows != PADDING_ROW]).astype(np.int64) for request_rows in rows]
+    by_array = {id(request_rows): request_rows for request_rows in rows}  # variants of a request share one
+    distinct_of = {
+        key: np.unique(request_rows[request_rows != PADDING_ROW]).astype(np.int64)
+        for key, request_rows in by_array.items()
+    }
+    distinct = [distinct_of[id(request_rows)] for request_rows in rows]
     lengths = [len(request_rows) for request_rows in distinct]
     return CandidateList(
         request_index=np.repeat(np.arange(len(rows)), lengths),

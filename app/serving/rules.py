@@ -137,8 +137,8 @@ def _diverse_order(
     starts = np.flatnonzero(np.diff(tiers, prepend=np.nan))
     order = []
     for start, stop in pairwise([*starts.tolist(), len(rows)]):
-        vectors = snapshot.items.vectors_of(rows[start:stop])
-        order.append(start + diversified(scores[start:stop], vectors, max(0, answered - start), diversity))
+        codes = snapshot.items.vectors[rows[start:stop]]
+        order.append(start + diversified(scores[start:stop], codes, max(0, answered - start), diversity))
     return np.concatenate([np.zeros(0, dtype=np.int64), *order])
 
 

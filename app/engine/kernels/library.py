@@ -31,6 +31,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
         [*2 * [c_int64], *4 * [c_void_p], c_int64, c_void_p, *2 * [c_int64], *4 * [c_void_p]],
         None,
     ),
+    "diverse_order": ([*2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p, c_int64, *2 * [c_void_p]], None),
     "has_third_level": ([], c_int),
 }
 """What each function takes and returns, as the files of `source` have it."""
@@ -46,6 +47,7 @@ class Library:
     features_of_candidates: Any
     feature_scratch: Any
     best_of_products: Any
+    diverse_order: Any
     has_third_level: Any
 
 

@@ -45,7 +45,7 @@ def mean_distance(vectors: NDArray[np.floating]) -> float:
 def test_more_diversity_is_never_less_diverse(seed: int, count: int, dim: int, k: int, ties: bool) -> None:
     rng = np.random.default_rng(seed)
     scores = np.sort(rng.integers(0, 4, count).astype(float) if ties else rng.normal(size=count))[::-1]
-    vectors = rng.normal(size=(count, dim)).astype(np.float32)
+    vectors = rng.normal(0, 40, (count, dim)).clip(-127, 127).astype(np.int8)
     vectors[rng.random(count) < 0.3] = vectors[0]
     before = -1.0
     for diversity in np.linspace(0, 1, 21):
