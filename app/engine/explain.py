@@ -78,7 +78,7 @@ def _contributions(
     recent = [_recent(*events) for events in zip(batch.event_rows, batch.event_types, strict=True)]
     variants = _variants(routes, [rows for rows, _ in recent])
     variant_batch = _without_items(batch.take(variants.request), variants.removed_row)
-    vectors = snapshot.retriever.run(variant_batch, 1).query_vectors
+    vectors = snapshot.retriever.query_vectors(variant_batch)
     vectors = np.where(variant_batch.has_signal()[:, None], vectors, np.float32(0.0))
     levels = np.stack([_popularity_level(snapshot.tables, rows) for rows in lists])
     reference = _reference_lists(snapshot, batch, routes, answered, depth, rerank_depth, item_mask)

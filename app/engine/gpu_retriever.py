@@ -142,6 +142,12 @@ class GpuRetriever:
                 self.device = self._fallback.device
         return self._fallback.run(batch, depth, item_mask, event_vectors)
 
+    def query_vectors(
+        self, batch: RequestBatch, event_vectors: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """As `Retriever.query_vectors`, but for rounding."""
+        return self.run(batch, 1, ALL_ITEMS, event_vectors).query_vectors
+
     def run_on_device(
         self,
         batch: RequestBatch,

@@ -63,8 +63,8 @@ def check_retriever(path: Path, session: Any, shapes: Shapes, *, in_half: bool =
     _check(path, "output", session.get_outputs(), outputs)
 
 
-def check_products(path: Path, session: Any, shapes: Shapes) -> None:
-    """Check a graph of retrieval that was cut before the best items are found.
+def check_tower(path: Path, session: Any, shapes: Shapes) -> None:
+    """Check a graph of retrieval that was cut behind the query tower.
 
     Raises:
         BundleCorrupt: it takes or gives something else.
@@ -73,10 +73,19 @@ def check_products(path: Path, session: Any, shapes: Shapes) -> None:
     for name in (names.IN_ITEM_MASK, names.IN_EXCLUDE_ROWS, names.IN_TOP_K):
         del taken[name]
     _check(path, "input", session.get_inputs(), taken)
+    _check(path, "output", session.get_outputs(), {names.OUT_QUERY: (_FLOAT, (None, shapes.dim))})
+
+
+def check_products(path: Path, session: Any, shapes: Shapes) -> None:
+    """Check what a graph of retrieval does with query vectors, cut before the best items are found.
+
+    Raises:
+        BundleCorrupt: it takes or gives something else.
+    """
+    _check(path, "input", session.get_inputs(), {names.OUT_QUERY: (_FLOAT, (None, shapes.dim))})
     outputs: Signature = {
         names.OUT_PRODUCTS: ("tensor(int32)", (None, shapes.rows)),
         names.OUT_QUERY_UNIT: (_FLOAT, (None, 1)),
-        names.OUT_QUERY: (_FLOAT, (None, shapes.dim)),
     }
     _check(path, "output", session.get_outputs(), outputs)
 

@@ -5,27 +5,39 @@ format has to be known, and the service goes without the package `onnx`.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 FLOAT: Final = 1
 INT32: Final = 6
 """Element types of tensors (`TensorProto.DataType`)."""
 _GRAPH: Final = 7  # field of a model
-_NODE, _INPUT, _OUTPUT = 1, 11, 12  # fields of a graph
+_NODE, _CONSTANT, _INPUT, _OUTPUT = 1, 5, 11, 12  # fields of a graph
+_CONSTANT_NAME: Final = 8  # field of a constant
 _READS, _WRITES = 1, 2  # fields of a node
 _NAME, _TYPE = 1, 2  # fields of what an input or output is
+_TENSOR_TYPE, _ELEMENT, _SHAPE = 1, 1, 2  # fields of a type, and of one of a tensor
+_LENGTH_OF_AXIS, _NAME_OF_LENGTH = 1, 2  # fields of a shape, and of an axis
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # how a field is written
+
+
+class Tensor(NamedTuple):
+    """What goes into a graph, or comes out of it."""
+
+    name: str
+    element: int  # type of its numbers
+    shape: tuple[int | str, ...] | None = None  # lengths, or names of those that differ; None where nothing is said
 
 
 class NotCut(Exception):
     """The bytes are no model that has these tensors."""
 
 
-def cut_graph(model: bytes, outputs: Sequence[tuple[str, int]]) -> bytes:
-    """The model with these outputs, without the nodes and inputs that they do not need.
+def cut_graph(model: bytes, outputs: Sequence[Tensor], given: Sequence[Tensor] = ()) -> bytes:
+    """The model with these outputs, without the nodes, inputs and constants that they do not need.
 
     Args:
-        outputs: name and element type of each.
+        outputs: tensors inside the graph, or outputs of it.
+        given: tensors inside the graph that become inputs of it.
 
     Raises:
         NotCut: it has no such tensors, or is no model.
@@ -34,7 +46,7 @@ def cut_graph(model: bytes, outputs: Sequence[tuple[str, int]]) -> bytes:
     try:
         for field, content, whole in _fields(memoryview(model)):
             if field == _GRAPH:
-                graph = _cut(content, outputs)
+                graph = _cut(content, outputs, given)
                 pieces += [_head(_GRAPH, sum(map(len, graph))), *graph]
             else:
                 pieces.append(whole)
@@ -45,34 +57,48 @@ def cut_graph(model: bytes, outputs: Sequence[tuple[str, int]]) -> bytes:
     return b"".join(pieces)  # what is kept is copied once
 
 
-def _cut(graph: memoryview, outputs: Sequence[tuple[str, int]]) -> list[memoryview | bytes]:
+def _cut(graph: memoryview, outputs: Sequence[Tensor], given: Sequence[Tensor]) -> list[memoryview | bytes]:
     entries = list(_fields(graph))
     nodes = [
         (index, _names(content, _READS), _names(content, _WRITES))
         for index, (field, content, _) in enumerate(entries)
         if field == _NODE
     ]
-    demand, needed = {name for name, _ in outputs}, set[int]()
+    results, inputs = {tensor.name for tensor in outputs}, {tensor.name for tensor in given}
+    demand, needed = set(results), set[int]()
     for index, reads, writes in reversed(nodes):  # a graph is sorted: who reads comes behind who writes
         if demand.intersection(writes):
             needed.add(index)
-            demand.update(reads)
-    missing = {name for name, _ in outputs}.difference(*(writes for _, _, writes in nodes))
+            demand.update(set(reads) - inputs)
+    missing = (results | inputs).difference(*(writes for _, _, writes in nodes))
     if missing:
         raise NotCut(f"no tensor {', '.join(sorted(missing))}")
     kept: list[memoryview | bytes] = []
     for index, (field, content, whole) in enumerate(entries):
         is_needed = {
             _NODE: index in needed,
+            _CONSTANT: field == _CONSTANT and not demand.isdisjoint(_names(content, _CONSTANT_NAME)),
             _INPUT: field == _INPUT and not demand.isdisjoint(_names(content, _NAME)),
             _OUTPUT: False,
         }
         if is_needed.get(field, True):
             kept.append(whole)
-    for name, element in outputs:
-        tensor = _entry(_NAME, bytes([_NAME << 3 | _VARINT, element]))  # a type that is a tensor, of this element
-        kept.append(_entry(_OUTPUT, _entry(_NAME, name.encode()) + _entry(_TYPE, tensor)))
+    kept += [_declaration(_INPUT, tensor) for tensor in given]
+    kept += [_declaration(_OUTPUT, tensor) for tensor in outputs]
     return kept
+
+
+def _declaration(field: int, tensor: Tensor) -> bytes:
+    numbers = bytes([_ELEMENT << 3 | _VARINT, tensor.element])
+    if tensor.shape is not None:
+        numbers += _entry(_SHAPE, b"".join(_entry(_LENGTH_OF_AXIS, _axis(length)) for length in tensor.shape))
+    return _entry(field, _entry(_NAME, tensor.name.encode()) + _entry(_TYPE, _entry(_TENSOR_TYPE, numbers)))
+
+
+def _axis(length: int | str) -> bytes:
+    if isinstance(length, str):
+        return _entry(_NAME_OF_LENGTH, length.encode())
+    return _varint(_LENGTH_OF_AXIS << 3 | _VARINT) + _varint(length)
 
 
 def _names(message: memoryview, number: int) -> list[str]:

@@ -13,8 +13,8 @@ from app.artifact.event_features import age_buckets
 from app.artifact.manifest import Shapes
 from app.engine.candidates import Candidates, candidates_from_graph
 from app.engine.catalogue import Items
-from app.engine.graph_checks import check_products, check_retriever
-from app.engine.graph_cut import FLOAT, INT32, NotCut, cut_graph
+from app.engine.graph_checks import check_products, check_retriever, check_tower
+from app.engine.graph_cut import FLOAT, INT32, NotCut, Tensor, cut_graph
 from app.engine.kernels.library import library
 from app.engine.kernels.search import Products, best_items
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
@@ -35,20 +35,26 @@ class Retrieves(Protocol):
         """The best `depth` items of every request, best first."""
         ...
 
+    def query_vectors(self, batch: RequestBatch) -> NDArray[np.float32]:
+        """The vector of every request, `[batch, dim]`, that items are compared with: given, or the query tower's."""
+        ...
+
+
+@dataclass(frozen=True)
+class SplitGraph:
+    """The two halves of `retrieve.onnx`, without its last nodes."""
+
+    tower: Any  # a session: from events to query vectors
+    products: Any  # a session: from query vectors to products with all items
+    score_scales: NDArray[np.float32]  # [rows], see `RankTables`
+
 
 @dataclass(frozen=True)
 class Retriever:
-    """`retrieve.onnx`, opened; where kernels find the best items, only as far as the products with all items.
+    """`retrieve.onnx`, opened: whole, or split where kernels find the best items."""
 
-    Args:
-        session: of the graph.
-        items: of the bundle.
-        score_scales: `[rows]`, see `RankTables`; None where the graph finds the best items itself.
-    """
-
-    session: Any
+    graph: Any | SplitGraph  # a session, or two
     items: Items
-    score_scales: NDArray[np.float32] | None = None
     device: str = "cpu"
 
     def run(
@@ -66,10 +72,45 @@ class Retriever:
             item_mask: which items may be answered to each.
             event_vectors: `[batch, window, dim]` of the items of the events; by default those of the bundle.
         """
-        vectors = self.items.vectors_of(batch.event_rows) if event_vectors is None else event_vectors
+        allowed = self.items.selectable if item_mask.allowed is None else item_mask.allowed
+        depth = min(depth, self.items.selectable.shape[1])
+        if isinstance(self.graph, SplitGraph):
+            queries = self.query_vectors(batch, event_vectors)
+            outputs = (names.OUT_PRODUCTS, names.OUT_QUERY_UNIT)
+            products, units = self.graph.products.run(outputs, {names.OUT_QUERY: queries})
+            search = Products(products, units[:, 0], self.graph.score_scales)
+            scores, rows = best_items(search, depth, allowed, batch.exclude_rows)
+        else:
+            feeds = self._feeds(batch, event_vectors) | {
+                names.IN_ITEM_MASK: allowed,
+                names.IN_EXCLUDE_ROWS: batch.exclude_rows,
+                names.IN_TOP_K: np.array([depth], dtype=np.int64),
+            }
+            scores, rows, queries = self.graph.run((names.OUT_SCORES, names.OUT_ROWS, names.OUT_QUERY), feeds)
+        return candidates_from_graph(scores, rows, queries)
+
+    def query_vectors(
+        self, batch: RequestBatch, event_vectors: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """The vector of every request, `[batch, dim]`, that items are compared with: given, or the query tower's.
+
+        Args:
+            batch: the requests.
+            event_vectors: as for `run`.
+        """
+        if not isinstance(self.graph, SplitGraph):
+            return self.run(batch, 1, ALL_ITEMS, event_vectors).query_vectors
+        if batch.given is not None and batch.given_query is not None and batch.given.all():
+            return np.ascontiguousarray(batch.given_query, dtype=np.float32)
+        queries: NDArray[np.float32]
+        (queries,) = self.graph.tower.run((names.OUT_QUERY,), self._feeds(batch, event_vectors))
+        return queries
+
+    def _feeds(self, batch: RequestBatch, event_vectors: NDArray[np.float32] | None) -> dict[str, NDArray[Any]]:
+        """What the query tower reads of the requests."""
         shape = batch.long_vector.shape
-        feeds = {
-            names.IN_EVENT_VECTORS: vectors,
+        return {
+            names.IN_EVENT_VECTORS: self.items.vectors_of(batch.event_rows) if event_vectors is None else event_vectors,
             names.IN_EVENT_TYPES: batch.event_types.astype(np.int64),
             names.IN_AGE_BUCKETS: age_buckets(batch.event_times, batch.now[:, None]),
             names.IN_LONG_VECTOR: batch.long_vector,
@@ -77,26 +118,12 @@ class Retriever:
             names.IN_GIVEN_QUERY: np.zeros(shape, np.float32) if batch.given_query is None else batch.given_query,
             names.IN_GIVEN: np.zeros((shape[0], 1), bool) if batch.given is None else batch.given[:, None],
         }
-        allowed = self.items.selectable if item_mask.allowed is None else item_mask.allowed
-        depth = min(depth, self.items.selectable.shape[1])
-        if self.score_scales is not None:
-            products, units, queries = self.session.run(
-                (names.OUT_PRODUCTS, names.OUT_QUERY_UNIT, names.OUT_QUERY), feeds
-            )
-            search = Products(products, units[:, 0], self.score_scales)
-            scores, rows = best_items(search, depth, allowed, batch.exclude_rows)
-        else:
-            feeds[names.IN_ITEM_MASK] = allowed
-            feeds[names.IN_EXCLUDE_ROWS] = batch.exclude_rows
-            feeds[names.IN_TOP_K] = np.array([depth], dtype=np.int64)
-            scores, rows, queries = self.session.run((names.OUT_SCORES, names.OUT_ROWS, names.OUT_QUERY), feeds)
-        return candidates_from_graph(scores, rows, queries)
 
 
 def open_retriever(
     folder: Path, items: Items, score_scales: NDArray[np.float32], shapes: Shapes, threads: int = 1
 ) -> Retriever:
-    """The retriever of the bundle in `folder`: by kernels where there are some and its search is that of int8.
+    """The retriever of the bundle in `folder`: split where there are kernels and its search is that of int8.
 
     Args:
         score_scales: `[rows]`, see `RankTables`.
@@ -109,16 +136,20 @@ def open_retriever(
     path = folder / names.RETRIEVE_GRAPH
     if library() is not None:
         try:
-            model = cut_graph(
-                path.read_bytes(),
-                ((names.OUT_PRODUCTS, INT32), (names.OUT_QUERY_UNIT, FLOAT), (names.OUT_QUERY, FLOAT)),
-            )
+            tower, products = _split(path.read_bytes(), shapes)
         except NotCut as reason:
             log.info("the graph finds the best items itself: %s", reason, extra={"path": str(path)})
         else:
-            session = open_session(path, threads, model)
-            check_products(path, session, shapes)
-            return Retriever(session, items, score_scales)
+            split = SplitGraph(open_session(path, threads, tower), open_session(path, threads, products), score_scales)
+            check_tower(path, split.tower, shapes)
+            check_products(path, split.products, shapes)
+            return Retriever(split, items)
     session = open_session(path, threads)
     check_retriever(path, session, shapes)
     return Retriever(session, items)
+
+
+def _split(model: bytes, shapes: Shapes) -> tuple[bytes, bytes]:
+    query = Tensor(names.OUT_QUERY, FLOAT, ("batch", shapes.dim))
+    products = (Tensor(names.OUT_PRODUCTS, INT32), Tensor(names.OUT_QUERY_UNIT, FLOAT))
+    return cut_graph(model, [query]), cut_graph(model, products, [query])

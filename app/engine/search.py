@@ -173,18 +173,22 @@ def _retrieve_by_user(
     rows = np.zeros((len(batch), 0), dtype=np.int64)
     if not len(known):
         return rows, user_vectors
-    by_user = snapshot.retriever.run(batch.take(known), BY_USER_DEPTH, item_mask.take(known))
-    user_vectors[known] = by_user.query_vectors
+    user_vectors[known] = snapshot.retriever.query_vectors(batch.take(known))
     text_vectors = _text_vectors(matches, stages)
-    both = np.flatnonzero(text_vectors[known].any(axis=1))
-    if not len(both):
+    requests = known[text_vectors[known].any(axis=1)]
+    if not len(requests):
         return rows, user_vectors
-    requests = known[both]
-    blended = user_vectors[requests] + np.float32(index.spec.text_scale) * text_vectors[requests]
-    given = replace(batch.take(requests), given_query=blended, given=np.ones(len(requests), dtype=np.bool_))
-    by_both = snapshot.retriever.run(given, BY_USER_DEPTH, item_mask.take(requests))
-    rows = np.zeros((len(batch), 2 * by_both.rows.shape[1]), dtype=np.int64)
-    rows[requests] = np.concatenate([by_both.rows, by_user.rows[both]], axis=1)
+    of_users = user_vectors[requests]
+    blended = of_users + np.float32(index.spec.text_scale) * text_vectors[requests]
+    twice = np.concatenate([requests, requests])  # one run for both
+    given = replace(
+        batch.take(twice),
+        given_query=np.concatenate([blended, of_users]),
+        given=np.ones(len(twice), dtype=np.bool_),
+    )
+    nearest = snapshot.retriever.run(given, BY_USER_DEPTH, item_mask.take(twice)).rows
+    rows = np.zeros((len(batch), 2 * nearest.shape[1]), dtype=np.int64)
+    rows[requests] = np.concatenate([nearest[: len(requests)], nearest[len(requests) :]], axis=1)
     return rows, user_vectors
 
 

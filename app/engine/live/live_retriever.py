@@ -52,6 +52,10 @@ class LiveRetriever:
         from_graph = self.base.run(bundled, depth, ItemMask(in_graph), self.items.vectors_of(batch.event_rows))
         return from_graph if not len(self.placed.rows) else self._merged(batch, from_graph, depth, item_mask)
 
+    def query_vectors(self, batch: RequestBatch) -> NDArray[np.float32]:
+        """As `Retriever.query_vectors`."""
+        return self.base.query_vectors(batch, self.items.vectors_of(batch.event_rows))
+
     def _merged(self, batch: RequestBatch, from_graph: Candidates, depth: int, item_mask: ItemMask) -> Candidates:
         """The best of what the graph finds and of the placed items; the lower row wins a tie."""
         placed = self.placed.rows

@@ -9,11 +9,11 @@ import pytest
 
 from app.artifact import names
 from app.artifact.bundle_store import resolve
-from app.engine.graph_cut import FLOAT, INT32, NotCut, cut_graph
+from app.engine.graph_cut import FLOAT, INT32, NotCut, Tensor, cut_graph
 from app.engine.kernels.library import library, using
 from app.engine.loading import read_warmup
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
-from app.engine.retriever import Retriever, open_retriever
+from app.engine.retriever import Retriever, SplitGraph, open_retriever
 from app.engine.runtime import open_session
 from app.engine.snapshot import Snapshot
 
@@ -34,12 +34,22 @@ def masking(batch: RequestBatch, rows: int) -> tuple[RequestBatch, ItemMask]:
     return batch, ItemMask(np.random.default_rng(1).random((len(batch), rows)) < shares)
 
 
-@pytest.mark.parametrize("change", [plain, excluding, masking])
+def giving(batch: RequestBatch, rows: int) -> tuple[RequestBatch, ItemMask]:
+    vectors = np.random.default_rng(2).normal(size=batch.long_vector.shape).astype(np.float32)
+    return replace(batch, given_query=vectors, given=np.ones(len(batch), np.bool_)), ALL_ITEMS
+
+
+def giving_some(batch: RequestBatch, rows: int) -> tuple[RequestBatch, ItemMask]:
+    given, mask = giving(batch, rows)
+    return replace(given, given=np.arange(len(batch)) % 2 == 0), mask
+
+
+@pytest.mark.parametrize("change", [plain, excluding, masking, giving, giving_some])
 def test_the_cut_graph_finds_what_the_whole_one_finds(snapshot: Snapshot, change: Changes) -> None:
     whole = Retriever(open_session(snapshot.folder / names.RETRIEVE_GRAPH, 1), snapshot.items)
     cut = snapshot.retriever
     assert isinstance(cut, Retriever)
-    assert (cut.score_scales is None) == (library() is None)
+    assert isinstance(cut.graph, SplitGraph) == (library() is not None)
     rows = snapshot.items.selectable.shape[1]
     batch, mask = change(read_warmup(snapshot.folder).take(slice(0, 16)), rows)
     for depth in (1, 50, rows + 7):
@@ -47,6 +57,8 @@ def test_the_cut_graph_finds_what_the_whole_one_finds(snapshot: Snapshot, change
         assert found.scores.tobytes() == expected.scores.tobytes()
         assert np.array_equal(found.rows, expected.rows)
         assert found.query_vectors.tobytes() == expected.query_vectors.tobytes()
+    assert cut.query_vectors(batch).tobytes() == expected.query_vectors.tobytes()
+    assert whole.query_vectors(batch).tobytes() == expected.query_vectors.tobytes()
 
 
 def test_without_kernels_the_graph_finds_the_best_itself(snapshot: Snapshot) -> None:
@@ -54,7 +66,7 @@ def test_without_kernels_the_graph_finds_the_best_itself(snapshot: Snapshot) -> 
         retriever = open_retriever(
             snapshot.folder, snapshot.items, snapshot.tables.score_scales, snapshot.manifest.shapes
         )
-    assert retriever.score_scales is None
+    assert not isinstance(retriever.graph, SplitGraph)
     batch = read_warmup(snapshot.folder).take(slice(0, 4))
     assert np.array_equal(retriever.run(batch, 20).rows, snapshot.retriever.run(batch, 20).rows)
 
@@ -62,7 +74,7 @@ def test_without_kernels_the_graph_finds_the_best_itself(snapshot: Snapshot) -> 
 def test_a_graph_that_is_cut_keeps_what_it_needs_alone(shop_bundle: Path) -> None:
     model = (resolve(shop_bundle) / names.RETRIEVE_GRAPH).read_bytes()
     session = open_session(
-        Path("cut"), 1, cut_graph(model, [(names.OUT_QUERY_UNIT, FLOAT), (names.OUT_PRODUCTS, INT32)])
+        Path("cut"), 1, cut_graph(model, [Tensor(names.OUT_QUERY_UNIT, FLOAT), Tensor(names.OUT_PRODUCTS, INT32)])
     )
     assert [tensor.name for tensor in session.get_outputs()] == [names.OUT_QUERY_UNIT, names.OUT_PRODUCTS]
     taken = {tensor.name for tensor in session.get_inputs()}
@@ -72,11 +84,23 @@ def test_a_graph_that_is_cut_keeps_what_it_needs_alone(shop_bundle: Path) -> Non
 
 def test_what_has_no_such_tensor_is_not_cut(shop_bundle: Path) -> None:
     folder = resolve(shop_bundle)
+    products = [Tensor(names.OUT_PRODUCTS, INT32), Tensor(names.OUT_QUERY_UNIT, FLOAT)]
     with pytest.raises(NotCut, match="no tensor products, query_scale"):
-        cut_graph(
-            (folder / names.RANK_GRAPH).read_bytes(), [(names.OUT_PRODUCTS, INT32), (names.OUT_QUERY_UNIT, FLOAT)]
-        )
+        cut_graph((folder / names.RANK_GRAPH).read_bytes(), products)
     model = (folder / names.RETRIEVE_GRAPH).read_bytes()
     for no_model in (b"", b"no model", model[:1_000], model[: len(model) // 2], b"\xff" * 99):
         with pytest.raises(NotCut):
-            cut_graph(no_model, [(names.OUT_PRODUCTS, INT32)])
+            cut_graph(no_model, [Tensor(names.OUT_PRODUCTS, INT32)])
+
+
+def test_a_graph_may_begin_and_end_within(shop_bundle: Path) -> None:
+    model = (resolve(shop_bundle) / names.RETRIEVE_GRAPH).read_bytes()
+    query = Tensor(names.OUT_QUERY, FLOAT, ("batch", 300))
+    part = cut_graph(model, [Tensor(names.OUT_QUERY_UNIT, FLOAT)], [query])
+    session = open_session(Path("cut"), 1, part)
+    assert [(tensor.name, tensor.shape) for tensor in session.get_inputs()] == [(names.OUT_QUERY, ["batch", 300])]
+    largest = np.linspace(-254, 12.7, 600, dtype=np.float32).reshape(2, 300)
+    assert session.run(None, {names.OUT_QUERY: largest})[0][0, 0] == 2
+    assert len(part) < len(model) // 4  # without the items
+    with pytest.raises(NotCut, match="no tensor none_such"):
+        cut_graph(model, [Tensor(names.OUT_QUERY_UNIT, FLOAT)], [Tensor("none_such", FLOAT)])
