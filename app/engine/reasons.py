@@ -1,6 +1,7 @@
 """Reasons for an answered item: what each part of the request adds to its score, to the last digit shown."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final, Literal, NamedTuple
 
 from app.artifact.behaviours import CART, PURCHASE, VIEW
@@ -10,6 +11,7 @@ Kind = Literal["viewed", "carted", "purchased", "query_match", "popular", "boost
 
 SCORE_DECIMALS: Final = 6  # a further digit would differ between processors
 _UNIT: Final = 10**SCORE_DECIMALS
+_SORT_KEY: Final = itemgetter(0)
 _KINDS: Final[dict[int, Kind]] = {VIEW: "viewed", CART: "carted", PURCHASE: "purchased"}
 
 
@@ -40,13 +42,18 @@ def round_reasons(
         remainder_kind: the kind of the remainder. A remainder of kind `popular`, the only reason of an item of which
             nothing else is known, is kept even if it is 0.
     """
-    units = [round(part.weight * _UNIT) for part in parts]
-    remainder = round(score * _UNIT) - sum(units)
-    rounded = [(part, unit) for part, unit in zip(parts, units, strict=True) if unit or part.kind == "pin"]
+    rounded: list[tuple[int, int, Reason]] = []  # the sort key, weight in units, and what it is of
+    total = 0
+    for part in parts:
+        unit = round(part.weight * _UNIT)
+        if unit or part.kind == "pin":
+            total += unit
+            rounded.append((-abs(unit), unit, part))
+    remainder = round(score * _UNIT) - total
     if remainder_kind == "popular":
-        rounded.append((Reason(remainder_kind, 0.0), remainder))
-    rounded.sort(key=lambda pair: -abs(pair[1]))
-    reasons = [Reason(part.kind, unit / _UNIT, *part[2:]) for part, unit in rounded]
+        rounded.append((-abs(remainder), remainder, Reason(remainder_kind, 0.0)))
+    rounded.sort(key=_SORT_KEY)
+    reasons = [Reason(part.kind, unit / _UNIT, part.row, part.terms, part.position) for _, unit, part in rounded]
     if remainder and remainder_kind == "base":
         reasons.append(Reason(remainder_kind, remainder / _UNIT))
     return reasons

@@ -98,17 +98,16 @@ def _model_reasons(
     parts: Contributions, rows: NDArray[np.int64], match: TextMatch | None, is_answered: NDArray[np.bool_]
 ) -> list[list[Reason]]:
     """What events, query and popularity gave to each item; events of items that are answered nowhere are not named."""
-    events = list(zip(parts.event_rows.tolist(), parts.behaviours.tolist(), strict=True))
+    is_named = is_answered[parts.event_rows]
+    kinds = [kind_of(behaviour) for behaviour in parts.behaviours[is_named].tolist()]
+    event_rows = parts.event_rows[is_named].tolist()
+    by_query, by_popularity = parts.by_query.tolist(), parts.by_popularity.tolist()
     reasons = []
-    for place, row in enumerate(rows.tolist()):
-        of_item = [
-            Reason(kind_of(behaviour), weight, row=event_row)
-            for (event_row, behaviour), weight in zip(events, parts.by_events[:, place].tolist(), strict=True)
-            if is_answered[event_row]
-        ]
+    for place, (row, weights) in enumerate(zip(rows.tolist(), parts.by_events[is_named].T.tolist(), strict=True)):
+        of_item = list(map(Reason, kinds, weights, event_rows))
         if match is not None:
-            of_item.append(Reason("query_match", float(parts.by_query[place]), terms=tuple(match.words_of(row))))
-        of_item.append(Reason("popular", float(parts.by_popularity[place])))
+            of_item.append(Reason("query_match", by_query[place], terms=tuple(match.words_of(row))))
+        of_item.append(Reason("popular", by_popularity[place]))
         reasons.append(of_item)
     return reasons
 
@@ -123,6 +122,8 @@ def _rule_reasons(
 ) -> list[list[Reason]]:
     """What boosts and pins gave to each item."""
     positions = {pin.row: pin.position for pin in ranked.pins}
+    if not call.boost and not positions:
+        return [[] for _ in rows]
     gains = gains_of(snapshot, call, batch, index, rows, snapshot.items.popularity[rows].astype(np.float64))
     reasons = []
     for place, row in enumerate(rows.tolist()):
