@@ -53,6 +53,11 @@ async def respond_in_time(services: Services, http: Request, question: ItemQuest
         Overloaded: too many calls wait already.
         ClientDisconnected: nobody waits for the answer.
     """
+    with services.recommender.right_of_way:
+        return await _respond(services, http, question)
+
+
+async def _respond(services: Services, http: Request, question: ItemQuestion) -> Response:
     trace, call, recommender = trace_of(http.scope), question.call, services.recommender
     try:
         async with asyncio.timeout(time_left(services, question.arrived, call.timeout_ms)) as limit:

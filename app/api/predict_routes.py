@@ -71,7 +71,8 @@ async def post_predict(services: Services, limits: Limits, request: Request) -> 
     trace.timer.lap("parse")
     look = await services.live.look()
     trace.timer.lap("look")
-    predictions = await services.predictor.predict(call, look.release, request.is_disconnected)
+    with services.recommender.right_of_way:
+        predictions = await services.predictor.predict(call, look.release, request.is_disconnected)
     if look.degraded:
         predictions = replace(predictions, degraded=[*predictions.degraded, *look.degraded])
     trace.timer.lap("predict")

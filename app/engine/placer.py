@@ -15,6 +15,7 @@ from app.artifact.item_document import ItemDocument
 from app.artifact.place_tables import PlaceTables, read_place_tables
 from app.artifact.quantise import quantise_rows
 from app.artifact.text.ngrams import weighted_buckets
+from app.engine.pause import Pause, no_pause
 from app.engine.runtime import open_session
 from app.errors import BundleCorrupt
 
@@ -66,11 +67,14 @@ class Placer:
         """
         return self.place_all([document])[0]
 
-    def place_all(self, documents: Sequence[ItemDocument]) -> list[Placed]:
-        """Place items, each by itself."""
+    def place_all(self, documents: Sequence[ItemDocument], pause: Pause = no_pause) -> list[Placed]:
+        """Place items, each by itself, with a pause before each."""
         if not documents:
             return []
-        outputs = [self._session.run(_OUTPUTS, {names.IN_CONTENT: self._content_of(item)}) for item in documents]
+        outputs = []
+        for document in documents:
+            pause()
+            outputs.append(self._session.run(_OUTPUTS, {names.IN_CONTENT: self._content_of(document)}))
         units, lengths, directions = (np.concatenate(column) for column in zip(*outputs, strict=True))
         vectors, scales = quantise_rows(units, self.weight_bits)
         contents, content_scales = quantise_rows(directions)

@@ -16,6 +16,7 @@ from app.engine.live.activity import NewItemEvent
 from app.engine.live.item_change import ItemChange
 from app.engine.live.tier_stack import Merging
 from app.engine.live.views import ViewMaker
+from app.engine.pause import Pause
 from app.engine.snapshot import Snapshot
 from app.errors import StoreUnavailable
 from app.serving.catalogue_look import SharedLook
@@ -23,6 +24,7 @@ from app.serving.catalogue_moment import CatalogueMoment
 from app.serving.lanes import Lane
 from app.serving.own_changes import OwnChanges
 from app.serving.release import Release
+from app.serving.right_of_way import PATIENCE_S
 from app.serving.service import RecommendService
 from app.stores.catalogue import CatalogueHead, CatalogueRecord, CatalogueStore
 from app.telemetry.metrics import Metrics
@@ -36,6 +38,7 @@ SETTLED_AT: Final = 500
 """Changes after which the objects of live items are no longer looked at by collections."""
 _NOTHING: Final = CatalogueHead("", 0)
 _REST_S: Final = 5.0
+_PATIENCE_A_CHANGE_S: Final = 0.0005  # as long as it takes
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +178,8 @@ class LiveCatalogue:
             release, maker = self._recommender.release, self._maker
             if release.version != version or not self._is_whole:
                 return False
-            snapshot = await self._lane.run(lambda: maker.count(events))
+            pause = self._recommender.right_of_way.pause()
+            snapshot = await self._lane.run(lambda: maker.count(events, pause))
             self._recommender.show_view(release.with_view(snapshot))
             return True
 
@@ -251,7 +255,8 @@ class LiveCatalogue:
         release, maker = self._recommender.release, self._maker
         self._is_whole = False  # until all of them are applied
         changes = partial(self._changes_of, maker, release, records, self._head.epoch)
-        snapshot = await self._lane.run(lambda: _next_view(maker, changes()))
+        pause = self._recommender.right_of_way.pause(PATIENCE_S + len(records) * _PATIENCE_A_CHANGE_S)
+        snapshot = await self._lane.run(lambda: _next_view(maker, changes(), pause))
         if snapshot is None:
             await self._read_all()
             return
@@ -344,9 +349,9 @@ class LiveCatalogue:
             return base
 
 
-def _next_view(maker: ViewMaker, changes: Sequence[ItemChange]) -> Snapshot | None:
+def _next_view(maker: ViewMaker, changes: Sequence[ItemChange], pause: Pause) -> Snapshot | None:
     """The next view; None where all have to be read in their order."""
-    return maker.apply(changes) if maker.can_take(changes) else None
+    return maker.apply(changes, pause) if maker.can_take(changes) else None
 
 
 def _is_absorbed(release: Release, record: CatalogueRecord, epoch: str) -> bool:

@@ -17,6 +17,7 @@ from app.serving.lanes import Lane, Lanes
 from app.serving.late import TIMEOUT, late_answer
 from app.serving.pages import page_of
 from app.serving.release import Release
+from app.serving.right_of_way import RightOfWay
 from app.serving.run import Depths, Fetched, answer_batch
 from app.serving.states import StateFetcher
 from app.stores.protocol import UserStore
@@ -54,6 +55,8 @@ class RecommendService:
         self._limits = limits
         self._metrics = metrics
         self._depths = Depths(limits.retrieve_depth, limits.list_depth)
+        self.right_of_way: Final = RightOfWay()
+        """Of the calls that are worked out, before what can wait."""
         self.lanes: Final = Lanes(Lane("engine", limits.engine_threads))
         self._batchers = LaneBatchers[RecommendCall, Answer](
             self._answer, self.lanes, limits.max_batch, limits.max_pending, metrics

@@ -10,6 +10,7 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.text.field_lengths import read_field_lengths
 from app.engine.live.tier_stack import Merging, TierStack
 from app.engine.nearest import Nearest
+from app.engine.pause import Pause, no_pause
 from app.engine.snapshot import Snapshot
 from app.engine.text.item_words import ItemWords
 from app.engine.text.live_suggest import DocumentOf
@@ -38,20 +39,23 @@ class LiveWords:
         self._views: WordViews | None = None
         self._changed: dict[int, ItemWords | None] = {}  # since the last view
 
-    def take(self, documents: Mapping[int, ItemDocument | None], item_ids: Mapping[int, str]) -> None:
+    def take(
+        self, documents: Mapping[int, ItemDocument | None], item_ids: Mapping[int, str], pause: Pause = no_pause
+    ) -> None:
         """Take what items say from now on.
 
         Args:
             documents: by row; None for an item that is answered no more.
             item_ids: of the same rows.
+            pause: between two items.
         """
         views = self._views = self._views or _views_of(self._base, self._document_of)
         if views is None:
             return
-        words = {
-            row: None if document is None else views.read(row, item_ids[row], document)
-            for row, document in documents.items()
-        }
+        words: dict[int, ItemWords | None] = {}
+        for row, document in documents.items():
+            pause()
+            words[row] = None if document is None else views.read(row, item_ids[row], document)
         self._changed |= words
         self._tiers.put({row: of_row for row, of_row in words.items() if of_row is not None})
         self._superseded = self._superseded.copy()

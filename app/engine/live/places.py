@@ -11,6 +11,7 @@ from app.artifact.quantise import quantise_rows
 from app.artifact.rank_tables import RankTables
 from app.engine.live.live_retriever import PlacedRows
 from app.engine.live.live_tables import PLACED_COLUMNS, LiveTables
+from app.engine.pause import Pause, no_pause
 from app.engine.placer import Placed, Placer
 from app.engine.snapshot import Snapshot
 
@@ -34,6 +35,7 @@ class PlacedItems:
         tables: LiveTables,
         documents: Mapping[int, ItemDocument],
         bundled: Mapping[int, ItemDocument | None],
+        pause: Pause = no_pause,
     ) -> None:
         """Place items by what they say now.
 
@@ -42,17 +44,21 @@ class PlacedItems:
             documents: by row.
             bundled: of the rows that the bundle has, what it says of them; None for an item that it knows only from
                 what people did with it, which stays where that puts it.
+            pause: between two items.
         """
         if self._placer is None:
             return
         new = {row: document for row, document in documents.items() if row not in bundled}
-        placed: dict[int, Placed | _Moved] = dict(zip(new, self._placer.place_all(list(new.values())), strict=True))
+        placed: dict[int, Placed | _Moved] = dict(
+            zip(new, self._placer.place_all(list(new.values()), pause), strict=True)
+        )
         as_bundled: list[int] = []
         for row, document in documents.items():
             if row not in new and (before := bundled[row]) is not None:
                 if document.stands_where(before):
                     as_bundled.append(row)
                 else:
+                    pause()
                     placed[row] = self._moved(self._placer, row, before, document)
         self.forget(tables, as_bundled)
         if not placed:

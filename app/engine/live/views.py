@@ -21,6 +21,7 @@ from app.engine.live.live_words import LiveWords
 from app.engine.live.places import PlacedItems, placed_rows
 from app.engine.live.tier_stack import Merging, TierStack
 from app.engine.nearest import Nearest
+from app.engine.pause import Pause, no_pause
 from app.engine.retriever import Retriever
 from app.engine.selection.documents import document_of
 from app.engine.selection.filter_view import with_tiers
@@ -75,8 +76,8 @@ class ViewMaker:
         """Whether changes may follow those that were applied: no new item is older than one that has its row."""
         return all(change.born >= self._newest_born or self._row_of(change.item_id) for change in changes)
 
-    def apply(self, changes: Sequence[ItemChange]) -> Snapshot:
-        """The next view: of an item that changes several times the last change counts."""
+    def apply(self, changes: Sequence[ItemChange], pause: Pause = no_pause) -> Snapshot:
+        """The next view: of an item that changes several times the last change counts; `pause` between its steps."""
         documents = self._by_row({change.item_id: change for change in changes})
         if not documents:
             return self._view
@@ -88,7 +89,7 @@ class ViewMaker:
         self._take_values(documents)
         others = {row: document for row, document in alive.items() if not _say_the_same(before[row], document)}
         moved = {row: document for row, document in alive.items() if not _stand_alike(before[row], document)}
-        self._places.take(tables, moved, {row: self._bundled(row) for row in moved if row < self._ids.span})
+        self._places.take(tables, moved, {row: self._bundled(row) for row in moved if row < self._ids.span}, pause)
         gone = [row for row, document in documents.items() if document is None]
         self._places.forget(tables, gone)
         tables.restore(gone, DESCRIBED_COLUMNS)
@@ -99,12 +100,12 @@ class ViewMaker:
         worded = {
             row: document for row, document in documents.items() if row in others or (before[row] and not document)
         }
-        self._words.take(worded, {row: self._id_of(row) for row in worded})
-        self._view = self._snapshot(tables, documents, has_other_words=bool(worded))
+        self._words.take(worded, {row: self._id_of(row) for row in worded}, pause)
+        self._view = self._snapshot(tables, documents, pause, has_other_words=bool(worded))
         return self._view
 
-    def count(self, events: Sequence[NewItemEvent]) -> Snapshot:
-        """The next view: with what people did with new items."""
+    def count(self, events: Sequence[NewItemEvent], pause: Pause = no_pause) -> Snapshot:
+        """The next view: with what people did with new items; `pause` between its steps."""
         self._activity.add(events)
         if self._tables is None:
             return self._view
@@ -115,7 +116,7 @@ class ViewMaker:
             columns.rows, columns.counts, columns.popularity, columns.neighbours, columns.neighbour_weights
         )
         self._has_other_popularity = True
-        self._view = self._snapshot(self._tables, {}, has_other_words=False)
+        self._view = self._snapshot(self._tables, {}, pause, has_other_words=False)
         return self._view
 
     def mergings(self) -> list[Merging]:
@@ -152,8 +153,9 @@ class ViewMaker:
         self._superseded[[row for row in documents if row < self._ids.span]] = True
 
     def _snapshot(
-        self, live: LiveTables, documents: Mapping[int, ItemDocument | None], *, has_other_words: bool
+        self, live: LiveTables, documents: Mapping[int, ItemDocument | None], pause: Pause, *, has_other_words: bool
     ) -> Snapshot:
+        pause()
         base, view, span = self._base, self._view, self._ids.end
         selectable = np.zeros((1, span), dtype=np.bool_)
         selectable[0, : view.items.selectable.shape[1]] = view.items.selectable[0]
@@ -165,11 +167,14 @@ class ViewMaker:
         in_graph = selectable[:, : self._ids.span].copy()
         in_graph[0, moved[moved < self._ids.span]] = False
         retriever = LiveRetriever(_graph_of(base), items, placed, in_graph)
+        pause()
         filters = with_tiers(base.filters, self._values.tiers(), self._superseded, selectable[0], items)
+        pause()
         catalogue = view.catalogue.with_documents(documents)
         nearest = Nearest(retriever, tables, base.manifest.shapes.window)
         search, suggester = view.search, view.suggester
         if has_other_words or span > view.items.selectable.shape[1]:  # a row without words is a row of its arrays
+            pause()
             search, suggester = self._words.views(selectable[0], tables, nearest, catalogue.texts_of)
         return replace(
             base,
