@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Final
@@ -153,6 +154,7 @@ def _changing(address: str, known: list[str], live: int, changes: float, seed: i
     ours, theirs = context.Pipe()
     process = context.Process(target=_change_for_ever, args=(address, known, live, changes, seed, theirs))
     process.start()
+    theirs.close()  # so that an end of the other process is an error here
     ours.recv()
     try:
         yield told
@@ -181,6 +183,8 @@ async def _change(address: str, known: list[str], live: int, changes: float, see
         started = time.perf_counter()
         answer = await connection.ask("POST", "/items/batch", {"operations": operations})
         latencies.append(time.perf_counter() - started)
+        if answer.status != HTTPStatus.OK:
+            raise RuntimeError(f"expected 200, got {answer.status}: {answer.body.decode()}")
         applied += answer.document["applied"]
         due += GROUP / changes
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
