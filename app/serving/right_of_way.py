@@ -2,7 +2,6 @@
 
 from threading import Event
 from time import perf_counter
-from types import TracebackType
 from typing import Final
 
 from app.engine.pause import Pause
@@ -24,9 +23,7 @@ class RightOfWay:
         if self._calls == 1:
             self._is_free.clear()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None, /
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._calls -= 1
         if not self._calls:
             self._is_free.set()
