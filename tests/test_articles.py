@@ -13,7 +13,7 @@ import httpx
 import pytest
 from article_site import TOPICS, write_article_site
 from fenced_blocks import blocks_of, curl_calls_of
-from job_process import job
+from job_process import job, job_here
 from quick_services import running_service
 
 from offline.dataset.spec import EvaluationSpec, EventsSpec, ItemsSpec, UsersSpec, load_spec
@@ -37,7 +37,7 @@ def client(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[htt
     run = tmp_path_factory.mktemp("runs") / "articles"
     code, lines = job("check", site)
     assert (code, json.loads(lines[-1])["findings"]) == (0, []), lines
-    code, lines = job("run", "--data", site, "--out", run, *SMALL)
+    code, lines = job_here("run", "--data", site, "--out", run, *SMALL)
     assert code == 0, lines
     with (
         running_service(run / "bundle", clock="bundle") as service,

@@ -13,6 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
 WITHIN_S = 120
 
 _context = multiprocessing.get_context("forkserver")
@@ -62,6 +64,20 @@ def job(*words: str | Path, **options: Any) -> tuple[int, list[str]]:
     process = JobProcess(*words, **options)
     lines = [line.rstrip("\n") for line in process.lines()]
     return process.wait(), lines
+
+
+def job_here(*words: str | Path) -> tuple[int, list[str]]:
+    """As `job`, in this process: what earlier ones of it have read and followed, such as the network's graph, is there.
+
+    Raises:
+        Exception: that the command would end with, in one line or a traceback.
+    """
+    from offline.cli import app
+
+    done = CliRunner().invoke(app, list(map(str, words)))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output.splitlines()
 
 
 def completed_job(*words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:

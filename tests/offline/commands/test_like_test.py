@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from job_process import job
+from job_process import job_here
 from mask_shop import write_mask_shop, write_orderless_shop
 
 from offline.evaluation.document import ITEM_KNN, POPULARITY, VECTOR, EvaluationDocument, Report
@@ -16,7 +16,7 @@ from offline.workspace.run_folder import RunFolder
 def run(data: Path, out: Path) -> tuple[RunFolder, EvaluationDocument]:
     """The whole job by `aisle-offline run`, and what it measured."""
     options = ("--epochs", "3", "--dim", "16", "--max-loss", "0", "--device", "cpu", "--seed", "1")
-    code, lines = job("run", "--data", data, "--out", out, *options)
+    code, lines = job_here("run", "--data", data, "--out", out, *options)
     assert code == 0, lines
     folder = RunFolder(out)
     return folder, EvaluationDocument.of(json.loads(folder.report.read_text()))

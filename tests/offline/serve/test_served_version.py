@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 import polars as pl
 import pytest
-from job_process import job, kill_when
+from job_process import job, job_here, kill_when
 from quick_services import running_service
 
 from app.artifact.bundle_store import current, resolve, versions
@@ -62,7 +62,7 @@ def grown(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(grown: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "run"
-    code, lines = job("run", "--data", grown, "--out", out, *OPTIONS)
+    code, lines = job_here("run", "--data", grown, "--out", out, *OPTIONS)
     assert code == 0, lines
     (out / "lines.json").write_text(json.dumps(lines))
     return out
@@ -170,7 +170,7 @@ def test_the_measured_version_is_served_when_that_is_asked_for_and_a_kill_leaves
     shutil.copytree(run, out)
     before = (resolve(out / "measured") / MANIFEST).read_bytes()
     command = ["run", "--data", grown, "--out", out, *OPTIONS]
-    code, lines = job(*command, "--serve", "measured")
+    code, lines = job_here(*command, "--serve", "measured")
     assert code == 0, lines
     measured, served = manifests(out)
     assert served == measured
@@ -182,7 +182,7 @@ def test_the_measured_version_is_served_when_that_is_asked_for_and_a_kill_leaves
     kill_when("serve     4/6", *command)
     assert current(out / "bundle") == measured.version
     load_snapshot(out / "bundle")
-    code, lines = job(*command)
+    code, lines = job_here(*command)
     assert code == 0, lines
     measured, served = manifests(out)
     assert served.measured_as == measured.version
@@ -194,7 +194,7 @@ def test_the_served_version_is_not_measured_on_what_it_knows(run: Path, grown: P
     code, lines = job("evaluate", "--bundle", run / "bundle", "--data", grown, "--no-baselines")
     assert code == 1
     assert "measured" in lines[-1]
-    code, lines = job("evaluate", "--bundle", run / "measured", "--data", grown, "--no-baselines")
+    code, lines = job_here("evaluate", "--bundle", run / "measured", "--data", grown, "--no-baselines")
     assert code == 0, lines
     measured, _ = manifests(run)
     assert json.loads(lines[-1])["reports"][0]["metrics"] == measured.metrics["reports"][0]["metrics"]
