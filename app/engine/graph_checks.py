@@ -35,6 +35,12 @@ def retrieval_inputs(shapes: Shapes) -> dict[str, tuple[str, tuple[int | None, .
     }
 
 
+def tower_inputs(shapes: Shapes) -> Signature:
+    """What the query tower in `retrieve.onnx` takes."""
+    searched = {names.IN_ITEM_MASK, names.IN_EXCLUDE_ROWS, names.IN_TOP_K}
+    return {name: tensor for name, tensor in retrieval_inputs(shapes).items() if name not in searched}
+
+
 def half_inputs(shapes: Shapes) -> Signature:
     """What `retrieve.fp16.onnx` takes, but for the count of blocks, which not every one has."""
     return {
@@ -69,10 +75,7 @@ def check_tower(path: Path, session: Any, shapes: Shapes) -> None:
     Raises:
         BundleCorrupt: it takes or gives something else.
     """
-    taken = retrieval_inputs(shapes)
-    for name in (names.IN_ITEM_MASK, names.IN_EXCLUDE_ROWS, names.IN_TOP_K):
-        del taken[name]
-    _check(path, "input", session.get_inputs(), taken)
+    _check(path, "input", session.get_inputs(), tower_inputs(shapes))
     _check(path, "output", session.get_outputs(), {names.OUT_QUERY: (_FLOAT, (None, shapes.dim))})
 
 

@@ -4,7 +4,7 @@ A model is a protobuf message (`onnx.proto3`); what is cut here are entries of i
 format has to be known, and the service goes without the package `onnx`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 FLOAT: Final = 1
@@ -32,12 +32,15 @@ class NotCut(Exception):
     """The bytes are no model that has these tensors."""
 
 
-def cut_graph(model: bytes, outputs: Sequence[Tensor], given: Sequence[Tensor] = ()) -> bytes:
+def cut_graph(
+    model: bytes, outputs: Sequence[Tensor], given: Sequence[Tensor] = (), inputs: Collection[str] = ()
+) -> bytes:
     """The model with these outputs, without the nodes, inputs and constants that they do not need.
 
     Args:
         outputs: tensors inside the graph, or outputs of it.
         given: tensors inside the graph that become inputs of it.
+        inputs: names of inputs that stay though nothing reads them, so that all such graphs take the same.
 
     Raises:
         NotCut: it has no such tensors, or is no model.
@@ -46,7 +49,7 @@ def cut_graph(model: bytes, outputs: Sequence[Tensor], given: Sequence[Tensor] =
     try:
         for field, content, whole in _fields(memoryview(model)):
             if field == _GRAPH:
-                graph = _cut(content, outputs, given)
+                graph = _cut(content, outputs, given, inputs)
                 pieces += [_head(_GRAPH, sum(map(len, graph))), *graph]
             else:
                 pieces.append(whole)
@@ -57,20 +60,22 @@ def cut_graph(model: bytes, outputs: Sequence[Tensor], given: Sequence[Tensor] =
     return b"".join(pieces)  # what is kept is copied once
 
 
-def _cut(graph: memoryview, outputs: Sequence[Tensor], given: Sequence[Tensor]) -> list[memoryview | bytes]:
+def _cut(
+    graph: memoryview, outputs: Sequence[Tensor], given: Sequence[Tensor], inputs: Collection[str]
+) -> list[memoryview | bytes]:
     entries = list(_fields(graph))
     nodes = [
         (index, _names(content, _READS), _names(content, _WRITES))
         for index, (field, content, _) in enumerate(entries)
         if field == _NODE
     ]
-    results, inputs = {tensor.name for tensor in outputs}, {tensor.name for tensor in given}
+    results, begins = {tensor.name for tensor in outputs}, {tensor.name for tensor in given}
     demand, needed = set(results), set[int]()
     for index, reads, writes in reversed(nodes):  # a graph is sorted: who reads comes behind who writes
         if demand.intersection(writes):
             needed.add(index)
-            demand.update(set(reads) - inputs)
-    missing = (results | inputs).difference(*(writes for _, _, writes in nodes))
+            demand.update(set(reads) - begins)
+    missing = (results | begins).difference(*(writes for _, _, writes in nodes))
     if missing:
         raise NotCut(f"no tensor {', '.join(sorted(missing))}")
     kept: list[memoryview | bytes] = []
@@ -78,7 +83,7 @@ def _cut(graph: memoryview, outputs: Sequence[Tensor], given: Sequence[Tensor]) 
         is_needed = {
             _NODE: index in needed,
             _CONSTANT: field == _CONSTANT and not demand.isdisjoint(_names(content, _CONSTANT_NAME)),
-            _INPUT: field == _INPUT and not demand.isdisjoint(_names(content, _NAME)),
+            _INPUT: field == _INPUT and not demand.union(inputs).isdisjoint(_names(content, _NAME)),
             _OUTPUT: False,
         }
         if is_needed.get(field, True):

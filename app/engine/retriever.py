@@ -13,7 +13,7 @@ from app.artifact.event_features import age_buckets
 from app.artifact.manifest import Shapes
 from app.engine.candidates import Candidates, candidates_from_graph
 from app.engine.catalogue import Items
-from app.engine.graph_checks import check_products, check_retriever, check_tower
+from app.engine.graph_checks import check_products, check_retriever, check_tower, tower_inputs
 from app.engine.graph_cut import FLOAT, INT32, NotCut, Tensor, cut_graph
 from app.engine.kernels.library import library
 from app.engine.kernels.search import Products, best_items
@@ -134,11 +134,12 @@ def open_retriever(
         BundleCorrupt: the graph cannot be read, or takes or gives something else.
     """
     path = folder / names.RETRIEVE_GRAPH
+    uncut: NotCut | None = None
     if library() is not None:
         try:
             tower, products = _split(path.read_bytes(), shapes)
         except NotCut as reason:
-            log.info("the graph finds the best items itself: %s", reason, extra={"path": str(path)})
+            uncut = reason
         else:
             split = SplitGraph(open_session(path, threads, tower), open_session(path, threads, products), score_scales)
             check_tower(path, split.tower, shapes)
@@ -146,10 +147,12 @@ def open_retriever(
             return Retriever(split, items)
     session = open_session(path, threads)
     check_retriever(path, session, shapes)
+    if uncut is not None:
+        log.info("the graph finds the best items itself: %s", uncut, extra={"path": str(path)})
     return Retriever(session, items)
 
 
 def _split(model: bytes, shapes: Shapes) -> tuple[bytes, bytes]:
     query = Tensor(names.OUT_QUERY, FLOAT, ("batch", shapes.dim))
     products = (Tensor(names.OUT_PRODUCTS, INT32), Tensor(names.OUT_QUERY_UNIT, FLOAT))
-    return cut_graph(model, [query]), cut_graph(model, products, [query])
+    return cut_graph(model, [query], inputs=tower_inputs(shapes)), cut_graph(model, products, [query])
