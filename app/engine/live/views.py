@@ -24,7 +24,7 @@ from app.engine.nearest import Nearest
 from app.engine.pause import Pause, no_pause
 from app.engine.retriever import Retriever
 from app.engine.selection.documents import document_of
-from app.engine.selection.filter_view import with_tiers
+from app.engine.selection.filter_view import FilterView, with_tiers
 from app.engine.selection.orders import Orders
 from app.engine.selection.value_tier import ItemValues, ValueTier, merge
 from app.engine.snapshot import Snapshot
@@ -169,6 +169,8 @@ class ViewMaker:
         retriever = LiveRetriever(_graph_of(base), items, placed, in_graph)
         pause()
         filters = with_tiers(base.filters, self._values.tiers(), self._superseded, selectable[0], items)
+        if isinstance(filters, FilterView):
+            filters.prepare(view.filters, pause)
         pause()
         catalogue = view.catalogue.with_documents(documents)
         nearest = Nearest(retriever, tables, base.manifest.shapes.window)

@@ -44,6 +44,7 @@ class ColumnView:
         self._base = stored if stored is not None and stored.pairs else None  # the bundle's, where it has values
         self._layers = layers
         self._texts: dict[int, str] = {}  # by code
+        self._uses = 0  # by requests that count
 
     @property
     def name(self) -> str:
@@ -122,6 +123,25 @@ class ColumnView:
         test = ValueTest.of(comparisons, nested=self.nested)
         return [column.passing(test) for column in self._columns]
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether anybody has counted its values."""
+        return self._uses > 0
+
+    def prepare(self, before: "ColumnView") -> None:
+        """Make what counting needs, which takes a millisecond or two, before anybody waits for it.
+
+        Args:
+            before: the same column in the view before: values that were shown there are likely to be shown here.
+        """
+        _ = self._live
+        if self.kind == "text":
+            _ = self._codes_of_base
+            self._shown.prepare()
+            for code in list(before._texts):
+                if code < self.values:
+                    self.value_of(code)
+
     def value_of(self, code: int) -> Value:
         """The value of a code, its position in the order of texts; true or false in a boolean column."""
         if self.kind == "boolean":
@@ -136,6 +156,7 @@ class ColumnView:
 
     def counts(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """`[values]`, the number of items of the mask `[span]` with each value."""
+        self._uses += 1
         live = self._live
         counts = np.bincount(live.values[mask[live.rows]], minlength=self.values)
         if self._base is not None:
@@ -144,6 +165,7 @@ class ColumnView:
 
     def range_of(self, mask: NDArray[np.bool_]) -> tuple[float, float, int] | None:
         """The least and the largest number among the items of the mask `[span]`, and how many of them have one."""
+        self._uses += 1
         live = self._live
         hits = mask[live.rows]
         ranges = []

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.catalogue import Items
+from app.engine.pause import Pause
 from app.engine.selection.column_view import AnyColumn, ColumnView, passes_without_value
 from app.engine.selection.filter_index import MASK_CACHE_BYTES, FilterIndex, path_by_name
 from app.engine.selection.filters import Comparison, Condition, Every, Filter, Some, Without
@@ -18,6 +19,7 @@ from app.engine.selection.value_tier import CATALOGUE_KINDS, ValueTier
 _NEVER: Final = Some(())
 _ALWAYS: Final = Every(())
 _NO_TIER: Final = -1
+_MOST_PREPARED: Final = 16  # columns
 
 
 class FilterView(FilterIndex):
@@ -66,6 +68,19 @@ class FilterView(FilterIndex):
         fresh = {path for of_view in self._tiers for path in of_view.paths(known)}
         of_catalogue = [path for path in CATALOGUE_KINDS if path in fresh or path in known]
         self._path_of = path_by_name([*of_catalogue, *known, *sorted(fresh)]) if fresh else base.path_of
+
+    def prepare(self, before: FilterIndex, pause: Pause) -> None:
+        """Make what the facets need that were asked of the view before, so that no request has to wait for it.
+
+        Args:
+            before: that view.
+            pause: between two columns.
+        """
+        if isinstance(before, FilterView):
+            used = [column for column in list(before._columns.values()) if column.is_in_use]
+            for column in used[:_MOST_PREPARED]:
+                pause()
+                self._view_of(column.path).prepare(column)
 
     @property
     def base(self) -> FilterIndex:

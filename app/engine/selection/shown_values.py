@@ -1,6 +1,6 @@
 """How a value that items spell in several ways is shown: in its most frequent spelling, over a bundle and its tiers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -33,6 +33,12 @@ class ShownValues:
         self._layers = layers
         self._nested = nested
 
+    def prepare(self) -> None:
+        """Count how live documents spell their values, before anybody waits for it."""
+        _ = self._counts_of_tiers
+        for column in self._columns:
+            _ = column.spelling_codes_of
+
     def of_base(self, code: int) -> str:
         """A value of the bundle."""
         if self._base is None:
@@ -54,14 +60,11 @@ class ShownValues:
 
     def _is_plain(self, fold: str, shown: str) -> bool:
         """Whether all items that have a value of the bundle spell it, or its last level, as the bundle shows it."""
-        plain = (shown,)
-        return fold not in self._contested and all(
-            column.spellings_of.get(fold, plain) == plain for column in self._columns
-        )
+        return fold not in self._contested and all(column.spells_only(fold, shown) for column in self._columns)
 
     def _most_frequent(self, fold: str) -> str:
         """The spelling of a value, or of the last level of a category, that most items have; of equals the first."""
-        counts = dict(self._live_counts.get(fold, {}))
+        counts = self._live_counts(fold)
         place = None if self._base is None else self._base.places_of([fold])[0]
         if self._base is not None and place is not None and place[1]:
             text = self._base.text_of(place[0])
@@ -94,18 +97,23 @@ class ShownValues:
             return {}
         return self._layers.spellings.contested(self._base)
 
+    def _live_counts(self, fold: str) -> dict[str, int]:
+        """How many live documents spell a value, or its last level, which way."""
+        counts: dict[str, int] = {}
+        for column, of_tier in zip(self._columns, self._counts_of_tiers, strict=True):
+            for code in column.spelling_codes_of.get(fold, ()):
+                if count := int(of_tier[code]):
+                    spelling = column.spellings[code][1]
+                    counts[spelling] = counts.get(spelling, 0) + count
+        return counts
+
     @cached_property
-    def _live_counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Of each value of a live document, in lower case, how many of them spell it, or its last level, which way."""
-        spellings: dict[str, dict[str, int]] = {}
-        for column, of_view in zip(self._columns, self._layers.tiers, strict=True):
-            codes: NDArray[np.int32] = column.spelling_codes[of_view.alive[column.spelling_places]]
-            counts = np.bincount(codes, minlength=len(column.spellings))
-            for (fold, spelling), count in zip(column.spellings, counts.tolist(), strict=True):
-                if count:
-                    of_value = spellings.setdefault(fold, {})
-                    of_value[spelling] = of_value.get(spelling, 0) + count
-        return spellings
+    def _counts_of_tiers(self) -> list[NDArray[np.int64]]:
+        """Of each tier `[spellings]`, how many of its documents that are alive have each."""
+        return [
+            np.bincount(column.spelling_codes[of_view.alive[column.spelling_places]], minlength=len(column.spellings))
+            for column, of_view in zip(self._columns, self._layers.tiers, strict=True)
+        ]
 
 
 def _paths(fold: str) -> list[str]:

@@ -58,12 +58,17 @@ class TierColumn:
     _places: list[Places] = field(default_factory=list, repr=False)  # the newest
 
     @cached_property
-    def spellings_of(self) -> dict[str, tuple[str, ...]]:
-        """All spellings of each text in lower case."""
-        spellings: dict[str, tuple[str, ...]] = {}
-        for fold, spelling in self.spellings:
-            spellings[fold] = (*spellings.get(fold, ()), spelling)
-        return spellings
+    def spelling_codes_of(self) -> dict[str, tuple[int, ...]]:
+        """Where the spellings of each text in lower case stand."""
+        codes: dict[str, tuple[int, ...]] = {}
+        for code, (fold, _) in enumerate(self.spellings):
+            codes[fold] = (*codes.get(fold, ()), code)
+        return codes
+
+    def spells_only(self, fold: str, spelling: str) -> bool:
+        """Whether no document has a text in lower case, or all of them spell it so."""
+        codes = self.spelling_codes_of.get(fold, ())
+        return not codes or (len(codes) == 1 and self.spellings[codes[0]][1] == spelling)
 
     def places_in(self, base: Column | None) -> Places:
         """Where the texts stand among the values of a bundle's column, which is looked up once; None has no values."""

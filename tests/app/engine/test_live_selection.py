@@ -22,7 +22,7 @@ from app.engine.selection.documents import document_of
 from app.engine.selection.facets import facet_of
 from app.engine.selection.fields import values_of
 from app.engine.selection.filter_index import FilterIndex, read_filters
-from app.engine.selection.filter_view import with_tiers
+from app.engine.selection.filter_view import FilterView, with_tiers
 from app.engine.selection.grouping import Grouping, check_groups, first_of_groups
 from app.engine.selection.item_ids import ItemIds
 from app.engine.selection.orders import Orders, sorted_rows
@@ -398,6 +398,24 @@ def test_a_tier_has_the_columns_at_once_that_requests_used_of_those_before() -> 
     before.column("brand", "text")
     assert merge([before]).has_made("brand", "text")
     assert not merge([before]).has_made("price", "number")
+
+
+def test_facets_that_were_asked_of_the_view_before_are_prepared_and_say_what_others_say() -> None:
+    with exported({"anchor": ANCHOR}, {}) as base:
+        story = [("p0", replace(ANCHOR, brand="Zeta", price=2.0)), ("p1", replace(ANCHOR, brand="ACME", in_stock=True))]
+        first, plain, ready = (
+            changed(base, story[:end], [], {}, at_once=False).filters for end in (1, len(story), len(story))
+        )
+        assert isinstance(first, FilterView)
+        assert isinstance(ready, FilterView)
+        every = [np.ones(len(filters.selectable), dtype=bool) for filters in (first, plain)]
+        for path in ("brand", "price"):
+            assert facet_of(first.column(path, "facets"), every[0])
+        pauses: list[None] = []
+        ready.prepare(first, lambda: pauses.append(None))
+        assert len(pauses) == 2
+        for path in ("brand", "price", "in_stock"):
+            assert facet_of(ready.column(path, "facets"), every[1]) == facet_of(plain.column(path, "facets"), every[1])
 
 
 def test_a_filter_of_a_column_that_came_and_went_finds_nothing() -> None:
