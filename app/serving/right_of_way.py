@@ -6,7 +6,7 @@ from typing import Final
 
 from app.engine.pause import Pause
 
-PATIENCE_S: Final = 0.01
+PATIENCE_S: Final = 0.006
 """Seconds that a piece of work stands back at most, in all."""
 
 
