@@ -37,8 +37,8 @@ def retrieval_inputs(shapes: Shapes) -> dict[str, tuple[str, tuple[int | None, .
 
 def tower_inputs(shapes: Shapes) -> Signature:
     """What the query tower in `retrieve.onnx` takes."""
-    searched = {names.IN_ITEM_MASK, names.IN_EXCLUDE_ROWS, names.IN_TOP_K}
-    return {name: tensor for name, tensor in retrieval_inputs(shapes).items() if name not in searched}
+    of_search = {names.IN_ITEM_MASK, names.IN_EXCLUDE_ROWS, names.IN_TOP_K}
+    return {name: tensor for name, tensor in retrieval_inputs(shapes).items() if name not in of_search}
 
 
 def half_inputs(shapes: Shapes) -> Signature:
