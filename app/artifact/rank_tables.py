@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.mapped import load_mapped
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,6 @@ _FILES = {
 
 
 def read_rank_tables(folder: Path) -> RankTables:
-    """The columns of the bundle in `folder`, in memory: every request reads them."""
+    """The columns of the bundle in `folder`, mapped into memory: the processes of a machine share them."""
     files = _FILES | ({names.ITEM_ABSENT: "absent"} if (folder / names.ITEM_ABSENT).exists() else {})
-    return RankTables(**{column: np.load(folder / name, allow_pickle=False) for name, column in files.items()})
+    return RankTables(**{column: load_mapped(folder / name) for name, column in files.items()})

@@ -197,6 +197,7 @@ def _options() -> Any:
     options = runtime().SessionOptions()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would burn cores
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")  # the arena would round up
     options.log_severity_level = 3
     return options
 
@@ -206,9 +207,13 @@ def _open(
 ) -> Any:
     ort = runtime()
     try:
-        return ort.InferenceSession(str(path) if model is None else model, options, providers=list(providers))
+        session = ort.InferenceSession(str(path) if model is None else model, options, providers=list(providers))
     except runtime_errors() as error:
         first_line = str(error).splitlines()[0]
         raise BundleCorrupt(
             f"{path}: ONNX Runtime {ort.__version__} refuses it ({first_line}): export the bundle again"
         ) from error
+    if model is not None:
+        session.disable_fallback()  # to another provider, for which alone it keeps
+        session._model_bytes = None  # a second copy of all item vectors
+    return session

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
+from app.artifact.mapped import load_mapped
 from app.artifact.quantise import dequantise_rows
 from app.artifact.text.ngrams import weighted_buckets
 from app.errors import BundleCorrupt, GoldenMismatch
@@ -68,7 +69,7 @@ def read_text_query(folder: Path) -> TextQuery | None:
     if not (folder / names.TEXT_IDF).exists():
         return None
     vectors, scales, idf = (
-        np.load(folder / name, allow_pickle=False) for name in (names.TEXT_VECTORS, names.TEXT_SCALES, names.TEXT_IDF)
+        load_mapped(folder / name) for name in (names.TEXT_VECTORS, names.TEXT_SCALES, names.TEXT_IDF)
     )
     buckets = len(vectors)
     if scales.shape != (buckets,) or idf.shape != (buckets,) or buckets & (buckets - 1):
