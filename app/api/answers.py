@@ -8,11 +8,12 @@ from starlette.responses import Response
 from app.artifact.names import PADDING_ROW
 from app.engine.catalogue import Items
 from app.engine.reasons import Reason
-from app.engine.selection.fields import values_of
+from app.engine.selection.fields import texts_of
 from app.engine.snapshot import Snapshot
 from app.serving.call import Answer
 
 JSON: Final = "application/json"
+_CONTENT_TYPE: Final = b"content-type", JSON.encode("ascii")
 
 
 def json_response(document: Any, status: int = 200) -> Response:
@@ -20,18 +21,21 @@ def json_response(document: Any, status: int = 200) -> Response:
     return json_body_response(orjson.dumps(document), status)
 
 
+class _JsonResponse(Response):
+    """A response with JSON; it writes its two headers without asking which there are."""
+
+    def __init__(self, body: bytes, status: int) -> None:
+        self.body, self.status_code, self.background = body, status, None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), _CONTENT_TYPE]
+
+
 def json_body_response(body: bytes, status: int = 200) -> Response:
     """The response with a document that is JSON already."""
-    return Response(body, status, media_type=JSON)
+    return _JsonResponse(body, status)
 
 
 def answer_body(answer: Answer, request_id: str, fields: list[str] | None, snapshot: Snapshot) -> bytes:
-    """The JSON of `answer_document`."""
-    return orjson.dumps(answer_document(answer, request_id, fields, snapshot))
-
-
-def answer_document(answer: Answer, request_id: str, fields: list[str] | None, snapshot: Snapshot) -> dict[str, Any]:
-    """The document of `RecommendAnswer`.
+    """The JSON of a `RecommendAnswer`.
 
     Args:
         answer: what the service answered.
@@ -46,12 +50,11 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
         )
     ]
     if fields is not None:
-        for item, row in zip(items, answer.item_rows, strict=True):
-            item["fields"] = values_of(row, fields, snapshot.catalogue, snapshot.filters)
+        _add_fields(items, answer.item_rows, fields, snapshot)
     if answer.reasons is not None:
         for item, reasons in zip(items, answer.reasons, strict=True):
             item["reasons"] = [_reason(reason, snapshot.items) for reason in reasons]
-    return {
+    document = {
         "request_id": request_id,
         "model_version": answer.model_version,
         "items": items,
@@ -66,15 +69,20 @@ def answer_document(answer: Answer, request_id: str, fields: list[str] | None, s
         "degraded": answer.degraded,
         "unknown_item_ids": answer.unknown_item_ids,
     }
+    return orjson.dumps(document)
 
 
 def _popular(rows: list[int], fields: list[str] | None, snapshot: Snapshot) -> list[dict[str, Any]]:
     """Items that stand beside a list: without rank and score."""
     items: list[dict[str, Any]] = [{"item_id": snapshot.items.id_of(row)} for row in rows]
     if fields is not None:
-        for item, row in zip(items, rows, strict=True):
-            item["fields"] = values_of(row, fields, snapshot.catalogue, snapshot.filters)
+        _add_fields(items, rows, fields, snapshot)
     return items
+
+
+def _add_fields(items: list[dict[str, Any]], rows: list[int], fields: list[str], snapshot: Snapshot) -> None:
+    for item, text in zip(items, texts_of(rows, fields, snapshot.catalogue, snapshot.filters), strict=True):
+        item["fields"] = orjson.Fragment(text)
 
 
 def _reason(reason: Reason, items: Items) -> dict[str, Any]:

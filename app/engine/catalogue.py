@@ -19,6 +19,7 @@ from app.artifact.names import CATALOGUE
 from app.artifact.quantise import dequantise_rows
 from app.artifact.rank_tables import RankTables
 from app.artifact.variants import Variants
+from app.engine.written_fields import WrittenFields
 
 _ATTRIBUTES: Final = "attributes"  # the column of all of them
 _TEXTS: Final = ("title", "category", "brand", "description", "currency")
@@ -144,6 +145,8 @@ class Catalogue:
     display: dict[str, TextColumn] = field(default_factory=dict)  # JSON texts that nothing but answers reads
     live: dict[int, ItemDocument] = field(default_factory=dict, repr=False)  # by row; never changed
     live_names: dict[str, int] = field(default_factory=dict)  # how many of them have columns that the bundle has not
+    written: WrittenFields = field(default_factory=WrittenFields, repr=False, compare=False)
+    """What answers wrote of items; one for all that comes from the same bundle."""
 
     @property
     def fields(self) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+import orjson
 
 from app.artifact.filter_columns import TRUE_TEXT
 from app.engine.catalogue import Catalogue
@@ -22,6 +23,21 @@ def check_fields(fields: Sequence[str], catalogue: Catalogue, filters: FilterInd
     for index, name in enumerate(fields):
         if not catalogue.has(name):
             filters.column(name, f"fields.{index}")
+
+
+def texts_of(rows: Sequence[int], fields: Sequence[str], catalogue: Catalogue, filters: FilterIndex) -> list[bytes]:
+    """The JSON of the named values of some items, each an object as `values_of` has it."""
+    # A column of the same name may come and go with live items, and with them the kind of an attribute change.
+    form = tuple((name, None if catalogue.has(name) else filters.column(name, "fields").kind) for name in fields)
+    kept, live = catalogue.written.of(form), catalogue.live
+    texts = []
+    for row in rows:
+        document, entry = live.get(row), kept.get(row)
+        if entry is None or entry[0] is not document:
+            entry = document, orjson.dumps(values_of(row, fields, catalogue, filters))
+            catalogue.written.keep(kept, row, *entry)
+        texts.append(entry[1])
+    return texts
 
 
 def values_of(row: int, fields: Sequence[str], catalogue: Catalogue, filters: FilterIndex) -> dict[str, Any]:

@@ -291,3 +291,28 @@ def test_what_never_was_may_be_deleted_or_come_hidden_and_searches_with_a_filter
     assert market.ids(**asked) == before
     assert market.ids(**asked, sort="price_asc")
     market.change("DELETE", secret)
+
+
+def test_the_fields_of_answers_follow_every_change(market: Market, kettle: str, item_ids: list[str]) -> None:
+    """Through columns and attributes, of new items and of those of the bundle, and back to what the bundle says."""
+
+    def shown(item_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Of an item and its neighbour, which nobody changes; the second time from what was kept."""
+        here = {"field": "item_id", "in": [item_id, item_ids[1]]}
+        answers = [market.ask(filter=here, fields=["title", "price", "colour", "added"]) for _ in range(2)]
+        assert [item["fields"] for item in answers[0]["items"]] == [item["fields"] for item in answers[1]["items"]]
+        by_id = {item["item_id"]: item["fields"] for item in answers[0]["items"]}
+        return by_id[item_id], by_id[item_ids[1]]
+
+    market.change("PATCH", kettle, attributes={"colour": ["seven"]})
+    try:
+        (own, neighbour), (bundled, _) = shown(kettle), shown(item_ids[0])
+        assert (own["price"], own["colour"]) == (12.5, "seven")
+        market.change("PATCH", item_ids[0], price=3.25, title="Another")
+        market.change("PATCH", kettle, attributes={"colour": ["red"]}, price=1.0)
+        assert shown(kettle)[1] == neighbour
+        assert [shown(kettle)[0][name] for name in ("price", "colour")] == [1.0, "red"]
+        assert [shown(item_ids[0])[0][name] for name in ("price", "title")] == [3.25, "Another"]
+    finally:
+        market.change("PATCH", item_ids[0], price=bundled["price"], title=bundled["title"])
+    assert shown(item_ids[0])[0]["price"] == bundled["price"]
