@@ -296,6 +296,7 @@ def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nothing reads who the client is
             timeout_graceful_shutdown=settings.shutdown_grace_s,
             backlog=BACKLOG,
         )

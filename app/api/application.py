@@ -15,18 +15,19 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from app.api.answers import json_response
 from app.api.batch_parsing import BatchLimits
 from app.api.catalogue_routes import BATCH_PATH, catalogue_routes
 from app.api.demo_routes import demo_routes, docs_routes
-from app.api.direct_route import DirectRoute
+from app.api.direct_route import DirectRoute, ShortWay
 from app.api.event_routes import event_routes
 from app.api.item_routes import item_routes
 from app.api.keys import KeyCheckMiddleware, Keyring
 from app.api.later_routes import later_routes
 from app.api.limits import describe_limits
-from app.api.middleware import BodyLimitMiddleware, RequestTelemetryMiddleware
+from app.api.middleware import BodyLimitMiddleware, ProblemMiddleware, RequestTelemetryMiddleware
 from app.api.model_routes import model_routes
 from app.api.openapi import openapi_document
 from app.api.operation_routes import operation_routes
@@ -63,6 +64,17 @@ class HttpOptions:
     limit_values: Mapping[str, float] = field(default_factory=dict)  # by setting, for the table; else the defaults
 
 
+class _Service(Starlette):
+    """Without Starlette's layer for defects, which `RequestTelemetryMiddleware` answers, and with a short way."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers around the routes, the outermost first in `user_middleware`."""
+        app: ASGIApp = ProblemMiddleware(ShortWay(self.router), PROBLEM_HANDLERS)
+        for layer, arguments, options in reversed(self.user_middleware):
+            app = layer(app, *arguments, **options)
+        return app
+
+
 def make_application(services: Services, options: HttpOptions) -> Starlette:
     """The application that answers from `services`, whose background work lives as long as it does.
 
@@ -90,7 +102,7 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
         *(demo_routes(services) if options.page else []),
     ]
     keyring = Keyring(options.read_keys, options.admin_keys)
-    app = Starlette(
+    app = _Service(
         routes=[*routes, *docs_routes(), _openapi_route(routes, options.limit_values), *later_routes()],
         middleware=[
             Middleware(RequestTelemetryMiddleware, metrics=services.metrics),
@@ -106,7 +118,6 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
                 max_bytes_of={BATCH_PATH: options.batches.body_bytes},
             ),
         ],
-        exception_handlers=PROBLEM_HANDLERS,
         lifespan=lambda _: services.running(),
     )
     app.router.redirect_slashes = False  # an address is right or it is not there

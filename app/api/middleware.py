@@ -8,15 +8,15 @@ from http import HTTPStatus
 from random import getrandbits
 from typing import Final
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import internal_problem
+from app.api.problems import ProblemHandler, internal_problem
 from app.api.wire_values import path_of
 from app.errors import BodyEncoded, BodyTooLarge
 from app.serving.call import ClientDisconnected
 from app.telemetry.metrics import Metrics
-from app.telemetry.stages import TRACE, Trace
+from app.telemetry.stages import TRACE, Trace, trace_of
 
 CLIENT_GONE: Final = 499  # nginx's; it is counted and never sent
 TOO_LARGE: Final = "the body is larger than this service accepts (AISLE_MAX_BODY_BYTES): send fewer events or ids"
@@ -48,12 +48,10 @@ class RequestTelemetryMiddleware:
             await self._app(scope, receive, send)
             return
         trace = scope[TRACE] = Trace(request_id_of(_header(scope, b"x-request-id")))
-        status = 0
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                trace.status = message["status"]
                 message["headers"].append((b"x-request-id", trace.request_id.encode("ascii")))
                 message["headers"].append((b"server-timing", trace.server_timing().encode("ascii")))
             await send(message)
@@ -61,14 +59,14 @@ class RequestTelemetryMiddleware:
         try:
             await self._app(scope, receive, send_with_headers)
         except (ClientDisconnect, ClientDisconnected):
-            status = CLIENT_GONE
+            trace.status = CLIENT_GONE
         except Exception:
             log.exception("a request failed", extra={"request_id": trace.request_id, "path": scope["path"]})
-            if status:
+            if trace.status:
                 raise  # half an answer is out: only the closed connection can tell
             await internal_problem(trace.request_id)(scope, receive, send_with_headers)
         finally:
-            self._record(scope, trace, status or HTTPStatus.INTERNAL_SERVER_ERROR)
+            self._record(scope, trace, trace.status or HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _record(self, scope: Scope, trace: Trace, status: int) -> None:
         route = getattr(scope.get("route"), "path_format", "unmatched")
@@ -86,6 +84,31 @@ class RequestTelemetryMiddleware:
                     "milliseconds": round(trace.elapsed() * 1e3, 3),
                 },
             )
+
+
+class ProblemMiddleware:
+    """ASGI middleware that answers intended errors; `RequestTelemetryMiddleware` surrounds it.
+
+    Args:
+        app: the application inside.
+        handlers: by the kind of error.
+    """
+
+    def __init__(self, app: ASGIApp, handlers: Mapping[type[Exception], ProblemHandler]) -> None:
+        self._app = app
+        self._handlers = handlers
+        self._kinds = tuple(handlers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, with a problem document where an intended error ends it."""
+        try:
+            await self._app(scope, receive, send)
+        except self._kinds as error:
+            if scope["type"] != "http" or trace_of(scope).status:
+                raise  # half an answer is out
+            handler = next(self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers)
+            response = await handler(Request(scope), error)
+            await response(scope, receive, send)
 
 
 class BodyLimitMiddleware:

@@ -1,6 +1,6 @@
 """From errors to RFC 9457 problem documents: one table says which error has which status."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -39,6 +39,8 @@ from app.errors import (
     UserNotFound,
 )
 from app.telemetry.stages import trace_of
+
+ProblemHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 STATUS_OF: Final[dict[type[AisleError], HTTPStatus]] = {
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -209,7 +211,7 @@ def _allow(request: Request) -> dict[str, str]:
     return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
-PROBLEM_HANDLERS: Final = {
+PROBLEM_HANDLERS: Final[dict[type[Exception], ProblemHandler]] = {
     AisleError: _aisle_problem,
     ValidationError: _validation_problem,
     HTTPException: _http_problem,

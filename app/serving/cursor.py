@@ -63,7 +63,7 @@ class Rest:
 
 def codes_of(scores: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float, float]:
     """Scores `[n]` as a byte each, with the largest and the smallest."""
-    largest, smallest = float(scores.max()), float(scores.min())
+    largest, smallest = float(np.maximum.reduce(scores)), float(np.minimum.reduce(scores))
     if largest == smallest:
         return np.zeros(len(scores), dtype=np.uint8), largest, smallest
     steps = (largest - scores.astype(np.float64)) * (_STEPS / (largest - smallest))
@@ -72,7 +72,7 @@ def codes_of(scores: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float, fl
 
 def write_cursor(rest: Rest, keys: CursorKeys) -> str:
     """The cursor that holds a rest, as the caller gets it, signed by the first of `keys`."""
-    width = (int(rest.rows.max()).bit_length() + 7) // 8
+    width = (int(np.maximum.reduce(rest.rows)).bit_length() + 7) // 8
     corrected = (rest.corrected_query or "").encode()
     header = _HEADER.pack(
         _FORMAT,

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from app.artifact.people import Person
-from app.artifact.stream_records import ImpressionRecord
 from app.background import BackgroundTask
 from app.errors import StoreUnavailable
 from app.serving.attribution import OnlineTracker
@@ -143,17 +144,18 @@ class ImpressionRecorder:
 
 
 def _record(impression: Impression) -> bytes:
+    """The JSON of an `ImpressionRecord`."""
     person = impression.person
-    record = ImpressionRecord(
-        request_id=impression.request_id,
-        user_hash=None if person is None else f"{person.hash:016x}",
-        model_version=impression.model_version,
-        time=impression.time,
-        item_ids=list(impression.item_ids),
-        first_position=impression.first_position,
-        query=impression.query,
-        corrected_query=impression.corrected_query,
-        total=impression.total,
-        matched_by=impression.matched_by,
-    )
-    return record.model_dump_json().encode()
+    record = {
+        "request_id": impression.request_id,
+        "user_hash": None if person is None else f"{person.hash:016x}",
+        "model_version": impression.model_version,
+        "time": impression.time,
+        "item_ids": impression.item_ids,
+        "first_position": impression.first_position,
+        "query": impression.query,
+        "corrected_query": impression.corrected_query,
+        "total": impression.total,
+        "matched_by": impression.matched_by,
+    }
+    return orjson.dumps(record)

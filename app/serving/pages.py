@@ -16,6 +16,7 @@ from app.serving.release import Release
 
 CLOCKS_DIFFER_S: Final = 300
 """Seconds by which the clocks of two replicas may differ."""
+_NO_HASHES: Final = np.zeros(0, dtype=np.uint64)
 _MATCHED_BY: Final = (None, "words", "meaning", "nothing", "words_and_meaning")  # cursors hold the positions
 
 
@@ -126,9 +127,9 @@ def page_of(rest: Rest, k: int, release: Release, max_k: int, keys: CursorKeys) 
 def _without_new_rows(rows: NDArray[np.int64], release: Release) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Rows with those behind the bundle's numbered from the first one on, and the hashes of their items."""
     span = release.bundle_span
+    if np.maximum.reduce(rows) < span:
+        return rows, _NO_HASHES
     is_new = rows >= span
-    if not is_new.any():
-        return rows, np.zeros(0, dtype=np.uint64)
     new, places = np.unique(rows[is_new], return_inverse=True)
     numbered = rows.copy()
     numbered[is_new] = span + places

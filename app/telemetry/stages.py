@@ -18,10 +18,13 @@ class StageTimer:
     def lap(self, stage: str) -> None:
         """Count the time since the last lap for `stage`, which may have been counted for before."""
         now = perf_counter()
-        before = sum(seconds for name, seconds in self.stages if name == stage)
-        if before:
-            self.stages = [(name, seconds) for name, seconds in self.stages if name != stage]
-        self.stages.append((stage, before + now - self.last))
+        spent = now - self.last
+        for index, (name, seconds) in enumerate(self.stages):
+            if name == stage:
+                del self.stages[index]
+                spent += seconds
+                break
+        self.stages.append((stage, spent))
         self.last = now
 
     def skip(self) -> None:
@@ -43,6 +46,8 @@ class Trace:
 
     request_id: str
     started: float = field(default_factory=perf_counter)
+    status: int = 0
+    """Of its answer, once that begins."""
     timer: StageTimer = field(init=False)
 
     def __post_init__(self) -> None:
