@@ -17,6 +17,7 @@ from app.serving.cost import writing_cost_of
 from app.serving.pages import next_cursor_of
 from app.serving.release import Release
 from app.serving.services import Services
+from app.stores.state import StatesRead
 from app.telemetry.stages import Trace, trace_of
 
 
@@ -31,6 +32,7 @@ class ItemQuestion:
     person: Person | None = None
     fingerprint: Callable[[], int] | None = None  # of the request, for the cursor of a list that has pages
     degraded: tuple[str, ...] = ()  # what was missing before it was answered
+    read: StatesRead | None = None  # the states of its people, where they were read with the look
 
 
 def time_left(services: Services, arrived: float, timeout_ms: float | None = None) -> float:
@@ -61,7 +63,7 @@ async def _respond(services: Services, http: Request, question: ItemQuestion) ->
     trace, call, recommender = trace_of(http.scope), question.call, services.recommender
     try:
         async with asyncio.timeout(time_left(services, question.arrived, call.timeout_ms)) as limit:
-            answer = await recommender.recommend(call, question.release, http.is_disconnected)
+            answer = await recommender.recommend(call, question.release, http.is_disconnected, question.read)
             trace.timer.include(answer.stages, rest="wait")
             if question.degraded:
                 answer = replace(answer, degraded=[*answer.degraded, *question.degraded])

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 from starlette.datastructures import QueryParams
 
-from app.api.schemas import BoostRule, PinRule, RecentEvent, RecommendRequest
+from app.api.schemas import BoostRule, Context, PinRule, RecentEvent, RecommendRequest
 from app.api.wire_values import fields_of, unix_of
 from app.artifact.behaviours import BEHAVIOURS
 from app.artifact.hashing import stable_hash
@@ -22,9 +22,9 @@ from app.engine.selection.grouping import check_groups
 from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
 from app.errors import InvalidRequest
-from app.serving.call import EventHistory, RecommendCall
+from app.serving.call import EventHistory, RecommendCall, person_hashes
 from app.serving.cost import reasons_of
-from app.stores.state import Exclude
+from app.stores.state import Exclude, StateRequest
 
 CONTEXT_ITEM_IDS: Final = "context.item_ids"  # the one field that is flat only as a query parameter
 _LISTS: Final = frozenset((CONTEXT_ITEM_IDS, "exclude_item_ids", "fields", "facets"))
@@ -33,6 +33,13 @@ _PAGE_FIELDS: Final = {"k", "cursor", "fields", "facets", "explain", "timeout_ms
 
 MAX_REASONS: Final = 4_000
 """Reasons of one answer, unless an operator wants more: 200 items with ten events and half a dozen boosts."""
+_LIST_DEFAULTS: Final = [
+    (name, field.default) for name, field in RecommendRequest.model_fields.items() if name not in _PAGE_FIELDS
+]
+_DEFAULTS: Final = {
+    kind: {name: field.default for name, field in kind.model_fields.items()}
+    for kind in (RecentEvent, Context, BoostRule, PinRule)
+}
 
 NO_LIST: Final = stable_hash("{}")
 """The fingerprint of a request that gives no field but those of a page."""
@@ -114,6 +121,15 @@ def parse_recommend(request: RecommendRequest, limits: Limits, snapshot: Snapsho
     return call
 
 
+def people_of(request: RecommendRequest) -> list[StateRequest]:
+    """Those whose states the answer may need, the preferred one first; nobody for a further page."""
+    if request.recent_events is not None or request.cursor is not None:
+        return []
+    exclude = _EXCLUDE[request.exclude]
+    hashes = person_hashes(request.user_id, request.visitor_id, request.session_id)
+    return [StateRequest(person_hash, exclude) for person_hash in hashes]
+
+
 def check_length(field: str, length: int, limit: int) -> None:
     """Refuse a list that is too long.
 
@@ -145,7 +161,23 @@ def parse_history(events: Sequence[RecentEvent] | None, limits: Limits) -> Event
 
 def fingerprint_of(request: RecommendRequest) -> int:
     """A 64-bit hash of the fields that make the list, so that a cursor can tell whose it is; `NO_LIST` without any."""
-    return stable_hash(request.model_dump_json(exclude=_PAGE_FIELDS, exclude_defaults=True))
+    values = request.__dict__
+    given = {name: values[name] for name, default in _LIST_DEFAULTS if values[name] != default}
+    if not given:
+        return NO_LIST
+    try:
+        text = orjson.dumps(given, _members_of, orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    except orjson.JSONEncodeError:  # a time, or a number that no machine word holds
+        text = request.model_dump_json(exclude=_PAGE_FIELDS, exclude_defaults=True)
+    return stable_hash(text)
+
+
+def _members_of(value: Any) -> dict[str, Any]:
+    """What is given of an object within a request."""
+    if isinstance(value, RecentEvent | Context | BoostRule | PinRule):
+        defaults = _DEFAULTS[type(value)]
+        return {name: member for name, member in value.__dict__.items() if member != defaults[name]}
+    raise TypeError
 
 
 def _parse_json(text: str, field: str) -> Any:

@@ -20,6 +20,7 @@ from app.api.recommend_parsing import (
     Limits,
     fingerprint_of,
     parse_recommend,
+    people_of,
     read_body,
     read_parameters,
 )
@@ -170,7 +171,7 @@ async def _respond(
     arrived, lanes, timer = perf_counter(), services.recommender.lanes, trace_of(http.scope).timer
     request = await read_request(lanes, size, read)
     timer.lap("parse")
-    look = await services.live.look(time_left(services, arrived, request.timeout_ms))
+    look = await services.live.look(time_left(services, arrived, request.timeout_ms), people_of(request))
     timer.lap("look")
     release = look.release
     if request.cursor is not None:
@@ -185,6 +186,7 @@ async def _respond(
         person_of(request.user_id, request.visitor_id, request.session_id),
         partial(fingerprint_of, request),
         look.degraded,
+        look.read,
     )
     return await respond_in_time(services, http, question)
 

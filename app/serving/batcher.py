@@ -19,6 +19,7 @@ from typing import Final, Generic, TypeVar
 from app.errors import Overloaded
 from app.serving.call import ClientDisconnected
 from app.serving.release import Release
+from app.stores.state import StatesRead
 
 MAX_GROUPS: Final = 2  # under way at once, where one thread works them out
 CHECK_AFTER_S: Final = (
@@ -193,6 +194,7 @@ class Submission(Generic[CallT]):
 
     release: Release
     call: CallT
+    read: StatesRead | None = None  # the states of its people, where they were read when it came
     is_gone: bool = False  # nobody waits for the answer: what has not begun need not begin
 
 

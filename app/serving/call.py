@@ -56,9 +56,14 @@ class RecommendCall:
         """The hashes of the user, the visitor and the session whose states may be stored, the preferred one first."""
         if self.recent_events is not None or self.similar_to:
             return []
-        hashes = [] if self.user_id is None else [user_hash(self.user_id)]
-        hashes += [] if self.visitor_id is None else [visitor_hash(self.visitor_id)]
-        return hashes if self.session_id is None else [*hashes, visitor_hash(self.session_id)]
+        return person_hashes(self.user_id, self.visitor_id, self.session_id)
+
+
+def person_hashes(user_id: str | None, visitor_id: str | None, session_id: str | None) -> list[int]:
+    """The hashes of those under whom states may be stored, the preferred one first."""
+    hashes = [] if user_id is None else [user_hash(user_id)]
+    hashes += [] if visitor_id is None else [visitor_hash(visitor_id)]
+    return hashes if session_id is None else [*hashes, visitor_hash(session_id)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from app.serving.call import ClientDisconnected
 from app.serving.cost import DEAR_US, GROUP_US
 from app.serving.lanes import Lane, Lanes
 from app.serving.release import Release
+from app.stores.state import StatesRead
 from app.telemetry.metrics import Metrics
 
 CallT = TypeVar("CallT")
@@ -52,7 +53,14 @@ class LaneBatchers(Generic[CallT, AnswerT]):
         """Calls that wait or are under way."""
         return self._cheap.pending + self._dear.pending
 
-    async def answer(self, release: Release, call: CallT, has_left: HasLeft | None, cost: float) -> AnswerT:
+    async def answer(
+        self,
+        release: Release,
+        call: CallT,
+        has_left: HasLeft | None,
+        cost: float,
+        read: StatesRead | None = None,
+    ) -> AnswerT:
         """The answer to a call. Where it is cancelled, the call is not worked for, unless that has begun.
 
         Args:
@@ -60,12 +68,13 @@ class LaneBatchers(Generic[CallT, AnswerT]):
             call: the parsed request.
             has_left: tells whether nobody waits for the answer any more.
             cost: microseconds beyond those of a plain call, about.
+            read: the states of its people, where they were read already.
 
         Raises:
             Overloaded: too many calls wait already.
             ClientDisconnected: nobody waits for the answer.
         """
-        submission = Submission(release, call)
+        submission = Submission(release, call, read)
         try:
             if self.pending >= self._max_pending:
                 raise overloaded(self._max_pending)

@@ -27,6 +27,8 @@ from app.serving.release import Release
 from app.serving.right_of_way import PATIENCE_S
 from app.serving.service import RecommendService
 from app.stores.catalogue import CatalogueHead, CatalogueRecord, CatalogueStore
+from app.stores.protocol import UserStore
+from app.stores.state import StateRequest, StatesRead
 from app.telemetry.metrics import Metrics
 
 CATALOGUE: Final = "catalogue"  # in `degraded`: the newest changes of items may be missing
@@ -57,6 +59,7 @@ class Look:
 
     release: Release
     degraded: tuple[str, ...] = ()  # what is missing
+    read: StatesRead | None = None  # the states that were read with the look
 
 
 class LiveCatalogue:
@@ -67,16 +70,22 @@ class LiveCatalogue:
         store: keeps what was changed.
         metrics: of the catalogue.
         waits: for a view that is behind.
+        users: keep states, which may be read with a look.
     """
 
     def __init__(
-        self, recommender: RecommendService, store: CatalogueStore, metrics: Metrics, waits: CatalogueWaits
+        self,
+        recommender: RecommendService,
+        store: CatalogueStore,
+        metrics: Metrics,
+        waits: CatalogueWaits,
+        users: UserStore | None = None,
     ) -> None:
         self.store: Final = store
         self._recommender = recommender
         self._metrics = metrics
         self._wait_s, self._start_s = waits.call_s, waits.start_s
-        self._looks = SharedLook(store)
+        self._looks = SharedLook(store, None if users is None else store.joint_reader(users))
         self._lane = Lane("catalogue")
         self._merging_lane = Lane("catalogue-merging")
         self._unsettled = 0  # changes
@@ -132,7 +141,7 @@ class LiveCatalogue:
             release, head, records, maker.bundled, partial(self._document_now, maker, release, epoch=head.epoch)
         )
 
-    async def look(self, left_s: float | None = None) -> Look:
+    async def look(self, left_s: float | None = None, people: Sequence[StateRequest] = ()) -> Look:
         """The release with all changes that were accepted before this moment, on any replica.
 
         A change that this process is just making, and of which nobody was told yet, is not waited for.
@@ -140,12 +149,19 @@ class LiveCatalogue:
         Args:
             left_s: seconds that the call has left, of which no more than half are waited; by default those that a call
                 has which names no time.
+            people: that the call may be of: where it saves an exchange, their states are read, too.
         """
+        here = self.store.head_here
+        if here is not None and here == self._head:
+            self._seen = here
+            return Look(self._recommender.release)
+        read = None
         left_s = self._recommender.timeout_ms / 1e3 if left_s is None else left_s
         try:
             async with asyncio.timeout(min(self._wait_s, max(left_s / 2, LEAST_WAIT_S))):
                 before = self._head
-                head = self._seen = await self._looks.head()
+                head, read = await self._looks.read(self._recommender.release.version, people)
+                self._seen = head
                 if head.epoch == before.epoch and head.sequence < before.sequence:
                     await self._run(self._read_all_behind(before))  # it was restored from an older state
                 elif head != self._head and not self._own.are_all(self._head, head):
@@ -155,9 +171,9 @@ class LiveCatalogue:
         except Exception as error:  # told by whoever ran it
             log.debug("the catalogue is behind", exc_info=error)
         else:
-            return Look(self._recommender.release)
+            return Look(self._recommender.release, read=read)
         self._metrics.count_degraded(CATALOGUE)
-        return Look(self._recommender.release, (CATALOGUE,))
+        return Look(self._recommender.release, (CATALOGUE,), read)
 
     async def catch_up(self, head: CatalogueHead) -> None:
         """Serve a view that has all changes up to `head`, or later ones.

@@ -21,6 +21,7 @@ from app.serving.right_of_way import RightOfWay
 from app.serving.run import Depths, Fetched, answer_batch
 from app.serving.states import StateFetcher
 from app.stores.protocol import UserStore
+from app.stores.state import StatesRead
 from app.telemetry.metrics import Metrics
 from app.telemetry.stages import StageTimer
 
@@ -116,7 +117,13 @@ class RecommendService:
         """Milliseconds that a call may take which names none itself."""
         return self._limits.timeout_ms
 
-    async def recommend(self, call: RecommendCall, release: Release, has_left: HasLeft | None = None) -> Answer:
+    async def recommend(
+        self,
+        call: RecommendCall,
+        release: Release,
+        has_left: HasLeft | None = None,
+        read: StatesRead | None = None,
+    ) -> Answer:
         """The answer to one call, the same alone and in any company.
 
         It takes as long as it takes: whoever does not want to wait cancels it, and asks for a `late_answer`.
@@ -125,6 +132,7 @@ class RecommendService:
             call: the parsed request.
             release: the current one when the request came.
             has_left: tells whether nobody waits for the answer any more.
+            read: the states of its people, where they were read when it came.
 
         Raises:
             InvalidRequest: `k` is larger than the depth.
@@ -135,7 +143,7 @@ class RecommendService:
         if call.k > depth:
             raise InvalidRequest(f"k must be at most {depth}, got {call.k}: ask for fewer items", "k")
         cost = cost_of(call, release.snapshot.items.selectable.shape[1])
-        return await self._batchers.answer(release, call, has_left, cost)
+        return await self._batchers.answer(release, call, has_left, cost, read)
 
     def late_answer(self, call: RecommendCall, release: Release) -> Answer:
         """What a call gets whose time has run out: what is popular. It takes next to no time."""
@@ -147,7 +155,7 @@ class RecommendService:
     ) -> list[Answer | None]:
         timer = StageTimer()
         calls = [submission.call for submission in submissions]
-        states, degraded = await self.states.fetch(release, calls)
+        states, degraded = await self.states.fetch(release, calls, [submission.read for submission in submissions])
         timer.lap("state")
         fetched = Fetched(calls, states, degraded)
 

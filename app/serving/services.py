@@ -132,7 +132,7 @@ def build_services(
     metrics = metrics or Metrics()
     online = OnlineTracker(OnlineMetrics(metrics.registry), impressions.follow_s, impressions.follow_bytes)
     recommender = RecommendService(release, store, limits, metrics)
-    live = LiveCatalogue(recommender, catalogue or MemoryCatalogueStore(), metrics, waits or CatalogueWaits())
+    live = LiveCatalogue(recommender, catalogue or MemoryCatalogueStore(), metrics, waits or CatalogueWaits(), store)
     activity = ActivityFeed(recommender, live, store, metrics)
     now = _current_clock(recommender)
     erasure_list = ErasureList(erasures, store)

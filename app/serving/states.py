@@ -8,7 +8,7 @@ from app.errors import StoreUnavailable
 from app.serving.call import RecommendCall
 from app.serving.release import Release
 from app.stores.protocol import UserStore
-from app.stores.state import StateRequest, UserState, merge_states
+from app.stores.state import StateRequest, StatesRead, UserState, merge_states
 from app.telemetry.metrics import Metrics
 
 USER_STATE: Final = "user_state"  # in `degraded`: the store could not be read, or may lack the newest events
@@ -29,23 +29,36 @@ class StateFetcher:
         self._metrics = metrics
 
     async def fetch(
-        self, release: Release, calls: Sequence[RecommendCall]
+        self, release: Release, calls: Sequence[RecommendCall], read: Sequence[StatesRead | None] = ()
     ) -> tuple[list[UserState | None], list[list[str]]]:
         """The state of each call's user, else visitor, and what was missing; one round trip for all.
+
+        Those that were `read` of this version when their calls came are taken as they were; none of `calls` has any
+        where that is empty.
 
         Where the store cannot be read, the states as of the bundle's cut stand in, once it is known who was erased;
         where it lacks what was published, they are merged with what is live.
         """
-        requests = [_requests_of(call) for call in calls]
+        states: list[UserState | None] = [None] * len(calls)
+        degraded: list[list[str]] = [[] for _ in calls]
+        remaining: list[int] = []  # the indices of calls whose states are not there yet
+        for index, own in enumerate(read or [None] * len(calls)):
+            if own is None or own.version != release.version or not own.is_whole:
+                remaining.append(index)
+            elif self._store.lagging:
+                states[index], degraded[index] = _first(own.states), [USER_STATE]
+            else:
+                states[index] = _first(own.states)
+        requests = [_requests_of(calls[index]) for index in remaining]
         flat = [request for of_call in requests for request in of_call]
-        if not flat:
-            return [None] * len(calls), [[] for _ in calls]
-        states, is_whole = await self._fetch_with_fallback(release, flat)
-        degraded: list[list[str]] = [[USER_STATE] if of_call and not is_whole else [] for of_call in requests]
+        if flat:
+            fetched, is_whole = await self._fetch_with_fallback(release, flat)
+            for index, of_call, state in zip(remaining, requests, _regroup(requests, fetched), strict=True):
+                states[index], degraded[index] = state, [USER_STATE] if of_call and not is_whole else []
         for missing in degraded:
             if missing:
                 self._metrics.count_degraded(USER_STATE)
-        return _regroup(requests, states), degraded
+        return states, degraded
 
     def bundled(self, release: Release, call: RecommendCall) -> UserState | None:
         """The state of the call's user, else visitor, as of the bundle's cut; asks no store."""
@@ -90,4 +103,9 @@ def _regroup(requests: Sequence[Sequence[StateRequest]], states: Sequence[UserSt
     """The first known state of each call, from the states of all requests one after another."""
     remaining = iter(states)
     of_calls = [[next(remaining) for _ in of_call] for of_call in requests]
-    return [next((state for state in of_call if state), None) for of_call in of_calls]
+    return [_first(of_call) for of_call in of_calls]
+
+
+def _first(states: Sequence[UserState | None]) -> UserState | None:
+    """The first known state of one call's people."""
+    return next((state for state in states if state), None)

@@ -1,12 +1,17 @@
 """The protocol of the store of the live catalogue. One contract suite runs over every implementation."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.artifact.catalogue_records import NO_CHANGE, CatalogueHead, CatalogueRecord, Kind
+from app.stores.protocol import UserStore
+from app.stores.state import FetchResult, StateRequest
 
 __all__ = ["NO_CHANGE", "CatalogueChange", "CatalogueHead", "CatalogueRecord", "CatalogueStore", "Kind", "Written"]
+
+ReadTogether = Callable[[str, Sequence[StateRequest]], Awaitable[tuple[CatalogueHead, FetchResult]]]
+"""Reads the head, and the states of a version as `UserStore.fetch` does; raises `StoreUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,17 @@ class CatalogueStore(Protocol):
         """
         ...
 
+    @property
+    def head_here(self) -> CatalogueHead | None:
+        """The same as `head`, where this process itself keeps the catalogue; None where it has to be asked for."""
+        ...
+
     async def head(self) -> CatalogueHead:
         """How far the catalogue has come; `NO_CHANGE` for one that never changed."""
+        ...
+
+    def joint_reader(self, users: UserStore) -> ReadTogether | None:
+        """What reads the head and states of `users` in one exchange; None where that saves none."""
         ...
 
     async def read(self, item_ids: Sequence[str]) -> list[CatalogueRecord | None]:

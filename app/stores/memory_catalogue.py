@@ -8,6 +8,7 @@ from typing import Final
 
 from app.artifact.catalogue_records import NO_CHANGE, CatalogueHead, CatalogueRecord
 from app.stores.catalogue import CatalogueChange, Written
+from app.stores.protocol import UserStore
 
 EPOCH_BYTES: Final = 8
 
@@ -32,9 +33,17 @@ class MemoryCatalogueStore:
     def require(self, head: CatalogueHead) -> None:
         """Nothing is lost while the process lives."""
 
-    async def head(self) -> CatalogueHead:
+    @property
+    def head_here(self) -> CatalogueHead:
         """How far the catalogue has come."""
         return CatalogueHead(self._epoch, self._sequence) if self._sequence else NO_CHANGE
+
+    async def head(self) -> CatalogueHead:
+        """How far the catalogue has come."""
+        return self.head_here
+
+    def joint_reader(self, users: UserStore) -> None:
+        """There is no exchange to save."""
 
     async def read(self, item_ids: Sequence[str]) -> list[CatalogueRecord | None]:
         """The record of each id as it is now; None where there is none."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from secrets import token_hex
 from typing import Any, Final
 
@@ -10,7 +11,8 @@ from redis.asyncio import Redis
 from app.artifact.catalogue_records import NO_CHANGE, CatalogueHead, CatalogueRecord
 from app.artifact.redis_keys import Keys
 from app.errors import StoreUnavailable
-from app.stores.catalogue import CatalogueChange, Written
+from app.stores.catalogue import CatalogueChange, ReadTogether, Written
+from app.stores.protocol import UserStore
 from app.stores.redis_activity import ActivityStream
 from app.stores.redis_catalogue_values import CatalogueValues
 from app.stores.redis_gate import RedisGate
@@ -23,7 +25,8 @@ from app.stores.redis_scripts import (
     evaluate,
     run_scripts,
 )
-from app.stores.redis_store import Retention
+from app.stores.redis_store import RedisUserStore, Retention
+from app.stores.state import FetchResult, StateRequest
 
 GROUP: Final = 200  # changes in one script, so that Redis answers others in between
 GROUP_BYTES: Final = 1_000_000
@@ -70,6 +73,10 @@ class RedisCatalogueStore:
         """Whether what was accepted outlives the process that holds it, when last asked."""
         return self._is_durable()
 
+    @property
+    def head_here(self) -> None:
+        """It has to be asked for."""
+
     async def head(self) -> CatalogueHead:
         """How far the catalogue has come, by one GET; of sequence 0 where another change has the newest number now.
 
@@ -78,9 +85,17 @@ class RedisCatalogueStore:
         """
         return self._compared(*await self._values.head())
 
-    def read_head(self, value: bytes | None) -> CatalogueHead:
-        """The same of a value of `Keys.catalogue_head` that was read with others."""
-        return self._compared(*self._values.head_of(value))
+    def joint_reader(self, users: UserStore) -> ReadTogether | None:
+        """What reads the head and states of `users` by one MGET; None where those are elsewhere."""
+        return partial(self._read_together, users) if isinstance(users, RedisUserStore) else None
+
+    async def _read_together(
+        self, users: RedisUserStore, version: str, requests: Sequence[StateRequest]
+    ) -> tuple[CatalogueHead, FetchResult]:
+        value, result = await users.fetch_beside(self._keys.catalogue_head, version, requests)
+        if value is None and self._newest[0] != NO_CHANGE:
+            return await self.head(), result  # lost, or a value of another kind, which an MGET passes over
+        return self._compared(*self._values.head_of(value)), result
 
     def require(self, head: CatalogueHead) -> None:
         """Take it that changes up to `head` were made: where the server is behind, it has lost some."""

@@ -123,8 +123,19 @@ class RedisUserStore:
         Raises:
             StoreUnavailable: it cannot be read.
         """
+        _, result = await self.fetch_beside(None, version, requests)
+        return result
+
+    async def fetch_beside(
+        self, name: bytes | None, version: str, requests: Sequence[StateRequest]
+    ) -> tuple[bytes | None, FetchResult]:
+        """The same, and the value of a further key by the same exchange; none where it has no `name`.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
         keys, pending = self._keys, self._watch.migration_pending
-        names = [keys.marker(version)]
+        names = [keys.marker(version), name or keys.marker(version)]
         for request in requests:
             user_hash = request.user_hash
             names += (keys.long_vector(version, user_hash), keys.events(user_hash))
@@ -132,11 +143,11 @@ class RedisUserStore:
                 names.append(keys.seen(user_hash) if request.exclude is Exclude.SEEN else keys.purchased(user_hash))
         if pending:
             names += self._old_names(version, requests)
-        marker, *values = await self._gate.read(lambda client: client.mget(names))
+        marker, value, *values = await self._gate.read(lambda client: client.mget(names))
         if pending:
             values = self._joined(requests, values)
         states = self._values.states(requests, values, self._dims.get(version))
-        return FetchResult(states, is_whole=marker is not None)
+        return value, FetchResult(states, is_whole=marker is not None)
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
         """Store events, those of one user in one step, without what a user did before they were erased.

@@ -43,6 +43,15 @@ class FetchResult:
     is_whole: bool = True  # false where what was published is not there: live events are all that is known
 
 
+@dataclass(frozen=True, slots=True)
+class StatesRead:
+    """The states that were read for one call when it came."""
+
+    version: str  # that the long vectors are of
+    states: list[UserState | None]  # of the people it may be of, the preferred one first
+    is_whole: bool  # as of `FetchResult`
+
+
 def merge_states(bundled: UserState | None, live: UserState | None) -> UserState | None:
     """The bundled state of a user with the live events since: for a store that was never seeded, or was flushed."""
     if bundled is None or live is None:
