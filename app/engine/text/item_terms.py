@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Final
 
+from app.artifact.method_cache import cache_of_method
 from app.artifact.text.languages import Languages
 from app.artifact.text.titles import PLACES
 from app.artifact.text.words import Word, read_words
@@ -33,7 +33,7 @@ class TermsOf:
 
     def __init__(self, spelling: Spelling, kept: int = _KEPT) -> None:
         self._spelling = spelling
-        self._of = lru_cache(maxsize=kept)(self._read)
+        self._of = cache_of_method(self._read, kept)
 
     def __call__(self, text: str, languages: Languages) -> tuple[str, ...]:
         """The terms of a text of an item that is of these languages."""

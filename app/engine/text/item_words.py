@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.artifact.hashing import stable_hash
 from app.artifact.item_document import ItemDocument, attribute_text
+from app.artifact.method_cache import cache_of_method
 from app.artifact.text.code_columns import is_code_name, is_like_code
 from app.artifact.text.codes import CodeTable, code_key
 from app.artifact.text.titles import title_hash
@@ -98,8 +99,8 @@ class ItemReader:
         self._spelling = spelling
         self._languages = spelling.languages
         self._code_names = code_names or {}
-        self._read_again = lru_cache(maxsize=_KEPT)(self._read)
-        self._read_entries_again = lru_cache(maxsize=_KEPT)(self._read_entries)
+        self._read_again = cache_of_method(self._read, _KEPT)
+        self._read_entries_again = cache_of_method(self._read_entries, _KEPT)
         self._place_of = lru_cache(maxsize=_PLACES_KEPT)(spelling.known.vocabulary.words.find)
 
     def read(

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial, reduce
+from functools import partial, reduce
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.item_document import ItemDocument
+from app.artifact.method_cache import cache_of_method
 from app.artifact.text.languages import Languages
 from app.artifact.text.suggest_entries import (
     BRAND,
@@ -156,7 +157,7 @@ class SuggestViews:
         self._popularity = popularity
         self._items = items
         self._document_of = document_of
-        self._shared = lru_cache(maxsize=_KEPT)(self._completion_of_value)
+        self._shared = cache_of_method(self._completion_of_value, _KEPT)
         index = bundled.index
         self._support = _Support(index.kinds.astype(np.int8), np.asarray(index.rows, dtype=np.int32).copy())
         self._superseded: NDArray[np.bool_] | None = None
