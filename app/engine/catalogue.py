@@ -80,8 +80,10 @@ class Items:
         """The row of each item hash, 0 where there is no such item; of any shape."""
         if not len(self._hashes):
             return np.zeros(hashes.shape, dtype=np.int32)
-        position = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
-        return np.where(self._hashes[position] == hashes, self._hash_rows[position], 0).astype(np.int32)
+        position = self._hashes.searchsorted(hashes)
+        rows = self._hash_rows.take(position, mode="clip")  # past the last hash is none of them
+        rows[self._hashes.take(position, mode="clip") != hashes] = names.PADDING_ROW
+        return rows
 
     def hashes_by_row(self) -> NDArray[np.uint64]:
         """The stable hash of the item in each row, `[n + 1]`; 0 for row 0."""

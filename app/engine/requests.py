@@ -135,10 +135,11 @@ def user_context_of(batch: RequestBatch, query_vectors: NDArray[np.float32]) -> 
     return UserContext(batch.event_rows, batch.event_types, batch.event_times, batch.now, query_vectors)
 
 
-def pad_rows(lists: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+def pad_rows(lists: Sequence[Sequence[int] | NDArray[np.int64]]) -> NDArray[np.int64]:
     """Lists of item rows of several lengths as one array `[batch, longest]`, padded with row 0."""
     width = max((len(rows) for rows in lists), default=0)
     padded = np.full((len(lists), width), PADDING_ROW, dtype=np.int64)
-    for target, rows in zip(padded, lists, strict=True):
-        target[: len(rows)] = rows
+    for index, rows in enumerate(lists):
+        if len(rows):
+            padded[index, : len(rows)] = rows
     return padded

@@ -1,7 +1,6 @@
 """From calls and stored states to the arrays that the engine reads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +11,6 @@ from app.engine.catalogue import Items
 from app.engine.requests import RequestBatch, pad_rows
 from app.serving.call import RecommendCall
 from app.stores.state import Exclude, UserState
-
-
-@dataclass(frozen=True)
-class _Events:
-    """The events of all calls one after another, oldest first within a call. Row 0: the item is unknown."""
-
-    calls: NDArray[np.int64]  # the index of each event's call
-    rows: NDArray[np.int32]
-    types: NDArray[np.uint8]
-    times: NDArray[np.float64]
 
 
 def assemble(
@@ -42,15 +31,24 @@ def assemble(
     """
     size, dim = len(calls), items.vectors.shape[1]
     contexts = [rows_of(items, call.context_item_ids) for call in calls]
-    event_rows = np.full((size, window), PADDING_ROW, dtype=np.int32)
+    event_rows = np.zeros((size, window), dtype=np.int32)
     event_types = np.zeros((size, window), dtype=np.uint8)
     event_times = np.full((size, window), np.nan, dtype=np.float64)
-    newest = _newest(_gather(calls, states, contexts, items, now), size, window)
-    if newest is not None:
-        places, events = newest
-        event_rows[events.calls, places] = events.rows
-        event_types[events.calls, places] = events.types
-        event_times[events.calls, places] = events.times
+    for index, (call, state, rows, context) in enumerate(
+        zip(calls, states, _stored_rows(calls, states, items), contexts, strict=True)
+    ):
+        end = max(0, window - len(context))
+        if context and window:
+            event_rows[index, end:] = context[-window:]
+            event_types[index, end:] = VIEW
+            event_times[index, end:] = now
+        history = _history_of(call, state, rows, items)
+        count = 0 if history is None else min(len(history[0]), end)
+        if history is not None and count:
+            part = slice(end - count, end)
+            event_rows[index, part], event_types[index, part], event_times[index, part] = (
+                column[-count:] for column in history
+            )
     long_vector = np.zeros((size, dim), dtype=np.float32)
     long_weight = np.zeros(size, dtype=np.float32)
     for index, state in enumerate(states):
@@ -86,11 +84,11 @@ def unknown_item_ids_of(call: RecommendCall, items: Items) -> list[str]:
 
 def exclude_rows_of(
     call: RecommendCall, state: UserState | None, context: Sequence[int], items: Items
-) -> NDArray[np.int64]:
+) -> Sequence[int] | NDArray[np.int64]:
     """The rows that must not be answered to one call; an item may be among them more than once."""
     named_rows = [*rows_of(items, call.exclude_item_ids), *context, *([call.similar_to] if call.similar_to else [])]
     if call.exclude is Exclude.NONE:
-        return np.array(named_rows, dtype=np.int64)
+        return named_rows
     if call.recent_events is not None:
         history = call.recent_events
         past = [
@@ -98,9 +96,9 @@ def exclude_rows_of(
             for item_id, behaviour in zip(history.item_ids, history.types, strict=True)
             if call.exclude is Exclude.SEEN or behaviour == PURCHASE
         ]
-        return np.array([*named_rows, *rows_of(items, past)], dtype=np.int64)
+        return [*named_rows, *rows_of(items, past)]
     if state is None or state.excluded_items is None:
-        return np.array(named_rows, dtype=np.int64)
+        return named_rows
     rows = items.rows_of_hashes(state.excluded_items)
     return np.concatenate([np.array(named_rows, dtype=np.int64), rows[rows != PADDING_ROW]])
 
@@ -112,66 +110,49 @@ def _exclude_rows(
     items: Items,
 ) -> NDArray[np.int64]:
     """`[batch, excluded]`, padded with row 0."""
-    lists = [
-        exclude_rows_of(call, state, context, items)
-        for call, state, context in zip(calls, states, contexts, strict=True)
-    ]
-    if not any(len(rows) for rows in lists):
-        return np.zeros((len(calls), 0), dtype=np.int64)
-    return pad_rows(lists)
-
-
-def _gather(
-    calls: Sequence[RecommendCall],
-    states: Sequence[UserState | None],
-    contexts: Sequence[list[int]],
-    items: Items,
-    now: float,
-) -> _Events | None:
-    rows: list[NDArray[np.int32]] = []
-    types: list[NDArray[np.uint8]] = []
-    times: list[NDArray[np.float64]] = []
-    counts = np.zeros(len(calls), dtype=np.int64)
-    stored = _stored_rows(states, items)
-    for index, (call, state, context) in enumerate(zip(calls, states, contexts, strict=True)):
-        if call.recent_events is not None:
-            history = call.recent_events
-            rows.append(np.array([items.row_of(item_id) for item_id in history.item_ids], dtype=np.int32))
-            types.append(np.array(history.types, dtype=np.uint8))
-            times.append(np.array(history.times, dtype=np.float64))
-            counts[index] += len(history.item_ids)
-        elif state is not None:
-            rows.append(stored[index])
-            types.append(state.event_types)
-            times.append(state.event_times)
-            counts[index] += len(state.event_types)
-        if context:
-            rows.append(np.array(context, dtype=np.int32))
-            types.append(np.full(len(context), VIEW, dtype=np.uint8))
-            times.append(np.full(len(context), now))
-            counts[index] += len(context)
-    if not rows:
-        return None
-    indices = np.repeat(np.arange(len(calls)), counts)
-    return _Events(indices, np.concatenate(rows), np.concatenate(types), np.concatenate(times))
-
-
-def _stored_rows(states: Sequence[UserState | None], items: Items) -> list[NDArray[np.int32]]:
-    """The item rows of each state's events, with one look-up for all."""
-    hashes = [np.zeros(0, dtype=np.uint64) if state is None else state.event_items for state in states]
-    ends = np.cumsum([len(of_user) for of_user in hashes])
-    return np.split(items.rows_of_hashes(np.concatenate(hashes)), ends[:-1])
-
-
-def _newest(events: _Events | None, size: int, window: int) -> tuple[NDArray[np.int64], _Events] | None:
-    """Events of known items that fit into their window, and the place of each in it (the newest rightmost)."""
-    if events is None:
-        return None
-    known = events.rows != PADDING_ROW
-    indices = events.calls[known]
-    ends = np.cumsum(np.bincount(indices, minlength=size))
-    places = window - (ends[indices] - np.arange(len(indices)))
-    fits = places >= 0
-    return places[fits], _Events(
-        indices[fits], events.rows[known][fits], events.types[known][fits], events.times[known][fits]
+    return pad_rows(
+        [
+            exclude_rows_of(call, state, context, items)
+            for call, state, context in zip(calls, states, contexts, strict=True)
+        ]
     )
+
+
+def _stored_rows(
+    calls: Sequence[RecommendCall], states: Sequence[UserState | None], items: Items
+) -> list[NDArray[np.int32] | None]:
+    """The item rows of the events of each state that a call reads, with one look-up for all."""
+    hashes = [
+        None if state is None or call.recent_events is not None else state.event_items
+        for call, state in zip(calls, states, strict=True)
+    ]
+    read = [of_user for of_user in hashes if of_user is not None]
+    if not read:
+        return [None] * len(calls)
+    rows = items.rows_of_hashes(read[0] if len(read) == 1 else np.concatenate(read))
+    parts: list[NDArray[np.int32] | None] = []
+    start = 0
+    for of_user in hashes:
+        end = start if of_user is None else start + len(of_user)
+        parts.append(None if of_user is None else rows[start:end])
+        start = end
+    return parts
+
+
+def _history_of(
+    call: RecommendCall, state: UserState | None, rows: NDArray[np.int32] | None, items: Items
+) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]] | None:
+    """Rows, behaviours and times of the events of known items, oldest first; `rows` are those of the state's events."""
+    if call.recent_events is not None:
+        given = call.recent_events
+        rows = np.array([items.row_of(item_id) for item_id in given.item_ids], dtype=np.int32)
+        types = np.array(given.types, dtype=np.uint8)
+        times = np.array(given.times, dtype=np.float64)
+    elif state is not None and rows is not None:
+        types, times = state.event_types, state.event_times
+    else:
+        return None
+    if np.count_nonzero(rows) < len(rows):
+        known = rows != PADDING_ROW
+        rows, types, times = rows[known], types[known], times[known]
+    return rows, types, times
