@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from app.artifact.arrays import load_array
+
 
 def offsets_of(counts: ArrayLike) -> NDArray[np.int64]:
     """`[parts + 1]`, where parts of these lengths start and end when they stand one after another."""
@@ -52,7 +54,7 @@ class TextColumn:
     def read(cls, stem: Path) -> "TextColumn":
         """The inverse of `write`, mapped into memory."""
         values, offsets = (  # as plain views: to cut a piece out of a memmap costs ten times as much
-            np.asarray(np.load(stem.with_name(stem.name + suffix), mmap_mode="r", allow_pickle=False))
+            np.asarray(load_array(stem.with_name(stem.name + suffix), mmap_mode="r"))
             for suffix in (".text.npy", ".offsets.npy")
         )
         return cls(values, offsets)

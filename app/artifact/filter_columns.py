@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
 
+from app.artifact.arrays import load_array
 from app.artifact.columns import TextColumn
 from app.artifact.names import FILTERS
 
@@ -87,7 +88,7 @@ def read_filter_columns(folder: Path) -> list[FilterColumn]:
     below = folder / FILTERS
     entries = _ENTRIES_OF.validate_json((below / _ENTRIES).read_bytes())
     rows, numbers, offsets = (
-        np.asarray(np.load(below / name, mmap_mode="r", allow_pickle=False)) for name in (_ROWS, _NUMBERS, _OFFSETS)
+        np.asarray(load_array(below / name, mmap_mode="r")) for name in (_ROWS, _NUMBERS, _OFFSETS)
     )
     texts = TextColumn.read(below / _TEXTS)
     columns = []

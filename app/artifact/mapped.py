@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.arrays import load_array
+
 
 def load_mapped(path: Path) -> NDArray[Any]:
     """The array in a file, of which the machine keeps one copy for all processes, and none where it needs the memory.
@@ -17,4 +19,4 @@ def load_mapped(path: Path) -> NDArray[Any]:
         OSError: the file cannot be read.
         ValueError: it is no array.
     """
-    return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+    return np.asarray(load_array(path, mmap_mode="c"))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.artifact import names
 from app.artifact.array_checks import check_array, check_numbers, check_texts, require
+from app.artifact.arrays import load_array
 from app.artifact.text.sorted_texts import SortedTexts
 
 BITS: Final = (7, 8)
@@ -79,7 +80,7 @@ def read_place_tables(folder: Path) -> PlaceTables:
     """
     below = folder / names.PLACE
     text, text_scales, idf, weights, vectors, scales = (
-        np.asarray(np.load(below / name, mmap_mode="r", allow_pickle=False))
+        np.asarray(load_array(below / name, mmap_mode="r"))
         for name in (_TEXT_VECTORS, _TEXT_SCALES, _IDF, _WEIGHTS, _VECTORS, _SCALES)
     )
     attributes = SortedTexts.read(below / _NAMES)

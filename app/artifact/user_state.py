@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.array_checks import check_array, check_numbers, check_offsets, check_range, require
+from app.artifact.arrays import load_array
 from app.artifact.behaviours import BEHAVIOUR_NAMES
 from app.artifact.manifest import EARLIEST_S, LATEST_S, Shapes
 from app.artifact.quantise import dequantise_rows
@@ -95,7 +96,7 @@ def read_user_states(folder: Path) -> UserStates:
     """The user states of the bundle in `folder`, mapped into memory."""
     # Plain views of the mapped arrays: indexing a memmap costs several times as much.
     arrays: dict[str, Any] = {
-        field: np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False)) for name, field in _FILES.items()
+        field: np.asarray(load_array(folder / name, mmap_mode="r")) for name, field in _FILES.items()
     }
     return UserStates(**arrays)
 

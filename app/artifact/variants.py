@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from app.artifact.arrays import load_array
 from app.artifact.columns import TextColumn
 from app.artifact.names import VARIANTS
 
@@ -44,4 +45,4 @@ def read_variants(folder: Path) -> Variants:
         ValueError: it is no array.
     """
     below = folder / VARIANTS
-    return Variants(TextColumn.read(below / _IDS), np.load(below / _ROWS, allow_pickle=False))
+    return Variants(TextColumn.read(below / _IDS), load_array(below / _ROWS))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.arrays import load_array
 from app.artifact.columns import TextColumn
 from app.artifact.filter_columns import PATHS
 from app.artifact.hashing import stable_hash, stable_hashes
@@ -238,9 +239,7 @@ def read_catalogue(folder: Path, columns: dict[str, str], display: dict[str, Tex
     return Catalogue(
         texts={name: TextColumn.read(below / name) for name, kind in columns.items() if kind == "text"},
         numbers={
-            name: np.load(below / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name, kind in columns.items()
-            if kind == "number"
+            name: load_array(below / f"{name}.npy", mmap_mode="r") for name, kind in columns.items() if kind == "number"
         },
         documents={name: TextColumn.read(below / name) for name, kind in columns.items() if kind == "json"},
         display=display or {},

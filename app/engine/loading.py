@@ -3,13 +3,14 @@
 import logging
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.array_checks import check_array, check_texts
+from app.artifact.arrays import load_array
 from app.artifact.bundle_store import resolve
 from app.artifact.columns import TextColumn
 from app.artifact.display_columns import read_display
@@ -277,8 +278,8 @@ def golden_overlap(expected: NDArray[np.int64], rows: NDArray[np.int64]) -> floa
 def _compare_golden(snapshot: Snapshot, golden: GoldenSet, batch: RequestBatch) -> None:
     path = snapshot.folder / golden.rows
     try:
-        rows = np.load(path, allow_pickle=False)
-        scores = np.load(snapshot.folder / golden.scores, allow_pickle=False)
+        rows = load_array(path)
+        scores = load_array(snapshot.folder / golden.scores)
     except (OSError, ValueError) as error:
         raise BundleCorrupt(f"{snapshot.folder}: golden answers cannot be read ({error}): export it again") from error
     check_array(path, rows, np.int32, len(batch), GOLDEN_DEPTH)
@@ -313,7 +314,7 @@ def read_warmup(folder: Path) -> RequestBatch:
     """
     below = folder / names.WARMUP
     try:
-        arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(below.glob("*.npy"))}
+        arrays: dict[str, Any] = {path.stem: load_array(path) for path in sorted(below.glob("*.npy"))}
         return RequestBatch(**arrays)
     except (OSError, ValueError, TypeError) as error:
         raise BundleCorrupt(f"{below}: warm-up requests cannot be read ({error}): export it again") from error

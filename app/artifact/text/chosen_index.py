@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.array_checks import check_array, check_numbers, check_offsets, check_range, check_texts, require
+from app.artifact.arrays import load_array
 from app.artifact.hashing import stable_hash
 from app.artifact.text.sorted_texts import SortedTexts
 from app.artifact.text.words import read_words
@@ -85,7 +86,7 @@ def read_chosen(folder: Path) -> ChosenIndex:
     """
     below = folder / names.CHOSEN
     arrays = [
-        np.asarray(np.load(below / name, mmap_mode="r", allow_pickle=False))
+        np.asarray(load_array(below / name, mmap_mode="r"))
         for name in (OFFSETS, ROWS, COUNTS, BAGS, BAG_QUERIES, SHORTER, SHORTER_QUERIES)
     ]
     return ChosenIndex(SortedTexts.read(below / QUERIES), *arrays)

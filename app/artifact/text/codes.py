@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.arrays import load_array
 from app.artifact.columns import offsets_of
 from app.artifact.text.sorted_texts import SortedTexts
 from app.artifact.text.words import fold_letters
@@ -112,7 +113,7 @@ def read_codes(folder: Path) -> CodeTable:
         ValueError: their arrays are not readable.
     """
     below = folder / names.CODES
-    offsets, rows = (np.asarray(np.load(below / name, mmap_mode="r", allow_pickle=False)) for name in (_OFFSETS, _ROWS))
+    offsets, rows = (np.asarray(load_array(below / name, mmap_mode="r")) for name in (_OFFSETS, _ROWS))
     return CodeTable(SortedTexts.read(below / _TEXTS), offsets, rows)
 
 

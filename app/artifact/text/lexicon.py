@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.arrays import load_array
 from app.artifact.text.languages import FIRST_FORM, Languages, languages_of
 from app.artifact.text.sorted_texts import SortedTexts
 
@@ -55,7 +56,7 @@ class WordLists:
             ValueError: its arrays do not fit each other or the vocabulary.
         """
         keys = SortedTexts.read(stem)
-        offsets, places = (np.load(f"{stem}_{name}.npy", allow_pickle=False) for name in ("offsets", "words"))
+        offsets, places = (load_array(f"{stem}_{name}.npy") for name in ("offsets", "words"))
         is_whole = offsets.dtype == places.dtype == np.int32 and offsets.shape == (len(keys) + 1,) and places.ndim == 1
         if not is_whole or offsets[0] != 0 or offsets[-1] != len(places) or (np.diff(offsets) < 0).any():
             raise ValueError(f"{stem}: expected lists of words by {len(keys)} texts, got other arrays")
@@ -118,7 +119,7 @@ class Lexicon:
         codes = document.get("languages") if isinstance(document, dict) else None
         if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
             raise ValueError(f"{folder / _LANGUAGES}: expected a list of languages, got {codes!r}")
-        joined = np.load(folder / "joined.npy", allow_pickle=False)
+        joined = load_array(folder / "joined.npy")
         if (
             joined.dtype != np.int32
             or joined.shape != (len(joined), 2)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.arrays import load_array
 from app.artifact.columns import TextColumn
 from app.artifact.text.words import EAST_ASIAN, fold_letters, is_east_asian
 
@@ -68,7 +69,7 @@ def read_suggest_index(folder: Path) -> SuggestIndex | None:
     if not below.exists():
         return None
     texts, keys = TextColumn.read(below / _TEXTS), TextColumn.read(below / _KEYS)
-    arrays = {name: np.load(below / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+    arrays = {name: load_array(below / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
     beginnings = len(arrays["positions"])
     for name, array in arrays.items():
         length = len(texts) if name in {"kinds", "rows", "weights"} else beginnings

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.arrays import load_array
 from app.artifact.columns import offsets_of
 from app.artifact.hashing import stable_hash
 from app.artifact.text.words import Word, stem
@@ -78,7 +79,7 @@ def read_titles(folder: Path) -> TitleTable | None:
     below = folder / names.LEXICAL / names.LEXICAL_TITLES
     if not below.exists():
         return None
-    arrays = {name: np.asarray(np.load(below / f"{name}.npy", mmap_mode="r", allow_pickle=False)) for name in _ARRAYS}
+    arrays = {name: np.asarray(load_array(below / f"{name}.npy", mmap_mode="r")) for name in _ARRAYS}
     return TitleTable(**arrays)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.arrays import load_array
 from app.artifact.text.lexicon import Lexicon
 from app.artifact.text.sorted_texts import SortedTexts
 from app.artifact.text.words import Word, fold, parts_of, read_words
@@ -72,7 +73,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
         ValueError: its arrays do not fit each other.
     """
     below = folder / names.VOCABULARY
-    arrays = {name: np.load(below / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+    arrays = {name: load_array(below / f"{name}.npy") for name in _ARRAYS}
     words, terms = SortedTexts.read(below / _WORDS), SortedTexts.read(below / _TERMS)
     for name, array in arrays.items():
         shape = (len(array), 2) if name == "compounds" else (len(words),)

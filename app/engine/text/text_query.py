@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.arrays import load_array
 from app.artifact.columns import TextColumn
 from app.artifact.mapped import load_mapped
 from app.artifact.quantise import dequantise_rows
@@ -93,7 +94,7 @@ def check_golden_texts(folder: Path, text_query: TextQuery) -> None:
     """
     try:
         texts = TextColumn.read(folder / names.GOLDEN_TEXTS)
-        expected = np.load(folder / names.GOLDEN_TEXT_VECTORS, allow_pickle=False)
+        expected = load_array(folder / names.GOLDEN_TEXT_VECTORS)
     except (OSError, ValueError) as error:
         raise BundleCorrupt(f"{folder}: golden texts cannot be read ({error}): export the bundle again") from error
     vectors = text_query.vectors_of([texts[index] or "" for index in range(len(texts))])

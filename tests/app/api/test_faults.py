@@ -411,7 +411,9 @@ def test_a_dead_redis_is_not_asked_by_requests_and_costs_them_no_time(stand: Sta
     until_whole(stand)
     ask = Call("", "POST", "/recommend", {"user_id": users[0], "timeout_ms": DEADLINE_MS})
     stand.proxy.silence()
+    asked = stand.proxy.commands["MGET"]
     first = make(stand, ask)
+    assert stand.proxy.commands["MGET"] > asked
     assert first.milliseconds >= READ_S * 1e3  # it was asked, and did not answer
     for _ in range(2):
         make(stand, ask)
@@ -421,7 +423,8 @@ def test_a_dead_redis_is_not_asked_by_requests_and_costs_them_no_time(stand: Sta
     assert stand.proxy.commands["MGET"] == asked
     assert stand.proxy.connections - opened <= probes
     assert all(each.degraded == [*MISSING, "catalogue"] for each in came)
-    assert sorted(each.milliseconds for each in came)[45] < READ_S * 1e3 / 2
+    waited = [each.milliseconds for each in came if each.milliseconds >= READ_S * 1e3]
+    assert len(waited) < len(came) / 2  # whoever waited for the store would do so for this long
     stand.proxy.work()
     until_whole(stand)
 
