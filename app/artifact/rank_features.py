@@ -86,6 +86,10 @@ class CandidateList:
         """Where the candidates of one request are."""
         return slice(int(self.offsets[request]), int(self.offsets[request + 1]))
 
+    def rows_of_requests(self) -> tuple[NDArray[np.int64], ...]:
+        """The rows of each request."""
+        return tuple(self.rows[self.part(request)] for request in range(len(self.offsets) - 1))
+
     def longest(self) -> int:
         """How many candidates a request has at most."""
         return len(self.rows) if len(self.offsets) == 2 else int((self.offsets[1:] - self.offsets[:-1]).max(initial=0))

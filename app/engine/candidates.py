@@ -1,9 +1,9 @@
 """Candidates of a batch: the item rows that may be answered, with their scores and the sources they came from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from app.artifact.rank_features import CandidateList
 from app.engine.catalogue import Items
 from app.engine.kernels.order import best_of_requests
 from app.engine.requests import ALL_ITEMS, ItemMask
+
+_Value = TypeVar("_Value")
 
 
 class Source(IntFlag):
@@ -35,29 +37,30 @@ class Candidates:
     sources: NDArray[np.uint8]  # [batch, width] of `Source`
     query_vectors: NDArray[np.float32]  # [batch, dim]
     matched_items: tuple[NDArray[np.bool_] | None, ...] | None = None  # of each search, `[rows]` the items it matches
+    compared_rows: tuple[NDArray[np.int64] | None, ...] | None = None  # of each request whose scores hang on a list: it
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, requests: NDArray[np.int64]) -> "Candidates":
         """The candidates of the chosen requests, in that order."""
-        matched = None if self.matched_items is None else tuple(self.matched_items[request] for request in requests)
         return Candidates(
-            self.rows[requests], self.scores[requests], self.sources[requests], self.query_vectors[requests], matched
+            self.rows[requests],
+            self.scores[requests],
+            self.sources[requests],
+            self.query_vectors[requests],
+            _taken(self.matched_items, requests),
+            _taken(self.compared_rows, requests),
         )
 
     def head(self, width: int) -> "Candidates":
         """The best `width` of each request."""
-        return Candidates(
-            self.rows[:, :width],
-            self.scores[:, :width],
-            self.sources[:, :width],
-            self.query_vectors,
-            self.matched_items,
-        )
+        return replace(self, rows=self.rows[:, :width], scores=self.scores[:, :width], sources=self.sources[:, :width])
 
     def with_requests(self, requests: NDArray[np.int64], replacement: "Candidates") -> "Candidates":
-        """The same batch with rows, scores and sources of the chosen requests replaced by those of `replacement`."""
+        """The same batch with rows, scores and sources of the chosen requests replaced by those of `replacement`, and
+        what they were compared with.
+        """
         width = max(self.rows.shape[1], replacement.rows.shape[1])
         rows, scores, sources = (
             _replace(old, requests, pad_columns(new, width, fill), width, fill)
@@ -67,7 +70,10 @@ class Candidates:
                 (self.sources, replacement.sources, 0),
             )
         )
-        return Candidates(rows, scores, sources, self.query_vectors, self.matched_items)
+        compared = list(self.compared_rows or [None] * len(self))
+        for request, of_request in zip(requests.tolist(), replacement.compared_rows or (), strict=False):
+            compared[request] = of_request
+        return Candidates(rows, scores, sources, self.query_vectors, self.matched_items, tuple(compared))
 
 
 def candidates_from_graph(
@@ -91,6 +97,7 @@ def merge_parts(size: int, parts: Sequence[tuple[NDArray[np.int64], Candidates]]
     sources = np.zeros((size, width), dtype=np.uint8)
     vectors = np.zeros((size, parts[0][1].query_vectors.shape[1]), dtype=np.float32)
     matched_items: list[NDArray[np.bool_] | None] = [None] * size
+    compared: list[NDArray[np.int64] | None] = [None] * size
     for requests, part in parts:
         columns = slice(0, part.rows.shape[1])
         rows[requests, columns] = part.rows
@@ -99,7 +106,9 @@ def merge_parts(size: int, parts: Sequence[tuple[NDArray[np.int64], Candidates]]
         vectors[requests] = part.query_vectors
         for request, mask in zip(requests.tolist(), part.matched_items or [None] * len(requests), strict=True):
             matched_items[request] = mask
-    return Candidates(rows, scores, sources, vectors, tuple(matched_items))
+        for request, of_request in zip(requests.tolist(), part.compared_rows or [None] * len(requests), strict=True):
+            compared[request] = of_request
+    return Candidates(rows, scores, sources, vectors, tuple(matched_items), tuple(compared))
 
 
 def top_k(
@@ -157,6 +166,10 @@ def pad_columns(values: NDArray[Any], width: int, fill: float) -> NDArray[Any]:
     padded = np.full((len(values), width), fill, dtype=values.dtype)
     padded[:, : values.shape[1]] = values
     return padded
+
+
+def _taken(values: tuple[_Value, ...] | None, requests: NDArray[np.int64]) -> tuple[_Value, ...] | None:
+    return None if values is None else tuple(values[request] for request in requests.tolist())
 
 
 def _replace(

@@ -7,6 +7,7 @@ list is on average; all of these variants in one batch, over the same candidates
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -47,6 +48,7 @@ def contributions(
     depth: int,
     rerank_depth: int,
     item_mask: ItemMask = ALL_ITEMS,
+    compared_rows: Sequence[NDArray[np.int64] | None] | None = None,
 ) -> list[Contributions]:
     """What the parts of each request add to the scores of its answered items.
 
@@ -55,12 +57,20 @@ def contributions(
         answered: of each request, the rows to explain; at least one.
         lists: of each request, the rows of the whole list, whose mean popularity is the level.
         depth: the one `recommend` was called with, and so are `rerank_depth` and `item_mask`.
+        compared_rows: what it returned of these requests; worked out again where it is not known.
     """
     result: list[Contributions] = []
     for start in range(0, len(batch), _BATCH):
         part = slice(start, start + _BATCH)
         result += _contributions(
-            snapshot, batch.take(part), answered[part], lists[part], depth, rerank_depth, item_mask.take(part)
+            snapshot,
+            batch.take(part),
+            answered[part],
+            lists[part],
+            depth,
+            rerank_depth,
+            item_mask.take(part),
+            None if compared_rows is None else compared_rows[part],
         )
     return result
 
@@ -73,15 +83,21 @@ def _contributions(
     depth: int,
     rerank_depth: int,
     item_mask: ItemMask,
+    compared_rows: Sequence[NDArray[np.int64] | None] | None,
 ) -> list[Contributions]:
     routes = routes_of(snapshot, batch)
     recent = [_recent(*events) for events in zip(batch.event_rows, batch.event_types, strict=True)]
     variants = _variants(routes, [rows for rows, _ in recent])
     variant_batch = _without_items(batch.take(variants.request), variants.removed_row)
-    vectors = snapshot.retriever.query_vectors(variant_batch)
+    vectors = snapshot.retriever.query_vectors(variant_batch.take(variants.distinct))[variants.like]
     vectors = np.where(variant_batch.has_signal()[:, None], vectors, np.float32(0.0))
     levels = np.stack([_popularity_level(snapshot.tables, rows) for rows in lists])
-    reference = _reference_lists(snapshot, batch, routes, answered, depth, rerank_depth, item_mask)
+    if compared_rows is None:
+        reference = _reference_lists(snapshot, batch, routes, answered, depth, rerank_depth, item_mask)
+    else:
+        reference = [
+            rows if of is None or not len(of) else of for rows, of in zip(answered, compared_rows, strict=True)
+        ]
     candidates = list_of([answered[request] for request in variants.request])
     ablation = Ablation(
         query=variants.without_query,
@@ -119,6 +135,19 @@ class _Variants:
     removed_row: NDArray[np.int64]  # [variants] the item whose events are left out, else 0
     without_query: NDArray[np.bool_]  # [variants]
     without_popularity: NDArray[np.bool_]  # [variants]
+
+    @cached_property
+    def distinct(self) -> NDArray[np.int64]:
+        """The first variants of all that have the same events."""
+        return np.flatnonzero(~self.without_query & ~self.without_popularity)
+
+    @cached_property
+    def like(self) -> NDArray[np.int64]:
+        """`[variants]`, which of `distinct` has the events of each."""
+        of_request = np.searchsorted(self.request[self.distinct], self.request)
+        number = np.zeros(len(self.request), dtype=np.int64)
+        number[self.distinct] = np.arange(len(self.distinct))
+        return np.where(self.without_query | self.without_popularity, of_request, number)
 
 
 def _variants(routes: ScoringRoutes, recent: Sequence[NDArray[np.int64]]) -> _Variants:

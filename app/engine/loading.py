@@ -54,6 +54,7 @@ from app.engine.selection.filter_index import filter_index_of
 from app.engine.selection.orders import Orders
 from app.engine.snapshot import Snapshot
 from app.engine.text.lexical_index import read_lexical
+from app.engine.text.lookups import fast_vocabulary
 from app.engine.text.query_index import read_query_index
 from app.engine.text.suggest import Suggester
 from app.engine.text.synonyms import Synonyms
@@ -165,6 +166,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         checks.check_text_query(folder, text_query, shapes)
     if SPELLING in parts:
         checks.check_vocabulary(folder, vocabulary)
+        vocabulary = fast_vocabulary(vocabulary)
     if suggestions is not None:
         checks.check_suggestions(folder, suggestions, shapes)
     chosen = read_chosen(folder) if CHOSEN in parts else None

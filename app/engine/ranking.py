@@ -1,7 +1,7 @@
 """Re-ranking: orders the union of the candidate sources by their features, and predicts each behaviour."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,7 +67,9 @@ class Ranker:
         head = retrieved if rerank_depth is None else retrieved.head(rerank_depth)
         candidate_list = union_of_sources(batch, head, self.tables, self.popular_rows, item_mask.take(requests))
         scores = self.scores(batch, candidate_list, self.features(batch, head, candidate_list))
-        best = top_k(candidate_list, scores, depth, head.query_vectors)
+        best = replace(
+            top_k(candidate_list, scores, depth, head.query_vectors), compared_rows=candidate_list.rows_of_requests()
+        )
         if head.rows.shape[1] < retrieved.rows.shape[1]:
             _append_unranked(best, candidate_list, retrieved, head.rows.shape[1])
         return candidates.with_requests(requests, best)

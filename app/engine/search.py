@@ -49,7 +49,10 @@ def rank_search(
     candidates, user_vectors, matched_items = search_candidates(snapshot, index, batch, depth, stages, item_mask)
     context = user_context_of(batch, user_vectors)
     scores = search_scores(snapshot, index, batch, candidates, context, stages)
-    return replace(top_k(candidates, scores, depth, user_vectors), matched_items=matched_items)
+    best = top_k(candidates, scores, depth, user_vectors)
+    has_objective = batch.objective is not None and bool(batch.objective.any())
+    compared_rows = candidates.rows_of_requests() if has_objective else None
+    return replace(best, matched_items=matched_items, compared_rows=compared_rows)
 
 
 def search_candidates(

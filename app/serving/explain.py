@@ -24,6 +24,7 @@ def explain(
     depth: int,
     rerank_depth: int,
     item_mask: ItemMask = ALL_ITEMS,
+    compared_rows: Sequence[NDArray[np.int64] | None] | None = None,
 ) -> list[list[list[Reason]] | None]:
     """Of each call, the reasons of each item of its first page; None for a call without `explain`.
 
@@ -37,8 +38,9 @@ def explain(
         depth: the depth that `recommend` ran with.
         rerank_depth: the re-ranking depth that `recommend` ran with.
         item_mask: which items may be answered.
+        compared_rows: as `recommend` returned them.
     """
-    by_index = _contributions(snapshot, calls, batch, lists, depth, rerank_depth, item_mask)
+    by_index = _contributions(snapshot, calls, batch, lists, depth, rerank_depth, item_mask, compared_rows)
     reasons: list[list[list[Reason]] | None] = []
     for index, (call, ranked) in enumerate(zip(calls, lists, strict=True)):
         if not call.explain:
@@ -68,6 +70,7 @@ def _contributions(
     depth: int,
     rerank_depth: int,
     item_mask: ItemMask,
+    compared_rows: Sequence[NDArray[np.int64] | None] | None,
 ) -> dict[int, Contributions]:
     """By index, the contributions to the lists whose scores are the model's."""
     has_model_score = batch.has_signal() | batch.searches()
@@ -86,6 +89,7 @@ def _contributions(
         depth,
         rerank_depth,
         item_mask.take(np.array(indices)),
+        None if compared_rows is None else [compared_rows[index] for index in indices],
     )
     return dict(zip(indices, parts, strict=True))
 

@@ -90,13 +90,14 @@ def answer_batch(release: Release, fetched: Fetched, depths_of: Depths, timer: S
     ]
     item_mask = item_mask_of(selections)
     candidates = recommend(snapshot, batch, max(depths), item_mask=item_mask, rerank_depth=depths_of.retrieve)
+    compared_rows = candidates.compared_rows or [None] * len(calls)
     candidates = apply_boosts(snapshot, calls, batch, candidates)
     candidates = sort_and_group(snapshot, batch, candidates, selections, max(depths))
     lists = apply_rules(snapshot, calls, batch, candidates, depths, item_mask)
     timer.lap("engine")
     reasons: Sequence[list[list[Reason]] | None] = [None] * len(calls)
     if any(call.explain for call in calls):
-        reasons = explain(snapshot, calls, batch, lists, max(depths), depths_of.retrieve, item_mask)
+        reasons = explain(snapshot, calls, batch, lists, max(depths), depths_of.retrieve, item_mask, compared_rows)
         timer.lap("explain")
     result = _BatchResult(batch, selections, candidates, lists, reasons, fetched.degraded)
     answers = [_answer_of(release, result, index, timer.stages) for index in range(len(calls))]

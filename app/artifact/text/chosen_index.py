@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.array_checks import check_array, check_numbers, check_offsets, check_range, check_texts, require
 from app.artifact.arrays import load_array
-from app.artifact.hashing import stable_hash
+from app.artifact.hashing import places_of, stable_hash
 from app.artifact.text.sorted_texts import SortedTexts
 from app.artifact.text.words import read_words
 
@@ -52,11 +52,11 @@ class ChosenIndex:
 
     def with_bag(self, hashed: int) -> NDArray[np.int32]:
         """The queries with these words and no others."""
-        return self.bag_queries[_equal(self.bags, hashed)]
+        return self.bag_queries[places_of(self.bags, hashed)]
 
     def with_one_more(self, hashed: int) -> NDArray[np.int32]:
         """The queries with these words and one more."""
-        return self.shorter_queries[_equal(self.shorter, hashed)]
+        return self.shorter_queries[places_of(self.shorter, hashed)]
 
     def write(self, folder: Path) -> None:
         """Write the index to the bundle in `folder`."""
@@ -151,8 +151,3 @@ def key_of(text: str) -> QueryKey:
 
 def _hash(stems: Sequence[str]) -> int:
     return stable_hash("\n".join(stems))
-
-
-def _equal(ascending: NDArray[np.uint64], hashed: int) -> slice:
-    value = np.uint64(hashed)
-    return slice(int(np.searchsorted(ascending, value)), int(np.searchsorted(ascending, value, side="right")))

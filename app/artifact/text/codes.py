@@ -24,7 +24,8 @@ _ROWS: Final = "rows.npy"
 
 def bare_code(text: str) -> str:
     """The letters and digits of a code: `SKU-77 1` and `sku771` are one; empty for what is too long for a code."""
-    bare = "".join(character for character in fold_letters(text) if character.isalnum())
+    folded = fold_letters(text)
+    bare = folded if folded.isalnum() else "".join(filter(str.isalnum, folded))
     return bare if len(bare) <= LONGEST_CODE else ""
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.artifact import names
 from app.artifact.arrays import load_array
 from app.artifact.columns import offsets_of
-from app.artifact.hashing import stable_hash
+from app.artifact.hashing import places_of, stable_hash
 from app.artifact.text.words import Word, stem
 
 PLACES: Final = 64
@@ -57,9 +57,7 @@ class TitleTable:
 
     def rows_of(self, hashed: int) -> NDArray[np.int32]:
         """The rows of the items whose title has this `title_hash`, ascending; none for 0."""
-        key = np.uint64(hashed)
-        start, stop = (int(np.searchsorted(self.hashes, key, side=side)) for side in ("left", "right"))
-        return self.hash_rows[start:stop] if hashed else self.hash_rows[:0]
+        return self.hash_rows[places_of(self.hashes, hashed)] if hashed else self.hash_rows[:0]
 
     def write(self, folder: Path) -> None:
         """Write it into the bundle in `folder`."""

@@ -4,7 +4,7 @@ import ctypes
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import addressof, c_char, c_char_p, c_int, c_int64, c_void_p
+from ctypes import addressof, c_char, c_char_p, c_double, c_float, c_int, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,16 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
         None,
     ),
     "diverse_order": ([*2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p, c_int64, *2 * [c_void_p]], None),
+    "match_words": (
+        [
+            *(*2 * [c_void_p], *2 * [c_int64], *2 * [c_void_p], c_float, *4 * [c_double], c_int64),
+            *(*3 * [c_void_p], c_int64, c_void_p),
+        ],
+        c_float,
+    ),
+    "sum_postings": ([*2 * [c_void_p], *2 * [c_int64], c_void_p], c_int),
+    "rows_in_any": ([c_void_p, *2 * [c_int64], *2 * [c_void_p]], c_int64),
+    "first_text_from": ([*2 * [c_void_p], *2 * [c_int64], c_char_p, c_int64], c_int64),
     "has_third_level": ([], c_int),
 }
 """What each function takes and returns, as the files of `source` have it."""
@@ -48,6 +58,10 @@ class Library:
     feature_scratch: Any
     best_of_products: Any
     diverse_order: Any
+    match_words: Any
+    sum_postings: Any
+    rows_in_any: Any
+    first_text_from: Any
     has_third_level: Any
 
 

@@ -53,15 +53,13 @@ def chosen_after(index: ChosenIndex, text: str) -> ChosenItems:
     likeness = _near_queries(index, key, very)
     if very is None and not likeness:
         return ChosenItems.none()
-    parts = [] if very is None else [index.items_of(very)]
     near = [(*index.items_of(query), weight) for query, weight in likeness.items()]
-    rows = np.unique(np.concatenate([part[0] for part in (*parts, *near)]))
+    very_rows, very_counts = index.items_of(very) if very is not None else (near[0][0][:0], near[0][1][:0])
+    rows, places = np.unique(np.concatenate([very_rows, *(part[0] for part in near)]), return_inverse=True)
     of_very = np.zeros(len(rows), dtype=np.float64)
-    for part_rows, counts in parts:
-        of_very[np.searchsorted(rows, part_rows)] = counts
-    of_near = np.zeros(len(rows), dtype=np.float64)
-    for part_rows, counts, weight in near:
-        of_near[np.searchsorted(rows, part_rows)] += weight * counts
+    of_very[places[: len(very_rows)]] = very_counts
+    people = np.concatenate([very_counts[:0], *(weight * counts for _, counts, weight in near)])
+    of_near = np.asarray(np.bincount(places[len(very_rows) :], weights=people, minlength=len(rows)), dtype=np.float64)
     total, near_total = float(of_very.sum()), float(of_near.sum())
     if near_total > NEAR_PEOPLE:
         of_near *= NEAR_PEOPLE / near_total
@@ -86,4 +84,5 @@ def _near_queries(index: ChosenIndex, key: QueryKey, very: int | None) -> dict[i
 
 
 def _taken(queries: NDArray[np.int32]) -> Iterable[int]:
-    return [int(query) for query in queries[:MOST_NEAR]]
+    numbers: list[int] = queries[:MOST_NEAR].tolist()
+    return numbers

@@ -56,13 +56,16 @@ def hits_of(
         selectable: `[rows]`, true for real items.
     """
     items = by_words & selectable
-    has_words = bool(items.any())
-    items[chosen_rows] |= selectable[chosen_rows]
-    is_found_by_query = bool(items.any())
-    near_rows = near.above(floor)
-    near_rows = near_rows[selectable[near_rows]]
-    adds = bool((~items[near_rows]).any())
-    items[near_rows] = True
+    has_words = is_found_by_query = bool(items.any())
+    if len(chosen_rows):
+        chosen_rows = chosen_rows[selectable[chosen_rows]]
+        items[chosen_rows] = True
+        is_found_by_query = has_words or len(chosen_rows) > 0
+    near_rows, adds = near.above(floor), False
+    if len(near_rows):
+        near_rows = near_rows[selectable[near_rows]]
+        adds = not items[near_rows].all()
+        items[near_rows] = True
     matched_by: MatchedBy = "nothing"
     if is_found_by_query:
         matched_by = "words_and_meaning" if adds else "words"

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial, reduce
+from functools import partial, reduce
+from math import log, log1p
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.text.words import Word, parts_of
+from app.engine.kernels.words import Addend, Column, Kind, Query, match_words, rows_in_any
 from app.engine.text.lexical_index import LexicalIndex
 from app.engine.text.named_items import NamedItems, with_titles
 from app.engine.text.synonyms import (
@@ -20,10 +22,10 @@ from app.engine.text.synonyms import (
 )
 from app.engine.text.title_match import TitleMatch, read_title_match
 
-_HALF_POINT: Final = np.float32(0.5)
+_HALF_POINT: Final = 0.5
 _ALL: Final = 0.9
 """The share of what a query says from which on an item has all of it: lacking is at most what says next to nothing."""
-_SOMETHING: Final = float(np.log(2.0))
+_SOMETHING: Final = log(2.0)
 """What a word says that half of the catalogue has."""
 _ROUNDING: Final = 1e-5
 _SUFFIXES: Final = "子儿"  # of Chinese nouns
@@ -47,6 +49,7 @@ class LexicalMatch:
     titles: TitleMatch | None = None  # how the words stand in titles
     named: NamedItems = field(default_factory=NamedItems)  # by the whole query: those come first
     is_dropped: tuple[bool, ...] = ()  # of each word, whether none of `hits` has it
+    best_coverage: float = 0.0  # the largest share of the query that an item has
 
     @classmethod
     def empty(cls, rows: int) -> "LexicalMatch":
@@ -59,13 +62,8 @@ class LexicalMatch:
         """The match of a query that only leaves out: it finds what is `allowed`, `[rows]`, and `popularity`, `[rows]`,
         orders it.
         """
-        zeros = np.zeros(len(popularity), dtype=np.float32)
-        return cls(_relative(popularity), zeros, zeros, np.ones(len(popularity), dtype=np.float32), zeros, allowed)
-
-    @cached_property
-    def best_coverage(self) -> float:
-        """The largest share of the query that an item has."""
-        return float(self.coverage.max(initial=0.0))
+        zeros, ones = np.zeros(len(popularity), dtype=np.float32), np.ones(len(popularity), dtype=np.float32)
+        return cls(_relative(popularity), zeros, zeros, ones, zeros, allowed, best_coverage=1.0)
 
 
 def match(
@@ -94,58 +92,59 @@ def match(
     matches = match_alternatives(alternatives, words, lambda word: _rows_of_all(index, word), rows, items)
     word_rows = rows_with_alternatives([look_up(index, word) for word in words], matches, rows)
     word_rows = tuple(_union(of_word, named.rows) for of_word in word_rows)
-    coverage = np.zeros(rows, dtype=np.float32)
     weights = [
-        0.0 if word.kind == STOP_WORD else float(np.log1p(items / (1.0 + len(of_word))))
+        0.0 if word.kind == STOP_WORD else log1p(items / (1.0 + len(of_word)))
         for word, of_word in zip(words, word_rows, strict=True)
     ]
-    for of_word, weight in zip(word_rows, weights, strict=True):
-        coverage[of_word] += np.float32(weight)
-    total = np.float32(sum(weights))
     said = [_union(of_word, named.rows) for of_word in _said(index, words, word_rows, matches)]
-    hits = _hits_of(said, allowed, items)
+    says = [_says(len(of_word), items) for of_word in said]
+    addends = [
+        *index.main.addends_with(weighted, matches, Column.MAIN),
+        *index.title.addends_with(weighted, matches, Column.TITLE),
+        *index.attributes.addends_with(weighted, matches, Column.ATTRIBUTES),
+        *_constants(Column.COVERAGE, Kind.CONSTANT, word_rows, weights),
+        *_exact(index, words),
+        *_constants(Column.SAID, Kind.MARK, said, says),
+    ]
+    query = Query(
+        total=max(sum(weights), 1e-9),
+        said_total=sum(says),
+        all_of=_ALL,
+        something=_SOMETHING,
+        rounding=_ROUNDING,
+        has_unknown=not all(map(len, said)),
+        words=word_rows,
+    )
+    found = match_words(addends, query, allowed)
+    main, title, attributes, coverage, exact = found.columns
     return LexicalMatch(
-        main=_relative(index.main.scores_with(weighted, matches)),
-        title=_relative(index.title.scores_with(weighted, matches)),
-        attributes=_relative(index.attributes.scores_with(weighted, matches)),
-        coverage=np.minimum(coverage / max(total, np.float32(1e-9)), np.float32(1.0)),
-        exact=_exact(index, words),
-        hits=hits,
+        main=main,
+        title=title,
+        attributes=attributes,
+        coverage=coverage,
+        exact=exact,
+        hits=found.hits,
         word_rows=word_rows,
         is_dropped=tuple(
-            word.kind != STOP_WORD and not hits[of_word].any() for word, of_word in zip(words, word_rows, strict=True)
+            word.kind != STOP_WORD and not has_hit for word, has_hit in zip(words, found.has_hit.tolist(), strict=True)
         ),
         titles=None if index.titles is None else read_title_match(index.titles, words, weights, matches),
-        named=named if index.titles is None else with_titles(named, index.titles.rows_of(words), hits),
+        named=named if index.titles is None else with_titles(named, index.titles.rows_of(words), found.hits),
+        best_coverage=found.best_coverage,
     )
 
 
-def _hits_of(said_rows: Sequence[NDArray[np.int32]], allowed: NDArray[np.bool_], items: int) -> NDArray[np.bool_]:
-    """`[rows]`, the allowed items that have all that a query says; where there are none, those that have most of it.
-    `said_rows` are the rows that have each thing which it says, `items` how many may be found at all.
-
-    A word says the logarithm of how rare it is: what every item has says nothing, and what none has cannot be said. A
-    query of which the items have nothing but what half of the catalogue has finds none of them, unless it says no more.
+def _says(with_it: int, items: int) -> float:
+    """What something says that so many of the items have: the logarithm of how rare it is. What every item has says
+    nothing, and what none has cannot be said.
     """
-    rows = len(allowed)
-    said = np.zeros(rows, dtype=np.float32)
-    total = 0.0
-    for of_word in said_rows:
-        if len(of_word):
-            weight = np.log(max(items, len(of_word)) / len(of_word))
-            said[of_word] += np.float32(weight)
-            total += float(weight)
-    has_unknown = any(not len(of_word) for of_word in said_rows)
-    said = np.where(allowed, said, np.float32(0.0))
-    best = float(said.max(initial=0.0))
-    if best <= _SOMETHING and (has_unknown or total > _SOMETHING):
-        return np.zeros(rows, dtype=np.bool_)
-    least = _ALL * total if best >= _ALL * total else best
-    hits = said >= least - _ROUNDING
-    is_any = np.zeros(rows, dtype=np.bool_)
-    for of_word in said_rows:
-        is_any[of_word] = True
-    return np.asarray(hits & is_any & allowed, dtype=np.bool_)
+    return log(max(items, with_it) / with_it) if with_it else 0.0
+
+
+def _constants(column: Column, kind: Kind, rows: Sequence[NDArray[np.int32]], weights: Sequence[float]) -> list[Addend]:
+    return [
+        Addend(column, kind, of_one, None, weight) for of_one, weight in zip(rows, weights, strict=True) if len(of_one)
+    ]
 
 
 def _rows_of_word(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
@@ -232,10 +231,7 @@ def _rows_of(index: LexicalIndex, terms: Sequence[str]) -> NDArray[np.int32]:
         return np.zeros(0, dtype=np.int32)
     if len(parts) == 1:
         return parts[0]
-    has_term = np.zeros(index.main.rows, dtype=np.bool_)  # faster than sorting what may be half of the catalogue
-    for part in parts:
-        has_term[part] = True
-    return np.flatnonzero(has_term).astype(np.int32)
+    return rows_in_any(parts, index.main.rows)
 
 
 def _relative(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -243,19 +239,18 @@ def _relative(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return scores / best if best > 0 else scores
 
 
-def _exact(index: LexicalIndex, words: Sequence[Word]) -> NDArray[np.float32]:
-    exact = np.zeros(index.main.rows, dtype=np.float32)
+def _exact(index: LexicalIndex, words: Sequence[Word]) -> list[Addend]:
+    """Half a point for a brand, the longest that the query has, and half a point for a model number."""
+    exact = []
     texts = [word.text for word in words]
     for length in range(min(_LONGEST_BRAND, len(texts)), 0, -1):
         keys = {tuple(texts[start : start + length]) for start in range(len(texts) - length + 1)}
         brands = [rows for key in keys if (rows := index.brands.get(key)) is not None]
-        for rows in brands:
-            exact[rows] = _HALF_POINT
+        exact += [Addend(Column.EXACT, Kind.SET, rows, None, _HALF_POINT) for rows in brands]
         if brands:
             break
-    has_code = np.zeros(len(exact), dtype=np.bool_)
-    for word in words:
-        if word.kind == "code":
-            has_code[index.title.rows_of(word.terms[-1])] = True
-    exact[has_code] += _HALF_POINT
+    with_code = [index.title.rows_of(word.terms[-1]) for word in words if word.kind == "code"]
+    if with_code:
+        rows = rows_in_any(with_code, index.main.rows)
+        exact.append(Addend(Column.EXACT, Kind.CONSTANT, rows, None, _HALF_POINT))
     return exact

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from bm25s import BM25
 from numpy.typing import NDArray
 
+from app.engine.kernels.library import address, contiguous
+from app.engine.kernels.words import Addend, Column, Kind, sum_postings
 from app.engine.text.synonyms import AlternativeMatch
 
 
@@ -23,23 +26,34 @@ class LexicalField:
 
     def scores(self, weighted: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
         """Weighted sums of BM25 over terms, `[rows]`; terms that no item has add nothing."""
-        total = np.zeros(self.rows, dtype=np.float32)
-        if self.index is None:
-            return total
-        known = [(self.index.vocab_dict[term], weight) for term, weight in weighted if self.has(term)]
-        for weight in dict.fromkeys(weight for _, weight in known):
-            ids = [number for number, term_weight in known if term_weight == weight]
-            part = self.index.get_scores_from_ids(ids)
-            total[1 : 1 + len(part)] += np.float32(weight) * part
-        return total
+        return sum_postings(self.addends(weighted, Column.MAIN), self.rows)
 
-    def scores_with(
-        self, weighted: Sequence[tuple[str, float]], alternatives: Sequence[AlternativeMatch]
-    ) -> NDArray[np.float32]:
-        """As `scores`; items that have an alternative instead are scored by its terms."""
-        total = self.scores(weighted)
+    def addends(self, weighted: Sequence[tuple[str, float]], column: Column) -> list[Addend]:
+        """What `scores` sums, as addends of a column."""
+        parts = [(self._part_of(term), weight) for term, weight in weighted]
+        return [self._addend(part, weight, column) for part, weight in parts if part.stop > part.start]
+
+    def _addend(self, part: slice, factor: float, column: Column) -> Addend:
+        """The postings of one term in the bundle, each times a factor."""
+        places, scores, places_at, scores_at = self._postings
+        begins = places_at + part.start * places.itemsize, scores_at + part.start * scores.itemsize
+        return Addend(column, Kind.SCORES, places[part], scores[part], factor, 1, begins)
+
+    @cached_property
+    def _postings(self) -> tuple[NDArray[np.int32], NDArray[np.float32], int, int]:
+        """The documents of all postings and their scores, and where both begin in memory."""
+        index = self.index
+        places = np.zeros(0, dtype=np.int32) if index is None else contiguous(index.scores["indices"], np.int32)
+        scores = np.zeros(0, dtype=np.float32) if index is None else contiguous(index.scores["data"], np.float32)
+        return places, scores, address(places), address(scores)
+
+    def addends_with(
+        self, weighted: Sequence[tuple[str, float]], alternatives: Sequence[AlternativeMatch], column: Column
+    ) -> list[Addend]:
+        """As `addends`; items that have an alternative instead are scored by its terms."""
+        addends = self.addends(weighted, column)
         if not alternatives:
-            return total
+            return addends
         is_scored = np.zeros(self.rows, dtype=np.bool_)
         for alternative in alternatives:
             is_scored[alternative.scored] = True
@@ -47,9 +61,9 @@ class LexicalField:
                 if self.has(term):
                     rows, scores = self.postings(term)
                     counts = is_scored[rows]
-                    total[rows[counts]] += np.float32(weight) * scores[counts]
+                    addends.append(Addend(column, Kind.SCORES, rows[counts], scores[counts], weight))
             is_scored[alternative.scored] = False
-        return total
+        return addends
 
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows of the items that have a term, ascending."""

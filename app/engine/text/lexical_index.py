@@ -17,6 +17,7 @@ from app.artifact.text.words import read_words
 from app.engine.text.catalogue_titles import CatalogueTitles
 from app.engine.text.lexical_field import LexicalField
 from app.engine.text.live_codes import LiveCodes
+from app.engine.text.lookups import fast_codes
 from app.engine.text.term_texts import TermTexts
 
 
@@ -74,6 +75,7 @@ def read_lexical(
     by_words = {key: order[ends[code] : ends[code + 1]] for code, key in enumerate(brand_words) if key}
     table = read_titles(folder)
     titles = None if table is None else CatalogueTitles(table, main)
+    codes = None if codes is None else fast_codes(codes)
     return LexicalIndex(main, title, attributes, by_words, titles, codes, (TermTexts.of(_terms_of(main, attributes)),))
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.kernels.words import Addend, Column, Kind
 from app.engine.text.item_terms import K1, B
 from app.engine.text.lexical_field import LexicalField
 from app.engine.text.live_rows import LiveRows, merged_rows
@@ -58,22 +59,22 @@ class LiveField(LexicalField):
         """The rows of the items that have a term, ascending."""
         return self._read(term).places.rows
 
-    def scores(self, weighted: Sequence[tuple[str, float]]) -> NDArray[np.float32]:
-        """Weighted sums of BM25 over terms, `[rows]`; terms that no item has add nothing."""
-        total = np.zeros(self.rows, dtype=np.float32)
+    def addends(self, weighted: Sequence[tuple[str, float]], column: Column) -> list[Addend]:
+        """What `scores` sums, as addends of a column."""
         known = [(self._read(term), weight) for term, weight in weighted]
         known = [(term, weight) for term, weight in known if term.idf]
-        if self.index is not None:
-            of_documents = total[1:]  # document `d` is row `d + 1`
-            indices, scores = self.index.scores["indices"], self.index.scores["data"]
-            for term, weight in known:
-                base = term.places.base
-                if base.stop > base.start:
-                    of_documents[indices[base]] += np.float32(weight * self._growth(term)) * scores[base]
-            total[self.live.superseded] = 0.0
+        addends = []
         for term, weight in known:
-            total[term.places.tier_rows] += np.float32(weight * term.idf) * term.places.tier_weights
-        return total
+            base = term.places.base
+            if base.stop > base.start:
+                addends.append(self._addend(base, weight * self._growth(term), column))
+        if addends and len(self.live.superseded):
+            addends.append(Addend(column, Kind.SET, self.live.superseded, None, 0.0))
+        for term, weight in known:
+            if len(term.places.tier_rows):
+                rows, weights = term.places.tier_rows, term.places.tier_weights
+                addends.append(Addend(column, Kind.SCORES, rows, weights, weight * term.idf))
+        return addends
 
     def postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The rows of the items that have a term, and the score of each."""

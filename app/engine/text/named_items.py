@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.text.codes import bare_code
-from app.artifact.text.words import Word
+from app.artifact.text.languages import Languages
+from app.artifact.text.words import Word, read_words
 from app.engine.text.lexical_field import LexicalField
 from app.engine.text.lexical_index import LexicalIndex
 
@@ -63,12 +64,12 @@ def named_by_code(index: LexicalIndex, text: str, allowed: NDArray[np.bool_]) ->
     return NamedItems().with_rows(whole[allowed[whole]], BY_CODE).with_rows(written[allowed[written]], AS_WRITTEN)
 
 
-def named_by_beginning(index: LexicalIndex, text: str, words: Sequence[Word], allowed: NDArray[np.bool_]) -> NamedItems:
+def named_by_beginning(index: LexicalIndex, text: str, languages: Languages, allowed: NDArray[np.bool_]) -> NamedItems:
     """The items of which a code begins with the whole text, where that has a digit and no title has its words.
 
     Args:
         text: as it was typed.
-        words: of the text, as they stand.
+        languages: of the catalogue.
         allowed: `[rows]`, the items that may be found at all.
     """
     bare = bare_code(text)
@@ -76,7 +77,9 @@ def named_by_beginning(index: LexicalIndex, text: str, words: Sequence[Word], al
         return NamedItems()
     rows = index.codes.beginning_with(text, _MOST_BEGINNING)
     rows = rows[allowed[rows]]
-    return NamedItems() if not len(rows) or _has_all(index.title, words) else NamedItems().with_rows(rows, BY_BEGINNING)
+    if not len(rows) or _has_all(index.title, read_words(text, languages)):
+        return NamedItems()
+    return NamedItems().with_rows(rows, BY_BEGINNING)
 
 
 def with_titles(named: NamedItems, rows: NDArray[np.int32], hits: NDArray[np.bool_]) -> NamedItems:

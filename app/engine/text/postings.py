@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.columns import offsets_of
-from app.artifact.hashing import stable_hash
+from app.artifact.hashing import places_of, stable_hash
 
 term_hash = lru_cache(maxsize=65_536)(stable_hash)
 """The hash by which a term is looked up."""
@@ -56,7 +56,7 @@ class Postings:
 
     def find(self, key: int) -> slice:
         """The postings of a term, by its hash; an empty slice for one that no document has."""
-        position = int(np.searchsorted(self.keys, np.uint64(key)))
-        if position == len(self.keys) or int(self.keys[position]) != key:
+        place = places_of(self.keys, key)
+        if place.start == place.stop:
             return slice(0, 0)
-        return slice(int(self.offsets[position]), int(self.offsets[position + 1]))
+        return slice(int(self.offsets[place.start]), int(self.offsets[place.start + 1]))

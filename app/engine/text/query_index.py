@@ -17,11 +17,11 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
 from app.artifact.text.chosen_index import ChosenIndex
 from app.artifact.text.vocabulary import Vocabulary
-from app.artifact.text.words import read_words
 from app.engine.text.chosen import ChosenItems, chosen_after
 from app.engine.text.hits import Hits, NearItems, everything, hits_of
 from app.engine.text.lexical import LexicalMatch, match
 from app.engine.text.lexical_index import LexicalIndex
+from app.engine.text.lookups import fast_chosen
 from app.engine.text.named_items import named_by_beginning, named_by_code
 from app.engine.text.operators import OperatorMatch, TextsOf, parse_query
 from app.engine.text.spelling import Spelling, as_it_stands
@@ -135,9 +135,7 @@ class QueryIndex:
             return _Reading(text, "", None, (), LexicalMatch.everything(self.popularity, allowed), allowed)
         named = named_by_code(self.lexical, query.text, allowed)
         if not len(named.rows):
-            named = named_by_beginning(
-                self.lexical, query.text, read_words(query.text, self.spelling.languages), allowed
-            )
+            named = named_by_beginning(self.lexical, query.text, self.spelling.languages, allowed)
         is_code = len(named.rows) > 0
         if is_code and any(map(str.isdigit, query.text)):  # no word: nothing to complete, and no synonym
             spelled = as_it_stands(query.text, self.spelling.languages)
@@ -242,6 +240,7 @@ def read_query_index(
     items = int(np.count_nonzero(selectable))
     spelling = None if lexical is None else Spelling(vocabulary, lexical.main.rows_of, synonyms, items)
     dim = tables.vectors.shape[1]
+    chosen = None if chosen is None else fast_chosen(chosen)
     return QueryIndex(
         lexical=lexical,
         spelling=spelling,

@@ -185,6 +185,8 @@ def match_alternatives(
         items: how many may be found at all.
     """
     matches: list[AlternativeMatch] = []
+    if not alternatives:
+        return matches
     known: dict[tuple[str, ...], NDArray[np.int32]] = {}
     counted: dict[tuple[int, int], NDArray[np.bool_]] = {}
 
@@ -215,6 +217,8 @@ def rows_with_alternatives(
     word_rows: Sequence[NDArray[np.int32]], matches: Sequence[AlternativeMatch], rows: int
 ) -> tuple[NDArray[np.int32], ...]:
     """Of each word of a query, the rows that have it or an alternative of it, ascending; `rows` as above."""
+    if not matches:
+        return tuple(word_rows)
     widened = list(word_rows)
     for place in range(len(word_rows)):
         others = [match.rows for match in matches if match.alternative.start <= place < match.alternative.end]
