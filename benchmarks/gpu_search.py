@@ -33,12 +33,12 @@ from onnx import helper, numpy_helper
 
 from app.artifact import names
 from app.artifact.columns import TextColumn
+from app.artifact.manifest import Shapes
 from app.artifact.quantise import half_matrix, quantise_rows
 from app.engine.catalogue import Items
 from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
 from app.engine.requests import RequestBatch
-from app.engine.retriever import Retriever
-from app.engine.runtime import open_session
+from app.engine.retriever import open_retriever
 from app.errors import AisleError, BundleError
 from model.query_tower import QueryTower, QueryTowerShape
 from offline.export.half_graph import write_half_search
@@ -94,9 +94,10 @@ def _measured(
     table, score_scales = _catalogue(size, dim, rng)
     _write(folder, tower, table, score_scales)
     device = Device(kind)
-    half = open_gpu_retriever(folder, table, score_scales, device, WINDOW)
-    int8 = Retriever(open_session(folder / names.RETRIEVE_GRAPH, 0), table)
-    nbits = _nbits_or_none(folder, table, score_scales, device)
+    shapes = Shapes(items=size, rows=len(table.vectors), dim=dim, window=WINDOW, users=0)
+    half = open_gpu_retriever(folder, table, score_scales, device, shapes)
+    int8 = open_retriever(folder, table, score_scales, shapes, threads=0)
+    nbits = _nbits_or_none(folder, table, score_scales, device, shapes)
     reference = _on_torch(table, score_scales, kind)
     asked = _requests(max(batches), size, dim, rng)
     best = int8.run(asked, depth)
@@ -160,8 +161,20 @@ def _catalogue(size: int, dim: int, rng: np.random.Generator) -> tuple[Items, ND
     selectable[0, 1 : size + 1] = True
     nothing = np.zeros(0, dtype=np.int64)
     popularity = np.zeros(rows, dtype=np.float32)
-    no_hashes = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int32)
-    table = Items(TextColumn.of([""]), quantised, scales, popularity, selectable, nothing, *no_hashes, {})
+    no_hashes, no_rows = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int32)
+    table = Items(
+        ids=TextColumn.of([""]),
+        vectors=quantised,
+        scales=scales,
+        popularity=popularity,
+        selectable=selectable,
+        popular_rows=nothing,
+        _hashes=no_hashes,
+        _hash_rows=no_rows,
+        _own_hashes=no_hashes,
+        _row_of_id={},
+        _row_of_variant={},
+    )
     return table, scales
 
 
@@ -175,20 +188,22 @@ def _write(folder: Path, tower: QueryTower, table: Items, score_scales: NDArray[
 
 
 def _nbits_or_none(
-    folder: Path, table: Items, score_scales: NDArray[np.float32], device: Device
+    folder: Path, table: Items, score_scales: NDArray[np.float32], device: Device, shapes: Shapes
 ) -> GpuRetriever | None:
     """What `_nbits` opens; nothing where the vectors' length does not suit it, or the device refuses such a graph."""
     dim = table.vectors.shape[1]
     if dim < 16 or dim & (dim - 1):
         return None
     try:
-        return _nbits(folder, table, score_scales, device)
+        return _nbits(folder, table, score_scales, device, shapes)
     except BundleError as error:
         typer.echo(f"gpu_search: without nbits, {error.message}", err=True)
         return None
 
 
-def _nbits(folder: Path, table: Items, score_scales: NDArray[np.float32], device: Device) -> GpuRetriever:
+def _nbits(
+    folder: Path, table: Items, score_scales: NDArray[np.float32], device: Device, shapes: Shapes
+) -> GpuRetriever:
     """The same graph with 8-bit weights in the place of the fp16 product: one scale an item, 128 for zero."""
     model = onnx.load(str(folder / names.HALF_GRAPH))
     _, unit = half_matrix(table.vectors, score_scales)
@@ -215,7 +230,7 @@ def _nbits(folder: Path, table: Items, score_scales: NDArray[np.float32], device
     beside.mkdir()
     onnx.save(model, str(beside / names.HALF_GRAPH))
     try:
-        return open_gpu_retriever(beside, table, score_scales, device, WINDOW)
+        return open_gpu_retriever(beside, table, score_scales, device, shapes)
     finally:
         shutil.rmtree(beside)
 

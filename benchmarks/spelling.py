@@ -21,7 +21,7 @@ import typer
 
 from app.artifact.text.languages import ENGLISH
 from app.artifact.text.words import read_words
-from app.engine.text.lexical import read_lexical
+from app.engine.text.lexical_index import read_lexical
 from app.engine.text.spelling import Spelling
 from offline.evaluation.typos import add_typos
 from offline.export.lexical import write_lexical

@@ -26,6 +26,7 @@ from app.engine.ablation import Ablation
 from app.engine.candidate_sources import union_for_search
 from app.engine.candidates import Candidates, top_k
 from app.engine.kernels.features import rank_features
+from app.engine.kernels.words import Column
 from app.engine.requests import ALL_ITEMS, ALL_STAGES, ItemMask, RequestBatch, Stages, pad_rows, user_context_of
 from app.engine.snapshot import Snapshot
 from app.engine.text.hits import Hits, everything_near
@@ -147,15 +148,17 @@ def text_candidates(
     weight["title"] += weight["in_name"]  # of so many items titles are not read
     lists = []
     for match, mask in zip(matches, matched_items, strict=True):
-        lexical = match.lexical
-        rows = np.flatnonzero(mask & (lexical.coverage > 0))
+        found = match.lexical.scores
+        place = np.flatnonzero((found.of(Column.COVERAGE) > 0) & mask[found.rows])
+        rows = found.rows[place].astype(np.int64)
         if len(rows) > depth:
-            scores = weight["lexical"] * lexical.main[rows]
-            scores = scores + weight["coverage"] * lexical.coverage[rows]
-            scores = scores + weight["attributes"] * lexical.attributes[rows]
-            scores = scores + weight["exact"] * lexical.exact[rows]
-            scores = scores + weight["title"] * lexical.title[rows]
-            scores = scores + lexical.named.gains_of(rows)
+            columns = found.columns[:, place]
+            scores = weight["lexical"] * columns[Column.MAIN]
+            scores = scores + weight["coverage"] * columns[Column.COVERAGE]
+            scores = scores + weight["attributes"] * columns[Column.ATTRIBUTES]
+            scores = scores + weight["exact"] * columns[Column.EXACT]
+            scores = scores + weight["title"] * columns[Column.TITLE]
+            scores = scores + match.lexical.named.gains_of(rows)
             rows = np.sort(rows[np.lexsort((rows, -scores))[:depth]])
         lists.append(rows)
     return pad_rows(lists)
@@ -232,10 +235,7 @@ def _text_columns(matches: Sequence[TextMatch], candidates: CandidateList, vecto
     for request, match in enumerate(matches):
         part, lexical = candidates.part(request), match.lexical
         rows = candidates.rows[part]
-        for column, scores in zip(
-            columns, (lexical.main, lexical.title, lexical.attributes, lexical.coverage, lexical.exact), strict=False
-        ):
-            column[part] = scores[rows]
+        lexical.scores.write(rows, columns[: Column.SAID, part])
         if lexical.titles is not None:
             columns[-len(TITLE_FEATURES) :, part] = lexical.titles.features(rows)
         chosen[part] = match.chosen.evidence_of(rows)

@@ -32,16 +32,19 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
         None,
     ),
     "diverse_order": ([*2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p, c_int64, *2 * [c_void_p]], None),
+    "touched_rows": ([c_void_p, *2 * [c_int64], *3 * [c_void_p]], c_int64),
     "match_words": (
         [
-            *(*2 * [c_void_p], *2 * [c_int64], *2 * [c_void_p], c_float, *4 * [c_double], c_int64),
+            *(*2 * [c_void_p], *2 * [c_int64], c_void_p, c_int64, *4 * [c_void_p], c_float, *4 * [c_double], c_int64),
             *(*3 * [c_void_p], c_int64, c_void_p),
         ],
         c_float,
     ),
+    "columns_of_rows": ([c_void_p, c_int64, *2 * [c_void_p], c_int64, c_void_p, c_int64], None),
     "sum_postings": ([*2 * [c_void_p], *2 * [c_int64], c_void_p], c_int),
     "rows_in_any": ([c_void_p, *2 * [c_int64], *2 * [c_void_p]], c_int64),
     "first_text_from": ([*2 * [c_void_p], *2 * [c_int64], c_char_p, c_int64], c_int64),
+    "title_features": ([*3 * [c_void_p], c_int64, *2 * [c_void_p], c_int64, c_void_p, c_int64, *2 * [c_void_p]], c_int),
     "has_third_level": ([], c_int),
 }
 """What each function takes and returns, as the files of `source` have it."""
@@ -58,10 +61,13 @@ class Library:
     feature_scratch: Any
     best_of_products: Any
     diverse_order: Any
+    touched_rows: Any
     match_words: Any
+    columns_of_rows: Any
     sum_postings: Any
     rows_in_any: Any
     first_text_from: Any
+    title_features: Any
     has_third_level: Any
 
 

@@ -32,6 +32,7 @@ class Kind(IntEnum):
     CONSTANT = 1  # the factor is added
     SET = 2  # the factor takes the place of what is there
     MARK = 3  # the factor is added to `SAID`, and the rows have something of the query
+    CLEAR = 4  # 0 takes the place of what is there
 
 
 class Addend(NamedTuple):
@@ -60,10 +61,46 @@ class Query:
 
 
 @dataclass(frozen=True, eq=False)
+class RowColumns:
+    """Numbers of some items, 0 for all others."""
+
+    rows: NDArray[np.int32]  # [n] ascending
+    columns: NDArray[np.float32]  # [columns but SAID, n]
+
+    def of(self, column: Column) -> NDArray[np.float32]:
+        """`[n]`, one column."""
+        of_rows: NDArray[np.float32] = self.columns[column]
+        return of_rows
+
+    def write(self, rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        """Write the columns of other rows, `[columns but SAID, rows]`, into an array whose rows have no gaps."""
+        compiled = library()
+        if compiled is None or out.strides[1] != out.itemsize:
+            out[:] = self.numpy_columns(rows)
+            return
+        if out.shape != (len(self.columns), len(rows)):
+            raise IndexError(f"expected {len(self.columns)} columns of {len(rows)} rows, got {out.shape}")
+        asked = contiguous(rows, np.int64)
+        compiled.columns_of_rows(
+            *(address(self.rows), len(self.rows), address(self.columns), address(asked), len(asked)),
+            *(out.__array_interface__["data"][0], out.strides[0] // out.itemsize),
+        )
+
+    def numpy_columns(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What `write` writes, by NumPy."""
+        found = np.zeros((len(self.columns), len(rows)), dtype=np.float32)
+        if len(self.rows):
+            place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+            is_there = np.flatnonzero(self.rows[place] == rows)
+            found[:, is_there] = self.columns[:, place[is_there]]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
 class WordMatch:
     """How well every item matches a query."""
 
-    columns: NDArray[np.float32]  # [columns but SAID, rows]
+    columns: RowColumns
     hits: NDArray[np.bool_]  # [rows] the allowed items that have all of the query, or as much of it as any item has
     has_hit: NDArray[np.bool_]  # [words] whether any of the hits has it
     best_coverage: float
@@ -82,19 +119,26 @@ def match_words(addends: Sequence[Addend], query: Query, allowed: NDArray[np.boo
         return numpy_match(addends, query, allowed)
     rows = len(allowed)
     read, factors = _read(addends)
+    read_at = read.buffer_info()[0]
+    most = min(rows, sum(len(addend.places) for addend in addends))
+    touched, is_touched = np.empty(most, dtype=np.int32), np.empty(rows // 64 + 1, dtype=np.uint64)
+    before = np.empty(len(is_touched), dtype=np.int32)
+    bits = address(is_touched), address(before)
+    count = compiled.touched_rows(read_at, len(addends), rows, address(touched), *bits)
+    if count < 0:
+        raise IndexError(f"expected places of {rows} rows, got others")
     allowed = contiguous(allowed, np.bool_)
     words = [contiguous(of_word, np.int32) for of_word in query.words]
     of_words = _rows_read(words)
-    columns, said = np.empty((int(Column.SAID), rows), dtype=np.float32), np.empty(rows, dtype=np.float32)
+    columns, marked = np.empty((len(Column), count), dtype=np.float32), np.empty(count, dtype=np.bool_)
     hits, has_hit = np.empty(rows, dtype=np.bool_), np.empty(len(words), dtype=np.bool_)
     best = compiled.match_words(
-        *(read.buffer_info()[0], factors.buffer_info()[0], len(addends), rows, address(columns), address(said)),
-        *(query.total, query.said_total, query.all_of, query.something, query.rounding, query.has_unknown),
-        *(address(allowed), address(hits), of_words.buffer_info()[0], len(words), address(has_hit)),
+        *(read_at, factors.buffer_info()[0], len(addends), rows, address(touched), count, *bits),
+        *(address(columns), address(marked), query.total, query.said_total, query.all_of, query.something),
+        *(query.rounding, query.has_unknown, address(allowed), address(hits)),
+        *(of_words.buffer_info()[0], len(words), address(has_hit)),
     )
-    if best < 0:
-        raise IndexError(f"expected places of {rows} rows, got others")
-    return WordMatch(columns, hits, has_hit, best)
+    return WordMatch(RowColumns(touched[:count].copy(), columns[: Column.SAID]), hits, has_hit, best)
 
 
 def sum_postings(addends: Sequence[Addend], rows: int) -> NDArray[np.float32]:
@@ -141,9 +185,11 @@ def numpy_match(addends: Sequence[Addend], query: Query, allowed: NDArray[np.boo
     """As `match_words`, by NumPy."""
     rows = len(allowed)
     columns = np.zeros((len(Column), rows), dtype=np.float32)
-    is_any = np.zeros(rows, dtype=np.bool_)
+    is_any, is_touched = np.zeros(rows, dtype=np.bool_), np.zeros(rows, dtype=np.bool_)
     for addend in addends:
         _add(columns[addend.column], addend)
+        if addend.kind != Kind.CLEAR:
+            is_touched[addend.places + addend.shift] = True
         if addend.kind == Kind.MARK:
             is_any[addend.places + addend.shift] = True
     for place in range(_TEXT_COLUMNS):
@@ -161,7 +207,9 @@ def numpy_match(addends: Sequence[Addend], query: Query, allowed: NDArray[np.boo
         least = all_of_it if most_said >= all_of_it else most_said
         hits = (said >= np.float32(least - query.rounding)) & is_any & allowed
     has_hit = np.array([bool(hits[of_word].any()) for of_word in query.words], dtype=np.bool_)
-    return WordMatch(columns[: Column.SAID], hits, has_hit, float(coverage.max(initial=0.0)))
+    touched = np.flatnonzero(is_touched).astype(np.int32)
+    of_touched = RowColumns(touched, columns[: Column.SAID, touched])
+    return WordMatch(of_touched, hits, has_hit, float(coverage.max(initial=0.0)))
 
 
 def numpy_sum(addends: Sequence[Addend], rows: int) -> NDArray[np.float32]:
@@ -182,8 +230,8 @@ def numpy_rows_in_any(parts: Sequence[NDArray[np.int32]], rows: int) -> NDArray[
 
 def _add(column: NDArray[np.float32], addend: Addend) -> None:
     target, factor = column[addend.shift :], np.float32(addend.factor)
-    if addend.kind == Kind.SET:
-        target[addend.places] = factor
+    if addend.kind in {Kind.SET, Kind.CLEAR}:
+        target[addend.places] = factor if addend.kind == Kind.SET else np.float32(0.0)
     elif addend.scores is not None:
         target[addend.places] += factor * addend.scores
     else:

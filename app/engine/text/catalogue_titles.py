@@ -2,58 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.text.titles import TitleTable, title_hash
 from app.artifact.text.words import Word
+from app.engine.kernels.titles import PlacedTitles, QueryTerms, TitleFeatures
 from app.engine.text.lexical_field import LexicalField
 from app.engine.text.live_rows import LiveRows, merged_rows
 from app.engine.text.postings import term_hash
-
-PlacedBits = tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint32]]
-"""For every place of a title with any word of a query: where the item is among those asked for, the place, and a bit
-for each word."""
-
-
-@dataclass(frozen=True, eq=False)
-class QueryTerms:
-    """The terms of a query as some titles name them, with a bit for each word that a term belongs to."""
-
-    terms: NDArray[np.int32] | NDArray[np.uint64]  # ascending
-    bits: NDArray[np.uint32]
-
-    @classmethod
-    def of(cls, bits: Mapping[int, int], dtype: type[np.int32] | type[np.uint64]) -> "QueryTerms":
-        """Those of the bits of each term, by its number."""
-        terms = sorted(bits)
-        numbers = np.array(terms, dtype=np.uint64)
-        of_terms = np.array([bits[term] for term in terms], dtype=np.uint32)
-        return cls(numbers if dtype is np.uint64 else numbers.astype(np.int32), of_terms)
-
-
-@dataclass(frozen=True, eq=False)
-class PlacedTitles:
-    """Some titles, each with the terms at its places, and behind a gap those of its brand."""
-
-    terms: NDArray[np.int32] | NDArray[np.uint64]  # [entries]
-    places: NDArray[np.uint8]  # [entries]
-    offsets: NDArray[np.int64]  # [titles + 1]
-
-    def words_at(self, titles: NDArray[np.int64], query: QueryTerms) -> PlacedBits:
-        """Where the words of a query stand in some of the titles."""
-        starts, stops = self.offsets[titles], self.offsets[titles + 1]
-        lengths = stops - starts
-        lines = np.repeat(np.arange(len(titles)), lengths)
-        if not len(lines) or not len(query.terms):
-            return lines[:0], self.places[:0], query.bits[:0]
-        ends = np.cumsum(lengths)
-        entries = np.arange(int(ends[-1])) + np.repeat(starts - (ends - lengths), lengths)
-        terms = self.terms[entries]
-        position = np.minimum(np.searchsorted(query.terms, terms), len(query.terms) - 1)
-        is_known = np.flatnonzero(query.terms[position] == terms)
-        return lines[is_known], self.places[entries[is_known]], query.bits[position[is_known]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +27,21 @@ class CatalogueTitles:
         return self.table.rows_of(title_hash(words))
 
     def terms_of(self, bits: Mapping[str, int]) -> tuple[QueryTerms, ...]:
-        """The terms of a query as `words_at` takes them; `bits` has one for each word that a term belongs to."""
+        """The terms of a query as `features` takes them; `bits` has one for each word that a term belongs to."""
         numbers = {} if self.field.index is None else self.field.index.vocab_dict
         return (QueryTerms.of({numbers[term]: bits[term] for term in bits if term in numbers}, np.int32),)
 
-    def words_at(self, rows: NDArray[np.int64], query: Sequence[QueryTerms]) -> PlacedBits:
-        """Where the words of a query stand in the titles of the items in `rows`."""
-        return PlacedTitles(self.table.terms, self.table.places, self.table.offsets).words_at(rows, query[0])
+    def features(
+        self, rows: NDArray[np.int64], query: Sequence[QueryTerms], weights: NDArray[np.float32]
+    ) -> TitleFeatures:
+        """How the words of a query stand in the titles of the items in `rows`; `weights` has one for each word."""
+        features = TitleFeatures.of_none(len(rows))
+        features.write(self._placed, rows, np.arange(len(rows)), query[0], weights)
+        return features
+
+    @cached_property
+    def _placed(self) -> PlacedTitles:
+        return PlacedTitles(self.table.terms, self.table.places, self.table.offsets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,15 +72,15 @@ class LiveTitles(CatalogueTitles):
         hashed = QueryTerms.of({term_hash(term): bits[term] for term in bits}, np.uint64)
         return (*super().terms_of(bits), hashed)
 
-    def words_at(self, rows: NDArray[np.int64], query: Sequence[QueryTerms]) -> PlacedBits:
-        """Where the words of a query stand in the titles of the items in `rows`."""
+    def features(
+        self, rows: NDArray[np.int64], query: Sequence[QueryTerms], weights: NDArray[np.float32]
+    ) -> TitleFeatures:
+        """How the words of a query stand in the titles of the items in `rows`; `weights` has one for each word."""
+        features = TitleFeatures.of_none(len(rows))
         in_base = np.flatnonzero(self.live.in_base[rows] & (rows < len(self.table.offsets) - 1))
-        lines, places, bits = super().words_at(rows[in_base], query)
-        parts = [(in_base[lines], places, bits)]
+        features.write(self._placed, rows[in_base], in_base, query[0], weights)
         for tier, of_tier in zip(self.tiers, self.live.tiers, strict=True):
             there, documents = of_tier.find(rows)
             if len(there):
-                lines, places, bits = tier.placed.words_at(documents, query[-1])
-                parts.append((there[lines], places, bits))
-        lines, places, bits = (np.concatenate([part[column] for part in parts]) for column in range(3))
-        return lines, places, bits
+                features.write(tier.placed, documents, there, query[-1], weights)
+        return features

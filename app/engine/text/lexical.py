@@ -1,4 +1,4 @@
-"""Lexical search: dense BM25 scores of every item, so that masks, totals and facets are exact."""
+"""Lexical search: BM25 scores of every item that has any word, so that masks, totals and facets are exact."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.text.words import Word, parts_of
-from app.engine.kernels.words import Addend, Column, Kind, Query, match_words, rows_in_any
+from app.engine.kernels.words import Addend, Column, Kind, Query, RowColumns, match_words, rows_in_any
 from app.engine.text.lexical_index import LexicalIndex
 from app.engine.text.named_items import NamedItems, with_titles
 from app.engine.text.synonyms import (
@@ -34,16 +34,9 @@ _LONGEST_BRAND: Final = 4  # words
 
 @dataclass(frozen=True, eq=False)
 class LexicalMatch:
-    """How well every item matches the words of one query.
+    """How well every item matches the words of one query."""
 
-    BM25 scores are relative to the best of the catalogue, 0 to 1, and 0 for rows that are no items.
-    """
-
-    main: NDArray[np.float32]  # [rows] BM25 of title, brand, category, further text and logged queries as one text
-    title: NDArray[np.float32]  # [rows] BM25 of the title alone
-    attributes: NDArray[np.float32]  # [rows] BM25 of attribute values
-    coverage: NDArray[np.float32]  # [rows] the share of the query's words that an item has, rare words weighing more
-    exact: NDArray[np.float32]  # [rows] half a point for the query's brand, half for its model number in the title
+    scores: RowColumns  # of the items that have any word
     hits: NDArray[np.bool_]  # [rows] the items that have all of the query, or as much of it as any item has
     word_rows: tuple[NDArray[np.int32], ...] = ()  # of each word, the rows that have it, ascending
     titles: TitleMatch | None = None  # how the words stand in titles
@@ -54,16 +47,20 @@ class LexicalMatch:
     @classmethod
     def empty(cls, rows: int) -> "LexicalMatch":
         """The match of a query without words."""
-        zeros = np.zeros(rows, dtype=np.float32)
-        return cls(zeros, zeros, zeros, zeros, zeros, np.zeros(rows, dtype=np.bool_))
+        nothing = RowColumns(np.zeros(0, dtype=np.int32), np.zeros((int(Column.SAID), 0), dtype=np.float32))
+        return cls(nothing, np.zeros(rows, dtype=np.bool_))
 
     @classmethod
     def everything(cls, popularity: NDArray[np.float32], allowed: NDArray[np.bool_]) -> "LexicalMatch":
         """The match of a query that only leaves out: it finds what is `allowed`, `[rows]`, and `popularity`, `[rows]`,
         orders it.
         """
-        zeros, ones = np.zeros(len(popularity), dtype=np.float32), np.ones(len(popularity), dtype=np.float32)
-        return cls(_relative(popularity), zeros, zeros, ones, zeros, allowed, best_coverage=1.0)
+        columns = np.zeros((int(Column.SAID), len(popularity)), dtype=np.float32)
+        best = popularity.max(initial=0.0)
+        columns[Column.MAIN] = popularity / best if best > 0 else popularity
+        columns[Column.COVERAGE] = 1.0
+        rows = np.arange(len(popularity), dtype=np.int32)
+        return cls(RowColumns(rows, columns), allowed, best_coverage=1.0)
 
 
 def match(
@@ -116,13 +113,8 @@ def match(
         words=word_rows,
     )
     found = match_words(addends, query, allowed)
-    main, title, attributes, coverage, exact = found.columns
     return LexicalMatch(
-        main=main,
-        title=title,
-        attributes=attributes,
-        coverage=coverage,
-        exact=exact,
+        scores=found.columns,
         hits=found.hits,
         word_rows=word_rows,
         is_dropped=tuple(
@@ -232,11 +224,6 @@ def _rows_of(index: LexicalIndex, terms: Sequence[str]) -> NDArray[np.int32]:
     if len(parts) == 1:
         return parts[0]
     return rows_in_any(parts, index.main.rows)
-
-
-def _relative(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    best = scores.max(initial=0.0)
-    return scores / best if best > 0 else scores
 
 
 def _exact(index: LexicalIndex, words: Sequence[Word]) -> list[Addend]:

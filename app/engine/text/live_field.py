@@ -69,7 +69,7 @@ class LiveField(LexicalField):
             if base.stop > base.start:
                 addends.append(self._addend(base, weight * self._growth(term), column))
         if addends and len(self.live.superseded):
-            addends.append(Addend(column, Kind.SET, self.live.superseded, None, 0.0))
+            addends.append(Addend(column, Kind.CLEAR, self.live.superseded, None, 0.0))
         for term, weight in known:
             if len(term.places.tier_rows):
                 rows, weights = term.places.tier_rows, term.places.tier_weights

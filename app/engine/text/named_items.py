@@ -60,7 +60,10 @@ def named_by_code(index: LexicalIndex, text: str, allowed: NDArray[np.bool_]) ->
     """
     if index.codes is None:
         return NamedItems()
-    whole, written = index.codes.whole(text), index.codes.written(text)
+    whole = index.codes.whole(text)
+    if not len(whole):  # nor is any written so
+        return NamedItems()
+    written = index.codes.written(text)
     return NamedItems().with_rows(whole[allowed[whole]], BY_CODE).with_rows(written[allowed[written]], AS_WRITTEN)
 
 
@@ -84,7 +87,7 @@ def named_by_beginning(index: LexicalIndex, text: str, languages: Languages, all
 
 def with_titles(named: NamedItems, rows: NDArray[np.int32], hits: NDArray[np.bool_]) -> NamedItems:
     """With the rows whose title is the query, as far as it finds them by `hits`, `[rows of the catalogue]`."""
-    return named.with_rows(rows[hits[rows]], BY_TITLE)
+    return named.with_rows(rows[hits[rows]], BY_TITLE) if len(rows) else named
 
 
 def _has_all(titles: LexicalField, words: Sequence[Word]) -> bool:

@@ -24,6 +24,7 @@ query costs must not grow with the catalogue."""
 _MARKS: Final = str.maketrans(
     {"\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"', "\u2212": "-"}
 )
+_MAY_BE_OPERATOR: Final = re.compile('[-"' + "".join(map(chr, _MARKS)) + "]")
 _OPERATOR: Final = re.compile(
     r'(?:(?<=\s)|^)(?P<minus>-?)"(?P<phrase>(?=\S)[^"]*[^\s"])"(?![^\W_])'  # "gaming chair", -"gaming chair"
     r'|(?:(?<=\s)|^)-(?P<word>[^\W\d_][^\s"]*)'  # -wireless; no `-40`, no lone `-`
@@ -62,6 +63,8 @@ def parse_query(query: str) -> ParsedQuery:
     `t-shirt`, `-40 °C` or `a - b`. Quotation marks are one where they open at the beginning or behind a space, right
     before a word, and close right behind one: an inch is none.
     """
+    if _MAY_BE_OPERATOR.search(query) is None:
+        return ParsedQuery(query)
     plain = query.translate(_MARKS)
     phrases: list[str] = []
     excluded: list[str] = []

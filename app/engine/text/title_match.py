@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.text.words import Word
-from app.engine.text.catalogue_titles import CatalogueTitles, QueryTerms
+from app.engine.kernels.titles import QueryTerms
+from app.engine.text.catalogue_titles import CatalogueTitles
 from app.engine.text.synonyms import AlternativeMatch
 
 _MOST_WORDS: Final = 32
@@ -29,23 +30,8 @@ class TitleMatch:
 
         The words of a model number that is written apart stand side by side in it: `zx 200m4` in `ZX-200M4`.
         """
-        bits = self._bits_of_places(rows)
-        in_name = np.bitwise_or.reduce(bits, axis=1)
-        share = np.zeros(len(rows), dtype=np.float32)
-        for word, weight in enumerate(self.weights.tolist()):
-            share += np.float32(weight) * ((in_name >> np.uint32(word)) & np.uint32(1)).astype(np.float32)
-        following = bits.copy()
-        following[:, :-1] |= bits[:, 1:]
-        pairs = np.bitwise_or.reduce(bits & (following >> np.uint32(1)), axis=1)
-        count = max(1, len(self.weights) - 1)
-        return np.minimum(share, np.float32(1.0)), np.bitwise_count(pairs).astype(np.float32) / np.float32(count)
-
-    def _bits_of_places(self, rows: NDArray[np.int64]) -> NDArray[np.uint32]:
-        """`[rows, places]`, the words that stand at each place of each title."""
-        lines, places, bits_there = self.titles.words_at(rows, self.terms)
-        bits = np.zeros((len(rows), int(places.max(initial=0)) + 1), dtype=np.uint32)
-        np.bitwise_or.at(bits, (lines, places), bits_there)
-        return bits
+        features = self.titles.features(rows, self.terms, self.weights)
+        return features.share, features.in_order
 
 
 def read_title_match(

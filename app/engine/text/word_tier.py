@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from app.artifact.columns import offsets_of
 from app.artifact.text.codes import CodeTable
 from app.artifact.text.sorted_texts import TextsInMemory
-from app.engine.text.catalogue_titles import PlacedTitles, TitleTier
+from app.engine.kernels.titles import PlacedTitles
+from app.engine.text.catalogue_titles import TitleTier
 from app.engine.text.item_words import ItemWords
 from app.engine.text.live_field import FieldTier
 from app.engine.text.live_suggest import SuggestTier

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from app.engine.kernels.words import Column
 from app.engine.text.lexical import match
 from app.engine.text.lexical_index import LexicalIndex, read_lexical
 from app.engine.text.spelling import Spelling
@@ -46,7 +47,8 @@ def test_items_are_found_by_whatever_words_there_are(
     reading = spelling.read(asked)
     matched = match(lexical, reading.words, reading.terms, np.arange(lexical.main.rows) > 0)
     assert np.unique(np.concatenate(matched.word_rows)).tolist() == found
-    assert np.flatnonzero(matched.main + matched.attributes).tolist() == found
+    has_score = (matched.scores.of(Column.MAIN) + matched.scores.of(Column.ATTRIBUTES)) > 0
+    assert matched.scores.rows[has_score].tolist() == found
 
 
 def test_a_catalogue_without_any_word_has_no_index(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 #include "kernels.h"
 
 /* What is done to some rows of a column. */
-enum { SCORES = 0, CONSTANT = 1, SET = 2, MARK = 3 };
+enum { SCORES = 0, CONSTANT = 1, SET = 2, MARK = 3, CLEAR = 4 };
 
 typedef struct {
     const int32_t *places; /* each once */
@@ -10,56 +10,68 @@ typedef struct {
     int64_t count;
     int64_t shift;  /* from a place to its row */
     int64_t column; /* of `columns` */
-    int64_t kind;   /* SCORES adds factor times score, CONSTANT the factor, SET puts it there, MARK adds and marks */
+    int64_t kind;   /* SCORES adds factor times score, CONSTANT the factor, SET puts it there, MARK adds and marks;
+                       CLEAR puts 0 to rows that any other kind has */
 } Addend;
 
-#define MAIN 0
 #define TEXT_COLUMNS 3 /* whose best is 1 */
 #define COVERAGE 3
 #define COLUMNS 5
+#define SAID 5
+#define LANES 16
 
 typedef struct {
     const int32_t *rows;
     int64_t count;
 } Rows;
 
-static int add(const Addend *addend, float factor, int64_t rows, float *column, uint8_t *marked) {
-    const int32_t *places = addend->places;
-    int64_t shift = addend->shift, count = addend->count;
-    for (int64_t i = 0; i < count; i++) {
-        if ((uint64_t)(places[i] + shift) >= (uint64_t)rows) return 0;
-    }
-    column += shift;
-    switch (addend->kind) {
-    case SCORES:
-        for (int64_t i = 0; i < count; i++) column[places[i]] += factor * addend->scores[i];
-        break;
-    case CONSTANT:
-        for (int64_t i = 0; i < count; i++) column[places[i]] += factor;
-        break;
-    case SET:
-        for (int64_t i = 0; i < count; i++) column[places[i]] = factor;
-        break;
-    default:
-        marked += shift;
-        for (int64_t i = 0; i < count; i++) {
-            column[places[i]] += factor;
-            marked[places[i]] = 1;
-        }
-    }
-    return 1;
+static int are_rows(const int32_t *places, int64_t count, int64_t shift, int64_t rows) {
+    uint64_t outside = 0;
+    for (int64_t i = 0; i < count; i++) outside |= (uint64_t)((uint64_t)(places[i] + shift) >= (uint64_t)rows);
+    return !outside;
 }
 
-/* Sums `addends` in their order, each with its factor, into one column. Returns 0 for a place that is no row. */
+/* Sums `addends` in their order, each with its factor, into one column `[rows]`. Returns 0 for a place that is no row. */
 EXPORT int sum_postings(const Addend *addends, const float *factors, int64_t count, int64_t rows, float *column) {
     for (int64_t i = 0; i < rows; i++) column[i] = 0.0f;
-    for (int64_t at = 0; at < count; at++) {
-        if (addends[at].kind == MARK || !add(&addends[at], factors[at], rows, column, 0)) return 0;
+    for (const Addend *addend = addends; addend < addends + count; addend++) {
+        float factor = factors[addend - addends], *target = column + addend->shift;
+        const int32_t *places = addend->places;
+        if (!are_rows(places, addend->count, addend->shift, rows)) return 0;
+        if (addend->kind == SCORES)
+            for (int64_t i = 0; i < addend->count; i++) target[places[i]] += factor * addend->scores[i];
+        else if (addend->kind == CLEAR || addend->kind == SET)
+            for (int64_t i = 0; i < addend->count; i++) target[places[i]] = addend->kind == SET ? factor : 0.0f;
+        else
+            for (int64_t i = 0; i < addend->count; i++) target[places[i]] += factor;
     }
     return 1;
 }
 
-#define LANES 16
+/* The rows that `addends` name, ascending, but for those that are only cleared; returns how many, -1 for a place that is
+ * none of `rows`.
+ *
+ * is_touched: `[(rows + 63) / 64]`, a bit for each row; before: `[(rows + 63) / 64]`, how many are in the words before. */
+EXPORT int64_t touched_rows(
+    const Addend *addends, int64_t count, int64_t rows, int32_t *touched, uint64_t *is_touched, int32_t *before) {
+    int64_t words = (rows + 63) / 64, found = 0;
+    for (int64_t i = 0; i < words; i++) is_touched[i] = 0;
+    for (const Addend *addend = addends; addend < addends + count; addend++) {
+        const int32_t *places = addend->places;
+        if (!are_rows(places, addend->count, addend->shift, rows)) return -1;
+        if (addend->kind == CLEAR) continue;
+        for (int64_t i = 0; i < addend->count; i++) {
+            uint64_t row = (uint64_t)(places[i] + addend->shift);
+            is_touched[row / 64] |= (uint64_t)1 << (row % 64);
+        }
+    }
+    for (int64_t i = 0; i < words; i++) {
+        before[i] = (int32_t)found;
+        for (uint64_t bits = is_touched[i]; bits; bits &= bits - 1)
+            touched[found++] = (int32_t)(i * 64 + __builtin_ctzll(bits));
+    }
+    return found;
+}
 
 /* The largest of some values, 0 for none above; in lanes, which a processor compares at once. */
 static float largest(const float *values, int64_t n) {
@@ -72,50 +84,80 @@ static float largest(const float *values, int64_t n) {
     return best;
 }
 
-/* Sums the addends into the columns `[COLUMNS + 1, rows]`, the last of them `said`: what items have of what a query says;
- * makes the best of each text column 1, coverage a share of `total`, and tells which items have all that the query says,
- * or most of it. Returns the best coverage, or -1 for a place that is no row.
+/* Sums the addends into the columns `[COLUMNS + 1, n]` of the `n` rows that `touched_rows` has found, the last of them
+ * what items have of what the query says; makes the best of each text column 1, coverage a share of `total`, and tells
+ * which items have all that the query says, or most of it. Returns the best coverage.
  *
+ * is_touched, before: as `touched_rows` has left them. marked: `[n]`.
  * all: the share of `said_total` from which on an item has all of it.
  * something: what is too little, where there is more to say. rounding: by which sums may differ.
  * has_unknown: whether the query says something that no item has.
- * words: rows of each word; has_hit: `[words]`, whether any hit has it. */
+ * hits: `[rows]`. words: rows of each word; has_hit: `[words]`, whether any hit has it. */
 EXPORT float match_words(
-    const Addend *addends, const float *factors, int64_t count, int64_t rows, float *columns, float *said, float total,
-    double said_total, double all, double something, double rounding, int64_t has_unknown, const uint8_t *allowed, uint8_t *hits,
-    const Rows *words, int64_t word_count, uint8_t *has_hit) {
-    for (int64_t i = 0; i < COLUMNS * rows; i++) columns[i] = 0.0f;
-    for (int64_t i = 0; i < rows; i++) said[i] = 0.0f;
+    const Addend *addends, const float *factors, int64_t count, int64_t rows, const int32_t *touched, int64_t n,
+    const uint64_t *is_touched, const int32_t *before, float *columns, uint8_t *marked, float total, double said_total,
+    double all, double something, double rounding, int64_t has_unknown, const uint8_t *allowed, uint8_t *hits, const Rows *words,
+    int64_t word_count, uint8_t *has_hit) {
+    for (int64_t i = 0; i < (COLUMNS + 1) * n; i++) columns[i] = 0.0f;
+    for (int64_t i = 0; i < n; i++) marked[i] = 0;
     for (int64_t i = 0; i < rows; i++) hits[i] = 0;
-    for (int64_t at = 0; at < count; at++) {
-        float *column = addends[at].kind == MARK ? said : columns + addends[at].column * rows;
-        if (!add(&addends[at], factors[at], rows, column, hits)) return -1.0f;
+    for (const Addend *addend = addends; addend < addends + count; addend++) {
+        float factor = factors[addend - addends];
+        float *column = columns + (addend->kind == MARK ? SAID : addend->column) * n;
+        for (int64_t i = 0; i < addend->count; i++) {
+            uint64_t row = (uint64_t)(addend->places[i] + addend->shift), bit = (uint64_t)1 << (row % 64);
+            uint64_t word = is_touched[row / 64];
+            int64_t at = before[row / 64] + __builtin_popcountll(word & (bit - 1));
+            switch (addend->kind) {
+            case SCORES: column[at] += factor * addend->scores[i]; break;
+            case CONSTANT: column[at] += factor; break;
+            case SET: column[at] = factor; break;
+            case CLEAR:
+                if (word & bit) column[at] = 0.0f;
+                break;
+            default: column[at] += factor; marked[at] = 1;
+            }
+        }
     }
     for (int64_t c = 0; c < TEXT_COLUMNS; c++) {
-        float *column = columns + c * rows, best = largest(column, rows);
+        float *column = columns + c * n, best = largest(column, n);
         if (best > 0.0f)
-            for (int64_t i = 0; i < rows; i++) column[i] = column[i] / best;
+            for (int64_t i = 0; i < n; i++) column[i] = column[i] / best;
     }
-    float *coverage = columns + COVERAGE * rows;
-    for (int64_t i = 0; i < rows; i++) {
+    float *coverage = columns + COVERAGE * n, *said = columns + SAID * n;
+    for (int64_t i = 0; i < n; i++) {
         float share = coverage[i] / total;
         coverage[i] = share < 1.0f ? share : 1.0f;
     }
-    for (int64_t i = 0; i < rows; i++) said[i] = allowed[i] ? said[i] : 0.0f;
-    double best = largest(said, rows);
-    if (best <= something && (has_unknown || said_total > something)) {
-        for (int64_t i = 0; i < rows; i++) hits[i] = 0;
-    } else {
+    for (int64_t i = 0; i < n; i++) said[i] = allowed[touched[i]] ? said[i] : 0.0f;
+    double best = largest(said, n);
+    if (!(best <= something && (has_unknown || said_total > something))) {
         double most = all * said_total;
         float least = (float)((best >= most ? most : best) - rounding);
-        for (int64_t i = 0; i < rows; i++) hits[i] = hits[i] & (uint8_t)(said[i] >= least) & allowed[i];
+        for (int64_t i = 0; i < n; i++) hits[touched[i]] = marked[i] & (uint8_t)(said[i] >= least) & allowed[touched[i]];
     }
     for (int64_t w = 0; w < word_count; w++) {
         uint8_t any = 0;
         for (int64_t i = 0; i < words[w].count && !any; i++) any = hits[words[w].rows[i]];
         has_hit[w] = any;
     }
-    return largest(coverage, rows);
+    return largest(coverage, n);
+}
+
+/* The columns `[COLUMNS, n]` of the ascending `rows` for those `asked` for, into `out`, `step` numbers a column; 0 for
+ * others. */
+EXPORT void columns_of_rows(
+    const int32_t *rows, int64_t n, const float *columns, const int64_t *asked, int64_t count, float *out, int64_t step) {
+    for (int64_t i = 0; i < count; i++) {
+        int64_t low = 0, high = n;
+        while (low < high) {
+            int64_t middle = low + (high - low) / 2;
+            if (rows[middle] < asked[i]) low = middle + 1;
+            else high = middle;
+        }
+        int there = low < n && rows[low] == asked[i];
+        for (int64_t c = 0; c < COLUMNS; c++) out[c * step + i] = there ? columns[c * n + low] : 0.0f;
+    }
 }
 
 /* The rows in any of `parts`, ascending; returns how many, -1 for one that is no row.

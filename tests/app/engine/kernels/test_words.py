@@ -49,8 +49,15 @@ def test_any_query_matches_with_the_same_bits(
     query = Query(float(rng.random() * 4) + 1e-9, said, 0.9, 0.7, 1e-5, has_unknown, words)
     allowed = rng.random(rows) < 0.8
     found, expected = match_words(addends, query, allowed), numpy_match(addends, query, allowed)
-    for name in ("columns", "hits", "has_hit"):
+    for name in ("hits", "has_hit"):
         assert getattr(found, name).tobytes() == getattr(expected, name).tobytes(), name
+    for name in ("rows", "columns"):
+        assert getattr(found.columns, name).tobytes() == getattr(expected.columns, name).tobytes(), name
+    asked = rng.permutation(rows)[:30]
+    wide = np.full((int(Column.SAID), len(asked) + 3), np.nan, dtype=np.float32)
+    found.columns.write(asked, wide[:, 2:-1])
+    assert np.array_equal(wide[:, 2:-1], found.columns.numpy_columns(asked))
+    assert np.isnan(wide[:, [0, 1, -1]]).all()
     assert found.best_coverage == expected.best_coverage
     sums = [addend for addend in addends if addend.kind != Kind.MARK]
     assert sum_postings(sums, rows).tobytes() == numpy_sum(sums, rows).tobytes()
