@@ -148,11 +148,11 @@ def text_candidates(
     weight["title"] += weight["in_name"]  # of so many items titles are not read
     lists = []
     for match, mask in zip(matches, matched_items, strict=True):
-        found = match.lexical.scores
-        place = np.flatnonzero((found.of(Column.COVERAGE) > 0) & mask[found.rows])
-        rows = found.rows[place].astype(np.int64)
+        with_words = match.lexical.scores
+        place = np.flatnonzero((with_words.of(Column.COVERAGE) > 0) & mask[with_words.rows])
+        rows = with_words.rows[place].astype(np.int64)
         if len(rows) > depth:
-            columns = found.columns[:, place]
+            columns = with_words.columns[:, place]
             scores = weight["lexical"] * columns[Column.MAIN]
             scores = scores + weight["coverage"] * columns[Column.COVERAGE]
             scores = scores + weight["attributes"] * columns[Column.ATTRIBUTES]

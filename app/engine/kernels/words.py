@@ -80,20 +80,20 @@ class RowColumns:
             return
         if out.shape != (len(self.columns), len(rows)):
             raise IndexError(f"expected {len(self.columns)} columns of {len(rows)} rows, got {out.shape}")
-        asked = contiguous(rows, np.int64)
+        wanted = contiguous(rows, np.int64)
         compiled.columns_of_rows(
-            *(address(self.rows), len(self.rows), address(self.columns), address(asked), len(asked)),
+            *(address(self.rows), len(self.rows), address(self.columns), address(wanted), len(wanted)),
             *(out.__array_interface__["data"][0], out.strides[0] // out.itemsize),
         )
 
     def numpy_columns(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """What `write` writes, by NumPy."""
-        found = np.zeros((len(self.columns), len(rows)), dtype=np.float32)
+        columns = np.zeros((len(self.columns), len(rows)), dtype=np.float32)
         if len(self.rows):
             place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
             is_there = np.flatnonzero(self.rows[place] == rows)
-            found[:, is_there] = self.columns[:, place[is_there]]
-        return found
+            columns[:, is_there] = self.columns[:, place[is_there]]
+        return columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,13 +159,13 @@ def rows_in_any(parts: Sequence[NDArray[np.int32]], rows: int) -> NDArray[np.int
     if compiled is None:
         return numpy_rows_in_any(parts, rows)
     parts = [contiguous(part, np.int32) for part in parts]
-    found = np.empty(min(rows, sum(map(len, parts))), dtype=np.int32)
+    merged = np.empty(min(rows, sum(map(len, parts))), dtype=np.int32)
     scratch = np.empty(rows // 64 + 1, dtype=np.uint64)
     read = _rows_read(parts)
-    count = compiled.rows_in_any(read.buffer_info()[0], len(parts), rows, address(found), address(scratch))
+    count = compiled.rows_in_any(read.buffer_info()[0], len(parts), rows, address(merged), address(scratch))
     if count < 0:
         raise IndexError(f"expected rows below {rows}, got others")
-    return found[:count]
+    return merged[:count]
 
 
 def _read(addends: Sequence[Addend]) -> "tuple[array[int], array[float]]":

@@ -112,17 +112,18 @@ def match(
         has_unknown=not all(map(len, said)),
         words=word_rows,
     )
-    found = match_words(addends, query, allowed)
+    outcome = match_words(addends, query, allowed)
     return LexicalMatch(
-        scores=found.columns,
-        hits=found.hits,
+        scores=outcome.columns,
+        hits=outcome.hits,
         word_rows=word_rows,
         is_dropped=tuple(
-            word.kind != STOP_WORD and not has_hit for word, has_hit in zip(words, found.has_hit.tolist(), strict=True)
+            word.kind != STOP_WORD and not has_hit
+            for word, has_hit in zip(words, outcome.has_hit.tolist(), strict=True)
         ),
         titles=None if index.titles is None else read_title_match(index.titles, words, weights, matches),
-        named=named if index.titles is None else with_titles(named, index.titles.rows_of(words), found.hits),
-        best_coverage=found.best_coverage,
+        named=named if index.titles is None else with_titles(named, index.titles.rows_of(words), outcome.hits),
+        best_coverage=outcome.best_coverage,
     )
 
 
