@@ -80,9 +80,9 @@ class RowColumns:
             return
         if out.shape != (len(self.columns), len(rows)):
             raise IndexError(f"expected {len(self.columns)} columns of {len(rows)} rows, got {out.shape}")
-        wanted = contiguous(rows, np.int64)
+        numbers = contiguous(rows, np.int64)
         compiled.columns_of_rows(
-            *(address(self.rows), len(self.rows), address(self.columns), address(wanted), len(wanted)),
+            *(address(self.rows), len(self.rows), address(self.columns), address(numbers), len(numbers)),
             *(out.__array_interface__["data"][0], out.strides[0] // out.itemsize),
         )
 
