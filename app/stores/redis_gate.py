@@ -7,7 +7,7 @@ for requests may still take events.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import redis
@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from app.background import BackgroundTask
 from app.errors import StoreUnavailable
 from app.stores.damage import DamageLog
+from app.stores.redis_held import HeldConnections
 
 FAILURES_IN_A_ROW: Final = 3
 PROBE_S: Final = 0.5
@@ -74,6 +75,7 @@ class RedisGate:
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._client = client
+        self._held: HeldConnections | None = None  # from the first values on
         self._read_timeout_s = read_timeout_s
         self._write_timeout_s = write_timeout_s
         self._failed_reads = 0  # in a row
@@ -121,6 +123,21 @@ class RedisGate:
             raise
         self._failed_reads = 0
         return result
+
+    async def read_values(self, names: Sequence[bytes]) -> list[bytes | None]:
+        """The values of some keys by one MGET, None for one that is not there or holds something else.
+
+        Raises:
+            StoreUnavailable: as of `read`.
+        """
+
+        held = self._held = self._held or HeldConnections(self._client)
+
+        async def exchange(_: Redis) -> list[bytes | None]:
+            return await held.mget(names)
+
+        values: list[bytes | None] = await self.read(exchange)
+        return values
 
     async def write(self, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
         """The result of an exchange that writes.

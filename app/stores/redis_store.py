@@ -143,7 +143,7 @@ class RedisUserStore:
                 names.append(keys.seen(user_hash) if request.exclude is Exclude.SEEN else keys.purchased(user_hash))
         if pending:
             names += self._old_names(version, requests)
-        marker, value, *values = await self._gate.read(lambda client: client.mget(names))
+        marker, value, *values = await self._gate.read_values(names)
         if pending:
             values = self._joined(requests, values)
         states = self._values.states(requests, values, self._dims.get(version))

@@ -1,0 +1,64 @@
+"""Reading values on connections that are held for it.
+
+A client of redis-py takes a connection from its pool, counts, and gives it back for every command, which together cost
+more than the command; here the next command goes out on the connection of the one before.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
+
+MOST_HELD: Final = 2
+_POOL_PART: Final = 4  # of this many connections of a pool one may be held
+
+
+class HeldConnections:
+    """Those of a client to one server. Where a Sentinel may name another one, none is held.
+
+    Args:
+        client: has the pool.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._pool = client.connection_pool
+        is_plain = isinstance(self._pool, BlockingConnectionPool)
+        self._most = min(MOST_HELD, self._pool.max_connections // _POOL_PART) if is_plain else 0
+        self._idle: list[AbstractConnection] = []
+
+    async def mget(self, names: Sequence[bytes]) -> list[bytes | None]:
+        """The values of some keys, None for one that is not there or holds something else.
+
+        Raises:
+            RedisError: they cannot be read.
+            OSError: the server cannot be reached.
+        """
+        connection: AbstractConnection = (
+            self._idle.pop() if self._idle else await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        )
+        try:
+            command = connection.pack_command("MGET", *names)
+            try:
+                return await _exchange(connection, command)
+            except redis.ConnectionError:  # the server closed it meanwhile, as a client would try once more
+                await connection.disconnect(nowait=True)
+                return await _exchange(connection, command)
+        except redis.ResponseError:  # an answer was read, and none is under way
+            raise
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            if len(self._idle) < self._most:
+                self._idle.append(connection)
+            else:
+                await self._pool.release(connection)
+
+
+async def _exchange(connection: AbstractConnection, command: Any) -> list[bytes | None]:
+    """Send a command, on a connection that is opened where it is not, and read the answer."""
+    await connection.send_packed_command(command)
+    values: list[bytes | None] = await connection.read_response()
+    return values
