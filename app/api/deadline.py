@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
@@ -66,12 +66,9 @@ async def _respond(services: Services, http: Request, question: ItemQuestion) ->
             answer = await recommender.recommend(call, question.release, http.is_disconnected, question.read)
             trace.timer.include(answer.stages, rest="wait")
             if question.degraded:
-                answer = replace(answer, degraded=[*answer.degraded, *question.degraded])
+                answer.degraded = [*answer.degraded, *question.degraded]
             if answer.has_more and question.fingerprint is not None:
-                answer = replace(
-                    answer,
-                    next_cursor=next_cursor_of(answer, question.fingerprint(), question.release, services.cursors),
-                )
+                answer.next_cursor = next_cursor_of(answer, question.fingerprint(), question.release, services.cursors)
             body = await _write(services, trace, question, answer)
     except TimeoutError:
         if not limit.expired():
@@ -79,7 +76,7 @@ async def _respond(services: Services, http: Request, question: ItemQuestion) ->
         answer = recommender.late_answer(call, question.release)
         trace.timer.lap("wait")
         if question.degraded:
-            answer = replace(answer, degraded=[*answer.degraded, *question.degraded])
+            answer.degraded = [*answer.degraded, *question.degraded]
         body = await _write(services, trace, question, answer)
     trace.timer.lap("encode")
     if http.method != "HEAD":  # which shows nothing

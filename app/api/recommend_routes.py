@@ -1,7 +1,6 @@
 """`/recommend`, by POST and by GET."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -25,7 +24,7 @@ from app.api.recommend_parsing import (
     read_parameters,
 )
 from app.api.schemas import RecommendAnswer, RecommendRequest
-from app.api.wire_work import read_request, write_answer
+from app.api.wire_work import read_request, whole_body, write_answer
 from app.artifact.people import person_of
 from app.engine.selection.fields import check_fields
 from app.serving.call import Answer
@@ -151,7 +150,7 @@ async def post_recommend(services: Services, limits: Limits, http: Request) -> R
     where nothing is left, the answer is what is popular. Items of the context are not answered; those that are not
     known are said in `unknown_item_ids`.
     """
-    body = await http.body()
+    body = await whole_body(http)
     return await _respond(services, limits, http, len(body), partial(read_body, body))
 
 
@@ -209,7 +208,7 @@ async def _respond_with_page(
 
     def write() -> tuple[Answer, bytes]:
         answer = services.recommender.page(rest, request.k, release, services.cursors)
-        answer = replace(answer, degraded=list(degraded))
+        answer.degraded = list(degraded)
         return answer, answer_body(answer, trace.request_id, request.fields, release.snapshot)
 
     answer, body = await write_answer(lanes, cost, write)

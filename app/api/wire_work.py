@@ -3,10 +3,29 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from starlette.requests import ClientDisconnect, Request
+
 from app.serving.cost import DEAR_READING_BYTES, DEAR_WRITING_US
 from app.serving.lanes import Lanes
 
 ResultT = TypeVar("ResultT")
+
+
+async def whole_body(http: Request) -> bytes:
+    """The body of a request, which the server hands over as one message.
+
+    Raises:
+        ClientDisconnect: its client has gone.
+    """
+    body: bytes = b""
+    while True:
+        message = await http.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part: bytes = message.get("body", b"")
+        body = body + part if body else part
+        if not message.get("more_body"):
+            return body
 
 
 async def read_request(lanes: Lanes, size: int, read: Callable[[], ResultT]) -> ResultT:

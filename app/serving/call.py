@@ -66,9 +66,9 @@ def person_hashes(user_id: str | None, visitor_id: str | None, session_id: str |
     return hashes if session_id is None else [*hashes, visitor_hash(session_id)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """At most `k` items, best first."""
+    """At most `k` items, best first. Of one request alone, which may still say what it knows better."""
 
     model_version: str
     item_rows: list[int]

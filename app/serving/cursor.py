@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,11 @@ _HEADER: Final = struct.Struct("<BBBIIHIIQQdd")
 _STEPS: Final = 255  # of a score, between the largest and the smallest
 _ROW_BYTES: Final = 4
 _HASH_BYTES: Final = 8
+_WIDTHS: Final[dict[int, np.dtype[Any]]] = {
+    1: np.dtype("u1"),
+    2: np.dtype("<u2"),
+    4: np.dtype("<u4"),
+}  # bytes that are a number of numpy's
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,9 @@ def codes_of(scores: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float, fl
     largest, smallest = float(np.maximum.reduce(scores)), float(np.minimum.reduce(scores))
     if largest == smallest:
         return np.zeros(len(scores), dtype=np.uint8), largest, smallest
-    steps = (largest - scores.astype(np.float64)) * (_STEPS / (largest - smallest))
-    return np.rint(steps).astype(np.uint8), largest, smallest
+    steps = np.subtract(largest, scores, dtype=np.float64)
+    steps *= _STEPS / (largest - smallest)
+    return np.rint(steps, steps).astype(np.uint8), largest, smallest
 
 
 def write_cursor(rest: Rest, keys: CursorKeys) -> str:
@@ -88,8 +94,12 @@ def write_cursor(rest: Rest, keys: CursorKeys) -> str:
         rest.largest,
         rest.smallest,
     )
-    rows = rest.rows.astype("<u4").view(np.uint8).reshape(-1, _ROW_BYTES)[:, :width].tobytes()
-    body = header + rows + rest.codes.tobytes() + corrected + rest.new_hashes.astype("<u8").tobytes()
+    if width in _WIDTHS:
+        rows = rest.rows.astype(_WIDTHS[width]).tobytes()
+    else:
+        rows = rest.rows.astype("<u4").view(np.uint8).reshape(-1, _ROW_BYTES)[:, :width].tobytes()
+    hashes = rest.new_hashes.astype("<u8").tobytes() if len(rest.new_hashes) else b""
+    body = header + rows + rest.codes.tobytes() + corrected + hashes
     return urlsafe_b64encode(body + keys.sign(body)).rstrip(b"=").decode()
 
 

@@ -49,10 +49,14 @@ class Selection:
             return self.grouping(matched_items).count()
         if matched_items is not None:
             return int(np.count_nonzero(matched_items))
+        items = self.snapshot.items
+        passing, count = self.passing, items.count
+        if passing is None:
+            passing = items.selectable[0]
+        else:
+            count = int(np.count_nonzero(passing))
         excluded = set(self.exclude_rows.tolist()) - {PADDING_ROW}
-        if self.passing is None:
-            return self.snapshot.items.count - int(self.snapshot.items.selectable[0, list(excluded)].sum())
-        return int(np.count_nonzero(self.passing)) - int(self.passing[list(excluded)].sum())
+        return count - int(np.count_nonzero(passing[list(excluded)])) if excluded else count
 
     def facets(self, matched_items: NDArray[np.bool_] | None = None) -> dict[str, list[dict[str, Any]]] | None:
         """Values and counts of each column that the call names; None where it names none."""
