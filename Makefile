@@ -12,7 +12,8 @@ SHOPPERS ?= 100
 SECONDS ?= 60
 LOAD ?=
 AUDIT := $(VENV)/audit
-WORKERS ?= 2
+# Of the tests: they wait for processes, clocks and each other's work a third of their time, so one more than cores.
+WORKERS ?= 3
 KERNELS := $(wildcard app/engine/kernels/source/*) app/engine/kernels/build.py
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 

@@ -4,11 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import redis
 
 from app.artifact.people import Person
+from app.artifact.redis_keys import Keys
 from app.artifact.stream_records import EraseRecord, EventRecord, ImpressionRecord, MergeRecord
+from offline.collecting.collect import CollectConfig, collect
 from offline.dataset.spec import load_spec
 from offline.ingest.ingest import ingest
+
+
+def collect_in_small_parts(url: str, prefix: str, out: Path) -> None:
+    """Collect ten entries a part; for a process of its own."""
+    with redis.Redis.from_url(url) as client:
+        collect(client, Keys(prefix.encode()), out, config=CollectConfig(part_entries=10))
 
 
 def person(name: str) -> Person:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,13 @@ def completed_job(*words: str | Path, **variables: str) -> subprocess.CompletedP
             process.kill()
         stdout, stderr = (path.read_text("utf-8", errors="replace") for path in outputs)
     return subprocess.CompletedProcess(command, process.exitcode, stdout, stderr)
+
+
+def started(work: Callable[..., object], *arguments: object) -> Any:
+    """A `multiprocessing.Process` that calls a function of a module in `tests/support`."""
+    process = _context.Process(target=work, args=arguments)
+    process.start()
+    return process
 
 
 def kill_when(begins: str, *words: str | Path) -> None:

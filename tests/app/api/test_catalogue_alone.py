@@ -183,6 +183,6 @@ def test_a_catalogue_of_fewer_items_than_a_golden_answer_is_deep_is_served(tmp_p
     data = write_pots(tmp_path / "data")
     lines = (data / "pots.csv").read_text("utf-8").splitlines()
     (data / "pots.csv").write_text("\n".join(lines[:9]) + "\n", "utf-8")
-    options = job.Options(seed=1, device="cpu", overrides={"epochs": 1, "dim": 8})
+    options = job.Options(seed=1, device="cpu", overrides={"epochs": 1, "dim": 32})  # a shape that is there
     job.run(data, RunFolder(tmp_path / "run"), options, quiet, upto="export")
     assert load_snapshot(tmp_path / "run" / "measured").items.count == 4

@@ -4,7 +4,6 @@ import fcntl
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,7 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 import redis
-from collected import erase, event, ingested, merge, person, rows_in, shown
+from collected import collect_in_small_parts, erase, event, ingested, merge, person, rows_in, shown
+from job_process import started
 from live_events import one_stream
 from pydantic import BaseModel
 from redis_process import RedisProcess
@@ -157,22 +157,16 @@ def test_killed_at_any_moment_every_event_is_there_once(
             pipe.xadd(one_stream(keys), {FIELD: event(f"e{number}", f"u{number % 7}").model_dump_json()})
         pipe.execute()
     out = tmp_path / "out"
-    code = (
-        "import redis, sys; from pathlib import Path; from app.artifact.redis_keys import Keys; "
-        "from offline.collecting.collect import CollectConfig, collect; "
-        "collect(redis.Redis.from_url(sys.argv[1]), Keys(sys.argv[2].encode()), Path(sys.argv[3]), "
-        "config=CollectConfig(part_entries=10))"
-    )
     for kill_at in (3, 40, 90):
-        process = subprocess.Popen([sys.executable, "-c", code, redis_server.url, redis_prefix, str(out)])
+        process = started(collect_in_small_parts, redis_server.url, redis_prefix, out)
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
+        while time.monotonic() < deadline and process.is_alive():
             if len(list((out / "events").glob("*.parquet"))) >= kill_at:
                 break
             time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert process.returncode == -signal.SIGKILL
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
     left = client.xlen(one_stream(keys))
     assert 0 < left < 4_000
     assert collect(client, keys, out).left == 0
