@@ -64,9 +64,19 @@ class Quiet:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs the job comes first, so that no worker is left with something long at the end."""
+    """What runs the job comes first, then long files, so that no worker is left with something long at the end."""
     here = Path(__file__).parent
-    items.sort(key=lambda item: (item.path.parent != here, not item.path.is_relative_to(here / "offline")))
+    folders = [here / "offline", here / "app" / "web", here / "load"]
+
+    def place(item: pytest.Item) -> int:
+        if item.path.parent == here:
+            return 0
+        if item.path.parent == here / "app":
+            return len(folders) + 1
+        below = [item.path.is_relative_to(folder) for folder in folders]
+        return below.index(True) + 1 if True in below else len(folders) + 2
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

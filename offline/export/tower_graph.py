@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from dataclasses import replace
 from typing import Final
 
 import onnx
@@ -31,7 +32,7 @@ def export_tower(tower: QueryTower, dim: int) -> onnx.ModelProto:
     from onnxscript import ir  # noqa: PLC0415 - half a second, as the exporter itself has it imported
 
     serving = ServingTower(tower).eval()
-    place = (tower.shape, dim)
+    place = (replace(tower.shape, dropout=0.0, temperature=1.0), dim)  # both are of training alone
     if (program := _captured.pop(place, None)) is None:
         program = _capture(serving, tower.window, dim)
     _captured[place] = program
