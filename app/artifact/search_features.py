@@ -69,12 +69,18 @@ def search_features(
     features[len(LEXICAL_FEATURES)] = cosines
     features[len(LEXICAL_FEATURES) + 1] = cosines * missing[candidates.request_index]
     features[TEXT_FEATURES.index(CHOSEN)] = text.chosen
+    if known.all():
+        features[len(TEXT_FEATURES) :] = ranker_features[:, _FROM_RANKER].T
+        return features
+    if not known.any():
+        for row, column in enumerate(popularity_features(tables, candidates.rows), start=_POPULARITY):
+            features[row] = column
+        return features
     is_known = known[candidates.request_index]
     if len(ranker_features):
         features[len(TEXT_FEATURES) :, is_known] = ranker_features[:, _FROM_RANKER].T
-    if not is_known.all():
-        for row, column in enumerate(popularity_features(tables, candidates.rows[~is_known]), start=_POPULARITY):
-            features[row, ~is_known] = column
+    for row, column in enumerate(popularity_features(tables, candidates.rows[~is_known]), start=_POPULARITY):
+        features[row, ~is_known] = column
     return features
 
 

@@ -1,6 +1,7 @@
 """Re-ranking: orders the union of the candidate sources by their features, and predicts each behaviour."""
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +17,13 @@ from app.artifact.ranker_spec import RankerSpec
 from app.engine.candidate_sources import union_of_sources
 from app.engine.candidates import Candidates, top_k
 from app.engine.graph_checks import check_ranker
+from app.engine.graph_cut import FLOAT, NotCut, Tensor, cut_graph
 from app.engine.kernels.features import rank_features
 from app.engine.requests import ALL_ITEMS, OBJECTIVES, ItemMask, RequestBatch, user_context_of
 from app.engine.runtime import open_session
 from app.errors import BundleCorrupt
+
+log = logging.getLogger(__name__)
 
 _SCORE: Final = FEATURES.index("score")
 _REVENUE: Final = OBJECTIVES["revenue"]
@@ -30,6 +34,7 @@ class Ranker:
     """`rank.onnx`, opened, with the tables that its features read."""
 
     session: Any
+    order_session: Any  # of the part of it that gives the order alone
     spec: RankerSpec
     tables: RankTables
     popular_rows: NDArray[np.int64]
@@ -78,11 +83,20 @@ class Ranker:
         self, batch: RequestBatch, candidate_list: CandidateList, features: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """The scores `[candidates]` that order the candidates, from their features."""
+        if batch.objective is None or not batch.objective.any():
+            return self._order(features)
         order, chain = self.run(features)
         if not self.spec.orders:
             order = features[:, _SCORE]
-        objective = np.zeros(len(batch), dtype=np.uint8) if batch.objective is None else batch.objective
-        return np.asarray(order + self._objective_gain(candidate_list, chain, objective), dtype=np.float32)
+        return np.asarray(order + self._objective_gain(candidate_list, chain, batch.objective), dtype=np.float32)
+
+    def _order(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The scores of candidates without an objective, `[candidates]`: the chain of behaviours is not asked for."""
+        if not self.spec.orders:
+            return np.ascontiguousarray(features[:, _SCORE])
+        (order,) = self.order_session.run((names.OUT_ORDER,), {names.IN_FEATURES: _padded(features)})
+        scores: NDArray[np.float32] = order[:-1]
+        return scores
 
     def features(
         self, batch: RequestBatch, candidates: Candidates, candidate_list: CandidateList
@@ -92,9 +106,7 @@ class Ranker:
 
     def run(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Order `[candidates]` and log-odds of the chain of behaviours `[candidates, behaviours]`."""
-        # One more row, of zeros: a product of a single row would be rounded differently from one of several.
-        padded = np.concatenate([features, np.zeros((1, features.shape[1]), dtype=np.float32)])
-        order, chain = self.session.run((names.OUT_ORDER, names.OUT_CHAIN), {names.IN_FEATURES: padded})
+        order, chain = self.session.run((names.OUT_ORDER, names.OUT_CHAIN), {names.IN_FEATURES: _padded(features)})
         return order[:-1], chain[:-1]
 
     def probabilities(self, chain: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -165,9 +177,20 @@ def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64
         raise BundleCorrupt(f"{path}: not the description of a ranker ({error}): export the bundle again") from error
     if spec.features != list(FEATURES):
         raise BundleCorrupt(f"{path}: written for other features than this service computes: export the bundle again")
-    session = open_session(folder / names.RANK_GRAPH, threads)
-    check_ranker(folder / names.RANK_GRAPH, session, len(spec.behaviours))
-    return Ranker(session, spec, tables, popular_rows)
+    graph = folder / names.RANK_GRAPH
+    session = open_session(graph, threads)
+    check_ranker(graph, session, len(spec.behaviours))
+    try:
+        order_session = open_session(graph, threads, cut_graph(graph.read_bytes(), [Tensor(names.OUT_ORDER, FLOAT)]))
+    except NotCut as reason:
+        log.info("the ranker works out more than its order: %s", reason, extra={"path": str(graph)})
+        order_session = session
+    return Ranker(session, order_session, spec, tables, popular_rows)
+
+
+def _padded(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """With one more row, of zeros: a product of a single row would be rounded differently from one of several."""
+    return np.concatenate([features, np.zeros((1, features.shape[1]), dtype=np.float32)])
 
 
 def log_chain(chain: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
+from app.artifact.rank_features import FEATURES, CandidateList, UserContext
 from app.artifact.rank_features import POPULARITY as RANKER_POPULARITY
-from app.artifact.rank_features import CandidateList, UserContext
 from app.artifact.rank_tables import RankTables
 from app.artifact.search_features import (
     CHOSEN,
@@ -19,13 +19,13 @@ from app.artifact.search_features import (
     TITLE_FEATURES,
     TextColumns,
     search_features,
-    weighted_sum,
 )
 from app.artifact.search_spec import SearchSpec
 from app.engine.ablation import Ablation
 from app.engine.candidate_sources import union_for_search
 from app.engine.candidates import Candidates, top_k
 from app.engine.kernels.features import rank_features
+from app.engine.kernels.order import weighted_sum
 from app.engine.kernels.words import Column
 from app.engine.requests import ALL_ITEMS, ALL_STAGES, ItemMask, RequestBatch, Stages, pad_rows, user_context_of
 from app.engine.snapshot import Snapshot
@@ -84,8 +84,8 @@ def search_candidates(
     )
     user_rows, user_vectors = _retrieve_by_user(snapshot, index, batch, matches, stages, item_mask)
     meaning_rows = np.concatenate([near_rows, user_rows], axis=1)
-    is_match = np.take_along_axis(np.stack(matched_items), meaning_rows, axis=1)
-    meaning_rows = np.where(is_match, meaning_rows, PADDING_ROW)
+    for rows, matched in zip(meaning_rows, matched_items, strict=True):
+        rows[~matched[rows]] = PADDING_ROW
     candidates = union_for_search(batch, text_rows, meaning_rows, snapshot.tables, item_mask)
     return candidates, user_vectors, matched_items
 
@@ -128,6 +128,8 @@ def features_of_search(
     known = batch.has_signal()
     if known.all():
         ranker_features = rank_features(tables, candidates, context)
+    elif not known.any():
+        ranker_features = np.zeros((0, len(FEATURES)), dtype=np.float32)
     else:
         ranker_features = rank_features(tables, candidates.of_requests(known), context.take(np.flatnonzero(known)))
     columns = _text_columns(matches, candidates, _text_vectors(matches, stages))

@@ -1,5 +1,7 @@
 """The best candidates of each request by score."""
 
+from array import array
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -7,10 +9,13 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_features import CandidateList
+from app.artifact.search_features import SEARCH_FEATURES
+from app.artifact.search_features import weighted_sum as numpy_weighted_sum
 from app.engine.kernels.library import Library, address, contiguous, library
 
 Best = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]
 """Rows, scores and sources `[batch, depth]`, best first; row 0 with a score of -inf fills the end."""
+_PLACE_OF: Final = {name: place for place, name in enumerate(SEARCH_FEATURES)}
 _MOST: Final = 1 << 31  # candidates, whose positions have 32 bits
 
 
@@ -42,6 +47,22 @@ def _compiled_best(compiled: Library, candidates: CandidateList, scores: NDArray
         *(address(array) for array in (*best, scratch)),
     )
     return best
+
+
+def weighted_sum(features: NDArray[np.float32], weights: Mapping[str, float]) -> NDArray[np.float32]:
+    """As `app.artifact.search_features.weighted_sum`, to the last bit."""
+    compiled = library()
+    if compiled is None or features.shape[0] != len(SEARCH_FEATURES):
+        return numpy_weighted_sum(features, dict(weights))
+    features = contiguous(features, np.float32)
+    rows = array("q", map(_PLACE_OF.__getitem__, weights))
+    factors = array("f", weights.values())
+    count = features.shape[1]
+    sums = np.empty(count, dtype=np.float32)
+    compiled.weighted_rows(
+        *(address(features), count, count, rows.buffer_info()[0], factors.buffer_info()[0], len(rows), address(sums))
+    )
+    return sums
 
 
 def numpy_best(candidates: CandidateList, scores: NDArray[np.float32], depth: int) -> Best:

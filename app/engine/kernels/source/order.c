@@ -57,3 +57,14 @@ EXPORT void best_of_requests(
         }
     }
 }
+
+/* The sum `[n]` of some rows of `values`, `step` numbers each, each times its weight, in their order. */
+EXPORT void weighted_rows(
+    const float *values, int64_t step, int64_t n, const int64_t *rows, const float *weights, int64_t count, float *sums) {
+    for (int64_t i = 0; i < n; i++) sums[i] = 0.0f;
+    for (int64_t at = 0; at < count; at++) {
+        const float *row = values + rows[at] * step;
+        float weight = weights[at];
+        for (int64_t i = 0; i < n; i++) sums[i] += weight * row[i];
+    }
+}
