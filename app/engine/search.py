@@ -27,7 +27,16 @@ from app.engine.candidates import Candidates, top_k
 from app.engine.kernels.features import rank_features
 from app.engine.kernels.order import weighted_sum
 from app.engine.kernels.words import Column
-from app.engine.requests import ALL_ITEMS, ALL_STAGES, ItemMask, RequestBatch, Stages, pad_rows, user_context_of
+from app.engine.requests import (
+    ALL_ITEMS,
+    ALL_STAGES,
+    ItemMask,
+    RequestBatch,
+    Stages,
+    blank_batch,
+    pad_rows,
+    user_context_of,
+)
 from app.engine.snapshot import Snapshot
 from app.engine.text.hits import Hits, everything_near
 from app.engine.text.query_index import QueryIndex
@@ -181,7 +190,7 @@ def _retrieve_by_user(
     rows = np.zeros((len(batch), 0), dtype=np.int64)
     if not len(known):
         return rows, user_vectors
-    user_vectors[known] = snapshot.retriever.query_vectors(batch.take(known))
+    user_vectors[known] = snapshot.retriever.query_vectors(batch if len(known) == len(batch) else batch.take(known))
     text_vectors = _text_vectors(matches, stages)
     requests = known[text_vectors[known].any(axis=1)]
     if not len(requests):
@@ -189,8 +198,9 @@ def _retrieve_by_user(
     of_users = user_vectors[requests]
     blended = of_users + np.float32(index.spec.text_scale) * text_vectors[requests]
     twice = np.concatenate([requests, requests])  # one run for both
-    given = replace(
-        batch.take(twice),
+    given = replace(  # events say nothing where the vector is given
+        blank_batch(len(twice), batch.event_rows.shape[1], index.dim),
+        exclude_rows=batch.exclude_rows[twice],
         given_query=np.concatenate([blended, of_users]),
         given=np.ones(len(twice), dtype=np.bool_),
     )
