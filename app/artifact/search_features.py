@@ -37,12 +37,12 @@ POPULARITY: Final = slice(_POPULARITY, _POPULARITY + len(GROUPS["popularity"]))
 
 @dataclass(frozen=True)
 class TextColumns:
-    """How well every candidate matches the words of its query, and the vectors of the queries."""
+    """How well every candidate matches the words and the meaning of its query."""
 
     lexical: NDArray[np.float32]  # [LEXICAL_FEATURES, candidates]
     chosen: NDArray[np.float32]  # [candidates]
+    cosines: NDArray[np.float32]  # [candidates] of `cosines_of`
     best_coverage: NDArray[np.float32]  # [batch] of the whole catalogue
-    vectors: NDArray[np.float32]  # [batch, dim] of length 1, or zeros
 
 
 def search_features(
@@ -63,11 +63,10 @@ def search_features(
     features = np.zeros((len(SEARCH_FEATURES), len(candidates)), dtype=np.float32)
     if not len(candidates):
         return features
-    cosines = cosines_of(tables, candidates, text.vectors)
     missing = np.float32(1.0) - text.best_coverage
     features[: len(LEXICAL_FEATURES)] = text.lexical
-    features[len(LEXICAL_FEATURES)] = cosines
-    features[len(LEXICAL_FEATURES) + 1] = cosines * missing[candidates.request_index]
+    features[len(LEXICAL_FEATURES)] = text.cosines
+    features[len(LEXICAL_FEATURES) + 1] = text.cosines * missing[candidates.request_index]
     features[TEXT_FEATURES.index(CHOSEN)] = text.chosen
     if known.all():
         features[len(TEXT_FEATURES) :] = ranker_features[:, _FROM_RANKER].T
@@ -93,7 +92,7 @@ def weighted_sum(features: NDArray[np.float32], weights: dict[str, float]) -> ND
 
 
 def cosines_of(tables: RankTables, candidates: CandidateList, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosines of queries and items, `[candidates]`."""
+    """Cosines of queries `[batch, dim]`, of length 1 or zeros, and items, `[candidates]`."""
     codes, units = quantised_queries(vectors)
     products = int8_products(tables.vectors, candidates, codes[:, None])[0]
     cosines: NDArray[np.float32] = products * units[candidates.request_index] * tables.scales[candidates.rows]

@@ -10,8 +10,8 @@ from app.artifact.columns import offsets_of
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_features import CandidateList
 from app.artifact.rank_tables import RankTables
-from app.artifact.search_features import cosines_of
 from app.engine.candidates import Source
+from app.engine.kernels.cosines import cosines_of
 from app.engine.requests import blank_batch
 from app.engine.retriever import Retrieves
 from app.engine.text.hits import NearItems

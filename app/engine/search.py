@@ -24,6 +24,7 @@ from app.artifact.search_spec import SearchSpec
 from app.engine.ablation import Ablation
 from app.engine.candidate_sources import union_for_search
 from app.engine.candidates import Candidates, top_k
+from app.engine.kernels.cosines import cosines_of
 from app.engine.kernels.features import rank_features
 from app.engine.kernels.order import weighted_sum
 from app.engine.kernels.words import Column
@@ -141,7 +142,7 @@ def features_of_search(
         ranker_features = np.zeros((0, len(FEATURES)), dtype=np.float32)
     else:
         ranker_features = rank_features(tables, candidates.of_requests(known), context.take(np.flatnonzero(known)))
-    columns = _text_columns(matches, candidates, _text_vectors(matches, stages))
+    columns = _text_columns(matches, candidates, cosines_of(tables, candidates, _text_vectors(matches, stages)))
     return search_features(tables, candidates, columns, known, ranker_features), ranker_features
 
 
@@ -241,7 +242,7 @@ def _text_vectors(matches: Sequence[TextMatch], stages: Stages) -> NDArray[np.fl
     return vectors if stages.semantic else np.zeros_like(vectors)
 
 
-def _text_columns(matches: Sequence[TextMatch], candidates: CandidateList, vectors: NDArray[np.float32]) -> TextColumns:
+def _text_columns(matches: Sequence[TextMatch], candidates: CandidateList, cosines: NDArray[np.float32]) -> TextColumns:
     columns = np.zeros((len(LEXICAL_FEATURES), len(candidates)), dtype=np.float32)
     chosen = np.empty(len(candidates), dtype=np.float32)
     for request, match in enumerate(matches):
@@ -252,7 +253,7 @@ def _text_columns(matches: Sequence[TextMatch], candidates: CandidateList, vecto
             columns[-len(TITLE_FEATURES) :, part] = lexical.titles.features(rows)
         chosen[part] = match.chosen.evidence_of(rows)
     best_coverage = np.array([match.lexical.best_coverage for match in matches], dtype=np.float32)
-    return TextColumns(columns, chosen, best_coverage, vectors)
+    return TextColumns(columns, chosen, cosines, best_coverage)
 
 
 def _named_gains(

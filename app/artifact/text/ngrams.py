@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
@@ -97,8 +98,11 @@ def weighted_buckets(text: str, idf: NDArray[np.float32]) -> tuple[NDArray[np.in
     Args:
         idf: `[buckets]`, a power of two; buckets with 0, which no item of the catalogue has, are left out.
     """
-    hashes = np.array(_hashes(text), dtype=np.int64) & (len(idf) - 1)
-    distinct, counts = np.unique(hashes, return_counts=True)
+    last = len(idf) - 1
+    times = Counter(hashed & last for hashed in _hashes(text))
+    ordered = sorted(times)
+    distinct = np.array(ordered, dtype=np.int64)
+    counts = np.array([times[bucket] for bucket in ordered], dtype=np.int64)
     weights = (1 + np.log(counts)).astype(np.float32) * idf[distinct]
     known = weights > 0
     return distinct[known], weights[known]

@@ -45,6 +45,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     "rows_in_any": ([c_void_p, *2 * [c_int64], *2 * [c_void_p]], c_int64),
     "first_text_from": ([*2 * [c_void_p], *2 * [c_int64], c_char_p, c_int64], c_int64),
     "title_features": ([*3 * [c_void_p], c_int64, *2 * [c_void_p], c_int64, c_void_p, c_int64, *2 * [c_void_p]], c_int),
+    "scores_of_candidates": ([*2 * [c_void_p], *2 * [c_int64], *2 * [c_void_p], c_int64, *3 * [c_void_p]], c_int),
     "weighted_rows": ([c_void_p, *2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p], None),
     "has_third_level": ([], c_int),
 }
@@ -69,6 +70,7 @@ class Library:
     rows_in_any: Any
     first_text_from: Any
     title_features: Any
+    scores_of_candidates: Any
     weighted_rows: Any
     has_third_level: Any
 

@@ -96,6 +96,8 @@ class Synonyms:
 
     def mark_stop_words(self, words: Sequence[Word]) -> tuple[Word, ...]:
         """The words of a query, those that say nothing of the kind `STOP_WORD`; none where it has no others."""
+        if not self._stop_words:
+            return tuple(words)
         is_stop = [word.text in self._stop_words for word in words]
         if all(is_stop):
             return tuple(words)
