@@ -83,6 +83,24 @@ class KernelTables:
             kept = vars(tables).setdefault(_KEPT, cls(tables))
         return kept
 
+    @classmethod
+    def carry(cls, before: RankTables, after: RankTables) -> None:
+        """Take over what is known of `before` for the items whose counts are the same in `after`, which is not in use
+        yet; its further rows are new.
+        """
+        known: KernelTables | None = vars(before).get(_KEPT)
+        if known is None:
+            return
+        tables = cls(after)
+        span = min(len(known.has_logs), len(tables.has_logs))
+        is_known = known.has_logs[:span].copy()  # before the logarithms, which are there once it says so
+        for old, new in zip(before.assumed, after.assumed, strict=True):
+            if address(old) != address(new):  # else they are the same rows
+                is_same = old[:span] == new[:span]
+                is_known &= is_same.all(axis=1) if is_same.ndim > 1 else is_same
+        tables.logs[:span], tables.has_logs[:span] = known.logs[:span], is_known
+        vars(after)[_KEPT] = tables
+
     def learn(self, tables: RankTables, rows: NDArray[np.int64]) -> None:
         """Take the logarithms of items."""
         for place, column in enumerate(popularity_features(tables, rows)[:_LOGS]):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.artifact.item_document import ItemDocument
 from app.engine.catalogue import Items
 from app.engine.gpu_retriever import GpuRetriever
+from app.engine.kernels.features import KernelTables
 from app.engine.live.activity import ActivityTally, NewItemEvent
 from app.engine.live.item_change import ItemChange
 from app.engine.live.known_columns import with_known_columns
@@ -161,6 +162,7 @@ class ViewMaker:
         selectable[0, : view.items.selectable.shape[1]] = view.items.selectable[0]
         selectable[0, list(documents)] = [document is not None for document in documents.values()]
         tables = live.as_of_now(selectable[0])
+        KernelTables.carry(view.tables, tables)
         items = self._items(tables.vectors, tables.scales, tables.popularity, selectable)
         moved = self._places.rows()
         placed = placed_rows(tables, moved[selectable[0, moved]])

@@ -1,6 +1,7 @@
 """The ranker's features: the compiled form against NumPy's."""
 
-from dataclasses import replace
+from dataclasses import Field, fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from rank_tables_made_up import made_up_batch, made_up_tables
 
 from app.artifact import rank_features as numpy_form
 from app.artifact.rank_features import CandidateList, UserContext
-from app.engine.kernels.features import rank_features
+from app.artifact.rank_tables import RankTables
+from app.engine.kernels.features import KernelTables, rank_features
 from app.engine.kernels.library import Library
 
 ITEMS = 60
@@ -93,3 +95,30 @@ def test_tables_with_more_dimensions_than_sums_are_exact_for_are_left_to_numpy(c
     candidates = candidate_list([9, 5], rng, ITEMS + 1)
     features = rank_features(tables, candidates, context)
     assert features.tobytes() == numpy_form.rank_features(tables, candidates, context).tobytes()
+
+
+@given(seed=seeds, changed=st.integers(0, 5), further=st.integers(0, 3))
+@settings(max_examples=50, deadline=None)
+def test_what_is_known_of_items_is_taken_over_where_nothing_differs(
+    compiled: Library, seed: int, changed: int, further: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    after = made_up_tables(rng, ITEMS + further, 8, 4)
+    rows = ITEMS + 1
+    before = replace(after, **{field.name: getattr(after, field.name)[:rows] for field in _columns_by_row()})
+    counts, popularity = (column[:rows].copy() for column in after.assumed)
+    other = 1 + rng.permutation(ITEMS)[:changed]
+    counts[other[::2], 1] += 1
+    popularity[other[1::2]] += np.float32(0.5)
+    before = before.knowing(None, before.never_seen, (counts, popularity))
+    candidates = candidate_list([ITEMS], rng, ITEMS + 1)
+    context = drawn_context(rng, 1, 12, 8)
+    rank_features(before, candidates, context)
+    KernelTables.carry(before, after)
+    assert np.flatnonzero(KernelTables.of(after).has_logs).tolist() == sorted({*range(1, rows)} - {*other.tolist()})
+    features = rank_features(after, candidates, context)
+    assert features.tobytes() == numpy_form.rank_features(after, candidates, context).tobytes()
+
+
+def _columns_by_row() -> list[Field[Any]]:
+    return [field for field in fields(RankTables) if field.name != "absent"]
