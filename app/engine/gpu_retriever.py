@@ -146,7 +146,7 @@ class GpuRetriever:
         self, batch: RequestBatch, event_vectors: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """As `Retriever.query_vectors`, but for rounding."""
-        return self.run(batch, 1, ALL_ITEMS, event_vectors).query_vectors
+        return self.run(batch.without_excluded(), 1, ALL_ITEMS, event_vectors).query_vectors
 
     def run_on_device(
         self,

@@ -1,7 +1,7 @@
 """A batch of requests as arrays: the whole input of the engine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -37,6 +37,10 @@ class RequestBatch:
 
     def __len__(self) -> int:
         return len(self.now)
+
+    def without_excluded(self) -> "RequestBatch":
+        """The same, any item of which may be answered."""
+        return replace(self, exclude_rows=self.exclude_rows[:, :0])
 
     def has_signal(self) -> NDArray[np.bool_]:
         """`[batch]`, whether a request has anything that the query tower can use."""

@@ -99,7 +99,7 @@ class Retriever:
             event_vectors: as for `run`.
         """
         if not isinstance(self.graph, SplitGraph):
-            return self.run(batch, 1, ALL_ITEMS, event_vectors).query_vectors
+            return self.run(batch.without_excluded(), 1, ALL_ITEMS, event_vectors).query_vectors
         if batch.given is not None and batch.given_query is not None and batch.given.all():
             return np.ascontiguousarray(batch.given_query, dtype=np.float32)
         queries: NDArray[np.float32]

@@ -61,6 +61,15 @@ def test_the_cut_graph_finds_what_the_whole_one_finds(snapshot: Snapshot, change
     assert whole.query_vectors(batch).tobytes() == expected.query_vectors.tobytes()
 
 
+def test_a_query_vector_does_not_ask_what_is_excluded(snapshot: Snapshot) -> None:
+    whole = Retriever(open_session(snapshot.folder / names.RETRIEVE_GRAPH, 1), snapshot.items)
+    batch = read_warmup(snapshot.folder).take(slice(0, 16))
+    later = np.full((len(batch), 1), snapshot.items.selectable.shape[1])  # an item that came after the bundle
+    expected = whole.run(batch, 1).query_vectors.tobytes()
+    for retriever in (whole, snapshot.retriever):
+        assert retriever.query_vectors(replace(batch, exclude_rows=later)).tobytes() == expected
+
+
 def test_without_kernels_the_graph_finds_the_best_itself(snapshot: Snapshot) -> None:
     with using(None):
         retriever = open_retriever(

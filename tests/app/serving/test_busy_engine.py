@@ -248,7 +248,7 @@ def test_of_a_run_of_predictions_that_fails_only_one_fails_too(
     services: Services, users: list[str], item_ids: list[str]
 ) -> None:
     good = [PredictCall(RecommendCall(k=1, user_id=user), item_ids[:3]) for user in users[:4]]
-    lists_of_two_lengths = EventHistory(item_ids=item_ids[:2], types=[1], times=[0.0, 0.0])
+    lists_of_two_lengths = EventHistory(item_ids=item_ids[:3], types=[1, 1], times=[0.0, 0.0, 0.0])
     bad = PredictCall(RecommendCall(k=1, recent_events=lists_of_two_lengths), item_ids[:3])
 
     async def predictions_of(calls: list[PredictCall]) -> list[Any]:
