@@ -148,6 +148,8 @@ def _history_of(
         rows = np.array([items.row_of(item_id) for item_id in given.item_ids], dtype=np.int32)
         types = np.array(given.types, dtype=np.uint8)
         times = np.array(given.times, dtype=np.float64)
+        if not len(rows) == len(types) == len(times):
+            raise ValueError(f"a history is three lists of one length, got {len(rows)}, {len(types)} and {len(times)}")
     elif state is not None and rows is not None:
         types, times = state.event_types, state.event_times
     else:
