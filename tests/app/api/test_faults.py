@@ -37,7 +37,7 @@ from offline.publishing.publish import PublishConfig, publish
 
 Listening = Callable[[Starlette], AbstractContextManager[httpx.Client]]
 StartRedis = Callable[..., AbstractContextManager[RedisProcess]]
-READ_S, WRITE_S = 0.1, 0.5  # the gate's limits
+READ_S, WRITE_S = 0.2, 0.5  # the gate's limits
 DEADLINE_MS = 800  # of every request of a shopper
 NOTICED_WITHIN_S = 3.0  # a probe, and its own time limit
 WITHIN_S = 20.0
