@@ -305,8 +305,8 @@ class Backwards:
         self._session = session
 
     def run(self, outputs: Any, feeds: Any) -> Any:
-        order, chain = self._session.run(outputs, feeds)
-        return -order, chain
+        order, *others = self._session.run(outputs, feeds)
+        return -order, *others
 
 
 def test_a_bundle_with_a_ranker_is_set_beside_itself_without_it(
@@ -314,7 +314,12 @@ def test_a_bundle_with_a_ranker_is_set_beside_itself_without_it(
 ) -> None:
     ranker = snapshot.ranker
     assert ranker is not None
-    turned = replace(ranker, session=Backwards(ranker.session), spec=ranker.spec.model_copy(update={"orders": True}))
+    turned = replace(
+        ranker,
+        session=Backwards(ranker.session),
+        order_session=Backwards(ranker.order_session),
+        spec=ranker.spec.model_copy(update={"orders": True}),
+    )
     plain = evaluate(snapshot.folder, split, baselines=False, stages=Stages(ranking=False))
     monkeypatch.setattr(evaluation, "load_snapshot", lambda *_, **__: replace(snapshot, ranker=turned))
     document = evaluate(snapshot.folder, split, baselines=False)

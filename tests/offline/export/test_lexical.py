@@ -10,6 +10,7 @@ from bm25s import BM25
 
 from app.artifact import names
 from app.artifact.text.field_lengths import read_field_lengths
+from app.engine.kernels.words import Column
 from app.engine.text.lexical import match
 from app.engine.text.lexical_index import LexicalIndex, read_lexical
 from app.engine.text.spelling import Spelling
@@ -51,8 +52,14 @@ def index(folder: Path, spelling: Spelling) -> LexicalIndex:
 
 
 def rows_with_words(index: LexicalIndex, spelling: Spelling, text: str) -> list[int]:
+    return np.flatnonzero(np.array(column_of(index, spelling, text, Column.COVERAGE)) > 0.99).tolist()
+
+
+def column_of(index: LexicalIndex, spelling: Spelling, text: str, column: Column) -> list[float]:
+    """Of every row, what a query gives it."""
     reading = spelling.read(text)
-    return np.flatnonzero(match(index, reading.words, reading.terms, np.arange(ROWS) > 0).coverage > 0.99).tolist()
+    scores = match(index, reading.words, reading.terms, np.arange(ROWS) > 0).scores
+    return scores.numpy_columns(np.arange(ROWS))[column].tolist()
 
 
 @pytest.mark.parametrize(
@@ -76,8 +83,7 @@ def test_every_field_is_found(index: LexicalIndex, spelling: Spelling, text: str
 
 def test_a_brand_is_named_by_all_its_words_and_a_model_by_its_number(index: LexicalIndex, spelling: Spelling) -> None:
     def exact(text: str) -> list[float]:
-        reading = spelling.read(text)
-        return match(index, reading.words, reading.terms, np.arange(ROWS) > 0).exact.tolist()
+        return column_of(index, spelling, text, Column.EXACT)
 
     assert exact("acme works smartwatch") == [0, 0, 0, 0, 0, 0.5]
     assert exact("acme smartwatch") == [0, 0, 0.5, 0, 0, 0]
