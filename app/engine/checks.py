@@ -22,7 +22,7 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.text.codes import CodeTable
 from app.artifact.text.suggest_index import KINDS, SuggestIndex
 from app.artifact.text.titles import PLACES, TitleTable
-from app.artifact.text.vocabulary import LONGEST, Vocabulary
+from app.artifact.text.vocabulary import LEXICON, LONGEST, Vocabulary
 from app.artifact.variants import Variants
 from app.engine.catalogue import Catalogue, Items
 from app.engine.placer import Placer
@@ -315,6 +315,9 @@ def check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
     below = folder / names.VOCABULARY
     check_texts(below / "words", vocabulary.words.column)
     check_texts(below / "terms", vocabulary.terms.column)
+    for name, column in vocabulary.lexicon.columns().items():
+        if (below / LEXICON).exists():
+            check_texts(below / LEXICON / name, column)
     most = np.iinfo(np.int32).max
     for name in ("documents", "named", "searched"):
         check_range(below / f"{name}.npy", getattr(vocabulary, name), 0, most, "counts")

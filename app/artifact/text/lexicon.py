@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.arrays import load_array
+from app.artifact.columns import TextColumn
 from app.artifact.text.languages import FIRST_FORM, Languages, languages_of
 from app.artifact.text.sorted_texts import SortedTexts
 
@@ -100,6 +101,10 @@ class Lexicon:
             getattr(self, name).write(folder / name)
         np.save(folder / "joined.npy", self.joined)
         self.others.write(folder / "others")
+
+    def columns(self) -> dict[str, TextColumn]:
+        """Its columns of texts, by the names of their files."""
+        return {name: getattr(self, name).keys.column for name in _LISTS} | {"others": self.others.column}
 
     @classmethod
     def read(cls, folder: Path, words: int) -> "Lexicon":

@@ -20,7 +20,7 @@ _SHORTEST_NAME: Final = 5  # letters of a name that is two words
 _CAPITALS: Final = re.compile(r"(?<![^\W_])([A-Z][a-z]+)([A-Z][a-z]+)(?![^\W_])")  # `BlueOx`
 _WORDS: Final = "words"
 _TERMS: Final = "terms"
-_LEXICON: Final = "lexicon"
+LEXICON: Final = "lexicon"
 _ARRAYS: Final = {
     "documents": np.int32,
     "named": np.int32,
@@ -62,7 +62,7 @@ class Vocabulary:
         self.terms.write(below / _TERMS)
         for name in _ARRAYS:
             np.save(below / f"{name}.npy", getattr(self, name))
-        self.lexicon.write(below / _LEXICON)
+        self.lexicon.write(below / LEXICON)
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:
@@ -81,7 +81,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
             raise ValueError(
                 f"{below / name}: expected {shape} of {_ARRAYS[name].__name__}, got {array.shape} of {array.dtype}"
             )
-    return Vocabulary(words=words, terms=terms, **arrays, lexicon=Lexicon.read(below / _LEXICON, len(words)))
+    return Vocabulary(words=words, terms=terms, **arrays, lexicon=Lexicon.read(below / LEXICON, len(words)))
 
 
 def entries_of(word: Word) -> list[tuple[str, bool]]:

@@ -43,7 +43,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     "columns_of_rows": ([c_void_p, c_int64, *2 * [c_void_p], c_int64, c_void_p, c_int64], None),
     "sum_postings": ([*2 * [c_void_p], *2 * [c_int64], c_void_p], c_int),
     "rows_in_any": ([c_void_p, *2 * [c_int64], *2 * [c_void_p]], c_int64),
-    "first_text_from": ([*2 * [c_void_p], *2 * [c_int64], c_char_p, c_int64], c_int64),
+    "first_text_from": ([c_void_p, c_int64, c_void_p, *2 * [c_int64], c_char_p, c_int64], c_int64),
     "title_features": ([*3 * [c_void_p], c_int64, *2 * [c_void_p], c_int64, c_void_p, c_int64, *2 * [c_void_p]], c_int),
     "scores_of_candidates": ([*2 * [c_void_p], *2 * [c_int64], *2 * [c_void_p], c_int64, *3 * [c_void_p]], c_int),
     "weighted_rows": ([c_void_p, *2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p], None),

@@ -19,7 +19,7 @@ Terms = NDArray[np.int32] | NDArray[np.uint64]
 class _Titles(ctypes.Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("terms", "places", "offsets")),
-        *((name, c_int64) for name in ("count", "is_hashed")),
+        *((name, c_int64) for name in ("count", "entries", "is_hashed")),
     )
 
 
@@ -56,7 +56,9 @@ class PlacedTitles:
             contiguous(self.places, np.uint8),
             contiguous(self.offsets, np.int64),
         )
-        return _Titles(*map(address, arrays), len(self.offsets) - 1, is_hashed), arrays
+        return _Titles(
+            *map(address, arrays), len(self.offsets) - 1, min(len(self.terms), len(self.places)), is_hashed
+        ), arrays
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,6 +76,24 @@ def test_other_item_vectors_do_not_pass_for_the_right_ones(spoiled: Path) -> Non
         load_snapshot(spoiled)
 
 
+@pytest.mark.parametrize("folder", ["vocabulary", "suggest", "codes", "chosen"])
+def test_texts_whose_offsets_lead_elsewhere_are_refused(spoiled: Path, folder: str) -> None:
+    """Compiled code looks for texts by them."""
+    for path in sorted((spoiled / folder).rglob("*.offsets.npy")):
+        whole = path.read_bytes()
+        offsets = np.load(path, allow_pickle=False).copy()
+        if len(offsets) < 3:
+            continue
+        offsets[len(offsets) // 2] = 2**40
+        np.save(path, offsets)
+        sign_again(spoiled)
+        with pytest.raises(BundleCorrupt, match=path.name):
+            load_snapshot(spoiled)
+        path.write_bytes(whole)
+    sign_again(spoiled)
+    load_snapshot(spoiled)
+
+
 def test_a_graph_that_the_runtime_cannot_load_is_named(spoiled: Path) -> None:
     path = spoiled / names.RETRIEVE_GRAPH
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

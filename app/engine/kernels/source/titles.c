@@ -9,6 +9,7 @@ typedef struct {
     const uint8_t *places;
     const int64_t *offsets; /* [count + 1] */
     int64_t count;
+    int64_t entries;
     int64_t is_hashed;
 } Titles;
 
@@ -37,6 +38,7 @@ EXPORT int title_features(
     for (int64_t i = 0; i < n; i++) {
         int64_t title = numbers[i];
         if (title < 0 || title >= titles->count) return 0;
+        if (titles->offsets[title] < 0 || titles->offsets[title + 1] > titles->entries) return 0;
         uint32_t at[PLACES + 1] = {0}, any = 0, pairs = 0;
         int64_t last = -1;
         for (int64_t entry = titles->offsets[title]; entry < titles->offsets[title + 1]; entry++) {

@@ -138,7 +138,10 @@ EXPORT float match_words(
     }
     for (int64_t w = 0; w < word_count; w++) {
         uint8_t any = 0;
-        for (int64_t i = 0; i < words[w].count && !any; i++) any = hits[words[w].rows[i]];
+        for (int64_t i = 0; i < words[w].count && !any; i++) {
+            int64_t row = words[w].rows[i];
+            any = row >= 0 && row < rows && hits[row];
+        }
         has_hit[w] = any;
     }
     return largest(coverage, n);
@@ -187,12 +190,14 @@ static int compare(const uint8_t *text, int64_t length, const uint8_t *key, int6
     return length == key_length ? 0 : length < key_length ? -1 : 1;
 }
 
-/* The first of `count` ascending texts that is not below `key`; text `i` is `values[offsets[i]]` up to the next. */
+/* The first of the ascending texts from `low` up to `high` that is not below `key`; text `i` is `values[offsets[i]]` up to
+ * the next, and empty where that is not within the `size` bytes of `values`. */
 EXPORT int64_t first_text_from(
-    const uint8_t *values, const int64_t *offsets, int64_t low, int64_t high, const uint8_t *key, int64_t length) {
+    const uint8_t *values, int64_t size, const int64_t *offsets, int64_t low, int64_t high, const uint8_t *key, int64_t length) {
     while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (compare(values + offsets[middle], offsets[middle + 1] - offsets[middle], key, length) < 0) low = middle + 1;
+        int64_t middle = low + (high - low) / 2, start = offsets[middle], end = offsets[middle + 1];
+        if (start < 0 || end > size || start > end) start = end = 0;
+        if (compare(values + start, end - start, key, length) < 0) low = middle + 1;
         else high = middle;
     }
     return low;
