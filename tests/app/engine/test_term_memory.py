@@ -13,23 +13,25 @@ def term(*rows: int) -> TermRows:
     return TermRows(found, slice(0, len(rows)), NONE, NONE.astype(np.float32))
 
 
-def test_a_term_is_kept_until_an_item_with_it_changes() -> None:
+def two_terms() -> tuple[TermMemory, TermRows, TermRows]:
+    """A memory that has two terms in its first view, and what it has of each."""
     memory = TermMemory()
     memory.begin(1, (), NONE)
     lamps, shoes = term(3, 7), term(4)
     memory.keep("lamp", 1, lamps)
     memory.keep("shoe", 1, shoes)
+    return memory, lamps, shoes
+
+
+def test_a_term_is_kept_until_an_item_with_it_changes() -> None:
+    memory, lamps, _ = two_terms()
     memory.begin(2, {SHOE}, NONE)
     assert memory.get("lamp", LAMP, 2) is lamps
     assert memory.get("shoe", SHOE, 2) is None
 
 
 def test_a_term_is_not_kept_once_the_bundle_no_longer_speaks_for_an_item_with_it() -> None:
-    memory = TermMemory()
-    memory.begin(1, (), NONE)
-    lamps, shoes = term(3, 7), term(4)
-    memory.keep("lamp", 1, lamps)
-    memory.keep("shoe", 1, shoes)
+    memory, _, shoes = two_terms()
     memory.begin(2, (), np.array([2, 7], dtype=np.int32))
     memory.begin(3, (), NONE)
     assert memory.get("lamp", LAMP, 3) is None

@@ -402,6 +402,7 @@ def test_a_version_that_was_refused_is_tried_again_when_the_pointer_comes_back(s
         until(lambda: "v9" in client.get("/readyz").json()["refused"])
         point_to(store, SECOND)
         until(lambda: version_of(client) == SECOND)
+        assert client.get("/readyz").json()["refused"] == {}
 
 
 def test_a_reload_for_a_version_on_its_way_does_not_keep_it_from_being_served(
@@ -437,9 +438,11 @@ def test_what_nobody_foresaw_ends_neither_the_following_nor_the_presence(serve: 
         models.fails = True
         failed = re.compile(r'aisle_background_failures_total\{task="follow"\} [1-9]')
         until(lambda: failed.search(client.get("/metrics").text) is not None)
+        assert client.get("/readyz").json()["status"] == "ready"
         models.fails = False
         point_to(store, SECOND)
         until(lambda: version_of(client) == SECOND)
+        assert client.post("/recommend", json={}).json()["model_version"] == SECOND
 
 
 def test_one_bundle_that_was_named_is_all_there_is(client: httpx.Client, snapshot: Any) -> None:
