@@ -29,7 +29,7 @@ from app.serving.services import FollowOptions, Services
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
 from app.stores.published import RedisModels
-from app.stores.redis_gate import PROBE_S, RedisGate
+from app.stores.redis_gate import FAILURES_IN_A_ROW, PROBE_S, RedisGate
 from app.stores.redis_link import RedisAddress, open_async
 from app.stores.redis_store import RedisUserStore, Retention
 from app.stores.redis_stores import redis_stores
@@ -421,7 +421,8 @@ def test_a_dead_redis_is_not_asked_by_requests_and_costs_them_no_time(stand: Sta
     came = [make(stand, ask) for _ in range(50)]
     probes = (time.monotonic() - began) / PROBE_S + 1
     assert stand.proxy.commands["MGET"] == asked
-    assert stand.proxy.connections - opened <= probes
+    # Who writes beside requests (which versions are served, what was shown) tries until that breaker is open, too.
+    assert stand.proxy.connections - opened <= probes + FAILURES_IN_A_ROW < len(came) / 2
     assert all(each.degraded == [*MISSING, "catalogue"] for each in came)
     waited = [each.milliseconds for each in came if each.milliseconds >= READ_S * 1e3]
     assert len(waited) < len(came) / 2  # whoever waited for the store would do so for this long
