@@ -1,5 +1,6 @@
 """Lexical search: BM25 scores of every item that has any word, so that masks, totals and facets are exact."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -29,6 +30,7 @@ _SOMETHING: Final = log(2.0)
 """What a word says that half of the catalogue has."""
 _ROUNDING: Final = 1e-5
 _SUFFIXES: Final = "子儿"  # of Chinese nouns
+_IDEOGRAPHS: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 _LONGEST_BRAND: Final = 4  # words
 
 
@@ -142,13 +144,14 @@ def _constants(column: Column, kind: Kind, rows: Sequence[NDArray[np.int32]], we
 
 def _rows_of_word(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
     """The rows that have a word; where none has it as it stands, those with some of it: with one part of a code, with a
-    code that it is a part of, or with a character of an East Asian run.
+    code that it is a part of, or with a character of an East Asian run. A run of one character is also had inside of
+    others.
     """
     rows = _rows_with_whole(index, word)
+    if word.kind == "east_asian" and (len(word.text) == 1 or not len(rows)):
+        return _rows_of(index, [term for character in _characters(word.text) for term in index.runs_with(character)])
     if len(rows):
         return rows
-    if word.kind == "east_asian":
-        return _rows_of(index, [term for character in _characters(word.text) for term in index.runs_with(character)])
     if word.kind in {"word", STOP_WORD}:
         return rows
     return _rows_of(index, [*word.terms, *index.models_with("".join(parts_of(word.text)))])
@@ -190,7 +193,7 @@ def _said(
     for place, (word, rows) in enumerate(zip(words, word_rows, strict=True)):
         if word.kind == STOP_WORD:
             continue
-        if word.kind != "east_asian":
+        if word.kind != "east_asian" or len(word.text) == 1:
             said.append(rows)
             continue
         pairs = [_rows_of(index, [term]) for term in word.terms]
@@ -212,9 +215,12 @@ def _rows_of_all(index: LexicalIndex, word: Word) -> NDArray[np.int32]:
 
 
 def _characters(run: str) -> str:
-    """The characters of an East Asian run that say something; suffixes of nouns do only where they are all of it."""
-    bare = run.rstrip(_SUFFIXES)
-    return bare or run
+    """The characters of an East Asian run that say something by themselves: that of a run of one, and ideographs.
+    Letters and syllables of a longer run stand in any other word. Suffixes of nouns say something where they are all
+    of a run.
+    """
+    bare = run.rstrip(_SUFFIXES) or run
+    return bare if len(bare) == 1 else "".join(_IDEOGRAPHS.findall(bare))
 
 
 def _rows_of(index: LexicalIndex, terms: Sequence[str]) -> NDArray[np.int32]:

@@ -46,6 +46,14 @@ OTHERS = {
     "thai": "กระเป๋าหนังแท้สีดำ",
     "hitch": "Weight hitch for a trailer",
     "cap": "Warm cap for the winter",
+    "tea": "茶 100 g",
+    "teapot": "绿茶壶",
+    "fan": "静音电风扇",
+    "desk": "사무용 책상",
+    "bookcase": "책장 5단",
+    "book": "책 한 권",
+    "boots": "レインブーツ キッズ",
+    "juice": "オレンジジュース",
 }
 BRANDS = {"hitch": "Blue Ox", "cap": "RedBird"}
 
@@ -127,6 +135,21 @@ def test_words_are_found_in_the_forms_that_a_dictionary_has(recommend: Recommend
 )
 def test_scripts_and_names_are_read_as_people_write_them(recommend: Recommend, query: str, item_id: str) -> None:
     assert ids_of(recommend(query=query, k=10)) == [item_id]
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [("茶", ["tea", "teapot"]), ("책", ["book", "bookcase", "desk"]), ("扇", ["fan"]), ("电扇", ["fan"])],
+)
+def test_one_character_is_found_alone_and_inside_of_words(recommend: Recommend, query: str, ids: list[str]) -> None:
+    found = ids_of(recommend(query=query, k=10))
+    assert (found[0], sorted(found)) == (ids[0], sorted(ids))
+
+
+@pytest.mark.parametrize("query", ["テレビ", "책임자", "หมวกกันน็อค"])
+def test_letters_and_syllables_of_a_word_that_no_item_has_find_nothing(recommend: Recommend, query: str) -> None:
+    answer = recommend(query=query)
+    assert (answer["total"], answer["matched_by"]) == (0, "nothing")
 
 
 def test_a_real_word_is_not_taken_for_a_slip_of_another(recommend: Recommend) -> None:
