@@ -355,7 +355,7 @@ STAGES = (
             *([options.erased] if options.erased else []),
             *synonyms_key(spec),
         ],
-        version=7,
+        version=8,
     ),
     Stage(
         "evaluate",

@@ -24,6 +24,11 @@ JOINING: Final = frozenset(("af", "da", "de", "et", "fi", "fo", "fy", "hu", "is"
 _DICTIONARIES: Final = {"no": "nb", "hr": "hbs", "sr": "hbs", "bs": "hbs"}
 _SHORTEST: Final = 3  # letters
 _SHORTEST_NOUN: Final = 2  # letters of a part, where both parts are words of the catalogue: `Öl`, `Filter`
+_SHORT_NOUNS: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(("da", "no", "sv"), frozenset(("el", "is", "ol", "te"))),
+    **dict.fromkeys(("de", "nl"), frozenset(("ei", "ol", "pc", "tv", "ui"))),
+}
+"""First parts of many compounds that have two letters only: `Elcykel`, `Eisalat`."""
 _SHORTEST_ALONE: Final = 4  # letters of a word of the catalogue, and of what stands before it and is in no dictionary
 _SHORTEST_COMPOUND: Final = 6
 _LONGEST: Final = 32
@@ -68,7 +73,7 @@ def _make_lexicon(
             _add_forms(forms, dictionary, places, languages)
         if code in JOINING:
             compounds = {word: places[word] for word in sorted(words_of.get(code, ())) if word in places}
-            _add_parts(ends, begins, compounds, dictionary, places, languages_of((code,)))
+            _add_parts(ends, begins, compounds, dictionary, places, code)
         if rank < _OTHERS_OF:
             others |= _others(dictionary, places)
     return Lexicon(
@@ -104,7 +109,7 @@ def _add_parts(
     compounds: Mapping[str, int],
     dictionary: Sequence[tuple[str, str]],
     places: Mapping[str, int],
-    languages: Languages,
+    code: str,
 ) -> None:
     """Add words to the terms of the parts that they are joined of: two words that are known, with or without a link.
 
@@ -114,8 +119,10 @@ def _add_parts(
         compounds: words of one language, and their places in the vocabulary.
         dictionary: of the language.
         places: all words of the vocabulary.
-        languages: just that language.
+        code: of that language.
     """
+    languages = languages_of((code,))
+    short_nouns = _SHORT_NOUNS.get(code, frozenset())
     known = {form for form, _ in dictionary} | places.keys()
     last_parts: dict[str, set[int]] = defaultdict(set)
     for word, place in compounds.items():
@@ -123,11 +130,11 @@ def _add_parts(
             continue
         for cut in range(_SHORTEST_NOUN, len(word) - _SHORTEST_NOUN + 1):
             first, last = word[:cut], word[cut:]
-            if min(len(first), len(last)) < _SHORTEST and not (first in places and last in places):
+            is_short_noun = first in short_nouns and len(last) >= _SHORTEST_ALONE
+            is_short = min(len(first), len(last)) < _SHORTEST and not (first in places and last in places)
+            if last not in known or (is_short and not is_short_noun):
                 continue
-            if last not in known:
-                continue
-            if base := _base_of(first, known):
+            if base := first if is_short_noun else _base_of(first, known):
                 last_parts[last].add(place)
                 _add(begins, languages.stems(base), {place})
             elif last in places and min(len(first), len(last)) >= _SHORTEST_ALONE:

@@ -20,7 +20,7 @@ from offline.export.catalogue_languages import codes_of, languages_of_catalogue
 from offline.export.lexicon import make_lexicon
 
 _NAMES: Final = ("title", "brand", "category")
-_LEAST_ITEMS: Final = 2  # that write two words apart, and that join them
+_LEAST_ITEMS: Final = 2  # that write two words apart, and that join them, where both stand elsewhere, too
 _LEAST_SHARE: Final = 0.01  # of the rarer word's items: two words that happen to stand side by side are no compound
 _SHORTEST_PART: Final = 3  # letters
 _KEPT: Final = 100_000  # texts that have been read: attributes repeat
@@ -106,15 +106,18 @@ def _compounds(items: pl.DataFrame, words: Sequence[str], documents: Counter[str
     apart: Counter[tuple[str, str]] = Counter()
     for names_of_item, texts_of_item in _texts(items):
         pairs = {pair for text in (*names_of_item, *texts_of_item) for pair in _neighbours(text)}
-        apart.update(pair for pair in pairs if documents[pair[0] + pair[1]] >= _LEAST_ITEMS)
-    return _places_of(
-        [
-            pair
-            for pair, count in apart.items()
-            if count >= max(_LEAST_ITEMS, _LEAST_SHARE * min(documents[pair[0]], documents[pair[1]]))
-        ],
-        words,
-    )
+        apart.update(pair for pair in pairs if documents[pair[0] + pair[1]])
+    return _places_of([pair for pair, count in apart.items() if _is_compound(pair, count, documents)], words)
+
+
+def _is_compound(pair: tuple[str, str], count: int, documents: Counter[str]) -> bool:
+    """Whether two words that so many items have side by side are the one that they are when joined: one of them has
+    hardly another neighbour, or it is no chance by far.
+    """
+    rarer = min(documents[pair[0]], documents[pair[1]])
+    if 2 * count > rarer:
+        return True
+    return documents[pair[0] + pair[1]] >= _LEAST_ITEMS and count >= max(_LEAST_ITEMS, _LEAST_SHARE * rarer)
 
 
 def _joined_names(items: pl.DataFrame) -> Counter[tuple[str, str]]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import pairwise
 from math import inf, log, sqrt
 from typing import Final
@@ -336,22 +337,33 @@ class Spelling:
         return self._neighbours.of(word)
 
     def _split(self, word: str) -> str | None:
-        """The two words that a word is joined of and that most items have; None where no item has two such words."""
+        """The two words that a word is joined of and that most items have; None where no item has two such words.
+
+        In languages that write compounds as one word, items may have them as parts of others: of `kinderhelm`, a
+        Fahrradhelm for Kinder has both.
+        """
         splits = []
         for length in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
             first, second = word[:length], word[length:]
-            if min(self.known.weight_of(first), self.known.weight_of(second)) > 0 and (
-                both := self._count_both(first, second)
-            ):
+            if self._is_part(first) and self._is_part(second) and (both := self._count_both(first, second)):
                 splits.append((both, f"{first} {second}"))
         return max(splits)[1] if splits else None
+
+    def _is_part(self, text: str) -> bool:
+        """Whether a text may be one of the two words that a word is joined of."""
+        return self.known.weight_of(text) > 0 or self._word_parts.may_be_part(text)
 
     def _count_both(self, first: str, second: str) -> int:
         """The number of items with both words; without an index, whether the vocabulary has both."""
         if self._rows_of is None:
             return int(min(self.known.weight_of(first), self.known.weight_of(second)) > 0)
-        rows = np.intersect1d(self._rows(first), self._rows(second), assume_unique=True)
+        rows = np.intersect1d(self._rows_with_part(first), self._rows_with_part(second), assume_unique=True)
         return len(rows)
+
+    def _rows_with_part(self, text: str) -> NDArray[np.int32]:
+        """The rows of the items that have a word in any form, by itself or as a part of a compound, ascending."""
+        further = [] if self._rows_of is None else map(self._rows_of, self._word_parts.compound_terms(text))
+        return reduce(np.union1d, further, self._rows(text))
 
     def _hits(self, words: Sequence[Word]) -> NDArray[np.float32] | None:
         """The weights of these words that each item has, by row up to the last item with any; None if no item has."""

@@ -56,8 +56,7 @@ class WordParts:
         A plural or case ending of `text` need not be there: `lampen` is in Stehlampe. In scripts without spaces it may
         stand anywhere, else at the beginning or the end.
         """
-        endings = ("",) if _UNSPACED.search(text) else _ENDINGS
-        shares = self._shares(tuple(dict.fromkeys(text.removesuffix(ending) for ending in endings)))
+        shares = self._shares(_without_endings(text))
         return sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST]
 
     def holding_terms(self, text: str, *, is_known: bool) -> list[tuple[str, float]]:
@@ -69,7 +68,7 @@ class WordParts:
         """
         shares = self._compounds_of(text)
         if not is_known:
-            shares = dict(self.holding(text)) | shares
+            shares = self._shares(_without_endings(text), is_compound_part=bool(shares)) | shares
         terms: dict[str, float] = {}
         for word, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST]:
             for term in self._lexicon.languages.stems(word):
@@ -86,8 +85,28 @@ class WordParts:
                     shares[word] = most * min(1.0, len(text) / len(word))
         return shares
 
-    def _shares(self, parts: tuple[str, ...]) -> dict[str, float]:
-        """The words that hold one of `parts`, and the share of their letters that it is."""
+    def may_be_part(self, text: str) -> bool:
+        """Whether a word that is not in the catalogue just so may be joined with another: one that it has in another
+        form or as a part, in languages that join words.
+        """
+        if not self._lexicon.is_joining or len(text) < SHORTEST:
+            return False
+        stems = self._lexicon.languages.stems(text)
+        return any(map(self._known.has_term, stems)) or bool(self._compounds_of(text))
+
+    def compound_terms(self, text: str) -> list[str]:
+        """The terms of the compounds that a word is a part of, each once."""
+        stems = self._lexicon.languages.stems
+        return list(dict.fromkeys(term for word in self._compounds_of(text) for term in stems(word)))
+
+    def _shares(self, parts: tuple[str, ...], *, is_compound_part: bool = False) -> dict[str, float]:
+        """The words that hold one of `parts`, and the share of their letters that it is.
+
+        Args:
+            parts: a word, with and without endings.
+            is_compound_part: whether a dictionary knows compounds of it: what else begins so is another word, as
+                automatic is none of `auto`.
+        """
         shares: dict[str, float] = {}
         for part in parts:
             is_unspaced = _UNSPACED.search(part) is not None
@@ -96,14 +115,23 @@ class WordParts:
                 continue
             for word in self._containing(part):
                 at_edge = word.startswith(part) or word.endswith(part)
+                begins = word.startswith(part) and not is_unspaced
+                if begins and is_compound_part and self._vocabulary.words.find(word) >= 0:
+                    continue
                 if is_unspaced or (at_edge and len(word) - len(part) >= _SHORTEST_REST):
-                    most = _BEGIN if word.startswith(part) and not is_unspaced else _END
+                    most = _BEGIN if begins else _END
                     shares[word] = max(shares.get(word, 0.0), most * len(part) / len(word))
         return shares
 
     def _containing(self, part: str) -> list[str]:
         places = filter(self._known.is_alive, self._of_bundle.containing(part))
         return [*(self._vocabulary.words[place] for place in places), *self._known.further_containing(part)]
+
+
+def _without_endings(text: str) -> tuple[str, ...]:
+    """A word, and what it is without the endings that it may lose inside of another, each once."""
+    endings = ("",) if _UNSPACED.search(text) else _ENDINGS
+    return tuple(dict.fromkeys(text.removesuffix(ending) for ending in endings))
 
 
 class BundleText:
