@@ -504,6 +504,9 @@ def _apply(changes: Sequence[tuple[int, int, str]], text: str, folded: str) -> s
     base = text if is_aligned else folded
     parts, unchanged_from = [], 0
     for start, end, new_text in changes:
+        if is_aligned and new_text.replace(" ", "") == folded[start:end]:  # taken apart: the letters stay as typed
+            cut = start + new_text.index(" ")
+            new_text = f"{base[start:cut]} {base[cut:end]}"  # noqa: PLW2901
         parts += [base[unchanged_from:start], new_text]
         unchanged_from = end
     return " ".join("".join([*parts, base[unchanged_from:]]).split())

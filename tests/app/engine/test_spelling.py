@@ -86,6 +86,8 @@ def spelling(vocabulary: Vocabulary, items: pl.DataFrame) -> Spelling:
         ("coffeemaker", "coffee maker"),
         ("head set", "headset"),
         ("gtx1080", "gtx 1080"),
+        ("MSI GTX1080", "MSI GTX 1080"),
+        ("CoffeéMaker", "Coffeé Maker"),
     ],
 )
 def test_what_the_catalogue_does_not_know_is_read_as_what_it_knows(spelling: Spelling, asked: str, meant: str) -> None:
