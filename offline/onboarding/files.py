@@ -12,11 +12,12 @@ from offline.dataset.live_items import LIVE_ITEMS_FILE
 from offline.dataset.reading import read_errors
 from offline.dataset.synonyms import STOP_WORDS_FILE, SYNONYMS_FILE
 from offline.tables.flaws import TableError
-from offline.tables.formats import VAGUE, ending_of
+from offline.tables.formats import VAGUE, ending_of, other_format
 from offline.tables.sources import files_in
 from offline.tables.tables import head_of, table_of
 
 SAMPLE_ROWS = 20_000
+_FEWEST_LINES = 5
 _BEGIN = 4  # letters that names have in common by more than chance
 
 
@@ -62,6 +63,8 @@ def file_groups(root: Path) -> tuple[list[FileGroup], list[str]]:
             unreadable.append(f"{files[0]}: rows that cannot be read ({type(error).__name__})")
             continue
         if _is_prose(files[0], sample):
+            if _has_blanks_between(sample):
+                unreadable.append(f"{files[0]}: columns with blanks between them: put commas or tabs there")
             continue
         path = pattern if len(files) > 1 else files[0]
         groups.append(FileGroup(path, tuple(str(root / name) for name in files), sample, table.remarks))
@@ -81,14 +84,26 @@ def group_of(files: Sequence[str]) -> FileGroup:
 
 
 def table_files(root: Path, depth: int = 3) -> tuple[list[str], list[str]]:
-    """What may be tables in `root` and its folders, by names relative to it, and an error text for each bad archive."""
+    """What may be tables in `root` and its folders, by names relative to it, and a text for each that cannot be read.
+
+    These are bad archives, tables in formats that are not read, and folders named like a file that hold none.
+    """
     names: list[str] = []
     unreadable: list[str] = []
-    for file in sorted(path for path in root.rglob("*") if _is_table(path, root, depth) and path.is_file()):
+    for file in sorted(path for path in root.rglob("*") if _is_visible(path, root, depth)):
+        name = file.relative_to(root).as_posix()
+        if file.is_dir():
+            if ending_of(file.name) is not None and not any(path.is_file() for path in file.rglob("*")):
+                unreadable.append(f"{name}: an empty folder of that name: put the file in its place")
+            continue
+        if (other := other_format(file.name)) is not None:
+            unreadable.append(f"{name}: {other}, which is not read: save it as .csv")
+        if ending_of(file.name) is None:
+            continue
         try:
             names += [Path(name).relative_to(root).as_posix() for name in files_in(file)]
         except TableError as error:
-            unreadable.append(f"{file.relative_to(root).as_posix()}: {error}")
+            unreadable.append(f"{name}: {error}")
     return names, unreadable
 
 
@@ -97,11 +112,20 @@ def _is_prose(name: str, sample: pl.DataFrame) -> bool:
     return name.lower().endswith(VAGUE) and (sample.width < 2 or not sample.height)
 
 
-def _is_table(path: Path, root: Path, depth: int) -> bool:
+def _has_blanks_between(sample: pl.DataFrame) -> bool:
+    """Whether each line of a text has as many words as the first, as in a table with columns below each other."""
+    if sample.width != 1 or sample.height < _FEWEST_LINES:
+        return False
+    number = len(sample.columns[0].split())
+    words = sample.to_series().cast(pl.String).str.extract_all(r"\S+").list.len()
+    return number > 1 and bool((words == number).all())
+
+
+def _is_visible(path: Path, root: Path, depth: int) -> bool:
     parts = path.relative_to(root).parts
     hidden = any(part.startswith((".", "_", "~$")) for part in parts)
     is_other = path.name in (SYNONYMS_FILE, STOP_WORDS_FILE, LIVE_ITEMS_FILE) or is_mark(path)
-    return len(parts) <= depth and not hidden and not is_other and ending_of(path.name) is not None
+    return len(parts) <= depth and not hidden and not is_other
 
 
 def _pattern(name: str) -> str:

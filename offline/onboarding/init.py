@@ -13,6 +13,8 @@ from offline.tables.formats import formats_text
 from offline.tables.temporary import temporary_tables
 from offline.workspace.atomic import atomic_file
 
+_MOST_NAMES = 6
+
 
 @dataclass(frozen=True)
 class Initialised:
@@ -55,7 +57,7 @@ def _init(root: Path, path: Path) -> Initialised:
     groups, unreadable = file_groups(root)
     guessed = guess_folder(groups)
     if guessed.events is None and guessed.items is None:
-        columns = "; ".join(f"{group.path}: {', '.join(group.sample.columns)}" for group in groups) or "no table"
+        columns = "; ".join(f"{group.path}: {', '.join(group.sample.columns)}" for group in groups) or _nothing_in(root)
         raise DatasetError(
             f"{root}: expected a file ({formats_text()}) with a user and an item in each row, got {columns}: "
             f"export the shop's events there, or write {SPEC_FILE} yourself",
@@ -65,3 +67,9 @@ def _init(root: Path, path: Path) -> Initialised:
         temporary.write_text(toml_of(root.resolve().name or "shop", guessed, unreadable), encoding="utf-8")
         load_spec(temporary)
     return Initialised(path, guessed, tuple(unreadable))
+
+
+def _nothing_in(root: Path) -> str:
+    names = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"no table among {', '.join(names[:_MOST_NAMES])}{more}" if names else "an empty folder"

@@ -1,5 +1,6 @@
 """The formats of files that hold tables, told by the ending of a name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,6 +37,15 @@ _PACKED = tuple(f"{ending}.gz" for ending, kind in _KINDS.items() if kind is not
 ARCHIVE = ".zip"
 FORMATS = (*_KINDS, *_PACKED, ARCHIVE)
 """Every ending of a file that is read."""
+NOT_READ: Mapping[str, str] = {
+    ".xml": "XML",
+    ".sql": "a dump of a database",
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3", ".mdb", ".accdb", ".duckdb"), "a database"),
+    **dict.fromkeys((".xlsm", ".xlsb", ".numbers"), "a workbook of another kind"),
+    **dict.fromkeys((".avro", ".orc", ".feather", ".arrow", ".pkl", ".pickle", ".h5", ".hdf5"), "data of a program"),
+    **dict.fromkeys((".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz", ".tar.gz"), "an archive of another kind"),
+}
+"""Endings of files that hold tables, too, and are not read: what they are."""
 VAGUE = (".txt", ".dat", ".data", ".item", ".user", ".json")
 """Endings of files that need not be tables."""
 
@@ -51,6 +61,12 @@ class Format:
 def ending_of(name: str) -> str | None:
     """The ending of `name` that tells its format, such as `.csv.gz`; None where it is none of `FORMATS`."""
     return max((ending for ending in FORMATS if name.lower().endswith(ending)), key=len, default=None)
+
+
+def other_format(name: str) -> str | None:
+    """What a file is that may hold a table and is not read, by the ending of `name`; None for all others."""
+    ending = max((ending for ending in NOT_READ if name.lower().endswith(ending)), key=len, default=None)
+    return None if ending is None else NOT_READ[ending]
 
 
 def format_of(name: str) -> Format | None:

@@ -418,6 +418,42 @@ def test_a_table_beside_the_toml_that_it_does_not_name_is_said(tmp_path: Path) -
     assert findings == [str(tmp_path / "books.csv")]
 
 
+def test_files_that_hold_tables_in_other_forms_are_named_by_init_and_by_check(tmp_path: Path) -> None:
+    shop(tmp_path, "\n".join([HEADER, *LOG]))
+    (tmp_path / "dataset.toml").unlink()
+    (tmp_path / "feed.XML").write_text("<rss/>")
+    (tmp_path / "shop.sqlite").write_bytes(b"SQLite format 3\0")
+    (tmp_path / "old.tar.gz").write_bytes(b"\x1f\x8b")
+    (tmp_path / "books.csv").mkdir()
+    (tmp_path / "sales.txt").write_text("user  book  day\n" + "ann   b1    2024-05-01\n" * 6)
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
+    parts = tmp_path / "parts.csv"
+    parts.mkdir()
+    (parts / "notes.md").write_text("a folder with a file is not empty")
+    done = init(tmp_path)
+    named = {
+        "books.csv": "an empty folder of that name: put the file in its place",
+        "feed.XML": "XML, which is not read: save it as .csv",
+        "old.tar.gz": "an archive of another kind, which is not read: save it as .csv",
+        "shop.sqlite": "a database, which is not read: save it as .csv",
+        "sales.txt": "columns with blanks between them: put commas or tabs there",
+    }
+    assert dict(line.split(": ", 1) for line in done.unreadable) == named
+    said = [
+        each.found.split(":")[0] for each in check(tmp_path, NOW).findings if each.expected == "files that can be read"
+    ]
+    assert said == [name for name in named if name != "sales.txt"]
+
+
+def test_a_folder_without_a_table_is_refused_by_what_lies_there(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="got an empty folder"):
+        init(tmp_path)
+    for number in range(8):
+        (tmp_path / f"photo{number}.jpg").write_bytes(b"\xff\xd8")
+    with pytest.raises(DatasetError, match=r"got no table among photo0\.jpg, .*photo5\.jpg and 2 more"):
+        init(tmp_path)
+
+
 def unread(checked: Checked) -> list[str | None]:
     return [each.file for each in checked.findings if each.found.startswith("not named")]
 
