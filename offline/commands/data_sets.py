@@ -10,7 +10,7 @@ from rich.console import Console
 
 from offline.onboarding.check import Checked, check
 from offline.onboarding.init import Initialised, init
-from offline.onboarding.readable import outlook, readable
+from offline.onboarding.readable import outlook, readable, tally
 from offline.onboarding.summary import table_lines, wrapped
 from offline.workspace.display import RichDisplay
 
@@ -76,11 +76,7 @@ def _show(checked: Checked, data: Path) -> None:
     lines = readable(checked.findings, root, min(console.width, _WIDEST))
     if checked.people is not None:
         lines += textwrap.wrap(checked.people, min(console.width, _WIDEST), break_long_words=False)
-    lines.append(f"{_count(checked.errors, 'error')}, {_count(checked.warnings, 'warning')}.")
+    lines.append(tally(checked.findings))
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(outlook(checked.findings, checked.rows, data, checked.left_out), highlight=False, markup=False)
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"

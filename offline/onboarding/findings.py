@@ -41,6 +41,8 @@ class _Remedy:
     advice: str
 
 
+_LONGEST = 120
+_BEGIN = 40
 _GOT = "got"
 """In place of a role, where a row could not be read: its record says what is there."""
 
@@ -104,6 +106,8 @@ def findings_of_rejected(
 def _shown(value: object, role: str) -> str:
     if value is None or not str(value).strip():
         return "nothing"
+    if len(str(value)) > _LONGEST:
+        return f"{str(value)[:_BEGIN]!r}... ({len(str(value)):,} characters)"
     return str(value) if role == _GOT else repr(value)
 
 

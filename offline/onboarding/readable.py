@@ -45,6 +45,14 @@ def readable(findings: Iterable[Finding], root: Path, width: int) -> list[str]:
     return lines
 
 
+def tally(findings: Sequence[Finding]) -> str:
+    """How many kinds of errors and warnings there are, as `readable` shows them."""
+    errors, warnings = (
+        len(_groups(finding for finding in findings if finding.level == level)) for level in ("error", "warning")
+    )
+    return f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}."
+
+
 def outlook(
     findings: Sequence[Finding], rows: Mapping[str, int], data: Path, left_out: Mapping[str, int] | None = None
 ) -> str:

@@ -53,7 +53,9 @@ def reading_notes(table: str, counts: Mapping[str, object], columns: Mapping[str
     read_as, odd = counts.get("read_as"), counts.get("not_understood")
     for role, sentence in read_as.items() if isinstance(read_as, dict) else ():
         column = columns.get(role)
-        notes.append(Finding("note", table, f"a {_plain_role(role)}", sentence, "none: it is read so", column=column))
+        word = _plain_role(role)
+        expected = f"{'an' if word[0] in 'aeio' else 'a'} {word}"
+        notes.append(Finding("note", table, expected, sentence, "none: it is read so", column=column))
     for role, (count, example) in odd.items() if isinstance(odd, dict) else ():
         if role == "currency":
             advice = "give prices in one currency: filters and orders compare them as they stand"

@@ -7,7 +7,9 @@ from subprocess import CompletedProcess
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from offline.cli import app
 from offline.dataset.spec import load_spec
 from offline.errors import DatasetError, Mistake
 from offline.ingest.ingest import ingest
@@ -197,3 +199,20 @@ def test_a_bad_row_with_lists_and_objects_is_set_aside_as_it_is(tmp_path: Path) 
     ingest(load_spec(tmp_path), tmp_path / "out")
     record = json.loads(pl.read_parquet(tmp_path / "out" / "rejected.parquet").item(0, "record"))
     assert (record["attributes.tags"], record["attributes.size"]) == (["c"], {"eu": [1]})
+
+
+def test_kinds_are_counted_as_they_are_shown_and_long_values_by_their_length(tmp_path: Path) -> None:
+    rows = [*GOOD, *(f",i{n},view,{1_700_000_000 + n},1" for n in range(3)), f"u1,{'x' * 300},view,1700000000,1"]
+    done = CliRunner().invoke(app, ["check", str(shop(tmp_path, rows))])
+    document = json.loads(done.stdout.splitlines()[-1])
+    assert (done.exit_code, document["errors"], document["warnings"]) == (0, 0, 4)
+    assert "3 rows of this kind: lines 102, 103, 104" in done.stderr
+    assert "0 errors, 2 warnings." in done.stderr
+    assert f"'{'x' * 40}'... (300 characters)" in " ".join(done.stderr.split())
+    assert "x" * 41 not in done.stdout + done.stderr
+
+
+def test_a_note_has_the_article_of_its_noun(tmp_path: Path) -> None:
+    rows = [row.replace(",i", ",").replace(",view", ".0,view").replace("u", "") for row in GOOD]
+    notes = [each.expected for each in check(shop(tmp_path, rows), NOW).findings if each.level == "note"]
+    assert notes == ["an item"]
