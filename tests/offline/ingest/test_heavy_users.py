@@ -4,6 +4,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from offline.dataset.spec import load_spec
 from offline.errors import DatasetError
@@ -17,6 +19,10 @@ def log(robot: int, users: int = 200, events: int = 8) -> pl.DataFrame:
     rows = [(f"u{user}", f"p{(user + place) % 30}", place) for user in range(users) for place in range(events)]
     rows += [("robot", f"p{place % 30}", 1_000 + place) for place in range(robot)]
     return pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
+
+
+def called(name: str, events: pl.DataFrame) -> pl.DataFrame:
+    return events.with_columns(user_id=pl.lit(name))
 
 
 def made_set(folder: Path, events: pl.DataFrame, more: str = "") -> Path:
@@ -33,10 +39,27 @@ def made_set(folder: Path, events: pl.DataFrame, more: str = "") -> Path:
         (log(30), {}),  # a good customer
         (log(90, users=5), {}),  # a small log, where everybody is heavy
         (log(150, users=48, events=22), {}),  # few customers, all of whom have 2 % of the log
+        (log(6_000, users=11), {"robot": 6_000}),  # beside few customers
+        (pl.concat([log(900, users=11), called("other", log(950, 0))]), {"other": 950, "robot": 900}),
+        (pl.concat([log(0, users=12, events=100), called("once", log(40, 0))]), {}),  # more than a few of all users
     ],
 )
 def test_a_user_is_heavy_by_share_and_beside_the_others(events: pl.DataFrame, found: dict[str, int]) -> None:
     assert heavy_users(events.lazy()) == found
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=60))
+def test_heavy_users_are_those_of_a_loop_over_all(sizes: list[int]) -> None:
+    events = pl.DataFrame({"user_id": [f"u{user:02d}" for user, size in enumerate(sizes) for _ in range(size)]})
+    ranked = sorted(((size, f"u{user:02d}") for user, size in enumerate(sizes)), key=lambda one: (-one[0], one[1]))
+    number = 0
+    for place, (size, _) in enumerate(ranked):
+        lighter = [other for other, _ in ranked[place + 1 :]]
+        mean = sum(lighter) / len(lighter) if lighter else None
+        if mean is not None and size > 20 * mean and size > 0.02 * sum(sizes) and place < max(1, 0.2 * len(sizes)):
+            number = place + 1
+    expected = {user: size for size, user in ranked[: min(number, 20)]} if sum(sizes) >= 1_000 else {}
+    assert heavy_users(events.lazy()) == expected
 
 
 def test_users_to_skip_leave_no_event(tmp_path: Path) -> None:
