@@ -134,7 +134,8 @@ class Source:
             rows = with_hits(rows, where, _HIT, missing)
             product = getattr(self.table, "variant_of", None)
             decimal = self.reading.decimal
-            rows = with_where(rows, where, _HOLDS, missing=missing, decimal=decimal, product=product)
+            own_id = getattr(self.table, "id", None)
+            rows = with_where(rows, where, _HOLDS, missing=missing, decimal=decimal, product=product, own=own_id)
             is_left = is_row & ~pl.col(_HOLDS) & (pl.col(_LEFT) == 0)
             left = pl.when(is_left).then(pl.lit(_NO_HIT, pl.Int8)).otherwise(pl.col(_LEFT))
             rows = rows.with_columns(left.alias(_LEFT))

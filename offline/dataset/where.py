@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from offline.dataset.conditions import columns_of, comparisons_of, holds, parse_condition
+from offline.dataset.conditions import Comparison, columns_of, comparisons_of, holds, parse_condition
 from offline.dataset.nested import reach
 from offline.dataset.numbers import Mark, NumberStyle, plain_number, style_of, written_number
 from offline.dataset.reading import text
@@ -13,6 +13,8 @@ from offline.dataset.reading import text
 _SAMPLE: Final = 10_000
 _MOST_TEXTS: Final = 50
 _PRODUCT: Final = "row_product"
+_OWN: Final = "row_own_id"
+_LEFT_OUT: Final = "product_is_left_out"
 
 
 def where_columns(where: str | None) -> list[str]:
@@ -54,6 +56,7 @@ def with_where(
     missing: Sequence[str],
     decimal: Mark | None,
     product: str | None = None,
+    own: str | None = None,
 ) -> pl.LazyFrame:
     """`rows` with a column `name`: whether the condition holds. Its columns have to be there.
 
@@ -64,6 +67,8 @@ def with_where(
         missing: words that stand for no value.
         decimal: what stands before the fraction of numbers; None: the first rows of each column tell.
         product: a column; a row without a value has the first of the rows of its product.
+        own: the column of the rows' own ids. Where the condition asks for words alone, such as a state, and does not
+            hold for the row of a product itself, it does not hold for the product's variants.
     """
     condition = parse_condition(where)
     schema = rows.collect_schema()
@@ -84,7 +89,32 @@ def with_where(
     texts = {column: text(alias, schema[alias], missing) for column, alias in inner.items()}
     nothing = pl.lit(None, pl.Float64)
     hits = holds(condition, texts.__getitem__, lambda column: numbers.get(column, nothing))
-    return rows.with_columns(hits.alias(name)).drop(list(inner.values()))
+    rows = rows.with_columns(hits.alias(name))
+    if product is not None and own is not None and all(map(_is_of_words, comparisons_of(condition))):
+        is_told = pl.all_horizontal(*(told.is_not_null() for told in texts.values()))
+        rows = _with_products(rows, name, product, own, is_told, missing)
+    return rows.drop(list(inner.values()))
+
+
+def _is_of_words(comparison: Comparison) -> bool:
+    return comparison.how == "=" and not any(isinstance(value, float) for value in comparison.values)
+
+
+def _with_products(
+    rows: pl.LazyFrame, name: str, product: str, own: str, is_told: pl.Expr, missing: Sequence[str]
+) -> pl.LazyFrame:
+    """`rows` with false in the column `name` where the row of their product has its values, and false there."""
+    schema = rows.collect_schema()
+    group, key = reach(product, schema), reach(own, schema)
+    if group is None or key is None:
+        return rows
+    rows = rows.with_columns(group.values.alias(_PRODUCT), key.values.alias(_OWN))
+    rows = rows.with_columns(text(_PRODUCT, group.dtype, missing), text(_OWN, key.dtype, missing))
+    is_product = pl.col(_PRODUCT).is_null() | (pl.col(_PRODUCT) == pl.col(_OWN))
+    left_out = rows.filter(is_product & is_told & ~pl.col(name)).select(pl.col(_OWN).alias(_PRODUCT)).unique()
+    left_out = left_out.drop_nulls().with_columns(pl.lit(value=True).alias(_LEFT_OUT))
+    rows = rows.join(left_out, on=_PRODUCT, how="left", maintain_order="left")
+    return rows.with_columns(pl.col(name) & pl.col(_LEFT_OUT).is_null()).drop(_PRODUCT, _OWN, _LEFT_OUT)
 
 
 def _filled(column: str, dtype: pl.DataType, missing: Sequence[str]) -> pl.Expr:

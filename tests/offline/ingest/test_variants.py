@@ -138,6 +138,32 @@ def test_the_parent_of_variants_comes_first_wherever_it_stands(tmp_path: Path) -
     assert items["currency"].to_list() == ["USD", "USD"]
 
 
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ('Live not in ["0"]', ["CAP", "SOCK"]),  # a state: the variants of what is not sold are not sold
+        ('Live = "1" and Kind = "wear"', ["CAP", "SOCK"]),
+        ("Left > 0", ["CAP", "SHIRT", "SOCK"]),  # an amount, which a product does not have for its variants
+        ('Cut != "none"', ["CAP", "SHIRT", "SOCK"]),  # the row of the product has no value: it says nothing
+    ],
+)
+def test_a_state_of_a_product_holds_for_variants_with_a_state_of_their_own(
+    tmp_path: Path, where: str, kept: list[str]
+) -> None:
+    folder = lamps(tmp_path / "shop")
+    (folder / "lamps.csv").write_text(
+        "SKU,Parent,Name,Live,Left,Kind,Cut\n"
+        "SHIRT-S,SHIRT,Shirt - S,1,4,wear,slim\nSHIRT,,Shirt,0,0,wear,\nSHIRT-M,SHIRT,Shirt - M,1,2,wear,wide\n"
+        "CAP,,Cap,1,3,wear,round\nSOCK-L,SOCK,Sock - L,1,1,wear,long\nSOCK,,Sock,1,1,wear,long\n"
+    )
+    (folder / "dataset.toml").write_text(
+        'name = "shirts"\n[items]\npath = "lamps.csv"\nid = "SKU"\nvariant_of = "Parent"\ntitle = "Name"\n'
+        f"where = '{where}'\n"
+    )
+    _, items, _ = read(folder)
+    assert items["item_id"].sort().to_list() == kept
+
+
 def test_without_variants_the_first_of_equal_ids_is_kept_as_ever(tmp_path: Path) -> None:
     toml = TOML.replace('variant_of = "Handle"\n', "").replace('id = "SKU"', 'id = "Handle"')
     (folder := lamps(tmp_path / "shop", toml)).joinpath("lamps.csv").write_text(LAMPS.replace("\n,", "\nx,"))
