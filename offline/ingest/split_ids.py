@@ -26,5 +26,6 @@ def split_ids(rows: pl.DataFrame, table: EventsSpec) -> tuple[pl.DataFrame, int]
     parts = pl.col("item").str.split(separator).list.eval(pl.element().str.strip_chars(_AROUND))
     several = parts.list.eval(pl.element().filter(pl.element() != ""))
     several = pl.when(several.list.len() > 0).then(several)
-    cells = pl.when(pl.col("item").str.contains(separator, literal=True)).then(several)
+    is_list = pl.col("item").str.contains(separator, literal=True) | pl.col("item").str.contains(r"^\s*\[.*\]\s*$")
+    cells = pl.when(is_list).then(several)
     return rows.with_columns(cells.otherwise(pl.concat_list("item"))).explode("item"), 0

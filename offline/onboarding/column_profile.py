@@ -31,6 +31,8 @@ _FORMS = {
     "wordy": r"\p{L}{3}|\p{Han}|\p{Hiragana}|\p{Katakana}",
     "links": r"^\s*(?:https?:)?//[^\s]+|\.(?i:jpe?g|png|webp|gif|avif|svg)(?:$|[?,;|])",
 }
+_TEXT_OR_NUMBER = r"""(?:"[^"{}\[\]]+"|'[^'{}\[\]]+'|[\w.-]+)"""
+_ID_LIST = rf"^\s*\[\s*{_TEXT_OR_NUMBER}(?:\s*,\s*{_TEXT_OR_NUMBER})*\s*\]\s*$"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class ColumnProfile:
     links: float = 0.0  # addresses of pages and images
     wordy: float = 0.0  # texts with a word of three letters
     mark: str | None = None  # what parts several values of a cell
+    id_lists: bool = False  # lists of texts or numbers, in JSON or as such
 
     @property
     def few_words(self) -> bool:
@@ -73,7 +76,9 @@ def profile_column(sample: pl.DataFrame, column: str) -> ColumnProfile:
     if dtype.is_nested():
         filled = 1 - sample.get_column(column).null_count() / max(1, sample.height)
         links = _links_in(sample.get_column(column))
-        return ColumnProfile(column, dtype, sample.height, filled, 0, 0, 0, 0, 0, 0, 0, 0, 0, nested=True, links=links)
+        lists = isinstance(dtype, pl.List) and (dtype.inner == pl.String or dtype.inner.is_integer()) and not links
+        nothing = (0,) * 9
+        return ColumnProfile(column, dtype, sample.height, filled, *nothing, nested=True, links=links, id_lists=lists)
     values = sample.select(text(column, dtype)).to_series().drop_nulls()
     count = max(1, len(values))
     counts = values.value_counts()
@@ -103,6 +108,7 @@ def profile_column(sample: pl.DataFrame, column: str) -> ColumnProfile:
         fractions=int((numbers != numbers.floor()).sum()) / count,
         least=_float(numbers.min()),
         most=_float(numbers.max()),
+        id_lists=int(values.str.contains(_ID_LIST).sum()) > 0.5 * len(values),
         mark=list_separator(words.head(_MOST_CELLS), plain(column)) if dtype == pl.String else None,
         **{name: int(values.str.contains(form).sum()) / count for name, form in _FORMS.items()},
     )

@@ -82,6 +82,8 @@ def event_roles(
     roles |= named([*ids, *_mails(free, people)], further, _fits(free))
     if "rating" not in roles and (rating := _rating(free)):
         roles["rating"] = rating
+    if "item" not in roles and (lists := _lists_of_items(free)):
+        roles["item"] = lists
     if "time" not in roles and (time := _time(free)):
         roles["time"] = time
     if not {"user", "visitor"} & set(roles) and (mails := [c for c in free if c.mails > 0.5]):
@@ -150,6 +152,16 @@ def _mails(free: Sequence[ColumnProfile], people: dict[str, str]) -> list[Column
         if people.get(column.column) == "mail addresses"
         or (people.get(column.column) == "names" and name_rank(column.column, _LOGIN_NAMES) is not None)
     ]
+
+
+def _lists_of_items(free: Sequence[ColumnProfile]) -> Guess | None:
+    """The column whose cells are lists of items: `item_ids`, `products`."""
+    ranked = [
+        (rank, number)
+        for number, column in enumerate(free)
+        if column.id_lists and (rank := name_rank(column.column.removesuffix("s"), EVENT_COLUMNS["item"])) is not None
+    ]
+    return Guess((free[min(ranked)[1]].column,), "by name; lists of ids: a row for each") if ranked else None
 
 
 def _rating(free: Sequence[ColumnProfile]) -> Guess | None:

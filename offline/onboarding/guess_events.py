@@ -103,7 +103,8 @@ def with_separator(table: GuessedTable, ids: Sequence[str] = ()) -> GuessedTable
     column = table.column("item")
     if column is None or "separators" in table.settings or table.view.sample.schema[column] != pl.String:
         return table
-    mark = id_separator(table.view.strings(column), ids)
+    is_list = table.view.profiles[column].id_lists
+    mark = "," if is_list else id_separator(table.view.strings(column), ids)
     if mark is None:
         return table
     setting = Setting({column: mark}, "cells hold several ids: a row for each")
@@ -147,7 +148,9 @@ def _assessed(view: View, others: Sequence[View]) -> tuple[float, View, KnownExp
     are_colours = guessed and not tells  # or other words that repeat
     if not people or are_colours or (like_catalogue and not named):
         return None
-    if view.rows >= 20 and view.sample.get_column(roles["item"].columns[0]).n_unique() >= 0.98 * view.rows:
+    item = roles["item"].columns[0]
+    is_list = view.profiles[item].id_lists
+    if not is_list and view.rows >= 20 and view.sample.get_column(item).n_unique() >= 0.98 * view.rows:
         return None
     score = 4.0 * (known is not None)
     score += any(not roles[role].why.startswith("by content") for role in people)

@@ -91,6 +91,24 @@ def test_cells_with_several_ids_are_told_and_split_at_init(tmp_path: Path) -> No
     assert advice["one spelling a value"][0] == "'ALDO' and 'Aldo', which differ in their case alone"
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_lists_of_ids_are_a_row_for_each_at_init(tmp_path: Path, form: str) -> None:
+    baskets = [
+        (f"u{n % 7}", [f"p{n % 9}", f"p{(n + 4) % 9}"][: 1 + n % 2], f"2024-05-{1 + n % 28:02d}") for n in range(60)
+    ]
+    if form == "csv":
+        text = table(["user_id", "item_ids", "day"], [[user, json.dumps(ids), day] for user, ids, day in baskets])
+    else:
+        text = "".join(json.dumps({"user_id": u, "item_ids": ids, "day": day}) + "\n" for u, ids, day in baskets)
+    items = table(["item_id", "title"], [[f"p{n}", f"Thing {n}"] for n in range(9)])
+    written = initialised(tmp_path, Export({f"baskets.{form}": text, "items.csv": items}))
+    assert written["events"]["item"] == "item_ids"
+    ingest(load_spec(tmp_path), tmp_path / "out")
+    events = pl.read_parquet(tmp_path / "out" / "events.parquet")
+    expected = sorted((user, item) for user, ids, _ in baskets for item in ids)
+    assert sorted(events.select("user_id", "item_id").rows()) == expected
+
+
 def test_a_column_that_no_file_has_is_refused_though_nothing_reads_it(tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text("user_id,item_id\nu1,p1\n")
     (tmp_path / "dataset.toml").write_text('name = "s"\n[events]\npath = "events.csv"\nseparators = {tagz = ","}\n')
