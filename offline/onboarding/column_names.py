@@ -127,7 +127,8 @@ ITEM_COLUMNS: dict[str, tuple[str, ...]] = {
         "item", "business_name", "ti_name", "lineitem_name", "original_title",
     ),
     "category": (
-        "category", "categories", "product_category", "product_type", "item_category", "category_path", "genres",
+        "category", "categories", "categories_x_y_z", "product_category", "product_type", "item_category",
+        "category_path", "genres",
         "genre", "type", "google_product_category", "category_name", "product_category_name_english", "category_code",
         "department", "main_category", "topic", "section", "kategorie", "kategorien", "warengruppe", "produktgruppe",
         "artikelgruppe", "categorie", "categoria", "categorias", "rubrique", "product_group", "product_group_name",
@@ -221,6 +222,17 @@ UNDONE_WORDS = frozenset(
     ]
 )  # fmt: skip
 """Words of an order's state, in plain letters, that say that nothing was bought in the end."""
+
+NO_GOODS_WORDS = frozenset(
+    [
+        "post", "postage", "dot", "m", "d", "s", "b", "c2", "carriage", "bank charges", "amazonfee", "amazon fee",
+        "cruk", "adjust", "adjust2", "manual", "shipping", "handling", "delivery", "freight", "discount", "fee",
+        "fees", "surcharge", "deposit", "tip", "versand", "versandkosten", "porto", "fracht", "rabatt", "pfand",
+        "livraison", "frais de port", "remise", "envio", "gastos de envio", "descuento", "spedizione", "sconto",
+        "verzendkosten", "korting",
+    ]
+)  # fmt: skip
+"""Ids, in small letters, of lines of an order that are no goods."""
 
 ORDER_WORDS = frozenset(
     [

@@ -12,6 +12,7 @@ from offline.dataset.times import survey_times
 from offline.onboarding.column_names import (
     EVENT_COLUMNS,
     ITEM_COLUMNS,
+    NO_GOODS_WORDS,
     ORDER_WORDS,
     STATUS_COLUMNS,
     UNDONE_WORDS,
@@ -39,6 +40,7 @@ _LINES = ORDER_WORDS | {"lineitems", "lines", "orderitems", "orderlines", "beste
 _SMALL_LOG = 1_000  # rows from which on a share tells
 _HEAVY_SHARE = 0.02
 _NO_GOODS = 0.03  # of the ids, at most
+_FEW_IDS, _MANY_IDS = 20, 50
 _UNDONE: Mapping[str, str] = {
     **dict.fromkeys(
         (
@@ -328,15 +330,19 @@ def _where(view: View, roles: Mapping[str, Guess], order: str | None) -> Setting
 
 
 def no_goods(view: View, column: str) -> list[str]:
-    """Ids without figures among those that all have some: postage, discounts, fees."""
+    """Ids of postage, discounts and fees: words for these, and any word, where nearly all ids have figures."""
     if view.unnest is not None:
         return []
     ids = values_of(view.group, column).drop_nulls().unique()
     with read_errors(view.group.files, view.group.path):
         words = ids.collect(engine="streaming").to_series()
-    odd = words.filter(~words.str.contains(r"\d")).sort()
+    odd = words.filter(~words.str.contains(r"\d"))
+    if len(words) < _FEW_IDS or len(odd) > 0.5 * len(words):
+        return []
     are_words = odd.str.contains(r"^[A-Za-z]{1,12}(?: [A-Za-z]{1,12})?$").all()
-    return odd.to_list() if len(words) >= 50 and are_words and len(odd) <= _NO_GOODS * len(words) else []
+    told = words.filter(words.str.strip_chars().str.to_lowercase().is_in(list(NO_GOODS_WORDS))).to_list()
+    lone = odd.to_list() if len(words) >= _MANY_IDS and are_words and len(odd) <= _NO_GOODS * len(words) else []
+    return sorted({*told, *lone})
 
 
 def quoted(column: str) -> str:

@@ -24,6 +24,9 @@ def table_lines(name: str, table: GuessedTable) -> list[str]:
     for key, setting in table.settings.items():
         if setting.is_sure:
             lines += _entry(key, f"{toml_value(setting.value)}: {setting.why}")
+    doubtful = [(column, why) for column, why in table.unread.items() if why.startswith("by its name")]
+    for column, why in doubtful[:_MOST]:
+        lines += _entry("not taken", f"{column}: {why}")
     people = [column for column, why in table.unread.items() if why.startswith("looks like people's data")]
     if people:
         more = f" and {len(people) - _MOST} more" if len(people) > _MOST else ""

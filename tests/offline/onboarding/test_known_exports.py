@@ -109,6 +109,37 @@ def test_lists_of_ids_are_a_row_for_each_at_init(tmp_path: Path, form: str) -> N
     assert sorted(events.select("user_id", "item_id").rows()) == expected
 
 
+def test_lines_of_orders_that_are_no_goods_are_left_out_though_they_are_many(tmp_path: Path) -> None:
+    rows = [[n // 2, f"u{n % 7}", f"A{n % 30:03d}", 1, f"2024-05-{1 + n % 28:02d}"] for n in range(90)]
+    fees = ["POST", "Versand", "DOT", "C2", "Bank Charges"]
+    rows += [[n, f"u{n % 7}", word, 1, "2024-05-02"] for n, word in enumerate([*fees, "GIFTBOX", "POST"])]
+    written = initialised(
+        tmp_path, Export({"orders.csv": table(["order_id", "customer_id", "sku", "quantity", "date"], rows)})
+    )
+    assert written["events"]["where"] == 'sku not in ["Bank Charges", "C2", "DOT", "POST", "Versand"]'
+    ingest(load_spec(tmp_path), tmp_path / "out")
+    items = pl.read_parquet(tmp_path / "out" / "events.parquet")["item_id"].unique()
+    assert len(items) == 31
+    assert "GIFTBOX" in items
+
+
+def test_ids_that_are_words_are_goods(tmp_path: Path) -> None:
+    rows = [
+        [n // 2, f"u{n % 7}", ("lamp", "tip", "m", "rug", "sofa")[n % 5] + "x" * (n // 5 % 9), 1] for n in range(90)
+    ]
+    rows += [[n, f"u{n}", word, 1] for n, word in enumerate(["tip", "m"])]
+    written = initialised(tmp_path, Export({"orders.csv": table(["order_id", "customer_id", "sku", "quantity"], rows)}))
+    assert "where" not in written["events"]
+
+
+def test_a_column_that_its_name_promises_and_its_values_do_not_is_said_at_init(tmp_path: Path) -> None:
+    rows = [[f"u{n % 7}", f"p{n % 9}", f"{45_292 + n / 3:.4f}"] for n in range(60)]
+    (tmp_path / "log.csv").write_text(table(["user_id", "item_id", "time"], rows))
+    done = CliRunner().invoke(app, ["init", str(tmp_path)])
+    said = " ".join(done.stderr.split())
+    assert "not taken time: by its name time, by its values not: mend them in the export" in said
+
+
 def test_a_column_that_no_file_has_is_refused_though_nothing_reads_it(tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text("user_id,item_id\nu1,p1\n")
     (tmp_path / "dataset.toml").write_text('name = "s"\n[events]\npath = "events.csv"\nseparators = {tagz = ","}\n')
