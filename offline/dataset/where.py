@@ -91,7 +91,7 @@ def with_where(
     hits = holds(condition, texts.__getitem__, lambda column: numbers.get(column, nothing))
     rows = rows.with_columns(hits.alias(name))
     if product is not None and own is not None and all(map(_is_of_words, comparisons_of(condition))):
-        is_told = pl.all_horizontal(*(told.is_not_null() for told in texts.values()))
+        is_told = pl.all_horizontal(*(value.is_not_null() for value in texts.values()))
         rows = _with_products(rows, name, product, own, is_told, missing)
     return rows.drop(list(inner.values()))
 

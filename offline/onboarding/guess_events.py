@@ -340,9 +340,9 @@ def no_goods(view: View, column: str) -> list[str]:
     if len(words) < _FEW_IDS or len(odd) > 0.5 * len(words):
         return []
     are_words = odd.str.contains(r"^[A-Za-z]{1,12}(?: [A-Za-z]{1,12})?$").all()
-    told = words.filter(words.str.strip_chars().str.to_lowercase().is_in(list(NO_GOODS_WORDS))).to_list()
+    fees = words.filter(words.str.strip_chars().str.to_lowercase().is_in(list(NO_GOODS_WORDS))).to_list()
     lone = odd.to_list() if len(words) >= _MANY_IDS and are_words and len(odd) <= _NO_GOODS * len(words) else []
-    return sorted({*told, *lone})
+    return sorted({*fees, *lone})
 
 
 def quoted(column: str) -> str:
