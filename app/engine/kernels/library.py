@@ -46,6 +46,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     "first_text_from": ([c_void_p, c_int64, c_void_p, *2 * [c_int64], c_char_p, c_int64], c_int64),
     "title_features": ([*3 * [c_void_p], c_int64, *2 * [c_void_p], c_int64, c_void_p, c_int64, *2 * [c_void_p]], c_int),
     "scores_of_candidates": ([*2 * [c_void_p], *2 * [c_int64], *2 * [c_void_p], c_int64, *3 * [c_void_p]], c_int),
+    "cosines_of_rows": ([*2 * [c_void_p], *2 * [c_int64], c_void_p, c_float, c_void_p], None),
     "weighted_rows": ([c_void_p, *2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p], None),
     "has_third_level": ([], c_int),
 }
@@ -71,6 +72,7 @@ class Library:
     first_text_from: Any
     title_features: Any
     scores_of_candidates: Any
+    cosines_of_rows: Any
     weighted_rows: Any
     has_third_level: Any
 
