@@ -2,6 +2,7 @@
 
     AisleError
     ├── InputError                what somebody gave the job cannot be used
+    │   ├── TeacherError          the folder of a teacher, or the packages that it wants
     │   ├── DatasetError          dataset.toml, or the files and columns that it names
     │   └── RunFolderError        a run folder is incomplete or of another data set
     │       └── FolderInUse       somebody else is at work in it
@@ -48,6 +49,12 @@ class DatasetError(InputError):
     def __init__(self, *causes: Mistake | str) -> None:
         super().__init__("\n".join(map(str, causes)))
         self.mistakes = tuple(cause for cause in causes if isinstance(cause, Mistake))
+
+
+class TeacherError(InputError):
+    """The folder of a teacher cannot be used, or the packages that it wants are missing."""
+
+    code = "invalid_teacher"
 
 
 class RunFolderError(InputError):

@@ -20,6 +20,7 @@ from offline.options import Options
 from offline.run_clock import RunClock
 from offline.stage import Display, Stage, StageContext, data_key, stage_keys
 from offline.stages import STAGE_NAMES, STAGES, VERSION
+from offline.teacher.chosen import chosen_teacher
 from offline.workspace.budget import Allowance
 from offline.workspace.durations import about, duration
 from offline.workspace.run_folder import RunFolder
@@ -89,6 +90,7 @@ def _run(
 ) -> dict[str, Any]:
     spec = load_spec(data)
     read_synonyms(spec)  # a line that says nothing is better told now than after training
+    teacher = chosen_teacher(spec, options.teacher)
     device = choose_device(options.device)
     options = replace(options, erased=digest_of(known_erasures(spec.root, folder.bundles)))
     keys = stage_keys(STAGES, spec, options)
@@ -98,6 +100,8 @@ def _run(
     clock.know(sizes_of(spec, folder.split))
     display.begin(clock)
     is_too_short = again or _say_times(clock, display)
+    if teacher is not None and not again:
+        display.say(f"the texts of the catalogue are embedded by {teacher.path}, on top of that")
     for stage in stages:
         key = keys[stage.name]
         if not again and folder.is_done(stage.name, key) and stage.marker(folder).exists():

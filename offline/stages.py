@@ -5,6 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from app.artifact.bundle_store import POINTER, resolve, versions
 from app.artifact.manifest import read_manifest
 from app.artifact.names import RANK_GRAPH, SCHEMA_VERSION
@@ -44,6 +46,9 @@ from offline.stage import (
     withhold_key,
 )
 from offline.synonyms.proposals import propose_synonyms
+from offline.teacher.chosen import chosen_teacher, teacher_key
+from offline.teacher.embed import embed_items
+from offline.teacher.store import VECTORS_FILE
 from offline.training import refit as refitting
 from offline.training.refit import refit
 from offline.training.settings import check_switches, choose_settings, has_content
@@ -65,6 +70,31 @@ def _ingest(context: StageContext) -> dict[str, Any]:
         context.spec, context.folder.ingested, context.progress, max_bad_share=context.options.max_bad_share
     )
     return {name: summary[name] for name in ("events", "items", "fingerprint")}
+
+
+def _embed(context: StageContext) -> dict[str, Any]:
+    folder, options = context.folder, context.options
+    teacher = chosen_teacher(context.spec, options.teacher)
+    if teacher is None:
+        shutil.rmtree(folder.embed, ignore_errors=True)
+        return {"teacher": None}
+    earlier = [] if options.warm_from is None else [RunFolder(options.warm_from).embed]
+    embedded = embed_items(
+        pl.read_parquet(folder.ingested / "items.parquet"),
+        teacher,
+        folder.embed,
+        earlier=earlier,
+        device=context.device,
+        say=context.display.say,
+        progress=context.progress,
+    )
+    return {"teacher": str(teacher.path), **asdict(embedded)}
+
+
+def _embed_marker(folder: RunFolder) -> Path:
+    """The vectors; without a teacher nothing but the run itself."""
+    results = folder.record().get("embed", {}).get("results", {})
+    return folder.embed / VECTORS_FILE if results.get("teacher") else folder.path
 
 
 def _split(context: StageContext) -> dict[str, Any]:
@@ -300,6 +330,13 @@ STAGES = (
             *catalogue_key(spec.root),
         ],
         version=VERSION,
+    ),
+    Stage(
+        "embed",
+        _embed,
+        marker=_embed_marker,
+        outputs=lambda folder: (folder.embed,),
+        key=lambda spec, options: teacher_key(spec, options.teacher),
     ),
     Stage(
         "split",

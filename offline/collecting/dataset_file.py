@@ -25,12 +25,13 @@ TIMES_FILE = "times.json"
 """Holds how the base writes times, for which `dataset.toml` has no key."""
 
 _EVENTS = re.compile(r"\s*\[\s*events\s*\]\s*(#.*)?$")
-_TABLES = ("events", "items", "users", "evaluation", "search")
+_TABLES = ("events", "items", "users", "evaluation", "search", "text")
 _PATHS = {
     "items": ("path",),
     "users": ("path",),
     "evaluation": ("queries", "judgments"),
     "search": ("synonyms", "stop_words"),
+    "text": ("teacher",),
 }
 
 

@@ -111,6 +111,13 @@ Serve = Annotated[
         "measured version does.",
     ),
 ]
+TeacherPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--teacher",
+        help="Folder of a text encoder, in the layout of sentence-transformers; goes before the one of dataset.toml.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the folder.")]
 
 # The variables are the service's own, so that both find the same keys.

@@ -20,6 +20,7 @@ from offline.commands.options import (
     Serve,
     ServedLog,
     Split,
+    TeacherPath,
     Without,
 )
 from offline.commands.output import budget_seconds, overrides_of
@@ -43,6 +44,7 @@ def run_options(
     max_bad_share: BadShare = 0.05,
     baselines: Baselines = True,
     serve: Serve = ServedLog.WHOLE,
+    teacher: TeacherPath = None,
 ) -> Options:
     """Return what the options of a command line come to."""
     return Options(
@@ -58,6 +60,7 @@ def run_options(
         max_bad_share=max_bad_share,
         baselines=baselines,
         serve=serve.value,
+        teacher=teacher,
     )
 
 

@@ -22,6 +22,7 @@ from offline.commands.options import (
     Serve,
     ServedLog,
     Split,
+    TeacherPath,
     Without,
 )
 from offline.commands.output import budget_seconds, overrides_of, print_json, show_against, show_report, shown
@@ -62,6 +63,11 @@ def run(data: Data, out: Out, options: Options) -> None:
 def ingest(data: Data, out: Out, max_bad_share: BadShare = 0.05) -> None:
     """Read, check and clean the logs and the catalogue."""
     _one_stage("ingest", data, out, max_bad_share=max_bad_share)
+
+
+def embed(data: Data, out: Out, teacher: TeacherPath = None, device: Device = "auto") -> None:
+    """Embed the texts of the catalogue by the teacher, where one is named; texts embedded before are not read again."""
+    _one_stage("embed", data, out, teacher=teacher, device=device)
 
 
 def split(data: Data, out: Out, split: Split = None, seed: Seed = 0) -> None:

@@ -246,6 +246,14 @@ class SearchTable(SpecTable):
     stop_words: Paths | None = None
 
 
+class TextSpec(SpecTable):
+    """`[text]`: the folder of a large encoder, the teacher, and what it wants its texts to begin with."""
+
+    teacher: Column | None = None
+    query_prefix: str | None = None  # None: as the folder says
+    document_prefix: str | None = None
+
+
 class _File(SpecTable):
     name: Column
     events: EventsSpec | None = None
@@ -253,6 +261,7 @@ class _File(SpecTable):
     users: UsersSpec | None = None
     evaluation: EvaluationSpec = EvaluationSpec()
     search: SearchTable = SearchTable()
+    text: TextSpec = TextSpec()
 
 
 class DatasetSpec(_File):
@@ -301,6 +310,7 @@ def read_spec(path: Path) -> DatasetSpec:
         users=file.users,
         evaluation=evaluation,
         search=file.search,
+        text=file.text,
         toml=toml,
     )
 
@@ -342,4 +352,5 @@ _MODELS: dict[str, type[BaseModel]] = {
     "users": UsersSpec,
     "evaluation": EvaluationSpec,
     "search": SearchTable,
+    "text": TextSpec,
 }

@@ -51,6 +51,7 @@ from offline.onboarding.warnings import (
     unread_columns,
 )
 from offline.tables.temporary import temporary_tables
+from offline.teacher.chosen import chosen_teacher
 from offline.workspace.progress import Progress, silent
 
 Columns = dict[str, str]
@@ -137,6 +138,7 @@ def _check(context: CheckContext) -> Checked:
         _check_events(context, tables["events"], items, users)
     _check_graded(context)
     _check_synonyms(context)
+    _check_teacher(context)
     _check_catalogue_mark(context)
     context.findings += unread_files(spec)
     findings = tuple(sorted(context.findings, key=lambda finding: LEVELS.index(finding.level)))
@@ -291,6 +293,13 @@ def _check_synonyms(context: CheckContext) -> None:
         read_synonyms(context.spec)
     except DatasetError as error:
         context.findings += findings_of_error("search", error)
+
+
+def _check_teacher(context: CheckContext) -> None:
+    try:
+        chosen_teacher(context.spec, None)
+    except DatasetError as error:
+        context.findings += findings_of_error("text", error)
 
 
 def _check_catalogue_mark(context: CheckContext) -> None:

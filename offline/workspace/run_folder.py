@@ -31,6 +31,11 @@ class RunFolder:
         return self.path / "ingest"
 
     @property
+    def embed(self) -> Path:
+        """The teacher's vectors of the texts of the catalogue, where there is a teacher."""
+        return self.path / "embed"
+
+    @property
     def split(self) -> Path:
         """Numbered tables, cut into parts."""
         return self.path / "split"

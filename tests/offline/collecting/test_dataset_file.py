@@ -13,7 +13,8 @@ from live_events import one_stream
 
 from app.artifact.redis_keys import Keys
 from offline.collecting.collect import Collected
-from offline.dataset.spec import load_spec
+from offline.collecting.dataset_file import plan_dataset_file, write_dataset_file
+from offline.dataset.spec import load_spec, read_spec
 from offline.errors import DatasetError
 from offline.ingest.ingest import ingest
 
@@ -262,3 +263,16 @@ def test_a_description_that_leaves_out_what_is_collected_is_pointed_out(
     assert run(tmp_path, say=said.append).events == 1
     assert "does not name 'events/*.parquet'" in said[0]
     assert rows_in(tmp_path / "events").get_column("customer").to_list() == ["u"]
+
+
+def test_a_teacher_is_found_from_the_collected_data_set_too(tmp_path: Path) -> None:
+    base, out = tmp_path / "base", tmp_path / "out"
+    for folder in (base, out):
+        folder.mkdir()
+    (base / "items.csv").write_text("item_id,title\n1,Sofa\n")
+    (base / "dataset.toml").write_text(
+        'name = "s"\n[items]\npath = "items.csv"\n[text]\nteacher = "encoder"\nquery_prefix = "query: "\n'
+    )
+    write_dataset_file(out, plan_dataset_file(out, base, None, None))
+    text = read_spec(out).text
+    assert (text.teacher, text.query_prefix) == (str(base.resolve() / "encoder"), "query: ")
