@@ -46,9 +46,12 @@ FROM packages AS tools
 COPY --from=wanted /wanted/build ./
 RUN /opt/packages/bin/pip install -c requirements.lock -r build
 
+# The tokenizers of a bundle's text encoder come alone: the clients of a hub of models that they name (30 MB) are never
+# called.
 FROM packages AS serve-packages
 COPY --from=wanted /wanted/cpu ./
 RUN /opt/packages/bin/pip install -c requirements.lock -r cpu && \
+    /opt/packages/bin/pip install -c requirements.lock --no-deps tokenizers && \
     /opt/packages/bin/pip uninstall -y setuptools pip
 
 # The service's own code lies beside its packages, so that an image of another commit shares their layer.
@@ -112,6 +115,7 @@ ENTRYPOINT ["locust", "-f", "storefront.py"]
 FROM packages AS serve-gpu-packages
 COPY --from=wanted /wanted/gpu ./
 RUN /opt/packages/bin/pip install -c requirements.lock -r gpu && \
+    /opt/packages/bin/pip install -c requirements.lock --no-deps tokenizers && \
     /opt/packages/bin/pip uninstall -y setuptools pip
 
 # The driver comes from the machine, by NVIDIA's container toolkit; CUDA's own libraries are those that pip installed.

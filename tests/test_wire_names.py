@@ -72,12 +72,15 @@ METRICS = {
 
 # Every file and folder that a bundle of this schema may have.
 BUNDLE_FILES = """
-catalogue chosen codes display filters golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
+catalogue chosen codes display filters golden/encoder_texts golden/encoder_vectors.npy
+golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.npy
 golden/text_vectors.npy golden/texts items/absent.npy
 items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
 items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
 items/vectors.npy lexical manifest.json place place.onnx rank.onnx ranker.json retrieve.fp16.onnx
-retrieve.onnx search.json suggest synonyms.json text/idf.npy text/scales.npy text/vectors.npy
+retrieve.onnx search.json suggest synonyms.json text/encoder.json text/encoder.onnx
+text/idf.npy text/item_kinds.npy text/item_scales.npy text/item_vectors.npy text/kind_names text/kind_sizes.npy
+text/kind_vectors.npy text/scales.npy text/tokenizer.json text/vectors.npy
 users/event_offsets.npy users/event_rows.npy users/event_times.npy
 users/event_types.npy users/hashes.npy users/long_scales.npy users/long_vectors.npy users/long_weights.npy
 users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy variants vocabulary warmup
@@ -98,12 +101,13 @@ PART_NUMBERS = {
     "chosen": (1,),
     "codes": (1,),
     "place": (1,),
+    "text_encoder": (1,),
 }
 
 TENSORS = """
-age_buckets block_count event_types event_vectors exclude_rows features given given_query item_mask item_matrix
-long_vector long_weight matrix_unit never top_k wide_k chain content content_unit length order products
-query_scale query_vector rows scores unit
+age_buckets block_count event_types event_vectors exclude_rows features given given_query input_ids item_mask
+item_matrix long_vector long_weight matrix_unit never top_k wide_k chain content content_unit length order products
+query_scale query_vector rows scores unit vector
 """
 
 PROBLEM_CODES = """

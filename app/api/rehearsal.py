@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import numpy as np
 import orjson
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -47,6 +48,7 @@ _VISITOR: Final = "rehearsal"
 _USER: Final = "rehearsal of a user"  # where the bundle has none
 _MOST_COLUMNS: Final = 6
 _TITLE: Final = "title"
+_NEAREST: Final = 10
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def rehearse(release: Release) -> None:
     Raises:
         BundleCorrupt: one was not answered, or with scores that are no numbers; names its kind.
     """
+    _rehearse_meaning(release)
     asyncio.run(answers_of(release))
 
 
@@ -91,6 +94,23 @@ async def answers_of(release: Release) -> list[Rehearsed]:
     finally:  # they refer to each other, and through that to a release that may never be served
         for part in (services.recommender, services.predictor, services.store, services.live):
             vars(part).clear()
+
+
+def _rehearse_meaning(release: Release) -> None:
+    """Compare a few texts with all items and kinds by the text encoder, where there is one."""
+    encoder, table = release.snapshot.encoder, release.snapshot.meaning
+    if encoder is None or table is None:
+        return
+    for text in _queries(release):
+        (vector,) = encoder.vectors_of([text])
+        cosines = table.cosines(vector)
+        table.best(cosines, _NEAREST, release.snapshot.items.selectable[0])
+        for numbers in (cosines, table.kind_cosines(vector)):
+            if not np.isfinite(numbers).all():
+                raise BundleCorrupt(
+                    f"{release.snapshot.folder}: expected cosines of a query's meaning, got some that are no numbers: "
+                    "export it again"
+                )
 
 
 def _all_of(outcomes: Sequence[Rehearsed | BaseException]) -> list[Rehearsed]:

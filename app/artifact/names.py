@@ -33,6 +33,15 @@ VARIANTS: Final = "variants"  # folder of ids that mean an item besides its own
 TEXT_VECTORS: Final = "text/vectors.npy"  # int8 [buckets, dim], absent where no item has text
 TEXT_SCALES: Final = "text/scales.npy"  # float32 [buckets]
 TEXT_IDF: Final = "text/idf.npy"  # float32 [buckets], 0 for buckets that no item has
+ENCODER_GRAPH: Final = "text/encoder.onnx"  # from the tokens of a text to its vector, one text at a time
+ENCODER_TOKENIZER: Final = "text/tokenizer.json"  # as the library `tokenizers` writes it
+ENCODER: Final = "text/encoder.json"  # how texts are given to the encoder, and where it comes from
+MEANING_VECTORS: Final = "text/item_vectors.npy"  # int8 [rows, width], by the encoder, or by what taught it
+MEANING_SCALES: Final = "text/item_scales.npy"  # float32 [rows]
+KIND_VECTORS: Final = "text/kind_vectors.npy"  # float32 [kinds, width] of length 1
+ITEM_KINDS: Final = "text/item_kinds.npy"  # int32 [rows], -1 for an item of no kind
+KIND_SIZES: Final = "text/kind_sizes.npy"  # int32 [kinds] items
+KIND_NAMES: Final = "text/kind_names"  # a text column
 PLACE: Final = "place"  # folder of the tables that `place.onnx` is fed from
 FILTERS: Final = "filters"  # folder of the columns that filters, facets and orders read
 CHOSEN: Final = "chosen"  # folder of what was chosen after queries
@@ -64,6 +73,8 @@ GOLDEN_RANKED_ROWS: Final = "golden/ranked_rows.npy"  # int32 [requests, 10] by 
 GOLDEN_RANKED_SCORES: Final = "golden/ranked_scores.npy"  # float32 [requests, 10]
 GOLDEN_TEXTS: Final = "golden/texts"  # a text column
 GOLDEN_TEXT_VECTORS: Final = "golden/text_vectors.npy"  # float32 [texts, dim]
+GOLDEN_ENCODER_TEXTS: Final = "golden/encoder_texts"  # a text column
+GOLDEN_ENCODER_VECTORS: Final = "golden/encoder_vectors.npy"  # float32 [texts, width]
 
 # Tensors of retrieve.onnx.
 IN_EVENT_VECTORS: Final = "event_vectors"  # float32 [batch, window, dim]
@@ -101,3 +112,7 @@ IN_CONTENT: Final = "content"  # float32 [1, network's dim], what text and attri
 OUT_UNIT: Final = "unit"  # float32 [1, dim] of length 1
 OUT_LENGTH: Final = "length"  # float32 [1]
 OUT_CONTENT: Final = "content_unit"  # float32 [1, content dim] of length 1, or zeros
+
+# Tensors of text/encoder.onnx.
+IN_TOKENS: Final = "input_ids"  # int64 [1, tokens]
+OUT_TEXT_VECTOR: Final = "vector"  # float32 [1, width] of length 1

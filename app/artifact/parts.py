@@ -7,7 +7,7 @@ missing one switches its feature off. All other files of a bundle are its core, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.artifact import names
@@ -25,6 +25,7 @@ SYNONYMS: Final = "synonyms"
 CODES: Final = "codes"
 CHOSEN: Final = "chosen"
 PLACE: Final = "place"
+TEXT_ENCODER: Final = "text_encoder"
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,28 @@ PARTS: Final = (
     Part(CODES, (names.CODES,), "finding items by their ids and other codes"),
     Part(CHOSEN, (names.CHOSEN,), "knowing what was chosen after a query"),
     Part(PLACE, (names.PLACE_GRAPH, names.PLACE), "placing items that the bundle has not seen"),
+    Part(
+        TEXT_ENCODER,
+        (
+            names.ENCODER_GRAPH,
+            names.ENCODER_TOKENIZER,
+            names.ENCODER,
+            names.MEANING_VECTORS,
+            names.MEANING_SCALES,
+            names.KIND_VECTORS,
+            names.ITEM_KINDS,
+            names.KIND_SIZES,
+            names.KIND_NAMES,
+            names.GOLDEN_ENCODER_TEXTS,
+            names.GOLDEN_ENCODER_VECTORS,
+        ),
+        "meaning by a text encoder",
+    ),
 )
 """The parts that this code knows.
 
-Reserved are the names of those that are to come, which no bundle has yet: `display_columns` (how columns are called),
-`meaning_floor` (the likeness below which a search by meaning finds nothing) and `text_encoder` (`text.onnx`, an
-encoder's vector of a text).
+Reserved are the names of those that are to come, which no bundle has yet: `display_columns` (how columns are called)
+and `meaning_floor` (the likeness below which a search by meaning finds nothing).
 """
 
 _BY_NAME: Final = {part.name: part for part in PARTS}
@@ -90,6 +107,11 @@ class UsableParts:
     def off(self) -> dict[str, str]:
         """Every part that is not used -> why."""
         return self.missing | self.unreadable
+
+    def without(self, name: str, reason: str) -> "UsableParts":
+        """These parts less one that the bundle has, and why this service cannot use it."""
+        off = f"{reason}; off is: {_BY_NAME[name].feature}"
+        return replace(self, used=self.used - {name}, unreadable=self.unreadable | {name: off})
 
 
 def numbers_of(paths: Iterable[str]) -> dict[str, int]:

@@ -28,6 +28,7 @@ from app.artifact.parts import (
     SPELLING,
     SUGGEST,
     SYNONYMS,
+    TEXT_ENCODER,
     VARIANTS,
     WORDS,
     UsableParts,
@@ -55,9 +56,16 @@ from app.engine.selection.orders import Orders
 from app.engine.snapshot import Snapshot
 from app.engine.text.lexical_index import read_lexical
 from app.engine.text.lookups import fast_vocabulary
+from app.engine.text.meaning_table import read_meaning_table
 from app.engine.text.query_index import read_query_index
 from app.engine.text.suggest import Suggester
 from app.engine.text.synonyms import Synonyms
+from app.engine.text.text_encoder import (
+    TOKENIZERS_MISSING,
+    check_golden_encoder_texts,
+    read_text_encoder,
+    tokenizers_installed,
+)
 from app.engine.text.text_query import check_golden_texts, read_text_query
 from app.errors import AisleError, BundleCorrupt, BundleUnfit, GoldenMismatch
 
@@ -110,12 +118,16 @@ def load_snapshot(path: Path, threads: int = 1, device: Device | None = None, ve
         raise BundleUnfit(f"{folder}: {device.provider} failed while it answered the golden requests; see the log")
     if snapshot.text_query is not None:
         check_golden_texts(folder, snapshot.text_query)
+    if snapshot.encoder is not None:
+        check_golden_encoder_texts(folder, snapshot.encoder)
     return snapshot
 
 
 def open_snapshot(folder: Path, manifest: Manifest, threads: int, device: Device | None = None) -> Snapshot:
     """Load a bundle without comparing its golden answers, as the exporter does before it writes them."""
     parts = usable_parts(manifest.parts)
+    if TEXT_ENCODER in parts and not tokenizers_installed():
+        parts = parts.without(TEXT_ENCODER, TOKENIZERS_MISSING)
     if device is not None and GPU not in parts:
         raise BundleUnfit(f"{folder}: the part {GPU}: {parts.off[GPU]}: serve with --device cpu")
     try:
@@ -188,6 +200,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         else None
     )
     ranker = read_ranker(folder, tables, items.popular_rows, threads) if RANKER in parts else None
+    encoder = read_text_encoder(folder) if TEXT_ENCODER in parts else None
     return Snapshot(
         folder=folder,
         manifest=manifest,
@@ -203,6 +216,8 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         search=search,
         suggester=suggester,
         placer=_checked_placer(folder, tables) if PLACE in parts else None,
+        encoder=encoder,
+        meaning=None if encoder is None else read_meaning_table(folder, encoder.width, shapes.rows),
     )
 
 

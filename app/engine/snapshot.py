@@ -12,8 +12,10 @@ from app.engine.ranking import Ranker
 from app.engine.retriever import Retrieves
 from app.engine.selection.filter_index import FilterIndex
 from app.engine.selection.orders import Orders
+from app.engine.text.meaning_table import MeaningTable
 from app.engine.text.query_index import QueryIndex
 from app.engine.text.suggest import Suggester
+from app.engine.text.text_encoder import TextEncoder
 from app.engine.text.text_query import TextQuery
 
 
@@ -35,3 +37,5 @@ class Snapshot:
     search: QueryIndex | None  # None where nothing can be searched for
     suggester: Suggester | None  # None where nothing can be suggested
     placer: Placer | None = None  # None where items that the bundle has not seen have no place
+    encoder: TextEncoder | None = None  # None where texts have no meaning but by n-grams
+    meaning: MeaningTable | None = None  # what its vectors are compared with, where there is one

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import uvicorn
 from chromium import find_chromium, running_chromium
+from made_once import made_once
 from made_up_cursor_keys import CURSOR_KEYS
 from market import Market
 from playwright.sync_api import Browser
@@ -23,6 +24,7 @@ from redis_process import RedisProcess
 from serve_process import running_service as running_command
 from services_alone import PATIENCE_MS, services_alone
 from starlette.applications import Starlette
+from tiny_encoder import with_encoder
 from worded_shop import write_worded_bundle
 
 from app.api.application import HttpOptions, make_application
@@ -61,6 +63,18 @@ def max_body_bytes() -> int:
 @pytest.fixture(scope="session")
 def snapshot(shop_bundle: Path) -> Snapshot:
     return load_snapshot(shop_bundle)
+
+
+@pytest.fixture(scope="session")
+def encoded_bundle(shop_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop's bundle with a small text encoder."""
+    return made_once(tmp_path_factory, "encoded", lambda out: with_encoder(shop_bundle, out))
+
+
+@pytest.fixture(scope="session")
+def encoded(encoded_bundle: Path) -> Snapshot:
+    """That bundle, loaded."""
+    return load_snapshot(encoded_bundle)
 
 
 @pytest.fixture(scope="session")

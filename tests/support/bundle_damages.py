@@ -48,7 +48,8 @@ def all_damages(bundle: Path) -> Iterator[Damage]:
                 continue
             for number, other in enumerate(_others(value)):
                 yield Damage(f"{name}:{'.'.join(map(str, place))}:{number}", _set(name, place, other))
-    graphs = (names.RETRIEVE_GRAPH, names.RANK_GRAPH, names.PLACE_GRAPH)
+    graphs = [names.RETRIEVE_GRAPH, names.RANK_GRAPH, names.PLACE_GRAPH, names.ENCODER_GRAPH]
+    graphs = [graph for graph in graphs if (bundle / graph).exists()]
     for graph, other in zip(graphs, (*graphs[1:], graphs[0]), strict=True):
         yield Damage(f"{graph}:other", _copied(other, graph))
         yield Damage(f"{graph}:cut", _cut(graph))

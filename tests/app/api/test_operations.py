@@ -111,7 +111,7 @@ def test_health_is_answered(client: httpx.Client, snapshot: Snapshot) -> None:
         "store_available": True,
         "store_warnings": [],
         "refused": {},
-        "parts_off": {},
+        "parts_off": {"text_encoder": "the bundle does not have it; off is: meaning by a text encoder"},
     }
 
 

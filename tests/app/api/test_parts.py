@@ -17,7 +17,6 @@ from services_alone import services_alone
 from starlette.applications import Starlette
 
 from app.artifact import names
-from app.artifact.bundle_store import resolve
 from app.artifact.manifest import list_files, read_manifest
 from app.artifact.parts import PARTS, RANKER
 from app.engine.gpu_retriever import Device
@@ -41,8 +40,15 @@ CHANGED = {
     "codes": {"code"},
     "chosen": set(),
     "place": set(),  # of items that are put while it is served
+    "text_encoder": set(),  # no order is made of it yet
 }
 """The answers that differ without a part."""
+
+
+@pytest.fixture
+def spoiled(encoded_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of a bundle that has all parts."""
+    return Path(shutil.copytree(encoded_bundle, tmp_path / "bundle"))
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +156,9 @@ def items_of(answer: tuple[int, dict[str, Any]]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def whole(serve: Serve, shop_bundle: Path) -> Whole:
+def whole(serve: Serve, encoded_bundle: Path) -> Whole:
     """What the bundle answers with all of its parts."""
-    folder = resolve(shop_bundle)
+    folder = encoded_bundle
     calls = calls_of(folder)
     with serve(folder) as client:
         told = answers(client, calls)
