@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.item_content import document_text
 from app.artifact.item_document import ItemDocument
 from app.engine.catalogue import Items
 from app.engine.gpu_retriever import GpuRetriever
@@ -16,6 +17,7 @@ from app.engine.live.activity import ActivityTally, NewItemEvent
 from app.engine.live.item_change import ItemChange
 from app.engine.live.known_columns import with_known_columns
 from app.engine.live.live_items import IdBook, LiveItems
+from app.engine.live.live_meaning import LiveMeaning
 from app.engine.live.live_retriever import LiveRetriever
 from app.engine.live.live_tables import DESCRIBED_COLUMNS, LiveTables
 from app.engine.live.live_words import LiveWords
@@ -52,6 +54,7 @@ class ViewMaker:
         self._touched: set[int] = set()  # rows of which anything was said
         self._tables: LiveTables | None = None  # from the first change on
         self._places = PlacedItems(base)
+        self._meaning = LiveMeaning(base)
         self._values: TierStack[ItemValues, ValueTier] = TierStack(ValueTier.of, merge, len)
         self._superseded = np.zeros(span, dtype=np.bool_)  # rows of the bundle whose values are a tier's
         self._words = LiveWords(base, self._read_again)
@@ -92,6 +95,10 @@ class ViewMaker:
         moved = {row: document for row, document in alive.items() if not _stand_alike(before[row], document)}
         self._places.take(tables, moved, {row: self._bundled(row) for row in moved if row < self._ids.span}, pause)
         gone = [row for row, document in documents.items() if document is None]
+        reworded = {row: document for row, document in alive.items() if not _read_alike(before[row], document)}
+        self._meaning.extend(self._ids.end)
+        self._meaning.take(reworded, {row: self._bundled(row) for row in reworded}, pause)
+        self._meaning.forget(gone)
         self._places.forget(tables, gone)
         tables.restore(gone, DESCRIBED_COLUMNS)
         for row in documents:
@@ -193,6 +200,7 @@ class ViewMaker:
             orders=Orders(filters, items, base.orders),
             search=search,
             suggester=suggester,
+            meaning=self._meaning.as_of_now(),
         )
 
     def _items(
@@ -239,6 +247,10 @@ def _if_answered(document: ItemDocument | None) -> ItemDocument | None:
 
 def _stand_alike(before: ItemDocument | None, document: ItemDocument) -> bool:
     return before is not None and before.stands_where(document)
+
+
+def _read_alike(before: ItemDocument | None, document: ItemDocument) -> bool:
+    return before is not None and document_text(before) == document_text(document)
 
 
 def _say_the_same(before: ItemDocument | None, document: ItemDocument) -> bool:
