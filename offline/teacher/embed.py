@@ -29,7 +29,8 @@ from offline.workspace.progress import Progress
 
 PIECE: Final = 256
 """Texts that a killed run loses at most."""
-_MEASURED: Final = 64  # texts by whose time that of all is told
+_MEASURED: Final = 16  # texts by whose time that of all is told, each
+_TIMES: Final = 16  # so often, since batches are of equally long texts
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def _known(folders: Sequence[Path], fingerprint: str, hashes: NDArray[np.uint64]
 
 def _announcement(encoder: Teacher, missing: Sequence[str], texts: int) -> str:
     """How many texts there are to embed, and about how long that takes, by the time of a few of them."""
-    some = [missing[row] for row in np.linspace(0, len(missing) - 1, min(_MEASURED, len(missing))).astype(int)]
+    few = [missing[row] for row in np.linspace(0, len(missing) - 1, min(_MEASURED, len(missing))).astype(int)]
+    some = few * min(_TIMES, 1 + len(missing) // _MEASURED)
     encoder.encode(some[:4], "document")  # the first call sets things up
     began = time.monotonic()
     encoder.encode(some, "document")

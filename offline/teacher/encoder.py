@@ -1,6 +1,6 @@
 """A teacher at work: texts in, vectors of length 1 out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from offline.errors import TeacherError
 from offline.teacher.folder import Kind, Pooling, TeacherFolder, require_packages
 from offline.teacher.int8 import has_int8, to_int8
+from offline.teacher.side_by_side import side_by_side
 from offline.workspace.progress import Progress, silent
 
 _AT_ONCE: Final = 32_768  # texts whose tokens are held
@@ -71,8 +72,14 @@ class Teacher:
         """Rows of `texts` and their vectors, batch by batch, each row once; in an order that mixes short and long."""
         for begin in range(0, len(texts), _AT_ONCE):
             tokens = self._tokens(texts[begin : begin + _AT_ONCE], kind)
-            for rows in _batches(np.array([len(ids) for ids in tokens]), _BATCH_TOKENS[self._device.type]):
-                yield rows + begin, self._vectors([tokens[row] for row in rows])
+            batches = list(_batches(np.array([len(ids) for ids in tokens]), _BATCH_TOKENS[self._device.type]))
+            work = ([tokens[row] for row in rows] for rows in batches)
+            for rows, vectors in zip(batches, self._all_vectors(work), strict=True):
+                yield rows + begin, vectors
+
+    def _all_vectors(self, work: Iterable[list[list[int]]]) -> Iterator[NDArray[np.float32]]:
+        """The vectors of batches, in their order."""
+        return map(self._vectors, work) if self._device.type == "cuda" else side_by_side(self._vectors, work)
 
     def _tokens(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:
         prefix = self.folder.prefix(kind)

@@ -15,6 +15,7 @@ from offline.errors import TeacherError
 from offline.teacher.encoder import Teacher
 from offline.teacher.folder import read_teacher_folder
 from offline.teacher.int8 import Int8Linear, has_int8
+from offline.teacher.side_by_side import side_by_side
 
 CPU = torch.device("cpu")
 TEXTS = ["trail shoe", "", "a " * 200, "lap top", "trail shoes", "red", "blu", "a lamp", "sofa 3 seats", "trail shoe"]
@@ -128,3 +129,14 @@ def test_weights_of_torch_are_read_too(teacher_copy: Callable[[], Path], teacher
 def test_transformers_is_imported_only_when_an_encoder_is_read() -> None:
     code = "import sys, offline.teacher.chosen, offline.teacher.embed; sys.exit('transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_batches_come_in_their_order_and_threads_are_as_before() -> None:
+    threads = torch.get_num_threads()
+    assert list(side_by_side(lambda number: (number, torch.get_num_threads()), range(50))) == [
+        (number, 1) for number in range(50)
+    ]
+    results = side_by_side(lambda number: 1 // number, [1, 0, 1])
+    with pytest.raises(ZeroDivisionError):
+        list(results)
+    assert torch.get_num_threads() == threads
