@@ -14,6 +14,7 @@ from app.serving.call import Answer
 
 JSON: Final = "application/json"
 _CONTENT_TYPE: Final = b"content-type", JSON.encode("ascii")
+_WEIGHT_DECIMALS: Final = 3
 
 
 def json_response(document: Any, status: int = 200) -> Response:
@@ -64,6 +65,9 @@ def answer_body(answer: Answer, request_id: str, fields: list[str] | None, snaps
         "corrected_query": answer.corrected_query,
         "matched_by": answer.matched_by,
         "dropped_words": list(answer.dropped_words),
+        "query_kinds": [
+            {"kind": kind.name, "weight": round(kind.weight, _WEIGHT_DECIMALS)} for kind in answer.query_kinds
+        ],
         "similar_queries": answer.similar_queries,
         "popular_items": None if answer.popular_rows is None else _popular(answer.popular_rows, fields, snapshot),
         "degraded": answer.degraded,

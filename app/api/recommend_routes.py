@@ -55,6 +55,7 @@ EXAMPLE_ANSWER: Final = {
     "corrected_query": None,
     "matched_by": None,
     "dropped_words": [],
+    "query_kinds": [],
     "similar_queries": None,
     "popular_items": None,
     "degraded": [],

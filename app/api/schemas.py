@@ -299,6 +299,13 @@ class PopularItem(BaseModel):
     fields: dict[str, Any] | None = Field(default=None, description="There when `fields` was given.")
 
 
+class QueryKindAnswer(BaseModel):
+    """A kind of items that a query means."""
+
+    kind: str = Field(description="A category, or words that its items have in their titles.")
+    weight: float = Field(description="Of the kinds that are told, 1 in all.")
+
+
 class RecommendAnswer(BaseModel):
     """At most `k` items, best first."""
 
@@ -321,6 +328,10 @@ class RecommendAnswer(BaseModel):
     )
     dropped_words: list[str] = Field(
         description="Where no item has all words of the query: those that were left out. Said with the first page."
+    )
+    query_kinds: list[QueryKindAnswer] = Field(
+        description="The kinds of items that a query means, the likeliest first, where the bundle has a text encoder; "
+        "said with the first page."
     )
     similar_queries: list[str] | None = Field(
         description="Where a search has no items to answer: what shoppers searched for that is like it, at most 5; "

@@ -22,9 +22,12 @@ LEXICAL_FEATURES: Final = ("lexical", "title", "attributes", "coverage", "exact"
 """How the words of a query match an item, as `LexicalMatch` of the engine holds them."""
 CHOSEN: Final = "chosen"
 """The logarithm of how many people chose the item after the query, and after those that are much like it."""
-TEXT_FEATURES: Final = (*LEXICAL_FEATURES, "semantic", "semantic_where_words_fail", CHOSEN)
+MEANING_FEATURES: Final = ("meaning", "like_best", "kind")
+"""How near an item is to what a text encoder makes of the query, in spreads of cosines, 0 or less: beside the nearest
+item, to the nearest items together, and its kind beside the one that is meant."""
+TEXT_FEATURES: Final = (*LEXICAL_FEATURES, "semantic", "semantic_where_words_fail", CHOSEN, *MEANING_FEATURES)
 """Of query and item: the lexical features, the cosine of their vectors, that cosine times the share of the query's
-words that no item has, and what was chosen."""
+words that no item has, what was chosen, and meaning."""
 TASTE: Final = "score"
 """The one feature of retrieval's that counts: how the user's own vector, without the query, scores the item."""
 _OTHERS: Final = tuple(name for name in FEATURES if name not in GROUPS["retrieval"])
@@ -43,6 +46,7 @@ class TextColumns:
     chosen: NDArray[np.float32]  # [candidates]
     cosines: NDArray[np.float32]  # [candidates] of `cosines_of`
     best_coverage: NDArray[np.float32]  # [batch] of the whole catalogue
+    meaning: NDArray[np.float32]  # [MEANING_FEATURES, candidates]
 
 
 def search_features(
@@ -68,6 +72,7 @@ def search_features(
     features[len(LEXICAL_FEATURES)] = text.cosines
     features[len(LEXICAL_FEATURES) + 1] = text.cosines * missing[candidates.request_index]
     features[TEXT_FEATURES.index(CHOSEN)] = text.chosen
+    features[len(TEXT_FEATURES) - len(MEANING_FEATURES) : len(TEXT_FEATURES)] = text.meaning
     if known.all():
         features[len(TEXT_FEATURES) :] = ranker_features[:, _FROM_RANKER].T
         return features

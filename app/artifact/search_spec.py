@@ -1,8 +1,8 @@
 """`search.json`: how the results of a search are ordered, as one weighted sum over named features."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from app.artifact.search_features import SEARCH_FEATURES
 
@@ -16,6 +16,9 @@ PRIOR: Final = {
     "semantic": 0.5,
     "semantic_where_words_fail": 5.0,
     "chosen": 1.0,
+    "meaning": 8.5,
+    "like_best": 2.75,
+    "kind": 1.5,
     "score": 0.1,
     "log_popularity": 0.1,
 }
@@ -26,6 +29,17 @@ an item with all the words of a query beats one with half of them by `exp(2.5)` 
 more."""
 
 
+class MeaningConstants(BaseModel):
+    """What is far for a text encoder, learned of a catalogue: of words that its own titles have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    spread: Annotated[float, Field(gt=0, le=2)]  # of cosines, from the nearest item to any
+    gap: FiniteFloat  # most that the nearest item is nearer than the nearest one with the words
+    kind_gap: FiniteFloat  # most that the kind that is meant is nearer than those of the items with the words
+    least_best: FiniteFloat  # least cosine of the nearest item, for a query that means anything
+    floor: FiniteFloat | None = None  # the least cosine by which an item is found whatever words say
+
+
 class SearchSpec(BaseModel):
     """Weights by feature; features that are not named weigh nothing."""
 
@@ -34,6 +48,7 @@ class SearchSpec(BaseModel):
     learned_from: int = 0  # logged queries; 0 where the weights are the prior ones
     text_scale: FiniteFloat = 14.0  # factor of a text vector that is added to the user vector
     meaning_floor: FiniteFloat | None = None  # the least cosine by which an item is found; None: by words alone
+    meaning: MeaningConstants | None = None  # None: no text encoder bears on the order
     items_have_words: bool = True  # of their own; else only words of queries that led to them
 
     @model_validator(mode="after")

@@ -35,7 +35,7 @@ from app.artifact.parts import (
     usable_parts,
 )
 from app.artifact.rank_tables import RankTables, read_rank_tables
-from app.artifact.text.chosen_index import check_chosen, read_chosen
+from app.artifact.text.chosen_index import ChosenIndex, check_chosen, read_chosen
 from app.artifact.text.codes import read_codes
 from app.artifact.text.suggest_index import read_suggest_index
 from app.artifact.text.synonym_table import SynonymTable, read_synonym_table
@@ -181,9 +181,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         vocabulary = fast_vocabulary(vocabulary)
     if suggestions is not None:
         checks.check_suggestions(folder, suggestions, shapes)
-    chosen = read_chosen(folder) if CHOSEN in parts else None
-    if chosen is not None:
-        check_chosen(folder, chosen, shapes.items)
+    chosen = _checked_chosen(folder, shapes.items) if CHOSEN in parts else None
     suggester = None if suggestions is None else Suggester(suggestions, vocabulary, synonyms)
     retriever: Retriever | GpuRetriever
     if device is None:
@@ -192,15 +190,27 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         retriever = open_gpu_retriever(folder, items, tables.score_scales, device, shapes)
     nearest = Nearest(retriever, tables, shapes.window)
     selectable = items.selectable[0]
+    encoder = read_text_encoder(folder) if TEXT_ENCODER in parts else None
+    meaning = None if encoder is None else read_meaning_table(folder, encoder.width, shapes.rows)
     search = (
         read_query_index(
-            folder, lexical, text_query, vocabulary, selectable, tables, nearest, catalogue.texts_of, synonyms, chosen
+            folder,
+            lexical,
+            text_query,
+            vocabulary,
+            selectable,
+            tables,
+            nearest,
+            catalogue.texts_of,
+            synonyms,
+            chosen,
+            encoder,
+            meaning,
         )
         if SEARCH in parts
         else None
     )
     ranker = read_ranker(folder, tables, items.popular_rows, threads) if RANKER in parts else None
-    encoder = read_text_encoder(folder) if TEXT_ENCODER in parts else None
     return Snapshot(
         folder=folder,
         manifest=manifest,
@@ -217,8 +227,14 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         suggester=suggester,
         placer=_checked_placer(folder, tables) if PLACE in parts else None,
         encoder=encoder,
-        meaning=None if encoder is None else read_meaning_table(folder, encoder.width, shapes.rows),
+        meaning=meaning,
     )
+
+
+def _checked_chosen(folder: Path, items: int) -> ChosenIndex:
+    chosen = read_chosen(folder)
+    check_chosen(folder, chosen, items)
+    return chosen
 
 
 def _checked_placer(folder: Path, tables: RankTables) -> Placer:

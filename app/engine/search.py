@@ -14,6 +14,7 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.search_features import (
     CHOSEN,
     LEXICAL_FEATURES,
+    MEANING_FEATURES,
     POPULARITY,
     TEXT_FEATURES,
     TITLE_FEATURES,
@@ -39,7 +40,7 @@ from app.engine.requests import (
     user_context_of,
 )
 from app.engine.snapshot import Snapshot
-from app.engine.text.hits import Hits, everything_near
+from app.engine.text.hits import Hits, NearItems, everything_near
 from app.engine.text.query_index import QueryIndex
 from app.engine.text.text_match import TextMatch
 
@@ -90,7 +91,10 @@ def search_candidates(
     text_rows = text_candidates(index.spec, matches, matched_items, depth, stages)
     chosen_rows = [match.chosen.rows if stages.lexical else _NO_ROWS for match in matches]
     near_rows = pad_rows(
-        [np.concatenate([rows, of_query.near_rows]) for rows, of_query in zip(chosen_rows, hits, strict=True)]
+        [
+            np.concatenate([rows, _near_candidates(index, match, of_query, matched, stages)])
+            for rows, match, of_query, matched in zip(chosen_rows, matches, hits, matched_items, strict=True)
+        ]
     )
     user_rows, user_vectors = _retrieve_by_user(snapshot, index, batch, matches, stages, item_mask)
     meaning_rows = np.concatenate([near_rows, user_rows], axis=1)
@@ -111,7 +115,7 @@ def search_scores(
 ) -> NDArray[np.float32]:
     """Scores `[candidates]` of given candidates; the query vectors of unknown users in `context` are zeros."""
     objective = None if batch.objective is None or not batch.objective.any() else batch.objective
-    features, ranker_features = features_of_search(snapshot.tables, batch, candidates, context, stages)
+    features, ranker_features = features_of_search(snapshot.tables, index, batch, candidates, context, stages)
     if ablation is not None:
         ablation.zero_query(features[: len(TEXT_FEATURES)], candidates.request_index)
         ablation.level_popularity(features[POPULARITY], candidates.request_index)
@@ -128,6 +132,7 @@ def search_scores(
 
 def features_of_search(
     tables: RankTables,
+    index: QueryIndex,
     batch: RequestBatch,
     candidates: CandidateList,
     context: UserContext,
@@ -142,7 +147,8 @@ def features_of_search(
         ranker_features = np.zeros((0, len(FEATURES)), dtype=np.float32)
     else:
         ranker_features = rank_features(tables, candidates.of_requests(known), context.take(np.flatnonzero(known)))
-    columns = _text_columns(matches, candidates, cosines_of(tables, candidates, _text_vectors(matches, stages)))
+    cosines = cosines_of(tables, candidates, _text_vectors(matches, stages))
+    columns = _text_columns(index, matches, candidates, cosines, stages)
     return search_features(tables, candidates, columns, known, ranker_features), ranker_features
 
 
@@ -225,8 +231,27 @@ def _hits_of_stages(index: QueryIndex, matches: Sequence[TextMatch], stages: Sta
         return [
             replace(match.hits, items=match.hits.items & match.lexical.hits, near_rows=_NO_ROWS) for match in matches
         ]
-    near_of = index.nearest(_text_vectors(matches, stages))
-    return [everything_near(near, index.selectable) for near in near_of]
+    return [everything_near(near, index.selectable) for near in _near_of(index, matches, stages)]
+
+
+def _near_of(index: QueryIndex, matches: Sequence[TextMatch], stages: Stages) -> list[NearItems]:
+    """The items nearest to each query in meaning, whatever words say."""
+    reader = index.meaning
+    if reader is None:
+        return index.nearest(_text_vectors(matches, stages))
+    return [
+        NearItems.none() if match.meaning is None else reader.nearest(match.meaning, index.selectable)
+        for match in matches
+    ]
+
+
+def _near_candidates(
+    index: QueryIndex, match: TextMatch, hits: Hits, matched: NDArray[np.bool_], stages: Stages
+) -> NDArray[np.int64]:
+    """The rows that are candidates by the meaning of a query: of what it finds, those nearest to it."""
+    if match.meaning is None or index.meaning is None or not stages.semantic:
+        return hits.near_rows
+    return index.meaning.nearest(match.meaning, matched).rows
 
 
 def _answerable(hits: Hits, mask: NDArray[np.bool_] | None, exclude_rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -242,7 +267,14 @@ def _text_vectors(matches: Sequence[TextMatch], stages: Stages) -> NDArray[np.fl
     return vectors if stages.semantic else np.zeros_like(vectors)
 
 
-def _text_columns(matches: Sequence[TextMatch], candidates: CandidateList, cosines: NDArray[np.float32]) -> TextColumns:
+def _text_columns(
+    index: QueryIndex,
+    matches: Sequence[TextMatch],
+    candidates: CandidateList,
+    cosines: NDArray[np.float32],
+    stages: Stages,
+) -> TextColumns:
+    meaning = np.zeros((len(MEANING_FEATURES), len(candidates)), dtype=np.float32)
     columns = np.zeros((len(LEXICAL_FEATURES), len(candidates)), dtype=np.float32)
     chosen = np.empty(len(candidates), dtype=np.float32)
     for request, match in enumerate(matches):
@@ -252,8 +284,12 @@ def _text_columns(matches: Sequence[TextMatch], candidates: CandidateList, cosin
         if lexical.titles is not None:
             columns[-len(TITLE_FEATURES) :, part] = lexical.titles.features(rows)
         chosen[part] = match.chosen.evidence_of(rows)
+        if match.meaning is not None and index.meaning is not None and stages.semantic:
+            meaning[:, part] = index.meaning.features(match.meaning, rows)
+            if match.meaning.words_say < 1:
+                columns[:, part] *= np.float32(match.meaning.words_say)
     best_coverage = np.array([match.lexical.best_coverage for match in matches], dtype=np.float32)
-    return TextColumns(columns, chosen, cosines, best_coverage)
+    return TextColumns(columns, chosen, cosines, best_coverage, meaning)
 
 
 def _named_gains(
@@ -272,5 +308,5 @@ def _named_gains(
 
 def _weights(spec: SearchSpec, stages: Stages) -> dict[str, float]:
     ignored = set() if stages.lexical else {*LEXICAL_FEATURES, CHOSEN}
-    ignored |= set() if stages.semantic else {"semantic", "semantic_where_words_fail"}
+    ignored |= set() if stages.semantic else {"semantic", "semantic_where_words_fail", *MEANING_FEATURES}
     return {name: weight for name, weight in spec.weights.items() if name not in ignored}

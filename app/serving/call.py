@@ -12,6 +12,7 @@ from app.artifact.people import user_hash, visitor_hash
 from app.engine.reasons import Reason
 from app.engine.rules import Boost, Pin
 from app.engine.selection.filters import Filter
+from app.engine.text.meaning_match import QueryKind
 from app.stores.state import Exclude
 
 
@@ -84,6 +85,7 @@ class Answer:
     corrected_query: str | None = None
     matched_by: str | None = None  # of `MATCHED_BY`, where there was a query
     dropped_words: tuple[str, ...] = ()  # of the query, which no item has
+    query_kinds: tuple[QueryKind, ...] = ()  # that it means, by a text encoder
     similar_queries: list[str] | None = None  # where a search has no items to answer
     popular_rows: list[int] | None = None  # as `similar_queries`
     first_rank: int = 1  # of its first item in the whole list

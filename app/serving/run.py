@@ -144,6 +144,7 @@ def _answer_of(release: Release, result: _BatchResult, index: int, stages: list[
         corrected_query=None if match is None else match.corrected,
         matched_by=None if match is None else match.hits.matched_by,
         dropped_words=() if match is None else match.hits.dropped_words,
+        query_kinds=() if match is None or match.meaning is None else match.meaning.kinds,
         similar_queries=similar_queries(snapshot, match) if is_empty and match is not None else None,
         popular_rows=popular_beside(snapshot, call, selection) if is_empty else None,
         rest=(ranked_list.rows[call.k :], ranked_list.scores[call.k :]),

@@ -42,6 +42,7 @@ from offline.export.half_graph import write_half_search
 from offline.export.inputs import BundleSource, ExportInputs
 from offline.export.item_tables import ItemTable
 from offline.export.lexical import have_words, queries_by_row, write_lexical
+from offline.export.meaning_constants import learn_meaning_constants
 from offline.export.meaning_floor import learn_meaning_floor
 from offline.export.place import write_place
 from offline.export.provenance import git_revision, package_versions
@@ -170,7 +171,12 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
     scale = inputs.trained.settings.text_scale
     floor = learn_meaning_floor(folder, items, vocabulary)
     order = order.model_copy(
-        update={"text_scale": scale, "items_have_words": have_words(items), "meaning_floor": floor}
+        update={
+            "text_scale": scale,
+            "items_have_words": have_words(items),
+            "meaning_floor": floor,
+            "meaning": learn_meaning_constants(folder, items, vocabulary),
+        }
     )
     (folder / names.SEARCH).write_text(order.model_dump_json(indent=2) + "\n", encoding="utf-8")
 

@@ -7,7 +7,7 @@ cosine at which the items that do not have them, the nearest first, are right at
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +15,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from app.artifact.rank_tables import RankTables, read_rank_tables
+from app.artifact.rank_tables import read_rank_tables
 from app.artifact.text.vocabulary import Vocabulary
 from app.engine.nearest import NEAREST
 from app.engine.text.lexical import match
 from app.engine.text.lexical_index import LexicalIndex, read_lexical
 from app.engine.text.spelling import Spelling
-from app.engine.text.text_query import TextQuery, read_text_query
+from app.engine.text.text_query import read_text_query
 
 SPANS: Final = 600
 LEAST_PAIRS: Final = 100
@@ -30,6 +30,10 @@ LEAST_SHARE: Final = 0.98
 """Of the right ones among the items at the floor, whatever the words' share is."""
 _CHUNK: Final = 50
 _DECIMALS: Final = 4
+
+
+CosinesOf = Callable[[Sequence[str]], NDArray[np.float32]]
+"""The cosines of texts with all items, `[texts, rows]`."""
 
 
 def learn_meaning_floor(folder: Path, items: pl.DataFrame, vocabulary: Vocabulary) -> float | None:
@@ -48,14 +52,37 @@ def learn_meaning_floor(folder: Path, items: pl.DataFrame, vocabulary: Vocabular
         return None
     tables = read_rank_tables(folder)
     lexical = read_lexical(folder, len(tables.scales), tables.codes[:, 1])
-    spans = _spans(items)
-    if lexical is None or not len(spans):
+    if lexical is None:
         return None
-    categories = np.zeros(len(tables.scales), dtype=np.int64)
+    vectors = tables.vectors.astype(np.float32) * tables.scales[:, None]
+
+    def cosines_of(texts: Sequence[str]) -> NDArray[np.float32]:
+        products: NDArray[np.float32] = text_query.vectors_of(texts) @ vectors.T
+        return products
+
+    return learn_floor(cosines_of, lexical, items, vocabulary)
+
+
+def learn_floor(
+    cosines_of: CosinesOf, lexical: LexicalIndex, items: pl.DataFrame, vocabulary: Vocabulary
+) -> float | None:
+    """As `learn_meaning_floor`, for any vectors.
+
+    Args:
+        cosines_of: of texts with the items.
+        lexical: the words of the same items.
+        items: the split's item table, by row from 1.
+        vocabulary: of the same catalogue.
+    """
+    spans = title_spans(items, with_category=True)
+    if not len(spans):
+        return None
+    rows = lexical.main.rows
+    categories = np.zeros(rows, dtype=np.int64)
     codes = items["category"].cast(pl.Categorical).to_physical().fill_null(0) + 1
     categories[1 : items.height + 1] = codes.to_numpy()
     categories[1 : items.height + 1][items["category"].is_null().to_numpy()] = 0
-    by_words, cosines, is_right = _judge(spans, lexical, text_query, tables, categories, vocabulary)
+    by_words, cosines, is_right = _judge(spans, lexical, cosines_of, categories, vocabulary)
     return floor_of(by_words, cosines, is_right)
 
 
@@ -78,10 +105,17 @@ def floor_of(by_words: float, cosines: NDArray[np.float32], is_right: NDArray[np
     return round(math.ceil(least * 10**_DECIMALS) / 10**_DECIMALS, _DECIMALS)
 
 
-def _spans(items: pl.DataFrame) -> list[tuple[str, int]]:
-    """Texts of one or two words of titles, without brands and numbers, and the row that each was taken from."""
+def title_spans(items: pl.DataFrame, *, with_category: bool) -> list[tuple[str, int]]:
+    """Texts of one or two words of titles, without brands and numbers, and the row that each was taken from.
+
+    Args:
+        items: the split's item table.
+        with_category: whether only items of a category are asked.
+    """
     rng = np.random.default_rng(0)
-    known = items.filter(pl.col("title").is_not_null() & pl.col("category").is_not_null())
+    known = items.filter(pl.col("title").is_not_null())
+    if with_category:
+        known = known.filter(pl.col("category").is_not_null())
     chosen = rng.permutation(known.height)[:SPANS]
     spans = []
     for title, brand, row in known[chosen.tolist()].select("title", "brand", "row").iter_rows():
@@ -97,21 +131,19 @@ def _spans(items: pl.DataFrame) -> list[tuple[str, int]]:
 def _judge(
     spans: list[tuple[str, int]],
     lexical: LexicalIndex,
-    text_query: TextQuery,
-    tables: RankTables,
+    cosines_of: CosinesOf,
     categories: NDArray[np.int64],
     vocabulary: Vocabulary,
 ) -> tuple[float, NDArray[np.float32], NDArray[np.bool_]]:
     """The mean share of right items among those that have the words of a span, and of all pairs of a span and a near
     item without its words: cosine, and whether the item is right."""
     spelling = Spelling(vocabulary, lexical.main.rows_of)
-    vectors = tables.vectors.astype(np.float32) * tables.scales[:, None]
     shares: list[float] = []
     cosines: list[NDArray[np.float32]] = []
     is_right: list[NDArray[np.bool_]] = []
     for start in range(0, len(spans), _CHUNK):
         chunk = spans[start : start + _CHUNK]
-        products = text_query.vectors_of([text for text, _ in chunk]) @ vectors.T
+        products = cosines_of([text for text, _ in chunk])
         for (text, row), of_text in zip(chunk, products, strict=True):
             reading = spelling.read(text)
             of_words = match(lexical, reading.words, reading.terms, categories > 0)

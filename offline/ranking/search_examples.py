@@ -80,7 +80,7 @@ def search_examples(
             candidates, users, _ = search_candidates(snapshot, search, batch, DEPTH)
             of_case = lines[candidates.request_index]
             shown = ~np.isin(of_case * span + candidates.rows, hidden.lines() * span + hidden.rows)
-            values, _ = features_of_search(snapshot.tables, batch, candidates, user_context_of(batch, users))
+            values, _ = features_of_search(snapshot.tables, search, batch, candidates, user_context_of(batch, users))
             features.append(values.T[shown])
             listed_rows.append(candidates.rows[shown])
             hits.append(np.isin(of_case * span + candidates.rows, target_keys)[shown])

@@ -94,11 +94,13 @@ def services_of(release: Release) -> Callable[..., Services]:
         impressions: ImpressionOptions | None = None,
         catalogue: CatalogueStore | None = None,
         waits: CatalogueWaits | None = None,
+        served: Release | None = None,
         **limits: Any,
     ) -> Services:
-        fixed = FixedModels(model_from_manifest(release.snapshot.manifest))
+        served = served or release
+        fixed = FixedModels(model_from_manifest(served.snapshot.manifest))
         return build_services(
-            release,
+            served,
             store or MemoryUserStore(),
             following or FollowOptions(fixed, None),
             ServiceLimits(**{"timeout_ms": PATIENCE_MS} | limits),

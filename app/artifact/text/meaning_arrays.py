@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.artifact import names
 from app.artifact.array_checks import check_array, check_numbers, check_range, check_texts, require
@@ -33,9 +33,6 @@ class EncoderSpec(BaseModel):
     width: Annotated[int, Field(ge=1, le=WIDEST)]  # numbers of a vector
     layers: Annotated[int, Field(ge=0)]
     teacher: str  # the name of the model that it was distilled from
-    spread: FiniteFloat | None = None  # constants of the order by meaning, of bundles that learned them
-    least_best: FiniteFloat | None = None
-    gap: FiniteFloat | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -187,6 +187,7 @@ class ViewMaker:
         if has_other_words or span > view.items.selectable.shape[1]:  # a row without words is a row of its arrays
             pause()
             search, suggester = self._words.views(selectable[0], tables, nearest, catalogue.texts_of)
+        meaning = self._meaning.as_of_now()
         return replace(
             base,
             items=items,
@@ -198,9 +199,9 @@ class ViewMaker:
             else replace(base.ranker, tables=tables, popular_rows=items.popular_rows),
             filters=filters,
             orders=Orders(filters, items, base.orders),
-            search=search,
+            search=None if search is None else search.with_meaning(meaning),
             suggester=suggester,
-            meaning=self._meaning.as_of_now(),
+            meaning=meaning,
         )
 
     def _items(

@@ -41,6 +41,10 @@ class MeaningTable:
         """Cosines `[rows]` of a query vector `[width]` with all items; 0 with one that has no text."""
         return _cosines(self.arrays.vectors, self.arrays.scales, vector)
 
+    def cosines_with(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Cosines `[n]` of a vector `[width]` with some items."""
+        return _cosines(self.arrays.vectors[rows], self.arrays.scales[rows], vector)
+
     def kind_cosines(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosines `[kinds]` of a query vector `[width]` with all kinds."""
         return _cosines(*self._kind_codes, vector)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from threading import Lock
@@ -17,22 +17,26 @@ from app.artifact.rank_tables import RankTables
 from app.artifact.search_spec import SearchSpec
 from app.artifact.text.chosen_index import ChosenIndex
 from app.artifact.text.vocabulary import Vocabulary
+from app.artifact.text.words import Word
 from app.engine.text.chosen import ChosenItems, chosen_after
 from app.engine.text.hits import Hits, NearItems, everything, hits_of
 from app.engine.text.lexical import LexicalMatch, match
 from app.engine.text.lexical_index import LexicalIndex
 from app.engine.text.lookups import fast_chosen
+from app.engine.text.meaning_match import MeaningMatch, MeaningReader
+from app.engine.text.meaning_table import MeaningTable
 from app.engine.text.named_items import named_by_beginning, named_by_code
 from app.engine.text.operators import OperatorMatch, TextsOf, parse_query
 from app.engine.text.spelling import Spelling, as_it_stands
 from app.engine.text.synonyms import Synonyms
+from app.engine.text.text_encoder import TextEncoder
 from app.engine.text.text_match import QueryText, TextMatch
 from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
 _CACHE_BYTES: Final = 64 * 2**20
 _CHOSEN_KEPT: Final = 4_096  # queries of which it is kept what was chosen after them
-_COLUMNS: Final = 6  # float32 numbers that a match holds of every row, about
+_COLUMNS: Final = 7  # float32 numbers that a match holds of every row, about
 
 FindNearest = Callable[[NDArray[np.float32]], list[NearItems]]
 """The items nearest to each vector, `[n, dim]`."""
@@ -52,6 +56,7 @@ class QueryIndex:
     popularity: NDArray[np.float32]  # [rows] real items only, else 0
     texts_of: TextsOf
     chosen_after: Callable[[str], ChosenItems] | None = None  # None where nothing is known of it
+    meaning: MeaningReader | None = None  # None where no text encoder reads queries
     _cache: OrderedDict[QueryText, TextMatch] = field(default_factory=OrderedDict, repr=False, init=False)
     _lock: Lock = field(default_factory=Lock, repr=False, init=False)  # of the cache: threads read queries
 
@@ -79,36 +84,58 @@ class QueryIndex:
         readings = [self._readings(query) for query in queries]
         in_order = [reading for of_query in readings for reading in of_query]
         vectors = self._vectors([reading.meant for reading in in_order])
-        near_of = self.nearest(vectors) if self._finds_by_meaning else [NearItems.none()] * len(in_order)
+        meanings = [self._meaning_of(reading) for reading in in_order]
+        near_of = self._near_of(vectors, meanings)
         results = iter(
             [
-                (reading, vector, chosen, self._hits_of(reading, near, chosen))
-                for reading, vector, near, chosen in zip(
-                    in_order, vectors, near_of, map(self._chosen_after, in_order), strict=True
+                _Outcome(reading, vector, chosen, meaning, self._hits_of(reading, near, chosen))
+                for reading, vector, near, meaning, chosen in zip(
+                    in_order, vectors, near_of, meanings, map(self._chosen_after, in_order), strict=True
                 )
             ]
         )
         matches: dict[QueryText, TextMatch] = {}
         for query, of_query in zip(queries, readings, strict=True):
             best, *as_typed = (next(results) for _ in of_query)
-            if as_typed and not _is_better(best[-1], as_typed[0][-1]):
+            if as_typed and not _is_better(best, as_typed[0]):
                 (best,) = as_typed
-            reading, vector, chosen, hits = best
+            reading = best.reading
             matches[query] = TextMatch(
                 text=reading.text,
                 corrected=reading.corrected,
                 words=reading.words,
                 lexical=reading.lexical,
-                vector=vector,
-                chosen=chosen,
-                hits=hits,
+                vector=best.vector,
+                chosen=best.chosen,
+                hits=best.hits,
+                meaning=best.meaning,
             )
         return matches
+
+    def _meaning_of(self, reading: "_Reading") -> MeaningMatch | None:
+        """What a text encoder makes of a reading; of a code nothing."""
+        if self.meaning is None or self.lexical is None or reading.is_code:
+            return None
+        return self.meaning.match(
+            reading.meant, reading.word_list, reading.lexical, self.lexical.brands, reading.allowed
+        )
+
+    def _near_of(self, vectors: NDArray[np.float32], meanings: Sequence[MeaningMatch | None]) -> list[NearItems]:
+        """What each reading may find without words: by the encoder, where there is one, else by its n-grams."""
+        if self.meaning is not None:
+            return [NearItems.none() if meaning is None else meaning.near for meaning in meanings]
+        return self.nearest(vectors) if self._finds_by_meaning else [NearItems.none()] * len(vectors)
 
     @property
     def _finds_by_meaning(self) -> bool:
         """Whether an item may be found without having a word of a query: else nobody needs to look for near ones."""
         return self.spec.meaning_floor is not None or not self.spec.items_have_words
+
+    def with_meaning(self, table: MeaningTable | None) -> "QueryIndex":
+        """The same index beside another table; itself where that is the same one, or queries are not read so."""
+        if self.meaning is None or table is None or self.meaning.table is table:
+            return self
+        return replace(self, meaning=replace(self.meaning, table=table))
 
     @cached_property
     def items(self) -> int:
@@ -146,7 +173,7 @@ class QueryIndex:
             text=meant,
             meant=meant,
             corrected=None if spelled.corrected is None else query.with_text(spelled.corrected),
-            words=tuple(word.text for word in spelled.words),
+            word_list=spelled.words,
             lexical=match(self.lexical, spelled.words, spelled.terms, allowed, spelled.alternatives, named, self.items),
             allowed=allowed,
             is_code=is_code,
@@ -163,7 +190,8 @@ class QueryIndex:
             return everything(is_known or len(near.rows) > 0, is_known, near, reading.allowed)
         dropped = tuple(word for word, is_dropped in zip(reading.words, lexical.is_dropped, strict=True) if is_dropped)
         chosen_rows = chosen.rows[chosen.is_found & (not reading.is_code)]  # whoever types a code means what has it
-        return hits_of(lexical.hits, chosen_rows, dropped, near, self.spec.meaning_floor, reading.allowed)
+        floor = self.spec.meaning_floor if self.meaning is None else -np.inf  # what is near by an encoder is found
+        return hits_of(lexical.hits, chosen_rows, dropped, near, floor, reading.allowed)
 
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """`[n, dim]` of the meaning of each text, zeros without one."""
@@ -172,20 +200,38 @@ class QueryIndex:
         return self.text_query.vectors_of(texts)
 
 
-def _is_better(corrected: Hits, as_typed: Hits) -> bool:
+def _is_better(corrected: "_Outcome", as_typed: "_Outcome") -> bool:
     """Whether a corrected query is what was meant, and not what was typed: it finds items that have more of its words,
-    or more items that have all of them, and what is near to what was typed is among them."""
-    if not corrected.items.any():
+    or more items that have all of them, and what is near to what was typed is among them. Where a text encoder reads
+    queries, what was typed is another word, and no slip, if it reads more in that.
+    """
+    if not corrected.hits.items.any():
         return False
-    if not as_typed.items.any():
+    if not as_typed.hits.items.any():
         return True
-    near = as_typed.near_rows
-    is_near = not len(near) or np.count_nonzero(corrected.items[near]) * 2 >= len(near)
-    dropped, typed_dropped = len(corrected.dropped_words), len(as_typed.dropped_words)
-    has_more = dropped < typed_dropped or (
-        dropped == typed_dropped == 0 and corrected.items.sum() > as_typed.items.sum()
-    )
+    if corrected.meaning is None or as_typed.meaning is None:
+        near = as_typed.hits.near_rows
+        is_near = not len(near) or int(np.count_nonzero(corrected.hits.items[near])) * 2 >= len(near)
+        count, typed_count = corrected.hits.items.sum(), as_typed.hits.items.sum()
+    else:
+        is_near = corrected.meaning.best >= as_typed.meaning.best
+        count, typed_count = corrected.reading.lexical.hits.sum(), as_typed.reading.lexical.hits.sum()
+        if not typed_count:
+            return bool(is_near and count > 0)
+    dropped, typed_dropped = len(corrected.hits.dropped_words), len(as_typed.hits.dropped_words)
+    has_more = dropped < typed_dropped or (dropped == typed_dropped == 0 and count > typed_count)
     return bool(is_near and has_more)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What one reading of a query finds."""
+
+    reading: "_Reading"
+    vector: NDArray[np.float32]
+    chosen: ChosenItems
+    meaning: MeaningMatch | None
+    hits: Hits
 
 
 @dataclass(frozen=True)
@@ -195,10 +241,15 @@ class _Reading:
     text: str  # with corrected spelling
     meant: str  # the part of it that has a meaning
     corrected: str | None  # with its operators
-    words: tuple[str, ...]
+    word_list: tuple[Word, ...]
     lexical: LexicalMatch
     allowed: NDArray[np.bool_]  # [rows], real items that its operators let through
     is_code: bool = False  # of an item, or the beginning of one
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words as they are written."""
+        return tuple(word.text for word in self.word_list)
 
 
 def read_query_index(
@@ -212,6 +263,8 @@ def read_query_index(
     texts_of: TextsOf,
     synonyms: Synonyms,
     chosen: ChosenIndex | None = None,
+    encoder: TextEncoder | None = None,
+    meaning: MeaningTable | None = None,
 ) -> QueryIndex | None:
     """The query index of the bundle in `folder`; None where there are neither words nor text vectors to search by.
 
@@ -226,6 +279,8 @@ def read_query_index(
         texts_of: the texts of an item, which phrases are looked for in.
         synonyms: of the shop, and its stop words.
         chosen: what was chosen after queries, if it is known.
+        encoder: of texts, if there is one.
+        meaning: what queries are compared with then.
 
     Raises:
         BundleCorrupt: its weights cannot be read.
@@ -252,4 +307,7 @@ def read_query_index(
         popularity=tables.popularity,
         texts_of=texts_of,
         chosen_after=None if chosen is None else lru_cache(_CHOSEN_KEPT)(partial(chosen_after, chosen)),
+        meaning=None
+        if encoder is None or meaning is None or spec.meaning is None
+        else MeaningReader(encoder, meaning, spec.meaning),
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from app.engine.text.chosen import ChosenItems
 from app.engine.text.hits import Hits
 from app.engine.text.lexical import LexicalMatch
+from app.engine.text.meaning_match import MeaningMatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class TextMatch:
     vector: NDArray[np.float32]  # [dim] of the query's meaning, zeros where none of its n-grams is known
     chosen: ChosenItems
     hits: Hits
+    meaning: MeaningMatch | None = None  # None without a text encoder, and for a query that it reads nothing in
 
     @property
     def has_meaning(self) -> bool:

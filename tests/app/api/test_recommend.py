@@ -27,6 +27,7 @@ def test_an_answer_has_every_field_of_the_contract(recommend: Recommend, users: 
         "corrected_query",
         "matched_by",
         "dropped_words",
+        "query_kinds",
         "similar_queries",
         "popular_items",
         "degraded",

@@ -293,7 +293,7 @@ def test_query_and_popularity_of_a_search_gave_their_weighted_features(
         listed = list_of([whole[line]])
         one = batch.take(np.array([line]))
         context = user_context_of(one, found.query_vectors[line][None])
-        features, _ = features_of_search(snapshot.tables, one, listed, context)
+        features, _ = features_of_search(snapshot.tables, search, one, listed, context)
         at = np.searchsorted(listed.rows, answered[line])
 
         def gave(names: tuple[str, ...], features: NDArray[np.float32] = features) -> NDArray[np.float64]:

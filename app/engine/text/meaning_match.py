@@ -1,0 +1,261 @@
+"""What a query means to a text encoder: how near every item is, which kinds are meant, and whether its words say so.
+
+Words decide where they say what is special: codes, numbers and brands. What else they name is a kind, which meaning
+knows better: an item is lower the further it is from the nearest one, and where the items that have the words are not
+what the query means, words count less, and items of the kinds that are meant are found without them. What is far is
+learned from the catalogue (`offline/export/meaning_constants.py`), since every encoder has cosines of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.artifact.search_spec import MeaningConstants
+from app.artifact.text.words import Word
+from app.engine.kernels.words import Column
+from app.engine.text.hits import NearItems
+from app.engine.text.lexical import LexicalMatch
+from app.engine.text.lexical_index import BrandRows
+from app.engine.text.meaning_table import MeaningTable
+from app.engine.text.synonyms import STOP_WORD
+from app.engine.text.text_encoder import TextEncoder
+
+NEAREST: Final = 200
+"""Items that are candidates by meaning."""
+_LIKE: Final = 20
+"""The nearest items, which others are compared with."""
+_BEST_BY_WORDS: Final = 10
+"""Items of which it is asked whether they are of the kinds that are meant."""
+_LONGEST_BRAND: Final = 4  # words
+_SHARPNESS: Final = 0.1  # the following are shares of the spread of cosines; of weights of near items and kinds
+_SIZE: Final = 0.1  # what a kind gains by the logarithm of its size
+_RAMP: Final = 0.2  # over which words come to say nothing
+_REACH: Final = 0.3  # of the items that are found without words, from the nearest one
+_KIND_REACH: Final = 0.2  # of the kinds of these
+_KEPT_OF_WORDS: Final = 0.6  # where the items that have the words are of other kinds
+_HALF: Final = 0.5
+_MOST_KINDS: Final = 3
+_LEAST_WEIGHT: Final = 0.1  # of a kind that is told
+
+
+@dataclass(frozen=True)
+class MeaningReader:
+    """Reads what queries of a bundle, or of a view of it, mean."""
+
+    encoder: TextEncoder
+    table: MeaningTable
+    constants: MeaningConstants
+
+    def match(
+        self, text: str, words: Sequence[Word], lexical: LexicalMatch, brands: BrandRows, allowed: NDArray[np.bool_]
+    ) -> "MeaningMatch | None":
+        """What a query means; None for one in which nothing is read.
+
+        Args:
+            text: of the query, with corrected spelling.
+            words: of it.
+            lexical: how they match all items.
+            brands: of the catalogue, by their words.
+            allowed: `[rows]`, items that may be found at all.
+        """
+        vector = self.encoder.vectors_of([text])[0]
+        return match_meaning(self.table, self.constants, vector, words, lexical, brands, allowed)
+
+    def features(self, match: "MeaningMatch", rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[MEANING_FEATURES, rows]` of the rows of candidates."""
+        return match.features(self.table, self.constants.spread, rows)
+
+    def nearest(self, match: "MeaningMatch", allowed: NDArray[np.bool_]) -> NearItems:
+        """The items nearest to a query, of those that are allowed, `[rows]`; as many as are candidates by meaning."""
+        cosines, rows = self.table.best(match.cosines, NEAREST, allowed)
+        return NearItems(rows, cosines)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryKind:
+    """A kind of items that a query means."""
+
+    name: str
+    weight: float  # of those that are told, 1 in all
+
+
+@dataclass(frozen=True, eq=False)
+class MeaningMatch:
+    """What an encoder makes of one query."""
+
+    cosines: NDArray[np.float32]  # [rows] with all items
+    best: float  # the highest of them
+    like: NDArray[np.float32]  # [width] of the nearest items together, of length 1
+    kind_gains: NDArray[np.float32]  # [kinds], 0 for the one that is meant most, less for others
+    weight: float  # of meaning in the order: 0 where all words are codes, numbers and brands
+    words_say: float  # what is left of the weight of words, 0 to 1
+    near: NearItems  # that are found whether they have the words or not, the nearest first
+    kinds: tuple[QueryKind, ...]  # that are meant, the first most
+
+    def features(self, table: MeaningTable, spread: float, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[MEANING_FEATURES, rows]` of `app/artifact/search_features.py`.
+
+        Args:
+            table: of all items.
+            spread: of cosines.
+            rows: of candidates.
+        """
+        features = np.zeros((3, len(rows)), dtype=np.float32)
+        if not self.weight:
+            return features
+        features[0] = self.cosines[rows] - np.float32(self.best)
+        features[1] = table.cosines_with(self.like, rows) - np.float32(1.0)
+        features[2] = gains_of_items(self.kind_gains, table.arrays.item_kinds[rows])
+        return features * np.float32(self.weight / spread)
+
+
+def match_meaning(
+    table: MeaningTable,
+    constants: MeaningConstants,
+    vector: NDArray[np.float32],
+    words: Sequence[Word],
+    lexical: LexicalMatch,
+    brands: BrandRows,
+    allowed: NDArray[np.bool_],
+) -> MeaningMatch | None:
+    """What a query with the vector `[width]` means; None for one that says nothing.
+
+    Args:
+        table: of all items.
+        constants: learned of the same catalogue.
+        words: of the query.
+        lexical: how they match all items.
+        brands: of the catalogue, by their words.
+        allowed: `[rows]`, items that may be found at all.
+    """
+    if not vector.any():
+        return None
+    cosines = table.cosines(vector)
+    of_best, best_rows = table.best(cosines, _LIKE, allowed)
+    if not len(best_rows):
+        return None
+    best, spread = float(of_best[0]), constants.spread
+    gains = kind_gains(table, vector, spread)
+    share = share_of_names(words, brands)
+    hit_rows = np.flatnonzero(lexical.hits)
+    gap = gap_of_words(cosines, best, hit_rows)
+    kind_gap = gap_of_kinds(table, gains, lexical, hit_rows)
+    says_nothing = _ramp(gap, constants.gap, spread)
+    says_other = _ramp(kind_gap, constants.kind_gap, spread)
+    fails = share * max(says_nothing, says_other * (1.0 - _KEPT_OF_WORDS))
+    is_meant = share > 0 and best >= constants.least_best
+    adds = is_meant and max(says_nothing, says_other) >= _HALF
+    return MeaningMatch(
+        cosines=cosines,
+        best=best,
+        like=_like(table, of_best, best_rows, spread),
+        kind_gains=gains,
+        weight=share * (1.0 + says_other),
+        words_say=1.0 - fails,
+        near=_near(table, cosines, gains, allowed, constants, best, adds=adds),
+        kinds=_kinds(table, gains, spread) if is_meant else (),
+    )
+
+
+def kind_gains(table: MeaningTable, vector: NDArray[np.float32], spread: float) -> NDArray[np.float32]:
+    """How much nearer the kind that is meant most is than each kind, `[kinds]`, 0 or less; larger kinds are nearer."""
+    if not table.kinds:
+        return np.zeros(0, dtype=np.float32)
+    sizes = table.arrays.kind_sizes.astype(np.float64)
+    gains = table.kind_cosines(vector) + (_SIZE * spread * np.log1p(sizes)).astype(np.float32)
+    of_best: NDArray[np.float32] = gains - gains.max()
+    return of_best
+
+
+def gains_of_items(gains: NDArray[np.float32], kinds: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Those of the kinds of items, `[n]`; the least of all for an item of no kind."""
+    if not len(gains):
+        return np.zeros(len(kinds), dtype=np.float32)
+    of_items: NDArray[np.float32] = np.append(gains, gains.min())[kinds]  # -1, no kind, is the last one
+    return of_items
+
+
+def gap_of_words(cosines: NDArray[np.float32], best: float, hit_rows: NDArray[np.int64]) -> float:
+    """How much nearer the nearest of all items is than the nearest that has the words; infinite where none has."""
+    return best - float(cosines[hit_rows].max()) if len(hit_rows) else np.inf
+
+
+def gap_of_kinds(
+    table: MeaningTable, gains: NDArray[np.float32], lexical: LexicalMatch, hit_rows: NDArray[np.int64]
+) -> float:
+    """How much nearer the kind that is meant most is than those of the items that have the words best."""
+    if not len(gains) or not len(hit_rows):
+        return 0.0
+    columns = np.zeros((int(Column.SAID), len(hit_rows)), dtype=np.float32)
+    lexical.scores.write(hit_rows, columns)
+    by_words = columns[Column.MAIN] + columns[Column.COVERAGE] + columns[Column.TITLE]
+    first = np.lexsort((hit_rows, -by_words))[:_BEST_BY_WORDS]
+    return -float(gains_of_items(gains, table.arrays.item_kinds[hit_rows[first]]).mean())
+
+
+def share_of_names(words: Sequence[Word], brands: BrandRows) -> float:
+    """The share of the words of a query that may name a kind: no codes, no numbers, and no brands."""
+    names = [word for word in words if word.kind != STOP_WORD]
+    if not names:
+        return 0.0
+    texts = [word.text for word in names]
+    is_special = [word.kind in {"code", "number"} for word in names]
+    for start in range(len(texts)):
+        for end in range(start + 1, min(start + _LONGEST_BRAND, len(texts)) + 1):
+            if brands.get(tuple(texts[start:end])) is not None:
+                is_special[start:end] = [True] * (end - start)
+    return 1.0 - sum(is_special) / len(names)
+
+
+def _ramp(gap: float, threshold: float, spread: float) -> float:
+    """0 up to the threshold, 1 from a part of the spread above it."""
+    return min(1.0, max(0.0, (gap - threshold) / (_RAMP * spread)))
+
+
+def _like(
+    table: MeaningTable, cosines: NDArray[np.float32], rows: NDArray[np.int64], spread: float
+) -> NDArray[np.float32]:
+    """The mean of the nearest items, the nearest most, `[width]` of length 1."""
+    weights = np.exp((cosines - cosines[0]) / np.float32(_SHARPNESS * spread)).astype(np.float32)
+    mean: NDArray[np.float32] = (weights * table.arrays.scales[rows]) @ table.arrays.vectors[rows].astype(np.float32)
+    return mean / np.float32(max(float(np.sqrt(mean @ mean)), 1e-12))
+
+
+def _near(
+    table: MeaningTable,
+    cosines: NDArray[np.float32],
+    gains: NDArray[np.float32],
+    allowed: NDArray[np.bool_],
+    constants: MeaningConstants,
+    best: float,
+    *,
+    adds: bool,
+) -> NearItems:
+    """The items that are found whether they have the words or not: above the floor; and where words fail, those nearly
+    as near as the nearest, of the kinds that are meant."""
+    floor = np.inf if constants.floor is None else constants.floor
+    reach = best - _REACH * constants.spread if adds else np.inf
+    if best < min(floor, reach):
+        return NearItems.none()
+    rows = np.flatnonzero((cosines >= min(floor, reach)) & allowed)
+    if reach < floor and len(gains):
+        meant = gains_of_items(gains, table.arrays.item_kinds[rows]) >= -_KIND_REACH * constants.spread
+        rows = rows[meant | (cosines[rows] >= floor)]
+    rows = rows[np.lexsort((rows, -cosines[rows]))]
+    return NearItems(rows, cosines[rows])
+
+
+def _kinds(table: MeaningTable, gains: NDArray[np.float32], spread: float) -> tuple[QueryKind, ...]:
+    if not len(gains):
+        return ()
+    weights = np.exp(gains.astype(np.float64) / (_SHARPNESS * spread))
+    weights /= weights.sum()
+    chosen = [
+        kind for kind in np.argsort(-weights, kind="stable")[:_MOST_KINDS].tolist() if weights[kind] >= _LEAST_WEIGHT
+    ]
+    total = float(weights[chosen].sum())
+    names = table.arrays.kind_names
+    return tuple(QueryKind(names[kind] or "", float(weights[kind]) / total) for kind in chosen)

@@ -1,0 +1,172 @@
+"""What a query means to a text encoder: when words fail, what is found then, and which kinds are told."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.artifact.columns import TextColumn
+from app.artifact.quantise import quantise_rows
+from app.artifact.search_spec import MeaningConstants
+from app.artifact.text.meaning_arrays import NO_KIND, MeaningArrays, sizes_of_kinds
+from app.artifact.text.words import read_words
+from app.engine.kernels.words import Column, RowColumns
+from app.engine.text.lexical import LexicalMatch
+from app.engine.text.meaning_match import MeaningMatch, match_meaning, share_of_names
+from app.engine.text.meaning_table import MeaningTable
+
+WIDTH = 16
+EACH = 6  # items of a kind
+KINDS = ("notebooks", "locks", "mugs")
+ROWS = 1 + EACH * len(KINDS) + 1  # the last one has no text
+CONSTANTS = MeaningConstants(spread=0.5, gap=0.1, kind_gap=0.15, least_best=0.4)
+BRANDS = {("acme",): np.array([1], dtype=np.int32), ("big", "apple"): np.array([2], dtype=np.int32)}
+
+
+def unit(vector: NDArray[np.floating]) -> NDArray[np.float32]:
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def table() -> MeaningTable:
+    rng = np.random.default_rng(3)
+    centres = np.eye(WIDTH, dtype=np.float32)[: len(KINDS)]
+    centres[1] = unit(centres[1] + 0.6 * centres[0])  # locks are for notebooks
+    vectors = np.zeros((ROWS, WIDTH), dtype=np.float32)
+    kinds = np.full(ROWS, NO_KIND, dtype=np.int32)
+    for row in range(1, ROWS - 1):
+        kinds[row] = (row - 1) // EACH
+        vectors[row] = unit(centres[kinds[row]] + 0.1 * rng.standard_normal(WIDTH))
+    codes, scales = quantise_rows(vectors)
+    of_kinds = np.stack([unit(vectors[kinds == kind].mean(axis=0)) for kind in range(len(KINDS))])
+    return MeaningTable(
+        MeaningArrays(codes, scales, of_kinds, kinds, sizes_of_kinds(kinds, len(KINDS)), TextColumn.of(KINDS))
+    )
+
+
+def rows_of(kind: str) -> list[int]:
+    first = 1 + EACH * KINDS.index(kind)
+    return list(range(first, first + EACH))
+
+
+def with_words(*rows: int) -> LexicalMatch:
+    hits = np.zeros(ROWS, dtype=np.bool_)
+    hits[list(rows)] = True
+    columns = np.zeros((int(Column.SAID), len(rows)), dtype=np.float32)
+    columns[Column.COVERAGE] = 1.0
+    return LexicalMatch(RowColumns(np.array(sorted(rows), dtype=np.int32), columns), hits)
+
+
+def read(
+    table: MeaningTable,
+    text: str,
+    *rows: int,
+    towards: int = 0,
+    constants: MeaningConstants = CONSTANTS,
+    near: float = 1.0,
+) -> MeaningMatch:
+    """The match of a query whose words some rows have, and whose vector points to a kind, or partly elsewhere."""
+    vector = near * np.eye(WIDTH, dtype=np.float32)[towards] + (1 - near) * np.eye(WIDTH, dtype=np.float32)[-1]
+    allowed = np.ones(ROWS, dtype=np.bool_)
+    allowed[0] = False
+    match = match_meaning(table, constants, unit(vector), tuple(read_words(text)), with_words(*rows), BRANDS, allowed)
+    assert match is not None
+    return match
+
+
+def test_words_of_the_items_that_are_meant_count_in_full_and_meaning_finds_nothing_beside(table: MeaningTable) -> None:
+    match = read(table, "notebook", *rows_of("notebooks"))
+    assert match.words_say == 1.0
+    assert not len(match.near.rows)
+    assert match.kinds[0].name == "notebooks"
+
+
+def test_where_items_with_the_words_are_far_meaning_decides_and_finds_the_kind(table: MeaningTable) -> None:
+    match = read(table, "laptop", *rows_of("mugs"))
+    assert match.words_say == 0.0
+    assert sorted(match.near.rows.tolist()) == rows_of("notebooks")
+    assert match.near.cosines.tolist() == sorted(match.near.cosines.tolist(), reverse=True)
+
+
+def test_where_items_with_the_words_are_of_another_kind_words_count_less_and_the_kind_is_found(
+    table: MeaningTable,
+) -> None:
+    locks = rows_of("locks")
+    of_words = CONSTANTS.model_copy(update={"gap": 1.0})
+    match = read(table, "laptop", *locks, constants=of_words)
+    assert 0.5 < match.words_say < 1.0
+    assert match.weight > 1.0
+    assert set(rows_of("notebooks")) <= set(match.near.rows.tolist())
+    assert not set(locks) & set(match.near.rows.tolist())
+
+
+def test_a_query_that_no_item_has_a_word_of_finds_what_it_means(table: MeaningTable) -> None:
+    match = read(table, "laptop")
+    assert sorted(match.near.rows.tolist()) == rows_of("notebooks")
+
+
+def test_a_query_that_is_far_from_everything_means_nothing(table: MeaningTable) -> None:
+    match = read(table, "qzxv", near=0.2)
+    assert match.best < CONSTANTS.least_best
+    assert not len(match.near.rows)
+    assert match.kinds == ()
+
+
+def test_what_is_above_the_floor_is_found_whatever_words_say(table: MeaningTable) -> None:
+    floor = CONSTANTS.model_copy(update={"floor": 0.8})
+    match = read(table, "notebook", *rows_of("notebooks"), constants=floor)
+    assert sorted(match.near.rows.tolist()) == [row for row in range(ROWS) if match.cosines[row] >= 0.8]
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("laptop", 1.0),
+        ("acme", 0.0),
+        ("big apple", 0.0),
+        ("acme laptop", 0.5),
+        ("big apple laptop bag", 0.5),
+        ("tn2110", 0.0),
+        ("rtx 2060", 0.5),
+        ("", 0.0),
+    ],
+)
+def test_codes_numbers_and_brands_name_no_kind(text: str, share: float) -> None:
+    assert share_of_names(tuple(read_words(text)), BRANDS) == share
+
+
+def test_meaning_bears_on_nothing_where_all_words_are_special(table: MeaningTable) -> None:
+    match = read(table, "acme", *rows_of("mugs"))
+    rows = np.arange(1, ROWS)
+    assert (match.weight, match.words_say, match.kinds) == (0.0, 1.0, ())
+    assert not match.features(table, CONSTANTS.spread, rows).any()
+
+
+def test_features_fall_with_the_distance_from_what_is_meant(table: MeaningTable) -> None:
+    match = read(table, "notebook", *rows_of("notebooks"))
+    rows = np.arange(1, ROWS - 1)
+    meaning, like_best, kind = match.features(table, CONSTANTS.spread, rows)
+    assert meaning.max() == 0.0  # of the nearest one
+    for feature in (meaning, like_best, kind):
+        of_kind = [float(feature[(np.array(rows_of(name)) - 1)].mean()) for name in KINDS]
+        assert of_kind[0] > of_kind[1] > of_kind[2]
+    np.testing.assert_allclose(meaning, (match.cosines[rows] - match.best) / CONSTANTS.spread, rtol=1e-6)
+    single = np.concatenate(
+        [match.features(table, CONSTANTS.spread, rows[index : index + 1]) for index in range(len(rows))], axis=1
+    )
+    np.testing.assert_array_equal(single, [meaning, like_best, kind])  # the same alone
+
+
+def test_a_catalogue_without_kinds_is_ordered_by_likeness_alone(table: MeaningTable) -> None:
+    arrays = replace(
+        table.arrays,
+        kind_vectors=np.zeros((0, WIDTH), dtype=np.float32),
+        item_kinds=np.full(ROWS, NO_KIND, dtype=np.int32),
+        kind_sizes=np.zeros(0, dtype=np.int32),
+        kind_names=TextColumn.of([]),
+    )
+    match = read(MeaningTable(arrays), "laptop", *rows_of("mugs"))
+    assert match.kinds == ()
+    assert set(rows_of("notebooks")) <= set(match.near.rows.tolist())
+    assert not match.features(MeaningTable(arrays), CONSTANTS.spread, np.arange(1, ROWS))[2].any()
