@@ -20,6 +20,7 @@ from offline.options import Options
 from offline.run_clock import RunClock
 from offline.stage import Display, Stage, StageContext, data_key, stage_keys
 from offline.stages import STAGE_NAMES, STAGES, VERSION
+from offline.student.make import LONGEST_S
 from offline.teacher.chosen import chosen_teacher
 from offline.workspace.budget import Allowance
 from offline.workspace.durations import about, duration
@@ -101,7 +102,10 @@ def _run(
     display.begin(clock)
     is_too_short = again or _say_times(clock, display)
     if teacher is not None and not again:
-        display.say(f"the texts of the catalogue are embedded by {teacher.path}, on top of that")
+        display.say(
+            f"the texts of the catalogue are embedded by {teacher.path}, and a small encoder learns from it for "
+            f"{about(LONGEST_S)} at most, both on top of that"
+        )
     for stage in stages:
         key = keys[stage.name]
         if not again and folder.is_done(stage.name, key) and stage.marker(folder).exists():

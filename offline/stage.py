@@ -89,6 +89,7 @@ class Stage:
     outputs: Callable[[RunFolder], tuple[Path, ...]]  # what it writes: a damaged one is deleted and made again
     key: Callable[[DatasetSpec, Options], list[Any]]  # what its outcome depends on, besides the stages before it
     version: int | None = None  # raised when its code writes something else than before; None is no part of the key
+    optional: bool = False  # with an empty key it does nothing, and the keys behind are those of a run without it
 
 
 def stage_keys(stages: Iterable[Stage], spec: DatasetSpec, options: Options) -> dict[str, str]:
@@ -96,8 +97,11 @@ def stage_keys(stages: Iterable[Stage], spec: DatasetSpec, options: Options) -> 
     keys: dict[str, str] = {}
     previous = ""
     for stage in stages:
+        own = stage.key(spec, options)
         version = [] if stage.version is None else [stage.version]
-        previous = keys[stage.name] = key_of(previous, [*version, *stage.key(spec, options)])
+        if own or not stage.optional:
+            previous = key_of(previous, [*version, *own])
+        keys[stage.name] = previous
     return keys
 
 

@@ -23,7 +23,7 @@ from offline.evaluation.evaluate import evaluate
 from offline.evaluation.protocol import validates
 from offline.evaluation.timings import cut_results, timings_of
 from offline.export.bundle import export_bundle, record_metrics
-from offline.export.inputs import ExportInputs
+from offline.export.inputs import ExportInputs, MeaningInputs
 from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph
 from offline.ingest.ingest import SUMMARY_FILE, ingest
 from offline.online_metrics.figures import ONLINE_WINDOW_S, evaluate_online
@@ -45,6 +45,8 @@ from offline.stage import (
     warm_start_key,
     withhold_key,
 )
+from offline.student.distil import Places, distil
+from offline.student.files import STUDENT, STUDENT_FILE, read_student
 from offline.synonyms.proposals import propose_synonyms
 from offline.teacher.chosen import chosen_teacher, teacher_key
 from offline.teacher.embed import embed_items
@@ -174,6 +176,40 @@ def _search_allowance(context: StageContext) -> Allowance:
     return replace(allowance, seconds=max(LEAST_SEARCH_S, train_s / 2))
 
 
+def _distil(context: StageContext) -> dict[str, Any]:
+    folder, options = context.folder, context.options
+    teacher = chosen_teacher(context.spec, options.teacher)
+    if teacher is None:
+        shutil.rmtree(folder.distil, ignore_errors=True)
+        return {"teacher": None}
+    earlier = None if options.warm_from is None else RunFolder(options.warm_from).distil
+    student = distil(
+        Places(folder.split, folder.embed, earlier),
+        teacher,
+        folder.distil,
+        seed=options.seed,
+        bits=options.weight_bits,
+        device=context.device,
+        say=context.display.say,
+        progress=context.progress,
+    )
+    if isinstance(student, str):
+        shutil.rmtree(folder.distil, ignore_errors=True)
+        context.display.say(f"no student is made of this teacher: {student}")
+        return {"teacher": str(teacher.path), "student": None, "reason": student}
+    return {"teacher": str(teacher.path), "student": student.figures}
+
+
+def _distil_marker(folder: RunFolder) -> Path:
+    """The student; where there is none, nothing but the run itself."""
+    results = folder.record().get("distil", {}).get("results", {})
+    return folder.distil / STUDENT / STUDENT_FILE if results.get("student") else folder.path
+
+
+def _meaning(folder: RunFolder) -> MeaningInputs | None:
+    return MeaningInputs(folder.distil, folder.embed) if read_student(folder.distil) is not None else None
+
+
 def _rank(context: StageContext) -> dict[str, Any]:
     """The ranker learns what retrieval was not told: the bundle behind it knows train, and its labels are valid."""
     folder, options = context.folder, context.options
@@ -186,6 +222,7 @@ def _rank(context: StageContext) -> dict[str, Any]:
         folder.graph,
         parts=("train",),
         weight_bits=read_choice(folder.compress).recipe.weight_bits,
+        meaning=_meaning(folder),
     )
     exported = export_bundle(inputs, folder.rank_bundle, progress=context.progress)
     snapshot = load_snapshot(exported.folder, threads=0)
@@ -257,6 +294,7 @@ def _export_inputs(context: StageContext) -> ExportInputs:
         compression=choice.table,
         erased=known_erasures(context.spec.root, folder.bundles),
         synonyms=read_synonyms(context.spec),
+        meaning=_meaning(folder),
     )
 
 
@@ -337,6 +375,7 @@ STAGES = (
         marker=_embed_marker,
         outputs=lambda folder: (folder.embed,),
         key=lambda spec, options: teacher_key(spec, options.teacher),
+        optional=True,
     ),
     Stage(
         "split",
@@ -366,6 +405,15 @@ STAGES = (
         marker=lambda folder: folder.compress / COMPRESS_FILE,
         outputs=lambda folder: (folder.compress,),
         key=lambda _, options: [options.weight_bits, options.max_loss],
+    ),
+    Stage(
+        "distil",
+        _distil,
+        marker=_distil_marker,
+        outputs=lambda folder: (folder.distil,),
+        key=lambda spec, options: ["a student"] if teacher_key(spec, options.teacher) else [],
+        version=1,
+        optional=True,
     ),
     Stage(
         "rank",

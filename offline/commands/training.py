@@ -124,6 +124,11 @@ def compress(
     )
 
 
+def distil(data: Data, out: Out, teacher: TeacherPath = None, seed: Seed = 0, device: Device = "auto") -> None:
+    """Teach a small encoder to read as the teacher does, where one is named; a stopped course goes on where it was."""
+    _one_stage("distil", data, out, teacher=teacher, seed=seed, device=device)
+
+
 def rank(data: Data, out: Out, seed: Seed = 0, budget: Budget = None) -> None:
     """Train the ranker on validation targets, which the network has not seen."""
     _one_stage("rank", data, out, seed=seed, budget_s=budget_seconds(budget))

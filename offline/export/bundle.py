@@ -42,6 +42,7 @@ from offline.export.half_graph import write_half_search
 from offline.export.inputs import BundleSource, ExportInputs
 from offline.export.item_tables import ItemTable
 from offline.export.lexical import have_words, queries_by_row, write_lexical
+from offline.export.meaning import write_meaning
 from offline.export.meaning_constants import learn_meaning_constants
 from offline.export.meaning_floor import learn_meaning_floor
 from offline.export.place import write_place
@@ -91,6 +92,8 @@ def export_bundle(
         popularity = write_rank_tables(temporary, source)
         report(1, _STEPS, "catalogue")
         columns = write_items(temporary, source)
+        if inputs.meaning is not None:
+            write_meaning(temporary, source.items, len(source.table.scales), inputs.meaning)
         write_text(temporary, source, popularity)
         report(2, _STEPS, "retrieve.onnx")
         write_vectors(temporary, source)

@@ -24,6 +24,14 @@ from offline.training.trained import Trained
 
 
 @dataclass(frozen=True)
+class MeaningInputs:
+    """A student, and the vectors of items by its teacher."""
+
+    distil: Path  # folder of the stage
+    embed: Path
+
+
+@dataclass(frozen=True)
 class ExportInputs:
     """A trained network with the data behind it, and what was learned or measured of it afterwards."""
 
@@ -43,6 +51,7 @@ class ExportInputs:
     tower: onnx.ModelProto | None = None  # the query tower, where it was exported before
     erased: Mapping[int, float] = field(default_factory=dict)  # hash of a person -> unix seconds of their erasure
     synonyms: SynonymTable = field(default_factory=SynonymTable)  # of the data set, and its stop words
+    meaning: MeaningInputs | None = None  # where texts have one
 
 
 @dataclass(frozen=True)

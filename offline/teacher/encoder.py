@@ -50,7 +50,7 @@ class Teacher:
         elif not exact and has_int8() and to_int8(self._network):
             self.bits = 8
         with torch.inference_mode():
-            self.width = int(self._hidden([self._tokens(["a"], "document")[0]]).shape[-1])
+            self.width = int(self._hidden([self.tokens(["a"], "document")[0]]).shape[-1])
 
     def encode(self, texts: Sequence[str], kind: Kind, progress: Progress = silent) -> NDArray[np.float32]:
         """Vectors `[texts, width]` of length 1.
@@ -71,7 +71,7 @@ class Teacher:
     def batches(self, texts: Sequence[str], kind: Kind) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Rows of `texts` and their vectors, batch by batch, each row once; in an order that mixes short and long."""
         for begin in range(0, len(texts), _AT_ONCE):
-            tokens = self._tokens(texts[begin : begin + _AT_ONCE], kind)
+            tokens = self.tokens(texts[begin : begin + _AT_ONCE], kind)
             batches = list(_batches(np.array([len(ids) for ids in tokens]), _BATCH_TOKENS[self._device.type]))
             work = ([tokens[row] for row in rows] for rows in batches)
             for rows, vectors in zip(batches, self._all_vectors(work), strict=True):
@@ -81,7 +81,12 @@ class Teacher:
         """The vectors of batches, in their order."""
         return map(self._vectors, work) if self._device.type == "cuda" else side_by_side(self._vectors, work)
 
-    def _tokens(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:
+    def weights(self) -> dict[str, Tensor]:
+        """The network's weights by the names that transformers gives them, whole where it was made `exact`."""
+        return dict(self._network.state_dict())
+
+    def tokens(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:
+        """The numbers of each text's tokens, as its prefix and `max_tokens` make them."""
         prefix = self.folder.prefix(kind)
         whole = [prefix + (text.lower() if self.folder.lower_case else text) for text in texts]
         return [encoding.ids for encoding in self._tokenizer.encode_batch(whole)]

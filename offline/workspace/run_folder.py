@@ -36,6 +36,11 @@ class RunFolder:
         return self.path / "embed"
 
     @property
+    def distil(self) -> Path:
+        """The student of the teacher, and the vectors of the queries that it learned from."""
+        return self.path / "distil"
+
+    @property
     def split(self) -> Path:
         """Numbered tables, cut into parts."""
         return self.path / "split"

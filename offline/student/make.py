@@ -1,0 +1,298 @@
+"""A student is made: its lessons, its depth, its courses, its graph, and the kinds of the catalogue beside it."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from app.artifact.text.meaning_arrays import EncoderSpec
+from offline.student.batches import Tokens
+from offline.student.depth import Depth, depths_of, try_depths
+from offline.student.files import (
+    CHECKPOINT,
+    GRAPH_FILE,
+    STUDENT,
+    TOKENIZER_FILE,
+    StudentFiles,
+    read_student,
+    write_arrays,
+    write_description,
+    write_weights,
+)
+from offline.student.kind_names import kind_names
+from offline.student.kinds import kinds_of, nearest_kinds
+from offline.student.lessons import Curriculum, Lessons
+from offline.student.measure import Truth, measure
+from offline.student.network import Student, begin_as
+from offline.student.onnx_graph import student_graph
+from offline.student.projection import projected, projection_of
+from offline.student.shape import Shape
+from offline.student.targets import QueryVectors
+from offline.student.teach import RATE, Course, Taught, teach, vectors_of
+from offline.student.texts import Drawn
+from offline.student.tokenizer_file import write_tokenizer
+from offline.teacher.encoder import Teacher
+from offline.teacher.folder import TeacherFolder
+from offline.teacher.texts import item_texts
+from offline.training.checkpoint import load_weights, save_weights
+from offline.workspace.atomic import atomic_file, write_json
+from offline.workspace.durations import about
+from offline.workspace.progress import Progress
+
+LONGEST_S: Final = 360.0
+"""Seconds of the long course."""
+_TRIED_STEPS: Final = 60
+_TRIED_S: Final = 30.0
+_ROUNDS: Final = 5
+_AGAIN_ROUNDS: Final = 0.5
+_AGAIN_S: Final = 60.0
+_AGAIN_RATE: Final = RATE / 3
+_DOCUMENTS: Final = 40_000  # whole texts of items
+_GOLDEN: Final = 24
+_DEPTH_FILE: Final = "depth.json"
+_BEGIN_FILE: Final = "begin.safetensors"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a student is made for."""
+
+    key: str  # of what it is made of
+    base: str  # of what it shares with those that it can go on from
+    bits: int  # of its weights
+    longest_s: float
+    earlier: StudentFiles | None  # to go on from
+
+
+@dataclass(frozen=True)
+class _Class:
+    """What is taught, to students that know the tokens of the lessons alone."""
+
+    curriculum: Curriculum
+    numbers: NDArray[np.int64]  # of those tokens, ascending
+    weights: dict[str, Tensor]  # of the teacher
+    projection: NDArray[np.float32]
+
+    def begin(self, shape: Shape) -> Student:
+        """The teacher's first layers."""
+        table = "embeddings.word_embeddings.weight"
+        student = Student(replace(shape, tokens=len(self.numbers)))
+        own = self.weights | {table: self.weights[table][self.numbers]}
+        begin_as(student, own, torch.from_numpy(self.projection))
+        return student
+
+    def go_on(self, earlier: StudentFiles) -> Student:
+        """The student of an earlier run; the vectors of tokens that are new to it are the teacher's."""
+        student = self.begin(earlier.shape)
+        weights, numbers = earlier.weights()
+        table = student.tokens.weight.detach().clone()
+        _, here, there = np.intersect1d(self.numbers, numbers, assume_unique=True, return_indices=True)
+        table[here] = weights["tokens.weight"][there]
+        student.load_state_dict(weights | {"tokens.weight": table})
+        return student
+
+    def whole_table(self, student: Student) -> NDArray[np.float32]:
+        """The vectors of all tokens, `[all tokens, hidden]`."""
+        table = self.weights["embeddings.word_embeddings.weight"].float().numpy().copy()
+        table[self.numbers] = student.tokens.weight.detach().numpy()
+        return table
+
+
+@dataclass(frozen=True)
+class Making:
+    """The making of one student."""
+
+    teacher: TeacherFolder
+    shape: Shape  # of one with all of the teacher's layers
+    items: pl.DataFrame
+    vectors: NDArray[np.float32]  # [items, teacher's width]
+    drawn: Drawn
+    targets: QueryVectors
+    device: torch.device
+    progress: Progress
+    seed: int
+
+    def make(self, out: Path, wishes: Wishes, say: Callable[[str], None]) -> StudentFiles:
+        """Make it, and write it to the folder of the stage."""
+        folder = out / STUDENT
+        say(self._announcement(wishes))
+        meant = list(dict.fromkeys(self.drawn.meant))
+        targets = self.targets.of(meant, self.progress, "embedding queries")
+        places = {text: place for place, text in enumerate(meant)}
+        targets = targets[[places[text] for text in self.drawn.meant]]
+        lessons = self._class(targets, wishes.earlier)
+        student, taught, tried = self._taught(lessons, folder, wishes)
+        kinds, names, centres = self._kinds()
+        write_arrays(folder, lessons.projection, centres)
+        write_weights(folder, student.state_dict(), lessons.numbers)
+        write_tokenizer(self.teacher, folder / TOKENIZER_FILE)
+        self.progress(0, 1, "measuring the student")
+        figures = self._export(student, lessons, targets, wishes.bits, folder / GRAPH_FILE)
+        self.targets.keep()
+        write_description(
+            folder,
+            key=wishes.key,
+            base=wishes.base,
+            shape=student.shape,
+            spec=self._spec(student.shape).model_dump(),
+            kind_names=names,
+            figures={
+                "layers": student.shape.layers,
+                "width": student.shape.width,
+                **figures,
+                "steps": taught.step,
+                "course_s": round(taught.seconds, 1),
+                "queries": len(self.drawn.shown),
+                "embedded": self.targets.embedded,
+                "kinds": len(centres),
+                "items_of_a_kind": int((kinds >= 0).sum()),
+                "warm": wishes.earlier is not None,
+                "tried": [asdict(depth) for depth in tried],
+                "history": taught.history,
+            },
+            golden=[*names[: _GOLDEN // 2], *self.drawn.shown[: _GOLDEN // 2]],
+        )
+        for name in (CHECKPOINT, _DEPTH_FILE, _BEGIN_FILE):
+            (folder / name).unlink(missing_ok=True)
+        finished = read_student(out)
+        assert finished is not None  # noqa: S101 - it was written above
+        return finished
+
+    def _announcement(self, wishes: Wishes) -> str:
+        missing = self.targets.missing(list(dict.fromkeys(self.drawn.meant)))
+        tried_s = _TRIED_S * len(depths_of(self.shape))
+        again = wishes.earlier is not None
+        longest = min(_AGAIN_S, wishes.longest_s) if again else wishes.longest_s + tried_s
+        how = "goes on from the one before" if again else "is made"
+        return (
+            f"a student {how} of {len(self.drawn.shown):,} queries, {missing:,} of them to be embedded; its lessons "
+            f"take {about(longest)} at most, on top of the budget"
+        )
+
+    def _class(self, targets: NDArray[np.float32], earlier: StudentFiles | None) -> _Class:
+        projection = projection_of(self.vectors, self.shape.width) if earlier is None else earlier.arrays()[0]
+        exact = Teacher(self.teacher, torch.device("cpu"), exact=True)
+        told = np.flatnonzero(self.vectors.any(axis=1))
+        told = np.sort(np.random.default_rng([self.seed, 51]).permutation(told)[:_DOCUMENTS])
+        texts = item_texts(self.items)
+        queries = Tokens.of(exact.tokens(self.drawn.shown, "query"))
+        documents = Tokens.of(exact.tokens([texts[row] for row in told], "document"))
+        known = np.zeros(0, np.int64) if earlier is None else earlier.weights()[1]
+        numbers = np.unique(np.concatenate([queries.ids, documents.ids, known]))
+        places = np.zeros(self.shape.tokens, dtype=np.int64)
+        places[numbers] = np.arange(len(numbers))
+        items = projected(self.vectors[told], projection)
+        curriculum = Curriculum(
+            Lessons(queries.numbered(places), projected(targets, projection)),
+            self.drawn.held,
+            Lessons(documents.numbered(places), items),
+            items,
+            self.seed,
+        )
+        return _Class(curriculum, numbers, exact.weights(), projection)
+
+    def _taught(self, lessons: _Class, folder: Path, wishes: Wishes) -> tuple[Student, Taught, list[Depth]]:
+        tried: list[Depth] = []
+        a_round = lessons.curriculum.steps_a_round()
+        if wishes.earlier is not None:
+            student = lessons.go_on(wishes.earlier)
+            seconds = min(_AGAIN_S, wishes.longest_s)
+            course = Course(max(1, int(_AGAIN_ROUNDS * a_round)), seconds, _AGAIN_RATE)
+        else:
+            student, tried = self._tried(lessons, folder)
+            course = Course(_ROUNDS * a_round, wishes.longest_s)
+        taught = teach(
+            student,
+            lessons.curriculum,
+            course,
+            folder / CHECKPOINT,
+            device=self.device,
+            progress=self.progress,
+            what=f"teaching {student.shape.layers} layers",
+        )
+        return student, taught, tried
+
+    def _tried(self, lessons: _Class, folder: Path) -> tuple[Student, list[Depth]]:
+        """A student of the depth that does best, after its short course."""
+        try:
+            document = json.loads((folder / _DEPTH_FILE).read_text("utf-8"))
+        except FileNotFoundError:
+            document = None
+        if document is None:
+            weights, best, tried = try_depths(depths_of(self.shape), lambda layers: self._short(lessons, layers))
+            student = lessons.begin(replace(self.shape, layers=best.layers))
+            student.load_state_dict(weights)
+            save_weights(folder / _BEGIN_FILE, student)
+            write_json(folder / _DEPTH_FILE, {"layers": best.layers, "tried": [asdict(depth) for depth in tried]})
+            return student, tried
+        student = lessons.begin(replace(self.shape, layers=document["layers"]))
+        load_weights(folder / _BEGIN_FILE, student)
+        return student, [Depth(**depth) for depth in document["tried"]]
+
+    def _short(self, lessons: _Class, layers: int) -> tuple[Student, Depth]:
+        student = lessons.begin(replace(self.shape, layers=layers))
+        taught = teach(
+            student,
+            lessons.curriculum,
+            Course(_TRIED_STEPS, _TRIED_S, validations=1),
+            None,
+            device=self.device,
+            progress=self.progress,
+            what=f"trying {layers} layers",
+        )
+        return student, Depth(layers, round(taught.cosine, 4), round(taught.seconds, 1))
+
+    def _kinds(self) -> tuple[NDArray[np.int64], list[str], NDArray[np.float32]]:
+        """The kind of each item, -1 for none, their names, and their centres."""
+        self.progress(0, 1, "kinds of items")
+        centres = kinds_of(self.vectors, self.seed)
+        kinds = np.full(len(self.vectors), -1, dtype=np.int64)
+        told = self.vectors.any(axis=1)
+        kinds[told] = nearest_kinds(self.vectors[told], centres)[0]
+
+        def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+            return self.targets.of(texts, self.progress, "naming kinds")
+
+        return kinds, kind_names(self.items, kinds, centres, encode), centres
+
+    def _export(
+        self, student: Student, lessons: _Class, targets: NDArray[np.float32], bits: int, path: Path
+    ) -> dict[str, Any]:
+        """Write the graph; its figures."""
+        weights = {name: value.detach().numpy() for name, value in student.state_dict().items()}
+        table = lessons.whole_table(student)
+        shape = student.shape
+        model = student_graph(weights, shape, table, self.teacher.max_tokens, bits)
+        with atomic_file(path) as temporary:
+            onnx.save(model, str(temporary))
+        curriculum = lessons.curriculum
+        rows = curriculum.held_rows()
+        tokens = curriculum.queries.tokens
+        truth = Truth(
+            [lessons.numbers[tokens.ids[tokens.offsets[row] : tokens.offsets[row + 1]]].tolist() for row in rows],
+            vectors_of(student, curriculum, rows, torch.device("cpu")),
+            targets[rows],
+            self.vectors,
+            projected(self.vectors, lessons.projection),
+            curriculum.queries.targets[rows],
+        )
+        return measure(model, truth, len(table) - 1)
+
+    def _spec(self, shape: Shape) -> EncoderSpec:
+        teacher = self.teacher
+        return EncoderSpec(
+            max_tokens=teacher.max_tokens,
+            query_prefix=teacher.query_prefix,
+            document_prefix=teacher.document_prefix,
+            width=shape.width,
+            layers=shape.layers,
+            teacher=teacher.path.name,
+        )

@@ -1,0 +1,169 @@
+"""The stage `distil`, by `aisle-offline`: a shop with a teacher has a text encoder, one without is as before."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from job_process import job_here
+from small_catalogue import small_catalogue
+from small_teacher import real_teacher
+from telling_display import Telling
+
+from app.artifact.bundle_store import resolve
+from app.artifact.parts import TEXT_ENCODER
+from app.engine.loading import load_snapshot
+from offline.dataset.spec import load_spec
+from offline.job import Options, run_stage
+from offline.stage import Stage, stage_keys
+from offline.stages import STAGES
+from offline.student import make
+from offline.student.files import read_student
+from offline.workspace.run_folder import RunFolder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    write_items(folder, 96)
+    (folder / "dataset.toml").write_text(
+        'name = "s"\n[items]\npath = "items.csv"\ntitle = "title"\ncategory = "category"\nbrand = "brand"\n'
+        'text = ["text"]\n'
+    )
+    return folder
+
+
+def write_items(folder: Path, count: int) -> None:
+    small_catalogue(count).drop("attributes").write_csv(folder / "items.csv")
+
+
+@pytest.fixture(autouse=True)
+def short_courses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make, "_TRIED_STEPS", 4)
+    monkeypatch.setattr(make, "_ROUNDS", 2)
+
+
+def whole_run(data: Path, out: Path, *words: str | Path) -> list[str]:
+    code, lines = job_here("run", "--data", data, "--out", out, "--budget", "8s", *words)
+    assert code == 0, lines
+    return lines
+
+
+def figures(out: Path) -> dict[str, Any]:
+    results: dict[str, Any] = RunFolder(out).record()["distil"]["results"]
+    return results
+
+
+def test_a_run_with_a_teacher_ends_with_a_bundle_that_encodes_texts(
+    data: Path, tmp_path: Path, small_teacher: Path
+) -> None:
+    out = tmp_path / "run"
+    whole_run(data, out, "--teacher", small_teacher)
+    student = figures(out)["student"]
+    assert student["cosine_to_exact"] >= 0.99
+    assert [depth["layers"] for depth in student["tried"]] == [1, 2]
+    for store in (out / "measured", out / "bundle"):
+        snapshot = load_snapshot(store)
+        assert TEXT_ENCODER in snapshot.manifest.parts
+        assert snapshot.encoder is not None
+        assert snapshot.meaning is not None
+        assert snapshot.meaning.kinds == student["kinds"] == 3
+        assert len(set(snapshot.meaning.arrays.kind_names.all())) == 3
+        alone = snapshot.encoder.vectors_of(["sofa bed"])[0]
+        assert np.array_equal(snapshot.encoder.vectors_of(["lamp", "sofa bed"])[1], alone)
+    before = {path: path.stat().st_mtime_ns for path in resolve(out / "bundle").rglob("*")}
+    whole_run(data, out, "--teacher", small_teacher)
+    assert {path: path.stat().st_mtime_ns for path in resolve(out / "bundle").rglob("*")} == before
+
+
+def test_a_round_goes_on_from_the_student_before_and_embeds_new_texts_alone(
+    data: Path, tmp_path: Path, small_teacher: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for stage in ("ingest", "embed", "split", "distil"):
+        distilled(stage, data, first, small_teacher)
+    write_items(data, 102)
+    for stage in ("ingest", "embed", "split"):
+        distilled(stage, data, second, small_teacher)
+    again = stage_of(data, second, small_teacher, warm_from=first)["student"]
+    assert again["warm"]
+    assert not again["tried"]
+    assert again["embedded"] < again["queries"] / 2
+
+
+def test_a_killed_stage_goes_on_where_it_was(
+    data: Path, tmp_path: Path, small_teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    for stage in ("ingest", "embed", "split"):
+        distilled(stage, data, out, small_teacher)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(make, "write_arrays", killed)
+        with pytest.raises(Killed):
+            stage_of(data, out, small_teacher)
+    tried = []
+    monkeypatch.setattr(make, "try_depths", lambda *_: tried.append(1))
+    assert read_student(out / "distil") is None
+    student = stage_of(data, out, small_teacher)["student"]
+    assert student["embedded"] == 0
+    assert not tried
+
+
+def stage_of(data: Path, out: Path, teacher: Path, *, warm_from: Path | None = None) -> dict[str, Any]:
+    options = Options(teacher=teacher, warm_from=warm_from, warm_epochs=1 if warm_from else None)
+    return run_stage("distil", data, RunFolder(out), options, Telling([]))
+
+
+def distilled(stage: str, data: Path, out: Path, teacher: Path) -> None:
+    words = ("--teacher", teacher) if stage in ("embed", "distil") else ()
+    code, lines = job_here(stage, "--data", data, "--out", out, *words)
+    assert code == 0, lines
+
+
+def test_without_a_teacher_the_stages_have_the_keys_of_before(data: Path, small_teacher: Path) -> None:
+    spec = load_spec(data)
+    known: tuple[Stage, ...] = tuple(stage for stage in STAGES if not stage.optional)
+    before, now = stage_keys(known, spec, Options()), stage_keys(STAGES, spec, Options())
+    assert {name: now[name] for name in before} == before
+    taught = stage_keys(STAGES, spec, Options(teacher=small_teacher))
+    assert all(taught[name] != before[name] for name in before if name != "ingest")
+
+
+def test_a_teacher_of_another_network_leaves_a_run_without_an_encoder(
+    data: Path, tmp_path: Path, small_teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("offline.student.distil.shape_of", lambda *_: "its network is of the type x")
+    out = tmp_path / "run"
+    lines = whole_run(data, out, "--teacher", small_teacher)
+    assert any("no student is made of this teacher: its network is of the type x" in line for line in lines)
+    assert TEXT_ENCODER not in load_snapshot(out / "bundle").manifest.parts
+
+
+@pytest.mark.slow
+def test_a_real_teacher_has_a_student_that_reads_as_it_does(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(make, "_ROUNDS", 12)
+    out = tmp_path / "run"
+    whole_run(data, out, "--teacher", real_teacher())
+    student = figures(out)["student"]
+    assert student["width"] == 128
+    assert student["cosine_to_exact"] >= 0.99
+    assert student["cosine_to_teacher"] >= 0.7
+    snapshot = load_snapshot(out / "bundle")
+    assert snapshot.encoder is not None
+    assert snapshot.meaning is not None
+    (vector,) = snapshot.encoder.vectors_of(["couch"])
+    _, rows = snapshot.meaning.best(snapshot.meaning.cosines(vector), 10)
+    titles = [snapshot.catalogue.texts["title"][int(row)] for row in rows]
+    assert sum(any(word in title for word in ("couch", "sofa", "seater", "chaise")) for title in titles) >= 8
+    assert json.loads((out / "distil" / "student" / "student.json").read_text())["spec"]["teacher"] == "model"

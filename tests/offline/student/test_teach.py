@@ -1,0 +1,91 @@
+"""Lessons: a student comes nearer to its targets, the same one by the same lessons, stopped or not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from offline.student import teach as teaching
+from offline.student.batches import Tokens, batches_of
+from offline.student.lessons import Curriculum, Lessons
+from offline.student.network import Student
+from offline.student.projection import units
+from offline.student.shape import Shape
+from offline.student.teach import Course, Taught, teach
+from offline.workspace.progress import silent
+
+CPU = torch.device("cpu")
+SHAPE = Shape(40, 32, 0, 16, 2, 32, 1, 8, 1e-12, "gelu", "mean")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def curriculum() -> Curriculum:
+    """Texts whose vector is the mean of vectors of their tokens."""
+    rng = np.random.default_rng(3)
+    table = rng.normal(size=(SHAPE.tokens, SHAPE.width)).astype(np.float32)
+
+    def lessons(count: int, longest: int) -> Lessons:
+        texts = [rng.integers(SHAPE.tokens, size=rng.integers(1, longest + 1)).tolist() for _ in range(count)]
+        targets = np.array([table[text].mean(axis=0) for text in texts])
+        return Lessons(Tokens.of(texts), units(targets))
+
+    queries, documents = lessons(400, 5), lessons(60, 20)
+    return Curriculum(queries, 40, documents, documents.targets, 7)
+
+
+def student() -> Student:
+    torch.manual_seed(2)
+    return Student(SHAPE)
+
+
+def taught(path: Path | None, course: Course, *, kill_at: int | None = None) -> tuple[Student, Taught]:
+    def progress(done: int, _total: int, _what: str) -> None:
+        if kill_at is not None and done >= kill_at:
+            raise Killed
+
+    pupil = student()
+    return pupil, teach(pupil, curriculum(), course, path, device=CPU, progress=progress, what="teaching")
+
+
+def test_a_student_comes_nearer_to_its_targets() -> None:
+    _, state = taught(None, Course(240, 1e9, 3e-3))
+    cosines = [entry["cosine"] for entry in state.history]
+    assert cosines[-1] > cosines[0] + 0.2, cosines
+
+
+def test_a_stopped_course_ends_with_the_student_of_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "_CHECKPOINT_EVERY_S", 0.0)
+    course = Course(40, 1e9)
+    whole, _ = taught(None, course)
+    with pytest.raises(Killed):
+        taught(tmp_path / "checkpoint", course, kill_at=500)
+    resumed, state = taught(tmp_path / "checkpoint", course)
+    assert state.step == 40
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_course_ends_when_its_time_is_over() -> None:
+    clock = iter(range(10_000))
+    pupil = student()
+    state = teach(
+        pupil, curriculum(), Course(1000, 50.0), None, device=CPU, progress=silent, what="", now=lambda: next(clock)
+    )
+    assert 10 < state.step < 50
+
+
+def test_every_text_is_in_one_batch_of_its_length() -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 9, 100)
+    rows = np.arange(0, 100, 2)
+    for order in (None, np.random.default_rng(1)):
+        batches = list(batches_of(lengths, rows, 16, order))
+        assert sorted(np.concatenate(batches)) == rows.tolist()
+        assert all(len(set(lengths[batch])) == 1 for batch in batches)
+        assert all(len(batch) == 1 or lengths[batch].sum() <= 16 for batch in batches)
