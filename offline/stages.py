@@ -321,6 +321,9 @@ def _evaluate(context: StageContext) -> dict[str, Any]:
     document["feature_groups"] = feature_groups(folder.rank)
     record_metrics(bundle, document)
     document["synonyms"] = propose_synonyms(context.spec.root, folder.split, read_synonyms(context.spec))
+    student = folder.record().get("distil", {}).get("results", {}).get("student")
+    if student is not None:
+        document["student"] = student
     write_json(folder.report, document)
     return document
 

@@ -39,7 +39,7 @@ _ORDERS: Final = {
 }
 """The parts of the JSON by task, in order, where it is not the usual one."""
 _ORDER: Final = ("reports", "baselines", "variants", "slices", "candidates", "behaviours", "notes")
-_RUN_PARTS: Final = ("timings", "feature_groups", "cold_items", "synonyms")
+_RUN_PARTS: Final = ("timings", "feature_groups", "cold_items", "synonyms", "student")
 
 
 @dataclass(frozen=True)
@@ -383,6 +383,7 @@ class EvaluationDocument:
     feature_groups: Sequence[FeatureGroup] | None = None
     cold_items: Json | None = None  # see `cold_items`
     synonyms: Sequence[Json] | None = None  # see `propose_synonyms`
+    student: Json | None = None  # the figures of the text encoder that was distilled
 
     @classmethod
     def of(cls, document: Json) -> "EvaluationDocument":
@@ -406,6 +407,7 @@ class EvaluationDocument:
             feature_groups=None if groups is None else [FeatureGroup.of(value) for value in groups],
             cold_items=document.get("cold_items"),
             synonyms=document.get("synonyms"),
+            student=document.get("student"),
         )
 
     @property
@@ -447,6 +449,7 @@ class EvaluationDocument:
             "feature_groups": None if self.feature_groups is None else [group.json() for group in self.feature_groups],
             "cold_items": self.cold_items,
             "synonyms": self.synonyms,
+            "student": self.student,
         }
         order = (*_ORDERS.get(self.dataset.task or "", _ORDER), *_RUN_PARTS)
         return {

@@ -1,8 +1,8 @@
 """How many layers a student has: the fewest that, after a short course each, are about as good as the best."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from torch import Tensor
 
@@ -21,6 +21,7 @@ class Depth:
     layers: int
     cosine: float  # of held-out queries, after the short course
     seconds: float
+    figures: Mapping[str, Any]  # of its graph, see `measure`
 
 
 def depths_of(shape: Shape) -> list[int]:

@@ -129,20 +129,23 @@ class Making:
         places = {text: place for place, text in enumerate(meant)}
         targets = targets[[places[text] for text in self.drawn.meant]]
         lessons = self._class(targets, wishes.earlier)
-        student, taught, tried = self._taught(lessons, folder, wishes)
+        student, taught, tried = self._taught(lessons, targets, folder, wishes)
         kinds, names, centres = self._kinds()
         write_arrays(folder, lessons.projection, centres)
         write_weights(folder, student.state_dict(), lessons.numbers)
         write_tokenizer(self.teacher, folder / TOKENIZER_FILE)
         self.progress(0, 1, "measuring the student")
-        figures = self._export(student, lessons, targets, wishes.bits, folder / GRAPH_FILE)
+        model = self._graph(student, lessons, wishes.bits)
+        with atomic_file(folder / GRAPH_FILE) as temporary:
+            onnx.save(model, str(temporary))
+        figures = self._measured(model, student, lessons, targets)
         self.targets.keep()
         write_description(
             folder,
             key=wishes.key,
             base=wishes.base,
             shape=student.shape,
-            spec=self._spec(student.shape).model_dump(),
+            spec=self._spec(student.shape).model_dump(exclude_unset=True),
             kind_names=names,
             figures={
                 "layers": student.shape.layers,
@@ -199,7 +202,9 @@ class Making:
         )
         return _Class(curriculum, numbers, exact.weights(), projection)
 
-    def _taught(self, lessons: _Class, folder: Path, wishes: Wishes) -> tuple[Student, Taught, list[Depth]]:
+    def _taught(
+        self, lessons: _Class, targets: NDArray[np.float32], folder: Path, wishes: Wishes
+    ) -> tuple[Student, Taught, list[Depth]]:
         tried: list[Depth] = []
         a_round = lessons.curriculum.steps_a_round()
         if wishes.earlier is not None:
@@ -207,7 +212,7 @@ class Making:
             seconds = min(_AGAIN_S, wishes.longest_s)
             course = Course(max(1, int(_AGAIN_ROUNDS * a_round)), seconds, _AGAIN_RATE)
         else:
-            student, tried = self._tried(lessons, folder)
+            student, tried = self._tried(lessons, targets, folder, wishes.bits)
             course = Course(_ROUNDS * a_round, wishes.longest_s)
         taught = teach(
             student,
@@ -220,14 +225,18 @@ class Making:
         )
         return student, taught, tried
 
-    def _tried(self, lessons: _Class, folder: Path) -> tuple[Student, list[Depth]]:
+    def _tried(
+        self, lessons: _Class, targets: NDArray[np.float32], folder: Path, bits: int
+    ) -> tuple[Student, list[Depth]]:
         """A student of the depth that does best, after its short course."""
         try:
             document = json.loads((folder / _DEPTH_FILE).read_text("utf-8"))
         except FileNotFoundError:
             document = None
         if document is None:
-            weights, best, tried = try_depths(depths_of(self.shape), lambda layers: self._short(lessons, layers))
+            weights, best, tried = try_depths(
+                depths_of(self.shape), lambda layers: self._short(lessons, targets, layers, bits)
+            )
             student = lessons.begin(replace(self.shape, layers=best.layers))
             student.load_state_dict(weights)
             save_weights(folder / _BEGIN_FILE, student)
@@ -237,7 +246,7 @@ class Making:
         load_weights(folder / _BEGIN_FILE, student)
         return student, [Depth(**depth) for depth in document["tried"]]
 
-    def _short(self, lessons: _Class, layers: int) -> tuple[Student, Depth]:
+    def _short(self, lessons: _Class, targets: NDArray[np.float32], layers: int, bits: int) -> tuple[Student, Depth]:
         student = lessons.begin(replace(self.shape, layers=layers))
         taught = teach(
             student,
@@ -248,7 +257,8 @@ class Making:
             progress=self.progress,
             what=f"trying {layers} layers",
         )
-        return student, Depth(layers, round(taught.cosine, 4), round(taught.seconds, 1))
+        figures = self._measured(self._graph(student, lessons, bits), student, lessons, targets)
+        return student, Depth(layers, round(taught.cosine, 4), round(taught.seconds, 1), figures)
 
     def _kinds(self) -> tuple[NDArray[np.int64], list[str], NDArray[np.float32]]:
         """The kind of each item, -1 for none, their names, and their centres."""
@@ -263,16 +273,14 @@ class Making:
 
         return kinds, kind_names(self.items, kinds, centres, encode), centres
 
-    def _export(
-        self, student: Student, lessons: _Class, targets: NDArray[np.float32], bits: int, path: Path
-    ) -> dict[str, Any]:
-        """Write the graph; its figures."""
+    def _graph(self, student: Student, lessons: _Class, bits: int) -> onnx.ModelProto:
         weights = {name: value.detach().numpy() for name, value in student.state_dict().items()}
-        table = lessons.whole_table(student)
-        shape = student.shape
-        model = student_graph(weights, shape, table, self.teacher.max_tokens, bits)
-        with atomic_file(path) as temporary:
-            onnx.save(model, str(temporary))
+        return student_graph(weights, student.shape, lessons.whole_table(student), self.teacher.max_tokens, bits)
+
+    def _measured(
+        self, model: onnx.ModelProto, student: Student, lessons: _Class, targets: NDArray[np.float32]
+    ) -> dict[str, Any]:
+        """The figures of a graph, on the queries that are held out."""
         curriculum = lessons.curriculum
         rows = curriculum.held_rows()
         tokens = curriculum.queries.tokens
@@ -284,7 +292,7 @@ class Making:
             projected(self.vectors, lessons.projection),
             curriculum.queries.targets[rows],
         )
-        return measure(model, truth, len(table) - 1)
+        return measure(model, truth, self.shape.tokens - 1)
 
     def _spec(self, shape: Shape) -> EncoderSpec:
         teacher = self.teacher

@@ -8,6 +8,7 @@ from offline.report.blocks import Commands, Gallery, Plot, Row, Section, Table, 
 from offline.report.gather import RunFacts
 from offline.report.numbers import count, duration, figure, interval, is_number, megabytes, number, share
 from offline.report.plots import trade_off
+from offline.report.sections.student import student_blocks
 
 Document = dict[str, Any]
 
@@ -22,7 +23,7 @@ def compression(facts: RunFacts) -> Section:
         sentence = "Item vectors are stored in 8 bits; no other variant was tried."
         if overlap is not None:
             sentence += f" Of the network's ten best items {share(overlap)} are among the bundle's ten best."
-        return Section("compression", title, [sentence])
+        return Section("compression", title, [sentence], student_blocks(facts.document.student))
     metric = next((str(entry["metric"]) for entry in variants if entry.get("metric")), "")
     plots = _trade_offs(variants, metric)
     return Section(
@@ -34,7 +35,11 @@ def compression(facts: RunFacts) -> Section:
             if metric
             else "Nobody was there to validate variants on, so that none was measured."
         ],
-        [_variant_table(variants, metric), *([Gallery(plots)] if plots else [])],
+        [
+            _variant_table(variants, metric),
+            *([Gallery(plots)] if plots else []),
+            *student_blocks(facts.document.student),
+        ],
     )
 
 
