@@ -28,7 +28,7 @@ help: ## list the commands
 $(STAMP): pyproject.toml requirements.lock hatch_build.py $(KERNELS)
 	$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX_URL),$(BIN)/pip install -q --index-url $(TORCH_INDEX_URL) torch==2.13.0)
-	$(BIN)/pip install -q -c requirements.lock -e '.[cpu,encoder,offline,teacher,dev,load]'
+	$(BIN)/pip install -q -c requirements.lock -e '.[cpu,encoder,objects,offline,teacher,dev,load]'
 	touch $(STAMP)
 
 install: $(STAMP) ## make the environment in .venv from the lock, and compile the kernels

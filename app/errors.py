@@ -11,6 +11,7 @@
     │   ├── GoldenMismatch        it answers otherwise than when it was made
     │   ├── BundleUnfit           it would not run on the device that it shall be served from
     │   └── BundleUnreadable      this machine cannot read it, or has no memory for it
+    ├── ObjectStoreError          a store of objects, where bundles lie, cannot be reached, or refuses
     ├── StoreUnavailable          the store of user states cannot be reached, or refuses
     ├── NotReady                  the service waits for its first bundle
     └── RequestError              a request cannot be answered as it stands
@@ -125,6 +126,30 @@ class BundleUnreadable(BundleError):
     """This machine cannot read the bundle, or has no memory for it; the bundle itself may be whole."""
 
     code = "bundle_unreadable"
+
+
+class ObjectStoreError(AisleError):
+    """A store of objects does not do what is asked.
+
+    Args:
+        address: of the store or of an object in it, without credentials.
+        kind: missing, denied, timeout, unsupported or failed.
+    """
+
+    code = "object_store_failed"
+
+    def __init__(self, address: str, kind: str) -> None:
+        super().__init__(f"{address}: {_OBJECT_TROUBLES[kind]}")
+        self.kind = kind
+
+
+_OBJECT_TROUBLES: Final = {
+    "missing": "there is no such object, or no such bucket",
+    "denied": "the store of objects refuses access: see that the standard variables of its credentials are set",
+    "timeout": "the store of objects does not answer in time",
+    "unsupported": "the store of objects cannot do this: files over HTTP are only read",
+    "failed": "the store of objects cannot be reached, or fails",
+}
 
 
 class StoreUnavailable(AisleError):

@@ -1,7 +1,9 @@
 """The composition root of the service, and `aisle-serve`. Nothing else reads the settings."""
 
 import gc
+import hashlib
 import logging
+import os
 import socket
 from dataclasses import replace
 from functools import partial
@@ -24,6 +26,7 @@ from app.api.rehearsal import rehearse
 from app.api.startup import StartupApplication
 from app.artifact.bundle_store import folder_of, is_bundle, version_in
 from app.artifact.erasures import keeps_erasures
+from app.artifact.object_store import ObjectAddress, ObjectLimits, ObjectStore
 from app.artifact.redis_keys import Keys
 from app.engine.kernels.library import kernel_kind, say_kernels
 from app.errors import AisleError, BundleError, SettingsError
@@ -32,14 +35,17 @@ from app.server.closing import ClosingServer, stop_on_signals
 from app.server.connections import Connections
 from app.server.protocol import protocol_of
 from app.serving.cursor_keys import CursorKeys
+from app.serving.first_fetch import first_fetch
 from app.serving.live_catalogue import CatalogueWaits
 from app.serving.release import DevicePolicy, LoadOptions, Release, load_release, load_version
 from app.serving.service import ServiceLimits
 from app.serving.services import Drain, FollowOptions, ImpressionOptions, build_services
 from app.settings import PREFIX, Settings, hosts_in, keys_in, read_settings
+from app.stores.bundle_cache import MB, BundleCache
 from app.stores.catalogue import CatalogueStore
 from app.stores.memory import MemoryUserStore
 from app.stores.memory_catalogue import MemoryCatalogueStore
+from app.stores.object_models import ObjectModels
 from app.stores.protocol import ModelStore, UserStore
 from app.stores.published import FixedModels, FolderModels, RedisModels, model_from_manifest
 from app.stores.redis_gate import RedisGate, kind_of
@@ -75,16 +81,21 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
     Keyring(options.read_keys, options.admin_keys)  # those that cannot be are refused before anything is loaded
 
     address, keys = _redis_address(settings), Keys(settings.redis_prefix.encode())
-    folder = None if is_bundle(settings.bundle) else settings.bundle
+    drain = drain or Drain()
+    cache = _cache(settings, settings.bundle, drain) if isinstance(settings.bundle, ObjectAddress) else None
+    place = settings.bundle if cache is None else cache.folder
+    assert isinstance(place, Path)  # noqa: S101 - where it is no address
+    folder = None if cache is None and is_bundle(place) else place
     load = LoadOptions(
         settings.threads,
         settings.clock,
         DevicePolicy(settings.device, settings.gpu_memory_mb, settings.gpu_captures),
         rehearse,
+        cache,
     )
-    release = load_release(settings.bundle, load) if folder is None else _first_release(folder, address, keys, load)
+    release = load_release(place, load) if folder is None else _first_release(folder, address, keys, load, cache)
     cursors = _cursor_keys(settings)
-    store, catalogue, models = _stores(settings, address, keys, folder, release, cursors, metrics)
+    store, catalogue, models = _stores(settings, address, keys, folder, cache, release, cursors, metrics)
     services = build_services(
         release,
         store,
@@ -182,14 +193,19 @@ def _stores(
     address: RedisAddress | None,
     keys: Keys,
     folder: Path | None,
+    cache: BundleCache | None,
     release: Release,
     cursors: CursorKeys,
     metrics: Metrics,
 ) -> tuple[UserStore, CatalogueStore, ModelStore]:
     """The stores of user states, items and versions: in Redis where there is an address, else in this process."""
-    models: ModelStore = (
-        FixedModels(model_from_manifest(release.snapshot.manifest)) if folder is None else FolderModels(folder)
-    )
+    models: ModelStore
+    if cache is not None:
+        models = ObjectModels(cache, metrics.show_bundle_store)
+    elif folder is not None:
+        models = FolderModels(folder)
+    else:
+        models = FixedModels(model_from_manifest(release.snapshot.manifest))
     if address is None:
         users = MemoryUserStore(settings.keep_events, keep_items=settings.keep_items, erased=release.erasures)
         return users, MemoryCatalogueStore(settings.activity_cap), models
@@ -200,7 +216,8 @@ def _stores(
         metrics.count_background_failure,
     )
     store, catalogue = redis_stores(gate, keys, _retention(settings))
-    store.knows_erasures = keeps_erasures(release.snapshot.folder.parent)
+    # A cache has the list of the last fetch, which nobody adds to while this process does not run.
+    store.knows_erasures = cache is None and keeps_erasures(release.snapshot.folder.parent)
     if settings.cursor_secrets is None:
         SharedSecret(gate, keys.cursor_secret, cursors.take)
     return store, catalogue, models if folder is None else RedisModels(gate, keys)
@@ -249,24 +266,46 @@ def _retention(settings: Settings) -> Retention:
     )
 
 
-def _first_release(folder: Path, address: RedisAddress | None, keys: Keys, load: LoadOptions) -> Release:
-    """The bundle to begin with: the one that Redis points to where Redis answers and it is here, else the folder's."""
-    if address is None:
-        return load_release(folder, load)
+def _cache(settings: Settings, address: ObjectAddress, drain: Drain) -> BundleCache:
+    """The cache of a store of objects: a folder of its own in the folder of caches."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aisle"
+    limits = ObjectLimits(settings.object_timeout_s, settings.fetch_timeout_s)
+    name = f"{hashlib.sha256(str(address).encode()).hexdigest()[:16]}"
+    return BundleCache(
+        ObjectStore(address, limits),
+        (settings.cache or home) / name,
+        settings.cache_mb * MB,
+        settings.fetch_timeout_s,
+        lambda: drain.begun,
+    )
+
+
+def _first_release(
+    folder: Path, address: RedisAddress | None, keys: Keys, load: LoadOptions, cache: BundleCache | None
+) -> Release:
+    """The bundle to begin with: the one that Redis points to where Redis answers and it is here, else the store's."""
+    version = None if address is None else _redis_version(folder, address, keys, cache)
+    if cache is not None:
+        return first_fetch(cache, version, load)
+    return load_release(folder, load) if version is None else load_version(folder, version, load)
+
+
+def _redis_version(folder: Path, address: RedisAddress, keys: Keys, cache: BundleCache | None) -> str | None:
+    """The version that Redis points to; `None` where it does not answer, names none, or one that is not here."""
     hasty = replace(address, timeout_s=FIRST_LOOK_S, connect_timeout_s=FIRST_LOOK_S)
     version = None
     try:
         with open_sync(hasty) as client:
             content = client.get(keys.pointer)
         version = version_in(content, f"{keys.pointer.decode()} in Redis") if isinstance(content, bytes) else None
-        if version is not None:
+        if version is not None and cache is None:
             folder_of(folder, version)
     except (redis.RedisError, OSError) as error:
         log.warning("the store does not answer yet", extra={"kind": kind_of(error), "store": redact(address.url)})
     except BundleError as error:  # the follower looks again, and says so, too
         log.warning("the bundle that Redis points to is not here", extra={"reason": error.message})
         version = None
-    return load_release(folder, load) if version is None else load_version(folder, version, load)
+    return version
 
 
 def serve(settings: Settings) -> None:
@@ -364,7 +403,10 @@ _app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @_app.command()
 def _command(
     bundle: Annotated[
-        Path | None, typer.Option(help="Bundle to serve, or store of bundles, such as runs/NAME/bundle [AISLE_BUNDLE].")
+        str | None,
+        typer.Option(
+            help="Bundle to serve, or store of bundles, such as runs/NAME/bundle or s3://BUCKET/PATH [AISLE_BUNDLE]."
+        ),
     ] = None,
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; 127.0.0.1, only this machine, if left out [AISLE_HOST].")

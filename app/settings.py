@@ -6,9 +6,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.artifact.object_store import EXPECTED, ObjectAddress, object_address
 from app.artifact.redis_keys import PREFIX as PREFIX_OF_KEYS
 from app.errors import SettingsError
 
@@ -23,14 +24,56 @@ MAX_LIST: Final = 10_000  # the largest limit of a list: past it not even the en
 _LISTS_OF_SECRETS: Final = ("read_keys", "admin_keys", "cursor_secrets")
 
 
+def _place_of(given: object) -> object:
+    """The address of a store of objects where a text is one; else what is given, which is the path of a folder."""
+    return (object_address(given) or given) if isinstance(given, str) else given
+
+
 class Settings(BaseSettings):
     """What an operator may decide. `AISLE_PORT=8080` sets `port`; a command line option goes before the variable."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
 
     bundle: Annotated[
-        Path | None, Field(description="Folder of the bundle to serve, or of a store of bundles. There is no default.")
+        Path | ObjectAddress | None,
+        BeforeValidator(_place_of),
+        Field(
+            description="Folder of the bundle to serve, or of a store of bundles; or the address of a store among "
+            f"objects ({EXPECTED}; needs `aisle[objects]`). There is no default."
+        ),
     ] = None
+    cache: Annotated[
+        Path | None,
+        Field(
+            description="Folder in which versions of a store of objects are kept; `aisle` in the cache folder of the "
+            "user (`$XDG_CACHE_HOME` or `~/.cache`) if left out. Each store has a folder of its own in it."
+        ),
+    ] = None
+    cache_mb: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Megabytes that the versions of one store of objects may take on the disk. The oldest go "
+            "first, never the one that is served or the one before; a version for which there is no room beside them "
+            "is refused.",
+        ),
+    ] = 20_000.0
+    object_timeout_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds that a small request to a store of objects may take, the look at the pointer say, and "
+            "that nothing may arrive of a file.",
+        ),
+    ] = 10.0
+    fetch_timeout_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds that the fetch of one version from a store of objects may take; the next one goes on "
+            "where it was.",
+        ),
+    ] = 900.0
     host: Annotated[
         str, Field(description="Address to listen on; without keys only this machine's own are accepted.")
     ] = "127.0.0.1"
@@ -426,7 +469,11 @@ def _check_lists(settings: Settings) -> None:
 def _describe(name: str, value: object) -> str:
     """A value as it may stand in a message; that of a secret never does."""
     field = Settings.model_fields.get(name.removeprefix(PREFIX).lower())
-    return "a secret" if field is not None and "SecretStr" in str(field.annotation) else repr(str(value))
+    if field is not None and "SecretStr" in str(field.annotation):
+        return "a secret"
+    scheme, separator, rest = str(value).partition("://")
+    # An address may have a user and a password in it.
+    return repr(f"{scheme}{separator}{rest.rpartition('@')[2]}")
 
 
 def hosts_in(text: str | None) -> list[str]:

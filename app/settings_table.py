@@ -12,7 +12,21 @@ COMMAND: Final = "make docs"
 _GROUPS: Final = (
     (
         "What is served",
-        ("bundle", "wait", "follow_s", "clock", "device", "gpu_memory_mb", "gpu_captures", "threads", "engine_threads"),
+        (
+            "bundle",
+            "wait",
+            "follow_s",
+            "cache",
+            "cache_mb",
+            "object_timeout_s",
+            "fetch_timeout_s",
+            "clock",
+            "device",
+            "gpu_memory_mb",
+            "gpu_captures",
+            "threads",
+            "engine_threads",
+        ),
     ),
     ("Where it listens", ("host", "reached_at", "port", "page", "log_level", "drain_s", "shutdown_grace_s")),
     ("Who may call", ("read_keys", "admin_keys", "allowed_hosts", "rate_per_key", "cursor_secrets")),
@@ -146,7 +160,7 @@ def _default(default: object) -> str:
 def _describe_values(schema: dict[str, Any]) -> str:
     """Kind and limits of a value, by its JSON schema."""
     for option in schema.get("anyOf", ()):  # of a setting that may be left out
-        if option["type"] != "null":
+        if option.get("type", "null") != "null":
             schema = option
     if "enum" in schema:
         *others, last = (f"`{word}`" for word in schema["enum"])

@@ -40,6 +40,7 @@ METRICS = {
     "aisle_bundle_created_timestamp_seconds": ("gauge", {"version"}),
     "aisle_bundle_loads": ("counter", {"outcome"}),
     "aisle_bundle_newest_event_timestamp_seconds": ("gauge", {"version"}),
+    "aisle_bundle_store_available": ("gauge", set()),
     "aisle_catalogue_changes": ("counter", set()),
     "aisle_catalogue_lag": ("gauge", set()),
     "aisle_catalogue_live_items": ("gauge", set()),
@@ -114,19 +115,20 @@ PROBLEM_CODES = """
 body_crowded_out body_encoded body_too_large bundle_corrupt bundle_golden_mismatch bundle_missing bundle_refused
 bundle_schema bundle_unfit bundle_unreadable cursor_expired device_unavailable foreign_host foreign_origin
 head_too_large internal_error invalid_cursor invalid_request invalid_settings item_not_found key_forbidden
-key_missing malformed_request model_not_found not_ready not_yet overloaded request_timeout runtime_missing
-store_unavailable target_too_long user_not_found
+key_missing malformed_request model_not_found not_ready not_yet object_store_failed overloaded request_timeout
+runtime_missing store_unavailable target_too_long user_not_found
 """
 
 SETTINGS = """
-activity_cap admin_keys allowed_hosts answer_timeout_s batch_timeout_s body_timeout_s bundle catalogue_change_cap
-catalogue_start_s catalogue_wait_ms clock cursor_secrets device drain_s engine_threads event_stream_warning
-follow_s gpu_captures gpu_memory_mb head_timeout_s held_body_mb host impression_cap impression_share keep_alive_s
-keep_events keep_items list_depth log_level max_batch max_batch_bytes max_batch_lines max_batch_operations
-max_body_bytes max_conditions max_connections max_event_rows max_events max_head_bytes max_item_bytes max_item_ids
-max_pending max_reasons online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis
-redis_ca_file redis_db redis_password redis_pool redis_prefix redis_timeout_ms redis_username
-redis_write_timeout_ms retrieve_depth shutdown_grace_s threads timeout_ms unread_answer_mb user_ttl_days wait
+activity_cap admin_keys allowed_hosts answer_timeout_s batch_timeout_s body_timeout_s bundle cache cache_mb
+catalogue_change_cap catalogue_start_s catalogue_wait_ms clock cursor_secrets device drain_s engine_threads
+event_stream_warning fetch_timeout_s follow_s gpu_captures gpu_memory_mb head_timeout_s held_body_mb host
+impression_cap impression_share keep_alive_s keep_events keep_items list_depth log_level max_batch
+max_batch_bytes max_batch_lines max_batch_operations max_body_bytes max_conditions max_connections
+max_event_rows max_events max_head_bytes max_item_bytes max_item_ids max_pending max_reasons object_timeout_s
+online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis redis_ca_file redis_db
+redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms retrieve_depth
+shutdown_grace_s threads timeout_ms unread_answer_mb user_ttl_days wait
 """
 
 

@@ -204,10 +204,11 @@ class BundleFollower:
                 return release
         if self._folder is None:
             raise ModelNotFound("this service was given one bundle rather than a store of them: it serves no other")
+        in_use = [release.version for release in (served, self._previous) if release is not None]
         interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
         try:
-            release = await asyncio.to_thread(load_version, self._folder, version, self._load)
+            release = await asyncio.to_thread(load_version, self._folder, version, self._load, in_use)
         except Exception as error:
             refusal = refusal_of(error, self._folder / version)
             if refusal is not error:
@@ -258,6 +259,8 @@ class BundleFollower:
         if not is_other:
             return
         log.info("bundle served", extra={"version": release.version, "previous": served.version})
+        if self._load.supply is not None:
+            await asyncio.to_thread(self._load.supply.note_served, release.version)
         await self._presence.tell()
         await asyncio.to_thread(trim_memory)
 

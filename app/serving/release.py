@@ -4,11 +4,11 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from app.artifact.bundle_store import folder_of
 from app.artifact.erasures import ERASURES, read_erasures
@@ -77,6 +77,20 @@ class DevicePolicy:
     captures: bool = True  # whether the kernels of runs on a GPU are captured once and replayed
 
 
+class VersionSupply(Protocol):
+    """Has versions of bundles brought into a folder from elsewhere."""
+
+    def obtain(self, version: str, in_use: Iterable[str] = (), anew: bool = False) -> bool:
+        """Have a version in the folder, beside those in use, and return whether it had to be brought there.
+
+        Raises:
+            BundleError: it cannot be had, or must not be served.
+        """
+
+    def note_served(self, version: str) -> None:
+        """Note that a version is served from now on."""
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """How bundles are loaded, and what they have to pass."""
@@ -85,6 +99,7 @@ class LoadOptions:
     clock: Literal["wall", "bundle"] = "wall"  # as in `clock_of`
     device: DevicePolicy = DevicePolicy()
     rehearse: Callable[[Release], None] | None = None  # answers requests by a release; raises `BundleError`
+    supply: VersionSupply | None = None  # brings versions into the store of bundles; None where they lie there
 
 
 def load_release(path: Path, options: LoadOptions, version: str | None = None) -> Release:
@@ -110,8 +125,23 @@ def load_release(path: Path, options: LoadOptions, version: str | None = None) -
         raise refusal_of(error, path) from error
 
 
-def load_version(store: Path, version: str, options: LoadOptions) -> Release:
-    """As `load_release`, of one version in a store of bundles."""
+def load_version(store: Path, version: str, options: LoadOptions, in_use: Iterable[str] = ()) -> Release:
+    """As `load_release`, of one version in a store of bundles, into which it is brought first where there is a supply.
+
+    Args:
+        store: a store of bundles.
+        version: of the bundle.
+        options: how it is loaded.
+        in_use: versions that a supply leaves there.
+    """
+    supply = options.supply
+    was_brought = supply is not None and supply.obtain(version, in_use)
+    try:
+        return load_release(folder_of(store, version), options, version)
+    except BundleCorrupt:
+        if supply is None or was_brought:
+            raise
+    supply.obtain(version, in_use, anew=True)  # what was brought once was damaged since
     return load_release(folder_of(store, version), options, version)
 
 

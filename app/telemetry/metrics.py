@@ -73,6 +73,12 @@ class Metrics:
         self._loads = Counter(
             "aisle_bundle_loads", "Bundles loaded or refused while serving.", ("outcome",), registry=self.registry
         )
+        self._bundle_store = Gauge(
+            "aisle_bundle_store_available",
+            "1 while the store of bundles can be read; 0 where a store of objects does not answer.",
+            registry=self.registry,
+        )
+        self._bundle_store.set(1)
         self._background = Counter(
             "aisle_background_failures",
             "Turns of work in the background that failed; the next one comes all the same.",
@@ -180,6 +186,10 @@ class Metrics:
     def count_load(self, outcome: str) -> None:
         """Count one bundle that was loaded or refused while serving."""
         self._loads.labels(outcome).inc()
+
+    def show_bundle_store(self, answers: bool) -> None:
+        """Show whether the store of bundles could be read just now."""
+        self._bundle_store.set(float(answers))
 
     def count_background_failure(self, task: str) -> None:
         """Count one turn of a task in the background that failed."""
