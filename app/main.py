@@ -48,10 +48,10 @@ from app.stores.memory_catalogue import MemoryCatalogueStore
 from app.stores.object_models import ObjectModels
 from app.stores.protocol import ModelStore, UserStore
 from app.stores.published import FixedModels, FolderModels, RedisModels, model_from_manifest
-from app.stores.redis_gate import RedisGate, kind_of
-from app.stores.redis_link import RedisAddress, open_async, open_sync, redact
+from app.stores.redis_gate import kind_of
+from app.stores.redis_link import RedisAddress, open_sync, redact
 from app.stores.redis_store import Retention
-from app.stores.redis_stores import redis_stores
+from app.stores.redis_stores import open_gate, redis_stores
 from app.stores.shared_secret import SharedSecret
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
@@ -209,8 +209,9 @@ def _stores(
     if address is None:
         users = MemoryUserStore(settings.keep_events, keep_items=settings.keep_items, erased=release.erasures)
         return users, MemoryCatalogueStore(settings.activity_cap), models
-    gate = RedisGate(
-        open_async(address),
+    gate = open_gate(
+        address,
+        keys,
         settings.redis_timeout_ms / 1e3,
         settings.redis_write_timeout_ms / 1e3,
         metrics.count_background_failure,

@@ -330,8 +330,8 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(
             description="Address of the store of user states: redis://HOST:PORT/DB, rediss:// for TLS, "
-            "unix:///PATH?db=DB, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB. Without one, states live in this "
-            "process."
+            "unix:///PATH?db=DB, redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB, or "
+            "redis+cluster://HOST:PORT,HOST:PORT (rediss+cluster:// for TLS). Without one, states live in this process."
         ),
     ] = None
     redis_username: Annotated[str | None, Field(description="ACL user; goes before what the address says.")] = None

@@ -87,6 +87,11 @@ class RedisProcess:
         return redis.Redis(host=HOST, port=self.port, retry=Retry(NoBackoff(), 0))
 
     @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """Of the running server."""
         if self._process is None:

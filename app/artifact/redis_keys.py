@@ -149,6 +149,10 @@ class Keys:
         """Written from time to time to check whether the store accepts writes."""
         return self.prefix + b"probe"
 
+    def partition_probe(self, partition: int) -> bytes:
+        """The same for the node of a cluster that has a partition."""
+        return self._in(partition, b"probe")
+
     def _of(self, kind: bytes, person_hash: int) -> bytes:
         return self._in(partition_of(person_hash), kind) + person_hash.to_bytes(8, "little")
 

@@ -73,7 +73,8 @@ class SharedLook:
         head, read = await asyncio.shield(turn.task)
         if read is None or place is None:
             return head, None
-        return head, StatesRead(read.version, read.states[place], read.is_whole)
+        is_whole = read.is_whole and read.unread.isdisjoint(range(place.start, place.stop))
+        return head, StatesRead(read.version, read.states[place], is_whole)
 
     async def _ask(self, turn: _Turn) -> tuple[CatalogueHead, StatesRead | None]:
         async with self._places:
@@ -81,7 +82,7 @@ class SharedLook:
             if self._together is None or not turn.requests:
                 return await self._store.head(), None
             head, result = await self._together(turn.version, turn.requests)
-            return head, StatesRead(turn.version, result.states, result.is_whole)
+            return head, StatesRead(turn.version, result.states, result.is_whole, result.unread)
 
     def _settle(self, task: asyncio.Task[tuple[CatalogueHead, StatesRead | None]]) -> None:
         self._running.discard(task)

@@ -52,9 +52,13 @@ class StateFetcher:
         requests = [_requests_of(calls[index]) for index in remaining]
         flat = [request for of_call in requests for request in of_call]
         if flat:
-            fetched, is_whole = await self._fetch_with_fallback(release, flat)
-            for index, of_call, state in zip(remaining, requests, _regroup(requests, fetched), strict=True):
-                states[index], degraded[index] = state, [USER_STATE] if of_call and not is_whole else []
+            fetched, are_whole = await self._fetch_with_fallback(release, flat)
+            start = 0
+            for index, of_call in zip(remaining, requests, strict=True):
+                own_part = slice(start, start + len(of_call))
+                states[index] = _first(fetched[own_part])
+                degraded[index] = [] if all(are_whole[own_part]) else [USER_STATE]
+                start = own_part.stop
         for missing in degraded:
             if missing:
                 self._metrics.count_degraded(USER_STATE)
@@ -74,17 +78,22 @@ class StateFetcher:
 
     async def _fetch_with_fallback(
         self, release: Release, requests: Sequence[StateRequest]
-    ) -> tuple[list[UserState | None], bool]:
-        """The states, and whether they are all that is stored."""
+    ) -> tuple[list[UserState | None], list[bool]]:
+        """The states, and of each whether it is all that is stored."""
         try:
             result = await self._store.fetch(release.version, requests)
         except StoreUnavailable as error:
             log.debug("user states could not be fetched", extra={"reason": error.message})
-            return self._fetch_bundled(release, requests), False
-        if result.is_whole:
-            return result.states, not self._store.lagging
+            return self._fetch_bundled(release, requests), [False] * len(requests)
+        is_whole = result.is_whole and not self._store.lagging
+        if result.is_whole and not result.unread:
+            return result.states, [is_whole] * len(requests)
         bundled = self._fetch_bundled(release, requests)
-        return [merge_states(*pair) for pair in zip(bundled, result.states, strict=True)], False
+        states = [
+            merge_states(*pair) if place in result.unread or not result.is_whole else pair[1]
+            for place, pair in enumerate(zip(bundled, result.states, strict=True))
+        ]
+        return states, [is_whole and place not in result.unread for place in range(len(requests))]
 
     def _fetch_bundled(self, release: Release, requests: Sequence[StateRequest]) -> list[UserState | None]:
         if not requests:
@@ -97,13 +106,6 @@ class StateFetcher:
 
 def _requests_of(call: RecommendCall) -> list[StateRequest]:
     return [StateRequest(person_hash, call.exclude) for person_hash in call.person_hashes()]
-
-
-def _regroup(requests: Sequence[Sequence[StateRequest]], states: Sequence[UserState | None]) -> list[UserState | None]:
-    """The first known state of each call, from the states of all requests one after another."""
-    remaining = iter(states)
-    of_calls = [[next(remaining) for _ in of_call] for of_call in requests]
-    return [_first(of_call) for of_call in of_calls]
 
 
 def _first(states: Sequence[UserState | None]) -> UserState | None:

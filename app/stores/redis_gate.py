@@ -20,7 +20,7 @@ from app.stores.redis_held import HeldConnections
 
 FAILURES_IN_A_ROW: Final = 3
 PROBE_S: Final = 0.5
-_RECONNECT_S: Final = 1.0  # a probe that takes longer is a failure
+RECONNECT_S: Final = 1.0  # a probe that takes longer is a failure
 
 # The first that fits; what a word stands for is in the runbook of OPERATING.md.
 _KINDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
@@ -44,7 +44,8 @@ _WORDS: Final = (
     ("MASTERDOWN", "loading"),
     ("LOADING", "loading"),
 )
-_FOREIGN: Final = (redis.RedisError, OSError, TimeoutError)
+FOREIGN: Final = (redis.RedisError, OSError, TimeoutError)
+"""What an exchange fails with, whoever is to blame."""
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,9 @@ class RedisGate:
         write_timeout_s: limit of one exchange that writes.
         on_failure: called with the name of the task in the background where a probe failed for no reason of Redis.
     """
+
+    has_older_layouts = True
+    """Whether what is stored may be in the layout of keys before this one."""
 
     def __init__(
         self,
@@ -117,7 +121,8 @@ class RedisGate:
         if self.is_open:
             raise _breaker_open()
         try:
-            result = await self._within(self._write_timeout_s if is_bulk else self._read_timeout_s, exchange)
+            seconds = self._write_timeout_s if is_bulk else self._read_timeout_s
+            result = await self._within(seconds, exchange, writes=False)
         except StoreUnavailable as error:
             self._failed_reads = self._count_failure(self._failed_reads, error.__cause__)
             raise
@@ -139,6 +144,14 @@ class RedisGate:
         values: list[bytes | None] = await self.read(exchange)
         return values
 
+    async def read_reachable(self, names: Sequence[bytes]) -> tuple[list[bytes | None], frozenset[int]]:
+        """The same, and the places of those that cannot be read while others can: of one server, none.
+
+        Raises:
+            StoreUnavailable: as of `read`.
+        """
+        return await self.read_values(names), frozenset()
+
     async def write(self, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
         """The result of an exchange that writes.
 
@@ -148,21 +161,25 @@ class RedisGate:
         if self._failed_writes >= FAILURES_IN_A_ROW:
             raise _breaker_open()
         try:
-            result = await self._within(self._write_timeout_s, exchange)
+            result = await self._within(self._write_timeout_s, exchange, writes=True)
         except StoreUnavailable as error:
             self._failed_writes = self._count_failure(self._failed_writes, error.__cause__)
-            # Until a probe has written: a duplicate succeeds without writing anything.
-            self.lagging = self.lagging or not is_wrong_type(error.__cause__)
+            self._note_refused_write(error.__cause__)
             raise
         self._failed_writes = 0
         return result
 
-    async def _within(self, seconds: float, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
+    async def _within(self, seconds: float, exchange: Callable[[Redis], Awaitable[Any]], *, writes: bool) -> Any:
+        del writes  # of one server it makes no difference
         try:
             async with asyncio.timeout(seconds):
                 return await exchange(self._client)
-        except _FOREIGN as error:
-            raise StoreUnavailable(f"the store cannot be used now ({kind_of(error)}): send it again") from error
+        except FOREIGN as error:
+            raise unavailable(error) from error
+
+    def _note_refused_write(self, cause: BaseException | None) -> None:
+        """Be behind until a probe has written: a duplicate succeeds without writing anything."""
+        self.lagging = self.lagging or not is_wrong_type(cause)
 
     def _count_failure(self, failures: int, cause: BaseException | None) -> int:
         """`failures` and this one, unless the server answered and only refused."""
@@ -177,15 +194,15 @@ class RedisGate:
         was_whole = not (self.is_open or self.lagging)
         defects: list[Exception] = []
         try:
-            async with asyncio.timeout(max(_RECONNECT_S, self._read_timeout_s)):
+            async with asyncio.timeout(max(RECONNECT_S, self._read_timeout_s)):
                 for probe in self._probes:
                     try:
                         await probe(self._client)
-                    except _FOREIGN:
+                    except FOREIGN:
                         raise
                     except Exception as error:  # an answer that nobody foresaw: says nothing of the store
                         defects.append(error)
-        except _FOREIGN as error:
+        except FOREIGN as error:
             self.lagging = True
             if _is_refusal(error):
                 if was_whole:
@@ -198,7 +215,7 @@ class RedisGate:
         try:
             async with asyncio.timeout(self._read_timeout_s):
                 await self._client.ping()
-        except _FOREIGN as error:
+        except FOREIGN as error:
             self._failed_reads = self._count_failure(self._failed_reads, error)
             return
         self._failed_reads = 0
@@ -206,6 +223,11 @@ class RedisGate:
             log.info("the store answers again")
         if defects:
             raise defects[0]
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """What callers are told where an exchange fails."""
+    return StoreUnavailable(f"the store cannot be used now ({kind_of(error)}): send it again")
 
 
 def _breaker_open() -> StoreUnavailable:

@@ -35,18 +35,28 @@ class HeldConnections:
             RedisError: they cannot be read.
             OSError: the server cannot be reached.
         """
+        (values,) = await self.mgets([names])
+        if isinstance(values, Exception):
+            raise values
+        return values
+
+    async def mgets(self, groups: Sequence[Sequence[bytes]]) -> list[list[bytes | None] | redis.ResponseError]:
+        """The same of several groups of keys by an MGET each, in one exchange; its error for each that is refused.
+
+        Raises:
+            RedisError: the connection failed.
+            OSError: the server cannot be reached.
+        """
         connection: AbstractConnection = (
             self._idle.pop() if self._idle else await self._pool.get_connection()  # type: ignore[no-untyped-call]
         )
         try:
-            command = connection.pack_command("MGET", *names)
+            commands = connection.pack_commands([("MGET", *names) for names in groups])
             try:
-                return await _exchange(connection, command)
+                return await _exchange(connection, commands, len(groups))
             except redis.ConnectionError:  # the server closed it meanwhile, as a client would try once more
                 await connection.disconnect(nowait=True)
-                return await _exchange(connection, command)
-        except redis.ResponseError:  # an answer was read, and none is under way
-            raise
+                return await _exchange(connection, commands, len(groups))
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -57,8 +67,15 @@ class HeldConnections:
                 await self._pool.release(connection)
 
 
-async def _exchange(connection: AbstractConnection, command: Any) -> list[bytes | None]:
-    """Send a command, on a connection that is opened where it is not, and read the answer."""
-    await connection.send_packed_command(command)
-    values: list[bytes | None] = await connection.read_response()
-    return values
+async def _exchange(
+    connection: AbstractConnection, commands: Any, number: int
+) -> list[list[bytes | None] | redis.ResponseError]:
+    """Send commands, on a connection that is opened where it is not, and read their answers."""
+    await connection.send_packed_command(commands)
+    replies: list[list[bytes | None] | redis.ResponseError] = []
+    for _ in range(number):
+        try:
+            replies.append(await connection.read_response())
+        except redis.ResponseError as error:  # an answer was read
+            replies.append(error)
+    return replies

@@ -1,4 +1,4 @@
-"""Connections to Redis from an address: one server, TLS, a unix socket, or the primary that Sentinels name."""
+"""Connections to Redis from an address: one server, TLS, a unix socket, the primary that Sentinels name, a cluster."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,13 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from app.errors import SettingsError
+from app.stores.redis_cluster import ClusterRedis
+from app.stores.redis_job_cluster import JobCluster
+from app.stores.redis_slots import Address
 
 EXPECTED = (
-    "redis://HOST:PORT/DB, rediss:// for TLS, unix:///PATH?db=DB, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB"
+    "redis://HOST:PORT/DB, rediss:// for TLS, unix:///PATH?db=DB, redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB, or "
+    "redis+cluster://HOST:PORT,HOST:PORT"
 )
 
 
@@ -59,6 +63,18 @@ def open_async(address: RedisAddress) -> redis.asyncio.Redis:
         )
         client: redis.asyncio.Redis = watch.master_for(sentinels.service, max_connections=address.pool)
         return client
+    if (nodes := _cluster(address)) is not None:
+
+        def open_node(node: Address) -> redis.asyncio.Redis:
+            host, port = node
+            of_class = {"connection_class": redis.asyncio.SSLConnection} if nodes.tls else {}
+            kwargs: dict[str, Any] = own | of_class | nodes.tls_of_connections
+            pool = redis.asyncio.BlockingConnectionPool(
+                host=host, port=port, max_connections=address.pool, timeout=address.timeout_s, **kwargs
+            )
+            return redis.asyncio.Redis.from_pool(pool)
+
+        return ClusterRedis(nodes.hosts, open_node)
     options = _parse(address, parse_async)
     pool = redis.asyncio.BlockingConnectionPool(
         max_connections=address.pool, timeout=address.timeout_s, **options | own | _tls(address)
@@ -80,6 +96,15 @@ def open_sync(address: RedisAddress) -> redis.Redis:
         )
         client: redis.Redis = watch.master_for(sentinels.service)
         return client
+    if (nodes := _cluster(address)) is not None:
+
+        def open_node(node: Address) -> redis.Redis:
+            host, port = node
+            of_class = {"connection_class": redis.SSLConnection} if nodes.tls else {}
+            kwargs: dict[str, Any] = own | of_class | nodes.tls_of_connections
+            return redis.Redis.from_pool(redis.ConnectionPool(host=host, port=port, **kwargs))
+
+        return JobCluster(nodes.hosts, open_node)
     pool = redis.ConnectionPool(**_parse(address, parse_url) | own | _tls(address))
     return redis.Redis.from_pool(pool)
 
@@ -91,18 +116,28 @@ class _Sentinels:
     tls: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Cluster:
+    hosts: list[tuple[str, int]]
+    tls: dict[str, Any]
+
+    @property
+    def tls_of_connections(self) -> dict[str, Any]:
+        return {name: value for name, value in self.tls.items() if name != "ssl"}
+
+
 def _times(address: RedisAddress) -> dict[str, Any]:
     return {"socket_timeout": address.timeout_s, "socket_connect_timeout": address.connect_timeout_s}
 
 
 def _options(address: RedisAddress) -> dict[str, Any]:
     options = {"username": address.username, "password": address.password, "db": address.db}
-    if address.url.partition("://")[0].endswith("+sentinel"):
+    if (kind := address.url.partition("://")[0].partition("+")[2]) in {"sentinel", "cluster"}:
         split = urlsplit(address.url)
         options = {
             "username": address.username or (unquote(split.username) if split.username else None),
             "password": address.password or (unquote(split.password) if split.password else None),
-            "db": _sentinel_path(address)[1] if address.db is None else address.db,
+            "db": _db_of(address) if kind == "sentinel" else None,
         }
     return _times(address) | {"protocol": 2} | {name: value for name, value in options.items() if value is not None}
 
@@ -124,22 +159,48 @@ def _parse(address: RedisAddress, parse: Any) -> dict[str, Any]:
 
 
 def _sentinels(address: RedisAddress) -> _Sentinels | None:
-    scheme, _, rest = address.url.partition("://")
-    if scheme not in {"redis+sentinel", "rediss+sentinel"}:
+    if _scheme(address) not in {"redis+sentinel", "rediss+sentinel"}:
         return None
-    hosts = rest.partition("/")[0].rpartition("@")[2]
-    try:
-        parts = [host.rpartition(":") if ":" in host else (host, "", "") for host in hosts.split(",")]
-        sentinels = [(host, int(port or 26379)) for host, _, port in parts if host]
-    except ValueError as error:
-        raise _not_understood(address) from error
+    sentinels = _hosts(address, 26379)
     service, _ = _sentinel_path(address)
     if not sentinels or not service:
         raise _not_understood(address)
-    tls: dict[str, Any] = {"ssl": True} if scheme.startswith("rediss") else {}
-    if tls and address.ca_file is not None:
-        tls["ssl_ca_certs"] = address.ca_file
-    return _Sentinels(sentinels, service, tls)
+    return _Sentinels(sentinels, service, _tls_of_many(address))
+
+
+def _cluster(address: RedisAddress) -> _Cluster | None:
+    if _scheme(address) not in {"redis+cluster", "rediss+cluster"}:
+        return None
+    nodes = _hosts(address, 6379)
+    path = address.url.partition("://")[2].partition("/")[2].partition("?")[0]
+    if not nodes or path not in {"", "0"}:
+        raise _not_understood(address)
+    if address.db:
+        raise SettingsError(f"a cluster has database 0 alone, got database {address.db}: leave it out")
+    return _Cluster(nodes, _tls_of_many(address))
+
+
+def _hosts(address: RedisAddress, usual_port: int) -> list[tuple[str, int]]:
+    """The hosts and ports of an address that names several."""
+    hosts = address.url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    try:
+        parts = [host.rpartition(":") if ":" in host else (host, "", "") for host in hosts.split(",")]
+        return [(host, int(port or usual_port)) for host, _, port in parts if host]
+    except ValueError as error:
+        raise _not_understood(address) from error
+
+
+def _tls_of_many(address: RedisAddress) -> dict[str, Any]:
+    tls: dict[str, Any] = {"ssl": True} if _scheme(address).startswith("rediss") else {}
+    return tls | ({"ssl_ca_certs": address.ca_file} if tls and address.ca_file is not None else {})
+
+
+def _scheme(address: RedisAddress) -> str:
+    return address.url.partition("://")[0]
+
+
+def _db_of(address: RedisAddress) -> int:
+    return _sentinel_path(address)[1] if address.db is None else address.db
 
 
 def _sentinel_path(address: RedisAddress) -> tuple[str, int]:

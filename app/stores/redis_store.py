@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from app.artifact.people import partition_of
 from app.artifact.redis_keys import Keys
 from app.artifact.user_records import pack_events
+from app.errors import StoreUnavailable
 from app.stores.bundled import BundledStates
 from app.stores.eviction import EvictionWatch
 from app.stores.redis_gate import RedisGate, is_wrong_type
@@ -20,10 +21,11 @@ from app.stores.redis_old_layout import OldLayout
 from app.stores.redis_scripts import APPEND, ERASE, ScriptCall, run_scripts
 from app.stores.redis_watch import RedisWatch
 from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, StoredUser
-from app.stores.state_values import StateValues
+from app.stores.state_values import StateValues, names_per_state
 
 _WORD: Final = 8
 _DIMS_KEPT: Final = 8  # versions
+_NAMES_BEFORE: Final = 2  # the keys of users, in what `fetch` reads: the marker of the version, and one more
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class RedisUserStore:
         self._merge = RedisMerge(gate, keys, kept)
         self._old = OldLayout(gate, keys, kept, retention.event_ids)
         self._dims: dict[str, int] = {}  # of a version's long vectors
+        self._marked: dict[str, bool] = {}  # whether a version was published here, when last seen
         self._impressions = ImpressionStream(gate, keys.impression_stream, retention.impressions)
         gate.on_probe(self._carry_erasures)
         self._knew_erasures = False
@@ -116,6 +119,7 @@ class RedisUserStore:
         self._dims[version] = states.states.long_vectors.shape[1]
         while len(self._dims) > _DIMS_KEPT:
             del self._dims[next(iter(self._dims))]
+        self._marked = {name: marked for name, marked in self._marked.items() if name in self._dims}
 
     async def fetch(self, version: str, requests: Sequence[StateRequest]) -> FetchResult:
         """The states, by one MGET; not whole where `version` was never published here, or the store flushed since.
@@ -143,11 +147,16 @@ class RedisUserStore:
                 names.append(keys.seen(user_hash) if request.exclude is Exclude.SEEN else keys.purchased(user_hash))
         if pending:
             names += self._old_names(version, requests)
-        marker, value, *values = await self._gate.read_values(names)
+        (marker, value, *values), unread = await self._gate.read_reachable(names)
+        if 1 in unread and name is not None:
+            raise StoreUnavailable("the catalogue's part of the store cannot be read now (connection): send it again")
+        if 0 not in unread:
+            self._marked[version] = marker is not None
         if pending:
             values = self._joined(requests, values)
         states = self._values.states(requests, values, self._dims.get(version))
-        return value, FetchResult(states, is_whole=marker is not None)
+        places = _places_of(requests, unread) if unread else unread
+        return value, FetchResult(states, is_whole=self._marked.get(version, False), unread=places)
 
     async def append(self, events: Sequence[NewEvent]) -> list[bool]:
         """Store events, those of one user in one step, without what a user did before they were erased.
@@ -298,3 +307,9 @@ class RedisUserStore:
         if self._watch.migration_pending and self._watch.erased_before:
             await self._old.carry_erasures(client, await self._read_versions(client))
         self._watch.erased_before = False
+
+
+def _places_of(requests: Sequence[StateRequest], unread: frozenset[int]) -> frozenset[int]:
+    """The requests that have a key among those that `fetch` could not read, by their places there."""
+    owners = [place for place, request in enumerate(requests) for _ in range(names_per_state(request))]
+    return frozenset(owners[(index - _NAMES_BEFORE) % len(owners)] for index in unread if index >= _NAMES_BEFORE)

@@ -4,7 +4,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
+import redis
 from redis.asyncio import Redis
+from redis.exceptions import ClusterDownError
 
 from app.artifact.people import PARTITIONS
 from app.artifact.redis_keys import LAYOUT, Keys
@@ -15,6 +17,7 @@ AT_ONCE: Final = 32
 """Partitions that one look covers: eight looks, four seconds, cover all of them."""
 _PROBE_LIVES_S: Final = 60
 _HASH_BYTES: Final = 8
+_GONE: Final = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)  # of one node, of several
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,8 @@ class RedisWatch:
         self.knows_erasures = False  # a look has read all of them
         self.durable = False  # the server writes an append-only file, without error when last asked
         self.waiting_events = 0
-        self.migration_pending = True  # state of the layout before may be there; not known before the first look
+        # State of the layout before may be there: of one server it is not known before the first look.
+        self.migration_pending = gate.has_older_layouts
         self.erased_before = False  # somebody was erased in the layout before, since this was set to false
         gate.on_probe(self.look)
 
@@ -61,31 +65,34 @@ class RedisWatch:
         self.durable = isinstance(persistence, dict) and bool(
             persistence.get("aof_enabled") and persistence.get("aof_last_write_status") == "ok"
         )
-        if isinstance(written, Exception):
+        if isinstance(written, redis.ResponseError):
             raise written
         waiting, erasures = self._counts("event_stream", lengths[::2]), self._counts("erased", lengths[1::2])
         self._note_layout(layout)
         places = [PARTITIONS, *partitions]
         for place, number in zip(places, waiting, strict=True):
-            self._waiting[place] = number
+            self._waiting[place] = self._waiting[place] if number is None else number
         self._watch_stream(sum(self._waiting))
-        changed = [pair for pair in zip(places, erasures, strict=True) if pair[1] != self._erasures[pair[0]]]
+        known = [(place, number) for place, number in zip(places, erasures, strict=True) if number is not None]
+        changed = [pair for pair in known if pair[1] != self._erasures[pair[0]]]
         has_learned = await self._learn_erasures(client, changed) if changed else True
-        self.knows_erasures |= has_learned and len(partitions) == PARTITIONS
-        self._turn = (partitions[-1] + 1) % PARTITIONS
+        self.knows_erasures |= has_learned and len(known) == PARTITIONS + 1
+        self._turn = (partitions[-1] + 1) % PARTITIONS if self.knows_erasures else None
 
     def _next_partitions(self) -> range:
         return range(PARTITIONS) if self._turn is None else range(self._turn, self._turn + AT_ONCE)
 
-    def _counts(self, kind: str, replies: Sequence[Any]) -> list[int]:
-        """Each reply as a number, 0 where the key holds something else."""
+    def _counts(self, kind: str, replies: Sequence[Any]) -> list[int | None]:
+        """Each reply as a number, 0 where the key holds something else, None where its node is gone."""
         for reply in replies:
-            if isinstance(reply, Exception) and not is_wrong_type(reply):
+            if isinstance(reply, Exception) and not is_wrong_type(reply) and not isinstance(reply, _GONE):
                 raise reply
-        self._gate.damage.note(kind, sum(isinstance(reply, Exception) for reply in replies))
-        return [0 if isinstance(reply, Exception) else int(reply) for reply in replies]
+        self._gate.damage.note(kind, sum(is_wrong_type(reply) for reply in replies))
+        return [None if isinstance(reply, _GONE) else 0 if is_wrong_type(reply) else int(reply) for reply in replies]
 
     def _note_layout(self, layout: Any) -> None:
+        if not self._gate.has_older_layouts:
+            return
         pending = layout != b"%d" % LAYOUT
         if pending and self._turn is None:
             log.warning(

@@ -41,6 +41,7 @@ class FetchResult:
 
     states: list[UserState | None]  # `None` for an unknown user
     is_whole: bool = True  # false where what was published is not there: live events are all that is known
+    unread: frozenset[int] = frozenset()  # places of requests whose part of the store cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class StatesRead:
     version: str  # that the long vectors are of
     states: list[UserState | None]  # of the people it may be of, the preferred one first
     is_whole: bool  # as of `FetchResult`
+    unread: frozenset[int] = frozenset()  # places of `states` that could not be read
 
 
 def merge_states(bundled: UserState | None, live: UserState | None) -> UserState | None:

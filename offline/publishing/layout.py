@@ -9,6 +9,7 @@ import redis
 from app.artifact.people import partition_of
 from app.artifact.redis_keys import LAYOUT, Keys
 from app.stores.redis_gate import is_wrong_type
+from app.stores.redis_job_cluster import JobCluster
 from app.stores.redis_old_layout import seconds_of
 from app.stores.scripts import script
 from offline.publishing.erasures import ask_erasures
@@ -22,13 +23,17 @@ _HASH_BYTES: Final = 8
 
 
 def is_migrated(client: redis.Redis, keys: Keys) -> bool:
-    """Return whether nothing is left in the layout before."""
+    """Return whether nothing is left in the layout before, of which a cluster never had anything."""
+    if isinstance(client, JobCluster):
+        return True
     values: Any = client.mget([keys.layout])
     return bool(values[0] == b"%d" % LAYOUT)
 
 
 def mark_layout(client: redis.Redis, keys: Keys) -> bool:
     """Return whether nothing is left in the layout before; a store that never had it gets its mark here."""
+    if isinstance(client, JobCluster):
+        client.set(keys.layout, LAYOUT)
     if is_migrated(client, keys):
         return True
     old = keys.old

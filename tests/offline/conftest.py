@@ -14,6 +14,7 @@ import redis
 from job_process import completed_job
 from live_events import one_stream
 from pydantic import BaseModel
+from redis_cluster import RedisCluster
 from redis_process import RedisProcess
 
 from app.artifact import names
@@ -110,9 +111,16 @@ def write_split() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def client(redis_server: RedisProcess) -> Iterator[redis.Redis]:
-    """A client of the server that tests share."""
-    with redis_server.client() as client:
+def server(request: pytest.FixtureRequest) -> RedisProcess | RedisCluster:
+    """The server that tests share; the cluster for a file that asks for `redis_cluster` as well."""
+    shared: RedisProcess | RedisCluster = request.getfixturevalue(getattr(request, "param", "redis_server"))
+    return shared
+
+
+@pytest.fixture
+def client(server: RedisProcess | RedisCluster) -> Iterator[redis.Redis]:
+    """A client of that server."""
+    with server.client() as client:
         yield client
 
 

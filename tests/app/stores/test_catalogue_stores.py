@@ -9,33 +9,35 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis_cluster import RedisCluster
 from redis_process import RedisProcess
 
 from app.artifact.redis_keys import Keys
 from app.stores.catalogue import NO_CHANGE, CatalogueChange, CatalogueHead, CatalogueRecord, CatalogueStore
 from app.stores.memory_catalogue import MemoryCatalogueStore
-from app.stores.redis_gate import RedisGate
-from app.stores.redis_link import RedisAddress, open_async
+from app.stores.redis_link import RedisAddress
 from app.stores.redis_store import Retention
-from app.stores.redis_stores import redis_stores
+from app.stores.redis_stores import open_gate, redis_stores
 
 ACTIVITY_CAP = 100
 _ids = count()
 Opened = Callable[[], AbstractAsyncContextManager[CatalogueStore]]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def opened(request: pytest.FixtureRequest) -> Opened:
     """Opens an empty store of each kind."""
     if request.param == "memory":
         return memory
-    server: RedisProcess = request.getfixturevalue("redis_server")
+    name = "redis_server" if request.param == "redis" else "redis_cluster"
+    server: RedisProcess | RedisCluster = request.getfixturevalue(name)
     prefix: str = request.getfixturevalue("redis_prefix")
 
     @asynccontextmanager
     async def redis_store() -> AsyncIterator[CatalogueStore]:
-        gate = RedisGate(open_async(RedisAddress(server.url, timeout_s=None)), 5.0, 5.0)
-        _, store = redis_stores(gate, Keys(f"{prefix}{next(_ids)}:".encode()), Retention(activity=ACTIVITY_CAP))
+        keys = Keys(f"{prefix}{next(_ids)}:".encode())
+        gate = open_gate(RedisAddress(server.url, timeout_s=None), keys, 5.0, 5.0)
+        _, store = redis_stores(gate, keys, Retention(activity=ACTIVITY_CAP))
         try:
             yield store
         finally:

@@ -11,6 +11,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis_cluster import RedisCluster
 from redis_process import RedisProcess
 
 from app.artifact.behaviours import CART, PURCHASE, VIEW
@@ -22,9 +23,9 @@ from app.artifact.user_state import UserStates
 from app.stores.bundled import BundledStates
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
-from app.stores.redis_gate import RedisGate
-from app.stores.redis_link import RedisAddress, open_async
+from app.stores.redis_link import RedisAddress
 from app.stores.redis_store import RedisUserStore, Retention
+from app.stores.redis_stores import open_gate
 from app.stores.state import Counts, Exclude, FetchResult, NewEvent, StateRequest, UserState, merge_states
 
 VERSION = "2026-11-24T10-00-00-aaaa"
@@ -34,12 +35,13 @@ Opened = Callable[[], AbstractAsyncContextManager[UserStore]]
 _ids = count()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def opened(request: pytest.FixtureRequest) -> Opened:
     """Opens an empty store of each kind, in which `VERSION` is published."""
     if request.param == "memory":
         return memory
-    server: RedisProcess = request.getfixturevalue("redis_server")
+    name = "redis_server" if request.param == "redis" else "redis_cluster"
+    server: RedisProcess | RedisCluster = request.getfixturevalue(name)
     prefix: str = request.getfixturevalue("redis_prefix")
 
     @asynccontextmanager
@@ -54,7 +56,7 @@ def opened(request: pytest.FixtureRequest) -> Opened:
 
 
 @contextmanager
-def server_with(server: RedisProcess, keys: Keys) -> Iterator[redis.Redis]:
+def server_with(server: RedisProcess | RedisCluster, keys: Keys) -> Iterator[redis.Redis]:
     """A client of a server in which `VERSION` is published."""
     with server.client() as client:
         client.set(keys.marker(VERSION), b"")
@@ -64,8 +66,8 @@ def server_with(server: RedisProcess, keys: Keys) -> Iterator[redis.Redis]:
 
 
 @asynccontextmanager
-async def redis_store_of(server: RedisProcess, keys: Keys) -> AsyncIterator[UserStore]:
-    gate = RedisGate(open_async(RedisAddress(server.url, timeout_s=None)), 5.0, 5.0)
+async def redis_store_of(server: RedisProcess | RedisCluster, keys: Keys) -> AsyncIterator[UserStore]:
+    gate = open_gate(RedisAddress(server.url, timeout_s=None), keys, 5.0, 5.0)
     store = RedisUserStore(gate, keys, Retention(events=KEEP, event_ids=20, items=KEEP_ITEMS))
     await store.start()
     try:

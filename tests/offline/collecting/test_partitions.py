@@ -21,6 +21,8 @@ from offline.errors import RunFolderError
 
 Run = Callable[..., Collected]
 
+pytestmark = pytest.mark.parametrize("server", ["redis_server", "redis_cluster"], indirect=True)
+
 
 def stream_of(keys: Keys, record: BaseModel) -> bytes:
     """The stream that the service writes a record to."""

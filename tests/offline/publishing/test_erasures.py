@@ -8,6 +8,7 @@ from threading import Thread
 import numpy as np
 import pytest
 import redis
+from redis_cluster import RedisCluster
 from redis_process import RedisProcess
 
 from app.artifact.manifest import read_manifest
@@ -16,6 +17,8 @@ from app.artifact.redis_keys import Keys
 from app.artifact.user_state import UserStates
 from app.stores.scripts import script
 from offline.publishing.publish import PublishConfig, publish
+
+pytestmark = pytest.mark.parametrize("server", ["redis_server", "redis_cluster"], indirect=True)
 
 
 def erase(client: redis.Redis, keys: Keys, user_hash: int, at: float) -> None:
@@ -78,13 +81,13 @@ def test_a_user_erased_during_the_publication_stays_erased(
 
 @pytest.mark.parametrize("attempt", range(4))  # which users are caught in between is up to chance
 def test_users_erased_while_they_are_written_stay_erased(
-    redis_server: RedisProcess, client: redis.Redis, keys: Keys, bundle: Path, states: UserStates, attempt: int
+    server: RedisProcess | RedisCluster, client: redis.Redis, keys: Keys, bundle: Path, states: UserStates, attempt: int
 ) -> None:
     version = read_manifest(bundle).version
     users = states.hashes.tolist()
 
     def erase_all() -> None:
-        with redis_server.client() as own:
+        with server.client() as own:
             for user_hash in reversed(users[100:]):
                 erase_as_the_service_does(own, keys, user_hash)
 
