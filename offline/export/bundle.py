@@ -42,7 +42,7 @@ from offline.export.half_graph import write_half_search
 from offline.export.inputs import BundleSource, ExportInputs
 from offline.export.item_tables import ItemTable
 from offline.export.lexical import have_words, queries_by_row, write_lexical
-from offline.export.meaning import write_meaning
+from offline.export.meaning import kind_queries, write_meaning
 from offline.export.meaning_constants import learn_meaning_constants
 from offline.export.meaning_floor import learn_meaning_floor
 from offline.export.place import write_place
@@ -169,7 +169,7 @@ def write_text(folder: Path, source: BundleSource, popularity: NDArray[np.float3
     inputs.synonyms.write(folder)
     write_codes(folder, items)
     write_chosen(folder, inputs.split, inputs.parts, vocabulary, absent_rows(items))
-    write_suggest(folder, items, popularity, spell_queries(queries, vocabulary))
+    write_suggest(folder, items, popularity, [*spell_queries(queries, vocabulary), *kind_queries(folder)])
     order = SearchSpec(weights=PRIOR) if inputs.search is None else inputs.search
     scale = inputs.trained.settings.text_scale
     floor = learn_meaning_floor(folder, items, vocabulary)

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from app.artifact import names
+from app.artifact.columns import TextColumn
 from app.artifact.text.meaning_arrays import NO_KIND, EncoderSpec
 from offline.errors import RunFolderError
 from offline.export.inputs import MeaningInputs
@@ -13,6 +15,13 @@ from offline.student.files import GRAPH_FILE, TOKENIZER_FILE, read_student
 from offline.student.kinds import nearest_kinds
 from offline.student.projection import projected
 from offline.teacher.embed import teacher_vectors
+
+
+def kind_queries(folder: Path) -> list[tuple[str, int]]:
+    """The names of the kinds of the bundle in `folder`, each as a query of one person; none without an encoder."""
+    if not (folder / f"{names.KIND_NAMES}.offsets.npy").exists():
+        return []
+    return [(name, 1) for name in TextColumn.read(folder / names.KIND_NAMES).all() if name]
 
 
 def write_meaning(folder: Path, items: pl.DataFrame, rows: int, inputs: MeaningInputs) -> None:
@@ -33,9 +42,9 @@ def write_meaning(folder: Path, items: pl.DataFrame, rows: int, inputs: MeaningI
         raise RunFolderError(f"{inputs.distil}: expected a student, got none: run all stages again")
     projection, centres = student.arrays()
     vectors = teacher_vectors(inputs.embed, items)
-    told = vectors.any(axis=1)
+    has_text = vectors.any(axis=1)
     kinds = np.full(len(vectors), NO_KIND, dtype=np.int32)
-    kinds[told] = nearest_kinds(vectors[told], centres)[0]
+    kinds[has_text] = nearest_kinds(vectors[has_text], centres)[0]
     meaning = ItemMeaning(
         units=projected(vectors, projection),
         kind_vectors=projected(centres, projection),

@@ -43,8 +43,8 @@ def kind_names(
     for number, rows in enumerate(members):
         category = _category_of([categories[row] for row in rows])
         scores = {span: cosines[places[span], number] - _OTHERS * usual[places[span]] for span in spans[number]}
-        wished = [*([category] if category else []), *sorted(scores, key=lambda span: (-scores[span], span))]
-        name = _free([*wished, f"{category or 'kind'} {number + 1}"], taken, number)
+        choices = [*([category] if category else []), *sorted(scores, key=lambda span: (-scores[span], span))]
+        name = _free([*choices, f"{category or 'kind'} {number + 1}"], taken, number)
         taken.add(name.casefold())
         names.append(name)
     return names
@@ -52,10 +52,10 @@ def kind_names(
 
 def _category_of(categories: Sequence[str | None]) -> str | None:
     """The category of most members, where at least half have one."""
-    told = [category.strip() for category in categories if category and category.strip()]
-    if not told or 2 * len(told) < len(categories):
+    given = [category.strip() for category in categories if category and category.strip()]
+    if not given or 2 * len(given) < len(categories):
         return None
-    counts = Counter(told)
+    counts = Counter(given)
     return min(counts, key=lambda category: (-counts[category], category))
 
 
@@ -73,5 +73,5 @@ def _spans_of(members: Sequence[tuple[str | None, str | None]]) -> list[str]:
     return ordered[:_SPANS]
 
 
-def _free(wished: Sequence[str], taken: set[str], number: int) -> str:
-    return next((name for name in wished if name.casefold() not in taken), f"kind {number + 1}")
+def _free(choices: Sequence[str], taken: set[str], number: int) -> str:
+    return next((name for name in choices if name.casefold() not in taken), f"kind {number + 1}")

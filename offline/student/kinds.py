@@ -24,24 +24,24 @@ def kinds_of(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         seed: draws the items that centres begin as.
     """
     rng = np.random.default_rng([seed, 41])
-    told = vectors[vectors.any(axis=1)]
-    told = told[rng.permutation(len(told))[:_LEARNED]]
-    count = min(MOST_KINDS, len(told) // _ITEMS_A_KIND)
+    known = vectors[vectors.any(axis=1)]
+    known = known[rng.permutation(len(known))[:_LEARNED]]
+    count = min(MOST_KINDS, len(known) // _ITEMS_A_KIND)
     if not count:
-        return units(told.sum(axis=0, keepdims=True))[: len(told)]
-    centres = _first_centres(told, count, rng)
-    before = np.full(len(told), -1)
+        return units(known.sum(axis=0, keepdims=True))[: len(known)]
+    centres = _first_centres(known, count, rng)
+    before = np.full(len(known), -1)
     for _ in range(_ROUNDS):
-        nearest, cosines = nearest_kinds(told, centres)
+        nearest, cosines = nearest_kinds(known, centres)
         if (nearest == before).all():
             break
         before = nearest
         sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, told)
+        np.add.at(sums, nearest, known)
         empty = np.flatnonzero(np.bincount(nearest, minlength=count) == 0)
-        sums[empty] = told[np.argsort(cosines, kind="stable")[: len(empty)]]  # those that no centre is near to
+        sums[empty] = known[np.argsort(cosines, kind="stable")[: len(empty)]]  # those that no centre is near to
         centres = units(sums)
-    sizes = np.bincount(nearest_kinds(told, centres)[0], minlength=count)
+    sizes = np.bincount(nearest_kinds(known, centres)[0], minlength=count)
     order = np.argsort(-sizes, kind="stable")
     return np.ascontiguousarray(centres[order[sizes[order] > 0]])
 
@@ -59,14 +59,14 @@ def nearest_kinds(
     return nearest, best
 
 
-def _first_centres(told: NDArray[np.float32], count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _first_centres(known: NDArray[np.float32], count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Items that are far from each other, drawn one after the other by how far they are from those before."""
-    rows = [int(rng.integers(len(told)))]
-    nearest = told @ told[rows[0]]
+    rows = [int(rng.integers(len(known)))]
+    nearest = known @ known[rows[0]]
     while len(rows) < count:
         far = np.square(np.maximum(1 - nearest, 0)).astype(np.float64)
         total = far.sum()
-        row = int(rng.choice(len(told), p=far / total)) if total > 0 else int(rng.integers(len(told)))
+        row = int(rng.choice(len(known), p=far / total)) if total > 0 else int(rng.integers(len(known)))
         rows.append(row)
-        nearest = np.maximum(nearest, told @ told[row])
-    return told[rows].copy()
+        nearest = np.maximum(nearest, known @ known[row])
+    return known[rows].copy()

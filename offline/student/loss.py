@@ -21,6 +21,6 @@ def loss_of(vectors: Tensor, targets: Tensor, items: Tensor) -> Tensor:
     off = 1 - (vectors * targets).sum(1).mean()
     own, theirs = vectors @ items.T, targets @ items.T
     products = (own - theirs).square().mean()
-    wanted = torch.softmax(theirs * _SHARPNESS, 1)
-    order = torch.nn.functional.kl_div(torch.log_softmax(own * _SHARPNESS, 1), wanted, reduction="batchmean")
+    target_order = torch.softmax(theirs * _SHARPNESS, 1)
+    order = torch.nn.functional.kl_div(torch.log_softmax(own * _SHARPNESS, 1), target_order, reduction="batchmean")
     return off + _PRODUCTS * products + _ORDER * order

@@ -183,16 +183,16 @@ class Making:
     def _class(self, targets: NDArray[np.float32], earlier: StudentFiles | None) -> _Class:
         projection = projection_of(self.vectors, self.shape.width) if earlier is None else earlier.arrays()[0]
         exact = Teacher(self.teacher, torch.device("cpu"), exact=True)
-        told = np.flatnonzero(self.vectors.any(axis=1))
-        told = np.sort(np.random.default_rng([self.seed, 51]).permutation(told)[:_DOCUMENTS])
+        rows = np.flatnonzero(self.vectors.any(axis=1))
+        rows = np.sort(np.random.default_rng([self.seed, 51]).permutation(rows)[:_DOCUMENTS])
         texts = item_texts(self.items)
         queries = Tokens.of(exact.tokens(self.drawn.shown, "query"))
-        documents = Tokens.of(exact.tokens([texts[row] for row in told], "document"))
+        documents = Tokens.of(exact.tokens([texts[row] for row in rows], "document"))
         known = np.zeros(0, np.int64) if earlier is None else earlier.weights()[1]
         numbers = np.unique(np.concatenate([queries.ids, documents.ids, known]))
         places = np.zeros(self.shape.tokens, dtype=np.int64)
         places[numbers] = np.arange(len(numbers))
-        items = projected(self.vectors[told], projection)
+        items = projected(self.vectors[rows], projection)
         curriculum = Curriculum(
             Lessons(queries.numbered(places), projected(targets, projection)),
             self.drawn.held,
@@ -265,8 +265,8 @@ class Making:
         self.progress(0, 1, "kinds of items")
         centres = kinds_of(self.vectors, self.seed)
         kinds = np.full(len(self.vectors), -1, dtype=np.int64)
-        told = self.vectors.any(axis=1)
-        kinds[told] = nearest_kinds(self.vectors[told], centres)[0]
+        has_text = self.vectors.any(axis=1)
+        kinds[has_text] = nearest_kinds(self.vectors[has_text], centres)[0]
 
         def encode(texts: Sequence[str]) -> NDArray[np.float32]:
             return self.targets.of(texts, self.progress, "naming kinds")

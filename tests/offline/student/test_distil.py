@@ -70,7 +70,11 @@ def test_a_run_with_a_teacher_ends_with_a_bundle_that_encodes_texts(
         assert snapshot.encoder is not None
         assert snapshot.meaning is not None
         assert snapshot.meaning.kinds == student["kinds"] == 3
-        assert len(set(snapshot.meaning.arrays.kind_names.all())) == 3
+        kinds = snapshot.meaning.arrays.kind_names.all()
+        assert len(set(kinds)) == 3
+        assert snapshot.suggester is not None
+        for kind in kinds:
+            assert kind.casefold() in {found.text.casefold() for found in snapshot.suggester.suggest(kind, 5)}
         alone = snapshot.encoder.vectors_of(["sofa bed"])[0]
         assert np.array_equal(snapshot.encoder.vectors_of(["lamp", "sofa bed"])[1], alone)
     before = {path: path.stat().st_mtime_ns for path in resolve(out / "bundle").rglob("*")}
