@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from cluster_slots import slots_of
 from redis_process import HOST, RedisProcess, find_binary
 
 from app.stores.redis_link import RedisAddress, open_sync
@@ -80,6 +81,12 @@ class RedisCluster:
         """Whether a server that runs is a primary now."""
         with node.client() as client:
             return bool(client.info("replication")["role"] == "master")
+
+    @staticmethod
+    def slot_of(key: bytes) -> int:
+        """The slot of a key."""
+        (slot,) = slots_of([key])
+        return slot
 
     def owner_of(self, slot: int) -> RedisProcess:
         """The running primary that has a slot."""

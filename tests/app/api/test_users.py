@@ -29,9 +29,9 @@ from app.serving.events import EventService
 from app.serving.users import UserService
 from app.stores.memory import MemoryUserStore
 from app.stores.protocol import UserStore
-from app.stores.redis_gate import RedisGate
-from app.stores.redis_link import RedisAddress, open_async
+from app.stores.redis_link import RedisAddress
 from app.stores.redis_store import RedisUserStore
+from app.stores.redis_stores import open_gate
 from app.telemetry.metrics import Metrics
 
 NOW = 1_795_428_900.0  # 2026-11-23T10:15:00Z
@@ -73,16 +73,18 @@ async def serving(store: UserStore) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def redis_store(url: str, prefix: str) -> RedisUserStore:
-    return RedisUserStore(RedisGate(open_async(RedisAddress(url)), 2.0, 5.0), Keys(prefix.encode()))
+    keys = Keys(prefix.encode())
+    return RedisUserStore(open_gate(RedisAddress(url), keys, 2.0, 5.0), keys)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def calls(request: pytest.FixtureRequest) -> Calls:
     """Makes calls, each a method, a path and perhaps a body, one after another on one store of each kind."""
     if request.param == "memory":
         kept = MemoryUserStore()
         return lambda *wanted: made(kept, *wanted)
-    server, prefix = request.getfixturevalue("redis_server"), request.getfixturevalue("redis_prefix")
+    server = request.getfixturevalue("redis_server" if request.param == "redis" else "redis_cluster")
+    prefix = request.getfixturevalue("redis_prefix")
     return lambda *wanted: made(redis_store(server.url, prefix), *wanted)
 
 
