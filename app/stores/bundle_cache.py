@@ -157,24 +157,24 @@ class BundleCache:
 
     def _fetch(self, version: str, in_use: set[str]) -> None:
         started = time.monotonic()
-        beside = self.folder / f".{version}.partial"
+        partial = self.folder / f".{version}.partial"
         for leftover in self.folder.glob(".*.partial"):
-            if leftover != beside:
+            if leftover != partial:
                 shutil.rmtree(leftover, ignore_errors=True)
-        beside.mkdir(exist_ok=True)
-        manifest = self._fetch_manifest(version, beside)
-        _remove_others(beside, manifest)
+        partial.mkdir(exist_ok=True)
+        manifest = self._fetch_manifest(version, partial)
+        _remove_others(partial, manifest)
         present = {checksum: path for path, checksum in self._entries()}
         missing = {
             name: entry
             for name, entry in manifest.files.items()
-            if not _is_had(beside / name, entry, present.get(entry.sha256))
+            if not _is_had(partial / name, entry, present.get(entry.sha256))
         }
-        self._make_room(in_use, beside, sum(entry.bytes for entry in missing.values()), version)
+        self._make_room(in_use, partial, sum(entry.bytes for entry in missing.values()), version)
         ends = started + self._fetch_s
         with ThreadPoolExecutor(AT_ONCE, "fetch") as pool:
             parts = [
-                pool.submit(self._fetch_file, version, name, entry, beside / name, ends)
+                pool.submit(self._fetch_file, version, name, entry, partial / name, ends)
                 for name, entry in missing.items()
             ]
             try:
@@ -185,11 +185,11 @@ class BundleCache:
         self._fetch_erasures()
         if (self.folder / version).exists():
             shutil.rmtree(self.folder / version)
-        beside.rename(self.folder / version)
+        partial.rename(self.folder / version)
         seconds = round(time.monotonic() - started, 3)
         log.info("bundle fetched", extra={"version": version, "bytes": fetched, "seconds": seconds})
 
-    def _fetch_manifest(self, version: str, beside: Path) -> Manifest:
+    def _fetch_manifest(self, version: str, partial: Path) -> Manifest:
         name = f"{version}/{MANIFEST}"
         try:
             content = self.objects.read(name, LARGEST_MANIFEST)
@@ -199,11 +199,11 @@ class BundleCache:
                     f"no bundle {version!r} in {self.objects.address}, or not yet: publish it"
                 ) from error
             raise
-        (beside / MANIFEST).write_bytes(content)
+        (partial / MANIFEST).write_bytes(content)
         try:
-            manifest = read_manifest(beside)
+            manifest = read_manifest(partial)
         except BundleError as error:
-            text = error.message.replace(str(beside / MANIFEST), self.objects.shown(name))
+            text = error.message.replace(str(partial / MANIFEST), self.objects.shown(name))
             raise type(error)(text) from error
         if manifest.version != version:
             raise BundleCorrupt(
@@ -256,11 +256,11 @@ class BundleCache:
             if error.kind == "missing":
                 return
             raise
-        beside = self.folder / _ERASURES_BESIDE
-        beside.mkdir(exist_ok=True)
-        (beside / ERASURES).write_bytes(content)
-        note_erasures(self.folder, read_erasures(beside))
-        shutil.rmtree(beside)
+        partial = self.folder / _ERASURES_BESIDE
+        partial.mkdir(exist_ok=True)
+        (partial / ERASURES).write_bytes(content)
+        note_erasures(self.folder, read_erasures(partial))
+        shutil.rmtree(partial)
 
     def _entries(self) -> Iterator[tuple[Path, str]]:
         """The files that this machine has of any version, with the checksum that they should have."""
@@ -269,21 +269,21 @@ class BundleCache:
                 for name, entry in read_manifest(self.folder / version).files.items():
                     yield self.folder / version / name, entry.sha256
 
-    def _make_room(self, in_use: set[str], beside: Path, more: int, version: str) -> None:
+    def _make_room(self, in_use: set[str], partial: Path, more: int, version: str) -> None:
         """Remove the oldest versions until `more` bytes fit within the limit, with what is beside already.
 
         Raises:
             BundleUnreadable: they never do; nothing is removed.
         """
         here = versions(self.folder)
-        kept = _bytes_of([beside, *(self.folder / name for name in here if name in in_use)])
+        kept = _bytes_of([partial, *(self.folder / name for name in here if name in in_use)])
         if kept + more > self._limit_bytes:
             raise BundleUnreadable(
                 f"{self.objects.shown(version)}: expected at most {self._limit_bytes / MB:g} MB in {self.folder}, got "
                 f"{more / MB:.1f} MB beside {kept / MB:.1f} MB in use: raise AISLE_CACHE_MB"
             )
         idle = [name for name in here if name not in in_use]
-        while idle and _bytes_of([beside, *(self.folder / name for name in here)]) + more > self._limit_bytes:
+        while idle and _bytes_of([partial, *(self.folder / name for name in here)]) + more > self._limit_bytes:
             oldest = idle.pop(0)
             here.remove(oldest)
             shutil.rmtree(self.folder / oldest)
@@ -322,10 +322,10 @@ def _is_had(target: Path, entry: FileEntry, present: Path | None) -> bool:
     return True
 
 
-def _remove_others(beside: Path, manifest: Manifest) -> None:
+def _remove_others(partial: Path, manifest: Manifest) -> None:
     """Remove what a fetch that was ended left, and the manifest does not list."""
-    for path in sorted(beside.rglob("*"), reverse=True):
-        if path.is_file() and path.relative_to(beside).as_posix() not in {*manifest.files, MANIFEST}:
+    for path in sorted(partial.rglob("*"), reverse=True):
+        if path.is_file() and path.relative_to(partial).as_posix() not in {*manifest.files, MANIFEST}:
             path.unlink()
 
 

@@ -15,6 +15,8 @@ from offline.commands.options import (
     KeepEvents,
     KeepItems,
     MaxDrop,
+    ObjectsAddress,
+    OptionalRedisUrl,
     RedisCaFile,
     RedisDb,
     RedisPassword,
@@ -27,14 +29,15 @@ from offline.commands.options import (
 )
 from offline.commands.output import print_json, say_on, shown
 from offline.commands.run_options import takes_run_options
-from offline.errors import StorageError
+from offline.errors import InputError, StorageError
 from offline.options import Options
 from offline.workspace.redis_client import address_of, connected
 
 
 def publish(
     bundle: Annotated[Path, typer.Option("--bundle", help="A bundle, or a store such as runs/NAME/bundle.")],
-    redis: RedisUrl,
+    redis: OptionalRedisUrl = None,
+    to: ObjectsAddress = None,
     prefix: RedisPrefix = PREFIX,
     redis_username: RedisUsername = None,
     redis_password: RedisPassword = None,
@@ -64,7 +67,11 @@ def publish(
         ),
     ] = None,
 ) -> None:
-    """Seed Redis with a bundle, read it back, and make it the version to serve.
+    """Seed Redis with a bundle, read it back, and make it the version to serve; or send it to a store of objects.
+
+    With --to the bundle is sent there first: files before the manifest, each read back and compared; the object CURRENT
+    names it once it is in Redis, too, or, without --redis, once it is there. Files that the store has of another
+    version are copied by the store itself. An upload that was stopped goes on when the same command is given again.
 
     Until all is there, the version before it is served; a publication that was stopped goes on where it was when the
     same command is given again. Erased people are left out, and written down beside the bundles. Where no replica
@@ -74,12 +81,28 @@ def publish(
     """
     from offline.publishing.erasures import write_down_erasures  # noqa: PLC0415 - as above
     from offline.publishing.live_changes import head_of  # noqa: PLC0415
+    from offline.publishing.object_publish import objects_of, publish_objects  # noqa: PLC0415
+    from offline.publishing.object_upload import point_objects, upload  # noqa: PLC0415
     from offline.publishing.publish import DAY_S, PublishConfig  # noqa: PLC0415
     from offline.publishing.publish import publish as publish_bundle  # noqa: PLC0415
 
+    objects = None if to is None else objects_of(to)
+    if redis is None and objects is None:
+        raise InputError("expected --redis, --to or both, got neither: say where to publish")
+    if redis is None:
+        assert objects is not None  # noqa: S101 - as above
+        with shown() as display:
+            display.stage("publish")
+            sent = publish_objects(
+                bundle, objects, force=force, by=by or _account(), max_drop=max_drop, progress=display.work,
+                say=say_on(display),
+            )  # fmt: skip
+        print_json(asdict(sent) | {"forced": None if sent.forced is None else sent.forced.model_dump()})
+        return
     address = address_of(redis, redis_username, redis_password, redis_db, redis_ca_file)
     with shown() as display, connected(address) as client:
         display.stage("publish")
+        uploaded = None if objects is None else upload(bundle, objects, display.work)
         config = PublishConfig(
             keep_events=keep_events,
             keep_items=keep_items,
@@ -97,7 +120,10 @@ def publish(
         published = publish_bundle(
             bundle, client, keys_of(prefix), config=config, progress=display.work, say=say_on(display)
         )
-    print_json(asdict(published) | {"forced": None if published.forced is None else published.forced.model_dump()})
+        if objects is not None:
+            point_objects(bundle, objects)
+    forced = None if published.forced is None else published.forced.model_dump()
+    print_json(asdict(published) | {"forced": forced} | ({} if uploaded is None else {"objects": asdict(uploaded)}))
 
 
 def migrate(
@@ -214,6 +240,7 @@ def schedule(
     redis_ca_file: RedisCaFile = None,
     base: EarlierLogs = None,
     items: CatalogueFile = None,
+    to: ObjectsAddress = None,
     split: Annotated[
         str,
         typer.Option(
@@ -222,7 +249,9 @@ def schedule(
             "happened since the one before; time:F is the fairer test and holds the newest events out.",
         ),
     ] = "last",
-    keep: Annotated[int, typer.Option("--keep", min=1, help="Rounds' folders to keep.")] = 3,
+    keep: Annotated[
+        int, typer.Option("--keep", min=1, help="Rounds' folders to keep, and versions in each store; at least two.")
+    ] = 3,
     cold_every: Annotated[
         int | None,
         typer.Option("--cold-every", min=1, help="Begin afresh after so many rounds; by default never."),
@@ -239,14 +268,17 @@ def schedule(
 
     A round without new events is skipped; one that fails leaves the version before it, and is tried again. Training
     begins with the weights of the round published last. A line of JSON a round goes to the output; with --once, the
-    exit code is 1 when the round failed. Start the service with --bundle OUT/bundle.
+    exit code is 1 when the round failed. Start the service with --bundle OUT/bundle, or with the address of --to.
     """
     from offline.commands.durations import seconds_of  # noqa: PLC0415 - as above
+    from offline.publishing.object_publish import objects_of  # noqa: PLC0415
     from offline.scheduling.command import schedule as play_rounds  # noqa: PLC0415
     from offline.scheduling.loop import Timing  # noqa: PLC0415
     from offline.scheduling.plan import ScheduleConfig  # noqa: PLC0415
 
     keys_of(prefix)
+    if to is not None:
+        objects_of(to)  # one that cannot be used is refused before a round
     config = ScheduleConfig(
         address=address_of(redis, redis_username, redis_password, redis_db, redis_ca_file),
         prefix=prefix,
@@ -260,6 +292,7 @@ def schedule(
         keep_events=keep_events,
         keep_items=keep_items,
         user_ttl_s=int(user_ttl_days * 86_400),
+        to=to,
     )
     if not play_rounds(config, Timing(seconds_of(every), cold_every, once)) and once:
         raise typer.Exit(1)

@@ -101,6 +101,14 @@ EarlierLogs = Annotated[
     Path | None,
     typer.Option("--base", help="dataset.toml, or its folder, of the shop's earlier logs, which come first."),
 ]
+ObjectsAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        help="Store of objects that services read bundles from: s3://BUCKET/PATH, gs://BUCKET/PATH or "
+        "az://CONTAINER/PATH. The version is sent and read back before anything points to it.",
+    ),
+]
 CatalogueFile = Annotated[str | None, typer.Option("--items", help="File of the catalogue, for dataset.toml.")]
 Baselines = Annotated[bool, typer.Option(help="Score popularity and item-kNN beside the bundle.")]
 Serve = Annotated[
@@ -122,6 +130,12 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what lies in the
 
 # The variables are the service's own, so that both find the same keys.
 RedisUrl = Annotated[str, typer.Option("--redis", envvar="AISLE_REDIS", help=f"Address of the store: {EXPECTED}.")]
+OptionalRedisUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--redis", envvar="AISLE_REDIS", help=f"Address of the store: {EXPECTED}. It may be left out with --to."
+    ),
+]
 RedisPrefix = Annotated[
     str, typer.Option("--prefix", envvar="AISLE_REDIS_PREFIX", help="What all keys begin with, as in the service.")
 ]

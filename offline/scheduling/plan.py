@@ -26,6 +26,7 @@ class ScheduleConfig:
     keep_events: int = 100
     keep_items: int = 10_000
     user_ttl_s: int = 0
+    to: str | None = None  # store of objects that services read, beside the folder
 
     @property
     def bundles(self) -> Path:

@@ -17,6 +17,8 @@ from offline.errors import PublishRefused, TrainingError
 from offline.evaluation.document import EvaluationDocument
 from offline.publishing.erasures import write_down_erasures
 from offline.publishing.gate import figures_of
+from offline.publishing.object_publish import objects_of
+from offline.publishing.object_upload import keep_newest, point_objects, remove_objects, upload
 from offline.publishing.publish import PublishConfig, publish
 from offline.publishing.replicas import WAIT_S
 from offline.scheduling.plan import STOPPED, Outcome, Plan, ScheduleConfig
@@ -121,6 +123,9 @@ def _play(
     bundle = _copy_to_store(resolve(folder.bundles), config.bundles)
     display.stage("publish")
     lines: list[str] = []
+    objects = None if config.to is None else objects_of(config.to)
+    if objects is not None:
+        upload(bundle, objects, display.work)
     try:
         with connected(config.address) as client:
             write_down_erasures(client, keys, bundle)
@@ -140,7 +145,12 @@ def _play(
             )
     except PublishRefused:
         shutil.rmtree(bundle)
+        if objects is not None:
+            remove_objects(objects, bundle.name)
         raise
+    if objects is not None:
+        point_objects(bundle, objects)
+        keep_newest(objects, config.keep, {published.version, published.previous})
     point_to(config.bundles, published.version)
     _remove_bundles(config, {published.version, published.previous})
     details["publication"] = {name: value for name, value in asdict(published).items() if name in _PUBLICATION}
