@@ -49,8 +49,8 @@ RUN /opt/packages/bin/pip install -c requirements.lock -r build
 # The tokenizers of a bundle's text encoder come alone: the clients of a hub of models that they name (30 MB) are never
 # called.
 FROM packages AS serve-packages
-COPY --from=wanted /wanted/cpu ./
-RUN /opt/packages/bin/pip install -c requirements.lock -r cpu && \
+COPY --from=wanted /wanted/cpu /wanted/objects ./
+RUN /opt/packages/bin/pip install -c requirements.lock -r cpu -r objects && \
     /opt/packages/bin/pip install -c requirements.lock --no-deps tokenizers && \
     /opt/packages/bin/pip uninstall -y setuptools pip
 
@@ -82,8 +82,8 @@ RUN test -z "$TORCH_INDEX_URL" || \
     /opt/packages/bin/pip install -c requirements.lock --no-deps --retries 1 --timeout 20 \
         --index-url "$TORCH_INDEX_URL" torch || \
     echo "no torch from $TORCH_INDEX_URL: it comes from the usual index instead"
-COPY --from=wanted /wanted/offline ./
-RUN /opt/packages/bin/pip install -c requirements.lock -r offline
+COPY --from=wanted /wanted/offline /wanted/objects ./
+RUN /opt/packages/bin/pip install -c requirements.lock -r offline -r objects
 
 FROM tools AS offline-app
 WORKDIR /source

@@ -269,16 +269,23 @@ def _retention(settings: Settings) -> Retention:
 
 def _cache(settings: Settings, address: ObjectAddress, drain: Drain) -> BundleCache:
     """The cache of a store of objects: a folder of its own in the folder of caches."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aisle"
     limits = ObjectLimits(settings.object_timeout_s, settings.fetch_timeout_s)
-    name = f"{hashlib.sha256(str(address).encode()).hexdigest()[:16]}"
+    name = hashlib.sha256(str(address).encode()).hexdigest()[:16]
     return BundleCache(
         ObjectStore(address, limits),
-        (settings.cache or home) / name,
+        (settings.cache or _user_cache()) / name,
         settings.cache_mb * MB,
         settings.fetch_timeout_s,
         lambda: drain.begun,
     )
+
+
+def _user_cache() -> Path:
+    """The folder of caches where no setting names one."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aisle"
+    except RuntimeError as error:  # a container's user often has no home
+        raise SettingsError("the user that this runs as has no home to keep versions in: set AISLE_CACHE") from error
 
 
 def _first_release(
