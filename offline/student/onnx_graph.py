@@ -98,9 +98,9 @@ class _Writer:
         for part, factor in (("query", 1 / math.sqrt(size)), ("key", 1.0), ("value", 1.0)):
             matrices.append(self._matrix(f"{name}.{part}") * np.float32(factor))
             biases.append(self._weights[f"{name}.{part}.bias"] * np.float32(factor))
-        joined = self._linear(states, f"{name}.joined", np.concatenate(matrices, axis=1), np.concatenate(biases))
+        triple = self._linear(states, f"{name}.triple", np.concatenate(matrices, axis=1), np.concatenate(biases))
         by_head = self._constant("by_head", np.array([-1, 3 * heads, size]))
-        parts = self._node("Reshape", [joined, by_head], f"{name}.parts")
+        parts = self._node("Reshape", [triple, by_head], f"{name}.parts")
         turned = self._node("Transpose", [parts], f"{name}.turned", perm=[1, 0, 2])
         query, key, value = (f"{name}.heads.{part}" for part in ("query", "key", "value"))
         self._nodes("Split", [turned], [query, key, value], axis=0, num_outputs=3)

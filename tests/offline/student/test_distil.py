@@ -1,6 +1,7 @@
 """The stage `distil`, by `aisle-offline`: a shop with a teacher has a text encoder, one without is as before."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from telling_display import Telling
 from app.artifact.bundle_store import resolve
 from app.artifact.parts import TEXT_ENCODER
 from app.engine.loading import load_snapshot
+from offline import stages
 from offline.dataset.spec import load_spec
 from offline.job import Options, run_stage
 from offline.stage import Stage, stage_keys
 from offline.stages import STAGES
 from offline.student import make
+from offline.student.distil import distil
 from offline.student.files import read_student
 from offline.workspace.run_folder import RunFolder
 
@@ -43,6 +46,8 @@ def write_items(folder: Path, count: int) -> None:
 def short_courses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make, "_TRIED_STEPS", 4)
     monkeypatch.setattr(make, "_ROUNDS", 2)
+    monkeypatch.setattr(make, "_TRIED_S", 3_600.0)  # steps end a course, and not the clock of a busy machine
+    monkeypatch.setattr(stages, "distil", partial(distil, longest_s=3_600.0))
 
 
 def whole_run(data: Path, out: Path, *words: str | Path) -> list[str]:
