@@ -1,6 +1,7 @@
 """A student is made: its lessons, its depth, its courses, its graph, and the kinds of the catalogue beside it."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -235,7 +236,7 @@ class Making:
             document = None
         if document is None:
             weights, best, tried = try_depths(
-                depths_of(self.shape), lambda layers: self._short(lessons, targets, layers, bits)
+                depths_of(self.shape), lambda layers, steps: self._short(lessons, targets, layers, bits, steps)
             )
             student = lessons.begin(replace(self.shape, layers=best.layers))
             student.load_state_dict(weights)
@@ -246,19 +247,21 @@ class Making:
         load_weights(folder / _BEGIN_FILE, student)
         return student, [Depth(**depth) for depth in document["tried"]]
 
-    def _short(self, lessons: _Class, targets: NDArray[np.float32], layers: int, bits: int) -> tuple[Student, Depth]:
+    def _short(
+        self, lessons: _Class, targets: NDArray[np.float32], layers: int, bits: int, steps: int | None
+    ) -> tuple[Student, Depth]:
         student = lessons.begin(replace(self.shape, layers=layers))
         taught = teach(
             student,
             lessons.curriculum,
-            Course(_TRIED_STEPS, _TRIED_S, validations=1),
+            Course(_TRIED_STEPS, _TRIED_S, validations=1) if steps is None else Course(steps, math.inf, validations=1),
             None,
             device=self.device,
             progress=self.progress,
             what=f"trying {layers} layers",
         )
         figures = self._measured(self._graph(student, lessons, bits), student, lessons, targets)
-        return student, Depth(layers, round(taught.cosine, 4), round(taught.seconds, 1), figures)
+        return student, Depth(layers, round(taught.cosine, 4), round(taught.seconds, 1), taught.step, figures)
 
     def _kinds(self) -> tuple[NDArray[np.int64], list[str], NDArray[np.float32]]:
         """The kind of each item, -1 for none, their names, and their centres."""

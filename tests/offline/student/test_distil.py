@@ -23,6 +23,7 @@ from offline.stages import STAGES
 from offline.student import make
 from offline.student.distil import distil
 from offline.student.files import read_student
+from offline.student.projection import WIDTH
 from offline.workspace.run_folder import RunFolder
 
 
@@ -165,9 +166,10 @@ def test_a_real_teacher_has_a_student_that_reads_as_it_does(
     out = tmp_path / "run"
     whole_run(data, out, "--teacher", real_teacher())
     student = figures(out)["student"]
-    assert student["width"] == 128
+    assert student["width"] == WIDTH
     assert student["cosine_to_exact"] >= 0.99
-    assert student["cosine_to_teacher"] >= 0.7
+    begun = {depth["layers"]: depth["cosine"] for depth in student["tried"]}[student["layers"]]
+    assert student["cosine_to_teacher"] > begun + 0.05, (begun, student["cosine_to_teacher"])
     snapshot = load_snapshot(out / "bundle")
     assert snapshot.encoder is not None
     assert snapshot.meaning is not None
