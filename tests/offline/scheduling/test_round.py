@@ -12,16 +12,19 @@ import pytest
 import redis
 from collected import event
 from job_process import JobProcess, job
+from object_servers import BUCKET, s3_server, s3_variables
 from redis_process import RedisProcess
 
 from app.artifact.bundle_store import current, versions
 from app.artifact.names import SCHEMA_VERSION
+from app.artifact.object_store import ObjectAddress, ObjectStore
 from app.artifact.published_model import Figures, PublishedModel
 from app.artifact.redis_keys import Keys
 from app.stores.redis_link import RedisAddress
 from offline.dataset.spec import load_spec
 from offline.job import data_key
 from offline.options import Options
+from offline.publishing.object_upload import object_pointer, object_versions
 from offline.publishing.publish import publish
 from offline.scheduling.plan import Outcome, Plan, ScheduleConfig
 from offline.scheduling.round import StoppingDisplay, play_round
@@ -176,3 +179,32 @@ def test_sigterm_ends_the_schedule_cleanly_and_a_second_one_is_refused(config: S
     assert (opened.number, opened.is_collected) == (1, True)
     with (config.round_folder(1) / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody is left at work
+
+
+@pytest.mark.slow
+def test_a_round_sends_its_version_to_a_store_of_objects(
+    config: ScheduleConfig,
+    shop_run: Any,
+    tmp_path: Path,
+    client: redis.Redis,
+    keys: Keys,
+    quiet: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with s3_server() as server:
+        for name, value in s3_variables(server.port).items():
+            monkeypatch.setenv(name, value)
+        objects = ObjectStore(ObjectAddress(f"s3://{BUCKET}/{tmp_path.name}"))
+        for old in ("2000-a", "2000-b", "2000-c"):  # uploads that were stopped
+            objects.put(f"{old}/half", b"half")
+        to_objects = replace(config, to=str(objects.address), keep=2)
+        shutil.copytree(shop_run.run, config.round_folder(1))
+        outcome = play(Plan(2, False, warm_from=1, trained_on=None), to_objects, quiet)
+        assert outcome.status == "published", outcome
+        assert object_pointer(objects) == client.get(keys.pointer).decode() == outcome.version
+        assert object_versions(objects) == ["2000-c", outcome.version]
+        assert set(objects.sizes_below(str(outcome.version))) == {
+            path.relative_to(config.bundles / str(outcome.version)).as_posix()
+            for path in (config.bundles / str(outcome.version)).rglob("*")
+            if path.is_file()
+        }
