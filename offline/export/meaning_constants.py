@@ -28,7 +28,7 @@ from offline.export.meaning_floor import learn_floor
 
 _WITHIN: Final = 0.98
 """The share of spans whose gaps are within those that are learned."""
-_MEANS_LITTLE: Final = 0.1
+_MEANS_LITTLE: Final = 0.05
 """The share of spans whose nearest item is further than that of a query that means anything."""
 _SPANS: Final = 600
 _MOST_OF_TITLE: Final = 24

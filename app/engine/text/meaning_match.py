@@ -36,6 +36,9 @@ _RAMP: Final = 0.2  # over which words come to say nothing
 _REACH: Final = 0.3  # of the items that are found without words, from the nearest one
 _KIND_REACH: Final = 0.2  # of the kinds of these
 _KEPT_OF_WORDS: Final = 0.6  # where the items that have the words are of other kinds
+_SURER: Final = 0.1  # by how much nearer a correction is, where what was typed is garbled
+_SAME: Final = 0.6
+"""The cosine of two queries that mean the same."""
 _HALF: Final = 0.5
 _MOST_KINDS: Final = 3
 _LEAST_WEIGHT: Final = 0.1  # of a kind that is told
@@ -64,6 +67,15 @@ class MeaningReader:
         vector = self.encoder.vectors_of([text])[0]
         return match_meaning(self.table, self.constants, vector, words, lexical, brands, allowed)
 
+    def is_slip(self, typed: "MeaningMatch", corrected: "MeaningMatch") -> bool:
+        """Whether what was typed means nothing of its own beside its correction: it is near to nothing, means the same,
+        or much less."""
+        return (
+            typed.best < self.constants.least_best
+            or float(typed.vector @ corrected.vector) >= _SAME
+            or corrected.best - typed.best >= _SURER * self.constants.spread
+        )
+
     def features(self, match: "MeaningMatch", rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """`[MEANING_FEATURES, rows]` of the rows of candidates."""
         return match.features(self.table, self.constants.spread, rows)
@@ -86,6 +98,7 @@ class QueryKind:
 class MeaningMatch:
     """What an encoder makes of one query."""
 
+    vector: NDArray[np.float32]  # [width] of the query, of length 1
     cosines: NDArray[np.float32]  # [rows] with all items
     best: float  # the highest of them
     like: NDArray[np.float32]  # [width] of the nearest items together, of length 1
@@ -149,6 +162,7 @@ def match_meaning(
     is_meant = share > 0 and best >= constants.least_best
     adds = is_meant and max(says_nothing, says_other) >= _HALF
     return MeaningMatch(
+        vector=vector,
         cosines=cosines,
         best=best,
         like=_like(table, of_best, best_rows, spread),

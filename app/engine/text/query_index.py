@@ -97,7 +97,7 @@ class QueryIndex:
         matches: dict[QueryText, TextMatch] = {}
         for query, of_query in zip(queries, readings, strict=True):
             best, *as_typed = (next(results) for _ in of_query)
-            if as_typed and not _is_better(best, as_typed[0]):
+            if as_typed and not _is_better(best, as_typed[0], self.meaning):
                 (best,) = as_typed
             reading = best.reading
             matches[query] = TextMatch(
@@ -200,21 +200,21 @@ class QueryIndex:
         return self.text_query.vectors_of(texts)
 
 
-def _is_better(corrected: "_Outcome", as_typed: "_Outcome") -> bool:
+def _is_better(corrected: "_Outcome", as_typed: "_Outcome", reader: MeaningReader | None) -> bool:
     """Whether a corrected query is what was meant, and not what was typed: it finds items that have more of its words,
     or more items that have all of them, and what is near to what was typed is among them. Where a text encoder reads
-    queries, what was typed is another word, and no slip, if it reads more in that.
+    queries, it says whether what was typed is a slip, or another word.
     """
     if not corrected.hits.items.any():
         return False
     if not as_typed.hits.items.any():
         return True
-    if corrected.meaning is None or as_typed.meaning is None:
+    if reader is None or corrected.meaning is None or as_typed.meaning is None:
         near = as_typed.hits.near_rows
         is_near = not len(near) or int(np.count_nonzero(corrected.hits.items[near])) * 2 >= len(near)
         count, typed_count = corrected.hits.items.sum(), as_typed.hits.items.sum()
     else:
-        is_near = corrected.meaning.best >= as_typed.meaning.best
+        is_near = reader.is_slip(as_typed.meaning, corrected.meaning)
         count, typed_count = corrected.reading.lexical.hits.sum(), as_typed.reading.lexical.hits.sum()
         if not typed_count:
             return bool(is_near and count > 0)

@@ -13,7 +13,7 @@ from app.artifact.text.meaning_arrays import NO_KIND, MeaningArrays, sizes_of_ki
 from app.artifact.text.words import read_words
 from app.engine.kernels.words import Column, RowColumns
 from app.engine.text.lexical import LexicalMatch
-from app.engine.text.meaning_match import MeaningMatch, match_meaning, share_of_names
+from app.engine.text.meaning_match import MeaningMatch, MeaningReader, match_meaning, share_of_names
 from app.engine.text.meaning_table import MeaningTable
 
 WIDTH = 16
@@ -156,6 +156,15 @@ def test_features_fall_with_the_distance_from_what_is_meant(table: MeaningTable)
         [match.features(table, CONSTANTS.spread, rows[index : index + 1]) for index in range(len(rows))], axis=1
     )
     np.testing.assert_array_equal(single, [meaning, like_best, kind])  # the same alone
+
+
+def test_what_was_typed_is_a_slip_where_it_means_the_same_or_much_less(table: MeaningTable) -> None:
+    reader = MeaningReader(None, table, CONSTANTS)  # type: ignore[arg-type] - nothing is encoded
+    notebook, lock = read(table, "notebook"), read(table, "lock", towards=1)
+    garbled, nothing = read(table, "notbok", near=0.5), read(table, "qzxv", near=0.2)
+    assert reader.is_slip(garbled, notebook)
+    assert reader.is_slip(nothing, lock)
+    assert not reader.is_slip(read(table, "mug", towards=2), notebook)  # another word, which means something
 
 
 def test_a_catalogue_without_kinds_is_ordered_by_likeness_alone(table: MeaningTable) -> None:
