@@ -138,7 +138,7 @@ class ObjectStoreError(AisleError):
 
     code = "object_store_failed"
 
-    def __init__(self, address: str, kind: str) -> None:
+    def __init__(self, address: str, kind: str = "failed") -> None:
         super().__init__(f"{address}: {_OBJECT_TROUBLES[kind]}")
         self.kind = kind
 

@@ -6,6 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SLOW = {
+    "test_a_real_teacher_has_a_student_that_reads_as_it_does",
+    "test_a_round_sends_its_version_to_a_store_of_objects",
+    "test_a_primary_that_is_killed_takes_its_people_alone_until_its_replica_takes_over",
+    "test_slots_that_move_under_load_lose_nothing_and_fail_no_read",
     "test_a_round_that_is_refused_and_tried_again",
     "test_a_run_killed_in_every_stage_ends_like_one_that_was_not",
     "test_a_run_stopped_in_every_stage_says_how_to_go_on_and_ends_as_one_that_was_not",
