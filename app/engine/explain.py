@@ -7,7 +7,7 @@ list is on average; all of these variants in one batch, over the same candidates
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -59,6 +59,8 @@ def contributions(
         depth: the one `recommend` was called with, and so are `rerank_depth` and `item_mask`.
         compared_rows: what it returned of these requests; worked out again where it is not known.
     """
+    if len(batch) <= _BATCH:
+        return _contributions(snapshot, batch, answered, lists, depth, rerank_depth, item_mask, compared_rows)
     result: list[Contributions] = []
     for start in range(0, len(batch), _BATCH):
         part = slice(start, start + _BATCH)
@@ -90,7 +92,7 @@ def _contributions(
     variants = _variants(routes, [rows for rows, _ in recent])
     variant_batch = _without_items(batch.take(variants.request), variants.removed_row)
     vectors = snapshot.retriever.query_vectors(variant_batch.take(variants.distinct))[variants.like]
-    vectors = np.where(variant_batch.has_signal()[:, None], vectors, np.float32(0.0))
+    vectors[~variant_batch.has_signal()] = 0.0
     levels = np.stack([_popularity_level(snapshot.tables, rows) for rows in lists])
     if compared_rows is None:
         reference = _reference_lists(snapshot, batch, routes, answered, depth, rerank_depth, item_mask)
@@ -98,30 +100,29 @@ def _contributions(
         reference = [
             rows if of is None or not len(of) else of for rows, of in zip(answered, compared_rows, strict=True)
         ]
-    candidates = list_of([answered[request] for request in variants.request])
+    of_variants = variants.request.tolist()
+    candidates = list_of([answered[request] for request in of_variants])
     ablation = Ablation(
         query=variants.without_query,
         popularity=variants.without_popularity,
         popularity_levels=levels[variants.request],
-        reference=list_of([reference[request] for request in variants.request]),
+        reference=list_of([reference[request] for request in of_variants]),
     )
     scores = score_list(snapshot, variant_batch, candidates, vectors, routes.take(variants.request), ablation)
     scores = scores.astype(np.float64)
     result = []
-    for request, (rows, behaviours) in enumerate(recent):
-        variant_index = np.flatnonzero(variants.request == request)
-        block = scores[candidates.offsets[variant_index[0]] : candidates.offsets[variant_index[-1] + 1]].reshape(
-            len(variant_index), -1
-        )
-        block = block[:, np.searchsorted(np.sort(answered[request]), answered[request])]
+    for request, ((rows, behaviours), (first, last)) in enumerate(zip(recent, pairwise(variants.offsets), strict=True)):
+        block = scores[candidates.offsets[first] : candidates.offsets[last]].reshape(last - first, -1)
+        block = block[:, np.argsort(np.argsort(answered[request]))]
         differences = block[0] - block  # the first variant is the request itself
+        others = iter(differences[1 + len(rows) :])
         result.append(
             Contributions(
                 event_rows=rows,
                 behaviours=behaviours,
                 by_events=differences[1 : 1 + len(rows)],
-                by_query=differences[variants.without_query[variant_index]].sum(axis=0),
-                by_popularity=differences[variants.without_popularity[variant_index]].sum(axis=0),
+                by_query=next(others) if routes.search[request] else np.zeros(block.shape[1]),
+                by_popularity=next(others, np.zeros(block.shape[1])),
             )
         )
     return result
@@ -129,25 +130,15 @@ def _contributions(
 
 @dataclass(frozen=True)
 class _Variants:
-    """Every request as it is, then without each of its parts; request by request."""
+    """Every request as it is, then without each of its items, its query and its popularity; request by request."""
 
     request: NDArray[np.int64]  # [variants] index of the request
+    offsets: list[int]  # [requests + 1] where those of each begin
     removed_row: NDArray[np.int64]  # [variants] the item whose events are left out, else 0
     without_query: NDArray[np.bool_]  # [variants]
     without_popularity: NDArray[np.bool_]  # [variants]
-
-    @cached_property
-    def distinct(self) -> NDArray[np.int64]:
-        """The first variants of all that have the same events."""
-        return np.flatnonzero(~self.without_query & ~self.without_popularity)
-
-    @cached_property
-    def like(self) -> NDArray[np.int64]:
-        """`[variants]`, which of `distinct` has the events of each."""
-        of_request = np.searchsorted(self.request[self.distinct], self.request)
-        number = np.zeros(len(self.request), dtype=np.int64)
-        number[self.distinct] = np.arange(len(self.distinct))
-        return np.where(self.without_query | self.without_popularity, of_request, number)
+    distinct: NDArray[np.int64]  # the first variants of all that have the same events
+    like: NDArray[np.int64]  # [variants] which of `distinct` has the events of each
 
 
 def _variants(routes: ScoringRoutes, recent: Sequence[NDArray[np.int64]]) -> _Variants:
@@ -155,56 +146,71 @@ def _variants(routes: ScoringRoutes, recent: Sequence[NDArray[np.int64]]) -> _Va
 
     Retrieval does not use popularity, and a query counts only in a search.
     """
-    request: list[int] = []
-    removed_row: list[int] = []
-    without_query: list[bool] = []
-    without_popularity: list[bool] = []
-    for index, rows in enumerate(recent):
-        variants = [(PADDING_ROW, False, False), *((int(row), False, False) for row in rows)]
-        if routes.search[index]:
-            variants.append((PADDING_ROW, True, False))
-        if routes.search[index] or routes.ranker[index]:
-            variants.append((PADDING_ROW, False, True))
-        for row, no_query, no_popularity in variants:
-            request.append(index)
-            removed_row.append(row)
-            without_query.append(no_query)
-            without_popularity.append(no_popularity)
+    removed: list[int] = []
+    offsets, without_query, without_popularity, distinct, like = [0], list[int](), list[int](), list[int](), list[int]()
+    for rows, searches, ranks in zip(recent, routes.search.tolist(), routes.ranker.tolist(), strict=True):
+        whole, begins = len(removed), len(distinct)
+        like += range(begins, begins + 1 + len(rows))
+        removed += [PADDING_ROW, *rows.tolist()]
+        distinct += range(whole, len(removed))
+        if searches:
+            without_query.append(len(removed))
+        if searches or ranks:
+            without_popularity.append(len(removed) + searches)
+        more = searches + (searches or ranks)
+        removed += [PADDING_ROW] * more
+        like += [begins] * more
+        offsets.append(len(removed))
     return _Variants(
-        np.array(request, dtype=np.int64),
-        np.array(removed_row, dtype=np.int64),
-        np.array(without_query, dtype=np.bool_),
-        np.array(without_popularity, dtype=np.bool_),
+        request=np.repeat(np.arange(len(recent)), np.diff(offsets)),
+        offsets=offsets,
+        removed_row=np.array(removed, dtype=np.int64),
+        without_query=_marks(len(removed), without_query),
+        without_popularity=_marks(len(removed), without_popularity),
+        distinct=np.array(distinct, dtype=np.int64),
+        like=np.array(like, dtype=np.int64),
     )
+
+
+def _marks(size: int, places: list[int]) -> NDArray[np.bool_]:
+    marks = np.zeros(size, dtype=np.bool_)
+    marks[places] = True
+    return marks
 
 
 def _recent(
     event_rows: NDArray[np.int32], event_types: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """The newest items of a window, newest first, and the behaviour of the newest event on each."""
-    present = event_rows != PADDING_ROW
-    rows, types = event_rows[present][::-1], event_types[present][::-1]
-    _, first = np.unique(rows, return_index=True)
-    first = np.sort(first)[:MOST_ITEMS]
-    return rows[first].astype(np.int64), types[first]
+    newest: dict[int, int] = {}
+    for row, behaviour in zip(event_rows.tolist(), event_types.tolist(), strict=True):
+        if row != PADDING_ROW:
+            newest.pop(row, None)  # so that the order is that of the newest events
+            newest[row] = behaviour
+    rows = list(newest)[: -1 - MOST_ITEMS : -1]
+    return np.array(rows, dtype=np.int64), np.array([newest[row] for row in rows], dtype=np.uint8)
 
 
 def _without_items(batch: RequestBatch, removed_row: NDArray[np.int64]) -> RequestBatch:
     """The requests without the events on one item of each, `[batch]`, 0 for none."""
+    window = batch.event_rows.shape[1]
     remains = (batch.event_rows != PADDING_ROW) & (batch.event_rows != removed_row[:, None])
     order = np.argsort(remains, axis=1, kind="stable")  # remaining events move to the right end, in their order
-    remains = np.take_along_axis(remains, order, axis=1)
-    return replace(
-        batch,
-        event_rows=np.where(remains, np.take_along_axis(batch.event_rows, order, axis=1), np.int32(PADDING_ROW)),
-        event_types=np.where(remains, np.take_along_axis(batch.event_types, order, axis=1), np.uint8(0)),
-        event_times=np.where(remains, np.take_along_axis(batch.event_times, order, axis=1), np.nan),
+    order += np.arange(0, remains.size, window)[:, None]
+    is_past = np.arange(window) < window - remains.sum(axis=1)[:, None]
+    rows, types, times = (
+        batch.event_rows.ravel()[order],
+        batch.event_types.ravel()[order],
+        batch.event_times.ravel()[order],
     )
+    rows[is_past], types[is_past], times[is_past] = PADDING_ROW, 0, np.nan
+    return replace(batch, event_rows=rows, event_types=types, event_times=times)
 
 
 def _popularity_level(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The means of the popularity features over some items."""
-    return np.array([column.mean(dtype=np.float64) for column in popularity_features(tables, rows)], dtype=np.float32)
+    columns = np.array(popularity_features(tables, rows), dtype=np.float64)
+    return np.asarray(columns.mean(axis=1), dtype=np.float32)
 
 
 def _reference_lists(

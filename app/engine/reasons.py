@@ -1,8 +1,12 @@
 """Reasons for an answered item: what each part of the request adds to its score, to the last digit shown."""
 
 from collections.abc import Sequence
+from itertools import compress
 from operator import itemgetter
 from typing import Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.names import PADDING_ROW
@@ -28,6 +32,57 @@ class Reason(NamedTuple):
 def kind_of(behaviour: int) -> Kind:
     """The kind of a reason that is an event of this behaviour."""
     return _KINDS[behaviour]
+
+
+def reasons_of_items(
+    scores: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    parts: Sequence[Sequence[Reason | None]],
+    remainder_kind: Literal["base", "popular"] = "base",
+) -> list[list[Reason]]:
+    """The reasons of each of `n` items, as `round_reasons` makes those of one.
+
+    Args:
+        scores: `[n]`.
+        weights: `[parts, n]`.
+        parts: of each part a reason for every item, whose weight is not read; None where the item has none, and a
+            weight of 0.
+        remainder_kind: as for `round_reasons`.
+    """
+    units = np.rint(weights * _UNIT)
+    remainders = np.rint(scores * _UNIT) - units.sum(axis=0) + 0.0
+    has_reason = units != 0
+    for place, of_items in enumerate(parts):
+        if of_items and any(part is not None and part.kind == "pin" for part in of_items):
+            has_reason[place] |= [part is not None and part.kind == "pin" for part in of_items]
+    columns = list(parts)
+    if remainder_kind == "popular":
+        columns.append([Reason(remainder_kind, 0.0)] * len(scores))
+        units = np.concatenate([units, remainders[None]])
+        has_reason = np.concatenate([has_reason, np.ones((1, len(scores)), dtype=np.bool_)])
+    order = np.argsort(-np.abs(units), axis=0, kind="stable")
+    ordered = np.take_along_axis(units / _UNIT + 0.0, order, axis=0)
+    has_reason = np.take_along_axis(has_reason, order, axis=0)
+    reasons = []
+    lines = zip(order.T.tolist(), ordered.T.tolist(), has_reason.T.tolist(), strict=True)
+    for item, (places, values, marks) in enumerate(lines):
+        of_item = []
+        for place in compress(range(len(places)), marks):
+            part = columns[places[place]][item]
+            if part is not None:
+                of_item.append(_weighted(part, values[place]))
+        reasons.append(of_item)
+    if remainder_kind == "base":
+        base = remainders / _UNIT
+        for item in np.flatnonzero(remainders).tolist():
+            reasons[item].append(Reason(remainder_kind, float(base[item])))
+    return reasons
+
+
+def _weighted(part: Reason, weight: float) -> Reason:
+    """The reason with a weight; `Reason` itself, called by keyword or not, takes twice as long."""
+    kind, _, row, terms, position = part
+    return tuple.__new__(Reason, (kind, weight, row, terms, position))
 
 
 def round_reasons(

@@ -41,10 +41,7 @@ def routes_of(snapshot: Snapshot, batch: RequestBatch) -> ScoringRoutes:
 def list_of(rows: Sequence[NDArray[np.integer]]) -> CandidateList:
     """The given rows of each request as a candidate list, once each, without row 0."""
     by_array = {id(request_rows): request_rows for request_rows in rows}  # variants of a request share one
-    distinct_of = {
-        key: np.unique(request_rows[request_rows != PADDING_ROW]).astype(np.int64)
-        for key, request_rows in by_array.items()
-    }
+    distinct_of = {key: _distinct(request_rows) for key, request_rows in by_array.items()}
     distinct = [distinct_of[id(request_rows)] for request_rows in rows]
     lengths = [len(request_rows) for request_rows in distinct]
     return CandidateList(
@@ -53,6 +50,12 @@ def list_of(rows: Sequence[NDArray[np.integer]]) -> CandidateList:
         sources=np.full(sum(lengths), Source.NAMED, dtype=np.uint8),
         offsets=offsets_of(lengths),
     )
+
+
+def _distinct(rows: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The rows in order, once each, without row 0."""
+    ordered = np.sort(rows).astype(np.int64)
+    return ordered[np.diff(ordered, prepend=PADDING_ROW) > 0]
 
 
 def score_list(
@@ -98,6 +101,8 @@ def _take(
     context: UserContext,
     ablation: Ablation | None,
 ) -> tuple[RequestBatch, CandidateList, UserContext, Ablation | None]:
+    if chosen.all():
+        return batch, candidates, context, ablation
     requests = np.flatnonzero(chosen)
     return (
         batch.take(requests),

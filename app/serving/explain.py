@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.explain import Contributions, contributions
-from app.engine.reasons import Reason, kind_of, round_reasons
+from app.engine.reasons import Reason, kind_of, reasons_of_items
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.selection.orders import RELEVANCE
 from app.engine.snapshot import Snapshot
@@ -47,18 +47,19 @@ def explain(
             reasons.append(None)
             continue
         rows = ranked.rows[: call.k]
-        pieces = _rule_reasons(snapshot, call, batch, index, rows, ranked)
+        weights, parts = [np.zeros((0, len(rows)))], list[Sequence[Reason | None]]()
         rest: Literal["base", "popular"] = "base"
         if index in by_index:
             match = None if batch.matches is None else batch.matches[index]
-            pieces = _join(_model_reasons(by_index[index], rows, match, snapshot.items.selectable[0]), pieces)
+            weights += _model_parts(parts, by_index[index], rows, match, snapshot.items.selectable[0])
         elif call.sort == RELEVANCE:
             rest = "popular" if snapshot.items.popularity.any() else "base"  # nobody has touched any
         else:
-            popularity = snapshot.items.popularity[rows].tolist()
-            pieces = _join([[Reason("popular", popular)] for popular in popularity], pieces)
-        scores = ranked.scores[: call.k].tolist()
-        reasons.append([round_reasons(score, of_item, rest) for score, of_item in zip(scores, pieces, strict=True)])
+            parts.append([Reason("popular", 0.0)] * len(rows))
+            weights.append(snapshot.items.popularity[rows].astype(np.float64)[None])
+        weights += _rule_parts(parts, snapshot, call, batch, index, rows, ranked)
+        scores = ranked.scores[: call.k].astype(np.float64)
+        reasons.append(reasons_of_items(scores, np.concatenate(weights), parts, rest))
     return reasons
 
 
@@ -94,45 +95,45 @@ def _contributions(
     return dict(zip(indices, parts, strict=True))
 
 
-def _join(pieces: Sequence[list[Reason]], others: Sequence[list[Reason]]) -> list[list[Reason]]:
-    return [first + second for first, second in zip(pieces, others, strict=True)]
+def _model_parts(
+    parts: list[Sequence[Reason | None]],
+    given: Contributions,
+    rows: NDArray[np.int64],
+    match: TextMatch | None,
+    is_answered: NDArray[np.bool_],
+) -> list[NDArray[np.float64]]:
+    """Add events, query and popularity to `parts`; returns what they gave, `[.., n]` each. Events of items that are
+    answered nowhere are not named.
+    """
+    is_named = is_answered[given.event_rows]
+    events = zip(given.behaviours[is_named].tolist(), given.event_rows[is_named].tolist(), strict=True)
+    parts += [[Reason(kind_of(behaviour), 0.0, row)] * len(rows) for behaviour, row in events]
+    weights = [given.by_events[is_named]]
+    if match is not None:
+        parts.append([Reason("query_match", 0.0, terms=tuple(match.words_of(row))) for row in rows.tolist()])
+        weights.append(given.by_query[None])
+    parts.append([Reason("popular", 0.0)] * len(rows))
+    return [*weights, given.by_popularity[None]]
 
 
-def _model_reasons(
-    parts: Contributions, rows: NDArray[np.int64], match: TextMatch | None, is_answered: NDArray[np.bool_]
-) -> list[list[Reason]]:
-    """What events, query and popularity gave to each item; events of items that are answered nowhere are not named."""
-    is_named = is_answered[parts.event_rows]
-    kinds = [kind_of(behaviour) for behaviour in parts.behaviours[is_named].tolist()]
-    event_rows = parts.event_rows[is_named].tolist()
-    by_query, by_popularity = parts.by_query.tolist(), parts.by_popularity.tolist()
-    reasons = []
-    for place, (row, weights) in enumerate(zip(rows.tolist(), parts.by_events[is_named].T.tolist(), strict=True)):
-        of_item = list(map(Reason, kinds, weights, event_rows))
-        if match is not None:
-            of_item.append(Reason("query_match", by_query[place], terms=tuple(match.words_of(row))))
-        of_item.append(Reason("popular", by_popularity[place]))
-        reasons.append(of_item)
-    return reasons
-
-
-def _rule_reasons(
+def _rule_parts(
+    parts: list[Sequence[Reason | None]],
     snapshot: Snapshot,
     call: RecommendCall,
     batch: RequestBatch,
     index: int,
     rows: NDArray[np.int64],
     ranked: RankedList,
-) -> list[list[Reason]]:
-    """What boosts and pins gave to each item."""
+) -> list[NDArray[np.float64]]:
+    """Add boosts and pins to `parts`; returns what they gave, `[.., n]` each."""
     positions = {pin.row: pin.position for pin in ranked.pins}
-    if not call.boost and not positions:
-        return [[] for _ in rows]
-    gains = gains_of(snapshot, call, batch, index, rows, snapshot.items.popularity[rows].astype(np.float64))
-    reasons = []
-    for place, row in enumerate(rows.tolist()):
-        of_item = [Reason("boost", gain) for gain in gains[:, place].tolist()]
-        if row in positions:
-            of_item.append(Reason("pin", 0.0, position=positions[row]))
-        reasons.append(of_item)
-    return reasons
+    weights = []
+    if call.boost:
+        gains = gains_of(snapshot, call, batch, index, rows, snapshot.items.popularity[rows].astype(np.float64))
+        parts += [[Reason("boost", 0.0)] * len(rows)] * len(gains)
+        weights.append(gains)
+    if positions:
+        pinned = [positions.get(row) for row in rows.tolist()]
+        parts.append([None if place is None else Reason("pin", 0.0, position=place) for place in pinned])
+        weights.append(np.zeros((1, len(rows))))
+    return weights

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import numpy as np
@@ -18,7 +18,7 @@ from app.artifact.search_features import SEARCH_FEATURES, TEXT_FEATURES
 from app.engine.candidate_sources import union_of_sources
 from app.engine.explain import contributions
 from app.engine.loading import read_warmup
-from app.engine.reasons import Kind, Reason, round_reasons
+from app.engine.reasons import Kind, Reason, reasons_of_items, round_reasons
 from app.engine.recommend import recommend as engine_recommend
 from app.engine.recommend import retrieve
 from app.engine.requests import OBJECTIVES, RequestBatch, user_context_of
@@ -60,6 +60,45 @@ def test_rounded_weights_sum_to_the_rounded_score(score: float, pieces: list[tup
     assert [reason.kind for reason in reasons[:-1]].count("base") == 0
     assert sum(reason.kind == "pin" for reason in reasons) == sum(kind == "pin" for kind, _ in pieces)
     assert all(reason.weight for reason in reasons if reason.kind != "pin")
+
+
+KINDS: list[Kind] = ["viewed", "boost", "pin", "query_match"]
+
+
+@given(
+    scores=st.lists(st.floats(-1e4, 1e4) | st.just(0.0), max_size=5),
+    kinds=st.lists(st.sampled_from(KINDS), max_size=7),
+    rest=st.sampled_from(["base", "popular"]),
+    drawn=st.data(),
+)
+def test_reasons_of_many_items_are_those_of_each(
+    scores: list[float], kinds: list[Kind], rest: Literal["base", "popular"], drawn: st.DataObject
+) -> None:
+    weight = st.floats(-50, 50) | st.sampled_from([0.0, -0.0, 2.5e-6, 1e-7, 7.0, -7.0])
+    parts = [
+        [Reason(kind, 0.0, row=place, position=item) for item in range(len(scores))] for place, kind in enumerate(kinds)
+    ]
+    weights = np.array([[0.0 if kind == "pin" else drawn.draw(weight) for _ in scores] for kind in kinds])
+    weights = weights.reshape(len(kinds), len(scores))
+    pinned = [[kind != "pin" or drawn.draw(st.booleans()) for _ in scores] for kind in kinds]
+    told = [
+        [part if is_there else None for part, is_there in zip(*line, strict=True)]
+        for line in zip(parts, pinned, strict=True)
+    ]
+    reasons = reasons_of_items(np.array(scores, dtype=np.float64), weights, told, rest)
+    one_by_one = [
+        round_reasons(
+            score,
+            [
+                line[item]._replace(weight=float(weights[place, item]))
+                for place, line in enumerate(parts)
+                if pinned[place][item]
+            ],
+            rest,
+        )
+        for item, score in enumerate(scores)
+    ]
+    assert repr(reasons) == repr(one_by_one)
 
 
 def requests(users: list[str], item_ids: list[str]) -> st.SearchStrategy[dict[str, Any]]:

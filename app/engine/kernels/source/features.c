@@ -92,12 +92,12 @@ static float half(uint16_t value) {
     return sign ? -small : small;
 }
 
-/* Writes a query as whole numbers into lane 0; returns their unit. */
-static float quantise(const float *query, int64_t dim, int16_t *lanes) {
+/* Writes a query as whole numbers into a lane; returns their unit. */
+static float quantise(const float *query, int64_t dim, int16_t *lanes, int lane) {
     float largest = 0.0f;
     for (int64_t d = 0; d < dim; d++) largest = larger(__builtin_fabsf(query[d]), largest);
     float unit = larger(largest / QUERY_LIMIT, 1e-12f);
-    for (int64_t d = 0; d < dim; d++) lanes[lane_at(d, 0)] = (int16_t)whole(query[d] / unit);
+    for (int64_t d = 0; d < dim; d++) lanes[lane_at(d, lane)] = (int16_t)whole(query[d] / unit);
     return unit;
 }
 
@@ -230,20 +230,62 @@ static void put_same(int32_t code, const int32_t *event_codes, const float *weig
     *recent = sum;
 }
 
+/* How many of the first `n` scores are above a score, or as large where `ties` says so. */
+static int32_t count_above(const float *scores, int64_t n, float score, int ties) {
+    int32_t above = 0;
+    if (ties) for (int64_t a = 0; a < n; a++) above += scores[a] >= score;
+    else for (int64_t a = 0; a < n; a++) above += scores[a] > score;
+    return above;
+}
+
 /* The ranks of candidates within a longer list, by scores and then rows, and the best score of that list. */
 static float put_ranks_within(
     const int64_t *rows, int64_t n, const int64_t *all_rows, const float *all_scores, int64_t all, const float *log_wholes,
     float *features) {
     float best = all_scores[0];
     for (int64_t a = 1; a < all; a++) best = larger(all_scores[a], best);
+    int64_t before = 0; /* rows of the list, which ascend as the candidates do, below the candidate's */
     for (int64_t c = 0; c < n; c++) {
         float score = features[c * FEATURES + SCORE];
-        int64_t rank = 0;
-        for (int64_t a = 0; a < all; a++)
-            rank += (all_scores[a] > score) | ((all_scores[a] == score) & (all_rows[a] < rows[c]));
+        while (before < all && all_rows[before] < rows[c]) before++;
+        int64_t rank = count_above(all_scores, before, score, 1);
+        rank += count_above(all_scores + before, all - before, score, 0);
         features[c * FEATURES + LOG_RANK] = log_wholes[rank];
     }
     return best;
+}
+
+/* How many requests from `first` on, at most LANES, have the same list. */
+static int64_t alike(const List *lists, int64_t first, int64_t batch) {
+    const int64_t *rows = lists->rows + lists->offsets[first];
+    int64_t n = lists->offsets[first + 1] - lists->offsets[first], next = first + 1;
+    for (; next < batch && next < first + LANES; next++) {
+        const int64_t *others = lists->rows + lists->offsets[next];
+        int64_t differ = lists->offsets[next + 1] - lists->offsets[next] != n;
+        for (int64_t a = 0; !differ && a < n; a++) differ = rows[a] != others[a];
+        if (differ) break;
+    }
+    return next - first;
+}
+
+/* Writes the retrieval scores `[count, longest]` of the list that `count` requests from `first` on share. */
+static void score_list(
+    const Tables *tables, const Users *users, const List *lists, int64_t first, int64_t count, int64_t longest,
+    int16_t *lanes, float *scores) {
+    const int64_t *rows = lists->rows + lists->offsets[first];
+    int64_t n = lists->offsets[first + 1] - lists->offsets[first], dim = tables->dim;
+    float units[LANES], products[LANES];
+    for (int64_t at = 0; at < lanes_of(dim); at++) lanes[at] = 0;
+    for (int64_t lane = 0; lane < count; lane++)
+        units[lane] = quantise(users->queries + (first + lane) * dim, dim, lanes, (int)lane);
+    for (int64_t a = 0; a < n; a++) {
+        if (a + AHEAD < n) {
+            for (int64_t d = 0; d < dim; d += LINE) __builtin_prefetch(tables->vectors + rows[a + AHEAD] * dim + d);
+        }
+        products_of(tables->vectors + rows[a] * dim, lanes, dim, products);
+        for (int64_t lane = 0; lane < count; lane++)
+            scores[lane * longest + a] = products[lane] * units[lane] * tables->score_scales[rows[a]];
+    }
 }
 
 /* Writes features `[candidates, FEATURES]`.
@@ -272,11 +314,12 @@ EXPORT int64_t features_of_candidates(
     }
     if (missing) return missing;
     int64_t lane_count = lanes_of(dim), content_lane_count = lanes_of(content_dim);
-    int16_t *lanes = (int16_t *)scratch, *content_lanes = lanes + lane_count;
-    uint64_t *order = (uint64_t *)(content_lanes + content_lane_count);
+    int16_t *lanes = (int16_t *)scratch, *content_lanes = lanes + lane_count, *list_lanes = content_lanes + content_lane_count;
+    uint64_t *order = (uint64_t *)(list_lanes + lane_count);
     Past *past = (Past *)(order + 2 * longest);
     float *scores = (float *)(past + longest);
-    int32_t *slots = (int32_t *)(scores + longest);
+    int32_t *slots = (int32_t *)(scores + LANES * longest);
+    int64_t scored_from = 0, scored_to = 0; /* requests whose lists have scores */
     for (int64_t request = 0; request < users->batch; request++) {
         int64_t start = candidates->offsets[request], n = candidates->offsets[request + 1] - start;
         if (!n) continue;
@@ -293,7 +336,7 @@ EXPORT int64_t features_of_candidates(
         }
         float usual_price = 0.0f, price_weight = 0.0f, divisor = larger(weight_sum, 1e-9f);
         for (int64_t at = 0; at < lane_count + content_lane_count; at++) lanes[at] = 0;
-        float unit = quantise(users->queries + request * dim, dim, lanes);
+        float unit = quantise(users->queries + request * dim, dim, lanes, 0);
         for (int event = 0; event < RECENT; event++) {
             int64_t row = recent[event];
             weights[event] /= divisor;
@@ -354,13 +397,14 @@ EXPORT int64_t features_of_candidates(
         if (reference) {
             int64_t all_start = reference->offsets[request], all = reference->offsets[request + 1] - all_start;
             const int64_t *all_rows = reference->rows + all_start;
-            for (int64_t a = 0; a < all; a++) {
-                float products[LANES];
-                products_of(tables->vectors + all_rows[a] * dim, lanes, dim, products);
-                scores[a] = products[0] * unit * tables->score_scales[all_rows[a]];
+            if (request >= scored_to) {
+                scored_from = request;
+                scored_to = request + alike(reference, request, users->batch);
+                score_list(tables, users, reference, scored_from, scored_to - scored_from, longest, list_lanes, scores);
             }
+            const float *all_scores = scores + (request - scored_from) * longest;
             best = 0.0f;
-            if (all) best = put_ranks_within(rows, n, all_rows, scores, all, constants->log_wholes, out);
+            if (all) best = put_ranks_within(rows, n, all_rows, all_scores, all, constants->log_wholes, out);
             else for (int64_t c = 0; c < n; c++) out[c * FEATURES + LOG_RANK] = constants->log_wholes[0];
         } else {
             for (int64_t c = 0; c < n; c++) scores[c] = out[c * FEATURES + SCORE];
@@ -377,6 +421,6 @@ EXPORT int64_t features_of_candidates(
 /* The bytes of scratch that features need. */
 EXPORT int64_t feature_scratch(int64_t dim, int64_t content_dim, int64_t longest, int64_t window) {
     int64_t slots = power_above(longest > window ? longest : window);
-    return (lanes_of(dim) + lanes_of(content_dim)) * (int64_t)sizeof(int16_t) + 2 * longest * (int64_t)sizeof(uint64_t) +
-           longest * (int64_t)(sizeof(Past) + sizeof(float)) + slots * (int64_t)sizeof(int32_t);
+    return (2 * lanes_of(dim) + lanes_of(content_dim)) * (int64_t)sizeof(int16_t) + 2 * longest * (int64_t)sizeof(uint64_t) +
+           longest * (int64_t)(sizeof(Past) + LANES * sizeof(float)) + slots * (int64_t)sizeof(int32_t);
 }

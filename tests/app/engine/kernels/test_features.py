@@ -15,6 +15,7 @@ from app.artifact.rank_features import CandidateList, UserContext
 from app.artifact.rank_tables import RankTables
 from app.engine.kernels.features import KernelTables, rank_features
 from app.engine.kernels.library import Library
+from app.engine.scoring import list_of
 
 ITEMS = 60
 
@@ -57,6 +58,22 @@ def test_any_candidates_have_the_same_bits(
     some = some_of(candidates, rng, len(lengths))
     within = rank_features(tables, some, context, candidates)
     assert within.tobytes() == numpy_form.rank_features(tables, some, context, candidates).tobytes()
+
+
+@given(shared=st.lists(st.integers(1, 19), min_size=1, max_size=5), length=st.integers(0, 40), seed=seeds)
+@settings(max_examples=60, deadline=None)
+def test_requests_that_share_a_list_are_ranked_within_it_each_by_its_own_query(
+    compiled: Library, shared: list[int], length: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    tables = made_up_tables(rng, ITEMS, 8, 5)
+    tables.vectors[20:30], tables.score_scales[20:30] = tables.vectors[20], tables.score_scales[20]  # ties
+    lists = candidate_list([length] * len(shared), rng, ITEMS + 1).rows_of_requests()
+    within = list_of([rows for rows, count in zip(lists, shared, strict=True) for _ in range(count)])
+    candidates = candidate_list([7] * sum(shared), rng, ITEMS + 1)  # some of them are not in the list
+    context = drawn_context(rng, sum(shared), 12, 8)
+    features = rank_features(tables, candidates, context, within)
+    assert features.tobytes() == numpy_form.rank_features(tables, candidates, context, within).tobytes()
 
 
 def test_half_precision_weights_are_read_exactly(compiled: Library) -> None:
