@@ -135,9 +135,9 @@ class HttpConnection(asyncio.Protocol):
             exchange.is_gone = True
             exchange.wake()
         self._pipeline.clear()
+        self._newest = self._answering = self._parser = None  # they refer to the connection
         self._rest = b""
         self._release_senders()
-        self._parser = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, as far as it may be."""

@@ -58,6 +58,8 @@ class Lane:
         except asyncio.CancelledError:
             job.is_dropped = True
             raise
+        finally:
+            del job  # else what the work raised holds this frame, and through it itself, until garbage is collected
         return outcome
 
     async def close(self) -> None:
@@ -95,6 +97,8 @@ def _do(job: _Job) -> None:
         job.loop.call_soon_threadsafe(_settle, job.future, outcome, error)
     except RuntimeError:  # the loop is closed: nobody waits any more
         return
+    finally:
+        del job, outcome, error  # as in `run`
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:

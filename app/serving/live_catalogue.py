@@ -289,12 +289,13 @@ class LiveCatalogue:
         """Take what live items are made of from what full collections walk through, every now and then.
 
         Requests wait for a collection, and a live item is some dozens of objects; those that are let go of later are
-        freed all the same, since nothing of a view refers back to it.
+        freed all the same, since nothing of a view refers back to it. Garbage is collected before, in all generations:
+        what is left of it would stay for good.
         """
         self._unsettled += changes
         if self._unsettled >= SETTLED_AT:
             self._unsettled = 0
-            gc.collect(1)
+            gc.collect()
             gc.freeze()
 
     def _merge_tiers(self) -> None:
