@@ -47,7 +47,7 @@ def cut_graph(
     """
     pieces: list[memoryview | bytes] = []
     try:
-        for field, content, whole in _fields(memoryview(model)):
+        for field, content, whole in fields_of(memoryview(model)):
             if field == _GRAPH:
                 graph = _cut(content, outputs, given, inputs)
                 pieces += [_head(_GRAPH, sum(map(len, graph))), *graph]
@@ -63,9 +63,9 @@ def cut_graph(
 def _cut(
     graph: memoryview, outputs: Sequence[Tensor], given: Sequence[Tensor], inputs: Collection[str]
 ) -> list[memoryview | bytes]:
-    entries = list(_fields(graph))
+    entries = list(fields_of(graph))
     nodes = [
-        (index, _names(content, _READS), _names(content, _WRITES))
+        (index, names_in(content, _READS), names_in(content, _WRITES))
         for index, (field, content, _) in enumerate(entries)
         if field == _NODE
     ]
@@ -82,8 +82,8 @@ def _cut(
     for index, (field, content, whole) in enumerate(entries):
         is_needed = {
             _NODE: index in needed,
-            _CONSTANT: field == _CONSTANT and not demand.isdisjoint(_names(content, _CONSTANT_NAME)),
-            _INPUT: field == _INPUT and not demand.union(inputs).isdisjoint(_names(content, _NAME)),
+            _CONSTANT: field == _CONSTANT and not demand.isdisjoint(names_in(content, _CONSTANT_NAME)),
+            _INPUT: field == _INPUT and not demand.union(inputs).isdisjoint(names_in(content, _NAME)),
             _OUTPUT: False,
         }
         if is_needed.get(field, True):
@@ -106,22 +106,23 @@ def _axis(length: int | str) -> bytes:
     return _varint(_LENGTH_OF_AXIS << 3 | _VARINT) + _varint(length)
 
 
-def _names(message: memoryview, number: int) -> list[str]:
-    return [bytes(content).decode() for field, content, _ in _fields(message) if field == number]
+def names_in(message: memoryview, number: int) -> list[str]:
+    """The texts of a message's field."""
+    return [bytes(content).decode() for field, content, _ in fields_of(message) if field == number]
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """Of each field its number, its content, and the whole of it."""
+def fields_of(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
+    """Of each field of a message its number, its content, and the whole of it."""
     position = 0
     while position < len(message):
         start = position
-        tag, position = _number(message, position)
+        tag, position = number_at(message, position)
         kind = tag & 7
         content = position
         if kind == _VARINT:
-            _, position = _number(message, position)
+            _, position = number_at(message, position)
         elif kind == _LENGTH:
-            length, content = _number(message, position)
+            length, content = number_at(message, position)
             position = content + length
         elif kind in {_EIGHT_BYTES, _FOUR_BYTES}:
             position += 8 if kind == _EIGHT_BYTES else 4
@@ -132,7 +133,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]
         yield tag >> 3, message[content:position], message[start:position]
 
 
-def _number(message: memoryview, position: int) -> tuple[int, int]:
+def number_at(message: memoryview, position: int) -> tuple[int, int]:
+    """The whole number that begins at a position, and where it ends."""
     number = shift = 0
     while True:
         byte = message[position]

@@ -17,8 +17,10 @@ from app.engine.graph_checks import check_products, check_retriever, check_tower
 from app.engine.graph_cut import FLOAT, INT32, NotCut, Tensor, cut_graph
 from app.engine.kernels.library import library
 from app.engine.kernels.search import Products, best_items
+from app.engine.kernels.tower import Tower, TowerEvents
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.runtime import open_session
+from app.engine.tower_graph import read_tower
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class Retrieves(Protocol):
 class SplitGraph:
     """The two halves of `retrieve.onnx`, without its last nodes."""
 
-    tower: Any  # a session: from events to query vectors
+    tower: Tower | Any  # from events to query vectors: the kernel, or a session where it has another network
     products: Any  # a session: from query vectors to products with all items
     score_scales: NDArray[np.float32]  # [rows], see `RankTables`
 
@@ -102,8 +104,29 @@ class Retriever:
             return self.run(batch.without_excluded(), 1, ALL_ITEMS, event_vectors).query_vectors
         if batch.given is not None and batch.given_query is not None and batch.given.all():
             return np.ascontiguousarray(batch.given_query, dtype=np.float32)
+        if isinstance(self.graph.tower, Tower):
+            return self._kernel_vectors(self.graph.tower, batch, event_vectors)
         queries: NDArray[np.float32]
         (queries,) = self.graph.tower.run((names.OUT_QUERY,), self._feeds(batch, event_vectors))
+        return queries
+
+    def _kernel_vectors(
+        self, tower: Tower, batch: RequestBatch, event_vectors: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        queries = tower.query_vectors(
+            TowerEvents(
+                vectors=event_vectors,
+                rows=batch.event_rows,
+                codes=self.items.vectors,
+                scales=self.items.scales,
+                types=batch.event_types,
+                ages=age_buckets(batch.event_times, batch.now[:, None]),
+                long_vector=batch.long_vector,
+                long_weight=batch.long_weight,
+            )
+        )
+        if batch.given is not None and batch.given_query is not None:
+            queries[batch.given] = batch.given_query[batch.given]
         return queries
 
     def _feeds(self, batch: RequestBatch, event_vectors: NDArray[np.float32] | None) -> dict[str, NDArray[Any]]:
@@ -141,15 +164,23 @@ def open_retriever(
         except NotCut as reason:
             uncut = reason
         else:
-            split = SplitGraph(open_session(path, threads, tower), open_session(path, threads, products), score_scales)
-            check_tower(path, split.tower, shapes)
-            check_products(path, split.products, shapes)
-            return Retriever(split, items)
+            session, of_products = open_session(path, threads, tower), open_session(path, threads, products)
+            check_tower(path, session, shapes)
+            check_products(path, of_products, shapes)
+            return Retriever(SplitGraph(_kernel_of(path, tower, session), of_products, score_scales), items)
     session = open_session(path, threads)
     check_retriever(path, session, shapes)
     if uncut is not None:
         log.info("the graph finds the best items itself: %s", uncut, extra={"path": str(path)})
     return Retriever(session, items)
+
+
+def _kernel_of(path: Path, tower: bytes, session: Any) -> Tower | Any:
+    try:
+        return read_tower(tower, session)
+    except NotCut as reason:
+        log.info("the graph works out query vectors itself: %s", reason, extra={"path": str(path)})
+        return session
 
 
 def _split(model: bytes, shapes: Shapes) -> tuple[bytes, bytes]:
