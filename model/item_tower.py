@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from model.graph_update import GraphUpdate
+from model.precision import has_fast_bfloat16
 from model.sparse import SparseMatrix
 from model.weighted_mean_conv import WeightedMeanConv
 
@@ -69,17 +71,23 @@ class GraphLayer(nn.Module):
         self.outer = nn.Linear(dim, dim, bias=False)
         nn.init.zeros_(self.outer.weight)
 
-    def forward(self, features: Tensor, messages: dict[str, Tensor]) -> Tensor:
-        """Features `[items, dim]` and one message `[items, dim]` a relation -> `[items, dim]`."""
-        ordered = [messages[name] for name in self.relations]
-        # Block by block: side by side, the features of all relations take as much memory as all else of the layer.
-        weights = torch.split(self.inner.weight, features.shape[1], dim=1)
-        inner = torch.addmm(self.inner.bias, features, weights[0].T)
-        for message, weight in zip(ordered, weights[1:], strict=True):
-            inner = torch.addmm(inner, message, weight.T)
-        updated: Tensor = features + self.outer(torch.relu(inner))
-        for gate, message in zip(self.gates, ordered, strict=True):
-            updated = updated + gate * message
+    def forward(self, features: Tensor, messages: dict[str, Tensor], silent: Tensor | None = None) -> Tensor:
+        """Features `[items, dim]` and one message `[items, dim]` a relation -> `[items, dim]`.
+
+        Args:
+            silent: rows of items that get no message.
+        """
+        low_precision = self.training and has_fast_bfloat16(features.device)
+        updated: Tensor = GraphUpdate.apply(  # type: ignore[no-untyped-call]
+            torch.bfloat16 if low_precision else features.dtype,
+            silent,
+            features,
+            self.inner.weight,
+            self.inner.bias,
+            self.outer.weight,
+            self.gates,
+            *(messages[name] for name in self.relations),
+        )
         return updated
 
 
@@ -120,10 +128,14 @@ class ItemTower(nn.Module):
         """Features of text and attributes alone, `[items, dim]`; None where there are neither."""
         parts = []
         if self.text is not None and graph.text is not None:
-            parts.append(graph.text @ self.text)
+            parts.append(graph.text @ self.low(self.text))
         if self.attributes is not None and graph.item_attributes is not None:
-            parts.append(self.mean(self.attributes, graph.item_attributes))
-        return torch.stack(parts).sum(dim=0) if parts else None
+            parts.append(self.mean(self.low(self.attributes), graph.item_attributes))
+        return torch.stack(parts).sum(dim=0, dtype=self.ids.dtype) if parts else None
+
+    def low(self, values: Tensor) -> Tensor:
+        """In training, the values in a precision whose products are quick; as they are otherwise."""
+        return values.to(torch.bfloat16) if self.training and has_fast_bfloat16(values.device) else values
 
     def query_messages(self, graph: ItemGraph, senders: Tensor | None = None) -> Tensor | None:
         """The messages of queries to the items that they led to, `[items, dim]`; None where there are none.
@@ -133,12 +145,12 @@ class ItemTower(nn.Module):
         """
         if self.text is None or graph.query_text is None or graph.item_queries is None:
             return None
-        queries = graph.query_text @ self.text
+        queries = graph.query_text @ self.low(self.text)
         if senders is None:
             messages: Tensor = self.mean(queries, graph.item_queries)
             return messages
         sums: Tensor = self.mean(queries * senders[:, None], graph.item_queries)
-        share = graph.item_queries @ senders[:, None].to(queries.dtype)
+        share = graph.item_queries @ senders[:, None].to(self.text.dtype)
         return sums / share.clamp(min=1e-6)
 
     def forward(self, graph: ItemGraph, known: Tensor, senders: Tensor | None = None) -> Tensor:
@@ -156,32 +168,31 @@ class ItemTower(nn.Module):
             senders: `[queries]` bool, the queries that send a message; all if left out.
         """
         with_id = known
-        with_messages = None
+        silent = None
         if self.training and self.id_dropout:
             dropped = torch.rand(len(known), device=known.device) < self.id_dropout
-            with_id, with_messages = known & ~dropped, ~dropped[:, None]
+            with_id, silent = known & ~dropped, dropped.nonzero()[:, 0]
         features = torch.where(with_id[:, None], self.ids, self.unseen)
         content = self.content(graph)
         if content is not None:
             features = features + content
         from_queries = None if self.query_gate is None else self.query_messages(graph, senders)
         if from_queries is not None and self.query_gate is not None:
-            from_queries = from_queries if with_messages is None else from_queries * with_messages
+            from_queries = from_queries if silent is None else from_queries.index_fill(0, silent, 0.0)
             features = features + self.query_gate * from_queries
         traits: Tensor | None = None
         if self.user_attributes is not None and graph.user_attributes is not None:
             traits = self.mean(self.user_attributes, graph.user_attributes)
         for layer in self.layers:
             messages: dict[str, Tensor] = {}
+            sent = self.low(features)
             if graph.item_items:
-                messages["item"] = self.mean(features, graph.item_items)
+                messages["item"] = self.mean(sent, graph.item_items)
             for behaviour, (to_users, to_items) in graph.behaviours.items():
                 if traits is None and behaviour in graph.joined:
-                    messages[behaviour] = self.mean(features, graph.joined[behaviour])
+                    messages[behaviour] = self.mean(sent, graph.joined[behaviour])
                     continue
-                users = self.mean(features, to_users)
+                users = self.mean(sent, to_users)
                 messages[behaviour] = self.mean(users if traits is None else users + traits, to_items)
-            if with_messages is not None:
-                messages = {name: message * with_messages for name, message in messages.items()}
-            features = layer(features, messages)
+            features = layer(features, messages, silent)
         return features

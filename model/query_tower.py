@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.dropout import Dropout
 from model.session_encoder import SessionEncoder
 
 
@@ -80,7 +81,7 @@ class QueryTower(nn.Module):
         self.inner = nn.Linear(2 * dim, hidden)
         self.outer = nn.Linear(hidden, dim, bias=False)
         nn.init.zeros_(self.outer.weight)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
         self.total = RowSum()
         self.unit = RowUnit()
         self.log_temperature = nn.Parameter(torch.tensor(shape.temperature).log())
@@ -100,7 +101,15 @@ class QueryTower(nn.Module):
         weight = self.type_weight[self.distinct_types(types)] + self.age_weight[self.distinct_ages(ages)]
         return torch.exp(weight + self.distance_weight[distance] if self.ordered else weight)
 
-    def forward(self, events: Tensor, types: Tensor, ages: Tensor, long_vector: Tensor, long_weight: Tensor) -> Tensor:
+    def forward(
+        self,
+        events: Tensor,
+        types: Tensor,
+        ages: Tensor,
+        long_vector: Tensor,
+        long_weight: Tensor,
+        asked: Tensor | None = None,
+    ) -> Tensor:
         """Query vectors.
 
         Args:
@@ -110,9 +119,10 @@ class QueryTower(nn.Module):
             ages: `[batch, positions, window]` age buckets seen from the query positions, which are the last ones.
             long_vector: `[batch, item_dim]`.
             long_weight: `[batch, 1]`.
+            asked: flat places in `[batch * positions]`, whose vectors alone are computed where they are given.
 
         Returns:
-            `[batch, positions, item_dim]`.
+            `[batch, positions, item_dim]`, or `[asked, item_dim]`.
         """
         types, ages = self.distinct_types(types), self.distinct_ages(ages)
         if (
@@ -129,7 +139,9 @@ class QueryTower(nn.Module):
         weights = self.event_weights(types[:, None, :], ages, distance) * visible
         total = self.total(weights) + long_weight[:, None, :]
         mean = (weights @ events + long_vector[:, None, :]) / total.clamp(min=1e-6)
-        state = mean if self.session is None else self.session(events, types, distance, ages, visible)
+        if asked is not None:
+            mean = mean.reshape(-1, mean.shape[2]).index_select(0, asked)
+        state = mean if self.session is None else self.session(events, types, distance, ages, visible, asked)
         return self.join(mean if self.aggregation else state, state)
 
     def of_sets(self, items: Tensor, rows: Tensor, types: Tensor, first: Tensor) -> Tensor:

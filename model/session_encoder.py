@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from model.dropout import Dropout
+
 
 class SessionEncoder(nn.Module):
     """Self-attention (Vaswani et al. 2017) with a learned bias by distance and by age instead of positions.
@@ -26,15 +28,23 @@ class SessionEncoder(nn.Module):
         self.age_bias = nn.Parameter(torch.zeros(ages, heads))
         self.before_feed = nn.LayerNorm(dim)
         feed = 2 * dim if feed is None else feed
-        self.feed = nn.Sequential(nn.Linear(dim, feed), nn.GELU(), nn.Dropout(dropout), nn.Linear(feed, dim))
-        self.dropout = nn.Dropout(dropout)
+        self.feed = nn.Sequential(nn.Linear(dim, feed), nn.GELU(), Dropout(dropout), nn.Linear(feed, dim))
+        self.dropout = Dropout(dropout)
         # Both residual branches start at zero, so that before training the state is the item of the position.
         for last in (self.joined, self.feed[3]):
             assert isinstance(last, nn.Linear)  # noqa: S101 - for the type checker
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
-    def forward(self, events: Tensor, types: Tensor, distance: Tensor, ages: Tensor, visible: Tensor) -> Tensor:
+    def forward(
+        self,
+        events: Tensor,
+        types: Tensor,
+        distance: Tensor,
+        ages: Tensor,
+        visible: Tensor,
+        asked: Tensor | None = None,
+    ) -> Tensor:
         """States at the query positions.
 
         Args:
@@ -43,9 +53,10 @@ class SessionEncoder(nn.Module):
             distance: `[positions, window]` events between each query position and each event, 0 for itself.
             ages: `[batch, positions, window]` age buckets seen from the query positions.
             visible: `[batch, positions, window]` which events may be read.
+            asked: flat places in `[batch * positions]`, whose states alone are computed where they are given.
 
         Returns:
-            `[batch, positions, dim]`; the query positions are the last `positions` of the window.
+            `[batch, positions, dim]`, or `[asked, dim]`; the query positions are the last `positions` of the window.
         """
         inputs = self.dropout(events + self.type_embedding(types))
         normed = self.before_attention(inputs)
@@ -62,6 +73,9 @@ class SessionEncoder(nn.Module):
         scores = queries @ keys.transpose(2, 3) * head_dim**-0.5 + bias
         scores = scores.masked_fill(~visible[:, None], -1e9)
         mixed = (torch.softmax(scores, dim=-1) @ values).transpose(1, 2).reshape(-1, positions, events.shape[2])
-        state = inputs[:, start:] + self.dropout(self.joined(mixed))
+        state = inputs[:, start:]
+        if asked is not None:
+            mixed, state = (part.reshape(-1, events.shape[2]).index_select(0, asked) for part in (mixed, state))
+        state = state + self.dropout(self.joined(mixed))
         result: Tensor = state + self.dropout(self.feed(self.before_feed(state)))
         return result

@@ -51,19 +51,19 @@ class _Product(torch.autograd.Function):
 
 
 def _multiply(matrix: Tensor, dense: Tensor) -> Tensor:
-    """`[rows, columns]` in compressed rows times `[columns, dim]`.
+    """`[rows, columns]` in compressed rows times `[columns, dim]`, in the precision of the latter.
 
     On a CPU each row is a weighted bag of rows of `dense`, which torch adds up two to six times as fast as it
     multiplies by a sparse matrix (benchmarks/RESULTS.md).
     """
     if dense.is_cuda:
-        product: Tensor = torch.sparse.mm(matrix, dense)
+        product: Tensor = torch.sparse.mm(matrix, dense.to(matrix.dtype)).to(dense.dtype)
         return product
     return functional.embedding_bag(
         matrix.col_indices(),
         dense,
         matrix.crow_indices(),
         mode="sum",
-        per_sample_weights=matrix.values(),
+        per_sample_weights=matrix.values().to(dense.dtype),
         include_last_offset=True,
     )

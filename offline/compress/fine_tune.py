@@ -123,9 +123,7 @@ def _scores(tower: QueryTower, units: Tensor, lengths: Tensor, batch: Batch | Se
         present = batch.types != 0
         zero = units.new_zeros(len(batch.rows), units.shape[1])
         events = units[batch.rows] * present[:, :, None]
-        queries = tower(events, batch.types, batch.ages, zero, zero[:, :1]).reshape(-1, units.shape[1])[
-            batch.query_positions
-        ]
+        queries = tower(events, batch.types, batch.ages, zero, zero[:, :1], batch.query_positions)
     scores: Tensor = queries @ (units[rows] * lengths[rows, None]).T
     return scores
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from model.item_tower import ItemGraph
 from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
+from model.precision import has_fast_bfloat16
 from model.query_tower import QueryTower
 from offline.dataset.histories import Histories, histories_of
 from offline.dataset.split_events import read_events
@@ -477,9 +478,8 @@ def batch_loss(
     else:
         present = batch.types != 0
         zero = units.new_zeros(len(batch.rows), units.shape[1])
-        queries = tower(units[batch.rows] * present[:, :, None], batch.types, batch.ages, zero, zero[:, :1]).reshape(
-            -1, units.shape[1]
-        )[batch.query_positions]
+        events = units[batch.rows] * present[:, :, None]
+        queries = tower(events, batch.types, batch.ages, zero, zero[:, :1], batch.query_positions)
     return cross_entropy(queries, units * lengths[:, None], batch.targets, frequency, settings)
 
 
@@ -490,7 +490,7 @@ def cross_entropy(
     bias = None
     if len(items) > settings.full_softmax_items:
         items, targets, bias = _sampled(items, targets, frequency, settings.sampled_items)
-    total = softmax_cross_entropy(queries, items, targets, bias, low_precision=_fast_bfloat16(items.device))
+    total = softmax_cross_entropy(queries, items, targets, bias, low_precision=has_fast_bfloat16(items.device))
     return total / targets.weight.sum().clamp(min=1e-6)
 
 
@@ -502,10 +502,3 @@ def _sampled(items: Tensor, targets: Targets, frequency: Tensor, draws: int) -> 
     place = torch.searchsorted(chosen, targets.item)
     bias = -log_inclusion(probabilities[chosen], draws + len(targets.item))
     return items[chosen], Targets(targets.query, place, targets.weight), bias
-
-
-def _fast_bfloat16(device: torch.device) -> bool:
-    """Whether products in bfloat16 are faster than in float32: on GPUs, and on processors with AVX512-BF16."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))

@@ -201,3 +201,12 @@ def test_ages_reach_the_weights_and_the_session_encoder_each_on_its_own() -> Non
         for value in made.parameters():
             value.add_(0.2 * torch.randn(value.shape))
         assert not torch.allclose(made(vectors, types, ages, *nothing()), made(vectors, types, older, *nothing()))
+
+
+@torch.no_grad()
+def test_places_that_are_asked_for_get_what_they_get_among_all(tower: QueryTower) -> None:
+    vectors, types, _ = events(11, batch=3)
+    ages = torch.randint(0, AGES, (3, 4, 4), generator=torch.Generator().manual_seed(1))
+    everything = tower(vectors, types, ages, *nothing()).reshape(-1, DIM)
+    asked = torch.tensor([1, 2, 7, 11])
+    torch.testing.assert_close(tower(vectors, types, ages, *nothing(), asked), everything[asked])
