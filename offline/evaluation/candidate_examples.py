@@ -47,6 +47,8 @@ class Examples:
 
     def keep(self, mask: NDArray[np.bool_]) -> "Examples":
         """All lists with those of their candidates that are `kept`, `[candidates]`."""
+        if mask.all():  # features are most of the memory: no copy without need
+            return self
         lengths = np.bincount(self.lines()[mask], minlength=len(self))
         return Examples(
             self.features[mask],
@@ -84,6 +86,7 @@ def examples_of(
     mask: str,
     chain: list[str],
     progress: Progress | None = None,
+    without: NDArray[np.bool_] | None = None,
 ) -> Examples:
     """The candidates of every case, as a request of the service would have them.
 
@@ -94,6 +97,7 @@ def examples_of(
         mask: seen, purchased or none: what is hidden.
         chain: behaviours, from the first step to the last.
         progress: called with every batch.
+        without: `[rows]` of the bundle, those that are left out of the lists.
     """
     report_progress = progress or silent
     item_ids = pl.read_parquet(split / "items.parquet", columns=["row", "item_id"]).sort("row")["item_id"].to_list()
@@ -105,29 +109,61 @@ def examples_of(
     target_keys = np.unique(targets.lines() * span + targets.rows)
     case, item, types = next_session(split, cases)
     links = [np.unique((case * span + rows[item])[which]) for which in happened(types, chain).T]
-    batches: list[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]] = []
+    batches: list[_Listed] = []
     lengths = np.zeros(len(cases), dtype=np.int64)
     for lines, batch in _batches(requests, hidden):
         report_progress(int(lines[0]), len(cases), "candidates and features")
         retrieved = recommend(snapshot, batch, DEPTH, Stages(ranking=False))
         candidates = union_of_sources(batch, retrieved, snapshot.tables, snapshot.items.popular_rows)
         features = rank_features(snapshot.tables, candidates, user_context_of(batch, retrieved.query_vectors))
-        lengths[lines] = np.diff(candidates.offsets)
-        batches.append(
-            (features, candidates.rows, candidates.sources, lines[candidates.request_index] * span + candidates.rows)
-        )
+        listed = _Listed(features, candidates.rows, candidates.sources, lines[candidates.request_index])
+        if without is not None:
+            listed = listed.keep(~without[listed.rows])
+        lengths[lines] = np.bincount(listed.lines, minlength=len(cases))[lines]
+        batches.append(listed)
     report_progress(len(cases), len(cases), "candidates and features")
-    parts = tuple(zip(*batches, strict=True))
-    features, listed_rows, sources, keys = (np.concatenate(part) for part in parts)
+    listed = _join(batches, int(lengths.sum()))
+    keys = listed.lines * span + listed.rows
     return Examples(
-        features=features.reshape(-1, len(FEATURES)),
-        rows=listed_rows,
-        sources=sources,
-        target=np.isin(keys, target_keys) & (listed_rows != PADDING_ROW),
+        features=listed.features,
+        rows=listed.rows,
+        sources=listed.sources,
+        target=np.isin(keys, target_keys) & (listed.rows != PADDING_ROW),
         happened=np.stack([np.isin(keys, link) for link in links], axis=1),
         offsets=offsets_of(lengths),
         targets=targets,
     )
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """Candidates of some cases one after another."""
+
+    features: NDArray[np.float32]  # [candidates, FEATURES]
+    rows: NDArray[np.int64]  # [candidates]
+    sources: NDArray[np.uint8]  # [candidates]
+    lines: NDArray[np.int64]  # [candidates] the case of each
+
+    def keep(self, mask: NDArray[np.bool_]) -> "_Listed":
+        return _Listed(self.features[mask], self.rows[mask], self.sources[mask], self.lines[mask])
+
+
+def _join(batches: list[_Listed], total: int) -> _Listed:
+    """All of them, `total` candidates; the list is emptied on the way, so that nothing is in memory twice."""
+    joined = _Listed(
+        np.empty((total, len(FEATURES)), np.float32),
+        np.empty(total, np.int64),
+        np.empty(total, np.uint8),
+        np.empty(total, np.int64),
+    )
+    end = total
+    while batches:
+        last = batches.pop()
+        part = slice(end - len(last.rows), end)
+        joined.features[part], joined.rows[part] = last.features, last.rows
+        joined.sources[part], joined.lines[part] = last.sources, last.lines
+        end = part.start
+    return joined
 
 
 def _batches(requests: RequestBatch, hidden: RowLists) -> Iterator[tuple[NDArray[np.int64], RequestBatch]]:

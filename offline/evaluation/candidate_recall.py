@@ -16,6 +16,7 @@ from offline.evaluation.protocol import load_cases
 from offline.workspace.progress import Progress
 
 LISTS = 10_000  # at most; enough for figures of three digits
+_SCORED_AT_ONCE = 50_000  # candidates
 _SOURCES = {str(source.name).lower(): source for source in USER_SOURCES}
 
 
@@ -61,8 +62,9 @@ def candidate_recall(examples: Examples) -> CandidateRecall:
 
 
 def _behaviour_figures(ranker: Ranker, examples: Examples) -> dict[str, BehaviourFigures]:
-    _, chain = ranker.run(examples.features)
-    predicted = ranker.probabilities(chain)
+    features = examples.features
+    parts = [features[start : start + _SCORED_AT_ONCE] for start in range(0, max(len(features), 1), _SCORED_AT_ONCE)]
+    predicted = ranker.probabilities(np.concatenate([ranker.run(part)[1] for part in parts]))
     lists = examples.lines()
     figures = {}
     for link, name in enumerate(ranker.spec.behaviours):

@@ -25,7 +25,8 @@ _LEAST_STEPS = 40  # an epoch, where there are lists enough
 _LEARNING_RATE = 2e-3
 _RISE = 0.1  # of the steps, in which the learning rate rises
 _WEIGHT_DECAY = 1e-2
-_SCORED_AT_ONCE = 200_000
+_SCORED_AT_ONCE = 50_000
+_SUMMED_AT_ONCE = 20_000
 _MUTE = 1e30
 """The spread of a feature that is to have no say: whatever it is when served, over this it is nothing."""
 
@@ -160,20 +161,37 @@ def _check(ranker: Ranker, check: Examples, metric: Metric) -> tuple[NDArray[np.
 
 
 @torch.no_grad()
-def score_candidates(ranker: Ranker, features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Order `[candidates]` and log-odds of the chain `[candidates, links]`."""
+def score_candidates(
+    ranker: Ranker, features: NDArray[np.float32], *, mute: Sequence[int] = ()
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Order `[candidates]` and log-odds of the chain `[candidates, links]`; columns of `mute` are at their mean."""
     ranker.eval()
-    parts = [
-        ranker(torch.from_numpy(features[start : start + _SCORED_AT_ONCE]))
-        for start in range(0, len(features), _SCORED_AT_ONCE)
-    ]
-    return torch.cat([order for order, _ in parts]).numpy(), torch.cat([chain for _, chain in parts]).numpy()
+    columns = list(mute)
+    orders, chains = [], []
+    for start in range(0, len(features), _SCORED_AT_ONCE):
+        part = torch.from_numpy(features[start : start + _SCORED_AT_ONCE])
+        if columns:
+            part = part.clone()
+            part[:, columns] = ranker.mean[columns]
+        order, chain = ranker(part)
+        orders.append(order)
+        chains.append(chain)
+    return torch.cat(orders).numpy(), torch.cat(chains).numpy()
+
+
+def _spread(features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each column, part by part: in higher precision the whole is twice as large."""
+    parts = [slice(start, start + _SUMMED_AT_ONCE) for start in range(0, len(features), _SUMMED_AT_ONCE)]
+    mean = sum((features[part].sum(axis=0, dtype=np.float64) for part in parts), np.zeros(features.shape[1]))
+    mean /= max(len(features), 1)
+    squares = sum((np.square(features[part] - mean).sum(axis=0) for part in parts), np.zeros(features.shape[1]))
+    return mean, np.sqrt(squares / max(len(features), 1))
 
 
 def _initial_ranker(examples: Examples, mute: Sequence[int]) -> Ranker:
     """A ranker that orders as retrieval does, and takes every candidate to be as likely as all are on average."""
-    mean = examples.features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    spread = np.maximum(examples.features.std(axis=0, dtype=np.float64), 1e-3).astype(np.float32)
+    middle, deviation = _spread(examples.features)
+    mean, spread = middle.astype(np.float32), np.maximum(deviation, 1e-3).astype(np.float32)
     mean[list(mute)], spread[list(mute)] = 0.0, _MUTE
     counts = examples.happened.sum(axis=0) + 1.0
     before = np.concatenate([[len(examples.rows) + 2.0], counts[:-1] + 1.0])

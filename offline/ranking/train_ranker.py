@@ -100,14 +100,14 @@ def train_ranker(
 
     def make(lists: int) -> Examples:
         few = load_cases(split, "valid", lists, seed)
-        return examples_of(snapshot, split, few, meta.mask[0], chain, progress)
+        # Items that nobody has touched yet teach nothing: nearly all of them are wrong answers, from which the ranker
+        # would learn that what is new is never wanted.
+        never_seen = snapshot.tables.never_seen
+        return examples_of(snapshot, split, few, meta.mask[0], chain, progress, without=never_seen)
 
     lists = lists_within(allowance, len(cases), make)
     with atomic_folder(out, HISTORY_FILE) as folder:
         examples = make(lists)
-        # Items that nobody has touched yet teach nothing: nearly all of them are wrong answers, from which the ranker
-        # would learn that what is new is never wanted.
-        examples = examples.keep(~snapshot.tables.never_seen[examples.rows])
         mute = [FEATURES.index(name) for name in senseless_features(meta)]
         is_few = len(examples) <= FEW_LISTS
         bounds = fit_bounds(
@@ -253,9 +253,7 @@ def _measure_held_out(ranker: Ranker, check: Examples, metric: Metric) -> _HeldO
     without = {}
     for group, members in GROUPS.items():
         columns = [FEATURES.index(name) for name in members]
-        mute = check.features.copy()
-        mute[:, columns] = ranker.mean.numpy()[columns]
-        without[group] = list_metric(metric, check, score_candidates(ranker, mute)[0])
+        without[group] = list_metric(metric, check, score_candidates(ranker, check.features, mute=columns)[0])
     return _HeldOut(
         retrieval=list_metric(metric, check, check.features[:, SCORE]),
         ranked=list_metric(metric, check, order),

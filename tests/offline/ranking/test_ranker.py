@@ -24,7 +24,7 @@ from offline.evaluation.candidate_examples import Examples, examples_of
 from offline.evaluation.metrics import parse_metric
 from offline.evaluation.next_session import happened, next_session
 from offline.evaluation.protocol import RowLists, load_cases
-from offline.ranking.fit import fit_ranker
+from offline.ranking.fit import fit_ranker, score_candidates
 from offline.ranking.order_features import senseless_features
 from offline.ranking.rank_graph import write_rank_graph
 from offline.ranking.train_ranker import train_ranker
@@ -139,6 +139,36 @@ def test_examples_mark_targets_and_sessions_and_hide_what_is_masked(
             came = {row for row, yes in zip(listed, found.happened[part, link], strict=True) if yes}
             assert came == did & set(listed)
     assert ((found.sources & Source.HISTORY) == 0).all()  # all of it is hidden
+
+
+def test_what_is_left_out_of_examples_leaves_all_else_as_it_is(shop_run: object, ranked_snapshot: Snapshot) -> None:
+    split, chain = shop_run.split, ["view", "cart", "purchase"]  # type: ignore[attr-defined]
+    cases = load_cases(split, "test")
+    whole = examples_of(ranked_snapshot, split, cases, "none", chain)
+    left_out = np.zeros(len(ranked_snapshot.tables.scales), dtype=np.bool_)
+    left_out[np.unique(whole.rows)[::3]] = True
+    came = examples_of(ranked_snapshot, split, cases, "none", chain, without=left_out)
+    expected = whole.keep(~left_out[whole.rows])
+    assert 0 < len(came.rows) < len(whole.rows)
+    for name in ("features", "rows", "sources", "target", "happened", "offsets"):
+        assert np.array_equal(getattr(came, name), getattr(expected, name)), name
+
+
+def test_scores_with_columns_at_their_mean_are_those_of_features_with_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("offline.ranking.fit._SCORED_AT_ONCE", 300)  # four parts
+    monkeypatch.setattr("offline.ranking.fit._SUMMED_AT_ONCE", 700)
+    examples = made_up_examples(3)
+    ranker = fit_ranker(examples, 0, metric=parse_metric("ndcg@10"), most_epochs=2).ranker
+    assert np.allclose(ranker.mean.numpy(), examples.features.mean(axis=0), atol=1e-6)
+    assert np.allclose(ranker.spread.numpy(), examples.features.std(axis=0), atol=1e-6)
+    before, columns = examples.features.copy(), [0, 5]
+    muted = before.copy()
+    muted[:, columns] = ranker.mean.numpy()[columns]
+    for came, expected in zip(
+        score_candidates(ranker, examples.features, mute=columns), score_candidates(ranker, muted), strict=True
+    ):
+        assert np.array_equal(came, expected)
+    assert np.array_equal(examples.features, before)
 
 
 def test_a_session_ends_with_the_first_long_pause(write_split: Callable[..., Path], tmp_path: Path) -> None:
