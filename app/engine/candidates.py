@@ -58,10 +58,18 @@ class Candidates:
         return replace(self, rows=self.rows[:, :width], scores=self.scores[:, :width], sources=self.sources[:, :width])
 
     def with_requests(self, requests: NDArray[np.int64], replacement: "Candidates") -> "Candidates":
-        """The same batch with rows, scores and sources of the chosen requests replaced by those of `replacement`, and
-        what they were compared with.
+        """The same batch with rows, scores and sources of the chosen requests, which ascend, replaced by those of
+        `replacement`, and what they were compared with.
         """
         width = max(self.rows.shape[1], replacement.rows.shape[1])
+        if len(requests) == len(self) and replacement.rows.shape[1] == width:  # in their order
+            compared_rows = replacement.compared_rows or self.compared_rows or (None,) * len(self)
+            return replace(
+                replacement,
+                query_vectors=self.query_vectors,
+                matched_items=self.matched_items,
+                compared_rows=compared_rows,
+            )
         rows, scores, sources = (
             _replace(old, requests, pad_columns(new, width, fill), width, fill)
             for old, new, fill in (

@@ -100,13 +100,13 @@ def _contributions(
         reference = [
             rows if of is None or not len(of) else of for rows, of in zip(answered, compared_rows, strict=True)
         ]
-    of_variants = variants.request.tolist()
-    candidates = list_of([answered[request] for request in of_variants])
+    times = np.diff(variants.offsets).tolist()
+    candidates = list_of(answered, times)
     ablation = Ablation(
         query=variants.without_query,
         popularity=variants.without_popularity,
         popularity_levels=levels[variants.request],
-        reference=list_of([reference[request] for request in of_variants]),
+        reference=list_of(reference, times),
     )
     scores = score_list(snapshot, variant_batch, candidates, vectors, routes.take(variants.request), ablation)
     scores = scores.astype(np.float64)

@@ -68,9 +68,11 @@ class Ranker:
         requests = np.flatnonzero(self.ranks(batch))
         if not len(requests):
             return candidates
-        batch, retrieved = batch.take(requests), candidates.take(requests)
+        retrieved = candidates
+        if len(requests) < len(batch):
+            batch, retrieved, item_mask = batch.take(requests), candidates.take(requests), item_mask.take(requests)
         head = retrieved if rerank_depth is None else retrieved.head(rerank_depth)
-        candidate_list = union_of_sources(batch, head, self.tables, self.popular_rows, item_mask.take(requests))
+        candidate_list = union_of_sources(batch, head, self.tables, self.popular_rows, item_mask)
         scores = self.scores(batch, candidate_list, self.features(batch, head, candidate_list))
         best = replace(
             top_k(candidate_list, scores, depth, head.query_vectors), compared_rows=candidate_list.rows_of_requests()

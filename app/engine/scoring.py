@@ -38,15 +38,19 @@ def routes_of(snapshot: Snapshot, batch: RequestBatch) -> ScoringRoutes:
     return ScoringRoutes(search, ~search & ranks, ~search & ~ranks & batch.has_signal())
 
 
-def list_of(rows: Sequence[NDArray[np.integer]]) -> CandidateList:
-    """The given rows of each request as a candidate list, once each, without row 0."""
-    by_array = {id(request_rows): request_rows for request_rows in rows}  # variants of a request share one
-    distinct_of = {key: _distinct(request_rows) for key, request_rows in by_array.items()}
-    distinct = [distinct_of[id(request_rows)] for request_rows in rows]
-    lengths = [len(request_rows) for request_rows in distinct]
+def list_of(rows: Sequence[NDArray[np.integer]], times: Sequence[int] | None = None) -> CandidateList:
+    """The given rows of each request as a candidate list, once each, without row 0.
+
+    Args:
+        times: how many requests in a row have each of them; one by default.
+    """
+    distinct = [_distinct(of_request) for of_request in rows]
+    counts = [1] * len(distinct) if times is None else times
+    lengths = [len(of_request) for of_request, count in zip(distinct, counts, strict=True) for _ in range(count)]
+    tiles = [of_request for of_request, count in zip(distinct, counts, strict=True) for _ in range(count)]
     return CandidateList(
-        request_index=np.repeat(np.arange(len(rows)), lengths),
-        rows=np.concatenate([np.zeros(0, dtype=np.int64), *distinct]),
+        request_index=np.repeat(np.arange(len(lengths)), lengths),
+        rows=np.concatenate([np.zeros(0, dtype=np.int64), *tiles]),
         sources=np.full(sum(lengths), Source.NAMED, dtype=np.uint8),
         offsets=offsets_of(lengths),
     )
@@ -54,7 +58,9 @@ def list_of(rows: Sequence[NDArray[np.integer]]) -> CandidateList:
 
 def _distinct(rows: NDArray[np.integer]) -> NDArray[np.int64]:
     """The rows in order, once each, without row 0."""
-    ordered = np.sort(rows).astype(np.int64)
+    if len(rows) and rows[0] > PADDING_ROW and (rows[1:] > rows[:-1]).all():
+        return rows.astype(np.int64, copy=False)
+    ordered = np.sort(rows).astype(np.int64, copy=False)
     return ordered[np.diff(ordered, prepend=PADDING_ROW) > 0]
 
 

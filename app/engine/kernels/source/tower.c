@@ -170,35 +170,46 @@ static void read_vector(const Events *events, int64_t at, int64_t dim, float *ve
     for (int64_t d = 0; d < dim; d++) vector[d] = (float)codes[d] * scale;
 }
 
-/* What the stages of a group leave to each other, `[GROUP, ..]` each but for the last three, `[window, dim]`. */
+/* What the stages of a group leave to each other, `[GROUP, ..]` each; and what attention reads of events, `[places, dim]`. */
 typedef struct {
-    float *means, *inputs, *normed, *seeker, *mixed, *states, *units, *pairs;
+    float *means, *inputs, *normed, *seekers, *mixed, *states, *units, *pairs;
     float *own, *keys, *values;
+    float *scores;     /* [window] */
+    int32_t *rows;     /* [places] whose events have keys and values, and their types: requests share them */
+    int32_t *types;
+    int32_t *place_of; /* [window] of the events of a request */
+    int64_t places, count;
 } Room;
 
+static int64_t places_of(const Tower *tower) { return 2 * tower->window; }
+
 static int64_t floats_of(const Tower *tower) {
-    int64_t units = tower->feed_units > tower->hidden ? tower->feed_units : tower->hidden;
-    return GROUP * (8 * tower->dim + units) + (3 * tower->dim + 1) * tower->window;
+    int64_t units = tower->feed_units > tower->hidden ? tower->feed_units : tower->hidden, places = places_of(tower);
+    return GROUP * (8 * tower->dim + units) + (3 * tower->dim + 2) * places + 2 * tower->window;
 }
 
 static Room room_of(const Tower *tower, float *scratch) {
-    int64_t each = GROUP * tower->dim, of_window = tower->window * tower->dim;
-    Room room = {.means = scratch};
+    int64_t each = GROUP * tower->dim, places = places_of(tower), of_places = places * tower->dim;
+    Room room = {.means = scratch, .places = places};
     room.inputs = room.means + each;
     room.normed = room.inputs + each;
-    room.seeker = room.normed + each;
-    room.mixed = room.seeker + each;
+    room.seekers = room.normed + each;
+    room.mixed = room.seekers + each;
     room.states = room.mixed + each;
     room.pairs = room.states + each;
     room.own = room.pairs + 2 * each;
-    room.keys = room.own + of_window;
-    room.values = room.keys + of_window;
-    room.units = room.values + of_window;
+    room.keys = room.own + of_places;
+    room.values = room.keys + of_places;
+    room.scores = room.values + of_places;
+    room.rows = (int32_t *)(room.scores + tower->window);
+    room.types = room.rows + places;
+    room.place_of = room.types + places;
+    room.units = (float *)(room.place_of + tower->window);
     return room;
 }
 
 /* The weighted mean of all events, and what attention asks for: that of the newest position. */
-static void read_newest(const Tower *tower, const Events *events, int64_t request, int64_t place, const Room *room) {
+static void read_newest(const Tower *tower, const Events *events, int64_t request, int64_t place, Room *room) {
     int64_t dim = tower->dim, window = tower->window, first = request * window;
     float *mean = room->means + place * dim, *input = room->inputs + place * dim, *vector = room->own, total = 0.0f;
     for (int64_t d = 0; d < dim; d++) mean[d] = 0.0f;
@@ -219,26 +230,50 @@ static void read_newest(const Tower *tower, const Events *events, int64_t reques
     layer_norm(input, dim, tower->first_scale, tower->first_shift, tower->first_epsilon, room->normed + place * dim);
 }
 
-/* Attention of the newest position over the events; over itself where there is none. */
-static void attend(const Tower *tower, const Events *events, int64_t request, int64_t place, const Room *room) {
-    int64_t dim = tower->dim, window = tower->window, first = request * window, of_head = dim / tower->heads, n = 0;
-    const float *seeker = room->seeker + place * dim;
-    float *mixed = room->mixed + place * dim, *scores = room->units;
-    for (int64_t position = 0; position < window; position++) {
-        int64_t at = first + position;
+/* Where the event `at` has its key and value: those of an earlier one on the same item, or -1. */
+static int32_t known_place(const Events *events, int64_t at, const Room *room) {
+    if (events->vectors) return -1;
+    for (int32_t place = 0; place < (int32_t)room->count; place++)
+        if (room->rows[place] == events->rows[at] && room->types[place] == events->types[at]) return place;
+    return -1;
+}
+
+/* Sees to keys and values of the events of a request; returns how many it has. They hang on item and behaviour alone. */
+static int64_t read_events(const Tower *tower, const Events *events, int64_t request, Room *room) {
+    int64_t dim = tower->dim, window = tower->window, n = 0;
+    if (events->vectors || room->count + window > room->places) room->count = 0;
+    int64_t first = room->count;
+    for (int64_t at = request * window; at < (request + 1) * window; at++) {
         if (!events->types[at]) continue;
-        float *row = room->own + n++ * dim;
-        read_vector(events, at, dim, row);
-        const float *embedding = tower->embeddings + events->types[at] * dim;
-        for (int64_t d = 0; d < dim; d++) row[d] += embedding[d];
-        layer_norm(row, dim, tower->first_scale, tower->first_shift, tower->first_epsilon, row);
+        int32_t place = known_place(events, at, room);
+        if (place < 0) {
+            place = (int32_t)room->count++;
+            room->rows[place] = events->vectors ? 0 : events->rows[at];
+            room->types[place] = events->types[at];
+            float *row = room->own + place * dim;
+            read_vector(events, at, dim, row);
+            const float *embedding = tower->embeddings + events->types[at] * dim;
+            for (int64_t d = 0; d < dim; d++) row[d] += embedding[d];
+            layer_norm(row, dim, tower->first_scale, tower->first_shift, tower->first_epsilon, row);
+        }
+        room->place_of[n++] = place;
     }
+    const float *own = room->own + first * dim;
+    product(own, room->count - first, dim, tower->keys, tower->key_bias, dim, room->keys + first * dim);
+    product(own, room->count - first, dim, tower->values, tower->value_bias, dim, room->values + first * dim);
+    return n;
+}
+
+/* Attention of the newest position over the events; over itself where there is none. */
+static void attend(const Tower *tower, const Events *events, int64_t request, int64_t place, Room *room) {
+    int64_t dim = tower->dim, window = tower->window, first = request * window, of_head = dim / tower->heads;
+    const float *seeker = room->seekers + place * dim;
+    float *mixed = room->mixed + place * dim, *scores = room->scores;
+    int64_t n = read_events(tower, events, request, room);
     if (!n) {
         product(room->normed + place * dim, 1, dim, tower->values, tower->value_bias, dim, mixed);
         return;
     }
-    product(room->own, n, dim, tower->keys, tower->key_bias, dim, room->keys);
-    product(room->own, n, dim, tower->values, tower->value_bias, dim, room->values);
     for (int64_t d = 0; d < dim; d++) mixed[d] = 0.0f;
     for (int64_t head = 0; head < tower->heads; head++) {
         int64_t start = head * of_head, event = 0;
@@ -247,7 +282,8 @@ static void attend(const Tower *tower, const Events *events, int64_t request, in
             int64_t at = first + position;
             if (!events->types[at]) continue;
             float bias = tower->position_bias[head * window + position] + tower->age_bias[events->ages[at] * tower->heads + head];
-            scores[event] = dot(seeker + start, room->keys + event * dim + start, of_head) * tower->attention_scale + bias;
+            const float *key = room->keys + room->place_of[event] * dim + start;
+            scores[event] = dot(seeker + start, key, of_head) * tower->attention_scale + bias;
             largest = event ? largest_of(scores[event], largest) : scores[event];
             event++;
         }
@@ -257,13 +293,13 @@ static void attend(const Tower *tower, const Events *events, int64_t request, in
         }
         for (event = 0; event < n; event++) {
             float share = scores[event] / total;
-            const float *values = room->values + event * dim + start;
+            const float *values = room->values + room->place_of[event] * dim + start;
             for (int64_t d = 0; d < of_head; d++) mixed[start + d] += values[d] * share;
         }
     }
 }
 
-static void finish(const Tower *tower, int64_t n, const Room *room, float *queries) {
+static void finish(const Tower *tower, int64_t n, Room *room, float *queries) {
     int64_t dim = tower->dim;
     product(room->mixed, n, dim, tower->joined, tower->joined_bias, dim, room->states);
     for (int64_t at = 0; at < n * dim; at++) room->states[at] = room->inputs[at] + room->states[at];
@@ -304,7 +340,7 @@ EXPORT int query_vectors(const Tower *tower, const Events *events, float *querie
     for (int64_t first = 0; first < events->batch; first += GROUP) {
         int64_t n = events->batch - first < GROUP ? events->batch - first : GROUP;
         for (int64_t place = 0; place < n; place++) read_newest(tower, events, first + place, place, &room);
-        product(room.normed, n, tower->dim, tower->queries, tower->query_bias, tower->dim, room.seeker);
+        product(room.normed, n, tower->dim, tower->queries, tower->query_bias, tower->dim, room.seekers);
         for (int64_t place = 0; place < n; place++) attend(tower, events, first + place, place, &room);
         finish(tower, n, &room, queries + first * tower->dim);
     }
