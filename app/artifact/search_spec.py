@@ -35,8 +35,9 @@ class MeaningConstants(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     spread: Annotated[float, Field(gt=0, le=2)]  # of cosines, from the nearest item to any
     gap: FiniteFloat  # most that the nearest item is nearer than the nearest one with the words
-    kind_gap: FiniteFloat  # most that the kind that is meant is nearer than those of the items with the words
+    like_gap: FiniteFloat  # most that the nearest items are more like each other than those with the words like them
     least_best: FiniteFloat  # least cosine of the nearest item, for a query that means anything
+    reach: FiniteFloat | None = None  # most that the nearest item is nearer than one found without words; None: none is
     floor: FiniteFloat | None = None  # the least cosine by which an item is found whatever words say
 
 

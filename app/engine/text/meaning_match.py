@@ -1,9 +1,10 @@
 """What a query means to a text encoder: how near every item is, which kinds are meant, and whether its words say so.
 
 Words decide where they say what is special: codes, numbers and brands. What else they name is a kind, which meaning
-knows better: an item is lower the further it is from the nearest one, and where the items that have the words are not
-what the query means, words count less, and items of the kinds that are meant are found without them. What is far is
-learned from the catalogue (`offline/export/meaning_constants.py`), since every encoder has cosines of its own.
+knows better: an item is lower the further it is from the nearest one, items of the kinds that are meant are found
+without the words where they are as near as those that have them, and where the items that have the words are not what
+the query means, words count less. What is far is learned from the catalogue (`offline/export/meaning_constants.py`),
+since every encoder has cosines of its own.
 """
 
 from collections.abc import Sequence
@@ -25,21 +26,21 @@ from app.engine.text.text_encoder import TextEncoder
 
 NEAREST: Final = 200
 """Items that are candidates by meaning."""
-_LIKE: Final = 20
+LIKE: Final = 20
 """The nearest items, which others are compared with."""
-_BEST_BY_WORDS: Final = 10
-"""Items of which it is asked whether they are of the kinds that are meant."""
+_BEST: Final = 10
+"""Items, by words and by meaning, of which it is asked whether they are much alike."""
 _LONGEST_BRAND: Final = 4  # words
 _SHARPNESS: Final = 0.1  # the following are shares of the spread of cosines; of weights of near items and kinds
 _SIZE: Final = 0.1  # what a kind gains by the logarithm of its size
 _RAMP: Final = 0.2  # over which words come to say nothing
-_REACH: Final = 0.3  # of the items that are found without words, from the nearest one
-_KIND_REACH: Final = 0.2  # of the kinds of these
-_KEPT_OF_WORDS: Final = 0.6  # where the items that have the words are of other kinds
+KIND_REACH: Final = 0.1
+"""Of the kinds of the items that are found without words, from the one that is meant most."""
+_FURTHEST: Final = 0.1  # the share of the items with the words, of these kinds, that are further than any without them
+_LOST_OF_WORDS: Final = 0.7  # where the items that have the words are not like those that are meant
 _SURER: Final = 0.1  # by how much nearer a correction is, where what was typed is garbled
 _SAME: Final = 0.6
 """The cosine of two queries that mean the same."""
-_HALF: Final = 0.5
 _MOST_KINDS: Final = 3
 _LEAST_WEIGHT: Final = 0.1  # of a kind that is told
 
@@ -147,29 +148,28 @@ def match_meaning(
     if not vector.any():
         return None
     cosines = table.cosines(vector)
-    of_best, best_rows = table.best(cosines, _LIKE, allowed)
+    of_best, best_rows = table.best(cosines, LIKE, allowed)
     if not len(best_rows):
         return None
     best, spread = float(of_best[0]), constants.spread
     gains = kind_gains(table, vector, spread)
-    share = share_of_names(words, brands)
+    is_special = special_words(words, brands)
+    share = share_of_names(words, is_special)
     hit_rows = np.flatnonzero(lexical.hits)
-    gap = gap_of_words(cosines, best, hit_rows)
-    kind_gap = gap_of_kinds(table, gains, lexical, hit_rows)
-    says_nothing = _ramp(gap, constants.gap, spread)
-    says_other = _ramp(kind_gap, constants.kind_gap, spread)
-    fails = share * max(says_nothing, says_other * (1.0 - _KEPT_OF_WORDS))
+    like = likeness(table, of_best, best_rows, spread)
+    says_nothing = _ramp(gap_of_words(cosines, best, hit_rows), constants.gap, spread)
+    of_other = _ramp(gap_of_likeness(table, like, best_rows, lexical, hit_rows), constants.like_gap, spread)
+    lost = _LOST_OF_WORDS * of_other
     is_meant = share > 0 and best >= constants.least_best
-    adds = is_meant and max(says_nothing, says_other) >= _HALF
     return MeaningMatch(
         vector=vector,
         cosines=cosines,
         best=best,
-        like=_like(table, of_best, best_rows, spread),
+        like=like,
         kind_gains=gains,
-        weight=share * (1.0 + says_other),
-        words_say=1.0 - fails,
-        near=_near(table, cosines, gains, allowed, constants, best, adds=adds),
+        weight=share * (1.0 + lost),
+        words_say=1.0 - share * max(says_nothing, lost),
+        near=_near(table, cosines, gains, lexical, is_special, allowed, constants, best, is_meant=is_meant),
         kinds=_kinds(table, gains, spread) if is_meant else (),
     )
 
@@ -197,31 +197,43 @@ def gap_of_words(cosines: NDArray[np.float32], best: float, hit_rows: NDArray[np
     return best - float(cosines[hit_rows].max()) if len(hit_rows) else np.inf
 
 
-def gap_of_kinds(
-    table: MeaningTable, gains: NDArray[np.float32], lexical: LexicalMatch, hit_rows: NDArray[np.int64]
+def gap_of_likeness(
+    table: MeaningTable,
+    like: NDArray[np.float32],
+    best_rows: NDArray[np.int64],
+    lexical: LexicalMatch,
+    hit_rows: NDArray[np.int64],
 ) -> float:
-    """How much nearer the kind that is meant most is than those of the items that have the words best."""
-    if not len(gains) or not len(hit_rows):
+    """How much more the nearest items are `like` each other than those that have the words best are like them.
+
+    Whether these are what is meant shows more surely so than by their kinds, which end somewhere.
+    """
+    if not len(hit_rows):
         return 0.0
     columns = np.zeros((int(Column.SAID), len(hit_rows)), dtype=np.float32)
     lexical.scores.write(hit_rows, columns)
     by_words = columns[Column.MAIN] + columns[Column.COVERAGE] + columns[Column.TITLE]
-    first = np.lexsort((hit_rows, -by_words))[:_BEST_BY_WORDS]
-    return -float(gains_of_items(gains, table.arrays.item_kinds[hit_rows[first]]).mean())
+    first = hit_rows[np.lexsort((hit_rows, -by_words))[:_BEST]]
+    return float(table.cosines_with(like, best_rows[:_BEST]).mean() - table.cosines_with(like, first).mean())
 
 
-def share_of_names(words: Sequence[Word], brands: BrandRows) -> float:
-    """The share of the words of a query that may name a kind: no codes, no numbers, and no brands."""
-    names = [word for word in words if word.kind != STOP_WORD]
-    if not names:
-        return 0.0
-    texts = [word.text for word in names]
-    is_special = [word.kind in {"code", "number"} for word in names]
+def special_words(words: Sequence[Word], brands: BrandRows) -> tuple[bool, ...]:
+    """Of each word of a query, whether it is a code, a number, or one of a brand: it names no kind."""
+    is_special = [word.kind in {"code", "number"} for word in words]
+    names = [place for place, word in enumerate(words) if word.kind != STOP_WORD]
+    texts = [words[place].text for place in names]
     for start in range(len(texts)):
         for end in range(start + 1, min(start + _LONGEST_BRAND, len(texts)) + 1):
             if brands.get(tuple(texts[start:end])) is not None:
-                is_special[start:end] = [True] * (end - start)
-    return 1.0 - sum(is_special) / len(names)
+                for place in names[start:end]:
+                    is_special[place] = True
+    return tuple(is_special)
+
+
+def share_of_names(words: Sequence[Word], is_special: Sequence[bool]) -> float:
+    """The share of the words of a query that may name a kind."""
+    names = [not special for word, special in zip(words, is_special, strict=True) if word.kind != STOP_WORD]
+    return sum(names) / len(names) if names else 0.0
 
 
 def _ramp(gap: float, threshold: float, spread: float) -> float:
@@ -229,7 +241,7 @@ def _ramp(gap: float, threshold: float, spread: float) -> float:
     return min(1.0, max(0.0, (gap - threshold) / (_RAMP * spread)))
 
 
-def _like(
+def likeness(
     table: MeaningTable, cosines: NDArray[np.float32], rows: NDArray[np.int64], spread: float
 ) -> NDArray[np.float32]:
     """The mean of the nearest items, the nearest most, `[width]` of length 1."""
@@ -242,24 +254,41 @@ def _near(
     table: MeaningTable,
     cosines: NDArray[np.float32],
     gains: NDArray[np.float32],
+    lexical: LexicalMatch,
+    is_special: Sequence[bool],
     allowed: NDArray[np.bool_],
     constants: MeaningConstants,
     best: float,
     *,
-    adds: bool,
+    is_meant: bool,
 ) -> NearItems:
-    """The items that are found whether they have the words or not: above the floor; and where words fail, those nearly
-    as near as the nearest, of the kinds that are meant."""
+    """The items that are found whether they have the words or not: above the floor; and of the kinds that are meant
+    those nearly as near as the nearest, and as nearly all that have the words. Special words they have in any case."""
     floor = np.inf if constants.floor is None else constants.floor
-    reach = best - _REACH * constants.spread if adds else np.inf
+    reach = best - constants.reach if is_meant and constants.reach is not None else np.inf
     if best < min(floor, reach):
         return NearItems.none()
-    rows = np.flatnonzero((cosines >= min(floor, reach)) & allowed)
-    if reach < floor and len(gains):
-        meant = gains_of_items(gains, table.arrays.item_kinds[rows]) >= -_KIND_REACH * constants.spread
-        rows = rows[meant | (cosines[rows] >= floor)]
+    is_near = (cosines >= min(floor, reach)) & allowed
+    if reach < floor:
+        of_kinds = gains_of_items(gains, table.arrays.item_kinds) >= -KIND_REACH * constants.spread
+        with_words = cosines[lexical.hits & of_kinds]
+        if len(with_words):
+            reach = max(reach, float(np.quantile(with_words, _FURTHEST, method="lower")))
+        is_near &= (of_kinds & (cosines >= reach) & _has_special(lexical, is_special)) | (cosines >= floor)
+    rows = np.flatnonzero(is_near)
     rows = rows[np.lexsort((rows, -cosines[rows]))]
     return NearItems(rows, cosines[rows])
+
+
+def _has_special(lexical: LexicalMatch, is_special: Sequence[bool]) -> NDArray[np.bool_]:
+    """`[rows]`, the items that have all special words of a query."""
+    has_all = np.ones(len(lexical.hits), dtype=np.bool_)
+    for rows, special in zip(lexical.word_rows, is_special, strict=False):
+        if special:
+            has_word = np.zeros(len(has_all), dtype=np.bool_)
+            has_word[rows] = True
+            has_all &= has_word
+    return has_all
 
 
 def _kinds(table: MeaningTable, gains: NDArray[np.float32], spread: float) -> tuple[QueryKind, ...]:

@@ -13,14 +13,14 @@ from app.artifact.text.meaning_arrays import NO_KIND, MeaningArrays, sizes_of_ki
 from app.artifact.text.words import read_words
 from app.engine.kernels.words import Column, RowColumns
 from app.engine.text.lexical import LexicalMatch
-from app.engine.text.meaning_match import MeaningMatch, MeaningReader, match_meaning, share_of_names
+from app.engine.text.meaning_match import MeaningMatch, MeaningReader, match_meaning, share_of_names, special_words
 from app.engine.text.meaning_table import MeaningTable
 
 WIDTH = 16
 EACH = 6  # items of a kind
 KINDS = ("notebooks", "locks", "mugs")
 ROWS = 1 + EACH * len(KINDS) + 1  # the last one has no text
-CONSTANTS = MeaningConstants(spread=0.5, gap=0.1, kind_gap=0.15, least_best=0.4)
+CONSTANTS = MeaningConstants(spread=0.5, gap=0.1, like_gap=0.15, least_best=0.4, reach=0.15)
 BRANDS = {("acme",): np.array([1], dtype=np.int32), ("big", "apple"): np.array([2], dtype=np.int32)}
 
 
@@ -50,12 +50,13 @@ def rows_of(kind: str) -> list[int]:
     return list(range(first, first + EACH))
 
 
-def with_words(*rows: int) -> LexicalMatch:
+def with_words(*rows: int, of_words: tuple[tuple[int, ...], ...] = ()) -> LexicalMatch:
     hits = np.zeros(ROWS, dtype=np.bool_)
     hits[list(rows)] = True
     columns = np.zeros((int(Column.SAID), len(rows)), dtype=np.float32)
     columns[Column.COVERAGE] = 1.0
-    return LexicalMatch(RowColumns(np.array(sorted(rows), dtype=np.int32), columns), hits)
+    word_rows = tuple(np.array(of_word, dtype=np.int32) for of_word in of_words)
+    return LexicalMatch(RowColumns(np.array(sorted(rows), dtype=np.int32), columns), hits, word_rows)
 
 
 def read(
@@ -65,21 +66,40 @@ def read(
     towards: int = 0,
     constants: MeaningConstants = CONSTANTS,
     near: float = 1.0,
+    of_words: tuple[tuple[int, ...], ...] = (),
 ) -> MeaningMatch:
     """The match of a query whose words some rows have, and whose vector points to a kind, or partly elsewhere."""
     vector = near * np.eye(WIDTH, dtype=np.float32)[towards] + (1 - near) * np.eye(WIDTH, dtype=np.float32)[-1]
     allowed = np.ones(ROWS, dtype=np.bool_)
     allowed[0] = False
-    match = match_meaning(table, constants, unit(vector), tuple(read_words(text)), with_words(*rows), BRANDS, allowed)
+    lexical = with_words(*rows, of_words=of_words)
+    match = match_meaning(table, constants, unit(vector), tuple(read_words(text)), lexical, BRANDS, allowed)
     assert match is not None
     return match
 
 
-def test_words_of_the_items_that_are_meant_count_in_full_and_meaning_finds_nothing_beside(table: MeaningTable) -> None:
+def test_words_of_the_items_that_are_meant_count_in_full(table: MeaningTable) -> None:
     match = read(table, "notebook", *rows_of("notebooks"))
     assert match.words_say == 1.0
-    assert not len(match.near.rows)
     assert match.kinds[0].name == "notebooks"
+
+
+def test_items_as_near_as_those_with_the_words_are_found_beside_them(table: MeaningTable) -> None:
+    by_distance = sorted(rows_of("notebooks"), key=lambda row: -read(table, "notebook").cosines[row])
+    match = read(table, "notebook", *by_distance[2:4])
+    assert match.words_say == 1.0
+    assert match.near.rows.tolist() == by_distance[:4]  # what is further lacks the word and is less near
+    without = CONSTANTS.model_copy(update={"reach": None})
+    assert not len(read(table, "notebook", *by_distance[2:4], constants=without).near.rows)
+
+
+def test_items_beside_those_with_the_words_have_the_special_ones(table: MeaningTable) -> None:
+    mine, others = rows_of("notebooks")[:2], rows_of("notebooks")[2:]
+    brand = (*mine, *rows_of("mugs"))
+    match = read(table, "acme notebook", mine[0], of_words=(brand, (mine[0], *others)))
+    assert match.weight == 0.5
+    assert set(match.near.rows.tolist()) <= set(mine)
+    assert not len(read(table, "acme", *brand, of_words=(brand,)).near.rows)  # which names no kind
 
 
 def test_where_items_with_the_words_are_far_meaning_decides_and_finds_the_kind(table: MeaningTable) -> None:
@@ -89,13 +109,11 @@ def test_where_items_with_the_words_are_far_meaning_decides_and_finds_the_kind(t
     assert match.near.cosines.tolist() == sorted(match.near.cosines.tolist(), reverse=True)
 
 
-def test_where_items_with_the_words_are_of_another_kind_words_count_less_and_the_kind_is_found(
-    table: MeaningTable,
-) -> None:
+def test_where_items_with_the_words_are_little_like_what_is_meant_words_count_less(table: MeaningTable) -> None:
     locks = rows_of("locks")
     of_words = CONSTANTS.model_copy(update={"gap": 1.0})
     match = read(table, "laptop", *locks, constants=of_words)
-    assert 0.5 < match.words_say < 1.0
+    assert 0.0 < match.words_say < 0.5
     assert match.weight > 1.0
     assert set(rows_of("notebooks")) <= set(match.near.rows.tolist())
     assert not set(locks) & set(match.near.rows.tolist())
@@ -133,7 +151,8 @@ def test_what_is_above_the_floor_is_found_whatever_words_say(table: MeaningTable
     ],
 )
 def test_codes_numbers_and_brands_name_no_kind(text: str, share: float) -> None:
-    assert share_of_names(tuple(read_words(text)), BRANDS) == share
+    words = tuple(read_words(text))
+    assert share_of_names(words, special_words(words, BRANDS)) == share
 
 
 def test_meaning_bears_on_nothing_where_all_words_are_special(table: MeaningTable) -> None:

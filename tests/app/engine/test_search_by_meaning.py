@@ -28,7 +28,7 @@ from app.engine.text.query_index import QueryIndex
 from app.engine.text.text_match import QueryText, TextMatch
 from app.serving.release import release_of
 
-CONSTANTS = MeaningConstants(spread=0.6, gap=0.2, kind_gap=0.3, least_best=0.5)
+CONSTANTS = MeaningConstants(spread=0.6, gap=0.2, like_gap=0.3, least_best=0.5, reach=0.15)
 DEPTH = 30
 
 

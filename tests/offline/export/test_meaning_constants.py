@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from tiny_encoder import with_encoder
 
 from app.artifact.bundle_store import resolve
 from app.artifact.text.vocabulary import read_vocabulary
-from offline.export.meaning_constants import learn_meaning_constants
+from offline.export.meaning_constants import furthest_right, learn_meaning_constants
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,8 @@ def test_constants_are_those_of_spans_that_the_titles_have(
     assert constants is not None
     assert 0 < constants.spread <= 2
     assert 0 <= constants.gap <= constants.spread  # what has the words is no further than items are on average
-    assert constants.kind_gap >= 0
+    assert constants.like_gap <= 2
+    assert constants.reach is None or 0 < constants.reach <= 0.3 * constants.spread + 1e-3
     assert -1 <= constants.least_best <= 1
     assert learn_meaning_constants(folder, items, vocabulary) == constants  # the same again
     few = items.head(20)
@@ -36,3 +38,10 @@ def test_constants_are_those_of_spans_that_the_titles_have(
 def test_a_bundle_without_an_encoder_learns_none(shop_bundle: Path, items: pl.DataFrame) -> None:
     folder = resolve(shop_bundle)
     assert learn_meaning_constants(folder, items, read_vocabulary(folder)) is None
+
+
+def test_items_without_the_words_are_found_as_far_as_they_are_right_as_often_as_those_with_them() -> None:
+    by_words = np.array([0.5, 0.3, np.nan])
+    by_reach = np.array([[0.1, 0.9, 0.5, 0.1], [0.7, 0.7, np.nan, 0.3], [np.nan, 0.2, 0.3, 0.2]])
+    assert furthest_right(by_words, by_reach) == 2
+    assert furthest_right(by_words, by_reach[:, 3:]) is None  # the nearest items of such a student are wrong
