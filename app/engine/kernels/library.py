@@ -18,7 +18,7 @@ from app.engine.kernels.build import libraries, source_hash
 log = logging.getLogger(__name__)
 
 _NUMPY: Final = "numpy"
-_BEGINNING: Final = c_char * 0  # of an array
+_beginning_of: Final[Any] = (c_char * 0).from_buffer
 _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     "best_of_requests": ([c_int64, *4 * [c_void_p], *2 * [c_int64], *4 * [c_void_p]], None),
     "union_of_parts": (
@@ -127,7 +127,7 @@ def using(other: Library | None) -> Iterator[None]:
 def address(array: NDArray[Any]) -> int:
     """Where an array begins; it has to live as long as the address is used."""
     try:
-        return addressof(_BEGINNING.from_buffer(array.data))  # a quarter of what it costs to ask NumPy
+        return addressof(_beginning_of(array))  # a fifth of what it costs to ask NumPy
     except (TypeError, ValueError):  # not to be written, or with gaps
         begins: int = array.__array_interface__["data"][0]
         return begins
