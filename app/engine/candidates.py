@@ -90,11 +90,13 @@ def candidates_from_graph(
     """The outputs of the retrieval graph: scores and rows `[batch, width]`, where a score of -inf marks padding."""
     is_item = np.isfinite(scores)
     return Candidates(
-        rows=np.where(is_item, rows, PADDING_ROW),
-        scores=scores,
-        sources=np.where(is_item, Source.RETRIEVAL, 0).astype(np.uint8),
-        query_vectors=query_vectors,
+        rows if is_item.all() else np.where(is_item, rows, PADDING_ROW), scores, _retrieved(is_item), query_vectors
     )
+
+
+def _retrieved(is_item: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The source of retrieval, which is bit 1, where there is an item."""
+    return is_item.view(np.uint8)
 
 
 def merge_parts(size: int, parts: Sequence[tuple[NDArray[np.int64], Candidates]]) -> Candidates:

@@ -120,7 +120,8 @@ class Retriever:
                 codes=self.items.vectors,
                 scales=self.items.scales,
                 types=batch.event_types,
-                ages=age_buckets(batch.event_times, batch.now[:, None]),
+                times=batch.event_times,
+                now=batch.now,
                 long_vector=batch.long_vector,
                 long_weight=batch.long_weight,
             )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.event_features import age_buckets
 from app.engine.graph_cut import FLOAT, NotCut, fields_of, number_at
 from app.engine.kernels.tower import Tower, TowerEvents, TowerWeights
 
@@ -177,7 +178,10 @@ def _probes(weights: TowerWeights) -> TowerEvents:
         codes=np.zeros((1, weights.dim), dtype=np.int8),
         scales=np.zeros(1, dtype=np.float32),
         types=behaviours,
-        ages=rng.integers(0, ages, (_PROBES, window)),
+        times=np.where(
+            rng.random((_PROBES, window)) < 1 / ages, np.nan, -60 * np.exp2(rng.uniform(0, ages, (_PROBES, window)))
+        ),
+        now=np.zeros(_PROBES),
         long_vector=(rng.normal(size=(_PROBES, weights.dim)) * long_weight[:, None]).astype(np.float32),
         long_weight=long_weight,
     )
@@ -190,7 +194,7 @@ def _run(session: Any, events: TowerEvents) -> NDArray[np.float32]:
         {
             names.IN_EVENT_VECTORS: events.vectors,
             names.IN_EVENT_TYPES: events.types.astype(np.int64),
-            names.IN_AGE_BUCKETS: events.ages,
+            names.IN_AGE_BUCKETS: age_buckets(events.times, events.now[:, None]),
             names.IN_LONG_VECTOR: events.long_vector,
             names.IN_LONG_WEIGHT: events.long_weight[:, None],
             names.IN_GIVEN_QUERY: np.zeros_like(events.long_vector),

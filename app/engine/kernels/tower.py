@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifact.event_features import AGE_BEGINS, AGE_BUCKETS, age_buckets
 from app.engine.kernels.library import Library, address, contiguous, library
 
 Floats = NDArray[np.float32]
@@ -70,8 +71,8 @@ class TowerWeights:
     def fits(self) -> bool:
         """Whether the kernel can work with such lengths."""
         lengths = (self.dim, self.feed.shape[1], self.inner.shape[1])
-        heads = len(self.position_bias)
-        return not any(length % _UNIT for length in lengths) and self.dim % (heads * _WIDE) == 0
+        heads, has_ages = len(self.position_bias), self.event_weights.shape[1] == AGE_BUCKETS
+        return has_ages and not any(length % _UNIT for length in lengths) and self.dim % (heads * _WIDE) == 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class TowerEvents:
     codes: NDArray[np.int8]  # [items, dim], with `scales` [items] the vectors of all items
     scales: Floats
     types: NDArray[np.uint8]  # [batch, window]
-    ages: NDArray[np.int64]  # [batch, window] buckets
+    times: NDArray[np.float64]  # [batch, window] unix seconds, NaN when unknown
+    now: NDArray[np.float64]  # [batch] unix seconds, NaN without a clock
     long_vector: Floats  # [batch, dim]
     long_weight: Floats  # [batch]
 
@@ -103,7 +105,7 @@ class _Events(ctypes.Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("vectors", "rows", "codes", "scales")),
         ("items", c_int64),
-        *((name, c_void_p) for name in ("types", "ages", "long_vectors", "long_weights")),
+        *((name, c_void_p) for name in ("types", "times", "now", "age_begins", "long_vectors", "long_weights")),
         ("batch", c_int64),
     )
 
@@ -128,7 +130,7 @@ class Tower:
         """The vectors `[batch, dim]` of requests, each the same alone and beside others.
 
         Raises:
-            IndexError: a behaviour, an age or an item is none of the tables'.
+            IndexError: a behaviour or an item is none of the tables'.
         """
         compiled = library()
         return numpy_query_vectors(self.weights, events) if compiled is None else self._compiled(compiled, events)
@@ -140,7 +142,9 @@ class Tower:
             contiguous(events.codes, np.int8),
             contiguous(events.scales, np.float32),
             contiguous(events.types, np.uint8),
-            contiguous(events.ages, np.int64),
+            contiguous(events.times, np.float64),
+            contiguous(events.now, np.float64),
+            AGE_BEGINS,
             contiguous(events.long_vector, np.float32),
             contiguous(events.long_weight, np.float32),
         )
@@ -150,12 +154,11 @@ class Tower:
         queries = np.empty((len(events.rows), self.weights.dim), dtype=np.float32)
         scratch = np.empty(compiled.tower_scratch(byref(self.structure)), dtype=np.float32)
         if compiled.query_vectors(byref(self.structure), byref(read), address(queries), address(scratch)):
-            raise IndexError(f"expected behaviours, ages and rows below {self._limits(events)}, got others")
+            raise IndexError(f"expected behaviours and rows below {self._limits(events)}, got others")
         return queries
 
-    def _limits(self, events: TowerEvents) -> tuple[int, int, int]:
-        types, ages, _ = self.weights.event_weights.shape
-        return types, ages, len(events.scales)
+    def _limits(self, events: TowerEvents) -> tuple[int, int]:
+        return len(self.weights.event_weights), len(events.scales)
 
 
 def numpy_query_vectors(weights: TowerWeights, events: TowerEvents) -> Floats:
@@ -164,8 +167,9 @@ def numpy_query_vectors(weights: TowerWeights, events: TowerEvents) -> Floats:
     if vectors is None:
         vectors = events.codes[events.rows].astype(np.float32) * events.scales[events.rows][..., None]
     queries = np.zeros((len(events.rows), weights.dim), dtype=np.float32)
+    ages = age_buckets(events.times, events.now[:, None])
     for request in range(len(queries)):
-        of_types, of_ages = events.types[request].astype(np.int64), events.ages[request]
+        of_types, of_ages = events.types[request].astype(np.int64), ages[request]
         present = np.flatnonzero(of_types)
         mean = _mean(weights, vectors[request], of_types, of_ages, present)
         mean += events.long_vector[request]

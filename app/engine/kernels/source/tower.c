@@ -36,7 +36,9 @@ typedef struct {
     const float *scales;       /* [items] */
     int64_t items;
     const uint8_t *types;      /* [batch, window], 0 for padding */
-    const int64_t *ages;       /* [batch, window] */
+    const double *times;       /* [batch, window] unix seconds, NaN when unknown */
+    const double *now;         /* [batch] */
+    const double *age_begins;  /* [ages - 2] minutes from which on an event is older than the first age that is known */
     const float *long_vectors; /* [batch, dim] */
     const float *long_weights; /* [batch] */
     int64_t batch;
@@ -159,6 +161,16 @@ static void layer_norm(const float *row, int64_t dim, const float *scale, const 
     for (int64_t d = 0; d < dim; d++) out[d] = out[d] / spread * scale[d] + shift[d];
 }
 
+/* The bucket of an event's age: 0 where it is unknown, 1 for the newest. */
+static int64_t age_of(const Tower *tower, const Events *events, int64_t request, int64_t at) {
+    double minutes = (events->now[request] - events->times[at]) / 60.0;
+    if (minutes < 0.0) return 1; /* from the future */
+    if (!(minutes - minutes == 0.0)) return 0;
+    int64_t age = 1;
+    while (age < tower->ages - 1 && minutes >= events->age_begins[age - 1]) age++;
+    return age;
+}
+
 static void read_vector(const Events *events, int64_t at, int64_t dim, float *vector) {
     if (events->vectors) {
         memcpy(vector, events->vectors + at * dim, (size_t)dim * sizeof(float));
@@ -177,7 +189,8 @@ typedef struct {
     float *scores;     /* [window] */
     int32_t *rows;     /* [places] whose events have keys and values, and their types: requests share them */
     int32_t *types;
-    int32_t *place_of; /* [window] of the events of a request */
+    int32_t *place_of; /* [window] of the events of a request, and so are `ages` */
+    int32_t *ages;
     int64_t places, count;
 } Room;
 
@@ -185,7 +198,7 @@ static int64_t places_of(const Tower *tower) { return 2 * tower->window; }
 
 static int64_t floats_of(const Tower *tower) {
     int64_t units = tower->feed_units > tower->hidden ? tower->feed_units : tower->hidden, places = places_of(tower);
-    return GROUP * (8 * tower->dim + units) + (3 * tower->dim + 2) * places + 2 * tower->window;
+    return GROUP * (8 * tower->dim + units) + (3 * tower->dim + 2) * places + 3 * tower->window;
 }
 
 static Room room_of(const Tower *tower, float *scratch) {
@@ -204,7 +217,8 @@ static Room room_of(const Tower *tower, float *scratch) {
     room.rows = (int32_t *)(room.scores + tower->window);
     room.types = room.rows + places;
     room.place_of = room.types + places;
-    room.units = (float *)(room.place_of + tower->window);
+    room.ages = room.place_of + tower->window;
+    room.units = (float *)(room.ages + tower->window);
     return room;
 }
 
@@ -216,7 +230,7 @@ static void read_newest(const Tower *tower, const Events *events, int64_t reques
     for (int64_t position = 0; position < window; position++) {
         int64_t at = first + position, type = events->types[at];
         if (!type) continue;
-        float weight = tower->event_weights[(type * tower->ages + events->ages[at]) * window + position];
+        float weight = tower->event_weights[(type * tower->ages + age_of(tower, events, request, at)) * window + position];
         read_vector(events, at, dim, vector);
         for (int64_t d = 0; d < dim; d++) mean[d] += vector[d] * weight;
         total += weight;
@@ -269,7 +283,10 @@ static void attend(const Tower *tower, const Events *events, int64_t request, in
     int64_t dim = tower->dim, window = tower->window, first = request * window, of_head = dim / tower->heads;
     const float *seeker = room->seekers + place * dim;
     float *mixed = room->mixed + place * dim, *scores = room->scores;
-    int64_t n = read_events(tower, events, request, room);
+    int64_t n = read_events(tower, events, request, room), known = 0;
+    int32_t *ages = room->ages;
+    for (int64_t at = first; at < first + window; at++)
+        if (events->types[at]) ages[known++] = (int32_t)age_of(tower, events, request, at);
     if (!n) {
         product(room->normed + place * dim, 1, dim, tower->values, tower->value_bias, dim, mixed);
         return;
@@ -281,7 +298,7 @@ static void attend(const Tower *tower, const Events *events, int64_t request, in
         for (int64_t position = 0; position < window; position++) {
             int64_t at = first + position;
             if (!events->types[at]) continue;
-            float bias = tower->position_bias[head * window + position] + tower->age_bias[events->ages[at] * tower->heads + head];
+            float bias = tower->position_bias[head * window + position] + tower->age_bias[ages[event] * tower->heads + head];
             const float *key = room->keys + room->place_of[event] * dim + start;
             scores[event] = dot(seeker + start, key, of_head) * tower->attention_scale + bias;
             largest = event ? largest_of(scores[event], largest) : scores[event];
@@ -328,12 +345,12 @@ static void finish(const Tower *tower, int64_t n, Room *room, float *queries) {
 
 /* Writes the vectors `[batch, dim]` of requests.
  *
- * Returns 0; where a behaviour, an age or an item is outside of the tables, -1, and nothing is written.
+ * Returns 0; where a behaviour or an item is outside of the tables, -1, and nothing is written.
  *
  * scratch: room for `tower_scratch` floats. */
 EXPORT int query_vectors(const Tower *tower, const Events *events, float *queries, float *scratch) {
     for (int64_t at = 0; at < events->batch * tower->window; at++) {
-        if (events->types[at] >= tower->types || (uint64_t)events->ages[at] >= (uint64_t)tower->ages) return -1;
+        if (events->types[at] >= tower->types) return -1;
         if (!events->vectors && (uint64_t)(int64_t)events->rows[at] >= (uint64_t)events->items) return -1;
     }
     Room room = room_of(tower, scratch);

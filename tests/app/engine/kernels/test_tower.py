@@ -8,10 +8,13 @@ from candidate_lists import seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.artifact.event_features import AGE_BEGINS, AGE_BUCKETS
 from app.engine.kernels.library import Library
 from app.engine.kernels.tower import Tower, TowerEvents, TowerWeights, numpy_query_vectors
 
-ITEMS, TYPES, AGES = 30, 4, 7
+ITEMS, TYPES, AGES = 30, 4, AGE_BUCKETS
+
+NOW = 1_700_000_000.0
 
 
 def made_up_weights(rng: np.random.Generator, dim: int, heads: int, window: int, units: int) -> TowerWeights:
@@ -62,7 +65,10 @@ def drawn_events(rng: np.random.Generator, batch: int, window: int, dim: int) ->
         codes=np.concatenate([np.zeros((1, dim), np.int8), rng.integers(-127, 128, (ITEMS, dim)).astype(np.int8)]),
         scales=(rng.random(1 + ITEMS) / 100).astype(np.float32),
         types=types,
-        ages=rng.integers(0, AGES, (batch, window)),
+        times=np.where(
+            rng.random((batch, window)) < 0.1, np.nan, NOW - 60 * np.exp2(rng.uniform(-2, 26, (batch, window)))
+        ),
+        now=np.where(rng.random(batch) < 0.1, np.nan, NOW + rng.integers(-60, 60, batch)),
         long_vector=rng.normal(size=(batch, dim)).astype(np.float32) * weight[:, None],
         long_weight=weight,
     )
@@ -75,7 +81,8 @@ def alone(events: TowerEvents, request: int) -> TowerEvents:
         vectors=None if events.vectors is None else events.vectors[part],
         rows=events.rows[part],
         types=events.types[part],
-        ages=events.ages[part],
+        times=events.times[part],
+        now=events.now[part],
         long_vector=events.long_vector[part],
         long_weight=events.long_weight[part],
     )
@@ -104,7 +111,7 @@ def test_any_requests_have_the_same_bits(
         assert tower.query_vectors(alone(events, request)).tobytes() == vectors[request].tobytes()
 
 
-@pytest.mark.parametrize("wrong", ["rows", "types", "ages"])
+@pytest.mark.parametrize("wrong", ["rows", "types"])
 def test_what_is_outside_of_the_tables_is_refused(compiled: Library, wrong: str) -> None:
     rng = np.random.default_rng(0)
     tower = Tower(made_up_weights(rng, 16, 1, 5, 16))
@@ -117,3 +124,17 @@ def test_what_is_outside_of_the_tables_is_refused(compiled: Library, wrong: str)
 @pytest.mark.parametrize(("dim", "heads", "units"), [(24, 1, 16), (16, 4, 16), (16, 1, 20)])
 def test_lengths_that_the_kernel_does_not_read_are_told(dim: int, heads: int, units: int) -> None:
     assert not made_up_weights(np.random.default_rng(0), dim, heads, 5, units).fits()
+
+
+def test_ages_at_the_beginning_of_a_bucket_are_those_of_training(compiled: Library) -> None:
+    rng = np.random.default_rng(1)
+    begins = AGE_BEGINS * 60
+    seconds = np.concatenate([begins, np.nextafter(begins, 0), np.nextafter(begins, np.inf), [-5, 0, np.inf, -np.inf]])
+    window = len(seconds)
+    tower = Tower(made_up_weights(rng, 16, 1, window, 16))
+    events = replace(drawn_events(rng, 1, window, 16), times=-seconds[None], now=np.zeros(1))
+    for place in range(window):
+        types = np.zeros((1, window), np.uint8)
+        types[0, place] = 1
+        one = replace(events, types=types)
+        assert tower.query_vectors(one).tobytes() == numpy_query_vectors(tower.weights, one).tobytes()
