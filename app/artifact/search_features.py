@@ -1,5 +1,6 @@
 """What orders the results of a search: how words and meaning match, and all that the ranker knows of an item."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +39,10 @@ POPULARITY: Final = slice(_POPULARITY, _POPULARITY + len(GROUPS["popularity"]))
 """The rows of the popularity features."""
 
 
+PopularityOf = Callable[[RankTables, NDArray[np.int64]], Sequence[NDArray[np.floating]] | NDArray[np.float32]]
+"""What gives the group `popularity` of item rows `[n]`, a row a feature."""
+
+
 @dataclass(frozen=True)
 class TextColumns:
     """How well every candidate matches the words and the meaning of its query."""
@@ -55,6 +60,7 @@ def search_features(
     text: TextColumns,
     known: NDArray[np.bool_],
     ranker_features: NDArray[np.float32],
+    popularity_of: PopularityOf = popularity_features,
 ) -> NDArray[np.float32]:
     """Features `[SEARCH_FEATURES, candidates]`, a row a feature.
 
@@ -63,6 +69,7 @@ def search_features(
         known: `[batch]`, whether something is known of the user. For other users words, meaning and popularity are
             all there is; the rest is 0.
         ranker_features: `[candidates of known users, FEATURES]`.
+        popularity_of: gives the group `popularity` of item rows.
     """
     features = np.zeros((len(SEARCH_FEATURES), len(candidates)), dtype=np.float32)
     if not len(candidates):
@@ -77,13 +84,13 @@ def search_features(
         features[len(TEXT_FEATURES) :] = ranker_features[:, _FROM_RANKER].T
         return features
     if not known.any():
-        for row, column in enumerate(popularity_features(tables, candidates.rows), start=_POPULARITY):
+        for row, column in enumerate(popularity_of(tables, candidates.rows), start=_POPULARITY):
             features[row] = column
         return features
     is_known = known[candidates.request_index]
     if len(ranker_features):
         features[len(TEXT_FEATURES) :, is_known] = ranker_features[:, _FROM_RANKER].T
-    for row, column in enumerate(popularity_features(tables, candidates.rows[~is_known]), start=_POPULARITY):
+    for row, column in enumerate(popularity_of(tables, candidates.rows[~is_known]), start=_POPULARITY):
         features[row, ~is_known] = column
     return features
 

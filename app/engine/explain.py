@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
-from app.artifact.rank_features import CandidateList, popularity_features
+from app.artifact.rank_features import CandidateList
 from app.artifact.rank_tables import RankTables
 from app.engine.ablation import Ablation
 from app.engine.candidate_sources import union_of_sources
+from app.engine.kernels.features import popularity_columns
 from app.engine.recommend import retrieve
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.scoring import ScoringRoutes, list_of, routes_of, score_list
@@ -209,7 +210,7 @@ def _without_items(batch: RequestBatch, removed_row: NDArray[np.int64]) -> Reque
 
 def _popularity_level(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The means of the popularity features over some items."""
-    columns = np.array(popularity_features(tables, rows), dtype=np.float64)
+    columns = popularity_columns(tables, rows).astype(np.float64)
     return np.asarray(columns.mean(axis=1), dtype=np.float32)
 
 

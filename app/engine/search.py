@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,7 @@ from app.engine.ablation import Ablation
 from app.engine.candidate_sources import union_for_search
 from app.engine.candidates import Candidates, top_k
 from app.engine.kernels.cosines import cosines_of
-from app.engine.kernels.features import rank_features
+from app.engine.kernels.features import popularity_columns, rank_features
 from app.engine.kernels.order import weighted_sum
 from app.engine.kernels.words import Column
 from app.engine.requests import (
@@ -149,7 +150,7 @@ def features_of_search(
         ranker_features = rank_features(tables, candidates.of_requests(known), context.take(np.flatnonzero(known)))
     cosines = cosines_of(tables, candidates, _text_vectors(matches, stages))
     columns = _text_columns(index, matches, candidates, cosines, stages)
-    return search_features(tables, candidates, columns, known, ranker_features), ranker_features
+    return search_features(tables, candidates, columns, known, ranker_features, popularity_columns), ranker_features
 
 
 def text_candidates(
@@ -206,7 +207,7 @@ def _retrieve_by_user(
     blended = of_users + np.float32(index.spec.text_scale) * text_vectors[requests]
     twice = np.concatenate([requests, requests])  # one run for both
     given = replace(  # events say nothing where the vector is given
-        blank_batch(len(twice), batch.event_rows.shape[1], index.dim),
+        _blank(len(twice), batch.event_rows.shape[1], index.dim),
         exclude_rows=batch.exclude_rows[twice],
         given_query=np.concatenate([blended, of_users]),
         given=np.ones(len(twice), dtype=np.bool_),
@@ -215,6 +216,12 @@ def _retrieve_by_user(
     rows = np.zeros((len(batch), 2 * nearest.shape[1]), dtype=np.int64)
     rows[requests] = np.concatenate([nearest[: len(requests)], nearest[len(requests) :]], axis=1)
     return rows, user_vectors
+
+
+@lru_cache(maxsize=64)
+def _blank(size: int, window: int, dim: int) -> RequestBatch:
+    """As `blank_batch`, for requests whose events nobody reads and nobody writes."""
+    return blank_batch(size, window, dim)
 
 
 def _matches_of(batch: RequestBatch) -> list[TextMatch]:

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import rank_features as numpy_form
-from app.artifact.rank_features import DECAYS, FEATURES, RECENT, CandidateList, UserContext, popularity_features
+from app.artifact.rank_features import (
+    DECAYS,
+    FEATURES,
+    GROUPS,
+    RECENT,
+    CandidateList,
+    UserContext,
+    popularity_features,
+)
 from app.artifact.rank_tables import RankTables
 from app.engine.kernels.library import Library, address, contiguous, library
 
@@ -126,6 +134,27 @@ def rank_features(
     if len(candidates):
         _write_features(compiled, features, tables, candidates, context, reference)
     return features
+
+
+def popularity_columns(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The group `popularity` of item rows `[n]`, `[features, n]`, to the last bit as `popularity_features` has it.
+
+    Raises:
+        IndexError: a row is none of the tables'.
+    """
+    compiled = library()
+    if compiled is None:
+        return np.array(popularity_features(tables, rows), dtype=np.float32)
+    kernel_tables, rows = KernelTables.of(tables), contiguous(rows, np.int64)
+    structure = kernel_tables.structure
+    columns = np.empty((len(GROUPS["popularity"]), len(rows)), dtype=np.float32)
+    unknown = np.empty(len(rows), dtype=np.int64)
+    at = address(rows), len(rows), address(columns), address(unknown)
+    while missing := compiled.popularity_of_rows(byref(structure), *at):
+        if missing < 0:
+            raise IndexError(f"expected rows below {structure.rows}, got another")
+        kernel_tables.learn(tables, unknown[:missing])
+    return columns
 
 
 def _fits(tables: RankTables) -> bool:

@@ -27,6 +27,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     ),
     "features_of_candidates": ([*5 * [c_void_p], c_int64, *3 * [c_void_p]], c_int64),
     "feature_scratch": (4 * [c_int64], c_int64),
+    "popularity_of_rows": ([*2 * [c_void_p], c_int64, *2 * [c_void_p]], c_int64),
     "best_of_products": (
         [*2 * [c_int64], *4 * [c_void_p], c_int64, c_void_p, *2 * [c_int64], *4 * [c_void_p]],
         None,
@@ -64,6 +65,7 @@ class Library:
     union_of_parts: Any
     features_of_candidates: Any
     feature_scratch: Any
+    popularity_of_rows: Any
     best_of_products: Any
     diverse_order: Any
     touched_rows: Any

@@ -418,6 +418,26 @@ EXPORT int64_t features_of_candidates(
     return 0;
 }
 
+/* Writes what is known of the popularity of items, `[LOG_POPULARITY .. PURCHASES_A_VIEW, count]`, a row a feature.
+ *
+ * Returns as `features_of_candidates` does. */
+EXPORT int64_t popularity_of_rows(const Tables *tables, const int64_t *rows, int64_t count, float *columns, int64_t *unknown) {
+    int64_t missing = 0;
+    for (int64_t at = 0; at < count; at++) {
+        if ((uint64_t)rows[at] >= (uint64_t)tables->rows) return -1;
+        unknown[missing] = rows[at];
+        missing += !tables->has_logs[rows[at]];
+    }
+    if (missing) return missing;
+    for (int64_t at = 0; at < count; at++) {
+        float values[FEATURES];
+        put_popularity(tables, rows[at], values);
+        for (int place = LOG_POPULARITY; place <= PURCHASES_A_VIEW; place++)
+            columns[(place - LOG_POPULARITY) * count + at] = values[place];
+    }
+    return 0;
+}
+
 /* The bytes of scratch that features need. */
 EXPORT int64_t feature_scratch(int64_t dim, int64_t content_dim, int64_t longest, int64_t window) {
     int64_t slots = power_above(longest > window ? longest : window);

@@ -13,7 +13,7 @@ from rank_tables_made_up import made_up_batch, made_up_tables
 from app.artifact import rank_features as numpy_form
 from app.artifact.rank_features import CandidateList, UserContext
 from app.artifact.rank_tables import RankTables
-from app.engine.kernels.features import KernelTables, rank_features
+from app.engine.kernels.features import KernelTables, popularity_columns, rank_features
 from app.engine.kernels.library import Library
 from app.engine.scoring import list_of
 
@@ -74,6 +74,17 @@ def test_requests_that_share_a_list_are_ranked_within_it_each_by_its_own_query(
     context = drawn_context(rng, sum(shared), 12, 8)
     features = rank_features(tables, candidates, context, within)
     assert features.tobytes() == numpy_form.rank_features(tables, candidates, context, within).tobytes()
+
+
+@given(seed=seeds, count=st.integers(0, 40))
+@settings(max_examples=30, deadline=None)
+def test_popularity_alone_has_the_same_bits(compiled: Library, seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    tables, rows = made_up_tables(rng, ITEMS, 8, 5), rng.integers(0, ITEMS + 1, count)
+    columns = popularity_columns(tables, rows)
+    assert columns.tobytes() == np.array(numpy_form.popularity_features(tables, rows), dtype=np.float32).tobytes()
+    with pytest.raises(IndexError):
+        popularity_columns(tables, np.append(rows, ITEMS + 1))
 
 
 def test_half_precision_weights_are_read_exactly(compiled: Library) -> None:
