@@ -53,8 +53,9 @@ def answer_body(answer: Answer, request_id: str, fields: list[str] | None, snaps
     if fields is not None:
         _add_fields(items, answer.item_rows, fields, snapshot)
     if answer.reasons is not None:
+        ids: dict[int, str] = {}
         for item, reasons in zip(items, answer.reasons, strict=True):
-            item["reasons"] = [_reason(reason, snapshot.items) for reason in reasons]
+            item["reasons"] = [_reason(reason, snapshot.items, ids) for reason in reasons]
     document = {
         "request_id": request_id,
         "model_version": answer.model_version,
@@ -89,12 +90,17 @@ def _add_fields(items: list[dict[str, Any]], rows: list[int], fields: list[str],
         item["fields"] = orjson.Fragment(text)
 
 
-def _reason(reason: Reason, items: Items) -> dict[str, Any]:
-    document: dict[str, Any] = {"kind": reason.kind}
-    if reason.row != PADDING_ROW:
-        document["item_id"] = items.id_of(reason.row)
-    if reason.terms is not None:
-        document["terms"] = reason.terms
-    if reason.position is not None:
-        document["position"] = reason.position
-    return document | {"weight": reason.weight}
+def _reason(reason: Reason, items: Items, ids: dict[int, str]) -> dict[str, Any]:
+    kind, weight, row, terms, position = reason
+    if row != PADDING_ROW:
+        item_id = ids.get(row)
+        if item_id is None:  # a text column is slow to read item by item
+            item_id = ids.setdefault(row, items.id_of(row))
+        return {"kind": kind, "item_id": item_id, "weight": weight}
+    document: dict[str, Any] = {"kind": kind}
+    if terms is not None:
+        document["terms"] = terms
+    if position is not None:
+        document["position"] = position
+    document["weight"] = weight
+    return document

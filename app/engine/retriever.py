@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ from app.engine.runtime import open_session
 from app.engine.tower_graph import read_tower
 
 log = logging.getLogger(__name__)
+
+_PRODUCT_BYTES: Final = 1 << 23
+"""Of products with all items at once: ONNX Runtime keeps for ever what its largest run took."""
+_LEAST_AT_ONCE: Final = 4
 
 
 class Retrieves(Protocol):
@@ -78,10 +82,7 @@ class Retriever:
         depth = min(depth, self.items.selectable.shape[1])
         if isinstance(self.graph, SplitGraph):
             queries = self.query_vectors(batch, event_vectors)
-            outputs = (names.OUT_PRODUCTS, names.OUT_QUERY_UNIT)
-            products, units = self.graph.products.run(outputs, {names.OUT_QUERY: queries})
-            search = Products(products, units[:, 0], self.graph.score_scales)
-            scores, rows = best_items(search, depth, allowed, batch.exclude_rows)
+            scores, rows = _best_of_products(self.graph, queries, depth, allowed, batch.exclude_rows)
         else:
             feeds = self._feeds(batch, event_vectors) | {
                 names.IN_ITEM_MASK: allowed,
@@ -142,6 +143,29 @@ class Retriever:
             names.IN_GIVEN_QUERY: np.zeros(shape, np.float32) if batch.given_query is None else batch.given_query,
             names.IN_GIVEN: np.zeros((shape[0], 1), bool) if batch.given is None else batch.given[:, None],
         }
+
+
+def _best_of_products(
+    graph: SplitGraph,
+    queries: NDArray[np.float32],
+    depth: int,
+    allowed: NDArray[np.bool_],
+    exclude_rows: NDArray[np.int64],
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Scores and rows `[batch, depth]` of the items nearest to query vectors, a few queries after another."""
+    at_once = max(_LEAST_AT_ONCE, _PRODUCT_BYTES // (4 * allowed.shape[1]))
+    parts = []
+    for start in range(0, max(1, len(queries)), at_once):
+        part = slice(start, start + at_once)
+        outputs = (names.OUT_PRODUCTS, names.OUT_QUERY_UNIT)
+        products, units = graph.products.run(outputs, {names.OUT_QUERY: queries[part]})
+        search = Products(products, units[:, 0], graph.score_scales)
+        of_part = allowed if len(allowed) == 1 else allowed[part]
+        parts.append(best_items(search, depth, of_part, exclude_rows[part]))
+    if len(parts) == 1:
+        return parts[0]
+    scores, rows = zip(*parts, strict=True)
+    return np.concatenate(scores), np.concatenate(rows)
 
 
 def open_retriever(

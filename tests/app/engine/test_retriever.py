@@ -66,6 +66,19 @@ def given_to_the_whole(batch: RequestBatch, retriever: Retriever) -> RequestBatc
     return replace(batch, given_query=retriever.query_vectors(batch), given=np.ones(len(batch), np.bool_))
 
 
+def test_what_a_run_takes_is_bounded_and_changes_no_answer(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    retriever, rows = snapshot.retriever, snapshot.items.selectable.shape[1]
+    batch = read_warmup(snapshot.folder).take(slice(0, 11))
+    for change in (plain, excluding, masking):
+        changed, mask = change(batch, rows)
+        at_once = retriever.run(changed, 20, mask)
+        with monkeypatch.context() as patch:
+            patch.setattr("app.engine.retriever._PRODUCT_BYTES", 0)  # four at once
+            one_by_one = retriever.run(changed, 20, mask)
+        assert one_by_one.scores.tobytes() == at_once.scores.tobytes()
+        assert np.array_equal(one_by_one.rows, at_once.rows)
+
+
 def test_a_query_vector_does_not_ask_what_is_excluded(snapshot: Snapshot) -> None:
     whole = Retriever(open_session(snapshot.folder / names.RETRIEVE_GRAPH, 1), snapshot.items)
     batch = read_warmup(snapshot.folder).take(slice(0, 16))
