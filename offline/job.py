@@ -20,7 +20,6 @@ from offline.options import Options
 from offline.run_clock import RunClock
 from offline.stage import Display, Stage, StageContext, data_key, stage_keys
 from offline.stages import STAGE_NAMES, STAGES, VERSION
-from offline.student.make import LONGEST_S
 from offline.teacher.chosen import chosen_teacher
 from offline.workspace.budget import Allowance
 from offline.workspace.durations import about, duration
@@ -103,8 +102,8 @@ def _run(
     is_too_short = again or _say_times(clock, display)
     if teacher is not None and not again:
         display.say(
-            f"the texts of the catalogue are embedded by {teacher.path}, and a small encoder learns from it for "
-            f"{about(LONGEST_S)} at most, both on top of that"
+            f"the texts of the catalogue are embedded by {teacher.path}, and a small encoder learns from it, both on "
+            "top of that; each says how long it takes before it begins"
         )
     for stage in stages:
         key = keys[stage.name]

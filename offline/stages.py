@@ -47,6 +47,7 @@ from offline.stage import (
 )
 from offline.student.distil import Places, distil
 from offline.student.files import STUDENT, STUDENT_FILE, read_student
+from offline.student.measure import LEAST_FAITHFUL, faithfulness
 from offline.synonyms.proposals import propose_synonyms
 from offline.teacher.chosen import chosen_teacher, teacher_key
 from offline.teacher.embed import embed_items
@@ -197,6 +198,12 @@ def _distil(context: StageContext) -> dict[str, Any]:
         shutil.rmtree(folder.distil, ignore_errors=True)
         context.display.say(f"no student is made of this teacher: {student}")
         return {"teacher": str(teacher.path), "student": None, "reason": student}
+    if not student.is_used:
+        context.display.say(
+            f"the student is not used, and searches are as without a teacher: of ten items that its teacher finds, it "
+            f"finds {faithfulness(student.figures) or 0:.0%}, less than {LEAST_FAITHFUL:.0%}; another teacher, or more "
+            "texts, may have one that is"
+        )
     return {"teacher": str(teacher.path), "student": student.figures}
 
 
@@ -207,7 +214,8 @@ def _distil_marker(folder: RunFolder) -> Path:
 
 
 def _meaning(folder: RunFolder) -> MeaningInputs | None:
-    return MeaningInputs(folder.distil, folder.embed) if read_student(folder.distil) is not None else None
+    student = read_student(folder.distil)
+    return MeaningInputs(folder.distil, folder.embed) if student is not None and student.is_used else None
 
 
 def _rank(context: StageContext) -> dict[str, Any]:

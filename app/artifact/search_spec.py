@@ -1,6 +1,6 @@
 """`search.json`: how the results of a search are ordered, as one weighted sum over named features."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
@@ -29,6 +29,10 @@ an item with all the words of a query beats one with half of them by `exp(2.5)` 
 more."""
 
 
+_OLD: Final = "kind_gap"
+"""A constant of bundles of form 3 of the part."""
+
+
 class MeaningConstants(BaseModel):
     """What is far for a text encoder, learned of a catalogue: of words that its own titles have."""
 
@@ -51,6 +55,13 @@ class SearchSpec(BaseModel):
     meaning_floor: FiniteFloat | None = None  # the least cosine by which an item is found; None: by words alone
     meaning: MeaningConstants | None = None  # None: no text encoder bears on the order
     items_have_words: bool = True  # of their own; else only words of queries that led to them
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_old_constants(cls, document: Any) -> Any:
+        """Of a bundle whose meaning was learned otherwise, what words say is left: until it is exported again."""
+        meaning = document.get("meaning") if isinstance(document, dict) else None
+        return document | {"meaning": None} if isinstance(meaning, dict) and _OLD in meaning else document
 
     @model_validator(mode="after")
     def _known(self) -> "SearchSpec":

@@ -38,21 +38,19 @@ def chosen_depth(tried: Sequence[Depth]) -> Depth:
 
 
 def try_depths(
-    depths: Sequence[int], course: Callable[[int, int | None], tuple[Student, Depth]]
+    depths: Sequence[int], course: Callable[[int], tuple[Student, Depth]]
 ) -> tuple[dict[str, Tensor], Depth, list[Depth]]:
     """The weights of the chosen student after its short course, its depth, and all that were tried, ascending.
 
-    The deepest one is tried first, and the others have as many steps as it came to, however busy the machine is.
-
     Args:
         depths: ascending.
-        course: makes a student of so many layers, and teaches it for a short time, or for so many steps.
+        course: makes a student of so many layers, and teaches it for some steps, as many for each.
     """
     tried: list[Depth] = []
     weights = {}
-    for layers in reversed(depths):
-        student, depth = course(layers, tried[0].steps if tried else None)
+    for layers in depths:
+        student, depth = course(layers)
         tried.append(depth)
         weights[layers] = student.state_dict()
     best = chosen_depth(tried)
-    return weights[best.layers], best, tried[::-1]
+    return weights[best.layers], best, tried

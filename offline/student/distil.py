@@ -10,7 +10,8 @@ import polars as pl
 import torch
 
 from offline.student.files import QUERIES, STUDENT, StudentFiles, read_student
-from offline.student.make import LONGEST_S, Making, Wishes
+from offline.student.known_words import near_words, with_known_words, words_of
+from offline.student.make import MOST_STEPS, Making, Wishes
 from offline.student.projection import WIDTH
 from offline.student.shape import shape_of
 from offline.student.targets import QueryVectors
@@ -21,7 +22,7 @@ from offline.teacher.texts import item_texts
 from offline.workspace.progress import Progress
 from offline.workspace.run_folder import key_of, reset_if_stale
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def distil(
     say: Callable[[str], None],
     progress: Progress,
     width: int = WIDTH,
-    longest_s: float = LONGEST_S,
+    most_steps: int = MOST_STEPS,
 ) -> StudentFiles | str:
     """Write the student and the kinds to `out`; or why there is no student of this teacher.
 
@@ -60,7 +61,7 @@ def distil(
         say: told what is to be done, and how long it takes at most, before it begins.
         progress: called with each step.
         width: numbers of a vector.
-        longest_s: seconds of the long course.
+        most_steps: of the long course.
 
     Raises:
         TeacherError: the teacher cannot be read.
@@ -79,7 +80,7 @@ def distil(
     drawn = draw_texts(items, logged_texts(places.split), seed)
     fingerprint = teacher.fingerprint()
     base = key_of(_VERSION, fingerprint, teacher.query_prefix, shape.width)
-    key = key_of(base, seed, bits, longest_s, drawn.shown, drawn.meant, drawn.held, item_texts(items))
+    key = key_of(base, seed, bits, most_steps, drawn.shown, drawn.meant, drawn.held, item_texts(items))
     known = read_student(out)
     if known is not None and known.document["key"] == key:
         say("the student of this teacher and these texts is there already")
@@ -89,5 +90,10 @@ def distil(
     reset_if_stale(out / STUDENT, key)
     queries = [] if places.earlier is None else [places.earlier / QUERIES]
     targets = QueryVectors(teacher, fingerprint, out / QUERIES, queries, device)
+    words = words_of(teacher)[: drawn.learned // 2]  # of a small catalogue fewer: they are no more than its own texts
+    missing = targets.missing(words)
+    if missing:
+        say(f"{missing:,} words that the teacher knows are embedded, to choose those that are near to the catalogue")
+    drawn = with_known_words(drawn, near_words(words, targets, vectors[vectors.any(axis=1)], progress), seed)
     making = Making(teacher, shape, items, vectors, drawn, targets, device, progress, seed)
-    return making.make(out, Wishes(key, base, bits, longest_s, earlier), say)
+    return making.make(out, Wishes(key, base, bits, most_steps, earlier), say)

@@ -52,6 +52,11 @@ class StudentFiles:
         """What was measured of it."""
         return dict(self.document["figures"])
 
+    @property
+    def is_used(self) -> bool:
+        """Whether it is like enough to its teacher for the bundle to have it."""
+        return bool(self.document["figures"].get("is_used", True))
+
     def arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The projection `[teacher's width, width]`, and the centres of the kinds `[kinds, teacher's width]`.
 

@@ -1,7 +1,6 @@
 """A student is made: its lessons, its depth, its courses, its graph, and the kinds of the catalogue beside it."""
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,13 +30,13 @@ from offline.student.files import (
 from offline.student.kind_names import kind_names
 from offline.student.kinds import kinds_of, nearest_kinds
 from offline.student.lessons import Curriculum, Lessons
-from offline.student.measure import Truth, measure
+from offline.student.measure import Truth, is_faithful, measure
 from offline.student.network import Student, begin_as
 from offline.student.onnx_graph import student_graph
 from offline.student.projection import projected, projection_of
 from offline.student.shape import Shape
 from offline.student.targets import QueryVectors
-from offline.student.teach import RATE, Course, Taught, teach, vectors_of
+from offline.student.teach import RATE, Course, Taught, seconds_a_step, teach, vectors_of
 from offline.student.texts import Drawn
 from offline.student.tokenizer_file import write_tokenizer
 from offline.teacher.encoder import Teacher
@@ -48,13 +47,12 @@ from offline.workspace.atomic import atomic_file, write_json
 from offline.workspace.durations import about
 from offline.workspace.progress import Progress
 
-LONGEST_S: Final = 360.0
-"""Seconds of the long course."""
+MOST_STEPS: Final = 1_200
+"""Of the long course."""
 _TRIED_STEPS: Final = 60
-_TRIED_S: Final = 30.0
-_ROUNDS: Final = 5
+_ROUNDS: Final = 3
 _AGAIN_ROUNDS: Final = 0.5
-_AGAIN_S: Final = 60.0
+_MOST_AGAIN: Final = 200  # steps
 _AGAIN_RATE: Final = RATE / 3
 _DOCUMENTS: Final = 40_000  # whole texts of items
 _GOLDEN: Final = 24
@@ -69,7 +67,7 @@ class Wishes:
     key: str  # of what it is made of
     base: str  # of what it shares with those that it can go on from
     bits: int  # of its weights
-    longest_s: float
+    most_steps: int  # of the long course
     earlier: StudentFiles | None  # to go on from
 
 
@@ -158,6 +156,7 @@ class Making:
                 "embedded": self.targets.embedded,
                 "kinds": len(centres),
                 "items_of_a_kind": int((kinds >= 0).sum()),
+                "is_used": is_faithful(figures),
                 "warm": wishes.earlier is not None,
                 "tried": [asdict(depth) for depth in tried],
                 "history": taught.history,
@@ -172,13 +171,16 @@ class Making:
 
     def _announcement(self, wishes: Wishes) -> str:
         missing = self.targets.missing(list(dict.fromkeys(self.drawn.meant)))
-        tried_s = _TRIED_S * len(depths_of(self.shape))
         again = wishes.earlier is not None
-        longest = min(_AGAIN_S, wishes.longest_s) if again else wishes.longest_s + tried_s
+        steps = wishes.most_steps if not again else min(_MOST_AGAIN, wishes.most_steps)
+        depths = depths_of(self.shape)
+        tried = 0 if again else _TRIED_STEPS * len(depths)
+        seconds = (steps + tried) * seconds_a_step(replace(self.shape, layers=depths[-1]), self.device)
         how = "goes on from the one before" if again else "is made"
         return (
-            f"a student {how} of {len(self.drawn.shown):,} queries, {missing:,} of them to be embedded; its lessons "
-            f"take {about(longest)} at most, on top of the budget"
+            f"a student {how} of {len(self.drawn.shown):,} queries, {missing:,} of them to be embedded; its lessons, "
+            f"{steps + tried:,} steps at most, take {about(seconds)} on top of the budget while the machine is as busy "
+            "as now"
         )
 
     def _class(self, targets: NDArray[np.float32], earlier: StudentFiles | None) -> _Class:
@@ -210,11 +212,11 @@ class Making:
         a_round = lessons.curriculum.steps_a_round()
         if wishes.earlier is not None:
             student = lessons.go_on(wishes.earlier)
-            seconds = min(_AGAIN_S, wishes.longest_s)
-            course = Course(max(1, int(_AGAIN_ROUNDS * a_round)), seconds, _AGAIN_RATE)
+            most = min(_MOST_AGAIN, wishes.most_steps)
+            course = Course(max(1, min(int(_AGAIN_ROUNDS * a_round), most)), _AGAIN_RATE)
         else:
             student, tried = self._tried(lessons, targets, folder, wishes.bits)
-            course = Course(_ROUNDS * a_round, wishes.longest_s)
+            course = Course(min(_ROUNDS * a_round, wishes.most_steps))
         taught = teach(
             student,
             lessons.curriculum,
@@ -236,7 +238,7 @@ class Making:
             document = None
         if document is None:
             weights, best, tried = try_depths(
-                depths_of(self.shape), lambda layers, steps: self._short(lessons, targets, layers, bits, steps)
+                depths_of(self.shape), lambda layers: self._short(lessons, targets, layers, bits)
             )
             student = lessons.begin(replace(self.shape, layers=best.layers))
             student.load_state_dict(weights)
@@ -247,14 +249,12 @@ class Making:
         load_weights(folder / _BEGIN_FILE, student)
         return student, [Depth(**depth) for depth in document["tried"]]
 
-    def _short(
-        self, lessons: _Class, targets: NDArray[np.float32], layers: int, bits: int, steps: int | None
-    ) -> tuple[Student, Depth]:
+    def _short(self, lessons: _Class, targets: NDArray[np.float32], layers: int, bits: int) -> tuple[Student, Depth]:
         student = lessons.begin(replace(self.shape, layers=layers))
         taught = teach(
             student,
             lessons.curriculum,
-            Course(_TRIED_STEPS, _TRIED_S, validations=1) if steps is None else Course(steps, math.inf, validations=1),
+            Course(_TRIED_STEPS, validations=1),
             None,
             device=self.device,
             progress=self.progress,

@@ -1,7 +1,7 @@
 """What a student in whole numbers is worth: how near it is to itself before, to its teacher, and how fast."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 from app.artifact.names import IN_TOKENS, OUT_TEXT_VECTOR
 
 NEAREST: Final = 10
+LEAST_FAITHFUL: Final = 0.6
+"""Of the items that the teacher's own vectors find in as many dimensions, the share that a student has to find: of one
+that finds less searches are worse than without."""
+LEAST_MEASURED: Final = 20
+"""Held-out queries that it takes to tell."""
 _TIMED: Final = 60
 _LENGTHS: Final = (6, 12)
 _MEASURED: Final = 500  # queries
@@ -89,6 +94,20 @@ def measure(model: onnx.ModelProto, truth: Truth, highest: int) -> dict[str, Any
             _overlap(_nearest(truth.projected_teacher[:count], projected_items), nearest), 4
         ),
     }
+
+
+def faithfulness(figures: Mapping[str, Any]) -> float | None:
+    """The share of the nearest items by the teacher's own vectors, in as many dimensions, that a student finds, of its
+    `figures`; None where too few queries tell."""
+    if figures.get("held_out", 0) < LEAST_MEASURED:
+        return None
+    return float(figures["overlap_at_10"] / max(figures["overlap_at_10_projected_teacher"], 1e-9))
+
+
+def is_faithful(figures: Mapping[str, Any]) -> bool:
+    """Whether a student with these figures is any use."""
+    share = faithfulness(figures)
+    return share is None or share >= LEAST_FAITHFUL
 
 
 def _cosine(vectors: NDArray[np.float32], others: NDArray[np.float32]) -> float:

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from offline.student.batches import batches_of
 from offline.student.lessons import BATCH_TOKENS, Curriculum
 from offline.student.loss import loss_of
 from offline.student.network import Student
+from offline.student.shape import Shape
 from offline.training.checkpoint import load_checkpoint, save_checkpoint
 from offline.workspace.progress import Progress
 
@@ -27,14 +28,17 @@ _ITEMS: Final = 512  # that a step compares with
 _CHECKPOINT_EVERY_S: Final = 20.0
 _GAIN: Final = 0.001  # of the held-out cosine, below which a validation counts as idle
 _IDLE: Final = 3  # validations
+_FEW_TOKENS: Final = 64  # of the vocabulary of a student whose steps are timed
+_TOKENS: Final = 8  # of each text then
+_TIMED: Final = 5  # steps
 
 
 @dataclass(frozen=True)
 class Course:
-    """How long teaching goes on: until the steps are done, the time is over, or the student learns no more."""
+    """How long teaching goes on: until the steps are done, or the student learns no more. No clock ends it, so that a
+    busy machine makes the same student, later."""
 
     steps: int
-    seconds: float
     rate: float = RATE
     validations: int = 12  # evenly over the steps
 
@@ -67,7 +71,7 @@ def teach(
 ) -> Taught:
     """Teach a student, which is changed, going on from the checkpoint where there is one.
 
-    Without an end by time, the same lessons and course make the same student.
+    The same lessons and course make the same student.
 
     Args:
         student: with the weights to begin with.
@@ -94,7 +98,7 @@ def teach(
     items = torch.from_numpy(curriculum.items).to(device)
     halves = _has_halves(device)
     for lessons, rows in itertools.islice(curriculum.steps(), state.step, None):
-        share = max(state.step / course.steps, (now() - began) / course.seconds)
+        share = state.step / course.steps
         if share >= 1 or state.idle >= _IDLE:
             break
         _set_rates(optimizer, course.rate, state.step, share)
@@ -121,6 +125,20 @@ def teach(
     _validate(state, student, curriculum, device)
     student.cpu().eval()
     return state
+
+
+def seconds_a_step(shape: Shape, device: torch.device) -> float:
+    """How long a step takes of a student of a shape, while the machine is as busy as now."""
+    student = Student(replace(shape, tokens=_FEW_TOKENS)).to(device).train()
+    ids = torch.zeros((BATCH_TOKENS // _TOKENS, _TOKENS), dtype=torch.long, device=device)
+    seconds = []
+    for _ in range(_TIMED):
+        began = time.monotonic()
+        torch.autograd.backward(student(ids).square().sum())
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.monotonic() - began)
+    return float(np.median(seconds))
 
 
 def vectors_of(

@@ -39,7 +39,7 @@ class Teacher:
         require_packages()
         self.folder = folder
         self._device = device
-        self._tokenizer = _tokenizer(folder)
+        self._tokenizer = read_tokenizer(folder)
         self._network = _network(folder.model_path)
         self.bits = 32
         if device.type == "cuda":
@@ -128,7 +128,12 @@ def _pooled(hidden: Tensor, pooling: Pooling) -> Tensor:
             return hidden.amax(1)
 
 
-def _tokenizer(folder: TeacherFolder) -> Any:
+def read_tokenizer(folder: TeacherFolder) -> Any:
+    """The tokenizer of a teacher, without padding, which cuts after `max_tokens`.
+
+    Raises:
+        TeacherError: it cannot be read.
+    """
     from tokenizers import Tokenizer  # noqa: PLC0415 - of the extra `teacher`
 
     path = folder.model_path / "tokenizer.json"

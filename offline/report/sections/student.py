@@ -19,7 +19,8 @@ def student_blocks(student: Figures | None) -> list[Table | Gallery]:
         Row(_cells(f"{depth['layers']}, after the short course", depth.get("figures") or {}, depth.get("cosine")))
         for depth in tried
     ]
-    rows.append(Row(_cells(f"{student.get('layers')}, in the bundle", student, None), strong=True))
+    place = "in the bundle" if student.get("is_used", True) else "too little like its teacher to be used"
+    rows.append(Row(_cells(f"{student.get('layers')}, {place}", student, None), strong=True))
     heads = [
         *words("layers"),
         *numbers("numbers a vector", "size, MB", "ms, 6 tokens", "ms, 12 tokens", "cosine to the teacher"),

@@ -113,6 +113,17 @@ def test_meaning_bears_on_the_order_of_bundles_alone_that_have_learned_what_is_f
         assert scores == other_scores
 
 
+def test_a_bundle_whose_constants_are_of_an_earlier_form_is_ordered_by_words(
+    encoded_bundle: Path, tmp_path: Path
+) -> None:
+    folder = with_constants(encoded_bundle, tmp_path / "bundle", CONSTANTS)
+    document = json.loads((folder / names.SEARCH).read_text("utf-8"))
+    document["meaning"] = {"spread": 0.6, "gap": 0.2, "kind_gap": 0.3, "least_best": 0.5, "floor": None}
+    (folder / names.SEARCH).write_text(json.dumps(document), "utf-8")
+    sign(folder)
+    assert index_of(load_snapshot(folder)).meaning is None
+
+
 def test_words_that_no_item_has_find_what_they_mean(knowing: Snapshot, titles: list[str]) -> None:
     word = next(part for title in titles for part in title.split() if part.isalpha() and len(part) > 5)
     match = match_of(knowing, QueryText(f"{word}x", is_exact=True))

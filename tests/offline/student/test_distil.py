@@ -1,7 +1,6 @@
 """The stage `distil`, by `aisle-offline`: a shop with a teacher has a text encoder, one without is as before."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,11 @@ from telling_display import Telling
 from app.artifact.bundle_store import resolve
 from app.artifact.parts import TEXT_ENCODER
 from app.engine.loading import load_snapshot
-from offline import stages
 from offline.dataset.spec import load_spec
 from offline.job import Options, run_stage
 from offline.stage import Stage, stage_keys
 from offline.stages import STAGES
-from offline.student import make
-from offline.student.distil import distil
+from offline.student import known_words, make, measure
 from offline.student.files import read_student
 from offline.student.projection import WIDTH
 from offline.workspace.run_folder import RunFolder
@@ -47,8 +44,7 @@ def write_items(folder: Path, count: int) -> None:
 def short_courses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make, "_TRIED_STEPS", 4)
     monkeypatch.setattr(make, "_ROUNDS", 2)
-    monkeypatch.setattr(make, "_TRIED_S", 3_600.0)  # steps end a course, and not the clock of a busy machine
-    monkeypatch.setattr(stages, "distil", partial(distil, longest_s=3_600.0))
+    monkeypatch.setattr(known_words, "MOST_WORDS", 100)
 
 
 def whole_run(data: Path, out: Path, *words: str | Path) -> list[str]:
@@ -155,6 +151,19 @@ def test_a_teacher_of_another_network_leaves_a_run_without_an_encoder(
     out = tmp_path / "run"
     lines = whole_run(data, out, "--teacher", small_teacher)
     assert any("no student is made of this teacher: its network is of the type x" in line for line in lines)
+    assert TEXT_ENCODER not in load_snapshot(out / "bundle").manifest.parts
+
+
+def test_a_student_that_is_little_like_its_teacher_is_not_used(
+    data: Path, tmp_path: Path, small_teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "LEAST_MEASURED", 1)
+    monkeypatch.setattr(measure, "LEAST_FAITHFUL", 1.5)
+    out = tmp_path / "run"
+    lines = whole_run(data, out, "--teacher", small_teacher)
+    assert sum("the student is not used, and searches are as without a teacher" in line for line in lines) == 1
+    assert figures(out)["student"]["is_used"] is False
+    assert json.loads((out / "report.json").read_text())["student"]["is_used"] is False
     assert TEXT_ENCODER not in load_snapshot(out / "bundle").manifest.parts
 
 

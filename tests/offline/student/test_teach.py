@@ -12,7 +12,7 @@ from offline.student.lessons import Curriculum, Lessons
 from offline.student.network import Student
 from offline.student.projection import units
 from offline.student.shape import Shape
-from offline.student.teach import Course, Taught, teach
+from offline.student.teach import Course, Taught, seconds_a_step, teach
 from offline.workspace.progress import silent
 
 CPU = torch.device("cpu")
@@ -52,7 +52,7 @@ def taught(path: Path | None, course: Course, *, kill_at: int | None = None) -> 
 
 
 def test_a_student_comes_nearer_to_its_targets() -> None:
-    _, state = taught(None, Course(240, 1e9, 3e-3))
+    _, state = taught(None, Course(240, 3e-3))
     cosines = [entry["cosine"] for entry in state.history]
     assert cosines[-1] > cosines[0] + 0.2, cosines
 
@@ -61,7 +61,7 @@ def test_a_stopped_course_ends_with_the_student_of_one_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teaching, "_CHECKPOINT_EVERY_S", 0.0)
-    course = Course(40, 1e9)
+    course = Course(40)
     whole, _ = taught(None, course)
     with pytest.raises(Killed):
         taught(tmp_path / "checkpoint", course, kill_at=500)
@@ -71,13 +71,19 @@ def test_a_stopped_course_ends_with_the_student_of_one_that_was_not(
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
-def test_a_course_ends_when_its_time_is_over() -> None:
-    clock = iter(range(10_000))
-    pupil = student()
-    state = teach(
-        pupil, curriculum(), Course(1000, 50.0), None, device=CPU, progress=silent, what="", now=lambda: next(clock)
-    )
-    assert 10 < state.step < 50
+def test_a_busy_machine_makes_the_same_student_later() -> None:
+    clock = iter(range(0, 10**9, 10_000))
+    pupil, other = student(), student()
+    course = Course(30)
+    state = teach(pupil, curriculum(), course, None, device=CPU, progress=silent, what="", now=lambda: next(clock))
+    teach(other, curriculum(), course, None, device=CPU, progress=silent, what="")
+    assert state.step == 30
+    for name, value in pupil.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_how_long_a_step_takes_is_told_before() -> None:
+    assert 0 < seconds_a_step(SHAPE, CPU) < 10
 
 
 def test_every_text_is_in_one_batch_of_its_length() -> None:
