@@ -108,7 +108,7 @@ class QueryTower(nn.Module):
         ages: Tensor,
         long_vector: Tensor,
         long_weight: Tensor,
-        asked: Tensor | None = None,
+        places: Tensor | None = None,
     ) -> Tensor:
         """Query vectors.
 
@@ -119,10 +119,10 @@ class QueryTower(nn.Module):
             ages: `[batch, positions, window]` age buckets seen from the query positions, which are the last ones.
             long_vector: `[batch, item_dim]`.
             long_weight: `[batch, 1]`.
-            asked: flat places in `[batch * positions]`, whose vectors alone are computed where they are given.
+            places: flat ones in `[batch * positions]`, whose vectors alone are computed where they are given.
 
         Returns:
-            `[batch, positions, item_dim]`, or `[asked, item_dim]`.
+            `[batch, positions, item_dim]`, or `[places, item_dim]`.
         """
         types, ages = self.distinct_types(types), self.distinct_ages(ages)
         if (
@@ -139,9 +139,9 @@ class QueryTower(nn.Module):
         weights = self.event_weights(types[:, None, :], ages, distance) * visible
         total = self.total(weights) + long_weight[:, None, :]
         mean = (weights @ events + long_vector[:, None, :]) / total.clamp(min=1e-6)
-        if asked is not None:
-            mean = mean.reshape(-1, mean.shape[2]).index_select(0, asked)
-        state = mean if self.session is None else self.session(events, types, distance, ages, visible, asked)
+        if places is not None:
+            mean = mean.reshape(-1, mean.shape[2]).index_select(0, places)
+        state = mean if self.session is None else self.session(events, types, distance, ages, visible, places)
         return self.join(mean if self.aggregation else state, state)
 
     def of_sets(self, items: Tensor, rows: Tensor, types: Tensor, first: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class SessionEncoder(nn.Module):
         distance: Tensor,
         ages: Tensor,
         visible: Tensor,
-        asked: Tensor | None = None,
+        places: Tensor | None = None,
     ) -> Tensor:
         """States at the query positions.
 
@@ -53,10 +53,10 @@ class SessionEncoder(nn.Module):
             distance: `[positions, window]` events between each query position and each event, 0 for itself.
             ages: `[batch, positions, window]` age buckets seen from the query positions.
             visible: `[batch, positions, window]` which events may be read.
-            asked: flat places in `[batch * positions]`, whose states alone are computed where they are given.
+            places: flat ones in `[batch * positions]`, whose states alone are computed where they are given.
 
         Returns:
-            `[batch, positions, dim]`, or `[asked, dim]`; the query positions are the last `positions` of the window.
+            `[batch, positions, dim]`, or `[places, dim]`; the query positions are the last `positions` of the window.
         """
         inputs = self.dropout(events + self.type_embedding(types))
         normed = self.before_attention(inputs)
@@ -74,8 +74,8 @@ class SessionEncoder(nn.Module):
         scores = scores.masked_fill(~visible[:, None], -1e9)
         mixed = (torch.softmax(scores, dim=-1) @ values).transpose(1, 2).reshape(-1, positions, events.shape[2])
         state = inputs[:, start:]
-        if asked is not None:
-            mixed, state = (part.reshape(-1, events.shape[2]).index_select(0, asked) for part in (mixed, state))
+        if places is not None:
+            mixed, state = (part.reshape(-1, events.shape[2]).index_select(0, places) for part in (mixed, state))
         state = state + self.dropout(self.joined(mixed))
         result: Tensor = state + self.dropout(self.feed(self.before_feed(state)))
         return result

@@ -116,19 +116,19 @@ def examples_of(
         retrieved = recommend(snapshot, batch, DEPTH, Stages(ranking=False))
         candidates = union_of_sources(batch, retrieved, snapshot.tables, snapshot.items.popular_rows)
         features = rank_features(snapshot.tables, candidates, user_context_of(batch, retrieved.query_vectors))
-        listed = _Listed(features, candidates.rows, candidates.sources, lines[candidates.request_index])
+        lists = _Listed(features, candidates.rows, candidates.sources, lines[candidates.request_index])
         if without is not None:
-            listed = listed.keep(~without[listed.rows])
-        lengths[lines] = np.bincount(listed.lines, minlength=len(cases))[lines]
-        batches.append(listed)
+            lists = lists.keep(~without[lists.rows])
+        lengths[lines] = np.bincount(lists.lines, minlength=len(cases))[lines]
+        batches.append(lists)
     report_progress(len(cases), len(cases), "candidates and features")
-    listed = _join(batches, int(lengths.sum()))
-    keys = listed.lines * span + listed.rows
+    lists = _join(batches, int(lengths.sum()))
+    keys = lists.lines * span + lists.rows
     return Examples(
-        features=listed.features,
-        rows=listed.rows,
-        sources=listed.sources,
-        target=np.isin(keys, target_keys) & (listed.rows != PADDING_ROW),
+        features=lists.features,
+        rows=lists.rows,
+        sources=lists.sources,
+        target=np.isin(keys, target_keys) & (lists.rows != PADDING_ROW),
         happened=np.stack([np.isin(keys, link) for link in links], axis=1),
         offsets=offsets_of(lengths),
         targets=targets,

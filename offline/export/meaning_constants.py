@@ -120,9 +120,9 @@ def furthest_right(by_words: NDArray[np.float64], by_reach: NDArray[np.float64])
 
 
 def _mean(shares: NDArray[np.float64]) -> float:
-    """Of those that are told; 0 for none."""
-    told = shares[~np.isnan(shares)]
-    return float(told.mean()) if len(told) else 0.0
+    """Of those that are known; 0 for none."""
+    known = shares[~np.isnan(shares)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _naming_spans(items: pl.DataFrame, encoder: TextEncoder, table: MeaningTable) -> list[tuple[str, int]]:
@@ -181,11 +181,11 @@ class _SpanReader:
         like = likeness(table, of_best, best_rows, spread)
         is_right = table.arrays.item_kinds == table.arrays.item_kinds[row]
         others = hits[hits != row]
-        beside = is_item & ~of_words.hits & (gains >= -KIND_REACH * spread)
-        distances = (best - cosines[beside]) / spread
+        without = is_item & ~of_words.hits & (gains >= -KIND_REACH * spread)
+        distances = (best - cosines[without]) / spread
         within = distances[:, None] <= _REACHES
         counts = within.sum(axis=0)
-        right = within[is_right[beside]].sum(axis=0)
+        right = within[is_right[without]].sum(axis=0)
         return _Span(
             best=best,
             spread=spread,

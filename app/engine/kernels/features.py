@@ -149,8 +149,8 @@ def popularity_columns(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[n
     structure = kernel_tables.structure
     columns = np.empty((len(GROUPS["popularity"]), len(rows)), dtype=np.float32)
     unknown = np.empty(len(rows), dtype=np.int64)
-    at = address(rows), len(rows), address(columns), address(unknown)
-    while missing := compiled.popularity_of_rows(byref(structure), *at):
+    arrays = address(rows), len(rows), address(columns), address(unknown)
+    while missing := compiled.popularity_of_rows(byref(structure), *arrays):
         if missing < 0:
             raise IndexError(f"expected rows below {structure.rows}, got another")
         kernel_tables.learn(tables, unknown[:missing])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from app.artifact.event_features import AGE_BUCKETS
 from app.engine.graph_cut import NotCut
+from app.engine.kernels.library import library
 from app.engine.kernels.tower import Tower
 from app.engine.retriever import Retriever, SplitGraph
 from app.engine.runtime import open_session
@@ -21,6 +23,7 @@ from offline.export.tower_graph import export_tower
 SHAPE = QueryTowerShape(dim=32, heads=2, window=9, types=4, ages=AGE_BUCKETS, dropout=0.1, ordered=True)
 
 
+@cache
 def model_of(shape: QueryTowerShape) -> bytes:
     """The graph of a tower with drawn weights, with the output that a bundle's has."""
     torch.manual_seed(0)
@@ -87,6 +90,7 @@ def test_weights_that_give_something_else_are_not_used() -> None:
         read_tower(model, other)
 
 
+@pytest.mark.skipif(library() is None, reason="no compiled kernels")
 def test_a_bundle_is_served_by_the_kernel(snapshot: Snapshot) -> None:
     assert isinstance(snapshot.retriever, Retriever)
     assert isinstance(snapshot.retriever.graph, SplitGraph)

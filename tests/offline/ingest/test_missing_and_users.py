@@ -125,7 +125,7 @@ def test_without_users_the_item_tower_is_what_it_was(shop: Callable[[bool], Path
 
 def test_a_user_in_the_message_is_the_mean_of_items_plus_the_mean_of_attributes(shop: Callable[[bool], Path]) -> None:
     graph = item_graph(read_graph(shop(True) / "graph"))
-    tower = ItemTower(graph, dim=8, layers=1, id_dropout=0.0)
+    tower = ItemTower(graph, dim=8, layers=1, id_dropout=0.0).eval()  # in full precision
     known = torch.ones(graph.items, dtype=torch.bool)
     assert graph.user_attributes is not None
     assert tower.user_attributes is not None
