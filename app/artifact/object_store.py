@@ -58,6 +58,15 @@ def object_address(text: str) -> ObjectAddress | None:
 
 
 @dataclass(frozen=True)
+class ObjectState:
+    """What a list says of an object: bytes, when it changed in unix seconds, and a tag of its content."""
+
+    size: int
+    changed: float
+    tag: str
+
+
+@dataclass(frozen=True)
 class ObjectLimits:
     """How long an object store is waited for, in seconds."""
 
@@ -178,6 +187,24 @@ class ObjectStore:
                 for entry in part
             }
 
+    def states(self) -> dict[str, ObjectState]:
+        """Every object below the address, by its name relative to that.
+
+        Raises:
+            ObjectStoreError: they cannot be listed.
+        """
+        self._refuse_reading_only("")
+        with self._errors_of(""):
+            return {
+                str(entry["path"]): ObjectState(
+                    int(entry["size"]),
+                    entry["last_modified"].timestamp(),
+                    str(entry["e_tag"] or entry["last_modified"]),
+                )
+                for part in self._library.list(self._small)
+                for entry in part
+            }
+
     def folders(self) -> list[str]:
         """The names of the folders right below the address, ascending.
 
@@ -224,9 +251,12 @@ def _kind_of(error: Exception) -> str:
         return "denied"
     if name == "NotSupportedError":
         return "unsupported"
+    if any(word in text for word in _MISSING):
+        return "missing"
     return "timeout" if any(word in text for word in _TIMEOUTS) else "failed"
 
 
+_MISSING: Final = ("NoSuchBucket", "ContainerNotFound")  # which a list says of a bucket without a kind of its own
 _TIMEOUTS: Final = ("TimedOut", "timed out", "Timeout")
 
 

@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
-from offline.commands.options import BadShare, Force, Seed
+from offline.commands.options import BadShare, DataArgument, Force, Seed
 from offline.commands.output import print_json, shown
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the shop's exports.")], force: Force = False
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="Folder with the shop's exports, or s3://BUCKET/PATH and the like.")
+    ],
+    force: Force = False,
 ) -> None:
     """Look at the files of a folder and write a commented dataset.toml for them.
 
@@ -21,12 +24,16 @@ def init(
     and addresses of people are left out. Every line of the file says why; correct what is wrong, then run check.
     """
     from offline.commands.data_sets import init_command  # noqa: PLC0415 - as above
+    from offline.dataset.object_folder import data_place, put_back  # noqa: PLC0415 - as above
+    from offline.dataset.spec import SPEC_FILE  # noqa: PLC0415 - as above
 
-    print_json(init_command(folder, force=force))
+    document = init_command(data_place(folder), force=force)
+    written = put_back(folder, SPEC_FILE, Path(document["written"]))
+    print_json(document | ({} if written is None else {"written": written}))
 
 
 def check(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="dataset.toml, or the folder that holds it.")],
+    data: DataArgument,
     max_bad_share: BadShare = 0.05,
     rows: Annotated[int, typer.Option("--rows", min=1, help="Bad rows shown of each file and kind of mistake.")] = 10,
 ) -> None:

@@ -17,7 +17,29 @@ class ServedLog(StrEnum):
     MEASURED = "measured"
 
 
-Data = Annotated[Path, typer.Option("--data", help="dataset.toml, or the folder that holds it.")]
+def _data_place(text: str) -> Path:
+    from offline.dataset.object_folder import data_place  # noqa: PLC0415 - only where a command reads data
+
+    return data_place(text)
+
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        parser=_data_place,
+        metavar="DATA",
+        help="dataset.toml, or the folder that holds it; or the same in a store of objects, such as s3://BUCKET/PATH.",
+    ),
+]
+DataArgument = Annotated[
+    Path,
+    typer.Argument(
+        parser=_data_place,
+        metavar="DATA",
+        help="dataset.toml, or the folder that holds it; or the same in a store of objects, such as s3://BUCKET/PATH.",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", help="Run folder, such as runs/NAME; what is done there is kept.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of every random draw; recorded in the bundle.")]
 Split = Annotated[
