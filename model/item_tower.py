@@ -10,6 +10,9 @@ from model.precision import has_fast_bfloat16
 from model.sparse import SparseMatrix
 from model.weighted_mean_conv import WeightedMeanConv
 
+FIRST_MEANING = 0.3
+"""How long what a text means is beside its n-grams before training: at 1 it drowns them for the first epochs."""
+
 
 @dataclass(frozen=True)
 class ItemGraph:
@@ -28,6 +31,8 @@ class ItemGraph:
     item_queries: SparseMatrix | None = None  # [items, queries] that led to the items
     joined: dict[str, SparseMatrix] = field(default_factory=dict)
     """Behaviour -> `[items, items]`, the product of its two matrices, where one pass is quicker than two."""
+    meaning: Tensor | None = None
+    """`[items, width]` what an encoder makes of the texts, of length 1; zeros for an item without a text."""
 
     @property
     def queries(self) -> int:
@@ -52,6 +57,7 @@ class ItemGraph:
             move(self.query_text),
             move(self.item_queries),
             {name: matrix.to(device) for name, matrix in self.joined.items()},
+            None if self.meaning is None else self.meaning.to(device),
         )
 
 
@@ -118,6 +124,10 @@ class ItemTower(nn.Module):
             if graph.user_attributes
             else None
         )
+        self.meaning = None
+        if graph.meaning is not None:
+            width = graph.meaning.shape[1]
+            self.meaning = nn.Parameter(torch.randn(width, dim) * FIRST_MEANING * dim**-0.5)
         self.mean = WeightedMeanConv()
         gates = {"item": item_gate} if graph.item_items else {}
         gates |= dict.fromkeys(graph.behaviours, behaviour_gate / max(1, len(graph.behaviours)))
@@ -125,12 +135,14 @@ class ItemTower(nn.Module):
         self.query_gate = nn.Parameter(torch.tensor(query_gate)) if graph.item_queries and layers else None
 
     def content(self, graph: ItemGraph) -> Tensor | None:
-        """Features of text and attributes alone, `[items, dim]`; None where there are neither."""
+        """Features of text, what it means, and attributes alone, `[items, dim]`; None where there are neither."""
         parts = []
         if self.text is not None and graph.text is not None:
             parts.append(graph.text @ self.low(self.text))
         if self.attributes is not None and graph.item_attributes is not None:
             parts.append(self.mean(self.low(self.attributes), graph.item_attributes))
+        if self.meaning is not None and graph.meaning is not None:
+            parts.append(self.low(graph.meaning) @ self.low(self.meaning))
         return torch.stack(parts).sum(dim=0, dtype=self.ids.dtype) if parts else None
 
     def low(self, values: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from offline.evaluation.protocol import validates
 from offline.evaluation.timings import cut_results, timings_of
 from offline.export.bundle import export_bundle, record_metrics
 from offline.export.inputs import ExportInputs, MeaningInputs
-from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph
+from offline.graph.build import GRAPH_FILE, build_graph, check_graph, item_graph, read_graph, read_meaning
 from offline.ingest.ingest import SUMMARY_FILE, ingest
 from offline.online_metrics.figures import ONLINE_WINDOW_S, evaluate_online
 from offline.online_metrics.logs import was_collected
@@ -47,6 +47,7 @@ from offline.stage import (
 )
 from offline.student.distil import Places, distil
 from offline.student.files import STUDENT, STUDENT_FILE, read_student
+from offline.student.item_meaning import item_meaning
 from offline.student.measure import LEAST_FAITHFUL, faithfulness
 from offline.synonyms.proposals import propose_synonyms
 from offline.teacher.chosen import chosen_teacher, teacher_key
@@ -116,8 +117,14 @@ def _split(context: StageContext) -> dict[str, Any]:
 
 def _graph(context: StageContext) -> dict[str, Any]:
     without = check_switches(context.options.without)
-    edges = build_graph(context.folder.split, context.folder.graph, without=without, progress=context.progress)
-    return {"edges": edges}
+    folder, progress = context.folder, context.progress
+    meaning = None
+    if (
+        "text" not in without and read_split_meta(folder.split).counts["train"].events
+    ):  # else there is nothing to weigh it by
+        meaning = item_meaning(folder.distil, pl.read_parquet(folder.split / "items.parquet").sort("row"), progress)
+    edges = build_graph(folder.split, folder.graph, without=without, meaning=meaning, progress=progress)
+    return {"edges": edges} | ({} if meaning is None else {"meaning": int(meaning.any(axis=1).sum())})
 
 
 def _train(context: StageContext) -> dict[str, Any]:
@@ -268,6 +275,7 @@ def _refit(context: StageContext) -> dict[str, Any]:
         folder.train,
         folder.refit,
         device=context.device,
+        meaning=read_meaning(folder.graph),
         allowance=context.allowance.sooner(choice.make_s),
         progress=context.progress,
         training=context.training,
@@ -397,6 +405,15 @@ STAGES = (
         version=3,
     ),
     Stage(
+        "distil",
+        _distil,
+        marker=_distil_marker,
+        outputs=lambda folder: (folder.distil,),
+        key=lambda spec, options: ["a student"] if teacher_key(spec, options.teacher) else [],
+        version=1,
+        optional=True,
+    ),
+    Stage(
         "graph",
         _graph,
         marker=lambda folder: folder.graph / GRAPH_FILE,
@@ -416,15 +433,6 @@ STAGES = (
         marker=lambda folder: folder.compress / COMPRESS_FILE,
         outputs=lambda folder: (folder.compress,),
         key=lambda _, options: [options.weight_bits, options.max_loss],
-    ),
-    Stage(
-        "distil",
-        _distil,
-        marker=_distil_marker,
-        outputs=lambda folder: (folder.distil,),
-        key=lambda spec, options: ["a student"] if teacher_key(spec, options.teacher) else [],
-        version=1,
-        optional=True,
     ),
     Stage(
         "rank",

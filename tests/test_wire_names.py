@@ -78,7 +78,7 @@ golden/ranked_rows.npy golden/ranked_scores.npy golden/rows.npy golden/scores.np
 golden/text_vectors.npy golden/texts items/absent.npy
 items/codes.npy items/content.npy items/content_scales.npy items/counts.npy items/ids items/log_price.npy
 items/neighbour_weights.npy items/neighbours.npy items/popularity.npy items/scales.npy items/score_scales.npy
-items/vectors.npy lexical manifest.json place place.onnx rank.onnx ranker.json retrieve.fp16.onnx
+items/vectors.npy lexical manifest.json place place.onnx place_meaning.npy rank.onnx ranker.json retrieve.fp16.onnx
 retrieve.onnx search.json suggest synonyms.json text/encoder.json text/encoder.onnx
 text/idf.npy text/item_kinds.npy text/item_scales.npy text/item_vectors.npy text/kind_names text/kind_sizes.npy
 text/kind_vectors.npy text/scales.npy text/tokenizer.json text/vectors.npy
@@ -102,7 +102,7 @@ PART_NUMBERS = {
     "chosen": (1,),
     "codes": (1,),
     "place": (1,),
-    "text_encoder": (1,),
+    "text_encoder": (1, 2),
 }
 
 TENSORS = """

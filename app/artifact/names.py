@@ -42,6 +42,7 @@ KIND_VECTORS: Final = "text/kind_vectors.npy"  # float32 [kinds, width] of lengt
 ITEM_KINDS: Final = "text/item_kinds.npy"  # int32 [rows], -1 for an item of no kind
 KIND_SIZES: Final = "text/kind_sizes.npy"  # int32 [kinds] items
 KIND_NAMES: Final = "text/kind_names"  # a text column
+PLACE_MEANING: Final = "place_meaning.npy"  # float32 [encoder width, dim], from what a text means to its place
 PLACE: Final = "place"  # folder of the tables that `place.onnx` is fed from
 FILTERS: Final = "filters"  # folder of the columns that filters, facets and orders read
 CHOSEN: Final = "chosen"  # folder of what was chosen after queries

@@ -79,8 +79,10 @@ PARTS: Final = (
             names.KIND_NAMES,
             names.GOLDEN_ENCODER_TEXTS,
             names.GOLDEN_ENCODER_VECTORS,
+            names.PLACE_MEANING,  # where training read what texts mean
         ),
         "meaning by a text encoder",
+        (1, 2),  # 1: no item is placed by it
     ),
 )
 """The parts that this code knows.

@@ -62,6 +62,7 @@ from app.engine.text.suggest import Suggester
 from app.engine.text.synonyms import Synonyms
 from app.engine.text.text_encoder import (
     TOKENIZERS_MISSING,
+    TextEncoder,
     check_golden_encoder_texts,
     read_text_encoder,
     tokenizers_installed,
@@ -191,6 +192,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
     nearest = Nearest(retriever, tables, shapes.window)
     selectable = items.selectable[0]
     encoder = read_text_encoder(folder) if TEXT_ENCODER in parts else None
+    reader = encoder if (folder / names.PLACE_MEANING).exists() else None
     meaning = None if encoder is None else read_meaning_table(folder, encoder.width, shapes.rows)
     search = (
         read_query_index(
@@ -225,7 +227,7 @@ def _open(folder: Path, manifest: Manifest, parts: UsableParts, threads: int, de
         orders=Orders(filters, items),
         search=search,
         suggester=suggester,
-        placer=_checked_placer(folder, tables) if PLACE in parts else None,
+        placer=_checked_placer(folder, tables, reader) if PLACE in parts else None,
         encoder=encoder,
         meaning=meaning,
     )
@@ -237,8 +239,8 @@ def _checked_chosen(folder: Path, items: int) -> ChosenIndex:
     return chosen
 
 
-def _checked_placer(folder: Path, tables: RankTables) -> Placer:
-    placer = read_placer(folder)
+def _checked_placer(folder: Path, tables: RankTables, encoder: TextEncoder | None) -> Placer:
+    placer = read_placer(folder, encoder)
     checks.check_placer(folder, placer, tables)
     return placer
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
+from app.artifact.array_checks import check_array, check_numbers
+from app.artifact.arrays import load_array
 from app.artifact.item_content import document_attributes, document_text
 from app.artifact.item_document import ItemDocument
 from app.artifact.place_tables import PlaceTables, read_place_tables
@@ -36,12 +38,40 @@ class Placed:
     length: np.float32
 
 
-class Placer:
-    """Places items one by one: an answer depends on the document alone, to the last bit, whatever threads run."""
+class Reads(Protocol):
+    """Makes a vector of the text of an item, such as the text encoder of a bundle."""
 
-    def __init__(self, tables: PlaceTables, session: Any) -> None:
+    @property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        ...
+
+    def document_vector(self, text: str) -> NDArray[np.float32]:
+        """`[width]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlaceMeaning:
+    """How what a text means takes part in where its item stands."""
+
+    encoder: Reads
+    weights: NDArray[np.float32]  # [encoder's width, dim]
+
+
+class Placer:
+    """Places items one by one: an answer depends on the document alone, to the last bit, whatever threads run.
+
+    Args:
+        tables: of n-grams and attributes.
+        session: of one thread, so that sums have one order.
+        meaning: None where texts mean nothing but their n-grams.
+    """
+
+    def __init__(self, tables: PlaceTables, session: Any, meaning: PlaceMeaning | None = None) -> None:
         self._tables: Final = tables
-        self._session: Final = session  # of one thread, so that sums have one order
+        self._session: Final = session
+        self._meaning: Final = meaning
         self._number_of = lru_cache(_KEPT)(tables.attributes.find)
 
     @property
@@ -86,6 +116,9 @@ class Placer:
     def _content_of(self, document: ItemDocument) -> NDArray[np.float32]:
         """`[1, dim]`, what the graph reads."""
         content: NDArray[np.float32] = (self._text_sum(document) + self._attribute_mean(document))[None]
+        if self._meaning is not None:
+            vector = self._meaning.encoder.document_vector(document_text(document))
+            content = content + (self._meaning.weights * vector[:, None]).sum(axis=0)
         return content
 
     def _text_sum(self, document: ItemDocument) -> NDArray[np.float32]:
@@ -108,8 +141,11 @@ class Placer:
         return _weighted_sum(weights * tables.attribute_scales[numbers], tables.attribute_vectors[numbers])
 
 
-def read_placer(folder: Path) -> Placer:
+def read_placer(folder: Path, encoder: Reads | None = None) -> Placer:
     """The placer of the bundle in `folder`, which has the part.
+
+    Args:
+        encoder: of the bundle, where items are placed by what their texts mean, too.
 
     Raises:
         BundleCorrupt: its graph is not one, or its tables do not fit it or each other.
@@ -126,7 +162,15 @@ def read_placer(folder: Path) -> Placer:
             f"{path}: expected {names.IN_CONTENT} [1, {tables.dim}] and the outputs {', '.join(_OUTPUTS)}, got "
             f"{inputs} and {outputs}: export the bundle again"
         )
-    return Placer(tables, session)
+    return Placer(tables, session, None if encoder is None else _read_meaning(folder, encoder, tables.dim))
+
+
+def _read_meaning(folder: Path, encoder: Reads, dim: int) -> PlaceMeaning:
+    path = folder / names.PLACE_MEANING
+    weights: NDArray[np.float32] = np.asarray(load_array(path))
+    check_array(path, weights, np.float32, encoder.width, dim)
+    check_numbers(path, weights, negative=True)
+    return PlaceMeaning(encoder, weights)
 
 
 def _weighted_sum(weights: NDArray[np.float32], rows: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""The part `place`: what places an item that the bundle has not seen, by its text and its attributes alone."""
+"""The part `place`: what places items that the bundle has not seen, by text and attributes, and what that means."""
 
 from pathlib import Path
 
@@ -58,6 +58,8 @@ def write_place(
     attributes = item_attributes(items)[1] if attributes is None else attributes
     _tables(trained, idf, attributes, PlaceSpec(weight_bits=bits)).write(folder)
     save_checked(_place_graph(trained, content), folder / names.PLACE_GRAPH)
+    if trained.network.items.meaning is not None:
+        np.save(folder / names.PLACE_MEANING, _array(trained.network.items.meaning))
     return True
 
 

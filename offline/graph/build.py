@@ -29,6 +29,7 @@ from offline.workspace.atomic import atomic_folder
 from offline.workspace.progress import Progress, silent
 
 GRAPH_FILE = "graph.json"
+MEANING_FILE = "meaning.npy"
 CO_OCCURS = ("item", "co_occurs", "item")
 DESCRIBES = ("attribute", "describes", "item")
 SPELLS = ("bucket", "spells", "item")
@@ -47,6 +48,7 @@ class KnownGraph:
     user_attributes: Attributes
     idf: NDArray[np.float32]  # [text buckets], 0 for those that no text had
     item_text: pl.DataFrame  # the edges from text buckets to items: source, target, weight
+    meaning: NDArray[np.float32] | None = None  # of the items, `[items + 1, width]`
 
     @classmethod
     def read(cls, folder: Path, split: Path, parts: Sequence[str], idf: NDArray[np.float32]) -> "KnownGraph":
@@ -61,6 +63,7 @@ class KnownGraph:
             user_attributes=user_attributes(source.user_table, source.events)[1],
             idf=idf,
             item_text=pl.read_parquet(folder / f"{'__'.join(SPELLS)}.parquet"),
+            meaning=read_meaning(folder),
         )
 
 
@@ -71,6 +74,7 @@ def build_graph(
     parts: Sequence[str] = ("train",),
     without: Collection[str] = (),
     known: KnownGraph | None = None,
+    meaning: NDArray[np.float32] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, int]:
     """Write the graph of the split's events and catalogue to `out`; returns edge counts by relation.
@@ -82,6 +86,7 @@ def build_graph(
         without: pieces left out: `graph` (edges between users and items, and between items), `text`, `attributes`,
             or `behaviours` (all events count as one of the first behaviour).
         known: another graph, whose weights are to be read on this one.
+        meaning: `[items + 1, width]` of the items' texts, by an encoder; by default that of `known`.
         progress: called with each step.
     """
     report = progress or silent
@@ -98,6 +103,9 @@ def build_graph(
         report(3, 4, "text")
         _add_text(graph, source, known)
         _write_graph(folder, graph, without)
+        meaning = known.meaning if known is not None else meaning
+        if meaning is not None and "text" not in without:
+            _write_meaning(folder, meaning, source.items.height + 1)
         report(4, 4, "written")
     return {name: table.height for name, table in graph.edges.items()}
 
@@ -197,8 +205,27 @@ def _write_graph(folder: Path, graph: _Tables, without: Collection[str]) -> None
     (folder / GRAPH_FILE).write_text(json.dumps(contents, indent=2) + "\n")
 
 
+def _write_meaning(folder: Path, meaning: NDArray[np.float32], rows: int) -> None:
+    """Items that came later have none, as they have no text."""
+    whole = np.zeros((rows, meaning.shape[1]), dtype=np.float32)
+    whole[: len(meaning)] = meaning
+    np.save(folder / MEANING_FILE, whole)
+
+
+def read_meaning(folder: Path) -> NDArray[np.float32] | None:
+    """What the texts of the items of the graph in `folder` mean, `[items + 1, width]`; None where it has no such."""
+    path = folder / MEANING_FILE
+    if not path.exists():
+        return None
+    meaning: NDArray[np.float32] = np.load(path)
+    return meaning
+
+
 def read_graph(folder: Path) -> HeteroData:
-    """The graph: `edge_index` `[2, edges]` from source to target and `edge_weight` `[edges]` for every relation."""
+    """The graph: `edge_index` `[2, edges]` from source to target and `edge_weight` `[edges]` for every relation.
+
+    Items have features `x` `[items, width]` where an encoder has read their texts.
+    """
     described = json.loads((folder / GRAPH_FILE).read_text("utf-8"))
     data = HeteroData()
     for node, count in described["nodes"].items():
@@ -208,6 +235,9 @@ def read_graph(folder: Path) -> HeteroData:
         edge = data[tuple(name.split("__"))]
         edge.edge_index = torch.from_numpy(table.select("source", "target").to_numpy().T.copy())
         edge.edge_weight = torch.from_numpy(table["weight"].to_numpy().copy())
+    meaning = read_meaning(folder)
+    if meaning is not None:
+        data["item"].x = torch.from_numpy(meaning)
     return data
 
 
@@ -264,6 +294,7 @@ def item_graph(data: HeteroData, *, behaviours: bool = True) -> ItemGraph:
         user_attributes=traits,
         query_text=matrix(SPELLS_QUERY, mean=False),
         item_queries=matrix(LED_TO, mean=True),
+        meaning=data["item"].x if "x" in data["item"] else None,
     )
 
 

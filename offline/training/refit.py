@@ -7,7 +7,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from model.network import Network
 from offline.errors import RunFolderError
@@ -33,6 +35,7 @@ def refit(
     out: Path,
     *,
     device: torch.device,
+    meaning: NDArray[np.float32] | None = None,
     allowance: Allowance | None = None,
     progress: Progress | None = None,
     training: Callable[[TrainProgress], None] | None = None,
@@ -46,6 +49,7 @@ def refit(
 
     Args:
         chosen: folder of the finished first training.
+        meaning: of the items' texts, as the first training read it.
         allowance: the seconds that it may take; where they end before the schedule does, so does the learning rate.
 
     Raises:
@@ -53,7 +57,7 @@ def refit(
         TrainingError: the loss is not a number.
     """
     settings, best = _best_schedule(chosen)
-    build_graph(split, out / GRAPH, parts=PARTS, without=settings.without, progress=progress)
+    build_graph(split, out / GRAPH, parts=PARTS, without=settings.without, meaning=meaning, progress=progress)
     graph = item_graph(read_graph(out / GRAPH))
     begin_with = chosen / BEST_FILE if fits(chosen / BEST_FILE, Network(graph, settings.shape())) else None
     if begin_with:

@@ -16,6 +16,7 @@ from app.artifact.bundle_store import resolve
 from app.artifact.item_content import document_text
 from app.artifact.manifest import list_files, read_manifest
 from app.artifact.parts import numbers_of
+from app.artifact.place_tables import read_place_tables
 from app.artifact.text.meaning_arrays import EncoderSpec
 from app.engine.loading import open_snapshot
 from app.engine.selection.documents import document_of
@@ -65,7 +66,10 @@ def write_graph(path: Path, tokens: int, width: int = WIDTH, input_name: str = n
 
 
 def with_encoder(bundle: Path, folder: Path) -> Path:
-    """A copy of a bundle in `folder` that has the part: vectors of all items, and categories as kinds."""
+    """A copy of a bundle in `folder` that has the part: vectors of all items, and categories as kinds.
+
+    Items that it has not seen are placed by what their texts mean, too, which says nothing here.
+    """
     source = resolve(bundle)
     shutil.copytree(source, folder)
     snapshot = open_snapshot(source, read_manifest(source), threads=1)
@@ -88,6 +92,8 @@ def with_encoder(bundle: Path, folder: Path) -> Path:
         write_text_encoder(
             folder, snapshot.manifest.shapes.rows, files, ItemMeaning(units, means, kinds, item_kinds), GOLDEN
         )
+    if (folder / names.PLACE).exists():
+        np.save(folder / names.PLACE_MEANING, np.zeros((WIDTH, read_place_tables(folder).dim), dtype=np.float32))
     sign(folder)
     return folder
 

@@ -119,12 +119,21 @@ def read_text_encoder(folder: Path) -> TextEncoder:
         OSError: a file of it is missing.
     """
     spec = read_encoder_spec(folder)
-    path = folder / names.ENCODER_GRAPH
-    session = open_session(path, 1)
-    _check_graph(path, session, spec.width)
-    encoder = TextEncoder(spec, session, _read_tokenizer(folder / names.ENCODER_TOKENIZER, spec.max_tokens))
+    encoder = open_text_encoder(spec, folder / names.ENCODER_GRAPH, folder / names.ENCODER_TOKENIZER)
     _check_together(folder, encoder)
     return encoder
+
+
+def open_text_encoder(spec: EncoderSpec, graph: Path, tokenizer: Path) -> TextEncoder:
+    """The encoder of a graph and its tokenizer, wherever they lie.
+
+    Raises:
+        BundleCorrupt: one of them is none, or the graph is of another width.
+        OSError: one of them is missing.
+    """
+    session = open_session(graph, 1)
+    _check_graph(graph, session, spec.width)
+    return TextEncoder(spec, session, _read_tokenizer(tokenizer, spec.max_tokens))
 
 
 def write_golden_encoder_texts(folder: Path, texts: Sequence[str], encoder: TextEncoder) -> None:

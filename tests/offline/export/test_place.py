@@ -10,14 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from app.artifact import names
 from app.artifact.bundle_store import resolve
+from app.artifact.item_content import document_text
 from app.artifact.item_document import ItemDocument
 from app.artifact.place_tables import read_place_tables
 from app.engine.loading import load_snapshot
 from app.engine.placer import Placed, Placer, read_placer
 from app.errors import BundleCorrupt
 from model.item_tower import ItemGraph
+from model.network import Network
 from model.sparse import SparseMatrix
 from offline.compress.cut import cut_network
 from offline.compress.importance import weight_importance
@@ -84,20 +88,44 @@ def cut(trained: Trained) -> Trained:
     return cut_network(trained, Recipe(item_dim=12), directions, weight_importance(trained.network.queries))
 
 
-@pytest.fixture(scope="module", params=["shop", "cut", "catalogue"])
+class Reader:
+    """Reads a text as a direction that its letters draw."""
+
+    width = 24
+
+    def document_vector(self, text: str) -> NDArray[np.float32]:
+        drawn = np.random.default_rng(list(text.encode())).normal(size=self.width)
+        vector: NDArray[np.float32] = (drawn / np.linalg.norm(drawn)).astype(np.float32)
+        return vector if text.strip() else np.zeros(self.width, dtype=np.float32)
+
+
+def that_reads(trained: Trained, items: pl.DataFrame) -> Trained:
+    """The network on a graph whose items' texts mean something, with weights for it."""
+    texts = [document_text(document) for document in documents_of(items)]
+    vectors = np.stack([np.zeros(Reader.width, dtype=np.float32), *(Reader().document_vector(text) for text in texts)])
+    graph = replace(trained.graph, meaning=torch.from_numpy(vectors))
+    network = Network(graph, trained.network.shape)
+    network.load_state_dict(trained.network.state_dict(), strict=False)
+    return replace(trained, graph=graph, network=network.eval())
+
+
+@pytest.fixture(scope="module", params=["shop", "cut", "catalogue", "read"])
 def trained_shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A shop with events, the same with vectors cut, and a catalogue without any event."""
+    """A shop with events, the same with vectors cut, a catalogue without any event, and a shop whose texts are read."""
     run: Any = request.getfixturevalue("catalogue_run" if request.param == "catalogue" else "shop_run")
     trained = load_trained(run.split, item_graph(read_graph(run.graph)), run.train)
+    items = pl.read_parquet(run.split / "items.parquet").sort("row")
+    if request.param == "read":
+        torch.manual_seed(3)
+        trained = that_reads(trained, items)
     with torch.no_grad():
         for value in trained.network.items.parameters():  # so that nothing is silent
             value.add_(0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(5)))
     if request.param == "cut":
         trained = cut(trained)
-    items = pl.read_parquet(run.split / "items.parquet").sort("row")
     folder = tmp_path_factory.mktemp(request.param)
     assert write_place(folder, trained, items, content_vectors(trained, trained.graph.items))
-    return Shop(trained, items, read_placer(folder))
+    return Shop(trained, items, read_placer(folder, Reader() if request.param == "read" else None))
 
 
 def test_every_item_is_placed_where_the_network_puts_it_untouched(trained_shop: Shop) -> None:
@@ -177,3 +205,13 @@ def test_a_table_that_does_not_fit_the_others_is_refused(shop_run: Any, tmp_path
     np.save(tmp_path / "place" / "idf.npy", np.ones(3, dtype=np.float32))
     with pytest.raises(BundleCorrupt, match=r"idf\.npy: expected float32 \[16384\], got float32 \[3\]"):
         read_place_tables(tmp_path)
+
+
+def test_weights_of_what_texts_mean_that_do_not_fit_are_refused(trained_shop: Shop, tmp_path: Path) -> None:
+    items, trained = trained_shop.items, trained_shop.trained
+    write_place(tmp_path, trained, items, content_vectors(trained, trained.graph.items))
+    for weights in (np.zeros((3, 32), np.float32), np.full((Reader.width, trained.settings.dim), np.nan, np.float32)):
+        np.save(tmp_path / names.PLACE_MEANING, weights)
+        read_placer(tmp_path)  # without an encoder nothing reads them
+        with pytest.raises(BundleCorrupt, match=r"place_meaning\.npy: expected"):
+            read_placer(tmp_path, Reader())

@@ -5,17 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from job_process import job_here
 from small_catalogue import small_catalogue
 from small_teacher import real_teacher
 from telling_display import Telling
 
+from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.artifact.parts import TEXT_ENCODER
 from app.engine.loading import load_snapshot
+from app.engine.placer import read_placer
 from offline.dataset.spec import load_spec
-from offline.job import Options, run_stage
+from offline.ingest.item_documents import documents_of
+from offline.job import STAGE_NAMES, Options, run_stage
 from offline.stage import Stage, stage_keys
 from offline.stages import STAGES
 from offline.student import known_words, make, measure
@@ -82,6 +86,32 @@ def test_a_run_with_a_teacher_ends_with_a_bundle_that_encodes_texts(
     before = {path: path.stat().st_mtime_ns for path in resolve(out / "bundle").rglob("*")}
     whole_run(data, out, "--teacher", small_teacher)
     assert {path: path.stat().st_mtime_ns for path in resolve(out / "bundle").rglob("*")} == before
+
+
+def test_a_shop_places_new_items_by_what_their_texts_mean_where_training_put_such(
+    shop: Path, quiet: Telling, tmp_path: Path, small_teacher: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    options = Options(device="cpu", overrides={"epochs": 1, "dim": 32}, max_loss=0.0, teacher=small_teacher)
+    for name in [*STAGE_NAMES[: STAGE_NAMES.index("evaluate")], "serve"]:
+        run_stage(name, shop, folder, options, quiet)
+    documents = documents_of(pl.read_parquet(folder.split / "items.parquet").sort("row"))
+    for store in (folder.measured, folder.bundles):
+        snapshot = load_snapshot(store)
+        assert (snapshot.folder / names.PLACE_MEANING).exists()
+        assert snapshot.placer is not None
+        alone = read_placer(snapshot.folder)
+        tables = snapshot.tables
+        untouched = [row for row in range(1, len(documents) + 1) if not tables.counts[row].any()]
+        untouched = [row for row in untouched if not tables.neighbours[row].any()]
+        assert untouched
+        differs = 0
+        for row in untouched:
+            placed = snapshot.placer.place(documents[row - 1])
+            assert np.abs(placed.vector.astype(int) - tables.vectors[row]).max() <= 1
+            assert np.abs(placed.content.astype(int) - tables.content[row]).max() <= 1
+            differs += int((alone.place(documents[row - 1]).vector != placed.vector).any())
+        assert differs == len(untouched)
 
 
 def test_a_round_goes_on_from_the_student_before_and_embeds_new_texts_alone(
