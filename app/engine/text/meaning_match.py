@@ -68,13 +68,15 @@ class MeaningReader:
         vector = self.encoder.vectors_of([text])[0]
         return match_meaning(self.table, self.constants, vector, words, lexical, brands, allowed)
 
-    def is_slip(self, typed: "MeaningMatch", corrected: "MeaningMatch") -> bool:
+    def is_slip(self, typed: "MeaningMatch", corrected: "MeaningMatch", *, has_words: bool = True) -> bool:
         """Whether what was typed means nothing of its own beside its correction: it is near to nothing, means the same,
-        or much less."""
+        or much less; or less at all, where no item `has_words` of it.
+        """
+        less = _SURER * self.constants.spread if has_words else 0.0
         return (
             typed.best < self.constants.least_best
             or float(typed.vector @ corrected.vector) >= _SAME
-            or corrected.best - typed.best >= _SURER * self.constants.spread
+            or corrected.best - typed.best >= less
         )
 
     def features(self, match: "MeaningMatch", rows: NDArray[np.int64]) -> NDArray[np.float32]:

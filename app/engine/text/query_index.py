@@ -214,8 +214,8 @@ def _is_better(corrected: "_Outcome", as_typed: "_Outcome", reader: MeaningReade
         is_near = not len(near) or int(np.count_nonzero(corrected.hits.items[near])) * 2 >= len(near)
         count, typed_count = corrected.hits.items.sum(), as_typed.hits.items.sum()
     else:
-        is_near = reader.is_slip(as_typed.meaning, corrected.meaning)
         count, typed_count = corrected.reading.lexical.hits.sum(), as_typed.reading.lexical.hits.sum()
+        is_near = reader.is_slip(as_typed.meaning, corrected.meaning, has_words=bool(typed_count))
         if not typed_count:
             return bool(is_near and count > 0)
     dropped, typed_dropped = len(corrected.hits.dropped_words), len(as_typed.hits.dropped_words)

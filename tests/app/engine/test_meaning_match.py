@@ -184,6 +184,10 @@ def test_what_was_typed_is_a_slip_where_it_means_the_same_or_much_less(table: Me
     assert reader.is_slip(garbled, notebook)
     assert reader.is_slip(nothing, lock)
     assert not reader.is_slip(read(table, "mug", towards=2), notebook)  # another word, which means something
+    lower, higher = sorted([read(table, "mug", towards=2), notebook], key=lambda match: match.best)
+    assert not reader.is_slip(lower, higher)
+    assert reader.is_slip(lower, higher, has_words=False)  # no item has what was typed, and something is nearer
+    assert not reader.is_slip(higher, lower, has_words=False)
 
 
 def test_a_catalogue_without_kinds_is_ordered_by_likeness_alone(table: MeaningTable) -> None:
