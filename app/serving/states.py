@@ -45,7 +45,7 @@ class StateFetcher:
         for index, own in enumerate(read or [None] * len(calls)):
             if own is None or own.version != release.version or not own.is_whole:
                 remaining.append(index)
-            elif self._store.lagging:
+            elif any(map(self._store.lags_for, calls[index].person_hashes())):
                 states[index], degraded[index] = _first(own.states), [USER_STATE]
             else:
                 states[index] = _first(own.states)
@@ -85,15 +85,18 @@ class StateFetcher:
         except StoreUnavailable as error:
             log.debug("user states could not be fetched", extra={"reason": error.message})
             return self._fetch_bundled(release, requests), [False] * len(requests)
-        is_whole = result.is_whole and not self._store.lagging
+        are_whole = [
+            result.is_whole and place not in result.unread and not self._store.lags_for(request.user_hash)
+            for place, request in enumerate(requests)
+        ]
         if result.is_whole and not result.unread:
-            return result.states, [is_whole] * len(requests)
+            return result.states, are_whole
         bundled = self._fetch_bundled(release, requests)
         states = [
             merge_states(*pair) if place in result.unread or not result.is_whole else pair[1]
             for place, pair in enumerate(zip(bundled, result.states, strict=True))
         ]
-        return states, [is_whole and place not in result.unread for place in range(len(requests))]
+        return states, are_whole
 
     def _fetch_bundled(self, release: Release, requests: Sequence[StateRequest]) -> list[UserState | None]:
         if not requests:

@@ -36,6 +36,10 @@ class UserStore(Protocol):
         """Whether writes are refused at present, so that what is read may lack the newest events."""
         ...
 
+    def lags_for(self, person_hash: int) -> bool:
+        """Whether writes of this person are refused at present, which may be so of a part of the store alone."""
+        ...
+
     @property
     def warnings(self) -> Sequence[str]:
         """What is wrong with how the store is kept, as of the last look, and what to do."""

@@ -55,6 +55,11 @@ class ClusterRedis(Redis):
         """Whether a slot lies on a node, as of the last look."""
         return self._owners[slot] == node.address
 
+    def node_of(self, name: bytes) -> Node | None:
+        """The node that has the slot of a key, as of the last look."""
+        address = self._owners[slot_of(name)] if self._owners else None
+        return None if address is None else self._node(address)
+
     async def refresh(self) -> None:
         """Learn which node has which slots, from whichever node answers first.
 

@@ -5,18 +5,15 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-import redis
 from redis.asyncio import Redis
-from redis.exceptions import AskError, ClusterDownError, TryAgainError
 
 from app.errors import StoreUnavailable
 from app.stores.redis_cluster import ClusterRedis
-from app.stores.redis_gate import FOREIGN, RECONNECT_S, RedisGate, is_wrong_type, unavailable
-from app.stores.redis_node import LIMIT, Limit, Node
+from app.stores.redis_gate import FOREIGN, RECONNECT_S, RedisGate, unavailable
+from app.stores.redis_node import LIMIT, Limit, Node, is_refusal
 from app.stores.redis_slots import slot_of
 
 _LOOK_EVERY: Final = 20  # probes, ten seconds, between looks at who has which slots when nothing gives reason for one
-_ELSEWHERE: Final = (AskError, ClusterDownError, TryAgainError)  # says nothing against the node
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +49,13 @@ class ClusterGate(RedisGate):
     def is_open(self) -> bool:
         """Whether the breakers of all nodes refuse reads at present."""
         return self._is_gone
+
+    def lags_for(self, name: bytes) -> bool:
+        """Whether the node of a key refuses writes at present."""
+        if not (self.lagging or self.is_open):
+            return False
+        node = self._cluster.node_of(name)
+        return self.is_open or node is None or node.refuses
 
     async def read_reachable(self, names: Sequence[bytes]) -> tuple[list[bytes | None], frozenset[int]]:
         """The values of some keys, and the places of those whose node cannot be read now.
@@ -89,8 +93,7 @@ class ClusterGate(RedisGate):
         return 0  # the nodes count their own
 
     def _note_refused_write(self, cause: BaseException | None) -> None:
-        is_refusal = isinstance(cause, redis.ResponseError) and not isinstance(cause, _ELSEWHERE)
-        self.lagging = self.lagging or (is_refusal and not is_wrong_type(cause))
+        self.lagging = self.lagging or is_refusal(cause)
 
     async def _probe(self) -> None:
         nodes = self._cluster.primaries
@@ -116,8 +119,8 @@ class ClusterGate(RedisGate):
     async def _probe_node(self, node: Node) -> bool:
         """Whether a node refuses to write, for another reason than that its slots are elsewhere."""
         key = next((key for slot, key in self._probe_keys.items() if self._cluster.owns(node, slot)), None)
-        refusal = await node.probe(key, self._read_timeout_s, max(RECONNECT_S, self._read_timeout_s))
-        return refusal is not None and not isinstance(refusal, _ELSEWHERE)
+        await node.probe(key, self._read_timeout_s, max(RECONNECT_S, self._read_timeout_s))
+        return node.refuses
 
     async def _run_probes(self) -> None:
         """Let the stores look; what one node does not answer is looked at again."""

@@ -94,6 +94,11 @@ class RedisGate:
         """Whether the breaker refuses reads at present."""
         return self._failed_reads >= FAILURES_IN_A_ROW
 
+    def lags_for(self, name: bytes) -> bool:
+        """Whether what is read of a key may lack the newest: writes of it are refused at present."""
+        del name  # of one server all are alike
+        return self.lagging or self.is_open
+
     def on_probe(self, probe: Callable[[Redis], Awaitable[None]]) -> None:
         """Run `probe` twice a second, and before calls go through again after failures; it must write something."""
         self._probes.append(probe)

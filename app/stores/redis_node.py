@@ -9,11 +9,15 @@ from typing import Any, Final
 
 import redis
 from redis.asyncio import Redis
+from redis.exceptions import AskError, ClusterDownError, NoScriptError, TryAgainError
 
+from app.stores.redis_gate import is_wrong_type
 from app.stores.redis_held import HeldConnections
 from app.stores.redis_slots import Address
 
 FAILURES_IN_A_ROW: Final = 3
+_ELSEWHERE: Final = (AskError, ClusterDownError, TryAgainError, NoScriptError)
+"""What says nothing against the node; a slot that has moved is an `AskError`, too."""
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ class Node:
         self.client = client
         self._held = HeldConnections(client)
         self._failed = {False: 0, True: 0}  # in a row, of reads and of writes
+        self.refuses = False  # a write was refused, and no probe has written since
 
     @property
     def is_open(self) -> bool:
@@ -59,17 +64,17 @@ class Node:
             return await self._guarded(self._held.mgets([words[1:] for words, _ in commands]), len(commands))
         return await self._guarded(self._pipe(commands, asking=asking), len(commands))
 
-    async def probe(self, key: bytes | None, read_s: float, write_s: float) -> redis.ResponseError | None:
-        """Write a key of its slots and close the breaker where that goes; the node's word where it refuses."""
+    async def probe(self, key: bytes | None, read_s: float, write_s: float) -> None:
+        """Write a key of its slots, close the breaker where that goes, and note whether the node refuses."""
         loop = asyncio.get_running_loop()
-        refusal = None
         try:
             async with asyncio.timeout_at(loop.time() + write_s):
                 if key is not None:
                     await self.client.set(key, b"", ex=60)
             self._note(writes=True, failed=False)
+            self.refuses = False
         except redis.ResponseError as error:
-            refusal = error
+            self.refuses = is_refusal(error)
         except (redis.RedisError, OSError, TimeoutError):
             self._note(writes=True, failed=True)
         try:
@@ -78,7 +83,6 @@ class Node:
             self._note(writes=False, failed=False)
         except (redis.RedisError, OSError, TimeoutError):
             self._note(writes=False, failed=True)
-        return refusal
 
     async def close(self) -> None:
         """Close the connections."""
@@ -103,6 +107,7 @@ class Node:
             unavailable = NodeUnavailable(f"a node cannot be used now: {type(error).__name__}")
             return [error if isinstance(error, redis.BusyLoadingError) else unavailable] * number
         self._note(writes=writes, failed=False)
+        self.refuses = self.refuses or (writes and any(map(is_refusal, results)))
         return results
 
     async def _pipe(self, commands: Sequence[tuple[Any, Any]], *, asking: bool) -> list[Any]:
@@ -121,6 +126,11 @@ class Node:
             log.error("a node of the store does not answer", extra={"node": _name(self.address), "writes": writes})
         elif not failed and before >= FAILURES_IN_A_ROW:
             log.info("a node of the store answers again", extra={"node": _name(self.address), "writes": writes})
+
+
+def is_refusal(reply: object) -> bool:
+    """Whether a node does not take writes now: not that a slot, a script or a value is another than was thought."""
+    return isinstance(reply, redis.ResponseError) and not isinstance(reply, _ELSEWHERE) and not is_wrong_type(reply)
 
 
 def _name(address: Address) -> str:

@@ -102,8 +102,12 @@ class RedisUserStore:
 
     @property
     def lagging(self) -> bool:
-        """Whether the server refuses writes at present."""
+        """Whether the server, or a node of the cluster, refuses writes at present."""
         return self._gate.lagging or self._gate.is_open
+
+    def lags_for(self, person_hash: int) -> bool:
+        """Whether the server, or the node of the person, refuses writes at present."""
+        return self._gate.lags_for(self._keys.events(person_hash))
 
     async def start(self) -> None:
         """Begin to watch the connection."""

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from app import errors
 from app.api.problems import STATUS_OF, status_of
 from app.api.recommend_parsing import Limits
+from app.artifact.people import user_hash
 from app.stores.memory import MemoryUserStore
 from app.stores.state import FetchResult, StateRequest
 
@@ -27,6 +28,19 @@ class AbsentStore(MemoryUserStore):
 
     async def fetch(self, version: str, wanted: Sequence[StateRequest]) -> FetchResult:
         raise self._error
+
+
+class PartlyRefusingStore(MemoryUserStore):
+    """A store of which the part of one person takes no writes."""
+
+    lagging = True
+
+    def __init__(self, person_hash: int) -> None:
+        super().__init__()
+        self._person_hash = person_hash
+
+    def lags_for(self, person_hash: int) -> bool:
+        return person_hash == self._person_hash
 
 
 def problem_of(response: Any, status: int, code: str) -> dict[str, Any]:
@@ -178,6 +192,15 @@ def test_a_store_that_fails_degrades_the_answer_to_what_the_bundle_knows(
         assert client.post("/recommend", json={}).json()["degraded"] == []
         assert client.post("/recommend", json={"user_id": "u", "recent_events": []}).json()["degraded"] == []
         assert 'aisle_degraded_answers_total{missing="user_state"} 2.0' in client.get("/metrics").text
+
+
+def test_a_part_of_the_store_that_refuses_writes_degrades_its_own_people(
+    application_of: Callable[..., Starlette], listening: Listening, users: list[str]
+) -> None:
+    with listening(application_of(PartlyRefusingStore(user_hash(users[0])))) as client:
+        degraded = [client.post("/recommend", json={"user_id": user}).json()["degraded"] for user in users[:2]]
+        assert degraded == [["user_state"], []]
+        assert client.get("/readyz").json()["store_available"] is False
 
 
 def test_a_defect_is_answered_without_its_nature_and_logged_with_it(

@@ -181,6 +181,51 @@ def test_slots_that_move_under_load_lose_nothing_and_fail_no_read(start_cluster:
     assert set(stored.values()) == {1}
 
 
+def test_a_node_that_refuses_writes_degrades_its_own_people_alone(start_cluster: Start) -> None:
+    keys = Keys()
+
+    async def check(cluster: RedisCluster) -> None:
+        gate = open_gate(RedisAddress(cluster.url, timeout_s=None), keys, READ_S, 2.0)
+        store, _ = redis_stores(gate, keys, Retention())
+        refusing = cluster.nodes[0]
+        await store.start()
+        own = [person for person in PEOPLE if next(iter(slots_of([keys.events(person)]))) <= 5_461]
+        others = [person for person in PEOPLE if person not in own]
+
+        def event_of(person: int) -> NewEvent:
+            return NewEvent(person, person, 1, VIEW, 3.0, b"{}")
+
+        def lag() -> list[int]:
+            return [person for person in PEOPLE if store.lags_for(person)]
+
+        try:
+            await store.append([event_of(own[0]), event_of(others[0])])
+            assert lag() == []
+            with refusing.client() as client:
+                client.config_set("min-replicas-to-write", 1)  # and there is none
+            with pytest.raises(StoreUnavailable, match="refused"):
+                await store.append([event_of(own[1])])
+            assert store.lagging
+            assert lag() == own
+            assert await store.append([event_of(others[1])]) == [True]
+            fetched = await store.fetch(VERSION, [StateRequest(person) for person in PEOPLE])
+            assert not fetched.unread
+            assert fetched.states[PEOPLE.index(own[0])] is not None
+            await gate._probe()
+            assert lag() == own
+
+            with refusing.client() as client:
+                client.config_set("min-replicas-to-write", 0)
+            await gate._probe()
+            assert lag() == []
+            assert await store.append([event_of(own[1])]) == [True]
+        finally:
+            await store.close()
+
+    with start_cluster(replicas=False) as cluster:
+        asyncio.run(check(cluster))
+
+
 def test_scripts_that_nodes_have_lost_are_loaded_anew(redis_cluster: RedisCluster, redis_prefix: str) -> None:
     keys = Keys(redis_prefix.encode())
 
