@@ -93,7 +93,7 @@ def search_candidates(
     chosen_rows = [match.chosen.rows if stages.lexical else _NO_ROWS for match in matches]
     near_rows = pad_rows(
         [
-            np.concatenate([rows, _near_candidates(index, match, of_query, matched, stages)])
+            np.concatenate([rows, _near_candidates(index, match, of_query, matched, depth, stages)])
             for rows, match, of_query, matched in zip(chosen_rows, matches, hits, matched_items, strict=True)
         ]
     )
@@ -253,12 +253,12 @@ def _near_of(index: QueryIndex, matches: Sequence[TextMatch], stages: Stages) ->
 
 
 def _near_candidates(
-    index: QueryIndex, match: TextMatch, hits: Hits, matched: NDArray[np.bool_], stages: Stages
+    index: QueryIndex, match: TextMatch, hits: Hits, matched: NDArray[np.bool_], depth: int, stages: Stages
 ) -> NDArray[np.int64]:
     """The rows that are candidates by the meaning of a query: of what it finds, those nearest to it."""
     if match.meaning is None or index.meaning is None or not stages.semantic:
         return hits.near_rows
-    return index.meaning.nearest(match.meaning, matched).rows
+    return index.meaning.nearest(match.meaning, matched, depth).rows
 
 
 def _answerable(hits: Hits, mask: NDArray[np.bool_] | None, exclude_rows: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -83,9 +83,10 @@ class MeaningReader:
         """`[MEANING_FEATURES, rows]` of the rows of candidates."""
         return match.features(self.table, self.constants.spread, rows)
 
-    def nearest(self, match: "MeaningMatch", allowed: NDArray[np.bool_]) -> NearItems:
-        """The items nearest to a query, of those that are allowed, `[rows]`; as many as are candidates by meaning."""
-        cosines, rows = self.table.best(match.cosines, NEAREST, allowed)
+    def nearest(self, match: "MeaningMatch", allowed: NDArray[np.bool_], depth: int = 0) -> NearItems:
+        """The items nearest to a query, of those that are allowed, `[rows]`; as many as are candidates by meaning, and
+        no fewer than a list is deep."""
+        cosines, rows = self.table.best(match.cosines, max(NEAREST, depth), allowed)
         return NearItems(rows, cosines)
 
 

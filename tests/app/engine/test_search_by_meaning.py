@@ -145,6 +145,20 @@ def test_what_is_found_is_the_same_whoever_asks_and_what_is_listed_is_found(
         assert hits[rows[rows > 0]].all()
 
 
+def test_a_list_holds_all_that_is_found_however_many_items_have_no_word_of_it(
+    knowing: Snapshot, titles: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine.text.meaning_match.NEAREST", 1)
+    for query in sorted({part for title in titles[:40] for part in title.split() if part.isalpha()}):
+        match = match_of(knowing, query)
+        count = int(match.hits.items.sum())
+        if match.hits.matched_by == "words_and_meaning" and int(match.lexical.hits.sum()) + 1 < count <= DEPTH:
+            ((rows, _),) = answers(knowing, [query])
+            assert sorted(rows[rows > 0].tolist()) == np.flatnonzero(match.hits.items).tolist()
+            return
+    pytest.fail("expected a query that finds items beside those with its words, got none")
+
+
 def test_a_live_item_is_found_by_what_it_means(knowing: Snapshot) -> None:
     maker = ViewMaker(knowing)
     view = maker.apply([ItemChange("new-1", ItemDocument(title="Glimmerglass quixotic zeppelin"), 1)])
