@@ -94,7 +94,7 @@ def learn_meaning_constants(folder: Path, items: pl.DataFrame, vocabulary: Vocab
     return MeaningConstants(
         spread=round(spread, _DECIMALS),
         gap=round(float(np.quantile([span.gap for span in read], _WITHIN)), _DECIMALS),
-        like_gap=round(float(np.quantile([span.like_gap for span in read], _ALIKE)), _DECIMALS),
+        like_gap=round(max(0.0, float(np.quantile([span.like_gap for span in read], _ALIKE))), _DECIMALS),
         least_best=round(max(float(np.quantile([span.best for span in read], _MEANS_LITTLE)), of_nothing), _DECIMALS),
         reach=None if furthest is None else round(float(_REACHES[furthest]) * spread, _DECIMALS),
         floor=learn_floor(cosines_of, lexical, items, vocabulary),
