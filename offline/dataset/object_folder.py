@@ -90,16 +90,16 @@ def _fetch(store: ObjectStore, folder: Path) -> None:
     present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     for name in present.keys() - states.keys() - {_STATES, _LOCK}:
         present[name].unlink()
-    wanted = {
+    missing = {
         name: state
         for name, state in states.items()
         if name not in present or present[name].stat().st_size != state.size or known.get(name) != state.tag
     }
-    _check_room(sum(state.size for state in wanted.values()), folder, store.address)
-    if wanted:
-        size = sum(state.size for state in wanted.values()) / 1e6
-        sys.stderr.write(f"fetching {len(wanted):,} of {len(states):,} objects ({size:,.1f} MB) from {store.address}\n")
-    for name, state in wanted.items():
+    _check_room(sum(state.size for state in missing.values()), folder, store.address)
+    if missing:
+        size = sum(state.size for state in missing.values()) / 1e6
+        sys.stderr.write(f"fetching {len(missing):,} of {len(states):,} objects ({size:,.1f} MB) from {store.address}\n")
+    for name, state in missing.items():
         _fetch_object(store, name, state, folder / name)
     write_json(folder / _STATES, {name: state.tag for name, state in states.items()})
 

@@ -23,6 +23,7 @@ TOKENIZERS_MISSING: Final = "the package tokenizers is not installed: `pip insta
 MIN_GOLDEN_COSINE: Final = 0.99
 """Between a golden vector and that of this machine: other processors round whole-number graphs otherwise."""
 _KEPT_BYTES: Final = 16 * 2**20  # of queries and their vectors, some 20,000
+_KEPT_OF_DOCUMENTS: Final = 4 * 2**20
 _PANIC: Final = "PanicException"  # of what is written in Rust; no exception by Python's order, which would end a thread
 _IDS: Final = "tensor(int64)"
 _NUMBERS: Final = "tensor(float)"
@@ -42,6 +43,7 @@ class TextEncoder:
         self._session: Final = session
         self._tokenizer: Final = tokenizer
         self._cache: Final = VectorCache(_KEPT_BYTES)
+        self._of_documents: Final = VectorCache(_KEPT_OF_DOCUMENTS)
 
     @property
     def width(self) -> int:
@@ -56,8 +58,15 @@ class TextEncoder:
         return vectors
 
     def document_vector(self, text: str) -> NDArray[np.float32]:
-        """The vector `[width]` of an item's text, of length 1; zeros for one that says nothing. It is not kept."""
-        return self._vector_of(text, self.spec.document_prefix)
+        """The vector `[width]` of an item's text, of length 1; zeros for one that says nothing.
+
+        Those of the newest texts are kept: an item is read for its meaning and for its place.
+        """
+        vector = self._of_documents.get(text)
+        if vector is None:
+            vector = self._vector_of(text, self.spec.document_prefix)
+            self._of_documents.put(text, vector)
+        return vector
 
     @property
     def highest_token(self) -> int:

@@ -102,16 +102,14 @@ def test_a_change_of_a_price_encodes_nothing_and_copies_nothing(
     item_id = encoded.items.id_of(3)
     document = maker.bundled(item_id)
     assert document is not None
-    asked: list[str] = []
-    whole = type(encoded.encoder).document_vector
-    monkeypatch.setattr(
-        type(encoded.encoder), "document_vector", lambda encoder, text: asked.append(text) or whole(encoder, text)
-    )
+    runs: list[Sequence[int]] = []
+    whole = type(encoded.encoder).run
+    monkeypatch.setattr(type(encoded.encoder), "run", lambda encoder, ids: runs.append(ids) or whole(encoder, ids))
     view = maker.apply([ItemChange(item_id, replace(document, price=7.5))])
     assert view.meaning is encoded.meaning
     maker.apply([ItemChange(item_id, replace(document, title="Another lamp", price=7.5))])
     view = maker.apply([ItemChange(item_id, replace(document, title="Another lamp", price=8.5))])
-    assert len(asked) == 1
+    assert len(runs) == 1  # of the new title, for its meaning and its place
     assert table_of(view).arrays.scales[3] > 0
 
 
