@@ -98,7 +98,9 @@ def _fetch(store: ObjectStore, folder: Path) -> None:
     _check_room(sum(state.size for state in missing.values()), folder, store.address)
     if missing:
         size = sum(state.size for state in missing.values()) / 1e6
-        sys.stderr.write(f"fetching {len(missing):,} of {len(states):,} objects ({size:,.1f} MB) from {store.address}\n")
+        sys.stderr.write(
+            f"fetching {len(missing):,} of {len(states):,} objects ({size:,.1f} MB) from {store.address}\n"
+        )
     for name, state in missing.items():
         _fetch_object(store, name, state, folder / name)
     write_json(folder / _STATES, {name: state.tag for name, state in states.items()})

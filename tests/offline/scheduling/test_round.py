@@ -155,7 +155,12 @@ def test_a_round_stops_at_the_next_stage(config: ScheduleConfig, quiet: Any) -> 
     stopped = play_round(Plan(1, False, None, None), config, display, lambda: None)
     assert stopped.status == "stopped"
     assert told[-1] == "graph"
-    assert sorted(json.loads((config.round_folder(1) / "run.json").read_text())) == ["distil", "embed", "ingest", "split"]
+    assert sorted(json.loads((config.round_folder(1) / "run.json").read_text())) == [
+        "distil",
+        "embed",
+        "ingest",
+        "split",
+    ]
 
 
 def test_sigterm_ends_the_schedule_cleanly_and_a_second_one_is_refused(config: ScheduleConfig) -> None:
