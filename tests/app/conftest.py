@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final
 
 import httpx
@@ -132,15 +132,30 @@ def application_of(
     return make
 
 
+class _Server(uvicorn.Server):
+    """Says when it has started, or could not."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        finally:
+            self.is_up.set()
+
+
 @contextmanager
 def _listening(application: Starlette, connections: Connections | None = None) -> Iterator[httpx.Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         connections = connections or Connections(ConnectionBounds(), Metrics())
         config = uvicorn.Config(application, http=protocol_of(connections), lifespan="on", log_config=None)
-        server = uvicorn.Server(config)
+        server = _Server(config)
         thread = Thread(target=server.run, args=([listener],))
         thread.start()
         try:
+            assert server.is_up.wait(WITHIN_S)  # else a test changes the store while it is read for the start
             with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
                 yield client
         finally:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from app.artifact import names
 from app.artifact.bundle_store import resolve
@@ -24,6 +25,7 @@ from app.engine.text.text_encoder import TextEncoder, read_text_encoder
 from offline.export.text_encoder import EncoderFiles, ItemMeaning, write_text_encoder
 
 WIDTH = 24
+WORDS = 300
 SPEC = EncoderSpec(
     max_tokens=40, query_prefix="query: ", document_prefix="passage: ", width=WIDTH, layers=0, teacher="a table"
 )
@@ -31,13 +33,19 @@ GOLDEN = ["saucepan", "warm lamp of wood", "", "zzqx", 'ёлка 17" 漢字']
 
 
 def write_tokenizer(path: Path, texts: Sequence[str]) -> int:
-    """Write a tokenizer of the words of some texts; returns how many tokens it has."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    """Write a tokenizer of the frequent words of some texts; returns how many tokens it has.
+
+    The vocabulary is made here: that of the library's trainer is another one now and then for the same texts.
+    """
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    normalizer, splitter = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    counts = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    letters = sorted(set().union(*counts))
+    frequent = sorted(counts, key=lambda word: (-counts[word], word))[:WORDS]
+    tokens = dict.fromkeys([*special, *letters, *(f"##{letter}" for letter in letters), *frequent])
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
