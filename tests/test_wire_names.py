@@ -90,7 +90,7 @@ users/seen_offsets.npy users/seen_purchased.npy users/seen_rows.npy variants voc
 # The optional parts that a manifest may number, and the numbers that are read; the last one is written.
 PART_NUMBERS = {
     "ranker": (1,),
-    "search": (1, 2, 3, 4),
+    "search": (1, 2, 3, 4, 5),
     "words": (1, 2),
     "meaning": (1,),
     "spelling": (1,),

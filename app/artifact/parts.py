@@ -49,7 +49,7 @@ PARTS: Final = (
         (names.RANK_GRAPH, names.RANKER, names.GOLDEN_RANKED_ROWS, names.GOLDEN_RANKED_SCORES),
         "ranking by features, objectives, and /predict",
     ),
-    Part(SEARCH, (names.SEARCH,), "searching", (1, 2, 3, 4)),  # 3: other constants of meaning
+    Part(SEARCH, (names.SEARCH,), "searching", (1, 2, 3, 4, 5)),  # 3, 4: other, fewer constants of meaning
     Part(WORDS, (names.LEXICAL,), "searching by words", (1, 2)),  # 1: all of it without English endings
     Part(
         MEANING,

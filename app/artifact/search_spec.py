@@ -41,6 +41,8 @@ class MeaningConstants(BaseModel):
     gap: FiniteFloat  # most that the nearest item is nearer than the nearest one with the words
     like_gap: FiniteFloat  # most that the nearest items are more like each other than those with the words like them
     least_best: FiniteFloat  # least cosine of the nearest item, for a query that means anything
+    alike: Annotated[float, Field(ge=0, le=2)] = 0.0  # most that it is nearer than an item as right as any: words tell
+    alike_best: Annotated[float, Field(ge=0, le=2)] = 0.0  # most that such an item is less than like the nearest ones
     reach: FiniteFloat | None = None  # most that the nearest item is nearer than one found without words; None: none is
     floor: FiniteFloat | None = None  # the least cosine by which an item is found whatever words say
 

@@ -294,7 +294,7 @@ def _text_columns(
         if match.meaning is not None and index.meaning is not None and stages.semantic:
             meaning[:, part] = index.meaning.features(match.meaning, rows)
             if match.meaning.words_say < 1:
-                columns[:, part] *= np.float32(match.meaning.words_say)
+                columns[:, part] *= index.meaning.words_say(match.meaning, rows)
     best_coverage = np.array([match.lexical.best_coverage for match in matches], dtype=np.float32)
     return TextColumns(columns, chosen, cosines, best_coverage, meaning)
 

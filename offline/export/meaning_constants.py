@@ -2,9 +2,10 @@
 
 Whoever types words of a title means what has them. So the items that have them are as near as items get, up to a gap
 that hardly a span goes past; and they are like the nearest ones. A query that goes past it means something else than
-its words say, and one that is no nearer to anything than letters in no order means nothing. Items without the words are
-found as far from the nearest one as they are of the kind of the item that a span was taken from, at least as often so
-as those that have the words: a student that is little like its teacher reaches less far, or nowhere.
+its words say, and one that is no nearer to anything than letters in no order means nothing. Items that have the words
+and are of the kind of the item that a span was taken from are all right: as far as they are for three spans in four,
+only words tell items apart. Items without the words are found as far from the nearest one as they are of that kind at
+least as often as those that have the words: a student that is little like its teacher reaches less far, or nowhere.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ _WITHIN: Final = 0.98
 """The share of spans whose gaps are within the one that is learned."""
 _ALIKE: Final = 0.9
 """The same of likeness: a tenth of the spans, such as `USB` and `original`, say less than what they were taken from."""
+_AS_RIGHT: Final = 0.75
+"""The share of spans whose right items, half of them, are as near as those that only words tell apart."""
 _MEANS_LITTLE: Final = 0.05
 """The share of spans whose nearest item is further than that of a query that means anything."""
 _MEANS_NOTHING: Final = 0.9
@@ -95,6 +98,8 @@ def learn_meaning_constants(folder: Path, items: pl.DataFrame, vocabulary: Vocab
         spread=round(spread, _DECIMALS),
         gap=round(float(np.quantile([span.gap for span in read], _WITHIN)), _DECIMALS),
         like_gap=round(max(0.0, float(np.quantile([span.like_gap for span in read], _ALIKE))), _DECIMALS),
+        alike=_quantile(np.array([span.alike for span in read]), _AS_RIGHT),
+        alike_best=_quantile(np.array([span.alike_best for span in read]), _AS_RIGHT),
         least_best=round(max(float(np.quantile([span.best for span in read], _MEANS_LITTLE)), of_nothing), _DECIMALS),
         reach=None if furthest is None else round(float(_REACHES[furthest]) * spread, _DECIMALS),
         floor=learn_floor(cosines_of, lexical, items, vocabulary),
@@ -117,6 +122,12 @@ def furthest_right(by_words: NDArray[np.float64], by_reach: NDArray[np.float64])
     aim = _mean(by_words)
     right = [reach for reach, shares in enumerate(by_reach.T) if _mean(shares) >= aim]
     return max(right, default=None)
+
+
+def _quantile(distances: NDArray[np.float64], share: float) -> float:
+    """Of those that are known, and not below 0; 0 for none."""
+    known = distances[~np.isnan(distances)]
+    return max(0.0, round(float(np.quantile(known, share)), _DECIMALS)) if len(known) else 0.0
 
 
 def _mean(shares: NDArray[np.float64]) -> float:
@@ -152,6 +163,8 @@ class _Span:
     spread: float  # how much nearer it is than items are on average
     gap: float
     like_gap: float
+    alike: float  # how much nearer the nearest item is than items of the kind of its item that have the words; or NaN
+    alike_best: float  # how much less than like the nearest ones those are; or NaN
     right_by_words: float  # the share of other items with the words that are of the kind of its item
     right_by_reach: NDArray[np.float64]  # [reaches], the same of items without them
 
@@ -180,7 +193,7 @@ class _SpanReader:
         gains = gains_of_items(kind_gains(table, vector, spread), table.arrays.item_kinds)
         like = likeness(table, of_best, best_rows, spread)
         is_right = table.arrays.item_kinds == table.arrays.item_kinds[row]
-        others = hits[hits != row]
+        others, same = hits[hits != row], hits[is_right[hits]]
         without = is_item & ~of_words.hits & (gains >= -KIND_REACH * spread)
         distances = (best - cosines[without]) / spread
         within = distances[:, None] <= _REACHES
@@ -191,6 +204,8 @@ class _SpanReader:
             spread=spread,
             gap=gap_of_words(cosines, best, hits),
             like_gap=gap_of_likeness(table, like, best_rows, of_words, hits),
+            alike=float(np.median(best - cosines[same])) if len(same) else np.nan,
+            alike_best=float(np.median(1.0 - table.cosines_with(like, same))) if len(same) else np.nan,
             right_by_words=float(is_right[others].mean()) if len(others) else np.nan,
             right_by_reach=np.where(counts > 0, right / np.maximum(counts, 1), np.nan),
         )

@@ -3,8 +3,9 @@
 Words decide where they say what is special: codes, numbers and brands. What else they name is a kind, which meaning
 knows better: an item is lower the further it is from the nearest one, items of the kinds that are meant are found
 without the words where they are as near as those that have them, and where the items that have the words are not what
-the query means, words count less. What is far is learned from the catalogue (`offline/export/meaning_constants.py`),
-since every encoder has cosines of its own.
+the query means, words count less. Among items that are as near as right ones are meaning tells nothing, and words
+order: of the headphones that are meant by `bluetooth headphones`, those with Bluetooth come first. What is far is
+learned from the catalogue (`offline/export/meaning_constants.py`), since every encoder has cosines of its own.
 """
 
 from collections.abc import Sequence
@@ -81,7 +82,11 @@ class MeaningReader:
 
     def features(self, match: "MeaningMatch", rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """`[MEANING_FEATURES, rows]` of the rows of candidates."""
-        return match.features(self.table, self.constants.spread, rows)
+        return match.features(self.table, self.constants, rows)
+
+    def words_say(self, match: "MeaningMatch", rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[rows]`, what is left of the weight of words for candidates: all of it for those that are what is meant."""
+        return match.words_say_of(self.table, self.constants, rows)
 
     def nearest(self, match: "MeaningMatch", allowed: NDArray[np.bool_], depth: int = 0) -> NearItems:
         """The items nearest to a query, of those that are allowed, `[rows]`; as many as are candidates by meaning, and
@@ -108,25 +113,41 @@ class MeaningMatch:
     like: NDArray[np.float32]  # [width] of the nearest items together, of length 1
     kind_gains: NDArray[np.float32]  # [kinds], 0 for the one that is meant most, less for others
     weight: float  # of meaning in the order: 0 where all words are codes, numbers and brands
-    words_say: float  # what is left of the weight of words, 0 to 1
+    words_say: float  # what is left of the weight of words, 0 to 1, for items that are not what is meant
     near: NearItems  # that are found whether they have the words or not, the nearest first
     kinds: tuple[QueryKind, ...]  # that are meant, the first most
 
-    def features(self, table: MeaningTable, spread: float, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """`[MEANING_FEATURES, rows]` of `app/artifact/search_features.py`.
+    def features(
+        self, table: MeaningTable, constants: MeaningConstants, rows: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """`[MEANING_FEATURES, rows]` of `app/artifact/search_features.py`: how much further items are than right ones
+        are. The less words say, the less of that distance is left out: nothing else tells right ones apart then.
 
         Args:
             table: of all items.
-            spread: of cosines.
+            constants: learned of the same catalogue.
             rows: of candidates.
         """
         features = np.zeros((3, len(rows)), dtype=np.float32)
         if not self.weight:
             return features
-        features[0] = self.cosines[rows] - np.float32(self.best)
-        features[1] = table.cosines_with(self.like, rows) - np.float32(1.0)
-        features[2] = gains_of_items(self.kind_gains, table.arrays.item_kinds[rows])
-        return features * np.float32(self.weight / spread)
+        features[0] = self.cosines[rows] - np.float32(self.best) + np.float32(self.words_say * constants.alike)
+        features[1] = table.cosines_with(self.like, rows) - np.float32(1.0 - self.words_say * constants.alike_best)
+        if constants.alike:
+            features[2] = np.float32(self.words_say * KIND_REACH * constants.spread)
+        features[2] += gains_of_items(self.kind_gains, table.arrays.item_kinds[rows])
+        return np.minimum(features, 0.0) * np.float32(self.weight / constants.spread)
+
+    def words_say_of(
+        self, table: MeaningTable, constants: MeaningConstants, rows: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """`[rows]`, what is left of the weight of words: all of it for items of the kinds that are meant which are as
+        near as right ones are. The arguments are those of `features`.
+        """
+        is_meant = self.cosines[rows] > np.float32(self.best - constants.alike)
+        gains = gains_of_items(self.kind_gains, table.arrays.item_kinds[rows])
+        is_meant &= gains >= np.float32(-KIND_REACH * constants.spread)
+        return np.where(is_meant, np.float32(1.0), np.float32(self.words_say))
 
 
 def match_meaning(

@@ -159,22 +159,55 @@ def test_meaning_bears_on_nothing_where_all_words_are_special(table: MeaningTabl
     match = read(table, "acme", *rows_of("mugs"))
     rows = np.arange(1, ROWS)
     assert (match.weight, match.words_say, match.kinds) == (0.0, 1.0, ())
-    assert not match.features(table, CONSTANTS.spread, rows).any()
+    assert not match.features(table, CONSTANTS, rows).any()
 
 
 def test_features_fall_with_the_distance_from_what_is_meant(table: MeaningTable) -> None:
     match = read(table, "notebook", *rows_of("notebooks"))
     rows = np.arange(1, ROWS - 1)
-    meaning, like_best, kind = match.features(table, CONSTANTS.spread, rows)
+    meaning, like_best, kind = match.features(table, CONSTANTS, rows)
     assert meaning.max() == 0.0  # of the nearest one
     for feature in (meaning, like_best, kind):
         of_kind = [float(feature[(np.array(rows_of(name)) - 1)].mean()) for name in KINDS]
         assert of_kind[0] > of_kind[1] > of_kind[2]
     np.testing.assert_allclose(meaning, (match.cosines[rows] - match.best) / CONSTANTS.spread, rtol=1e-6)
     single = np.concatenate(
-        [match.features(table, CONSTANTS.spread, rows[index : index + 1]) for index in range(len(rows))], axis=1
+        [match.features(table, CONSTANTS, rows[index : index + 1]) for index in range(len(rows))], axis=1
     )
     np.testing.assert_array_equal(single, [meaning, like_best, kind])  # the same alone
+
+
+ALIKE = CONSTANTS.model_copy(update={"alike": 0.1, "alike_best": 0.1})
+
+
+def test_items_as_near_as_right_ones_are_told_apart_by_words_alone(table: MeaningTable) -> None:
+    match = read(table, "notebook", *rows_of("notebooks"), constants=ALIKE)
+    rows = np.arange(1, ROWS - 1)
+    features, plain = match.features(table, ALIKE, rows), match.features(table, CONSTANTS, rows)
+    near = np.array(rows_of("notebooks")) - 1
+    assert plain[:2, near].any()
+    assert not features[:, near].any()
+    others = np.array([*rows_of("locks"), *rows_of("mugs")]) - 1
+    np.testing.assert_allclose(features[0, others] - plain[0, others], ALIKE.alike / ALIKE.spread, rtol=1e-4)
+    assert (features[:, others] < 0).all()
+
+
+def test_the_less_words_say_the_less_of_a_distance_is_left_to_them(table: MeaningTable) -> None:
+    match = read(table, "laptop", *rows_of("mugs"), constants=ALIKE)
+    rows = np.arange(1, ROWS - 1)
+    assert match.words_say == 0.0
+    np.testing.assert_array_equal(match.features(table, ALIKE, rows), match.features(table, CONSTANTS, rows))
+
+
+def test_words_count_in_full_for_what_is_meant_and_little_for_what_only_has_them(table: MeaningTable) -> None:
+    match = read(table, "laptop", *rows_of("locks"), constants=ALIKE.model_copy(update={"gap": 1.0}))
+    rows = np.arange(1, ROWS - 1)
+    say = match.words_say_of(table, ALIKE, rows)
+    assert 0.0 < match.words_say < 0.5
+    assert (say[np.array(rows_of("notebooks")) - 1] == 1.0).all()
+    for name in ("locks", "mugs"):
+        assert (say[np.array(rows_of(name)) - 1] == np.float32(match.words_say)).all()
+    assert (match.words_say_of(table, CONSTANTS, rows) == np.float32(match.words_say)).all()  # of an earlier bundle
 
 
 def test_what_was_typed_is_a_slip_where_it_means_the_same_or_much_less(table: MeaningTable) -> None:
@@ -201,4 +234,4 @@ def test_a_catalogue_without_kinds_is_ordered_by_likeness_alone(table: MeaningTa
     match = read(MeaningTable(arrays), "laptop", *rows_of("mugs"))
     assert match.kinds == ()
     assert set(rows_of("notebooks")) <= set(match.near.rows.tolist())
-    assert not match.features(MeaningTable(arrays), CONSTANTS.spread, np.arange(1, ROWS))[2].any()
+    assert not match.features(MeaningTable(arrays), CONSTANTS, np.arange(1, ROWS))[2].any()

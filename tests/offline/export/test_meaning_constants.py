@@ -28,6 +28,8 @@ def test_constants_are_those_of_spans_that_the_titles_have(
     assert 0 < constants.spread <= 2
     assert 0 <= constants.gap <= constants.spread  # what has the words is no further than items are on average
     assert 0 <= constants.like_gap <= 2
+    assert 0 <= constants.alike <= constants.spread
+    assert 0 <= constants.alike_best <= 2
     assert constants.reach is None or 0 < constants.reach <= 0.3 * constants.spread + 1e-3
     assert -1 <= constants.least_best <= 1
     assert learn_meaning_constants(folder, items, vocabulary) == constants  # the same again
