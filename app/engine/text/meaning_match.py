@@ -75,10 +75,21 @@ class MeaningReader:
         """
         less = _SURER * self.constants.spread if has_words else 0.0
         return (
-            typed.best < self.constants.least_best
+            self.means_nothing(typed)
             or float(typed.vector @ corrected.vector) >= _SAME
             or corrected.best - typed.best >= less
         )
+
+    def nearest_text(self, texts: Sequence[str], allowed: NDArray[np.bool_]) -> str:
+        """The one of some texts that is nearest to an item, of those that are allowed, `[rows]`; the first of equal
+        ones."""
+        vectors = self.encoder.vectors_of(texts)
+        best = [self.table.best(self.table.cosines(vector), 1, allowed)[0] for vector in vectors]
+        return texts[int(np.argmax([float(cosines.max(initial=-1.0)) for cosines in best]))]
+
+    def means_nothing(self, match: "MeaningMatch | None") -> bool:
+        """Whether a query is near to nothing."""
+        return match is None or match.best < self.constants.least_best
 
     def features(self, match: "MeaningMatch", rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """`[MEANING_FEATURES, rows]` of the rows of candidates."""

@@ -19,6 +19,7 @@ from app.artifact.text.chosen_index import ChosenIndex
 from app.artifact.text.vocabulary import Vocabulary
 from app.artifact.text.words import Word
 from app.engine.text.chosen import ChosenItems, chosen_after
+from app.engine.text.guesses import guesses_at
 from app.engine.text.hits import Hits, NearItems, everything, hits_of
 from app.engine.text.lexical import LexicalMatch, match
 from app.engine.text.lexical_index import LexicalIndex
@@ -143,11 +144,26 @@ class QueryIndex:
         return int(np.count_nonzero(self.selectable))
 
     def _readings(self, query: QueryText) -> "list[_Reading]":
-        """The reading of a query; where its spelling is corrected, as it was typed, too."""
+        """The reading of a query; where its spelling is corrected or guessed, as it was typed, too."""
         if query.is_exact:
             return [self._reading(query.text, is_exact=True)]
         reading = self._reading(query.text)
-        return [reading] if reading.corrected is None else [reading, self._reading(query.text, is_exact=True)]
+        if reading.corrected is not None:
+            return [reading, self._reading(query.text, is_exact=True)]
+        guess = self._guess_at(reading, query.text)
+        return [reading] if guess is None else [guess, reading]
+
+    def _guess_at(self, reading: "_Reading", text: str) -> "_Reading | None":
+        """What a text that no item has a word of may be a slip of."""
+        if self.meaning is None or self.spelling is None or reading.lexical.best_coverage > 0:
+            return None
+        if parse_query(text).has_operators:
+            return None
+        guesses = guesses_at(reading.word_list, self.spelling, self.meaning.encoder)
+        if not guesses:
+            return None
+        guess = self.meaning.nearest_text(guesses, reading.allowed)
+        return replace(self._reading(guess, is_exact=True), corrected=guess, is_guess=True)
 
     def _reading(self, text: str, *, is_exact: bool = False) -> "_Reading":
         if self.lexical is None or self.spelling is None:
@@ -207,6 +223,8 @@ def _is_better(corrected: "_Outcome", as_typed: "_Outcome", reader: MeaningReade
     """
     if not corrected.hits.items.any():
         return False
+    if corrected.reading.is_guess and reader is not None:
+        return reader.means_nothing(as_typed.meaning) and not reader.means_nothing(corrected.meaning)
     if not as_typed.hits.items.any():
         return True
     if reader is None or corrected.meaning is None or as_typed.meaning is None:
@@ -245,6 +263,7 @@ class _Reading:
     lexical: LexicalMatch
     allowed: NDArray[np.bool_]  # [rows], real items that its operators let through
     is_code: bool = False  # of an item, or the beginning of one
+    is_guess: bool = False  # of what says nothing as it was typed
 
     @property
     def words(self) -> tuple[str, ...]:

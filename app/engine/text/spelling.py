@@ -256,7 +256,7 @@ class Spelling:
         """
         best, best_likelihood, best_affinity, has_slip = None, -inf, 0.0, False
         is_form = any(self.known.has_term(term) for term in self._stems(text))
-        is_real = is_form or self._is_other_word(text)
+        is_real = is_form or self.is_other_word(text)
         for neighbour in nearest:
             rows = self._rows(neighbour.text)
             affinity, is_supported = _affinity_of(rows, hits), self._is_supported(rows, hits)
@@ -283,7 +283,7 @@ class Spelling:
         items = len(hits) if self._items is None else self._items
         return bool(together * items > _OFTENER * np.count_nonzero(hits) * len(rows))
 
-    def _is_other_word(self, text: str) -> bool:
+    def is_other_word(self, text: str) -> bool:
         """Whether a dictionary has a word that is nearly one of the catalogue's, or what it is a form of."""
         others = self._vocabulary.lexicon.others
         return any(others.find(form) >= 0 for form in (text, *self._stems(text)))

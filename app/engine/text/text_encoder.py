@@ -87,6 +87,13 @@ class TextEncoder:
             raise ValueError(f"the tokenizer fails: {error}") from error
         return ids
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is one token to its tokenizer, and no row of pieces."""
+        try:
+            return len(self.tokens_of(word)) <= len(self.tokens_of("")) + 1
+        except ValueError:
+            return False
+
     def _kept(self, text: str) -> NDArray[np.float32]:
         vector = self._cache.get(text)
         if vector is None:

@@ -18,12 +18,14 @@ from tiny_encoder import sign
 from app.artifact import names
 from app.artifact.item_document import ItemDocument
 from app.artifact.search_spec import MeaningConstants
+from app.artifact.text.words import read_words
 from app.engine.live.item_change import ItemChange
 from app.engine.live.views import ViewMaker
 from app.engine.loading import load_snapshot, read_warmup
 from app.engine.recommend import recommend
 from app.engine.requests import RequestBatch, Stages
 from app.engine.snapshot import Snapshot
+from app.engine.text.guesses import guesses_at
 from app.engine.text.query_index import QueryIndex
 from app.engine.text.text_match import QueryText, TextMatch
 from app.serving.release import release_of
@@ -134,6 +136,37 @@ def test_words_that_no_item_has_find_what_they_mean(knowing: Snapshot, titles: l
     assert np.flatnonzero(match.hits.items).tolist() == sorted(rows.tolist())
     (listed, _), *_ = answers(knowing, [word])
     assert len(listed)
+
+
+def test_a_word_that_says_nothing_is_taken_for_a_slip_of_one_that_means_something(knowing: Snapshot) -> None:
+    index = index_of(knowing)
+    assert index.spelling is not None
+    assert index.meaning is not None
+    for place in np.argsort(-index.spelling.known.vocabulary.lengths, kind="stable").tolist()[::-1]:
+        meant = index.spelling.known.vocabulary.words[place]
+        typed = f"q{meant}"
+        if not meant.isalpha() or len(meant) < 3 or index.spelling.read(typed).corrected is not None:
+            continue
+        garbled, right = (match_of(knowing, QueryText(text, is_exact=True)) for text in (typed, meant))
+        if garbled.lexical.best_coverage > 0 or guesses_at(
+            read_words(typed, index.spelling.languages), index.spelling, index.meaning.encoder
+        ) != [meant]:
+            continue
+        assert garbled.meaning is not None
+        assert right.meaning is not None
+        if garbled.meaning.best < right.meaning.best:
+            break
+    else:
+        pytest.fail("expected a word of the shop that is guessed")
+    between = CONSTANTS.model_copy(update={"least_best": (garbled.meaning.best + right.meaning.best) / 2})
+    (match,) = replace(index, meaning=replace(index.meaning, constants=between)).matches([typed])
+    assert match is not None
+    assert match.corrected == meant
+    assert match.hits.items[right.lexical.hits].all()
+    below = CONSTANTS.model_copy(update={"least_best": -1.0})
+    (match,) = replace(index, meaning=replace(index.meaning, constants=below)).matches([typed])
+    assert match is not None
+    assert match.corrected is None  # what was typed means something
 
 
 def test_what_is_found_is_the_same_whoever_asks_and_what_is_listed_is_found(
