@@ -26,7 +26,8 @@ from offline.ingest.ingest import ingest
 from offline.job import choose_device
 from offline.split.split import split as cut
 from offline.training.settings import SWITCHES, choose_settings, has_content
-from offline.training.train import TrainInputs, train
+from offline.training.train import train
+from offline.training.train_data import TrainInputs
 from offline.workspace.budget import Allowance
 
 WHOLE = "nothing"

@@ -56,7 +56,8 @@ from offline.teacher.store import VECTORS_FILE
 from offline.training import refit as refitting
 from offline.training.refit import refit
 from offline.training.settings import check_switches, choose_settings, has_content
-from offline.training.train import TrainInputs, train
+from offline.training.train import train
+from offline.training.train_data import TrainInputs
 from offline.training.trained import HISTORY_FILE, Trained, epochs_of, load_trained, save_trained
 from offline.training.warm_start import WarmStart, plan_warm_start
 from offline.workspace.atomic import write_json

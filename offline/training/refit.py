@@ -17,7 +17,8 @@ from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.checkpoint import BEST_FILE, fits, load_weights
 from offline.training.settings import TrainSettings
 from offline.training.state import LOSS
-from offline.training.train import TrainInputs, train
+from offline.training.train import train
+from offline.training.train_data import TrainInputs
 from offline.training.trained import HISTORY_FILE, Trained
 from offline.workspace.budget import Allowance
 from offline.workspace.progress import Progress, TrainProgress

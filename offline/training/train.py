@@ -2,23 +2,17 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from model.item_tower import ItemGraph
-from model.losses import Targets, log_inclusion, softmax_cross_entropy
 from model.network import Network
-from model.precision import has_fast_bfloat16
-from model.query_tower import QueryTower
-from offline.dataset.histories import Histories, histories_of
 from offline.dataset.split_events import read_events
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import TrainingError
@@ -33,13 +27,14 @@ from offline.training.checkpoint import (
     save_weights,
 )
 from offline.training.contrastive import train_on_catalogue
-from offline.training.query_loss import QueryBatch, QueryEvents, draw_query_batch, load_query_events, query_vectors_of
-from offline.training.settings import TrainSettings
+from offline.training.query_loss import QueryBatch, draw_query_batch, query_vectors_of
 from offline.training.state import LOSS, TrainState
+from offline.training.step_loss import batch_loss, cross_entropy, parameter_groups
 from offline.training.steps import count_steps, epoch_batches
-from offline.training.text_loss import Catalogue, TextBatch, draw_text_batch, load_catalogue, text_vectors
-from offline.training.trained import HISTORY_FILE, Trained, known_items
-from offline.training.validation import Validation, load_search_validation, load_validation, validate
+from offline.training.text_loss import TextBatch, draw_text_batch, text_vectors
+from offline.training.train_data import TrainData, TrainInputs, load_data, validation_of
+from offline.training.trained import HISTORY_FILE, Trained
+from offline.training.validation import Validation, validate
 from offline.workspace.atomic import write_json
 from offline.workspace.budget import Allowance
 from offline.workspace.progress import TrainProgress
@@ -53,16 +48,6 @@ _VALIDATION_SHARE = 0.1  # of an allowance, that one validation may take
 _PROBE_USERS = 200
 _CHECKPOINT_EVERY_S = 60.0
 _CHECKPOINT_PAUSE = 20.0  # times what the last one took
-
-
-@dataclass(frozen=True)
-class TrainInputs:
-    """What a network is trained on, and how."""
-
-    split: Path  # folder of the split
-    graph: ItemGraph  # of the same parts, and without the same pieces
-    settings: TrainSettings
-    parts: Sequence[str] = ("train",)  # whose events are learned
 
 
 def train(
@@ -112,7 +97,7 @@ def train(
             allowance=allowance,
             progress=progress,
         )
-    run = _Run(_load_data(inputs, events, validated=not fixed_epochs), inputs, out, device, fixed_epochs, progress)
+    run = _Run(load_data(inputs, events, validated=not fixed_epochs), inputs, out, device, fixed_epochs, progress)
     out.mkdir(parents=True, exist_ok=True)
     run.start(begin)
     run.bound(allowance)
@@ -144,43 +129,6 @@ def _keep_best(run: "_Run", inputs: TrainInputs, out: Path) -> Trained:
     }
     write_json(out / HISTORY_FILE, record)
     return Trained(run.network, run.graph, run.known, inputs.settings, record)
-
-
-@dataclass(frozen=True)
-class TrainData:
-    """What an epoch reads: histories, and the texts to learn from where there are any."""
-
-    histories: Histories
-    known: Tensor  # [items] bool, the items with an event
-    queries: QueryEvents | None
-    catalogue: Catalogue | None
-    validation: Validation | None
-
-
-def _load_data(inputs: TrainInputs, events: pl.DataFrame, *, validated: bool) -> TrainData:
-    split, settings, graph = inputs.split, inputs.settings, inputs.graph
-    meta = read_split_meta(split)
-    histories = histories_of(events, meta.n_users)
-    queries = None
-    if settings.query_weight:
-        queries = load_query_events(split, inputs.parts, graph, settings.query_power)
-    if not count_steps(histories, queries, settings):
-        raise TrainingError(
-            "no user has two train events on items of the catalogue, and no query led to one: there is nothing to "
-            "learn from"
-        )
-    validation = _load_validation(split, settings, graph, settings.validation_users) if validated else None
-    catalogue = None
-    if settings.view_weight:
-        catalogue = load_catalogue(pl.read_parquet(split / "items.parquet"), graph)
-    return TrainData(histories, known_items(events, graph.items), queries, catalogue, validation)
-
-
-def _load_validation(split: Path, settings: TrainSettings, graph: ItemGraph, users: int) -> Validation | None:
-    validation = None
-    if read_split_meta(split).task == "search" and settings.query_weight:
-        validation = load_search_validation(split, graph, users, settings.seed)
-    return validation or load_validation(split, users, settings.seed)
 
 
 class _Run:
@@ -273,7 +221,7 @@ class _Run:
             self._data = replace(self._data, validation=self._load_validation(users))
 
     def _load_validation(self, users: int) -> Validation:
-        return _load_validation(self._split, self._settings, self._cpu_graph, users) or self._validation()
+        return validation_of(self._split, self._settings, self._cpu_graph, users) or self._validation()
 
     def _validation(self) -> Validation:
         assert self._data.validation is not None  # noqa: S101 - the caller has looked
@@ -451,54 +399,3 @@ class _Run:
 def _validations_an_epoch(steps: int, batch: int, items: int) -> int:
     """How often an epoch is validated, by what a step costs: that of its histories, and of the vectors of all items."""
     return int(min(max(steps * (batch + items / 200) / _WORK_A_VALIDATION, 1), _MOST_VALIDATIONS))
-
-
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices, none for gates, biases, tables of weights and norms."""
-    named = list(network.named_parameters())
-    decayed = [value for name, value in named if value.dim() > 1 and "bias" not in name]
-    rest = [value for name, value in named if value.dim() <= 1 or "bias" in name]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-
-
-def batch_loss(
-    tower: QueryTower,
-    units: Tensor,
-    lengths: Tensor,
-    frequency: Tensor,
-    batch: Batch | SetBatch,
-    settings: TrainSettings,
-) -> Tensor:
-    """Mean cross-entropy a target's weight, given unit item vectors `[items, item_dim]` and lengths `[items]`.
-
-    `frequency` `[items]` counts train events; sampled negatives are drawn by it.
-    """
-    if isinstance(batch, SetBatch):
-        queries = tower.of_sets(units, batch.rows, batch.types, batch.first)
-    else:
-        present = batch.types != 0
-        zero = units.new_zeros(len(batch.rows), units.shape[1])
-        events = units[batch.rows] * present[:, :, None]
-        queries = tower(events, batch.types, batch.ages, zero, zero[:, :1], batch.query_positions)
-    return cross_entropy(queries, units * lengths[:, None], batch.targets, frequency, settings)
-
-
-def cross_entropy(
-    queries: Tensor, items: Tensor, targets: Targets, frequency: Tensor, settings: TrainSettings
-) -> Tensor:
-    """Mean cross-entropy a target's weight of queries `[queries, dim]` among items `[items, dim]`, all or drawn."""
-    bias = None
-    if len(items) > settings.full_softmax_items:
-        items, targets, bias = _sampled(items, targets, frequency, settings.sampled_items)
-    total = softmax_cross_entropy(queries, items, targets, bias, low_precision=has_fast_bfloat16(items.device))
-    return total / targets.weight.sum().clamp(min=1e-6)
-
-
-def _sampled(items: Tensor, targets: Targets, frequency: Tensor, draws: int) -> tuple[Tensor, Targets, Tensor]:
-    """The targets and `draws` others, drawn half by frequency and half uniformly, with their logQ."""
-    probabilities = 0.5 * frequency / frequency.sum() + 0.5 / len(items)
-    drawn = torch.multinomial(probabilities, draws, replacement=True)
-    chosen = torch.unique(torch.cat([targets.item, drawn, targets.item.new_zeros(1)]))  # row 0 first, which is masked
-    place = torch.searchsorted(chosen, targets.item)
-    bias = -log_inclusion(probabilities[chosen], draws + len(targets.item))
-    return items[chosen], Targets(targets.query, place, targets.weight), bias

@@ -19,7 +19,8 @@ from offline.graph.build import LED_TO, build_graph, item_graph, read_graph
 from offline.training.item_bags import bucket_idf
 from offline.training.query_loss import QueryEvents, draw_query_batch, load_query_events
 from offline.training.settings import choose_settings
-from offline.training.train import TrainInputs, train
+from offline.training.train import train
+from offline.training.train_data import TrainInputs
 from offline.training.validation import load_search_validation, validate
 
 Write = Callable[..., Path]

@@ -14,7 +14,8 @@ from offline.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.refit import EPOCHS_SHARE, GRAPH, PARTS, RATE_SHARE, WEIGHTS, refit
 from offline.training.settings import choose_settings
-from offline.training.train import TrainInputs, train
+from offline.training.train import train
+from offline.training.train_data import TrainInputs
 from offline.training.trained import HISTORY_FILE, Trained, load_trained
 
 Write = Callable[..., Path]

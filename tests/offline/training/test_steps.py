@@ -13,7 +13,8 @@ from offline.errors import TrainingError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.settings import TrainSettings, choose_settings
 from offline.training.steps import count_batches, count_steps, epoch_batches
-from offline.training.train import TrainInputs, train
+from offline.training.train import train
+from offline.training.train_data import TrainInputs
 from offline.training.validation import load_search_validation, validate
 
 Write = Callable[..., Path]

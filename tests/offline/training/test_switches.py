@@ -15,7 +15,8 @@ from offline.export.bundle import export_bundle
 from offline.export.inputs import ExportInputs
 from offline.graph.build import build_graph, check_graph, item_graph, read_graph
 from offline.training.settings import SWITCHES, TrainSettings, choose_settings
-from offline.training.train import TrainInputs, train
+from offline.training.train import train
+from offline.training.train_data import TrainInputs
 from offline.training.trained import load_trained
 
 Write = Callable[..., Path]

@@ -15,7 +15,8 @@ from offline.dataset.split_meta import read_split_meta
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.settings import VIEW_WEIGHT, choose_settings
 from offline.training.text_loss import draw_text_batch, load_catalogue, text_vectors
-from offline.training.train import TrainInputs, train
+from offline.training.train import train
+from offline.training.train_data import TrainInputs
 from offline.training.trained import Trained
 
 ITEMS = 40

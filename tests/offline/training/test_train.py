@@ -13,7 +13,8 @@ from offline.dataset.split_meta import read_split_meta
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training import train as training
 from offline.training.settings import TrainSettings, choose_settings
-from offline.training.train import TrainInputs, train
+from offline.training.train import train
+from offline.training.train_data import TrainInputs
 from offline.training.trained import Trained, epochs_of
 from offline.workspace.budget import Allowance
 from offline.workspace.progress import TrainProgress

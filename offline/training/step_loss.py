@@ -1,0 +1,63 @@
+"""The loss of one step: the softmax over all items or drawn ones, and which parameters decay."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.losses import Targets, log_inclusion, softmax_cross_entropy
+from model.precision import has_fast_bfloat16
+from model.query_tower import QueryTower
+from offline.training.batches import Batch, SetBatch
+from offline.training.settings import TrainSettings
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices, none for gates, biases, tables of weights and norms."""
+    named = list(network.named_parameters())
+    decayed = [value for name, value in named if value.dim() > 1 and "bias" not in name]
+    rest = [value for name, value in named if value.dim() <= 1 or "bias" in name]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def batch_loss(
+    tower: QueryTower,
+    units: Tensor,
+    lengths: Tensor,
+    frequency: Tensor,
+    batch: Batch | SetBatch,
+    settings: TrainSettings,
+) -> Tensor:
+    """Mean cross-entropy a target's weight, given unit item vectors `[items, item_dim]` and lengths `[items]`.
+
+    `frequency` `[items]` counts train events; sampled negatives are drawn by it.
+    """
+    if isinstance(batch, SetBatch):
+        queries = tower.of_sets(units, batch.rows, batch.types, batch.first)
+    else:
+        present = batch.types != 0
+        zero = units.new_zeros(len(batch.rows), units.shape[1])
+        events = units[batch.rows] * present[:, :, None]
+        queries = tower(events, batch.types, batch.ages, zero, zero[:, :1], batch.query_positions)
+    return cross_entropy(queries, units * lengths[:, None], batch.targets, frequency, settings)
+
+
+def cross_entropy(
+    queries: Tensor, items: Tensor, targets: Targets, frequency: Tensor, settings: TrainSettings
+) -> Tensor:
+    """Mean cross-entropy a target's weight of queries `[queries, dim]` among items `[items, dim]`, all or drawn."""
+    bias = None
+    if len(items) > settings.full_softmax_items:
+        items, targets, bias = _sampled(items, targets, frequency, settings.sampled_items)
+    total = softmax_cross_entropy(queries, items, targets, bias, low_precision=has_fast_bfloat16(items.device))
+    return total / targets.weight.sum().clamp(min=1e-6)
+
+
+def _sampled(items: Tensor, targets: Targets, frequency: Tensor, draws: int) -> tuple[Tensor, Targets, Tensor]:
+    """The targets and `draws` others, drawn half by frequency and half uniformly, with their logQ."""
+    probabilities = 0.5 * frequency / frequency.sum() + 0.5 / len(items)
+    drawn = torch.multinomial(probabilities, draws, replacement=True)
+    chosen = torch.unique(torch.cat([targets.item, drawn, targets.item.new_zeros(1)]))  # row 0 first, which is masked
+    place = torch.searchsorted(chosen, targets.item)
+    bias = -log_inclusion(probabilities[chosen], draws + len(targets.item))
+    return items[chosen], Targets(targets.query, place, targets.weight), bias
