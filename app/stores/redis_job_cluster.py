@@ -5,7 +5,7 @@ is gone it waits for the one that takes its place, as a job has the time, and al
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import redis
@@ -13,10 +13,11 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
-from app.stores.redis_slots import Address, owners_of, slot_of_command
+from app.stores.redis_slots import Address, owners_of, slot_of, slot_of_command
 
 PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.1
+_REDIRECTIONS: Final = 5  # in a row, before nodes that do not agree are given time
 _AGAIN: Final = (redis.ConnectionError, redis.TimeoutError, ClusterDownError, TryAgainError)
 _NEVER: Final = (redis.AuthenticationError,)
 _OF_MANY_KEYS: Final = frozenset({"MGET", "DEL", "UNLINK", "EXISTS"})
@@ -59,15 +60,40 @@ class JobCluster(Redis):
         return JobPipeline(self, in_order=transaction)
 
     def dbsize(self, **_: Any) -> Any:
-        """The number of keys of all nodes."""
-        return sum(int(client.dbsize()) for client in self._primaries())
+        """The number of keys of all nodes.
+
+        Raises:
+            RedisError: a node is gone, and nothing took its place.
+        """
+        return self._patiently(lambda: sum(int(client.dbsize()) for client in self._primaries().values()))
 
     def scan_iter(
         self, match: Any = None, count: int | None = None, _type: str | None = None, **_: Any
     ) -> Iterator[Any]:
-        """The keys of all nodes, one node after another."""
-        for client in self._primaries():
-            yield from client.scan_iter(match=match, count=count, _type=_type)
+        """The keys of all nodes, one node after another, some twice where slots changed hands meanwhile.
+
+        Raises:
+            RedisError: a node is gone, and nothing took its place.
+        """
+        while True:
+            owners = self._learnt()
+            done: set[Address] = set()
+            while (address := next((place for place in self._primaries() if place not in done), None)) is not None:
+                try:
+                    yield from self._client(address).scan_iter(match=match, count=count, _type=_type)
+                    done.add(address)
+                except _AGAIN:
+                    self._patiently(self._ping)
+            if self._learnt() == owners:  # else what changed hands may have been behind those that were done
+                return
+
+    def each_primary(self, keys: Iterable[bytes]) -> Iterator[tuple[Redis, bytes]]:
+        """The client of each primary, and the first of some keys that lies on it."""
+        primaries = self._primaries()
+        for key in keys:
+            address = self._owners[slot_of(key)]
+            if address in primaries:
+                yield primaries.pop(address), key
 
     def close(self) -> None:
         """Close the connections to all nodes."""
@@ -86,7 +112,8 @@ class JobCluster(Redis):
         ]
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        until = time.monotonic() + self._patience_s
+        until = None  # a node that is silent may have taken longer than that before it is given up
+        redirections = 0
         replies: list[Any] = [None] * len(commands)
         asking: dict[int, Address] = {}
         remaining = list(range(len(commands)))
@@ -100,7 +127,9 @@ class JobCluster(Redis):
                 for index, reply in zip(group, self._send(address, commands, group, is_asking), strict=True):
                     replies[index] = reply if replies[index] is None or isinstance(reply, Exception) else replies[index]
             remaining, asking, waits = self._redirect(remaining, replies)
-            if waits:
+            redirections += not waits
+            if waits or redirections > _REDIRECTIONS:
+                until = time.monotonic() + self._patience_s if until is None else until
                 if time.monotonic() > until:
                     break
                 time.sleep(_PAUSE_S)
@@ -146,6 +175,10 @@ class JobCluster(Redis):
             return [error] * len(group)
         return replies[1::2] if asking else replies
 
+    def _learnt(self) -> list[Address | None]:
+        self._refresh()
+        return list(self._owners)
+
     def _refresh(self) -> None:
         until = time.monotonic() + self._patience_s
         while True:
@@ -166,10 +199,27 @@ class JobCluster(Redis):
                 raise reason
             time.sleep(_PAUSE_S)
 
-    def _primaries(self) -> list[Redis]:
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        """What `ask` gets from all nodes, once it gets it."""
+        until = None
+        while True:
+            try:
+                return ask()
+            except _AGAIN as error:
+                until = time.monotonic() + self._patience_s if until is None else until
+                if isinstance(error, _NEVER) or time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE_S)
+                self._owners = []  # learnt anew
+
+    def _ping(self) -> None:
+        for client in self._primaries().values():
+            client.ping()
+
+    def _primaries(self) -> dict[Address, Redis]:
         if not self._owners:
             self._refresh()
-        return [self._client(address) for address in dict.fromkeys(self._owners) if address is not None]
+        return {address: self._client(address) for address in dict.fromkeys(self._owners) if address is not None}
 
     def _client(self, address: Address) -> Redis:
         client = self._clients.get(address)

@@ -46,10 +46,14 @@ def differing_users(
     return differing
 
 
-def differing_items(client: redis.Redis, seeds: dict[bytes, bytes]) -> int:
-    """Return how many items have no vector in the store, or another one; `seeds` are values by key."""
+def differing_items(client: redis.Redis, seeds: dict[bytes, bytes]) -> dict[bytes, bool]:
+    """Return the keys of items of which the store has no vector, true, or another one, false.
+
+    `seeds` are values by key.
+    """
     values: Any = client.mget(list(seeds))
-    return sum(stored != given for stored, given in zip(values, seeds.values(), strict=True))
+    stored = zip(seeds.items(), values, strict=True)
+    return {name: value is None for (name, given), value in stored if value != given}
 
 
 def _difference(seed: UserSeed, stored: Sequence[bytes | None], keep_events: int, keep_items: int) -> str | None:

@@ -20,6 +20,7 @@ from offline.publishing import versions
 from offline.publishing.checkpoint import Checkpoint, CheckpointStore
 from offline.publishing.compare import differing_items, differing_users
 from offline.publishing.contents import Contents, read_contents
+from offline.publishing.copies import LATE, await_copies
 from offline.publishing.erasures import forget_vectors
 from offline.publishing.gate import MAX_DROP, figures_of, pass_gate, warning_of
 from offline.publishing.item_seeds import ItemSeeds
@@ -31,6 +32,7 @@ from offline.workspace.progress import Progress, silent
 
 AT_ONCE = 500  # users or items in one exchange
 DAY_S = 86_400
+_MORE_LOOKS = 2  # where items were missing: one primary may be lost while all is read, and not the next time
 
 Say = Callable[[str], None]
 """Receives a line for people."""
@@ -114,14 +116,20 @@ def publish(
     checkpoint = CheckpointStore(client, keys, contents.version, contents.digest(), now)
     seeding = _Seeding(contents, client, keys, config, progress)
     seeding.write(checkpoint, say)
+    await_copies(client, keys)  # what is compared is not lost with a primary
     seeding.compare(checkpoint)
     previous = versions.kept_for_rollback(contents.version, versions.read_pointer(client, keys), published)
     with contextlib.suppress(OSError):  # a folder that is only read
         begin_erasures(resolve(bundle).parent)
-    versions.point_to(client, keys, _model(contents, published.get(contents.version), forced, now))
+    model = _model(contents, published.get(contents.version), forced, now)
+    versions.point_to(client, keys, model)
+    if not await_copies(client, keys):
+        say(LATE)
     forget_vectors(client, keys, contents.version, contents.manifest.cut)
     progress(0, 1, "removing older versions")
     removed, removed_keys = _remove_older(client, keys, {contents.version, previous}, now)
+    if not versions.is_complete(client, keys, contents.version):  # a primary that was lost took part of it along
+        versions.point_to(client, keys, model)
     progress(1, 1, "published")
     seconds = round(time.monotonic() - started, 3)
     replicas = await_replicas(client, keys, contents.version, config.wait_s, say) if config.wait_s > 0 else None
@@ -201,15 +209,12 @@ class _Seeding:
         Raises:
             PublishRefused: something differs; the next publication begins from the start.
         """
-        differing, at_once = [], self._config.at_once
-        for start in range(0, len(self.users), at_once):
-            users = self._differing_users(start)
-            differing += [f"{kind} of user {user_hash:016x}" for user_hash, kind in users.items()]
-            self._progress(min(start + at_once, len(self.users)), len(self.users), "comparing users")
-        for start in range(0, len(self.items), at_once):
-            items = differing_items(self._client, self.items.part(start, start + at_once))
-            differing += ["an item's vector"] * items
-            self._progress(min(start + at_once, len(self.items)), len(self.items), "comparing items")
+        differing, written = self._compare(writes=True)
+        for more in range(_MORE_LOOKS):
+            if differing or not written:  # else all else again: a store that drops keys has dropped others for these
+                break
+            await_copies(self._client, self._keys)
+            differing, written = self._compare(writes=more < _MORE_LOOKS - 1)
         if differing:
             store.clear()
             raise PublishRefused(
@@ -217,6 +222,28 @@ class _Seeding:
                 f"were written, the first {differing[0]}: see that its maxmemory-policy is noeviction, and publish "
                 "again"
             )
+
+    def _compare(self, *, writes: bool) -> tuple[list[str], int]:
+        """What differs; and how many items were missing and are written again, if that is to be done.
+
+        They go with a primary of whose writes the replica that takes its place did not have the last.
+        """
+        differing, written, at_once = [], 0, self._config.at_once
+        for start in range(0, len(self.users), at_once):
+            users = self._differing_users(start)
+            differing += [f"{kind} of user {user_hash:016x}" for user_hash, kind in users.items()]
+            self._progress(min(start + at_once, len(self.users)), len(self.users), "comparing users")
+        for start in range(0, len(self.items), at_once):
+            seeds = self.items.part(start, start + at_once)
+            items = differing_items(self._client, seeds)
+            missing = {name: seeds[name] for name, is_missing in items.items() if is_missing and writes}
+            if missing:
+                self._client.mset(missing)
+                written += len(missing)
+                items = differing_items(self._client, seeds)
+            differing += ["an item's vector"] * len(items)
+            self._progress(min(start + at_once, len(self.items)), len(self.items), "comparing items")
+        return differing, written
 
     def _differing_users(self, start: int) -> dict[int, str]:
         """The users of whom a record still differs after it was written once more, and which record.

@@ -59,6 +59,12 @@ def point_to(client: redis.Redis, keys: Keys, model: PublishedModel) -> None:
         pipe.execute()
 
 
+def is_complete(client: redis.Redis, keys: Keys, version: str) -> bool:
+    """Return whether the store has all that `point_to` writes; of the pointer, whether there is one."""
+    pointer, marker = client.mget([keys.pointer, keys.marker(version)])
+    return pointer is not None and marker is not None and bool(client.hexists(keys.models, version))
+
+
 def kept_for_rollback(version: str, pointer: str | None, published: dict[str, PublishedModel | None]) -> str | None:
     """Return the version to keep besides `version`: the one served before it, else the newest other one."""
     if pointer not in (None, version):

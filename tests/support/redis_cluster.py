@@ -127,6 +127,17 @@ class RedisCluster:
                     client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
         return moved
 
+    def cut_off_replicas(self, node: RedisProcess) -> None:
+        """Let a server's replicas follow it no more, without their noticing that it should be replaced."""
+        with node.client() as client:
+            followers = {str(link["port"]) for name, link in client.info("replication").items() if name[:5] == "slave"}
+            for replica in self.running:
+                if str(replica.port) in followers:
+                    with replica.client() as other:
+                        other.config_set("masteruser", "nobody")
+                        other.config_set("masterauth", "nothing")
+            client.client_kill_filter(_type="replica")
+
     def wait_until(self, holds: Callable[[], bool]) -> None:
         """Wait for what the servers agree on among themselves.
 
