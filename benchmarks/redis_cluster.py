@@ -1,4 +1,4 @@
-"""A real Redis Cluster on loopback: three primaries and a replica of each."""
+"""A real Redis Cluster on loopback, for tests and benchmarks: three primaries and a replica of each."""
 
 import tempfile
 import time
