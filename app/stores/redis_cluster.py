@@ -159,6 +159,9 @@ class ClusterRedis(Redis):
                 everywhere.append(index)
             else:
                 targets[index] = self._owners[slot], False
+        if not everywhere:
+            await self._follow(commands, targets, replies)
+            return replies
         broadcasts = [self._broadcast(commands[index]) for index in everywhere]
         _, *broadcast = await asyncio.gather(self._follow(commands, targets, replies), *broadcasts)
         for index, reply in zip(everywhere, broadcast, strict=True):
@@ -183,12 +186,12 @@ class ClusterRedis(Redis):
                     replies[index] = ClusterDownError("CLUSTERDOWN no node has the slot")
                 else:
                     groups.setdefault((address, asking), []).append(index)
-            results = await asyncio.gather(
-                *(
-                    self._node(address).run([commands[index] for index in group], asking=asking)
-                    for (address, asking), group in groups.items()
-                )
-            )
+            runs = [
+                self._node(address).run([commands[index] for index in group], asking=asking)
+                for (address, asking), group in groups.items()
+            ]
+            # A task takes as long as a small exchange.
+            results = [await runs[0]] if len(runs) == 1 else await asyncio.gather(*runs)
             targets, waits = {}, False
             for ((address, _), group), got in zip(groups.items(), results, strict=True):
                 for index, reply in zip(group, got, strict=True):

@@ -1,4 +1,4 @@
-"""Reading values on connections that are held for it.
+"""Reading values, and running scripts, on connections that are held for it.
 
 A client of redis-py takes a connection from its pool, counts, and gives it back for every command, which together cost
 more than the command; here the next command goes out on the connection of the one before.
@@ -35,28 +35,29 @@ class HeldConnections:
             RedisError: they cannot be read.
             OSError: the server cannot be reached.
         """
-        (values,) = await self.mgets([names])
-        if isinstance(values, Exception):
-            raise values
+        (reply,) = await self.exchange([("MGET", *names)])
+        if isinstance(reply, Exception):
+            raise reply
+        values: list[bytes | None] = reply
         return values
 
-    async def mgets(self, groups: Sequence[Sequence[bytes]]) -> list[list[bytes | None] | redis.ResponseError]:
-        """The same of several groups of keys by an MGET each, in one exchange; its error for each that is refused.
+    async def exchange(self, words: Sequence[Sequence[Any]]) -> list[Any]:
+        """The replies to some commands, as they come, in one exchange; its error for each that is refused.
 
         Raises:
-            RedisError: the connection failed.
-            OSError: the server cannot be reached.
+            RedisError: the connection failed; what writes may have been done.
+            OSError: the server cannot be reached; the same.
         """
         connection: AbstractConnection = (
             self._idle.pop() if self._idle else await self._pool.get_connection()  # type: ignore[no-untyped-call]
         )
         try:
-            commands = connection.pack_commands([("MGET", *names) for names in groups])
+            commands = connection.pack_commands(words)
             try:
-                return await _exchange(connection, commands, len(groups))
+                return await _exchange(connection, commands, len(words))
             except redis.ConnectionError:  # the server closed it meanwhile, as a client would try once more
                 await connection.disconnect(nowait=True)
-                return await _exchange(connection, commands, len(groups))
+                return await _exchange(connection, commands, len(words))
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -67,12 +68,10 @@ class HeldConnections:
                 await self._pool.release(connection)
 
 
-async def _exchange(
-    connection: AbstractConnection, commands: Any, number: int
-) -> list[list[bytes | None] | redis.ResponseError]:
+async def _exchange(connection: AbstractConnection, commands: Any, number: int) -> list[Any]:
     """Send commands, on a connection that is opened where it is not, and read their answers."""
     await connection.send_packed_command(commands)
-    replies: list[list[bytes | None] | redis.ResponseError] = []
+    replies: list[Any] = []
     for _ in range(number):
         try:
             replies.append(await connection.read_response())

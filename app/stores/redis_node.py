@@ -18,6 +18,8 @@ from app.stores.redis_slots import Address
 FAILURES_IN_A_ROW: Final = 3
 _ELSEWHERE: Final = (AskError, ClusterDownError, TryAgainError, NoScriptError)
 """What says nothing against the node; a slot that has moved is an `AskError`, too."""
+_AS_THEY_COME: Final = frozenset({"MGET", "EVALSHA"})
+"""Commands whose replies are read without options."""
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +62,8 @@ class Node:
 
     async def run(self, commands: Sequence[tuple[Any, Any]], *, asking: bool = False) -> list[Any]:
         """The result of each command, an exception where it failed; `asking` for a slot that is on its way here."""
-        if not asking and all(words[0] == "MGET" for words, _ in commands):
-            return await self._guarded(self._held.mgets([words[1:] for words, _ in commands]), len(commands))
+        if not asking and all(words[0] in _AS_THEY_COME for words, _ in commands):
+            return await self._guarded(self._held.exchange([words for words, _ in commands]), len(commands))
         return await self._guarded(self._pipe(commands, asking=asking), len(commands))
 
     async def probe(self, key: bytes | None, read_s: float, write_s: float) -> None:
