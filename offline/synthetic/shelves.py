@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from offline.synthetic.catalogue import Catalogue, Floats, Ints
 
@@ -11,6 +12,8 @@ PERIODS = 12
 """Popularity is redrawn this many times over the whole log."""
 
 _CHUNK = 1024
+_COMPARED = 4096
+"""Items of a category that are compared each with each."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,34 @@ def _near(catalogue: Catalogue) -> Ints:
     near = np.zeros((catalogue.category.size, NEIGHBOURS), dtype=np.int64)
     for category in range(catalogue.n_categories):
         members = np.flatnonzero((catalogue.category == category) & ~catalogue.is_new)
-        style = catalogue.style[members].astype(np.float32)
-        length = (style**2).sum(axis=1)
-        keep = min(NEIGHBOURS, members.size - 1)
-        for start in range(0, members.size, _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, members.size))
-            distance = length - 2 * style[rows] @ style.T
-            distance[np.arange(rows.size), rows] = np.inf
-            best = np.argpartition(distance, keep - 1, axis=1)[:, :keep]
-            best = np.take_along_axis(best, np.argsort(np.take_along_axis(distance, best, 1), axis=1), 1)
-            near[members[rows]] = members[best[:, np.arange(NEIGHBOURS) % keep]]
+        for part in _alike(catalogue.style, members):
+            near[part] = part[_nearest(catalogue.style[part].astype(np.float32))]
     return near
+
+
+def _alike(style: Floats, members: Ints) -> list[Ints]:
+    """`members` in parts of few enough to compare each with each, of items that are more alike than others.
+
+    A part that is too large is halved where its styles differ most.
+    """
+    if members.size <= _COMPARED:
+        return [members]
+    widest = int(np.ptp(style[members], axis=0).argmax())
+    order = np.argsort(style[members, widest], kind="stable")
+    middle = members.size // 2
+    return [part for half in (order[:middle], order[middle:]) for part in _alike(style, np.sort(members[half]))]
+
+
+def _nearest(style: NDArray[np.float32]) -> Ints:
+    """`[items, 10]` the others of the most alike style; they are repeated where there are fewer."""
+    length = (style**2).sum(axis=1)
+    keep = min(NEIGHBOURS, len(style) - 1)
+    nearest = np.empty((len(style), NEIGHBOURS), dtype=np.int64)
+    for start in range(0, len(style), _CHUNK):
+        rows = np.arange(start, min(start + _CHUNK, len(style)))
+        distance = length - 2 * style[rows] @ style.T
+        distance[np.arange(rows.size), rows] = np.inf
+        best = np.argpartition(distance, keep - 1, axis=1)[:, :keep]
+        best = np.take_along_axis(best, np.argsort(np.take_along_axis(distance, best, 1), axis=1), 1)
+        nearest[rows] = best[:, np.arange(NEIGHBOURS) % keep]
+    return nearest

@@ -4,13 +4,18 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from offline.dataset.spec import load_spec
 from offline.errors import InputError, RunFolderError
 from offline.ingest.ingest import ingest
 from offline.split.split import split
+from offline.synthetic import shelves
+from offline.synthetic.catalogue import make_catalogue
+from offline.synthetic.shelves import make_shelves
 from offline.synthetic.synthesize import synthesize
 
 USERS, ITEMS = 500, 500
@@ -188,3 +193,20 @@ def test_progress_is_told_up_to_the_end(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     synthesize(5, 20, 1, tmp_path / "shop", progress=lambda done, total, what: calls.append((done, total)))
     assert calls[-1][0] == calls[-1][1]
+
+
+def test_a_large_category_is_compared_in_parts_that_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = make_catalogue(600, np.random.default_rng(5))
+    whole = make_shelves(catalogue, np.random.default_rng(6)).near
+    monkeypatch.setattr(shelves, "_COMPARED", 16)
+    parts = make_shelves(catalogue, np.random.default_rng(6)).near
+    old = np.flatnonzero(~catalogue.is_new)
+    assert (catalogue.category[parts[old]] == catalogue.category[old, None]).all()
+    assert not catalogue.is_new[parts[old]].any()
+    assert (parts[old] != old[:, None]).all()
+
+    def distance(near: NDArray[np.int64]) -> float:
+        return float(((catalogue.style[near] - catalogue.style[old, None]) ** 2).sum(axis=2).mean())
+
+    anyone = np.random.default_rng(7).permutation(old)[:, None]
+    assert distance(whole[old]) < distance(parts[old]) < (distance(whole[old]) + distance(anyone)) / 2
