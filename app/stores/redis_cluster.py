@@ -84,7 +84,7 @@ class ClusterRedis(Redis):
                 self._is_stale = False
                 return
             reason = ClusterDownError("no slot of the cluster is served")
-        raise NodeUnavailable("no node of the cluster can be asked") from reason
+        raise NodeUnavailable(f"no node of the cluster can be asked: {reason}") from reason
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """The reply to one command, as of the client of one server.

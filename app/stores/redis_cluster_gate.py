@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from app.errors import StoreUnavailable
 from app.stores.redis_cluster import ClusterRedis
-from app.stores.redis_gate import FOREIGN, RECONNECT_S, RedisGate, unavailable
+from app.stores.redis_gate import FOREIGN, RECONNECT_S, RedisGate, kind_of, unavailable
 from app.stores.redis_node import LIMIT, Limit, Node, is_refusal
 from app.stores.redis_slots import slot_of
 
@@ -103,7 +103,7 @@ class ClusterGate(RedisGate):
                 await self._cluster.refresh()
             except FOREIGN as error:
                 if not self._is_gone:
-                    log.error("no node of the store answers", extra={"kind": type(error).__name__})
+                    log.error("no node of the store answers", extra={"kind": kind_of(error)})
                 self._is_gone = self.lagging = True
                 return
         nodes = self._cluster.primaries

@@ -43,6 +43,7 @@ _WORDS: Final = (
     ("MISCONF", "disk_error"),
     ("MASTERDOWN", "loading"),
     ("LOADING", "loading"),
+    ("CERTIFICATE_VERIFY_FAILED", "wrong_certificate"),
 )
 FOREIGN: Final = (redis.RedisError, OSError, TimeoutError)
 """What an exchange fails with, whoever is to blame."""

@@ -191,8 +191,10 @@ def _hosts(address: RedisAddress, usual_port: int) -> list[tuple[str, int]]:
 
 
 def _tls_of_many(address: RedisAddress) -> dict[str, Any]:
+    if address.ca_file is not None and not _scheme(address).startswith("rediss"):
+        raise SettingsError(f"a CA file is for rediss:// addresses, got {redact(address.url)}: correct one of them")
     tls: dict[str, Any] = {"ssl": True} if _scheme(address).startswith("rediss") else {}
-    return tls | ({"ssl_ca_certs": address.ca_file} if tls and address.ca_file is not None else {})
+    return tls | ({} if address.ca_file is None else {"ssl_ca_certs": address.ca_file})
 
 
 def _scheme(address: RedisAddress) -> str:

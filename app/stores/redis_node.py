@@ -11,7 +11,7 @@ import redis
 from redis.asyncio import Redis
 from redis.exceptions import AskError, ClusterDownError, NoScriptError, TryAgainError
 
-from app.stores.redis_gate import is_wrong_type
+from app.stores.redis_gate import is_wrong_type, kind_of
 from app.stores.redis_held import HeldConnections
 from app.stores.redis_slots import Address
 
@@ -77,14 +77,14 @@ class Node:
             self.refuses = False
         except redis.ResponseError as error:
             self.refuses = is_refusal(error)
-        except (redis.RedisError, OSError, TimeoutError):
-            self._note(writes=True, failed=True)
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            self._note(writes=True, failed=True, kind=kind_of(error))
         try:
             async with asyncio.timeout_at(loop.time() + read_s):
                 await self.client.ping()
             self._note(writes=False, failed=False)
-        except (redis.RedisError, OSError, TimeoutError):
-            self._note(writes=False, failed=True)
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            self._note(writes=False, failed=True, kind=kind_of(error))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -100,13 +100,13 @@ class Node:
             async with asyncio.timeout_at(None if limit is None else limit.until):
                 results: list[Any] = await work
         except TimeoutError:
-            self._note(writes=writes, failed=True)
+            self._note(writes=writes, failed=True, kind="timeout")
             return [redis.TimeoutError("a node did not answer in time")] * number
         except redis.AuthenticationError as error:
             return [error] * number
         except (redis.RedisError, OSError) as error:
-            self._note(writes=writes, failed=True)
-            unavailable = NodeUnavailable(f"a node cannot be used now: {type(error).__name__}")
+            self._note(writes=writes, failed=True, kind=kind_of(error))
+            unavailable = NodeUnavailable(f"a node cannot be used now: {error}")
             return [error if isinstance(error, redis.BusyLoadingError) else unavailable] * number
         self._note(writes=writes, failed=False)
         self.refuses = self.refuses or (writes and any(map(is_refusal, results)))
@@ -121,11 +121,12 @@ class Node:
             results: list[Any] = await pipe.execute(raise_on_error=False)
         return results[1::2] if asking else results
 
-    def _note(self, *, writes: bool, failed: bool) -> None:
+    def _note(self, *, writes: bool, failed: bool, kind: str = "") -> None:
         before = self._failed[writes]
         self._failed[writes] = before + 1 if failed else 0
         if failed and before + 1 == FAILURES_IN_A_ROW:
-            log.error("a node of the store does not answer", extra={"node": _name(self.address), "writes": writes})
+            where = {"node": _name(self.address), "writes": writes, "kind": kind}
+            log.error("a node of the store does not answer", extra=where)
         elif not failed and before >= FAILURES_IN_A_ROW:
             log.info("a node of the store answers again", extra={"node": _name(self.address), "writes": writes})
 

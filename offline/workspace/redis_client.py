@@ -16,6 +16,8 @@ _TIMEOUT_S: Final = 60.0  # of one exchange: hundreds of users, or thousands of 
 _ADVICE: Final = {
     "wrong_password": "it does not accept the user and password (wrong_password): "
     "set AISLE_REDIS_USERNAME and AISLE_REDIS_PASSWORD",
+    "wrong_certificate": "its certificate was not signed by whom AISLE_REDIS_CA_FILE names, or is for another host "
+    "(wrong_certificate): correct one of them",
     "no_permission": "the user may not do all that is needed (no_permission): extend its ACL",
     "loading": "it is still loading its data (loading): wait until it answers",
     "read_only": "it is read-only (read_only): give the address of the primary",

@@ -1,7 +1,6 @@
 """Addresses of Redis, against real servers: password, ACL user, database, unix socket, TLS and Sentinel."""
 
 import asyncio
-import shutil
 import socket
 import subprocess
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from redis_process import HOST, RedisProcess, find_binary
+from redis_process import HOST, RedisProcess, find_binary, find_binary_with_tls, running_redis
 
 from app.errors import SettingsError
 from app.stores.redis_link import RedisAddress, open_async, open_sync, redact
@@ -77,39 +76,22 @@ def test_a_unix_socket_is_spoken_to(start_redis: Start, tmp_path: Path) -> None:
         assert both(RedisAddress(f"unix://{path}?db=0")) == [b"here"] * 2
 
 
-@pytest.fixture
-def certificates(tmp_path: Path) -> Path:
-    """A folder with a certificate for this machine and who signed it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make certificates with")
-    for words in (
-        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=aisle-test-ca",
-        f"req -newkey rsa:2048 -nodes -keyout redis.key -out redis.csr -subj /CN=x -addext subjectAltName=IP:{HOST}",
-        "x509 -req -in redis.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out redis.crt -days 2 -copy_extensions copy",
-    ):
-        subprocess.run(["openssl", *words.split()], cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path
-
-
-def test_tls_is_spoken_and_a_stranger_is_not_trusted(start_redis: Start, certificates: Path) -> None:
+def test_tls_is_spoken_and_a_stranger_is_not_trusted(certificates: Path) -> None:
+    binary = find_binary_with_tls()
+    if binary is None:
+        pytest.skip("no redis-server here was built with TLS")
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = str(free.getsockname()[1])
     options = ["--tls-port", port, "--tls-auth-clients", "no"]
     for name, file in (("cert", "redis.crt"), ("key", "redis.key"), ("ca-cert", "ca.crt")):
         options += [f"--tls-{name}-file", str(certificates / file)]
-    try:
-        running = start_redis(*options)
-        with running as server, server.client() as client:
-            client.set("name", b"here")
-            url = f"rediss://{HOST}:{port}/0"
-            assert both(RedisAddress(url, ca_file=str(certificates / "ca.crt"))) == [b"here"] * 2
-            with pytest.raises(redis.ConnectionError), open_sync(RedisAddress(url)) as stranger:
-                stranger.get("name")
-    except RuntimeError as error:
-        if "tls" not in str(error):
-            raise
-        pytest.skip("this redis-server was built without TLS")
+    with running_redis(*options, binary=binary) as server, server.client() as client:
+        client.set("name", b"here")
+        url = f"rediss://{HOST}:{port}/0"
+        assert both(RedisAddress(url, ca_file=str(certificates / "ca.crt"))) == [b"here"] * 2
+        with pytest.raises(redis.ConnectionError), open_sync(RedisAddress(url)) as stranger:
+            stranger.get("name")
 
 
 @contextmanager
