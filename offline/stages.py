@@ -207,11 +207,14 @@ def _distil(context: StageContext) -> dict[str, Any]:
         context.display.say(f"no student is made of this teacher: {student}")
         return {"teacher": str(teacher.path), "student": None, "reason": student}
     if not student.is_used:
-        context.display.say(
-            f"the student is not used, and searches are as without a teacher: of ten items that its teacher finds, it "
-            f"finds {faithfulness(student.figures) or 0:.0%}, less than {LEAST_FAITHFUL:.0%}; another teacher, or more "
-            "texts, may have one that is"
+        share = faithfulness(student.figures)
+        why = (
+            f"of ten items that its teacher finds, it finds {share:.0%}, less than {LEAST_FAITHFUL:.0%}; another "
+            "teacher, or more texts, may have one that is"
+            if share is not None
+            else "the catalogue has too few texts to tell whether it is like its teacher"
         )
+        context.display.say(f"the student is not used, and searches are as without a teacher: {why}")
     return {"teacher": str(teacher.path), "student": student.figures}
 
 

@@ -1,6 +1,6 @@
 """The lessons of a student: tokens of texts with the teacher's vectors, and the order in which they are taught."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,8 +12,22 @@ from torch import Tensor
 from offline.student.batches import Tokens, batches_of
 
 BATCH_TOKENS: Final = 1_024
+LENGTHS: Final = 8
+"""Lengths that queries have, about; texts of a batch are of one length."""
 _DOCUMENTS: Final = 5  # one batch of so many is of whole texts of items
 _FEWEST: Final = 8  # texts of a batch, where more of its length are to come in another round
+_LETTERS: Final = 2  # of a token at least, about
+_SPECIAL: Final = 2  # tokens of each text beside those of its words
+
+
+def tokens_about(texts: Sequence[str]) -> int:
+    """How many tokens texts have at most, about, before they are read."""
+    return sum(len(text) // _LETTERS + _SPECIAL for text in texts)
+
+
+def steps_about(tokens: int) -> int:
+    """How many steps it takes to see queries of so many tokens once, with whole texts between them."""
+    return -(-tokens // BATCH_TOKENS) * _DOCUMENTS // (_DOCUMENTS - 1) + 1
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Curriculum:
     def steps_a_round(self) -> int:
         """About how many steps it takes to see every query once."""
         learned = self.queries.tokens.lengths[: len(self.queries.targets) - self.held]
-        return -(-int(learned.sum()) // BATCH_TOKENS) * _DOCUMENTS // (_DOCUMENTS - 1) + 1
+        return steps_about(int(learned.sum()))
 
     def steps(self) -> Iterator[tuple[Lessons, NDArray[np.int64]]]:
         """The batches of all steps, without an end: rounds of the queries with whole texts between them."""

@@ -29,7 +29,7 @@ from offline.student.files import (
 )
 from offline.student.kind_names import kind_names
 from offline.student.kinds import kinds_of, nearest_kinds
-from offline.student.lessons import Curriculum, Lessons
+from offline.student.lessons import LENGTHS, Curriculum, Lessons, steps_about, tokens_about
 from offline.student.measure import Truth, is_faithful, measure
 from offline.student.network import Student, begin_as
 from offline.student.onnx_graph import student_graph
@@ -49,6 +49,8 @@ from offline.workspace.progress import Progress
 
 MOST_STEPS: Final = 1_200
 """Of the long course."""
+LEAST_STEPS: Final = 300
+"""Of the long course of a small catalogue, whose rounds are short."""
 _TRIED_STEPS: Final = 60
 _ROUNDS: Final = 3
 _AGAIN_ROUNDS: Final = 0.5
@@ -172,10 +174,12 @@ class Making:
     def _announcement(self, wishes: Wishes) -> str:
         missing = self.targets.missing(list(dict.fromkeys(self.drawn.meant)))
         again = wishes.earlier is not None
-        steps = wishes.most_steps if not again else min(_MOST_AGAIN, wishes.most_steps)
+        tokens = tokens_about(self.drawn.shown[: self.drawn.learned])
+        steps = _steps(steps_about(tokens), wishes)
         depths = depths_of(self.shape)
         tried = 0 if again else _TRIED_STEPS * len(depths)
-        seconds = (steps + tried) * seconds_a_step(replace(self.shape, layers=depths[-1]), self.device)
+        of_step = seconds_a_step(replace(self.shape, layers=depths[-1]), self.device, tokens // LENGTHS)
+        seconds = (steps + tried) * of_step
         how = "goes on from the one before" if again else "is made"
         return (
             f"a student {how} of {len(self.drawn.shown):,} queries, {missing:,} of them to be embedded; its lessons, "
@@ -212,11 +216,10 @@ class Making:
         a_round = lessons.curriculum.steps_a_round()
         if wishes.earlier is not None:
             student = lessons.go_on(wishes.earlier)
-            most = min(_MOST_AGAIN, wishes.most_steps)
-            course = Course(max(1, min(int(_AGAIN_ROUNDS * a_round), most)), _AGAIN_RATE)
+            course = Course(_steps(a_round, wishes), _AGAIN_RATE)
         else:
             student, tried = self._tried(lessons, targets, folder, wishes.bits)
-            course = Course(min(_ROUNDS * a_round, wishes.most_steps))
+            course = Course(_steps(a_round, wishes))
         taught = teach(
             student,
             lessons.curriculum,
@@ -307,3 +310,10 @@ class Making:
             layers=shape.layers,
             teacher=teacher.path.name,
         )
+
+
+def _steps(a_round: int, wishes: Wishes) -> int:
+    """Of the long course, by how many steps it takes to see every query once."""
+    if wishes.earlier is not None:
+        return max(1, min(int(_AGAIN_ROUNDS * a_round), _MOST_AGAIN, wishes.most_steps))
+    return min(max(_ROUNDS * a_round, LEAST_STEPS), wishes.most_steps)

@@ -105,9 +105,9 @@ def faithfulness(figures: Mapping[str, Any]) -> float | None:
 
 
 def is_faithful(figures: Mapping[str, Any]) -> bool:
-    """Whether a student with these figures is any use."""
+    """Whether a student with these figures is known to be any use."""
     share = faithfulness(figures)
-    return share is None or share >= LEAST_FAITHFUL
+    return share is not None and share >= LEAST_FAITHFUL
 
 
 def _cosine(vectors: NDArray[np.float32], others: NDArray[np.float32]) -> float:

@@ -26,6 +26,7 @@ _LEAST_RATE: Final = 0.02  # of the rate, at the end
 _WARM_UP_STEPS: Final = 50
 _ITEMS: Final = 512  # that a step compares with
 _CHECKPOINT_EVERY_S: Final = 20.0
+_LEAST_BETWEEN: Final = 25  # steps from one validation to the next: fewer bring too little to tell
 _GAIN: Final = 0.001  # of the held-out cosine, below which a validation counts as idle
 _IDLE: Final = 3  # validations
 _FEW_TOKENS: Final = 64  # of the vocabulary of a student whose steps are timed
@@ -94,7 +95,7 @@ def teach(
         state = Taught(**load_checkpoint(checkpoint, student, optimizer))
     began = now() - state.seconds
     saved = now()
-    every = max(1, course.steps // course.validations)
+    every = max(_LEAST_BETWEEN, course.steps // course.validations)
     items = torch.from_numpy(curriculum.items).to(device)
     halves = _has_halves(device)
     for lessons, rows in itertools.islice(curriculum.steps(), state.step, None):
@@ -127,10 +128,13 @@ def teach(
     return state
 
 
-def seconds_a_step(shape: Shape, device: torch.device) -> float:
-    """How long a step takes of a student of a shape, while the machine is as busy as now."""
+def seconds_a_step(shape: Shape, device: torch.device, tokens: int = BATCH_TOKENS) -> float:
+    """How long a step of so many tokens, or of a full batch, takes a student of a shape while the machine is as busy as
+    now.
+    """
     student = Student(replace(shape, tokens=_FEW_TOKENS)).to(device).train()
-    ids = torch.zeros((BATCH_TOKENS // _TOKENS, _TOKENS), dtype=torch.long, device=device)
+    texts = max(1, min(tokens, BATCH_TOKENS) // _TOKENS)
+    ids = torch.zeros((texts, _TOKENS), dtype=torch.long, device=device)
     seconds = []
     for _ in range(_TIMED):
         began = time.monotonic()

@@ -16,6 +16,8 @@ MOST_ITEMS: Final = 40_000
 MOST_LOGGED: Final = 20_000
 HELD_OUT: Final = 0.04
 """Of the queries, to tell when learning is over."""
+LEAST_HELD_OUT: Final = 40
+"""Of a small catalogue, at most a quarter."""
 _SPANS: Final = 2  # of each title
 _LONGEST_SPAN: Final = 4  # words
 _LOWER_CASE: Final = 0.75
@@ -53,7 +55,7 @@ def draw_texts(items: pl.DataFrame, logged: Sequence[str], seed: int) -> Drawn:
     texts = [*_of_items(items[chosen.tolist()], rng), *logged]
     plain = [text for text in dict.fromkeys(texts) if text and len(text) <= LONGEST_QUERY]
     plain = [plain[row] for row in rng.permutation(len(plain))]
-    held = min(int(HELD_OUT * len(plain)), _MOST_HELD_OUT)
+    held = min(max(int(HELD_OUT * len(plain)), min(LEAST_HELD_OUT, len(plain) // 4)), _MOST_HELD_OUT)
     learned = plain[: len(plain) - held]
     mistyped = learned[: int(_TYPOS * len(learned))]
     shown = add_typos(mistyped, seed)

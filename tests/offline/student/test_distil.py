@@ -1,6 +1,7 @@
 """The stage `distil`, by `aisle-offline`: a shop with a teacher has a text encoder, one without is as before."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def write_items(folder: Path, count: int) -> None:
 @pytest.fixture(autouse=True)
 def short_courses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make, "_TRIED_STEPS", 4)
-    monkeypatch.setattr(make, "_ROUNDS", 2)
+    monkeypatch.setattr(make, "LEAST_STEPS", 8)
+    monkeypatch.setattr(measure, "LEAST_FAITHFUL", 0.0)  # of a student of so few steps
     monkeypatch.setattr(known_words, "MOST_WORDS", 100)
 
 
@@ -187,7 +189,6 @@ def test_a_teacher_of_another_network_leaves_a_run_without_an_encoder(
 def test_a_student_that_is_little_like_its_teacher_is_not_used(
     data: Path, tmp_path: Path, small_teacher: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "LEAST_MEASURED", 1)
     monkeypatch.setattr(measure, "LEAST_FAITHFUL", 1.5)
     out = tmp_path / "run"
     lines = whole_run(data, out, "--teacher", small_teacher)
@@ -197,11 +198,45 @@ def test_a_student_that_is_little_like_its_teacher_is_not_used(
     assert TEXT_ENCODER not in load_snapshot(out / "bundle").manifest.parts
 
 
+def test_a_shop_with_too_few_texts_to_tell_has_no_student_and_one_with_more_has(
+    data: Path, tmp_path: Path, small_teacher: Path
+) -> None:
+    write_items(data, 9)
+    few = tmp_path / "few"
+    for stage in ("ingest", "embed", "split"):
+        distilled(stage, data, few, small_teacher)
+    code, lines = job_here("distil", "--data", data, "--out", few, "--teacher", small_teacher)
+    assert code == 0
+    assert any("too few texts to tell whether it is like its teacher" in line for line in lines)
+    assert not figures(few)["student"]["is_used"]
+    write_items(data, 60)
+    more = tmp_path / "more"
+    for stage in ("ingest", "embed", "split", "distil"):
+        distilled(stage, data, more, small_teacher)
+    student = figures(more)["student"]
+    assert student["held_out"] >= measure.LEAST_MEASURED
+    assert student["is_used"]
+
+
+def test_the_steps_that_are_announced_are_about_those_of_the_course(
+    data: Path, tmp_path: Path, small_teacher: Path
+) -> None:
+    out = tmp_path / "run"
+    for stage in ("ingest", "embed", "split"):
+        distilled(stage, data, out, small_teacher)
+    _, lines = job_here("distil", "--data", data, "--out", out, "--teacher", small_teacher)
+    (line,) = [line for line in lines if "steps at most" in line]
+    student = figures(out)["student"]
+    tried = sum(depth["steps"] for depth in student["tried"])
+    announced = int(re.search(r"([\d,]+) steps at most", line)[1].replace(",", ""))  # type: ignore[index]
+    assert 0.8 * announced <= student["steps"] + tried <= 1.25 * announced
+
+
 @pytest.mark.slow
 def test_a_real_teacher_has_a_student_that_reads_as_it_does(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(make, "_ROUNDS", 12)
+    monkeypatch.setattr(make, "LEAST_STEPS", 300)
     out = tmp_path / "run"
     whole_run(data, out, "--teacher", real_teacher())
     student = figures(out)["student"]

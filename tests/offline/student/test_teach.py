@@ -71,6 +71,11 @@ def test_a_stopped_course_ends_with_the_student_of_one_that_was_not(
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+def test_a_short_course_is_not_ended_by_what_a_few_steps_bring() -> None:
+    _, state = taught(None, Course(60, 1e-7))  # of which nothing is learned
+    assert state.step == 60
+
+
 def test_a_busy_machine_makes_the_same_student_later() -> None:
     clock = iter(range(0, 10**9, 10_000))
     pupil, other = student(), student()

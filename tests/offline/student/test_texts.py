@@ -23,6 +23,13 @@ def test_what_is_held_out_is_meant_by_nothing_that_is_learned() -> None:
     assert drawn.shown[drawn.learned :] == held  # without mistakes
 
 
+def test_a_small_catalogue_holds_out_enough_to_tell_and_learns_from_most() -> None:
+    for items in (60, 300):
+        drawn = draw_texts(small_catalogue(items), [], 0)
+        assert drawn.held >= 20
+        assert drawn.learned >= 2 * drawn.held
+
+
 def test_some_texts_are_mistyped_by_a_letter_and_mean_what_they_were_before() -> None:
     drawn = draw_texts(small_catalogue(300), [], 5)
     mistyped = [(shown, meant) for shown, meant in zip(drawn.shown, drawn.meant, strict=True) if shown != meant]
