@@ -54,6 +54,7 @@ _MEANS_NOTHING: Final = 0.9
 _SPANS: Final = 600
 _MOST_OF_TITLE: Final = 24
 _LEAST_SPANS: Final = 50
+_ANY: Final = 2.0  # the furthest that vectors are from each other
 _DECIMALS: Final = 4
 _REACHES: Final = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
 """Distances from the nearest item, as shares of the spread; up to each of them it is asked how many items are right."""
@@ -98,8 +99,8 @@ def learn_meaning_constants(folder: Path, items: pl.DataFrame, vocabulary: Vocab
         spread=round(spread, _DECIMALS),
         gap=round(float(np.quantile([span.gap for span in read], _WITHIN)), _DECIMALS),
         like_gap=round(max(0.0, float(np.quantile([span.like_gap for span in read], _ALIKE))), _DECIMALS),
-        alike=_quantile(np.array([span.alike for span in read]), _AS_RIGHT),
-        alike_best=_quantile(np.array([span.alike_best for span in read]), _AS_RIGHT),
+        alike=as_right([span.alike for span in read]),
+        alike_best=as_right([span.alike_best for span in read]),
         least_best=round(max(float(np.quantile([span.best for span in read], _MEANS_LITTLE)), of_nothing), _DECIMALS),
         reach=None if furthest is None else round(float(_REACHES[furthest]) * spread, _DECIMALS),
         floor=learn_floor(cosines_of, lexical, items, vocabulary),
@@ -124,10 +125,16 @@ def furthest_right(by_words: NDArray[np.float64], by_reach: NDArray[np.float64])
     return max(right, default=None)
 
 
-def _quantile(distances: NDArray[np.float64], share: float) -> float:
-    """Of those that are known, and not below 0; 0 for none."""
-    known = distances[~np.isnan(distances)]
-    return max(0.0, round(float(np.quantile(known, share)), _DECIMALS)) if len(known) else 0.0
+def as_right(distances: Sequence[float]) -> float:
+    """The distance within which items are as right as any: any distance where too few spans tell, since nothing says
+    that meaning orders items better than words do.
+
+    Args:
+        distances: of the right items of each span; NaN of one that has none beside the item that it was taken from.
+    """
+    known = np.array([distance for distance in distances if not np.isnan(distance)])
+    distance = float(np.quantile(known, _AS_RIGHT)) if len(known) >= _LEAST_SPANS else _ANY
+    return max(0.0, round(distance, _DECIMALS))
 
 
 def _mean(shares: NDArray[np.float64]) -> float:
@@ -163,7 +170,7 @@ class _Span:
     spread: float  # how much nearer it is than items are on average
     gap: float
     like_gap: float
-    alike: float  # how much nearer the nearest item is than items of the kind of its item that have the words; or NaN
+    alike: float  # how much nearer the nearest item is than other items of that kind that have the words; or NaN
     alike_best: float  # how much less than like the nearest ones those are; or NaN
     right_by_words: float  # the share of other items with the words that are of the kind of its item
     right_by_reach: NDArray[np.float64]  # [reaches], the same of items without them
@@ -193,7 +200,8 @@ class _SpanReader:
         gains = gains_of_items(kind_gains(table, vector, spread), table.arrays.item_kinds)
         like = likeness(table, of_best, best_rows, spread)
         is_right = table.arrays.item_kinds == table.arrays.item_kinds[row]
-        others, same = hits[hits != row], hits[is_right[hits]]
+        others = hits[hits != row]
+        same = others[is_right[others]]
         without = is_item & ~of_words.hits & (gains >= -KIND_REACH * spread)
         distances = (best - cosines[without]) / spread
         within = distances[:, None] <= _REACHES
