@@ -111,9 +111,7 @@ class ClusterGate(RedisGate):
         if self._is_gone and not all(node.is_open for node in nodes):
             log.info("the store answers again")
         self._is_gone = all(node.is_open for node in nodes)
-        was_lagging, self.lagging = self.lagging, self._is_gone or any(refusals)
-        if self.lagging and not was_lagging:
-            log.error("a node of the store refuses writes")
+        self.lagging = self._is_gone or any(refusals)
         await self._run_probes()
 
     async def _probe_node(self, node: Node) -> bool:

@@ -74,9 +74,9 @@ class Node:
                 if key is not None:
                     await self.client.set(key, b"", ex=60)
             self._note(writes=True, failed=False)
-            self.refuses = False
+            self._note_refusals([])
         except redis.ResponseError as error:
-            self.refuses = is_refusal(error)
+            self._note_refusals([error])
         except (redis.RedisError, OSError, TimeoutError) as error:
             self._note(writes=True, failed=True, kind=kind_of(error))
         try:
@@ -109,7 +109,8 @@ class Node:
             unavailable = NodeUnavailable(f"a node cannot be used now: {error}")
             return [error if isinstance(error, redis.BusyLoadingError) else unavailable] * number
         self._note(writes=writes, failed=False)
-        self.refuses = self.refuses or (writes and any(map(is_refusal, results)))
+        if writes and not self.refuses:
+            self._note_refusals(results)
         return results
 
     async def _pipe(self, commands: Sequence[tuple[Any, Any]], *, asking: bool) -> list[Any]:
@@ -129,6 +130,15 @@ class Node:
             log.error("a node of the store does not answer", extra=where)
         elif not failed and before >= FAILURES_IN_A_ROW:
             log.info("a node of the store answers again", extra={"node": _name(self.address), "writes": writes})
+
+    def _note_refusals(self, replies: Sequence[Any]) -> None:
+        refusal = next(filter(is_refusal, replies), None)
+        if refusal is not None and not self.refuses:
+            where = {"node": _name(self.address), "kind": kind_of(refusal)}
+            log.error("a node of the store refuses writes", extra=where)
+        elif refusal is None and self.refuses:
+            log.info("a node of the store takes writes again", extra={"node": _name(self.address)})
+        self.refuses = refusal is not None
 
 
 def is_refusal(reply: object) -> bool:

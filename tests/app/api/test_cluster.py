@@ -48,6 +48,12 @@ def degraded(client: httpx.Client, **fields: Any) -> list[str]:
     return list(response.json()["degraded"])
 
 
+def events_of_each(client: httpx.Client, item: str) -> list[int]:
+    """The status of an event of each person."""
+    events = [{"type": "view", "item_id": item, "visitor_id": person} for person in PEOPLE]
+    return [client.post("/events", json=event).status_code for event in events]
+
+
 def test_what_is_told_is_answered_merged_erased_and_collected_and_a_lost_node_degrades_its_own_people(
     cluster: RedisCluster, client: httpx.Client, tmp_path: Path
 ) -> None:
@@ -85,6 +91,20 @@ def test_what_is_told_is_answered_merged_erased_and_collected_and_a_lost_node_de
     assert len(rows_in(tmp_path / "events")) == len(PEOPLE) - 1
     assert result.items == 1
 
+    # A node that is full degrades its own people, and takes no events of theirs.
+    full = next(node for node in cluster.nodes if node is not cluster.owner_of(cluster.slot_of(Keys().catalogue_head)))
+    with full.client() as own:
+        own.config_set("maxmemory", 1)
+    statuses = events_of_each(client, shown[0])
+    assert set(statuses) == {202, 503}
+    lag = [["user_state"] if status == 503 else [] for status in statuses]
+    assert [degraded(client, visitor_id=person) for person in PEOPLE] == lag
+    assert "\naisle_store_available 0.0" in client.get("/metrics").text
+    with full.client() as own:
+        own.config_set("maxmemory", 0)
+    cluster.wait_until(lambda: "\naisle_store_available 1.0" in client.get("/metrics").text)
+    assert [degraded(client, visitor_id=person) for person in PEOPLE] == [[]] * len(PEOPLE)
+
     # A node that nothing replaces takes its people along; in one call with others it takes nobody.
     of_catalogue = cluster.owner_of(cluster.slot_of(Keys().catalogue_head))
     gone = next(node for node in cluster.nodes if node is not of_catalogue)
@@ -92,8 +112,5 @@ def test_what_is_told_is_answered_merged_erased_and_collected_and_a_lost_node_de
     answers = [degraded(client, visitor_id=person) for person in PEOPLE]
     assert 0 < answers.count([]) < len(PEOPLE)
     assert answers.count([]) + answers.count(["user_state"]) == len(PEOPLE)
-    statuses = [
-        client.post("/events", json={"type": "view", "item_id": shown[0], "visitor_id": person}).status_code
-        for person in PEOPLE
-    ]
+    statuses = events_of_each(client, shown[0])
     assert [status == 202 for status in statuses] == [answer == [] for answer in answers]

@@ -181,7 +181,11 @@ def test_slots_that_move_under_load_lose_nothing_and_fail_no_read(start_cluster:
     assert set(stored.values()) == {1}
 
 
-def test_a_node_that_refuses_writes_degrades_its_own_people_alone(start_cluster: Start) -> None:
+@pytest.mark.parametrize(("setting", "kind"), [("min-replicas-to-write", "refused"), ("maxmemory", "out_of_memory")])
+def test_a_node_that_refuses_writes_degrades_its_own_people_alone(
+    start_cluster: Start, caplog: pytest.LogCaptureFixture, setting: str, kind: str
+) -> None:
+    caplog.set_level(logging.INFO, "app.stores.redis_node")
     keys = Keys()
 
     async def check(cluster: RedisCluster) -> None:
@@ -202,8 +206,8 @@ def test_a_node_that_refuses_writes_degrades_its_own_people_alone(start_cluster:
             await store.append([event_of(own[0]), event_of(others[0])])
             assert lag() == []
             with refusing.client() as client:
-                client.config_set("min-replicas-to-write", 1)  # and there is none
-            with pytest.raises(StoreUnavailable, match="refused"):
+                client.config_set(setting, 1)  # there is no replica, and more than a byte is stored
+            with pytest.raises(StoreUnavailable, match=kind):
                 await store.append([event_of(own[1])])
             assert store.lagging
             assert lag() == own
@@ -215,9 +219,15 @@ def test_a_node_that_refuses_writes_degrades_its_own_people_alone(start_cluster:
             assert lag() == own
 
             with refusing.client() as client:
-                client.config_set("min-replicas-to-write", 0)
+                client.config_set(setting, 0)
             await gate._probe()
             assert lag() == []
+            told = [record.__dict__ for record in caplog.records if "writes" in record.getMessage()]
+            assert [(line["msg"], line.get("kind")) for line in told] == [
+                ("a node of the store refuses writes", kind),
+                ("a node of the store takes writes again", None),
+            ]
+            assert {line["node"] for line in told} == {f"127.0.0.1:{refusing.port}"}
             assert await store.append([event_of(own[1])]) == [True]
         finally:
             await store.close()
