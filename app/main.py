@@ -4,7 +4,8 @@ import gc
 import hashlib
 import logging
 import os
-import socket
+import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from app.errors import AisleError, BundleError, SettingsError
 from app.server.bounds import ConnectionBounds, raise_descriptor_limit
 from app.server.closing import ClosingServer, stop_on_signals
 from app.server.connections import Connections
+from app.server.processes import Place, Processes, bind, places, take_place
 from app.server.protocol import protocol_of
 from app.serving.cursor_keys import CursorKeys
 from app.serving.first_fetch import first_fetch
@@ -61,12 +63,21 @@ FIRST_LOOK_S = 2.0  # for the pointer, before the service listens
 MIN_SECRET = 16  # characters of what signs cursors
 LOOK_S = 1.0  # between looks for the first bundle
 BACKLOG = 2048
+_COMMAND = (sys.executable, "-c", "from app.main import cli; cli()")  # this very one, whatever started it
 
 log = logging.getLogger(__name__)
 
 
-def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | None = None) -> Starlette:
+def make_app(
+    settings: Settings, metrics: Metrics | None = None, drain: Drain | None = None, shared_port: int | None = None
+) -> Starlette:
     """The application, with its bundle loaded, verified and warm.
+
+    Args:
+        settings: of the service.
+        metrics: of this process.
+        drain: tells that it ends.
+        shared_port: at which other processes answer, too.
 
     Raises:
         SettingsError: no bundle is named, or settings contradict each other.
@@ -77,7 +88,7 @@ def make_app(settings: Settings, metrics: Metrics | None = None, drain: Drain | 
         raise SettingsError("no bundle to serve: give --bundle runs/NAME/bundle, or set AISLE_BUNDLE")
 
     metrics = metrics or Metrics()
-    options = _http_options(settings)
+    options = replace(_http_options(settings), shared_port=shared_port)
     Keyring(options.read_keys, options.admin_keys)  # those that cannot be are refused before anything is loaded
 
     address, keys = _redis_address(settings), Keys(settings.redis_prefix.encode())
@@ -316,8 +327,12 @@ def _redis_version(folder: Path, address: RedisAddress, keys: Keys, cache: Bundl
     return version
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, place: Place | None = None) -> None:
     """Load, then listen and answer until SIGTERM or SIGINT.
+
+    Args:
+        settings: of the service.
+        place: of this process among several.
 
     Raises:
         SettingsError: the address cannot be listened on, or no bundle is named.
@@ -325,10 +340,18 @@ def serve(settings: Settings) -> None:
         BundleError: the bundle must not be served.
     """
     _refuse_open_access(settings)
+    if place is None and settings.processes > 1:
+        _serve_in_processes(settings)
+        return
     raise_descriptor_limit()
-    with _bind(settings.host, settings.port) as listener:  # before loading: a taken port shows at once
+    with ExitStack() as doors:  # before loading: a taken port shows at once
+        port = settings.port if place is None else place.port
+        listener = doors.enter_context(bind(settings.host, port, is_shared=place is not None))
+        listeners = [listener]
+        if place is not None:
+            listeners.append(doors.enter_context(bind(settings.host, place.own_port)))
         drain, metrics = Drain(), Metrics()
-        make = partial(make_app, settings, metrics, drain)
+        make = partial(make_app, settings, metrics, drain, None if place is None else place.port)
 
         def give_up() -> None:
             server.should_exit = True
@@ -349,9 +372,10 @@ def serve(settings: Settings) -> None:
         )
         server = ClosingServer(config, drain, connections, settings.drain_s)
         stop_on_signals(server)
-        listener.listen(BACKLOG)
-        typer.echo(_announcement(listener, settings))
-        server.run([listener])
+        for door in listeners:
+            door.listen(BACKLOG)
+        typer.echo(_announcement(listener.getsockname()[1], settings))
+        server.run(listeners)
         if startup is not None and startup.failure is not None:
             raise startup.failure
 
@@ -365,24 +389,23 @@ def _refuse_open_access(settings: Settings) -> None:
         )
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
+def _serve_in_processes(settings: Settings) -> None:
+    if settings.redis is None:
         raise SettingsError(
-            f"cannot listen on {host} port {port} ({error.strerror}): choose others with --host and --port"
-        ) from error
-    return listener
+            f"{settings.processes} processes without Redis would each know other shoppers and other items: name one "
+            "with --redis, or leave --processes out"
+        )
+    where = places(settings.host, settings.port, settings.processes)
+    processes = Processes([*_COMMAND, *sys.argv[1:]], where)
+    ports = f"{', '.join(str(place.own_port) for place in where[:-1])} and {where[-1].own_port}"
+    how = f" by {len(where)} processes, each with metrics of its own, at ports {ports}"
+    if not processes.run(lambda: typer.echo(_announcement(where[0].port, settings, how))):
+        raise typer.Exit(1)  # whoever failed has said why
 
 
-def _announcement(listener: socket.socket, settings: Settings) -> str:
-    host, port = listener.getsockname()[:2]
-    address = f"[{host}]" if ":" in host else host
-    return f"Aisle answers at http://{address}:{port}{_reach(host, settings)}; /docs lists the calls"
+def _announcement(port: int, settings: Settings, how: str = "") -> str:
+    address = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"Aisle answers at http://{address}:{port}{how}{_reach(settings.host, settings)}; /docs lists the calls"
 
 
 def _reach(host: str, settings: Settings) -> str:
@@ -429,6 +452,13 @@ def _command(
     port: Annotated[
         int | None, typer.Option(help="TCP port; 8000 if left out, 0 takes a free one [AISLE_PORT].")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that answer together, as many as cores that there are for them; needs --redis, which they "
+            "share; 1 if left out [AISLE_PROCESSES]."
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(help="Threads inside one run of a graph; 1 if left out, 0 takes all cores [AISLE_THREADS]."),
@@ -466,15 +496,19 @@ def _command(
         "redis": redis,
         "host": host,
         "port": port,
+        "processes": processes,
         "threads": threads,
         "device": device,
         "clock": clock,
         "log_level": log_level,
     }
     try:
+        place = take_place(os.environ)
         service_settings = read_settings(options)
         configure_logs(service_settings.log_level)
-        serve(service_settings)
+        serve(service_settings, place)
+    except typer.Exit:
+        raise
     except AisleError as error:
         typer.echo(f"aisle-serve: {' '.join(error.message.split())}", err=True)
         raise typer.Exit(1) from None

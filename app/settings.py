@@ -92,6 +92,16 @@ class Settings(BaseSettings):
         ),
     ] = False
     port: Annotated[int, Field(ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")] = 8000
+    processes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=256,
+            description="Processes that answer together at `port`, as many as cores that there are for them: one "
+            "answers on about one core. They need Redis, which they share. Each has its metrics at a port of its own "
+            "behind `port`, loads the bundle for itself, and is replaced where it is lost.",
+        ),
+    ] = 1
     threads: Annotated[
         int,
         Field(

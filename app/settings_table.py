@@ -28,7 +28,10 @@ _GROUPS: Final = (
             "engine_threads",
         ),
     ),
-    ("Where it listens", ("host", "reached_at", "port", "page", "log_level", "drain_s", "shutdown_grace_s")),
+    (
+        "Where it listens",
+        ("host", "reached_at", "port", "processes", "page", "log_level", "drain_s", "shutdown_grace_s"),
+    ),
     ("Who may call", ("read_keys", "admin_keys", "allowed_hosts", "rate_per_key", "cursor_secrets")),
     ("Depth of lists", ("retrieve_depth", "list_depth")),
     (

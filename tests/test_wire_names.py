@@ -126,7 +126,7 @@ event_stream_warning fetch_timeout_s follow_s gpu_captures gpu_memory_mb head_ti
 impression_cap impression_share keep_alive_s keep_events keep_items list_depth log_level max_batch
 max_batch_bytes max_batch_lines max_batch_operations max_body_bytes max_conditions max_connections
 max_event_rows max_events max_head_bytes max_item_bytes max_item_ids max_pending max_reasons object_timeout_s
-online_memory_mb online_window_s page port rate_per_key reached_at read_keys redis redis_ca_file redis_db
+online_memory_mb online_window_s page port processes rate_per_key reached_at read_keys redis redis_ca_file redis_db
 redis_password redis_pool redis_prefix redis_timeout_ms redis_username redis_write_timeout_ms retrieve_depth
 shutdown_grace_s threads timeout_ms unread_answer_mb user_ttl_days wait
 """

@@ -62,6 +62,7 @@ class HttpOptions:
     rate_per_key: float = 0.0  # requests a second; 0 is no limit
     hosts: Sequence[str] = ()  # names of a service without keys, beside those of its machine
     limit_values: Mapping[str, float] = field(default_factory=dict)  # by setting, for the table; else the defaults
+    shared_port: int | None = None  # at which other processes answer, too
 
 
 class _Service(Starlette):
@@ -98,7 +99,7 @@ def make_application(services: Services, options: HttpOptions) -> Starlette:
         *item_routes(services),
         *user_routes(services.users, services.item_ids_of),
         *model_routes(recommender, follower),
-        *operation_routes(services),
+        *operation_routes(services, options.shared_port),
         *(demo_routes(services) if options.page else []),
     ]
     keyring = Keyring(options.read_keys, options.admin_keys)

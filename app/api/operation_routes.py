@@ -13,6 +13,7 @@ from starlette.responses import Response
 from app.api.answers import json_response
 from app.api.direct_route import DirectRoute
 from app.api.schemas import Health
+from app.errors import InvalidRequest
 from app.serving.services import Services
 from app.telemetry.metrics import Metrics
 
@@ -20,8 +21,13 @@ TAG: Final = "Operations"
 _EXPOSITION: Final = 'aisle_requests_total{method="POST",route="/recommend",status="200"} 1024.0\n'
 
 
-def operation_routes(services: Services) -> list[APIRoute]:
-    """`/livez`, `/readyz` and `/metrics`."""
+def operation_routes(services: Services, shared_port: int | None = None) -> list[APIRoute]:
+    """`/livez`, `/readyz` and `/metrics`.
+
+    Args:
+        services: of this process.
+        shared_port: at which other processes answer, too, so that no metrics are given there.
+    """
     return [
         DirectRoute(
             "GET",
@@ -54,7 +60,7 @@ def operation_routes(services: Services) -> list[APIRoute]:
         DirectRoute(
             "GET",
             "/metrics",
-            partial(get_metrics, services.metrics),
+            partial(get_metrics, services.metrics, shared_port),
             summary="Metrics",
             operation_id="get_metrics",
             tags=[TAG],
@@ -88,6 +94,14 @@ async def get_readyz(services: Services, _: Request) -> Response:
     return json_response(document, HTTPStatus.SERVICE_UNAVAILABLE if services.drain.begun else HTTPStatus.OK)
 
 
-async def get_metrics(metrics: Metrics, _: Request) -> Response:
-    """Metrics in the Prometheus text format."""
+async def get_metrics(metrics: Metrics, shared_port: int | None, http: Request) -> Response:
+    """Metrics in the Prometheus text format.
+
+    Of several processes behind one port, each gives its own at a port of its own, from the next one on.
+    """
+    if shared_port is not None and (http.scope.get("server") or ("", None))[1] == shared_port:
+        raise InvalidRequest(
+            f"several processes answer at port {shared_port}, and metrics are those of one: ask at the ports of their "
+            "own, which are told when they start"
+        )
     return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
