@@ -20,6 +20,11 @@ class Targets:
     query: Tensor  # [pairs]
     item: Tensor  # [pairs]
     weight: Tensor  # [pairs]
+    whole: float | None = None  # the weight of all pairs where these are a part of them, and others elsewhere
+
+    def to(self, device: torch.device) -> "Targets":
+        """The same pairs on a device."""
+        return Targets(self.query.to(device), self.item.to(device), self.weight.to(device), self.whole)
 
 
 def softmax_cross_entropy(

@@ -6,7 +6,9 @@ import typer
 
 from app.errors import AisleError
 from offline.commands import catalogue, data, live, training
-from offline.workspace.stop import Stopped, end, how_to_go_on, interrupts, stops
+from offline.commands.processes import LOST, is_launched
+from offline.errors import RankLost
+from offline.workspace.stop import Stopped, end, how_to_go_on, interrupts, same_command, stops
 from offline.workspace.storage_errors import storage_errors
 
 app = typer.Typer(
@@ -47,10 +49,15 @@ def cli() -> None:
 
     The exit code is 1 for an error, 130 after SIGINT and 143 after SIGTERM.
     """
-    line = how_to_go_on(sys.argv[1:])
+    line = "" if is_launched() else how_to_go_on(sys.argv[1:])
     try:
         with stops(line), storage_errors(), interrupts():
             app()
+    except RankLost as error:
+        if is_launched():
+            sys.exit(LOST)
+        sys.stderr.write(f"aisle-offline: {error.message}; to go on: {same_command(sys.argv[1:])}\n")
+        sys.exit(1)
     except AisleError as error:
         sys.stderr.write(f"aisle-offline: {error.message}\n")
         sys.exit(1)

@@ -8,6 +8,7 @@
     │       └── FolderInUse       somebody else is at work in it
     ├── StorageError              a file cannot be written or read: no room, no permission, a broken disk
     ├── TrainingError             training cannot go on (no signal, a loss that is not a number)
+    ├── RankLost                  a process of a training in several is gone
     └── PublishRefused            a bundle's figures speak against publishing it
 
 Messages say what was expected, what was received, and what to do. The command line prints them and exits with status 1.
@@ -82,6 +83,12 @@ class TrainingError(AisleError):
     """Training cannot go on."""
 
     code = "training_failed"
+
+
+class RankLost(AisleError):
+    """A process of a training in several is gone, and the others end with it."""
+
+    code = "rank_lost"
 
 
 class MigrationRefused(AisleError):

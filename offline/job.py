@@ -21,6 +21,7 @@ from offline.run_clock import RunClock
 from offline.stage import Display, Stage, StageContext, data_key, stage_keys
 from offline.stages import STAGE_NAMES, STAGES, VERSION
 from offline.teacher.chosen import chosen_teacher
+from offline.training.ranks import ALONE, Ranks
 from offline.workspace.budget import Allowance
 from offline.workspace.durations import about, duration
 from offline.workspace.run_folder import RunFolder
@@ -30,7 +31,14 @@ from offline.workspace.storage_errors import storage_errors
 __all__ = ["STAGES", "STAGE_NAMES", "Display", "Options", "choose_device", "data_key", "run", "run_stage"]
 
 
-def run(data: Path, folder: RunFolder, options: Options, display: Display, upto: str | None = None) -> dict[str, Any]:
+def run(
+    data: Path,
+    folder: RunFolder,
+    options: Options,
+    display: Display,
+    upto: str | None = None,
+    ranks: Ranks = ALONE,
+) -> dict[str, Any]:
     """Run all stages, or those up to `upto`; one that was done before with the same data and options is skipped.
 
     Returns:
@@ -42,10 +50,12 @@ def run(data: Path, folder: RunFolder, options: Options, display: Display, upto:
     with storage_errors(folder.path), folder.locked():
         last = len(STAGES) if upto is None else STAGE_NAMES.index(upto) + 1
         stages = [stage for stage in STAGES[:last] if options.refit or stage.name != "refit"]
-        return _run(data, folder, options, display, stages, again=False)
+        return _run(data, folder, options, display, stages, ranks, again=False)
 
 
-def run_stage(name: str, data: Path, folder: RunFolder, options: Options, display: Display) -> dict[str, Any]:
+def run_stage(
+    name: str, data: Path, folder: RunFolder, options: Options, display: Display, ranks: Ranks = ALONE
+) -> dict[str, Any]:
     """Run one stage, even if it was done before; the stages before it must be done.
 
     Raises:
@@ -54,7 +64,7 @@ def run_stage(name: str, data: Path, folder: RunFolder, options: Options, displa
     with storage_errors(folder.path), folder.locked():
         index = STAGE_NAMES.index(name)
         _refuse_other_versions(folder, STAGE_NAMES[:index])
-        return _run(data, folder, options, display, STAGES[index : index + 1], again=True)
+        return _run(data, folder, options, display, STAGES[index : index + 1], ranks, again=True)
 
 
 def _refuse_other_versions(folder: RunFolder, stages: Sequence[str]) -> None:
@@ -86,7 +96,14 @@ def choose_device(name: str) -> torch.device:
 
 
 def _run(
-    data: Path, folder: RunFolder, options: Options, display: Display, stages: Sequence[Stage], *, again: bool
+    data: Path,
+    folder: RunFolder,
+    options: Options,
+    display: Display,
+    stages: Sequence[Stage],
+    ranks: Ranks,
+    *,
+    again: bool,
 ) -> dict[str, Any]:
     spec = load_spec(data)
     read_synonyms(spec)  # a line that says nothing is better told now than after training
@@ -112,7 +129,7 @@ def _run(
             continue
         display.stage(stage.name)
         with run_folder_errors(folder, outputs), clock.stage(stage.name, again=again):
-            context = StageContext(spec, folder, options, device, display, key, clock)
+            context = StageContext(spec, folder, options, device, display, key, clock, ranks)
             allowance = context.allowance
             last_results = stage.run(context)
             _record(folder, stage.name, key, clock, allowance, last_results)

@@ -33,5 +33,6 @@ class Options:
     withhold: "Withhold | None" = None  # items that nothing is trained on
     warm_from: Path | None = None  # run folder whose weights training begins with
     warm_epochs: int | None = None  # then; None takes a third
+    processes: int | None = None  # that train the network; None: one a GPU, and one without
     teacher: Path | None = None  # folder of an encoder; None: the one that dataset.toml names, if any
     erased: str = ""  # identifies the erasures that are known: what a run finds, whatever it is given

@@ -17,6 +17,7 @@ from offline.dataset.synonyms import synonyms_key
 from offline.options import Options
 from offline.run_clock import RunClock
 from offline.tables.sources import container_of
+from offline.training.ranks import ALONE, Ranks
 from offline.workspace.budget import Allowance
 from offline.workspace.progress import Times, TrainProgress
 from offline.workspace.run_folder import RunFolder, key_of
@@ -61,6 +62,7 @@ class StageContext:
     display: Display
     key: str  # of this stage, see `stage_keys`
     clock: RunClock
+    ranks: Ranks = ALONE  # of the stages that train the network
 
     @property
     def allowance(self) -> Allowance:

@@ -141,12 +141,13 @@ def _train(context: StageContext) -> dict[str, Any]:
     if options.warm_from is not None:
         warm = plan_warm_start(RunFolder(options.warm_from), folder, graph, settings, options.warm_epochs)
     trained = train(
-        TrainInputs(folder.split, graph, warm.settings),
+        TrainInputs(folder.split, graph, warm.settings, graph_folder=folder.graph),
         folder.train,
         device=context.device,
         allowance=context.allowance,
         progress=context.training,
         begin=warm.begin,
+        ranks=context.ranks,
     )
     return {name: trained.record[name] for name in ("device", "metric", "best")} | {
         "epochs": epochs_of(trained.record),
@@ -283,6 +284,7 @@ def _refit(context: StageContext) -> dict[str, Any]:
         allowance=context.allowance.sooner(choice.make_s),
         progress=context.progress,
         training=context.training,
+        ranks=context.ranks,
     )
     cut = apply_compression(trained, folder.split, choice, refitting.PARTS, device=context.device)
     save_trained(cut, folder.refit / refitting.FINAL)

@@ -19,6 +19,7 @@ SLOW = {
     "test_items_that_the_bundle_never_saw_are_put_into_it_and_found",
     "test_killed_run_goes_on_from_its_checkpoint",
     "test_the_same_log_with_its_rows_shuffled_gives_the_same_figures",
+    "test_two_processes_that_are_killed_or_stopped_say_so_in_a_line_and_go_on",
     "test_what_shoppers_do_trains_the_next_model",
     "test_with_two_masks_the_ranker_learns_that_what_was_viewed_is_bought",
 }

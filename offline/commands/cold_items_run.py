@@ -8,6 +8,7 @@ from typing import Any
 from offline import job
 from offline.evaluation.cold_items import cold_items
 from offline.split.withhold import Withhold
+from offline.training.ranks import ALONE, Ranks
 from offline.workspace.run_folder import RunFolder
 
 
@@ -16,6 +17,7 @@ def run(
     out: Path,
     options: job.Options,
     display: job.Display,
+    ranks: Ranks = ALONE,
     *,
     how: str,
     share: float,
@@ -31,6 +33,7 @@ def run(
         out: run folder.
         options: of the run.
         display: shows how far the work is.
+        ranks: this process, and those that train beside it.
         how: which items, see `Withhold`.
         share: how many.
         live: whether the catalogue of training lacks them too, and they are put into the bundle as it is served.
@@ -44,7 +47,8 @@ def run(
     """
     began = time.monotonic()
     folder = RunFolder(out)
-    job.run(data, folder, replace(options, withhold=Withhold(how, share, live)), display, upto="export")
+    withheld = replace(options, withhold=Withhold(how, share, live))
+    job.run(data, folder, withheld, display, upto="export", ranks=ranks)
     display.stage("cold items")
     document = cold_items(
         folder.measured, folder.whole, folder.split, reference=reference, seed=options.seed, progress=display.work

@@ -225,7 +225,7 @@ def online(
     print_json(document)
 
 
-@takes_run_options()
+@takes_run_options(leave_out=("processes",))
 def schedule(
     redis: RedisUrl,
     logs: Annotated[Path, typer.Option("--logs", help="Folder of the data set that grows, as collect's --out.")],

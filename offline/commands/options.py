@@ -51,6 +51,15 @@ Split = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        min=1,
+        help="Processes on this machine that train the network together, each on its share of every step. "
+        "One a GPU by default, and one without a GPU.",
+    ),
+]
 Budget = Annotated[
     str | None,
     typer.Option(

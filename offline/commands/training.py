@@ -1,7 +1,8 @@
 """Commands of a training run: all of it, single stages, figures, the report."""
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ from offline.commands.options import (
     Epochs,
     MaxLoss,
     Out,
+    Processes,
     Rate,
     Refit,
     Seed,
@@ -26,8 +28,15 @@ from offline.commands.options import (
     Without,
 )
 from offline.commands.output import budget_seconds, overrides_of, print_json, show_against, show_report, shown
+from offline.commands.processes import train_processes
 from offline.commands.run_options import takes_run_options
 from offline.options import Options
+
+if TYPE_CHECKING:  # torch takes seconds, which --help should not
+    from offline.training.ranks import Ranks
+
+TRAINING_STAGES = ("train", "refit")
+"""Those that several processes share."""
 
 
 @takes_run_options()
@@ -39,6 +48,12 @@ def run(data: Data, out: Out, options: Options) -> None:
     baseline's first metric, the verdict, the paths of report, page and bundle, and the seconds of all stages. The whole
     evaluation is in OUT/report.json.
     """
+    with train_processes(options.processes, options.device) as ranks:
+        if ranks is not None:
+            _run(data, out, options, ranks)
+
+
+def _run(data: Path, out: Path, options: Options, ranks: "Ranks") -> None:
     from offline import job  # noqa: PLC0415 - torch takes seconds, which --help should not
     from offline.evaluation.serving_document import read_serving, serving_line  # noqa: PLC0415
     from offline.report.headline import headline  # noqa: PLC0415
@@ -46,7 +61,7 @@ def run(data: Data, out: Out, options: Options) -> None:
 
     folder = RunFolder(out)
     with shown() as display:
-        document = job.run(data, folder, options, display)
+        document = job.run(data, folder, options, display, ranks=ranks)
         show_report(display, document)
         record = folder.record()
         minutes = sum(entry["seconds"] for entry in record.values()) / 60
@@ -85,6 +100,7 @@ def train(
     out: Out,
     seed: Seed = 0,
     device: Device = "auto",
+    processes: Processes = None,
     budget: Budget = None,
     epochs: Epochs = None,
     dim: Dim = None,
@@ -98,6 +114,7 @@ def train(
         out,
         seed=seed,
         device=device,
+        processes=processes,
         budget_s=budget_seconds(budget),
         overrides=overrides_of(epochs, dim, learning_rate),
         without=tuple(without or ()),
@@ -134,9 +151,9 @@ def rank(data: Data, out: Out, seed: Seed = 0, budget: Budget = None) -> None:
     _one_stage("rank", data, out, seed=seed, budget_s=budget_seconds(budget))
 
 
-def refit(data: Data, out: Out, device: Device = "auto", budget: Budget = None) -> None:
+def refit(data: Data, out: Out, device: Device = "auto", processes: Processes = None, budget: Budget = None) -> None:
     """Train once more, on the train and validation events, as validation has chosen."""
-    _one_stage("refit", data, out, device=device, budget_s=budget_seconds(budget))
+    _one_stage("refit", data, out, device=device, processes=processes, budget_s=budget_seconds(budget))
 
 
 def export(data: Data, out: Out, refit: Refit = True) -> None:
@@ -215,15 +232,26 @@ def cold_items(
     """
     from offline.commands import cold_items_run  # noqa: PLC0415 - as above
 
-    with shown() as display:
-        document = cold_items_run.run(data, out, options, display, how=how, share=share, live=live, reference=reference)
-    print_json(document)
+    with train_processes(options.processes, options.device) as ranks:
+        if ranks is None:
+            return
+        with shown() as display:
+            document = cold_items_run.run(
+                data, out, options, display, ranks, how=how, share=share, live=live, reference=reference
+            )
+        print_json(document)
 
 
 def _one_stage(stage: str, data: Path, out: Path, **options: Any) -> None:
     from offline import job  # noqa: PLC0415 - as above
+    from offline.training.ranks import ALONE  # noqa: PLC0415
     from offline.workspace.run_folder import RunFolder  # noqa: PLC0415
 
-    with shown() as display:
-        results = job.run_stage(stage, data, RunFolder(out), job.Options(**options), display)
-    print_json(results)
+    chosen = job.Options(**options)
+    trains = stage in TRAINING_STAGES
+    with train_processes(chosen.processes, chosen.device) if trains else nullcontext(ALONE) as ranks:
+        if ranks is None:
+            return
+        with shown() as display:
+            results = job.run_stage(stage, data, RunFolder(out), chosen, display, ranks)
+        print_json(results)

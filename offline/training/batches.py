@@ -30,9 +30,12 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
         return Batch(
-            self.rows.to(device), self.types.to(device), self.ages.to(device), self.query_positions.to(device), targets
+            self.rows.to(device),
+            self.types.to(device),
+            self.ages.to(device),
+            self.query_positions.to(device),
+            self.targets.to(device),
         )
 
 
@@ -47,12 +50,18 @@ class SetBatch:
 
     def to(self, device: torch.device) -> "SetBatch":
         """The same batch on a device."""
-        targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
-        return SetBatch(self.rows.to(device), self.types.to(device), self.first.to(device), targets)
+        return SetBatch(self.rows.to(device), self.types.to(device), self.first.to(device), self.targets.to(device))
 
 
 def ordered_batches(
-    histories: Histories, window: int, size: int, *, hide_seen: bool, timed: bool, rng: np.random.Generator
+    histories: Histories,
+    window: int,
+    size: int,
+    *,
+    hide_seen: bool,
+    timed: bool,
+    rng: np.random.Generator,
+    share: slice = slice(None),
 ) -> Iterator[Batch]:
     """Every event but the first of a user is once the target of the events before it.
 
@@ -63,9 +72,11 @@ def ordered_batches(
         hide_seen: leave out targets that the window already holds, since the ranking will hide them.
         timed: whether events have times; without, all ages are unknown.
         rng: draws the order.
+        share: which windows of each batch to make, perhaps none.
     """
     first, last = _chunks(histories, window)
-    for chosen in _grouped(last - first, size, rng):
+    for batch in _grouped(last - first, size, rng):
+        chosen = batch[share]
         yield _ordered_batch(histories, first[chosen], last[chosen], hide_seen=hide_seen, timed=timed)
 
 
@@ -101,7 +112,7 @@ def _grouped(lengths: NDArray[np.int64], size: int, rng: np.random.Generator) ->
 def _ordered_batch(
     histories: Histories, first: NDArray[np.int64], last: NDArray[np.int64], *, hide_seen: bool, timed: bool
 ) -> Batch:
-    longest = int((last - first).max())
+    longest = int((last - first).max(initial=1))
     place = last[:, None] - longest + np.arange(longest)[None, :]  # of the inputs; a target is one place further
     present = place >= first[:, None]
     rows, types, times = histories.take(place, present)
@@ -127,14 +138,22 @@ def _ordered_batch(
     )
 
 
-def unordered_batches(histories: Histories, size: int, *, rng: np.random.Generator) -> Iterator[SetBatch]:
+def unordered_batches(
+    histories: Histories, size: int, *, rng: np.random.Generator, share: slice = slice(None)
+) -> Iterator[SetBatch]:
     """Each user's whole history asks for all of its own items; a user weighs the root of the history's length.
 
     The softmax over all items, the few numbers of a vector and the graph keep an item from merely finding itself;
     to read a drawn part and ask for the rest ranks worse.
+
+    Args:
+        histories: whose events are learned.
+        size: users a batch.
+        rng: draws the order.
+        share: which users of each batch to read, perhaps none.
     """
-    for users in _grouped_users(histories, size, rng):
-        yield _unordered_batch(histories, users)
+    for batch in _grouped_users(histories, size, rng):
+        yield _unordered_batch(histories, batch[share])
 
 
 def count_unordered(histories: Histories, size: int) -> int:

@@ -64,7 +64,6 @@ class QueryBatch:
 
     def to(self, device: torch.device) -> "QueryBatch":
         """The same batch on a device."""
-        targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
         return QueryBatch(
             self.words.to(device),
             self.words_given.to(device),
@@ -72,7 +71,7 @@ class QueryBatch:
             self.rows.to(device),
             self.types.to(device),
             self.ages.to(device),
-            targets,
+            self.targets.to(device),
             self.connected.to(device),
         )
 
@@ -119,6 +118,7 @@ def draw_query_batch(
     ordered: bool,
     timed: bool,
     rng: np.random.Generator,
+    share: slice = slice(None),
 ) -> QueryBatch | None:
     """Draw events, and the queries that send messages meanwhile; None where no event is left to draw.
 
@@ -133,6 +133,7 @@ def draw_query_batch(
         window: events of a history.
         ordered: whether the order of events means anything.
         timed: whether events have times.
+        share: which of the lines to make; the draws are those of all.
     """
     hidden = rng.random(len(events.queries)) < HIDDEN_SHARE
     able = np.flatnonzero(hidden[events.query] | (rng.random(len(events)) < CONNECTED_SHARE))
@@ -142,8 +143,8 @@ def draw_query_batch(
     drawn = np.sort(rng.choice(able, size=min(size, len(able)), p=weight / weight.sum()))
     connected = np.ones(graph_queries, dtype=np.bool_)
     connected[events.nodes[hidden & (events.nodes >= 0)]] = False
-    texts = [draw_query_text(events.queries[number], rng) for number in events.query[drawn]]
-    kind = rng.random(len(drawn))
+    texts = [draw_query_text(events.queries[number], rng) for number in events.query[drawn]][share]
+    drawn, kind = drawn[share], rng.random(len(drawn))[share]
     with_user = np.flatnonzero(kind < USER_SHARE)
     rows, types, times, when = _histories_before(histories, events, drawn[with_user], window, ordered=ordered)
     some = (types != 0).any(axis=1)

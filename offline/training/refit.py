@@ -15,6 +15,7 @@ from model.network import Network
 from offline.errors import RunFolderError
 from offline.graph.build import build_graph, item_graph, read_graph
 from offline.training.checkpoint import BEST_FILE, fits, load_weights
+from offline.training.ranks import ALONE, Ranks
 from offline.training.settings import TrainSettings
 from offline.training.state import LOSS
 from offline.training.train import train
@@ -40,6 +41,7 @@ def refit(
     allowance: Allowance | None = None,
     progress: Progress | None = None,
     training: Callable[[TrainProgress], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """The network of `chosen`, trained on with the graph and the events of train and valid, without validation.
 
@@ -52,10 +54,12 @@ def refit(
         chosen: folder of the finished first training.
         meaning: of the items' texts, as the first training read it.
         allowance: the seconds that it may take; where they end before the schedule does, so does the learning rate.
+        ranks: this process, and those that follow it.
 
     Raises:
         RunFolderError: the first training has not finished.
         TrainingError: the loss is not a number.
+        RankLost: another process is gone.
     """
     settings, best = _best_schedule(chosen)
     build_graph(split, out / GRAPH, parts=PARTS, without=settings.without, meaning=meaning, progress=progress)
@@ -65,13 +69,14 @@ def refit(
         best = max(min(best, 1), round(best * EPOCHS_SHARE))
         settings = replace(settings, learning_rate=settings.learning_rate * RATE_SHARE)
     return train(
-        TrainInputs(split, graph, replace(settings, epochs=math.ceil(best)), PARTS),
+        TrainInputs(split, graph, replace(settings, epochs=math.ceil(best)), PARTS, out / GRAPH),
         out / WEIGHTS,
         device=device,
         allowance=allowance,
         fixed_epochs=best,
         begin=None if begin_with is None else partial(load_weights, begin_with),
         progress=training,
+        ranks=ranks,
     )
 
 

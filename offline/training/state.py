@@ -22,6 +22,10 @@ class TrainState:
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    def take(self, values: dict[str, Any]) -> None:
+        """Become the state that `values` is of."""
+        vars(self).update(values)
+
     def as_dict(self) -> dict[str, Any]:
         """The state as a checkpoint holds it."""
         return dict(vars(self))

@@ -1,5 +1,6 @@
 """The loss of one step: the softmax over all items or drawn ones, and which parameters decay."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -45,12 +46,15 @@ def batch_loss(
 def cross_entropy(
     queries: Tensor, items: Tensor, targets: Targets, frequency: Tensor, settings: TrainSettings
 ) -> Tensor:
-    """Mean cross-entropy a target's weight of queries `[queries, dim]` among items `[items, dim]`, all or drawn."""
+    """Mean cross-entropy a target's weight of queries `[queries, dim]` among items `[items, dim]`, all or drawn.
+
+    Of targets that are a part of a step's, their part of the step's mean.
+    """
     bias = None
     if len(items) > settings.full_softmax_items:
         items, targets, bias = _sampled(items, targets, frequency, settings.sampled_items)
     total = softmax_cross_entropy(queries, items, targets, bias, low_precision=has_fast_bfloat16(items.device))
-    return total / targets.weight.sum().clamp(min=1e-6)
+    return total / (targets.weight.sum().clamp(min=1e-6) if targets.whole is None else max(targets.whole, 1e-6))
 
 
 def _sampled(items: Tensor, targets: Targets, frequency: Tensor, draws: int) -> tuple[Tensor, Targets, Tensor]:
@@ -60,4 +64,4 @@ def _sampled(items: Tensor, targets: Targets, frequency: Tensor, draws: int) -> 
     chosen = torch.unique(torch.cat([targets.item, drawn, targets.item.new_zeros(1)]))  # row 0 first, which is masked
     place = torch.searchsorted(chosen, targets.item)
     bias = -log_inclusion(probabilities[chosen], draws + len(targets.item))
-    return items[chosen], Targets(targets.query, place, targets.weight), bias
+    return items[chosen], replace(targets, item=place), bias

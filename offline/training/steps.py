@@ -21,10 +21,22 @@ def count_steps(histories: Histories, queries: QueryEvents | None, settings: Tra
 
 
 def epoch_batches(
-    histories: Histories, steps: int, settings: TrainSettings, rng: np.random.Generator
+    histories: Histories,
+    steps: int,
+    settings: TrainSettings,
+    rng: np.random.Generator,
+    share: slice = slice(None),
 ) -> Iterator[Batch | SetBatch | None]:
-    """The batch of histories of each of so many steps, each batch once and evenly between steps of queries alone."""
-    batches, count = training_batches(histories, settings, rng), count_batches(histories, settings)
+    """The batch of histories of each of so many steps, each batch once and evenly between steps of queries alone.
+
+    Args:
+        histories: whose events are learned.
+        steps: of the epoch.
+        settings: how.
+        rng: draws the order.
+        share: which examples of each batch to make; the others are somebody else's.
+    """
+    batches, count = training_batches(histories, settings, rng, share), count_batches(histories, settings)
     for step in range(steps):
         has_histories = (step + 1) * count // steps > step * count // steps
         yield next(batches) if has_histories else None
@@ -38,11 +50,17 @@ def count_batches(histories: Histories, settings: TrainSettings) -> int:
 
 
 def training_batches(
-    histories: Histories, settings: TrainSettings, rng: np.random.Generator
+    histories: Histories, settings: TrainSettings, rng: np.random.Generator, share: slice = slice(None)
 ) -> Iterator[Batch | SetBatch]:
-    """One epoch, in an order that `rng` draws."""
+    """One epoch, in an order that `rng` draws; of each batch a share."""
     if settings.ordered:
         return ordered_batches(
-            histories, settings.window, settings.batch, hide_seen=settings.hide_seen, timed=settings.timed, rng=rng
+            histories,
+            settings.window,
+            settings.batch,
+            hide_seen=settings.hide_seen,
+            timed=settings.timed,
+            rng=rng,
+            share=share,
         )
-    return unordered_batches(histories, settings.batch, rng=rng)
+    return unordered_batches(histories, settings.batch, rng=rng, share=share)

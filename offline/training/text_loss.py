@@ -34,8 +34,7 @@ class TextBatch:
 
     def to(self, device: torch.device) -> "TextBatch":
         """The same batch on a device."""
-        targets = Targets(self.targets.query.to(device), self.targets.item.to(device), self.targets.weight.to(device))
-        return TextBatch(self.words.to(device), targets)
+        return TextBatch(self.words.to(device), self.targets.to(device))
 
 
 def load_catalogue(items: pl.DataFrame, graph: ItemGraph) -> Catalogue | None:
@@ -47,11 +46,12 @@ def load_catalogue(items: pl.DataFrame, graph: ItemGraph) -> Catalogue | None:
     return Catalogue(fields, described, bucket_idf(graph)) if len(described) else None
 
 
-def draw_text_batch(catalogue: Catalogue, size: int, rng: np.random.Generator) -> TextBatch:
-    """The augmented texts of `size` drawn items."""
-    rows = rng.choice(catalogue.described, size=size)
-    words = text_bags(draw_texts(catalogue.fields, rows, rng), catalogue.idf).bags()
-    return TextBatch(words, Targets(torch.arange(size), torch.from_numpy(rows), torch.ones(size)))
+def draw_text_batch(catalogue: Catalogue, size: int, rng: np.random.Generator, share: slice = slice(None)) -> TextBatch:
+    """The augmented texts of `size` drawn items, or a share of them; the draws are those of all."""
+    drawn = rng.choice(catalogue.described, size=size)
+    texts, rows = draw_texts(catalogue.fields, drawn, rng)[share], drawn[share]
+    words = text_bags(texts, catalogue.idf).bags()
+    return TextBatch(words, Targets(torch.arange(len(rows)), torch.from_numpy(rows), torch.ones(len(rows))))
 
 
 def text_vectors(table: Tensor, batch: TextBatch, text_scale: float) -> Tensor:

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,11 +29,12 @@ from offline.training.checkpoint import (
 )
 from offline.training.contrastive import train_on_catalogue
 from offline.training.query_loss import QueryBatch, draw_query_batch, query_vectors_of
+from offline.training.ranks import ALONE, Ranks
 from offline.training.state import LOSS, TrainState
 from offline.training.step_loss import batch_loss, cross_entropy, parameter_groups
 from offline.training.steps import count_steps, epoch_batches
 from offline.training.text_loss import TextBatch, draw_text_batch, text_vectors
-from offline.training.train_data import TrainData, TrainInputs, load_data, validation_of
+from offline.training.train_data import TrainData, TrainInputs, TrainTask, load_data, validation_of
 from offline.training.trained import HISTORY_FILE, Trained
 from offline.training.validation import Validation, validate
 from offline.workspace.atomic import write_json
@@ -59,13 +61,14 @@ def train(
     fixed_epochs: float | None = None,
     progress: Callable[[TrainProgress], None] | None = None,
     begin: Callable[[Network], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train until the epochs are done, validation stops improving, or the allowance is spent.
 
     Long epochs are validated several times. A checkpoint is written with every validation and about once a minute,
     and training goes on from an earlier one in `out` as if it had never stopped. Where the allowance ends before the
     epochs do, the learning rate has come down by then, be it in the middle of the first epoch; a single step is taken
-    at least. Without any event the catalogue alone is learned from (`train_on_catalogue`).
+    at least. Without any event the catalogue alone is learned from (`train_on_catalogue`), by one process.
 
     Args:
         inputs: data and settings.
@@ -76,9 +79,11 @@ def train(
             at their end are taken.
         progress: called after every step.
         begin: puts weights into the fresh network where there is no checkpoint.
+        ranks: this process, and those that `follow` it.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not a number.
+        RankLost: another process is gone.
         RunFolderError: the checkpoint in `out` is unreadable or of another network.
     """
     allowance = allowance or Allowance.of(None)
@@ -97,13 +102,35 @@ def train(
             allowance=allowance,
             progress=progress,
         )
-    run = _Run(load_data(inputs, events, validated=not fixed_epochs), inputs, out, device, fixed_epochs, progress)
+    if not ranks.is_alone:
+        ranks.tell(TrainTask.of(inputs, fixed_epochs))
+    data = load_data(inputs, events, validated=not fixed_epochs)
+    run = _Run(data, inputs, out, device, fixed_epochs, progress, ranks)
     out.mkdir(parents=True, exist_ok=True)
-    run.start(begin)
-    run.bound(allowance)
-    while run.has_epochs_left():
-        run.epoch()
+    with ranks.threads():
+        run.start(begin)
+        run.bound(allowance)
+        while run.has_epochs_left():
+            run.epoch()
     return _keep_best(run, inputs, out)
+
+
+def follow(ranks: Ranks, device: torch.device) -> None:
+    """Take part in each `train` of the first process until it has no more; nothing is written.
+
+    Raises:
+        InputError: what the first process has read cannot be read here.
+        RankLost: another process is gone.
+    """
+    while (task := ranks.tell(None)) is not None:
+        inputs = task.inputs()
+        torch.manual_seed(inputs.settings.seed)
+        with suppress(TrainingError), ranks.threads():  # the first process raises the same, and says it
+            data = load_data(inputs, read_events(inputs.split, inputs.parts), validated=False)
+            run = _Run(data, inputs, inputs.split, device, task.fixed_epochs, None, ranks)
+            run.start(None)
+            while run.has_epochs_left():
+                run.epoch()
 
 
 def held_rows(split: Path, items: pl.DataFrame) -> NDArray[np.int64]:
@@ -126,9 +153,14 @@ def _keep_best(run: "_Run", inputs: TrainInputs, out: Path) -> Trained:
         "epochs": run.state.history,
         "parts": list(inputs.parts),
         "cut_short": run.cut_short(),
+        **({} if run.ranks.is_alone else {"processes": run.ranks.count}),
     }
     write_json(out / HISTORY_FILE, record)
     return Trained(run.network, run.graph, run.known, inputs.settings, record)
+
+
+_Histories = Batch | SetBatch | None
+_Texts = tuple[QueryBatch | None, TextBatch | None]
 
 
 class _Run:
@@ -142,8 +174,10 @@ class _Run:
         device: torch.device,
         fixed_epochs: float | None,
         progress: Callable[[TrainProgress], None] | None,
+        ranks: Ranks,
     ) -> None:
         self._data = data
+        self.ranks = ranks
         self.device = device
         self._settings = settings = inputs.settings
         self._split = inputs.split
@@ -177,6 +211,18 @@ class _Run:
 
         Without either, begin anew: id embeddings are random, and longer the more an item occurs.
         """
+        if self.ranks.leads:
+            self._start_alone(begin)
+        self._share_state()
+        self.ranks.share_moments(self.optimizer)
+
+    def _share_state(self) -> None:
+        """All processes have the leader's weights and state."""
+        if not self.ranks.is_alone:
+            self.state.take(self.ranks.tell(self.state.as_dict()))
+            self.ranks.share_weights(self.network)
+
+    def _start_alone(self, begin: Callable[[Network], None] | None) -> None:
         checkpoint = self._out / CHECKPOINT_FILE
         if checkpoint.exists():
             self.state = TrainState(**load_checkpoint(checkpoint, self.network, self.optimizer))
@@ -251,31 +297,36 @@ class _Run:
         state = self.state
         self.network.train()
         rng, text_rng = (np.random.default_rng([self._settings.seed, state.epoch, *more]) for more in ((), (7,)))
-        batches = epoch_batches(self._data.histories, self._steps, self._settings, rng)
+        batches = epoch_batches(self._data.histories, self._steps, self._settings, rng, self.ranks.share)
         stops = {round(self._steps * part / self._parts) for part in range(1, self._parts)}
         recent: deque[float] = deque(maxlen=20)
         for step, batch in enumerate(batches, start=1):
-            texts = self._draw_texts(text_rng)
+            drawn = self._draw_texts(text_rng)
             if step <= state.epoch_step:  # done before a stop
                 continue
             if state.step >= self._last_step:
                 break
-            share = self._share()
+            share, own, texts = self._agree(batch, drawn)
             if share >= 1.0 and state.step:
                 self._is_cut = True
                 break
-            recent.append(self._step(batch, texts, share))
+            recent.append(self._step(own, texts, share))
             state.epoch_step, state.loss_sum = step, state.loss_sum + recent[-1]
             self._tell(state.epoch + 1, step, float(np.mean(recent)))
             if step in stops:
                 self._conclude()
                 self.network.train()
-            elif step < self._steps and self._is_checkpoint_due():
+            elif step < self._steps and self.ranks.leads and self._is_checkpoint_due():
                 self._save_checkpoint()
         self._conclude()
 
     def _conclude(self) -> None:
         """Validate what was trained so far, keep it where it is the best, and write a checkpoint."""
+        if self.ranks.leads:
+            self._conclude_alone()
+        self._share_state()
+
+    def _conclude_alone(self) -> None:
         began = self._clock.now()
         state = self.state
         loss = state.loss_sum / state.epoch_step if state.epoch_step else math.nan
@@ -298,7 +349,7 @@ class _Run:
         self._checkpoint_at = self._clock.now()
         self._checkpoint_s = self._checkpoint_at - began
 
-    def _draw_texts(self, rng: np.random.Generator) -> tuple[QueryBatch | None, TextBatch | None]:
+    def _draw_texts(self, rng: np.random.Generator) -> _Texts:
         settings, data, device = self._settings, self._data, self.device
         queries = views = None
         if data.queries is not None:
@@ -311,14 +362,30 @@ class _Run:
                 ordered=settings.ordered,
                 timed=settings.timed,
                 rng=rng,
+                share=self.ranks.share,
             )
         if data.catalogue is not None:
-            views = draw_text_batch(data.catalogue, settings.view_batch, rng)
+            views = draw_text_batch(data.catalogue, settings.view_batch, rng, self.ranks.share)
         return None if queries is None else queries.to(device), None if views is None else views.to(device)
 
-    def _step(
-        self, batch: Batch | SetBatch | None, texts: tuple[QueryBatch | None, TextBatch | None], budget_share: float
-    ) -> float:
+    def _agree(self, batch: _Histories, texts: _Texts) -> tuple[float, _Histories, _Texts]:
+        """The share of the seconds by the leader's clock, and this process's examples, each kind with its whole weight.
+
+        Alone, a kind is whole.
+        """
+        share = self._share() if self.ranks.leads else 0.0
+        if self.ranks.is_alone:
+            return share, batch, texts
+        queries, views = texts
+        kinds = batch, queries, views
+        own = [0.0 if kind is None else float(kind.targets.weight.sum()) for kind in kinds]
+        share, *wholes = self.ranks.sums([share, *own])
+        batch = None if batch is None else replace(batch, targets=replace(batch.targets, whole=wholes[0]))
+        queries = None if queries is None else replace(queries, targets=replace(queries.targets, whole=wholes[1]))
+        views = None if views is None else replace(views, targets=replace(views.targets, whole=wholes[2]))
+        return share, batch, (queries, views)
+
+    def _step(self, batch: _Histories, texts: _Texts, budget_share: float) -> float:
         settings, state = self._settings, self.state
         done = max(budget_share, state.step / self._last_step)
         warm = min(1.0, (state.step + 1) / min(WARM_UP_STEPS, self._steps))
@@ -326,31 +393,35 @@ class _Run:
         rate = settings.learning_rate * warm * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        self.ranks.seed_step(settings.seed, state.step)
         loss = self._loss(None if batch is None else batch.to(self.device), *texts)
-        self._require_finite("loss", loss)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = self.ranks.add_up(list(self.network.parameters()), loss)
+        self._require_finite("loss", loss)
         # Looked at before the step: weights that are no numbers would go into the checkpoint of the epoch.
         self._require_finite("gradient", torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT))
         self.optimizer.step()
         state.step += 1
         return loss.item()
 
-    def _loss(self, batch: Batch | SetBatch | None, query_batch: QueryBatch | None, views: TextBatch | None) -> Tensor:
+    def _loss(self, batch: _Histories, query_batch: QueryBatch | None, views: TextBatch | None) -> Tensor:
         """Of histories, of queries and of views of texts, each where there is a batch of it."""
         network, settings, frequency = self.network, self._settings, self._frequency
         units, lengths = network.item_vectors(
             self.graph, self.known, None if query_batch is None else query_batch.connected
         )
         loss = 0.0 * lengths.sum()  # with a gradient, if there is nothing at all
-        if batch is not None and (query_batch is None or settings.history_weight):
+        if batch is not None and len(batch.targets.item) and (query_batch is None or settings.history_weight):
             loss = batch_loss(network.queries, units, lengths, frequency, batch, settings)
         table = network.items.text
         if table is not None and query_batch is not None:
-            queries = query_vectors_of(network.queries, table, units, query_batch, settings.text_scale)
-            of_queries = cross_entropy(queries, units * lengths[:, None], query_batch.targets, frequency, settings)
-            loss = settings.history_weight * loss + settings.query_weight * of_queries
-        if table is not None and views is not None:
+            loss = settings.history_weight * loss
+            if len(query_batch.targets.item):
+                queries = query_vectors_of(network.queries, table, units, query_batch, settings.text_scale)
+                of_queries = cross_entropy(queries, units * lengths[:, None], query_batch.targets, frequency, settings)
+                loss = loss + settings.query_weight * of_queries
+        if table is not None and views is not None and len(views.targets.item):
             # Views learn where items are; items do not move towards what merely describes them.
             seen = text_vectors(table, views, settings.text_scale)
             of_views = cross_entropy(seen, units.detach(), views.targets, frequency, settings)

@@ -11,6 +11,7 @@ from model.item_tower import ItemGraph
 from offline.dataset.histories import Histories, histories_of
 from offline.dataset.split_meta import read_split_meta
 from offline.errors import TrainingError
+from offline.graph.build import item_graph, read_graph
 from offline.training.query_loss import QueryEvents, load_query_events
 from offline.training.settings import TrainSettings
 from offline.training.steps import count_steps
@@ -27,6 +28,7 @@ class TrainInputs:
     graph: ItemGraph  # of the same parts, and without the same pieces
     settings: TrainSettings
     parts: Sequence[str] = ("train",)  # whose events are learned
+    graph_folder: Path | None = None  # that the graph was read from: further processes read it there
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,35 @@ class TrainData:
     queries: QueryEvents | None
     catalogue: Catalogue | None
     validation: Validation | None
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """A training as its first process tells it to the others."""
+
+    split: Path
+    graph_folder: Path
+    settings: TrainSettings
+    parts: Sequence[str]
+    fixed_epochs: float | None
+
+    @classmethod
+    def of(cls, inputs: TrainInputs, fixed_epochs: float | None) -> "TrainTask":
+        """The training of these inputs."""
+        if inputs.graph_folder is None:
+            raise ValueError("expected the folder of the graph, which further processes read it from, got none")
+        return cls(
+            inputs.split.resolve(), inputs.graph_folder.resolve(), inputs.settings, tuple(inputs.parts), fixed_epochs
+        )
+
+    def inputs(self) -> TrainInputs:
+        """The same inputs, read by another process.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        graph = item_graph(read_graph(self.graph_folder))
+        return TrainInputs(self.split, graph, self.settings, self.parts, self.graph_folder)
 
 
 def load_data(inputs: TrainInputs, events: pl.DataFrame, *, validated: bool) -> TrainData:

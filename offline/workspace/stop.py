@@ -86,9 +86,13 @@ def how_to_go_on(words: Sequence[str]) -> str:
     Args:
         words: of the command line after the program's name. With a password among them they are not repeated.
     """
+    return f"aisle-offline: stopped, nothing is lost but the step at hand; to go on: {same_command(words)}\n"
+
+
+def same_command(words: Sequence[str]) -> str:
+    """Return the command line to give again, for the end of a sentence; without a password that is in `words`."""
     secret = any("password" in word or ("://" in word and "@" in word) for word in words)
-    command = "run the same command again" if secret else f"aisle-offline {shlex.join(words)}"
-    return f"aisle-offline: stopped, nothing is lost but the step at hand; to go on: {command}\n"
+    return "run the same command again" if secret else f"aisle-offline {shlex.join(words)}"
 
 
 def _watch(reader: int, handler: object, line: str) -> None:
