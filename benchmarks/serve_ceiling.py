@@ -5,6 +5,9 @@ machine that slows down slows both. The servers share the first core that this p
 under load needs any; the load generator has the second (with a single core, nothing is pinned and both shares shrink).
 Requests are a mix of known users, pages, histories kept by the caller and excluded items, `k` 20.
 
+With `--processes` the service with Redis runs once more, as so many processes on all cores, among them that of the load
+and of Redis; `several_over_one` is the median of its requests a second by those of the one process on one core.
+
 With `--redis` a third server runs beside them: the same service with a real Redis in its path, seeded by
 `aisle-offline publish`. Redis runs on the core of the load generator, as it would on a machine of its own.
 
@@ -46,6 +49,7 @@ DISTINCT_REQUESTS = 2_000
 SHOWN = ("requests_per_s", "p50_ms", "p99_ms", "cpu_us")
 BATCH_STAGES = ("state", "assemble", "engine", "answer")  # once a batch
 REQUEST_STAGES = ("parse", "encode")  # once a request
+SEVERAL = "several"  # processes
 Figures = dict[str, dict[int, list[dict[str, Any]]]]  # server -> connections -> a result each round
 
 
@@ -57,12 +61,15 @@ class Running:
     process: subprocess.Popen[Any]
 
     def cpu_s(self) -> float:
-        """Seconds of a core that the process has used; 0 where the kernel does not tell."""
+        """Seconds of a core that the process and those that it started have used; 0 where the kernel does not tell."""
+        pid = self.process.pid
         try:
-            words = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+            started = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+            lines = [Path(f"/proc/{number}/stat").read_text("ascii") for number in (pid, *started)]
         except OSError:
             return 0.0
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        words = [line.rpartition(")")[2].split() for line in lines]
+        return sum(int(of_one[11]) + int(of_one[12]) for of_one in words) / os.sysconf("SC_CLK_TCK")
 
     def batch_stage_s(self) -> dict[str, float]:
         """Seconds that went to each stage of a batch since the start; nothing for a server that does not tell."""
@@ -80,6 +87,9 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of one measurement.")] = 3.0,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each server at each number of connections.")] = 5,
     redis: Annotated[bool, typer.Option(help="Measure the service with a real Redis in its path, too.")] = True,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Measure as many processes of it on all cores, too, beside the one on one core.")
+    ] = 1,
 ) -> None:
     """Measure `/recommend` of a real `aisle-serve` against an endpoint that does nothing."""
     folder = resolve(bundle)
@@ -95,7 +105,11 @@ def main(
             store = servers.enter_context(running_redis())
             _pin(store.pid, load_core)
             _publish(bundle, store.url)
-            running["redis"] = servers.enter_context(_server(server_core, _serve_command(bundle, "--redis", store.url)))
+            command = _serve_command(bundle, "--redis", store.url)
+            running["redis"] = servers.enter_context(_server(server_core, command))
+            if processes > 1:
+                together = [*command[:-1], "--processes", str(processes), command[-1]]
+                running[SEVERAL] = servers.enter_context(_server(None, together))
         for server in running.values():
             _measure(server, bodies, max(CONNECTIONS), 1.0, load_core)  # caches fill, code paths specialise
         figures: Figures = {server: {connections: [] for connections in CONNECTIONS} for server in running}
@@ -202,6 +216,12 @@ def _report(figures: Figures, manifest: Manifest, pinned: bool) -> dict[str, Any
             for ours, empty in zip(figures["redis"][busiest], theirs, strict=True)
         ]
         with_redis = {"ratio_10k_redis": round(median(shares), 4)}
+    if SEVERAL in figures:
+        gains = [
+            ours["requests_per_s"] / one["requests_per_s"]
+            for ours, one in zip(figures[SEVERAL][busiest], figures["redis"][busiest], strict=True)
+        ]
+        with_redis["several_over_one"] = round(median(gains), 3)
     return {
         "ratio_10k": round(median(ratios[busiest]), 4),
         "ratio_10k_lowest": round(min(ratios[busiest]), 4),
@@ -223,7 +243,7 @@ def _report(figures: Figures, manifest: Manifest, pinned: bool) -> dict[str, Any
         "cpu_us_a_request": {
             server: _cpu_by_stage(of_server, has_redis=server == "redis")
             for server, of_server in figures.items()
-            if server != "empty"
+            if server not in ("empty", SEVERAL)
         },
         "machine": {
             "processor": _processor(),
