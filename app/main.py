@@ -1,4 +1,4 @@
-"""The composition root of the service, and `aisle-serve`. Nothing else reads the settings."""
+"""The composition root of the service, and `aisle-serve`. Nothing but this and `app.options` reads the settings."""
 
 import gc
 import hashlib
@@ -16,13 +16,9 @@ import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from app.api.application import HttpOptions, make_application
-from app.api.batch_parsing import BatchLimits
-from app.api.catalogue_routes import BATCH_PATH
+from app.api.application import make_application
 from app.api.keys import Keyring
-from app.api.limits import LIMITS
 from app.api.origins import is_loopback
-from app.api.recommend_parsing import Limits
 from app.api.rehearsal import rehearse
 from app.api.startup import StartupApplication
 from app.artifact.bundle_store import folder_of, is_bundle, version_in
@@ -31,7 +27,16 @@ from app.artifact.object_store import ObjectAddress, ObjectLimits, ObjectStore
 from app.artifact.redis_keys import Keys
 from app.engine.kernels.library import kernel_kind, say_kernels
 from app.errors import AisleError, BundleError, SettingsError
-from app.server.bounds import ConnectionBounds, raise_descriptor_limit
+from app.options import (
+    connection_bounds,
+    cursor_keys,
+    http_options,
+    impression_options,
+    redis_address,
+    retention,
+    service_limits,
+)
+from app.server.bounds import raise_descriptor_limit
 from app.server.closing import ClosingServer, stop_on_signals
 from app.server.connections import Connections
 from app.server.processes import Place, Processes, bind, places, take_place
@@ -40,9 +45,8 @@ from app.serving.cursor_keys import CursorKeys
 from app.serving.first_fetch import first_fetch
 from app.serving.live_catalogue import CatalogueWaits
 from app.serving.release import DevicePolicy, LoadOptions, Release, load_release, load_version
-from app.serving.service import ServiceLimits
-from app.serving.services import Drain, FollowOptions, ImpressionOptions, build_services
-from app.settings import PREFIX, Settings, hosts_in, keys_in, read_settings
+from app.serving.services import Drain, FollowOptions, build_services
+from app.settings import PREFIX, Settings, keys_in, read_settings
 from app.stores.bundle_cache import MB, BundleCache
 from app.stores.catalogue import CatalogueStore
 from app.stores.memory import MemoryUserStore
@@ -52,15 +56,12 @@ from app.stores.protocol import ModelStore, UserStore
 from app.stores.published import FixedModels, FolderModels, RedisModels, model_from_manifest
 from app.stores.redis_gate import kind_of
 from app.stores.redis_link import RedisAddress, open_sync, redact
-from app.stores.redis_store import Retention
 from app.stores.redis_stores import open_gate, redis_stores
 from app.stores.shared_secret import SharedSecret
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
 
-DAY_S = 86_400
 FIRST_LOOK_S = 2.0  # for the pointer, before the service listens
-MIN_SECRET = 16  # characters of what signs cursors
 LOOK_S = 1.0  # between looks for the first bundle
 BACKLOG = 2048
 _COMMAND = (sys.executable, "-c", "from app.main import cli; cli()")  # this very one, whatever started it
@@ -88,10 +89,10 @@ def make_app(
         raise SettingsError("no bundle to serve: give --bundle runs/NAME/bundle, or set AISLE_BUNDLE")
 
     metrics = metrics or Metrics()
-    options = replace(_http_options(settings), shared_port=shared_port)
+    options = replace(http_options(settings), shared_port=shared_port)
     Keyring(options.read_keys, options.admin_keys)  # those that cannot be are refused before anything is loaded
 
-    address, keys = _redis_address(settings), Keys(settings.redis_prefix.encode())
+    address, keys = redis_address(settings), Keys(settings.redis_prefix.encode())
     drain = drain or Drain()
     cache = _cache(settings, settings.bundle, drain) if isinstance(settings.bundle, ObjectAddress) else None
     place = settings.bundle if cache is None else cache.folder
@@ -105,14 +106,14 @@ def make_app(
         cache,
     )
     release = load_release(place, load) if folder is None else _first_release(folder, address, keys, load, cache)
-    cursors = _cursor_keys(settings)
+    cursors = cursor_keys(settings)
     store, catalogue, models = _stores(settings, address, keys, folder, cache, release, cursors, metrics)
     services = build_services(
         release,
         store,
         FollowOptions(models, folder, load, settings.follow_s),
-        _service_limits(settings),
-        _impression_options(settings),
+        service_limits(settings),
+        impression_options(settings),
         metrics,
         drain,
         cursors,
@@ -129,74 +130,6 @@ def make_app(
     gc.collect()
     gc.freeze()
     return application
-
-
-def _http_options(settings: Settings) -> HttpOptions:
-    return HttpOptions(
-        limits=Limits(
-            max_events=settings.max_events,
-            max_item_ids=settings.max_item_ids,
-            max_conditions=settings.max_conditions,
-            max_reasons=settings.max_reasons,
-        ),
-        max_body_bytes=settings.max_body_bytes,
-        max_event_rows=settings.max_event_rows,
-        batches=BatchLimits(
-            settings.max_batch_bytes, settings.max_item_bytes, settings.max_batch_operations, settings.max_batch_lines
-        ),
-        page=settings.page,
-        read_keys=keys_in(settings.read_keys),
-        admin_keys=keys_in(settings.admin_keys),
-        rate_per_key=settings.rate_per_key,
-        hosts=hosts_in(settings.allowed_hosts),
-        limit_values={limit.setting: getattr(settings, limit.setting) for limit in LIMITS if limit.setting},
-    )
-
-
-def _service_limits(settings: Settings) -> ServiceLimits:
-    return ServiceLimits(
-        retrieve_depth=settings.retrieve_depth,
-        list_depth=settings.list_depth,
-        max_batch=settings.max_batch,
-        max_pending=settings.max_pending,
-        timeout_ms=settings.timeout_ms,
-        engine_threads=settings.engine_threads,
-    )
-
-
-def _impression_options(settings: Settings) -> ImpressionOptions:
-    return ImpressionOptions(
-        share=settings.impression_share,
-        follow_s=settings.online_window_s,
-        follow_bytes=settings.online_memory_mb * 1e6,
-    )
-
-
-def _cursor_keys(settings: Settings) -> CursorKeys:
-    secrets = keys_in(settings.cursor_secrets)
-    if short := [secret for secret in secrets if len(secret) < MIN_SECRET]:
-        raise SettingsError(
-            f"AISLE_CURSOR_SECRETS: expected at least {MIN_SECRET} characters each, got one of {len(short[0])}: make "
-            "one with `openssl rand -hex 32`"
-        )
-    return CursorKeys([secret.encode() for secret in secrets])
-
-
-def _connection_bounds(settings: Settings) -> ConnectionBounds:
-    return ConnectionBounds(
-        connections=settings.max_connections,
-        head_bytes=settings.max_head_bytes,
-        head_s=settings.head_timeout_s,
-        body_bytes=settings.max_body_bytes,
-        body_s=settings.body_timeout_s,
-        large_path=BATCH_PATH,
-        large_bytes=settings.max_batch_bytes,
-        large_s=settings.batch_timeout_s,
-        held_bytes=round(settings.held_body_mb * 1e6),
-        answer_s=settings.answer_timeout_s,
-        unread_bytes=round(settings.unread_answer_mb * 1e6),
-        idle_s=settings.keep_alive_s,
-    )
 
 
 def _stores(
@@ -227,7 +160,7 @@ def _stores(
         settings.redis_write_timeout_ms / 1e3,
         metrics.count_background_failure,
     )
-    store, catalogue = redis_stores(gate, keys, _retention(settings))
+    store, catalogue = redis_stores(gate, keys, retention(settings))
     # A cache has the list of the last fetch, which nobody adds to while this process does not run.
     store.knows_erasures = cache is None and keeps_erasures(release.snapshot.folder.parent)
     if settings.cursor_secrets is None:
@@ -247,34 +180,6 @@ def _log_bundle(release: Release, store: str) -> None:
             "device": release.snapshot.retriever.device,
             "store": store,
         },
-    )
-
-
-def _redis_address(settings: Settings) -> RedisAddress | None:
-    if settings.redis is None:
-        return None
-    password = settings.redis_password
-    return RedisAddress(
-        url=settings.redis.get_secret_value(),
-        username=settings.redis_username,
-        password=None if password is None else password.get_secret_value(),
-        db=settings.redis_db,
-        ca_file=None if settings.redis_ca_file is None else str(settings.redis_ca_file),
-        timeout_s=None,  # the gate's limits hold
-        connect_timeout_s=None,
-        pool=settings.redis_pool,
-    )
-
-
-def _retention(settings: Settings) -> Retention:
-    return Retention(
-        events=settings.keep_events,
-        items=settings.keep_items,
-        user_s=round(settings.user_ttl_days * DAY_S),
-        stream_warning=settings.event_stream_warning,
-        impressions=settings.impression_cap,
-        catalogue_changes=settings.catalogue_change_cap,
-        activity=settings.activity_cap,
     )
 
 
@@ -356,7 +261,7 @@ def serve(settings: Settings, place: Place | None = None) -> None:
         def give_up() -> None:
             server.should_exit = True
 
-        connections = Connections(_connection_bounds(settings), metrics)
+        connections = Connections(connection_bounds(settings), metrics)
         startup = StartupApplication(make, LOOK_S, metrics, give_up) if settings.wait else None
         config = uvicorn.Config(
             startup or make(),

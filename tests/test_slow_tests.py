@@ -6,6 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SLOW = {
+    "test_a_shop_among_objects_is_trained_on_published_there_and_served_from_there",
+    "test_a_shop_places_new_items_by_what_their_texts_mean_where_training_put_such",
+    "test_answers_are_as_announced_and_never_a_server_error",
+    "test_rows_in_the_order_of_items_choose_nothing",
     "test_a_real_teacher_has_a_student_that_reads_as_it_does",
     "test_a_round_sends_its_version_to_a_store_of_objects",
     "test_a_primary_that_is_killed_takes_its_people_alone_until_its_replica_takes_over",
@@ -23,7 +27,7 @@ SLOW = {
     "test_what_shoppers_do_trains_the_next_model",
     "test_with_two_masks_the_ranker_learns_that_what_was_viewed_is_bought",
 }
-"""Each takes some half a minute of processor time or more, and what it tests cannot be told by less."""
+"""Each takes some quarter of a minute of processor time or more, and what it tests cannot be told by less."""
 
 
 def last_command(target: str) -> str:

@@ -22,6 +22,7 @@ HOOKS = Path(__file__).parents[2] / "support" / "schemathesis_hooks.py"
 AT_LEAST = 1_000  # requests
 
 
+@pytest.mark.slow
 def test_answers_are_as_announced_and_never_a_server_error(
     application_of: Callable[..., Starlette],
     listening: Callable[[Starlette], AbstractContextManager[httpx.Client]],

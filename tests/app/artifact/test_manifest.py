@@ -35,7 +35,7 @@ def test_a_new_bundle_numbers_its_parts(folder: Path) -> None:
     manifest = read_manifest(folder)
     assert manifest.schema_version == names.SCHEMA_VERSION
     assert manifest.parts == {
-        "ranker": 1, "search": 4, "words": 2, "meaning": 1, "spelling": 1, "suggest": 1, "gpu": 1, "display": 1,
+        "ranker": 1, "search": 5, "words": 2, "meaning": 1, "spelling": 1, "suggest": 1, "gpu": 1, "display": 1,
         "variants": 1, "synonyms": 1, "codes": 1, "chosen": 1, "place": 1,
     }  # fmt: skip
     assert manifest.measured_as is None

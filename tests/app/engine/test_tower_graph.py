@@ -47,11 +47,8 @@ Change = Callable[[QueryTowerShape], QueryTowerShape]
     "change",
     [
         lambda shape: shape,
-        lambda shape: replace(shape, typed=False),
-        lambda shape: replace(shape, timed=False),
-        lambda shape: replace(shape, hidden=16, feed=48),
-        lambda shape: replace(shape, window=1),
-        lambda shape: replace(shape, heads=4),
+        lambda shape: replace(shape, typed=False, timed=False, heads=4),
+        lambda shape: replace(shape, hidden=16, feed=48, window=1),
     ],
 )
 def test_the_kernel_gives_what_the_graph_gives(change: Change) -> None:
@@ -85,7 +82,7 @@ def test_no_model_is_no_tower() -> None:
 
 def test_weights_that_give_something_else_are_not_used() -> None:
     model = model_of(SHAPE)
-    other = open_session(Path("tower"), 1, model_of(replace(SHAPE, typed=False)))
+    other = open_session(Path("tower"), 1, model_of(replace(SHAPE, typed=False, timed=False, heads=4)))
     with pytest.raises(NotCut, match="another outcome"):
         read_tower(model, other)
 

@@ -44,6 +44,7 @@ def figures_by_rows(tmp_path: Path, **rows: Any) -> EvaluationDocument:
     return run(write_orderless_shop(tmp_path / "shop", users=250, **rows), tmp_path / "run")[1]
 
 
+@pytest.mark.slow
 def test_rows_in_the_order_of_items_choose_nothing(tmp_path: Path) -> None:
     document = figures_by_rows(tmp_path)
     (report,) = document.reports

@@ -90,6 +90,7 @@ def test_a_run_with_a_teacher_ends_with_a_bundle_that_encodes_texts(
     assert {path: path.stat().st_mtime_ns for path in resolve(out / "bundle").rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_a_shop_places_new_items_by_what_their_texts_mean_where_training_put_such(
     shop: Path, quiet: Telling, tmp_path: Path, small_teacher: Path
 ) -> None:
