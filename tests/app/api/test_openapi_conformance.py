@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
