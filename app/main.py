@@ -303,14 +303,14 @@ def _serve_in_processes(settings: Settings) -> None:
     where = places(settings.host, settings.port, settings.processes)
     processes = Processes([*_COMMAND, *sys.argv[1:]], where)
     ports = f"{', '.join(str(place.own_port) for place in where[:-1])} and {where[-1].own_port}"
-    how = f" by {len(where)} processes, each with metrics of its own, at ports {ports}"
+    how = f", by {len(where)} processes, each with metrics of its own, at ports {ports}"
     if not processes.run(lambda: typer.echo(_announcement(where[0].port, settings, how))):
         raise typer.Exit(1)  # whoever failed has said why
 
 
 def _announcement(port: int, settings: Settings, how: str = "") -> str:
     address = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"Aisle answers at http://{address}:{port}{how}{_reach(settings.host, settings)}; /docs lists the calls"
+    return f"Aisle answers at http://{address}:{port}{_reach(settings.host, settings)}{how}; /docs lists the calls"
 
 
 def _reach(host: str, settings: Settings) -> str:

@@ -52,7 +52,7 @@ def pair_of(shop_bundle: Path, redis: RedisProcess, prefix: str) -> Iterator[Pai
         try:
             assert parent.stdout is not None
             line = parent.stdout.readline()
-            told = re.search(r"127\.0\.0\.1:(\d+) by 2 processes, .* at ports (\d+) and (\d+)", line)
+            told = re.search(r"127\.0\.0\.1:(\d+) .*, by 2 processes, .* at ports (\d+) and (\d+)", line)
             assert told is not None, (line, parent.communicate()[1])
             port, first, second = (int(text) for text in told.groups())
             yield Pair(parent, port, (first, second))
