@@ -15,6 +15,8 @@ from app.server.connections import Connections
 from app.serving.services import Drain
 
 _SO_ATTACH_FILTER: Final = 26  # Linux; Python has no name for it
+_LAST_WORD_S: Final = 2.0
+"""That the application has to close its stores where nothing else is waited for."""
 _DROP_ALL: Final = struct.pack("HBBI", 0x06, 0, 0, 0)  # one instruction: let 0 bytes of every packet through
 
 
@@ -61,6 +63,10 @@ class ClosingServer(uvicorn.Server):
         ]
         await super().shutdown(sockets)
         await asyncio.gather(*let_in, return_exceptions=True)
+        if self.force_exit:  # uvicorn goes without a word to the application then, whose end is a traceback in the log
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORD_S):
+                    await self.lifespan.shutdown()
 
     def _make_protocol(self) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class

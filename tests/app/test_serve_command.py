@@ -170,6 +170,23 @@ def test_told_to_stop_it_wants_no_more_before_it_closes_the_door(shop_bundle: Pa
         assert process.wait(WITHIN_S) == 0
 
 
+def test_an_impatient_end_is_no_error(shop_bundle: Path) -> None:
+    with (
+        served("--bundle", str(shop_bundle), AISLE_DRAIN_S="0") as (process, address),
+        httpx.Client(base_url=address, timeout=WITHIN_S) as client,
+    ):
+        where = (client.base_url.host, client.base_url.port or 0)
+        with socket.create_connection(where, WITHIN_S) as slow:
+            slow.sendall(b"POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{")
+            assert client.get("/livez").status_code == 200  # so the head before it has been read
+            process.send_signal(signal.SIGTERM)
+            wait_until_closed(where)
+            process.send_signal(signal.SIGINT)  # uvicorn waits for nothing any more
+            logged = process.communicate(WITHIN_S)[1]
+    assert process.returncode == 0
+    assert not [line for line in logged.splitlines() if json.loads(line)["level"] == "ERROR"]
+
+
 def test_told_to_stop_while_it_starts_it_stops(shop_bundle: Path) -> None:
     with served("--bundle", str(shop_bundle)) as (process, _):
         process.send_signal(signal.SIGTERM)
