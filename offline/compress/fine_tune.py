@@ -13,6 +13,7 @@ from model.query_tower import QueryTower
 from offline.dataset.histories import Histories
 from offline.errors import TrainingError
 from offline.training.batches import Batch, SetBatch
+from offline.training.step_loss import queries_of
 from offline.training.steps import count_batches, training_batches
 from offline.training.trained import Trained
 
@@ -117,13 +118,7 @@ def _some_sets(batch: SetBatch, rng: np.random.Generator) -> SetBatch:
 
 def _scores(tower: QueryTower, units: Tensor, lengths: Tensor, batch: Batch | SetBatch, rows: Tensor) -> Tensor:
     """`[asked, rows]`."""
-    if isinstance(batch, SetBatch):
-        queries = tower.of_sets(units, batch.rows, batch.types, batch.first)
-    else:
-        present = batch.types != 0
-        zero = units.new_zeros(len(batch.rows), units.shape[1])
-        events = units[batch.rows] * present[:, :, None]
-        queries = tower(events, batch.types, batch.ages, zero, zero[:, :1], batch.query_positions)
+    queries = queries_of(tower, units, batch)
     scores: Tensor = queries @ (units[rows] * lengths[rows, None]).T
     return scores
 

@@ -33,14 +33,19 @@ def batch_loss(
 
     `frequency` `[items]` counts train events; sampled negatives are drawn by it.
     """
-    if isinstance(batch, SetBatch):
-        queries = tower.of_sets(units, batch.rows, batch.types, batch.first)
-    else:
-        present = batch.types != 0
-        zero = units.new_zeros(len(batch.rows), units.shape[1])
-        events = units[batch.rows] * present[:, :, None]
-        queries = tower(events, batch.types, batch.ages, zero, zero[:, :1], batch.query_positions)
+    queries = queries_of(tower, units, batch)
     return cross_entropy(queries, units * lengths[:, None], batch.targets, frequency, settings)
+
+
+def queries_of(tower: QueryTower, units: Tensor, batch: Batch | SetBatch) -> Tensor:
+    """The query vectors `[asked, item_dim]` of a batch, given unit item vectors `[items, item_dim]`."""
+    if isinstance(batch, SetBatch):
+        return tower.of_sets(units, batch.rows, batch.types, batch.first)
+    present = batch.types != 0
+    zero = units.new_zeros(len(batch.rows), units.shape[1])
+    events = units[batch.rows] * present[:, :, None]
+    queries: Tensor = tower(events, batch.types, batch.ages, zero, zero[:, :1], batch.query_positions)
+    return queries
 
 
 def cross_entropy(
