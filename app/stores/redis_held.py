@@ -53,9 +53,14 @@ class HeldConnections:
         )
         try:
             commands = connection.pack_commands(words)
+            only_reads = all(of_one[0] == "MGET" for of_one in words)
+            if not only_reads and await _is_stale(connection):
+                await connection.disconnect(nowait=True)
             try:
                 return await _exchange(connection, commands, len(words))
             except redis.ConnectionError:  # the server closed it meanwhile, as a client would try once more
+                if not only_reads:  # what was sent may have been done, and must not be done twice
+                    raise
                 await connection.disconnect(nowait=True)
                 return await _exchange(connection, commands, len(words))
         except BaseException:
@@ -66,6 +71,14 @@ class HeldConnections:
                 self._idle.append(connection)
             else:
                 await self._pool.release(connection)
+
+
+async def _is_stale(connection: AbstractConnection) -> bool:
+    """Whether the server has closed a connection, which is seen before anything is sent."""
+    try:
+        return bool(connection.is_connected and await connection.can_read())
+    except (redis.ConnectionError, OSError):
+        return True
 
 
 async def _exchange(connection: AbstractConnection, commands: Any, number: int) -> list[Any]:
