@@ -4,24 +4,18 @@ The graph is the exporter's, step by step: constants are told apart by the opera
 What does not have exactly these steps, or another outcome in the end, stays a graph.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import names
 from app.artifact.event_features import age_buckets
-from app.engine.graph_cut import FLOAT, NotCut, fields_of, number_at
+from app.engine.graph_cut import NotCut
+from app.engine.graph_steps import GraphNode, steps_of
 from app.engine.kernels.tower import Tower, TowerEvents, TowerWeights
 
-_GRAPH: Final = 7  # field of a model
-_NODE, _CONSTANT = 1, 5  # fields of a graph
-_READS, _WRITES, _KIND, _ATTRIBUTE = 1, 2, 4, 5  # fields of a node
-_ATTRIBUTE_NAME, _ATTRIBUTE_FLOAT = 1, 2
-_LENGTHS, _ELEMENT, _NAME, _RAW = 1, 2, 8, 9  # fields of a constant
-_KINDS: Final[dict[int, np.dtype[Any]]] = {FLOAT: np.dtype("<f4"), 7: np.dtype("<i8")}  # element types of constants
-_VARINT: Final = 0
 _STEPS: Final = (
     ("GatherND", "type_weights"),
     ("GatherND", "age_weights"),
@@ -64,13 +58,6 @@ _PROBES: Final = 32
 _LARGEST_DIFFERENCE: Final = 1e-4  # between the kernel's vector and the graph's, of the largest number of it
 
 
-class _Node(NamedTuple):
-    kind: str
-    reads: list[str]
-    writes: list[str]
-    epsilon: float  # of a layer norm
-
-
 def read_tower(tower: bytes, session: Any) -> Tower:
     """The tower as the kernel runs it.
 
@@ -82,7 +69,7 @@ def read_tower(tower: bytes, session: Any) -> Tower:
         NotCut: it is another network than the kernel's.
     """
     try:
-        weights = _weights(*_read(tower))
+        weights = _weights(*steps_of(tower))
     except (IndexError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
         raise NotCut(f"no query tower: {error}") from error
     if not weights.fits():
@@ -96,8 +83,8 @@ def read_tower(tower: bytes, session: Any) -> Tower:
     return kernel
 
 
-def _weights(nodes: list[_Node], constants: Mapping[str, NDArray[Any]]) -> TowerWeights:
-    steps: list[tuple[_Node, list[NDArray[np.float32]]]] = []
+def _weights(nodes: list[GraphNode], constants: Mapping[str, NDArray[Any]]) -> TowerWeights:
+    steps: list[tuple[GraphNode, list[NDArray[np.float32]]]] = []
     for node in nodes:
         read = [constants[name] for name in node.reads if name in constants and constants[name].dtype == np.float32]
         if read and node.kind not in _OF_SHAPES:
@@ -143,7 +130,7 @@ _PLAIN: Final = (
 
 
 def _within(
-    nodes: list[_Node], constants: Mapping[str, NDArray[Any]], count: int, *, of_types: bool
+    nodes: list[GraphNode], constants: Mapping[str, NDArray[Any]], count: int, *, of_types: bool
 ) -> NDArray[np.int64]:
     """What each behaviour, or each age, counts as: itself, or the largest that the tower distinguishes."""
     largest = count - 1
@@ -202,55 +189,3 @@ def _run(session: Any, events: TowerEvents) -> NDArray[np.float32]:
         },
     )
     return queries
-
-
-def _read(model: bytes) -> tuple[list[_Node], dict[str, NDArray[Any]]]:
-    nodes: list[_Node] = []
-    constants: dict[str, NDArray[Any]] = {}
-    for graph in _contents(memoryview(model), _GRAPH):
-        for field, content, _ in fields_of(graph):
-            if field == _NODE:
-                nodes.append(_node(content))
-            elif field == _CONSTANT:
-                constants |= _constant(content)
-    return nodes, constants
-
-
-def _node(message: memoryview) -> _Node:
-    epsilon = 1e-5
-    for attribute in _contents(message, _ATTRIBUTE):
-        for value in _contents(attribute, _ATTRIBUTE_FLOAT):
-            if _texts(attribute, _ATTRIBUTE_NAME) == ["epsilon"]:
-                epsilon = float(np.frombuffer(value, "<f4")[0])
-    return _Node("".join(_texts(message, _KIND)), _texts(message, _READS), _texts(message, _WRITES), epsilon)
-
-
-def _constant(message: memoryview) -> dict[str, NDArray[Any]]:
-    """By name, if it is of numbers that are read here."""
-    lengths: list[int] = []
-    element = 0
-    for field, content, whole in fields_of(message):
-        if field == _LENGTHS:
-            lengths += [number_at(content, 0)[0]] if whole[0] & 7 == _VARINT else _packed(content)
-        elif field == _ELEMENT:
-            element = number_at(content, 0)[0]
-    raw = list(_contents(message, _RAW))
-    if element not in _KINDS or not raw:
-        return {}
-    return {"".join(_texts(message, _NAME)): np.frombuffer(raw[0], _KINDS[element]).reshape(lengths)}
-
-
-def _packed(content: memoryview) -> list[int]:
-    numbers, position = [], 0
-    while position < len(content):
-        number, position = number_at(content, position)
-        numbers.append(number)
-    return numbers
-
-
-def _contents(message: memoryview, number: int) -> Iterator[memoryview]:
-    return (content for field, content, _ in fields_of(message) if field == number)
-
-
-def _texts(message: memoryview, number: int) -> list[str]:
-    return [bytes(content).decode() for content in _contents(message, number)]
