@@ -16,7 +16,13 @@ _NODE, _CONSTANT = 1, 5  # fields of a graph
 _READS, _WRITES, _KIND, _ATTRIBUTE = 1, 2, 4, 5  # fields of a node
 _ATTRIBUTE_NAME, _ATTRIBUTE_FLOAT = 1, 2
 _LENGTHS, _ELEMENT, _NAME, _RAW = 1, 2, 8, 9  # fields of a constant
-_KINDS: Final[dict[int, np.dtype[Any]]] = {FLOAT: np.dtype("<f4"), 7: np.dtype("<i8")}  # element types of constants
+_KINDS: Final[dict[int, np.dtype[Any]]] = {
+    FLOAT: np.dtype("<f4"),
+    2: np.dtype("u1"),
+    3: np.dtype("i1"),
+    7: np.dtype("<i8"),
+}
+"""Element types of constants."""
 _VARINT: Final = 0
 
 

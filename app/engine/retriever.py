@@ -16,8 +16,10 @@ from app.engine.catalogue import Items
 from app.engine.graph_checks import check_products, check_retriever, check_tower, tower_inputs
 from app.engine.graph_cut import FLOAT, INT32, NotCut, Tensor, cut_graph
 from app.engine.kernels.library import library
+from app.engine.kernels.nearest import ItemVectors, product_level
 from app.engine.kernels.search import Products, best_items
 from app.engine.kernels.tower import Tower, TowerEvents
+from app.engine.products_graph import read_products
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.runtime import open_session
 from app.engine.tower_graph import read_tower
@@ -48,10 +50,10 @@ class Retrieves(Protocol):
 
 @dataclass(frozen=True)
 class SplitGraph:
-    """The two halves of `retrieve.onnx`, without its last nodes."""
+    """The two halves of `retrieve.onnx`, without its last nodes, or kernels that do what they do."""
 
     tower: Tower | Any  # from events to query vectors: the kernel, or a session where it has another network
-    products: Any  # a session: from query vectors to products with all items
+    products: ItemVectors | Any  # from those to the nearest items: the kernel, or a session that gives all products
     score_scales: NDArray[np.float32]  # [rows], see `RankTables`
 
 
@@ -152,7 +154,9 @@ def _best_of_products(
     allowed: NDArray[np.bool_],
     exclude_rows: NDArray[np.int64],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Scores and rows `[batch, depth]` of the items nearest to query vectors, a few queries after another."""
+    """Scores and rows `[batch, depth]` of the items nearest to query vectors; by a session a few after another."""
+    if isinstance(graph.products, ItemVectors):
+        return graph.products.nearest(queries, depth, allowed, exclude_rows)
     at_once = max(_LEAST_AT_ONCE, _PRODUCT_BYTES // (4 * allowed.shape[1]))
     parts = []
     for start in range(0, max(1, len(queries)), at_once):
@@ -189,9 +193,9 @@ def open_retriever(
         except NotCut as reason:
             uncut = reason
         else:
-            session, of_products = open_session(path, threads, tower), open_session(path, threads, products)
+            session = open_session(path, threads, tower)
             check_tower(path, session, shapes)
-            check_products(path, of_products, shapes)
+            of_products = _items_of(path, products, items, score_scales, shapes, threads)
             return Retriever(SplitGraph(_kernel_of(path, tower, session), of_products, score_scales), items)
     session = open_session(path, threads)
     check_retriever(path, session, shapes)
@@ -206,6 +210,20 @@ def _kernel_of(path: Path, tower: bytes, session: Any) -> Tower | Any:
     except NotCut as reason:
         log.info("the graph works out query vectors itself: %s", reason, extra={"path": str(path)})
         return session
+
+
+def _items_of(
+    path: Path, products: bytes, items: Items, score_scales: NDArray[np.float32], shapes: Shapes, threads: int
+) -> ItemVectors | Any:
+    """The products with all items: by the kernel where the processor has instructions for them, else a session."""
+    if product_level():
+        try:
+            return read_products(products, items.vectors, score_scales)
+        except NotCut as reason:
+            log.info("the graph multiplies with the items itself: %s", reason, extra={"path": str(path)})
+    session = open_session(path, threads, products)
+    check_products(path, session, shapes)
+    return session
 
 
 def _split(model: bytes, shapes: Shapes) -> tuple[bytes, bytes]:

@@ -32,6 +32,8 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
         [*2 * [c_int64], *4 * [c_void_p], c_int64, c_void_p, *2 * [c_int64], *4 * [c_void_p]],
         None,
     ),
+    "nearest_items": ([c_void_p, c_int64, *2 * [c_void_p], c_int64, c_void_p, *2 * [c_int64], *3 * [c_void_p]], None),
+    "nearest_scratch": (5 * [c_int64], c_int64),
     "diverse_order": ([*2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p, c_int64, *2 * [c_void_p]], None),
     "touched_rows": ([c_void_p, *2 * [c_int64], *3 * [c_void_p]], c_int64),
     "match_words": (
@@ -52,6 +54,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     "query_vectors": (4 * [c_void_p], c_int),
     "tower_scratch": ([c_void_p], c_int64),
     "has_third_level": ([], c_int),
+    "product_level": ([], c_int),
 }
 """What each function takes and returns, as the files of `source` have it."""
 
@@ -67,6 +70,8 @@ class Library:
     feature_scratch: Any
     popularity_of_rows: Any
     best_of_products: Any
+    nearest_items: Any
+    nearest_scratch: Any
     diverse_order: Any
     touched_rows: Any
     match_words: Any
@@ -81,6 +86,7 @@ class Library:
     query_vectors: Any
     tower_scratch: Any
     has_third_level: Any
+    product_level: Any
 
 
 class KernelsMissing(Exception):

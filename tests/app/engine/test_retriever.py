@@ -11,7 +11,9 @@ from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.engine.graph_cut import FLOAT, INT32, NotCut, Tensor, cut_graph
 from app.engine.kernels.library import library, using
+from app.engine.kernels.nearest import ItemVectors, product_level
 from app.engine.loading import read_warmup
+from app.engine.products_graph import read_products
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.retriever import Retriever, SplitGraph, open_retriever
 from app.engine.runtime import open_session
@@ -66,8 +68,53 @@ def given_to_the_whole(batch: RequestBatch, retriever: Retriever) -> RequestBatc
     return replace(batch, given_query=retriever.query_vectors(batch), given=np.ones(len(batch), np.bool_))
 
 
+def without_byte_products(snapshot: Snapshot, patch: pytest.MonkeyPatch) -> Retriever:
+    """As on a processor that has no instructions for them: the graph multiplies."""
+    patch.setattr("app.engine.retriever.product_level", lambda: 0)
+    return open_retriever(snapshot.folder, snapshot.items, snapshot.tables.score_scales, snapshot.manifest.shapes)
+
+
+@pytest.mark.parametrize("change", [plain, excluding, masking, giving])
+def test_the_kernel_multiplies_as_the_graph_does(
+    snapshot: Snapshot, change: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not product_level():
+        pytest.skip("the graph multiplies here")
+    assert isinstance(snapshot.retriever, Retriever)
+    assert isinstance(snapshot.retriever.graph, SplitGraph)
+    assert isinstance(snapshot.retriever.graph.products, ItemVectors)
+    by_graph = without_byte_products(snapshot, monkeypatch)
+    assert isinstance(by_graph.graph, SplitGraph)
+    assert not isinstance(by_graph.graph.products, ItemVectors)
+    batch, mask = change(read_warmup(snapshot.folder).take(slice(0, 16)), snapshot.items.selectable.shape[1])
+    for depth in (1, 50, 300):
+        found, expected = snapshot.retriever.run(batch, depth, mask), by_graph.run(batch, depth, mask)
+        assert found.scores.tobytes() == expected.scores.tobytes()
+        assert np.array_equal(found.rows, expected.rows)
+
+
+def test_other_items_or_steps_are_not_the_kernels(snapshot: Snapshot) -> None:
+    model = (snapshot.folder / names.RETRIEVE_GRAPH).read_bytes()
+    query = Tensor(names.OUT_QUERY, FLOAT, ("batch", snapshot.manifest.shapes.dim))
+    products = (Tensor(names.OUT_PRODUCTS, INT32), Tensor(names.OUT_QUERY_UNIT, FLOAT))
+    part, scales = cut_graph(model, products, [query]), snapshot.tables.score_scales
+    codes = snapshot.items.vectors
+    assert np.array_equal(read_products(part, codes, scales).codes, codes)
+    other = codes.copy()
+    other[-1, -1] += 1
+    for wrong in (other, codes[:-1]):
+        with pytest.raises(NotCut, match="items of the graph are not those"):
+            read_products(part, wrong, scales[: len(wrong)])
+    with pytest.raises(NotCut, match="other steps"):
+        read_products(part.replace(b"Round", b"Floor"), codes, scales)
+    with pytest.raises(NotCut, match="other steps"):
+        read_products(part.replace(np.float32(127).tobytes(), np.float32(126).tobytes()), codes, scales)
+    with pytest.raises(NotCut, match="no products"):
+        read_products(part[:-9], codes, scales)
+
+
 def test_what_a_run_takes_is_bounded_and_changes_no_answer(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    retriever, rows = snapshot.retriever, snapshot.items.selectable.shape[1]
+    retriever, rows = without_byte_products(snapshot, monkeypatch), snapshot.items.selectable.shape[1]
     batch = read_warmup(snapshot.folder).take(slice(0, 11))
     for change in (plain, excluding, masking):
         changed, mask = change(batch, rows)

@@ -3,7 +3,6 @@
 #include "products.h"
 
 #define RECENT 10    /* newest events that are compared with a candidate */
-#define QUERY_LIMIT 127.0f
 #define LEAST_CO_OCCURRENCE 1e-4f
 #define BEHAVIOURS 3
 #define LINE 64      /* bytes that the memory gives at once */
@@ -76,14 +75,6 @@ typedef struct {
 
 static inline int is_finite(float value) { return (bits_of(value) & 0x7F800000u) != 0x7F800000u; }
 
-static inline float larger(float value, float other) { return value > other ? value : other; }
-
-/* The nearest whole number, halves to the even one, of a value of at most a million. */
-static inline float whole(float value) {
-    float shifted = value + 12582912.0f;
-    return shifted - 12582912.0f;
-}
-
 static float half(uint16_t value) {
     uint32_t sign = (uint32_t)(value & 0x8000u) << 16, exponent = value >> 10 & 31u, fraction = value & 1023u;
     if (exponent == 31u) return float_of(sign | 0x7F800000u | fraction << 13);
@@ -94,9 +85,7 @@ static float half(uint16_t value) {
 
 /* Writes a query as whole numbers into a lane; returns their unit. */
 static float quantise(const float *query, int64_t dim, int16_t *lanes, int lane) {
-    float largest = 0.0f;
-    for (int64_t d = 0; d < dim; d++) largest = larger(__builtin_fabsf(query[d]), largest);
-    float unit = larger(largest / QUERY_LIMIT, 1e-12f);
+    float unit = unit_of(query, dim);
     for (int64_t d = 0; d < dim; d++) lanes[lane_at(d, lane)] = (int16_t)whole(query[d] / unit);
     return unit;
 }

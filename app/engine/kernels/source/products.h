@@ -8,6 +8,23 @@
 #include <immintrin.h>
 #endif
 
+#define QUERY_LIMIT 127.0f
+
+static inline float larger(float value, float other) { return value > other ? value : other; }
+
+/* The nearest whole number, halves to the even one, of a value of at most a million. */
+static inline float whole(float value) {
+    float shifted = value + 12582912.0f;
+    return shifted - 12582912.0f;
+}
+
+/* What a query's numbers are told in, so that they are whole and at most QUERY_LIMIT. */
+static inline float unit_of(const float *query, int64_t dim) {
+    float largest = 0.0f;
+    for (int64_t d = 0; d < dim; d++) largest = larger(__builtin_fabsf(query[d]), largest);
+    return larger(largest / QUERY_LIMIT, 1e-12f);
+}
+
 #define LANES 16 /* vectors that an item is multiplied with at once */
 
 /* Entries of the lanes of `dim` numbers: [dim / 2, LANES, 2], so that two neighbours are multiplied and added in one step. */

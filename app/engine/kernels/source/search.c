@@ -1,49 +1,24 @@
 /* The best items of a search: from the whole-number products of a query with all items to the few with the best scores. */
-#include "kernels.h"
+#include "best.h"
 
-#define SAMPLE 1024 /* scores that a threshold is guessed from */
-#define HEIGHTS 256 /* steps that it may take */
-#define BLOCK 32    /* scores that are compared with it at once */
-
-static inline uint64_t key_of(float score, int64_t row) {
-    uint32_t bits = bits_of(score + 0.0f); /* one zero, without a sign */
-    return (uint64_t)(bits >> 31 ? bits : ~(bits | 0x80000000u)) << 32 | (uint64_t)row;
-}
+#define BLOCK 32 /* scores that are compared with a threshold at once */
 
 static inline float score_of(const int32_t *products, float unit, const float *scales, int64_t row) {
     return (float)products[row] * unit * scales[row];
 }
 
-/* A score that all of the best `k` should reach and few others do, by every so many items; it may be too large.
- *
- * sample: `[rows / step + 1]`. */
+/* A threshold, see `guess_of`. sample: `[rows / step + 1]`. */
 static float guess(
     const int32_t *products, float unit, const float *scales, const uint8_t *allowed, int64_t rows, int64_t k,
     float *sample) {
-    int64_t step = rows / SAMPLE, count = 0;
-    if (step < 2 || k * 4 > rows) return -__builtin_inff();
-    float largest = -__builtin_inff(), least = __builtin_inff();
+    int64_t step = sample_step(rows, k), count = 0;
+    if (!step) return LOWEST;
     for (int64_t row = step / 2; row < rows; row += step) {
         float score = score_of(products, unit, scales, row);
-        int counts = allowed[row] && score == score;
         sample[count] = score;
-        count += counts;
-        largest = counts && score > largest ? score : largest;
-        least = counts && score < least ? score : least;
+        count += allowed[row] && score == score;
     }
-    int64_t place = k / step + k / step / 2 + 8;
-    if (place >= count || !(least < largest)) return -__builtin_inff();
-    int32_t heights[HEIGHTS] = {0};
-    float width = (largest - least) / HEIGHTS, to_heights = 1.0f / width;
-    if (!(to_heights > 0.0f && to_heights < __builtin_inff())) return -__builtin_inff();
-    for (int64_t i = 0; i < count; i++) {
-        int32_t height = (int32_t)((largest - sample[i]) * to_heights);
-        heights[height < HEIGHTS ? height : HEIGHTS - 1]++;
-    }
-    int64_t above = 0;
-    int32_t height = 0;
-    while (height < HEIGHTS && above <= place) above += heights[height++];
-    return largest - width * (float)height;
+    return guess_of(sample, count, step, k);
 }
 
 /* Writes the keys of allowed items that reach the least score; returns how many. */
@@ -96,8 +71,8 @@ EXPORT void best_of_products(
         }
         float least = guess(of_query, units[query], scales, may, rows, k, (float *)other);
         int64_t count = reach(of_query, units[query], scales, may, rows, least, scratch);
-        if (count < k && least > -__builtin_inff())
-            count = reach(of_query, units[query], scales, may, rows, -__builtin_inff(), scratch);
+        if (count < k && least > LOWEST)
+            count = reach(of_query, units[query], scales, may, rows, LOWEST, scratch);
         const uint64_t *sorted = sort_keys(scratch, other, count, 32, 64);
         for (int64_t place = 0; place < k; place++) {
             int64_t row = place < count ? (int64_t)(sorted[place] & 0xFFFFFFFFu) : PADDING_ROW;
