@@ -1,13 +1,16 @@
 """`GET /suggest`: completions for a search box while somebody types."""
 
-from functools import partial
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any, Final
 
+import orjson
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.answers import json_response
+from app.api.answers import json_body_response
 from app.api.direct_route import DirectRoute
 from app.api.openapi import parameter, with_bounds
 from app.api.suggest_schemas import SuggestAnswer, SuggestRequest
@@ -20,6 +23,8 @@ from app.telemetry.stages import trace_of
 TAG: Final = "Recommend"
 SHORT: Final = 64
 """Characters up to which completing takes next to no time: a longer text has words to be looked up one by one."""
+_QUESTIONS_KEPT: Final = 2_048  # query strings of which it is kept what they ask for: shoppers type the same beginnings
+_KEPT_BYTES: Final = 256  # of the longest that is kept
 _ANSWER: Final = {
     "suggestions": [
         {"text": "trail shoes", "kind": "query", "highlight": [[0, 5]]},
@@ -62,20 +67,44 @@ async def get_suggest(services: Services, request: Request) -> Response:
     used do not matter, and one typo in a word is borne where little else is found. Of nothing typed: what is
     liked most.
     """
-    parameters = SuggestRequest.model_validate(fields_of(request.query_params))
+    question: bytes = request.scope["query_string"]
+    is_kept = len(question) <= _KEPT_BYTES
+    parameters = _kept_parameters_of(question) if is_kept else _parameters_of(question)
     release = (await services.live.look()).release
     trace = trace_of(request.scope)
     trace.timer.lap("parse")
     suggester = release.snapshot.suggester
-    suggestions: list[Suggestion] = []
-    if suggester is not None:
+    if suggester is None:
+        body = _body([], release, parameters)
+    elif (written := suggester.written.of(question)) is not None:
+        body = written
+    else:
         suggest = partial(suggester.suggest, parameters.q, parameters.limit)
-        lanes = services.recommender.lanes
-        suggestions = suggest() if len(parameters.q) <= SHORT else await lanes.wire.run(suggest)
+        is_short = len(parameters.q) <= SHORT
+        suggestions = suggest() if is_short else await services.recommender.lanes.wire.run(suggest)
+        body = _body(suggestions, release, parameters)
+        if is_kept:
+            suggester.written.keep(question, body)
     trace.timer.lap("suggest")
-    return json_response(
-        {"suggestions": [_document(suggestion, release, bool(parameters.q)) for suggestion in suggestions]}
-    )
+    return json_body_response(body)
+
+
+def _parameters_of(question: bytes) -> SuggestRequest:
+    """What a query string asks for.
+
+    Raises:
+        ValidationError: it asks for nothing of the kind.
+        InvalidRequest: it has too many parameters.
+    """
+    return SuggestRequest.model_validate(fields_of(QueryParams(question)))
+
+
+_kept_parameters_of = lru_cache(_QUESTIONS_KEPT)(_parameters_of)
+
+
+def _body(suggestions: Sequence[Suggestion], release: Release, parameters: SuggestRequest) -> bytes:
+    documents = [_document(suggestion, release, bool(parameters.q)) for suggestion in suggestions]
+    return orjson.dumps({"suggestions": documents})
 
 
 def _document(suggestion: Suggestion, release: Release, was_typed: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from app.engine.text.known_words import KnownWords
 from app.engine.text.mistyped_beginnings import MistypedBeginnings
 from app.engine.text.suggest_part import MOST_POPULAR, ScoredEntry, SuggestPart, merged_entries
 from app.engine.text.synonyms import Synonyms
+from app.engine.text.written_suggestions import WrittenSuggestions
 
 MOST_LETTERS: Final = LOOKED_UP_LETTERS
 """Of a text that is suggested: by what comes later nobody finds it."""
@@ -53,6 +54,8 @@ class Suggester:
     def __init__(self, index: SuggestIndex, vocabulary: Vocabulary, synonyms: Synonyms | None = None) -> None:
         self.bundled: Final = SuggestPart(index)
         """What the bundle suggests."""
+        self.written = WrittenSuggestions()
+        """Of this suggester."""
         self._make_parts: MakeParts | None = None
         self._words = MistypedBeginnings(KnownWords(vocabulary))
         self._synonyms = Synonyms(SynonymTable()) if synonyms is None else synonyms
@@ -65,6 +68,7 @@ class Suggester:
             known: the words.
         """
         other = copy(self)
+        other.written = WrittenSuggestions()
         other._make_parts = make_parts
         other._words = self._words.with_words(known)
         for name in ("_parts", "_popular"):

@@ -56,6 +56,18 @@ def test_a_new_word_is_known_to_spelling_and_suggested(market: Market, kettle: s
     assert "Zorvex Gloamkettle 3000" in market.suggested("gloamketl")
 
 
+def test_what_was_suggested_before_a_change_is_not_suggested_after_it(market: Market, item_ids: list[str]) -> None:
+    title = "Quillback Thornlight"
+    for _ in range(2):  # the second answer of each question is one that was kept
+        assert title not in market.suggested("quillb")
+    market.change("PATCH", item_ids[5], title=title)
+    for _ in range(2):
+        assert market.suggested("quillb") == [title]
+    market.change("PATCH", item_ids[5], hidden=True)
+    for _ in range(2):
+        assert title not in market.suggested("quillb")
+
+
 def test_a_new_item_is_filtered_counted_sorted_and_grouped(market: Market, kettle: str) -> None:
     brand = {"field": "brand", "eq": "Zorvex"}
     answer = market.ask(filter=brand, facets=["brand", "category", "price"], fields=["title", "price", "brand"])
