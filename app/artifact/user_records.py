@@ -7,6 +7,8 @@ A record is little-endian and of fixed width, so that a script inside the store 
     item set      u64 item hash each, oldest first
 """
 
+import math
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,6 +20,7 @@ from app.artifact.behaviours import BITS
 LONG_BITS: Final = 7
 LONG_LIMIT: Final = 2 ** (LONG_BITS - 1) - 1  # the largest absolute value of a quantised dimension
 EVENT: Final = np.dtype([("item", "<u8"), ("second", "<u4"), ("rest", "u1")])
+_EVENT: Final = struct.Struct("<QIB")  # the same
 _HEAD: Final = np.dtype([("scale", "<f4"), ("weight", "<f4")])
 BEHAVIOUR_MASK: Final = (1 << BITS) - 1  # of the last byte of an event
 _PARTS: Final = 1 << (8 - BITS)  # of a second: the other bits of that byte
@@ -86,6 +89,12 @@ def pack_events(items: NDArray[np.uint64], types: NDArray[np.uint8], times: NDAr
     records["second"] = ticks // _PARTS
     records["rest"] = (ticks % _PARTS).astype(np.uint8) * (1 << BITS) + types
     return records
+
+
+def pack_event(item: int, behaviour: int, time: float) -> bytes:
+    """The record of one event, as of `pack_events`."""
+    ticks = int(min(max(time, 0.0), _LAST) * _PARTS) if math.isfinite(time) else 0
+    return _EVENT.pack(item, ticks // _PARTS, ticks % _PARTS << BITS | behaviour)
 
 
 def unpack_events(

@@ -32,7 +32,7 @@ class CatalogueValues:
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        return self.head_of(await self._gate.read(self._get_head))
+        return self.head_of(await self._gate.read_value(self._keys.catalogue_head))
 
     def head_of(self, value: bytes | None) -> tuple[CatalogueHead, bytes]:
         """Head and mark of a value, those of no change where it is damaged."""
@@ -76,14 +76,6 @@ class CatalogueValues:
             yield self.records(fields.items())
             if not cursor:
                 return
-
-    async def _get_head(self, client: Redis) -> Any:
-        try:
-            return await client.get(self._keys.catalogue_head)
-        except redis.ResponseError as error:
-            if not is_wrong_type(error):
-                raise
-            return b""
 
     async def _get_documents(self, client: Redis, *, names: Sequence[bytes]) -> list[Any]:
         try:

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from app.errors import StoreUnavailable
 from app.stores.redis_cluster import ClusterRedis
-from app.stores.redis_gate import FOREIGN, RECONNECT_S, RedisGate, kind_of, unavailable
+from app.stores.redis_gate import FOREIGN, RECONNECT_S, RedisGate, kind_of, pipe, unavailable
 from app.stores.redis_node import LIMIT, Limit, Node, is_refusal
 from app.stores.redis_slots import slot_of
 
@@ -78,6 +78,18 @@ class ClusterGate(RedisGate):
         """
         values: list[bytes | None] = await self.read(lambda client: client.mget(names))
         return values
+
+    async def replies(self, client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """The replies to commands, each by its node.
+
+        Raises:
+            RedisError: all failed.
+        """
+        return await pipe(client, commands)
+
+    async def _get(self, client: Redis, name: bytes) -> bytes | None:
+        value: Any = await client.get(name)
+        return None if value is None else bytes(value)
 
     async def _within(self, seconds: float, exchange: Callable[[Redis], Awaitable[Any]], *, writes: bool) -> Any:
         token = LIMIT.set(Limit(asyncio.get_running_loop().time() + seconds, writes))

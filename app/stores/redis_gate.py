@@ -80,7 +80,7 @@ class RedisGate:
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._client = client
-        self._held: HeldConnections | None = None  # from the first values on
+        self._held: HeldConnections | None = None  # from the first exchange on them
         self._read_timeout_s = read_timeout_s
         self._write_timeout_s = write_timeout_s
         self._failed_reads = 0  # in a row
@@ -141,14 +141,26 @@ class RedisGate:
         Raises:
             StoreUnavailable: as of `read`.
         """
-
-        held = self._held = self._held or HeldConnections(self._client)
-
-        async def exchange(_: Redis) -> list[bytes | None]:
-            return await held.mget(names)
-
-        values: list[bytes | None] = await self.read(exchange)
+        values: list[bytes | None] = await self.read(lambda _: self._connections.mget(names))
         return values
+
+    async def read_value(self, name: bytes) -> bytes | None:
+        """The value of a key, None for one that is not there, and nothing (`b""`) for one that holds something else.
+
+        Raises:
+            StoreUnavailable: as of `read`.
+        """
+
+        async def exchange(client: Redis) -> bytes | None:
+            try:
+                return await self._get(client, name)
+            except redis.ResponseError as error:
+                if not is_wrong_type(error):
+                    raise
+                return b""
+
+        value: bytes | None = await self.read(exchange)
+        return value
 
     async def read_reachable(self, names: Sequence[bytes]) -> tuple[list[bytes | None], frozenset[int]]:
         """The same, and the places of those that cannot be read while others can: of one server, none.
@@ -174,6 +186,26 @@ class RedisGate:
             raise
         self._failed_writes = 0
         return result
+
+    async def replies(self, client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """The replies to commands that write, in one exchange; its error for each that is refused. Only for `write`.
+
+        Raises:
+            RedisError: the exchange failed; some of it may have been done.
+            OSError: the server cannot be reached.
+        """
+        del client  # what is held is faster
+        return await self._connections.exchange(commands)
+
+    @property
+    def _connections(self) -> HeldConnections:
+        if self._held is None:
+            self._held = HeldConnections(self._client)
+        return self._held
+
+    async def _get(self, client: Redis, name: bytes) -> bytes | None:
+        del client
+        return await self._connections.get(name)
 
     async def _within(self, seconds: float, exchange: Callable[[Redis], Awaitable[Any]], *, writes: bool) -> Any:
         del writes  # of one server it makes no difference
@@ -229,6 +261,20 @@ class RedisGate:
             log.info("the store answers again")
         if defects:
             raise defects[0]
+
+
+async def pipe(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    """The replies to commands that a client sends at once; its error for each that is refused.
+
+    Raises:
+        RedisError: the exchange failed; some of it may have been done.
+        OSError: the server cannot be reached.
+    """
+    async with client.pipeline(transaction=False) as collected:
+        for words in commands:
+            collected.execute_command(*words)
+        replies: list[Any] = await collected.execute(raise_on_error=False)
+        return replies
 
 
 def unavailable(error: BaseException) -> StoreUnavailable:

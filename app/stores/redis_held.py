@@ -12,6 +12,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 
 MOST_HELD: Final = 2
+_READING: Final = ("GET", "MGET")
 _POOL_PART: Final = 4  # of this many connections of a pool one may be held
 
 
@@ -35,11 +36,18 @@ class HeldConnections:
             RedisError: they cannot be read.
             OSError: the server cannot be reached.
         """
-        (reply,) = await self.exchange([("MGET", *names)])
-        if isinstance(reply, Exception):
-            raise reply
-        values: list[bytes | None] = reply
+        values: list[bytes | None] = await self._read("MGET", *names)
         return values
+
+    async def get(self, name: bytes) -> bytes | None:
+        """The value of a key, None where it is not there.
+
+        Raises:
+            RedisError: it cannot be read, or is no string.
+            OSError: the server cannot be reached.
+        """
+        value: bytes | None = await self._read("GET", name)
+        return value
 
     async def exchange(self, words: Sequence[Sequence[Any]]) -> list[Any]:
         """The replies to some commands, as they come, in one exchange; its error for each that is refused.
@@ -53,7 +61,7 @@ class HeldConnections:
         )
         try:
             commands = connection.pack_commands(words)
-            only_reads = all(of_one[0] == "MGET" for of_one in words)
+            only_reads = all(of_one[0] in _READING for of_one in words)
             if not only_reads and await _is_stale(connection):
                 await connection.disconnect(nowait=True)
             try:
@@ -71,6 +79,12 @@ class HeldConnections:
                 self._idle.append(connection)
             else:
                 await self._pool.release(connection)
+
+    async def _read(self, *words: Any) -> Any:
+        (reply,) = await self.exchange([words])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
 
 async def _is_stale(connection: AbstractConnection) -> bool:

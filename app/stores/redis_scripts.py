@@ -1,13 +1,14 @@
 """Runs scripts inside Redis: many calls in one exchange, each script loaded where the server does not know it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from app.stores.redis_gate import RedisGate, is_missing_script
+from app.stores.redis_gate import RedisGate, is_missing_script, pipe
 from app.stores.scripts import script
 
 
@@ -38,6 +39,15 @@ class ScriptCall:
     keys: Sequence[bytes]
     arguments: Sequence[Any]
 
+    @property
+    def words(self) -> list[Any]:
+        """The command."""
+        return ["EVALSHA", self.script.digest, len(self.keys), *self.keys, *self.arguments]
+
+
+Send = Callable[[Sequence[Sequence[Any]]], Awaitable[list[Any]]]
+"""Sends commands at once; the reply to each, or its error."""
+
 
 async def run_scripts(gate: RedisGate, calls: Sequence[ScriptCall]) -> list[Any]:
     """The result of each call, in one exchange where Redis knows the scripts; none may build on an earlier one.
@@ -46,7 +56,7 @@ async def run_scripts(gate: RedisGate, calls: Sequence[ScriptCall]) -> list[Any]
         StoreUnavailable: one of them failed; others may have been done.
     """
 
-    results: list[Any] = await gate.write(lambda client: evaluate(client, calls))
+    results: list[Any] = await gate.write(lambda client: _evaluate(client, partial(gate.replies, client), calls))
     return results
 
 
@@ -56,23 +66,19 @@ async def evaluate(client: Redis, calls: Sequence[ScriptCall]) -> list[Any]:
     Raises:
         RedisError: one of them failed; others may have been done.
     """
-    results = await _evaluate(client, calls)
+    return await _evaluate(client, partial(pipe, client), calls)
+
+
+async def _evaluate(client: Redis, send: Send, calls: Sequence[ScriptCall]) -> list[Any]:
+    results = await send([call.words for call in calls])
     missing = [index for index, result in enumerate(results) if is_missing_script(result)]
     if missing:
         for script_ in {calls[index].script.digest: calls[index].script for index in missing}.values():
             await client.script_load(script_.source)
-        again = await _evaluate(client, [calls[index] for index in missing])
+        again = await send([calls[index].words for index in missing])
         for index, result in zip(missing, again, strict=True):
             results[index] = result
     for result in results:
         if isinstance(result, Exception):
             raise result
     return results
-
-
-async def _evaluate(client: Redis, calls: Sequence[ScriptCall]) -> list[Any]:
-    async with client.pipeline(transaction=False) as pipe:
-        for call in calls:
-            pipe.evalsha(call.script.digest, len(call.keys), *call.keys, *call.arguments)
-        results: list[Any] = await pipe.execute(raise_on_error=False)
-        return results

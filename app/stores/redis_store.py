@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import redis
 from redis.asyncio import Redis
 
 from app.artifact.people import partition_of
 from app.artifact.redis_keys import Keys
-from app.artifact.user_records import pack_events
+from app.artifact.user_records import pack_event
 from app.errors import StoreUnavailable
 from app.stores.bundled import BundledStates
 from app.stores.eviction import EvictionWatch
@@ -296,15 +295,10 @@ class RedisUserStore:
         names.append(keys.erased(partition))
         arguments: list[Any] = [kept.events, kept.user_s, kept.event_ids, kept.event_id_s, kept.items]
         arguments.append(user_hash.to_bytes(_WORD, "little"))
-        records = pack_events(
-            np.array([event.item_hash for event in events], dtype=np.uint64),
-            np.array([event.behaviour for event in events], dtype=np.uint8),
-            np.array([event.time for event in events]),
-        )
-        for event, record in zip(events, records, strict=True):
-            is_known = "1" if event.is_known else "0"
+        for event in events:
+            record = pack_event(event.item_hash, event.behaviour, event.time)
             event_id = event.event_hash.to_bytes(_WORD, "little")
-            arguments += (event_id, record.tobytes(), event.record, is_known, repr(float(event.time)))
+            arguments += (event_id, record, event.record, "1" if event.is_known else "0", repr(float(event.time)))
         return ScriptCall(APPEND, names, arguments)
 
     async def _carry_erasures(self, client: Redis) -> None:

@@ -11,6 +11,7 @@ from app.artifact.user_records import (
     LONG_BITS,
     dim_of,
     long_vector_bytes,
+    pack_event,
     pack_events,
     pack_items,
     pack_long_vectors,
@@ -77,3 +78,9 @@ def test_events_come_back_to_a_64th_of_a_second(events: list[tuple[int, int, flo
 @given(st.lists(HASHES, max_size=30))
 def test_item_sets_come_back(hashes: list[int]) -> None:
     assert unpack_items(pack_items(np.array(hashes, dtype=np.uint64))).tolist() == hashes
+
+
+@given(HASHES, st.integers(1, 3), st.floats())
+def test_an_event_is_packed_alone_as_among_others(item: int, behaviour: int, time: float) -> None:
+    among_others = pack_events(np.array([item], np.uint64), np.array([behaviour], np.uint8), np.array([time]))
+    assert pack_event(item, behaviour, time) == among_others.tobytes()

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis_process import HOST
 
 from app.stores import redis_scripts
-from app.stores.redis_scripts import ABSORB, ScriptCall
+from app.stores.redis_scripts import ABSORB, ScriptCall, Send
 
 
 @pytest.fixture(autouse=True)
@@ -20,10 +20,10 @@ def one_slot_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuses a call whose keys lie in several slots, but for what reads the layout before, which no cluster had."""
     evaluate = redis_scripts._evaluate
 
-    async def look_and_evaluate(client: Redis, calls: Sequence[ScriptCall]) -> list[Any]:
+    async def look_and_evaluate(client: Redis, send: Send, calls: Sequence[ScriptCall]) -> list[Any]:
         for call in calls:
             assert call.script is ABSORB or len(slots_of(call.keys)) == 1, call.keys
-        return await evaluate(client, calls)
+        return await evaluate(client, send, calls)
 
     monkeypatch.setattr(redis_scripts, "_evaluate", look_and_evaluate)
 
