@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.answers import answer_body, json_body_response
+from app.api.wire_values import has_left_of
 from app.api.wire_work import write_answer
 from app.artifact.people import Person
 from app.serving.call import Answer, RecommendCall
@@ -63,7 +64,7 @@ async def _respond(services: Services, http: Request, question: ItemQuestion) ->
     trace, call, recommender = trace_of(http.scope), question.call, services.recommender
     try:
         async with asyncio.timeout(time_left(services, question.arrived, call.timeout_ms)) as limit:
-            answer = await recommender.recommend(call, question.release, http.is_disconnected, question.read)
+            answer = await recommender.recommend(call, question.release, has_left_of(http), question.read)
             trace.timer.include(answer.stages, rest="wait")
             if question.degraded:
                 answer.degraded = [*answer.degraded, *question.degraded]

@@ -14,6 +14,7 @@ from app.api.direct_route import DirectRoute
 from app.api.openapi import body_of
 from app.api.predict_schemas import PredictAnswer, PredictRequest
 from app.api.recommend_parsing import Limits, check_length, parse_history
+from app.api.wire_values import has_left_of
 from app.api.wire_work import read_request, write_answer
 from app.serving.call import RecommendCall
 from app.serving.cost import WRITTEN_FIELD_US
@@ -72,7 +73,7 @@ async def post_predict(services: Services, limits: Limits, request: Request) -> 
     look = await services.live.look()
     trace.timer.lap("look")
     with services.recommender.right_of_way:
-        predictions = await services.predictor.predict(call, look.release, request.is_disconnected)
+        predictions = await services.predictor.predict(call, look.release, has_left_of(request))
     if look.degraded:
         predictions = replace(predictions, degraded=[*predictions.degraded, *look.degraded])
     trace.timer.lap("predict")

@@ -1,15 +1,19 @@
 """Values as they go over the wire: times, and query parameters as the fields of a request."""
 
 import math
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import QueryParams
+from starlette.requests import Request
 from starlette.types import Scope
 
 from app.errors import InvalidRequest
 
+HAS_LEFT: Final = "aisle.has_left"
+"""By which a scope has, while a request is answered, what tells whether its client is gone."""
 MAX_PARAMETERS: Final = 100
 """Query parameters of one call, a repeated one counted each time."""
 
@@ -44,6 +48,12 @@ def check_encoding(scope: Scope) -> None:
                 raise InvalidRequest(
                     "the address: expected UTF-8 behind its percent signs, got other bytes: encode ids as UTF-8"
                 ) from error
+
+
+def has_left_of(request: Request) -> Callable[[], Awaitable[bool]]:
+    """What tells whether nobody waits for the answer to a request any more: the server's word, where it gives it."""
+    of_server: Callable[[], Awaitable[bool]] | None = request.scope.get(HAS_LEFT)
+    return request.is_disconnected if of_server is None else of_server
 
 
 def path_of(scope: Scope) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from starlette.types import ASGIApp, Message, Scope
 
+from app.api.wire_values import HAS_LEFT
 from app.errors import AisleError
 
 _NO_NAME: Final = re.compile(rb'[\x00-\x1f\x7f()<>@,;:\[\]={} \t\\"]')
@@ -114,6 +115,7 @@ class Exchange:
 
     async def run(self, app: ASGIApp) -> None:
         """Have the application answer; one that fails is logged, and answered 500 where nothing is out yet."""
+        self.scope[HAS_LEFT] = self.has_left
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -121,6 +123,8 @@ class Exchange:
             raise
         except Exception:
             log.exception("the application failed")
+        finally:
+            del self.scope[HAS_LEFT]  # else each would hold the other
         if self.is_complete or self.is_gone:
             return
         if self.is_started:
@@ -130,6 +134,10 @@ class Exchange:
         length = str(len(_FAILURE)).encode("ascii")
         await self.send({"type": "http.response.start", "status": 500, "headers": [(b"content-length", length)]})
         await self.send({"type": "http.response.body", "body": _FAILURE})
+
+    async def has_left(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.is_gone
 
     def wake(self) -> None:
         """Let `receive` look again."""
