@@ -9,14 +9,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 import numpy as np
 from http_head import length_of
 from numpy.typing import NDArray
-
-_FAR_S: Final = 0.002  # before a request's time the loop sleeps; nearer it only lets others go on
+from precise_timer import PreciseTimer
 
 
 @dataclass(frozen=True)
@@ -180,15 +179,15 @@ async def send_openly(
     pool = _Pool(address, outcome)
     await pool.open(connections)
     start = perf_counter()
-    for number, arrival in enumerate(arrivals.tolist()):
-        due = start + arrival
-        while (left := due - perf_counter()) > 0:
-            await asyncio.sleep(left - _FAR_S if left > _FAR_S else 0)
-        outcome.late_s = max(outcome.late_s, perf_counter() - due)
-        if pool.under_way >= most_under_way:
-            outcome.unsent += 1
-            continue
-        pool.send(calls[number % len(calls)], due)
+    with PreciseTimer() as timer:
+        for number, arrival in enumerate(arrivals.tolist()):
+            due = start + arrival
+            await timer.until(due)
+            outcome.late_s = max(outcome.late_s, perf_counter() - due)
+            if pool.under_way >= most_under_way:
+                outcome.unsent += 1
+                continue
+            pool.send(calls[number % len(calls)], due)
     until = perf_counter() + patience_s
     while pool.under_way and perf_counter() < until:
         await asyncio.sleep(0.005)
