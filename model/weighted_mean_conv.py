@@ -21,13 +21,19 @@ class WeightedMeanConv(MessagePassing):  # type: ignore[misc]
         super().__init__(aggr="sum")
 
     def forward(self, features: Tensor, relation: SparseMatrix) -> Tensor:
-        """`relation` is `[targets, sources]`, its rows already divided by their sum `c_j`."""
-        result: Tensor = self.propagate(relation.matrix, x=features, transposed=relation.transposed)
-        return result
+        """`relation` is `[targets, sources]`, its rows already divided by their sum `c_j`.
 
-    def message_and_aggregate(self, edge_index: Tensor, x: Tensor, transposed: Tensor) -> Tensor:
-        return SparseMatrix(edge_index, transposed) @ x
+        The product at once, since `propagate` would list every edge by its ends first, which only explainers need.
+        """
+        if self.explain:
+            result: Tensor = self.propagate(relation.matrix, x=features, relation=relation)
+            return result
+        return relation @ features
+
+    def message_and_aggregate(self, edge_index: Tensor, x: Tensor, relation: SparseMatrix) -> Tensor:  # noqa: ARG002
+        """The same of a matrix in compressed rows."""
+        return relation @ x
 
     def message(self, x_j: Tensor, **_: Any) -> Tensor:
-        """The message of an edge, which only explainers need."""
+        """The message of an edge."""
         return x_j

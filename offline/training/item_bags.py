@@ -27,7 +27,8 @@ class RowBags:
     def of(cls, matrix: SparseMatrix) -> "RowBags":
         """The rows of a sparse matrix."""
         rows = matrix.matrix.cpu()
-        return cls(rows.crow_indices().numpy(), rows.col_indices().numpy(), rows.values().numpy())
+        offsets, columns = (part.numpy().astype(np.int64) for part in (rows.crow_indices(), rows.col_indices()))
+        return cls(offsets, columns, rows.values().numpy())
 
     def take(self, rows: NDArray[np.int64]) -> "RowBags":
         """The chosen rows, in that order."""
