@@ -26,7 +26,7 @@ from offline.training.item_bags import RowBags, bucket_idf, text_bags
 from offline.training.scoring import rank_items
 from offline.training.settings import TrainSettings
 from offline.training.state import LOSS, TrainState
-from offline.training.text_augmentation import ItemFields, draw_texts, item_fields
+from offline.training.text_augmentation import ItemFields, draw_texts
 from offline.training.trained import HISTORY_FILE, Trained
 from offline.workspace.atomic import write_json
 from offline.workspace.budget import Allowance
@@ -80,7 +80,7 @@ def train_on_catalogue(
     """
     allowance = allowance or Allowance.of(None)
     torch.manual_seed(settings.seed)
-    run = _Run(item_fields(items), graph, settings, device, progress, test_rows)
+    run = _Run(ItemFields(items), graph, settings, device, progress, test_rows)
     out.mkdir(parents=True, exist_ok=True)
     run.start(out / CHECKPOINT_FILE, allowance)
     while run.has_epochs_left() and not run.is_cut:

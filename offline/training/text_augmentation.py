@@ -1,7 +1,6 @@
 """Views of items: short texts that somebody might type who means the item, typing mistakes included."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -20,6 +19,7 @@ _DRAWS = 8 + 4 * 4 * _LONGEST_SPAN  # uniform numbers that a view may use up
 _DRAWS_A_WORD = 6  # uniform numbers that a word of a query may use up
 _MAX_LETTERS = 600  # of a field, that are read
 _MAX_ATTRIBUTES = 60  # of an item, that are drawn from
+_MOST_READ = 100_000  # items whose fields are kept
 _YES = ("true", "yes", "y")
 _NO = ("false", "no", "n", "")
 _KIND_WEIGHTS = {"title": 5.0, "brand": 1.0, "category": 2.0, "text": 1.5, "attribute": 1.5}
@@ -29,31 +29,46 @@ Fields = dict[str, list[str]]
 """The texts of each kind that an item has."""
 
 
-@dataclass(frozen=True)
 class ItemFields:
-    """What items say of themselves, without what holds no word. Index `i` is item row `i + 1`."""
+    """What items say of themselves, without what holds no word; read when it is asked for, since a catalogue is large.
 
-    fields: list[Fields]
+    Args:
+        items: a split's item table, whose item `i` is row `i + 1`.
+    """
+
+    def __init__(self, items: pl.DataFrame) -> None:
+        self._items = items.sort("row").select("title", "brand", "category", "text", "attributes")
+        self._read: dict[int, Fields] = {}
+
+    def take(self, rows: Sequence[int]) -> list[Fields]:
+        """The fields of the items in these rows."""
+        missing = [row for row in dict.fromkeys(rows) if row not in self._read]
+        if len(self._read) + len(missing) > _MOST_READ:
+            self._read.clear()
+            missing = list(dict.fromkeys(rows))
+        places = pl.Series([row - 1 for row in missing], dtype=pl.UInt32)
+        chosen = self._items.select(pl.all().gather(places))
+        for row, values in zip(missing, chosen.iter_rows(), strict=True):
+            self._read[row] = _fields(*values)
+        return [self._read[row] for row in rows]
 
     def described(self) -> NDArray[np.int64]:
         """The item rows that say anything, ascending."""
-        return 1 + np.flatnonzero(np.array([bool(fields) for fields in self.fields], dtype=np.bool_))
+        says = [
+            (title is not None and has_words(title[:_MAX_LETTERS])) or bool(_fields(title, *others))
+            for title, *others in self._items.iter_rows()
+        ]
+        return 1 + np.flatnonzero(np.array(says, dtype=np.bool_))
 
     def titles(self) -> NDArray[np.int64]:
         """A number a title, `[items + 1]`, the same for items whose titles read the same."""
         numbers: dict[str, int] = {}
         title_numbers = [0]
-        for row, fields in enumerate(self.fields, start=1):
-            title = " ".join(words(fields["title"][0])) if "title" in fields else f"\n{row}"
-            title_numbers.append(numbers.setdefault(title, len(numbers) + 1))
+        for row, title in enumerate(self._items["title"], start=1):
+            short = (title or "")[:_MAX_LETTERS]
+            read = " ".join(words(short)) if has_words(short) else f"\n{row}"
+            title_numbers.append(numbers.setdefault(read, len(numbers) + 1))
         return np.array(title_numbers, dtype=np.int64)
-
-
-def item_fields(items: pl.DataFrame) -> ItemFields:
-    """The fields of a split's item table, by row."""
-    items = items.sort("row")
-    columns = (items[name].to_list() for name in ("title", "brand", "category", "text", "attributes"))
-    return ItemFields([_fields(*values) for values in zip(*columns, strict=True)])
 
 
 def _fields(
@@ -82,7 +97,8 @@ def attribute_text(pair: str) -> str:
 def draw_texts(fields: ItemFields, rows: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
     """A view of each of `rows`: spans of one or two of its fields. Empty where a span holds no word."""
     draws = rng.random((len(rows), _DRAWS))
-    return [_view(fields.fields[row - 1], iter(line)) for row, line in zip(rows.tolist(), draws.tolist(), strict=True)]
+    chosen = fields.take(rows.tolist())
+    return [_view(of_item, iter(line)) for of_item, line in zip(chosen, draws.tolist(), strict=True)]
 
 
 def draw_query_text(query: str, rng: np.random.Generator) -> str:

@@ -13,7 +13,7 @@ from model.item_tower import ItemGraph
 from model.losses import Targets
 from model.text_tower import Bags, bag_vectors
 from offline.training.item_bags import bucket_idf, text_bags
-from offline.training.text_augmentation import ItemFields, draw_texts, item_fields
+from offline.training.text_augmentation import ItemFields, draw_texts
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def load_catalogue(items: pl.DataFrame, graph: ItemGraph) -> Catalogue | None:
     """The texts of a split's item table; None where the network reads none."""
     if graph.text is None:
         return None
-    fields = item_fields(items)
+    fields = ItemFields(items)
     described = fields.described()
     return Catalogue(fields, described, bucket_idf(graph)) if len(described) else None
 

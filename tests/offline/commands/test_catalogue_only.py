@@ -27,7 +27,7 @@ from offline.graph.build import item_graph, read_graph
 from offline.publishing.publish import publish
 from offline.training.contrastive import _Run, train_on_catalogue
 from offline.training.settings import choose_settings
-from offline.training.text_augmentation import item_fields
+from offline.training.text_augmentation import ItemFields
 from offline.training.trained import load_trained
 from offline.workspace.budget import Allowance
 from offline.workspace.progress import TrainProgress
@@ -201,7 +201,7 @@ def test_a_spent_budget_still_leaves_a_network(train: Callable[..., Any], tmp_pa
 def test_training_reads_items_as_the_item_tower_does(catalogue_run: Any, items: pl.DataFrame) -> None:
     graph = item_graph(read_graph(catalogue_run.graph))
     trained = load_trained(catalogue_run.split, graph, catalogue_run.train)
-    run = _Run(item_fields(items), graph, trained.settings, torch.device("cpu"), None)
+    run = _Run(ItemFields(items), graph, trained.settings, torch.device("cpu"), None)
     run.network.load_state_dict(trained.network.state_dict())
     rows = np.array([3, 70, 1], dtype=np.int64)
     with torch.no_grad():
