@@ -1,6 +1,6 @@
 """The item tower: id, text and attributes, passed over the heterogeneous graph."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,8 @@ class ItemGraph:
     """Behaviour -> `[items, items]`, the product of its two matrices, where one pass is quicker than two."""
     meaning: Tensor | None = None
     """`[items, width]` what an encoder makes of the texts, of length 1; zeros for an item without a text."""
+    rows: Tensor | None = None
+    """`[items]` where its items stand in the whole graph that this is a part of; None for a whole one."""
 
     @property
     def queries(self) -> int:
@@ -58,6 +60,52 @@ class ItemGraph:
             move(self.item_queries),
             {name: matrix.to(device) for name, matrix in self.joined.items()},
             None if self.meaning is None else self.meaning.to(device),
+            None if self.rows is None else self.rows.to(device),
+        )
+
+    def linked(self) -> Tensor:
+        """`[items]` bool, the items that get or send a message."""
+        linked = torch.zeros(self.items, dtype=torch.bool)
+        for matrix in (self.item_items, self.item_queries, *self.joined.values()):
+            if matrix is not None:
+                linked |= matrix.matrix.crow_indices().diff().cpu() > 0
+        for matrix in (self.item_items, *self.joined.values(), *(users for users, _ in self.behaviours.values())):
+            if matrix is not None:
+                linked[matrix.matrix.col_indices().cpu().long()] = True
+        for _, items in self.behaviours.values():
+            linked |= items.matrix.crow_indices().diff().cpu() > 0
+        return linked
+
+    def part(self, rows: Tensor) -> "ItemGraph":
+        """The items in `rows`, and the messages between them."""
+
+        def square(matrix: SparseMatrix) -> SparseMatrix:
+            return matrix.take(rows).take_columns(rows)
+
+        alone = self.alone(rows)
+        return replace(
+            alone,
+            item_items=None if self.item_items is None else square(self.item_items),
+            behaviours={
+                name: (users.take_columns(rows), items.take(rows)) for name, (users, items) in self.behaviours.items()
+            },
+            user_attributes=self.user_attributes,
+            query_text=self.query_text,
+            item_queries=None if self.item_queries is None else self.item_queries.take(rows),
+            joined={name: square(matrix) for name, matrix in self.joined.items()},
+        )
+
+    def alone(self, rows: Tensor) -> "ItemGraph":
+        """The items in `rows` with their text and attributes, and no messages."""
+        return ItemGraph(
+            items=len(rows),
+            attributes=self.attributes,
+            text_buckets=self.text_buckets,
+            text=None if self.text is None else self.text.take(rows),
+            item_attributes=None if self.item_attributes is None else self.item_attributes.take(rows),
+            item_items=None,
+            meaning=None if self.meaning is None else self.meaning[rows],
+            rows=rows,
         )
 
 
@@ -78,7 +126,7 @@ class GraphLayer(nn.Module):
         nn.init.zeros_(self.outer.weight)
 
     def forward(self, features: Tensor, messages: dict[str, Tensor], silent: Tensor | None = None) -> Tensor:
-        """Features `[items, dim]` and one message `[items, dim]` a relation -> `[items, dim]`.
+        """Features `[items, dim]` and a message `[items, dim]` of each relation that sends one -> `[items, dim]`.
 
         Args:
             silent: rows of items that get no message.
@@ -92,7 +140,7 @@ class GraphLayer(nn.Module):
             self.inner.bias,
             self.outer.weight,
             self.gates,
-            *(messages[name] for name in self.relations),
+            *(messages[name] if name in messages else torch.zeros_like(features) for name in self.relations),
         )
         return updated
 
@@ -184,7 +232,8 @@ class ItemTower(nn.Module):
         if self.training and self.id_dropout:
             dropped = torch.rand(len(known), device=known.device) < self.id_dropout
             with_id, silent = known & ~dropped, dropped.nonzero()[:, 0]
-        features = torch.where(with_id[:, None], self.ids, self.unseen)
+        ids = self.ids if graph.rows is None else self.ids.index_select(0, graph.rows)
+        features = torch.where(with_id[:, None], ids, self.unseen)
         content = self.content(graph)
         if content is not None:
             features = features + content

@@ -83,6 +83,33 @@ class Network(nn.Module):
         lengths = torch.where(known | ~known.any(), lengths, mean_length)
         return functional.normalize(features, dim=1), lengths
 
+    def vectors_of_parts(
+        self, linked: ItemGraph, alone: ItemGraph, others: int, known: Tensor, senders: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What `item_vectors` returns, of the items that messages reach and then of a draw of those that none reaches.
+
+        What an item is that no message reaches hangs on no other item, so that few of them need be computed.
+
+        Args:
+            linked: the part of the graph with all items that get or send a message, and with all known ones.
+            alone: items drawn from the others, each as likely as the next; they stand for all in the mean norm.
+            others: how many the others are.
+            known: `[linked items]` bool, items seen in training.
+            senders: `[queries]` bool, the queries that send a message; all if left out.
+        """
+        nobody = torch.zeros(alone.items, dtype=torch.bool, device=known.device)
+        features = torch.cat([self.items(linked, known, senders), self.items(alone, nobody)])
+        norms = features.norm(dim=1).clamp(min=1e-6)
+        reached, count = norms[1 : linked.items], linked.items - 1
+        mean = reached.mean()
+        if alone.items:
+            mean = (reached.sum() + others * norms[linked.items :].mean()) / (count + others)
+        lengths = (norms / mean.clamp(min=1e-6)) ** self.norm_power
+        is_known = torch.cat([known, nobody])
+        mean_length = torch.where(is_known, lengths, 0.0).sum() / known.sum().clamp(min=1)
+        lengths = torch.where(is_known, lengths, mean_length)
+        return self.narrowed(functional.normalize(features, dim=1), lengths)
+
     def narrowed(self, units: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors as they are stored: unit vectors `[items, item_dim]` and lengths.
 

@@ -31,6 +31,7 @@ from offline.training.contrastive import train_on_catalogue
 from offline.training.query_loss import QueryBatch, draw_query_batch, query_vectors_of
 from offline.training.ranks import ALONE, Ranks
 from offline.training.state import LOSS, TrainState
+from offline.training.step_items import step_items
 from offline.training.step_loss import batch_loss, cross_entropy, parameter_groups
 from offline.training.steps import count_steps, epoch_batches
 from offline.training.text_loss import TextBatch, draw_text_batch, text_vectors
@@ -125,7 +126,11 @@ def follow(ranks: Ranks, device: torch.device) -> None:
     while (task := ranks.tell(None)) is not None:
         inputs = task.inputs()
         torch.manual_seed(inputs.settings.seed)
-        with suppress(TrainingError), ranks.threads():  # the first process raises the same, and says it
+        with (
+            suppress(TrainingError),
+            ranks.threads(),
+            reused_memory(),
+        ):  # the first process raises the same, and says it
             data = load_data(inputs, read_events(inputs.split, inputs.parts), validated=False)
             run = _Run(data, inputs, inputs.split, device, task.fixed_epochs, None, ranks)
             run.start(None)
@@ -186,7 +191,6 @@ class _Run:
         self._steps = count_steps(data.histories, data.queries, settings)
         self._last_step = math.ceil((fixed_epochs or settings.epochs) * self._steps)
         self._fixed = fixed_epochs is not None
-        self._parts = 1 if self._fixed else _validations_an_epoch(self._steps, settings.batch, inputs.graph.items)
         self.state = TrainState()
         self._clock = Allowance.of(None)
         self._closing_s = 0.0  # of the last validation and its checkpoint
@@ -198,6 +202,8 @@ class _Run:
         counts = torch.from_numpy(np.bincount(data.histories.rows, minlength=inputs.graph.items)).to(device)
         self.known = data.known.to(device)
         self._frequency = counts.float()
+        self._items = step_items(self.graph, self.known, self._frequency, settings)
+        self._parts = 1 if self._fixed else _validations_an_epoch(self._steps, settings.batch, self._items.count)
         groups = parameter_groups(self.network, settings.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
 
@@ -407,25 +413,26 @@ class _Run:
 
     def _loss(self, batch: _Histories, query_batch: QueryBatch | None, views: TextBatch | None) -> Tensor:
         """Of histories, of queries and of views of texts, each where there is a batch of it."""
-        network, settings, frequency = self.network, self._settings, self._frequency
-        units, lengths = network.item_vectors(
-            self.graph, self.known, None if query_batch is None else query_batch.connected
-        )
+        network, settings = self.network, self._settings
+        items = self._items.step(network, batch, query_batch, views)
+        units, lengths = items.units, items.lengths
+        batch, query_batch, views = items.batch, items.queries, items.views
+        of_histories, of_queries, of_views = items.frequencies
         loss = 0.0 * lengths.sum()  # with a gradient, if there is nothing at all
         if batch is not None and len(batch.targets.item) and (query_batch is None or settings.history_weight):
-            loss = batch_loss(network.queries, units, lengths, frequency, batch, settings)
+            loss = batch_loss(network.queries, units, lengths, of_histories, batch, settings)
         table = network.items.text
         if table is not None and query_batch is not None:
             loss = settings.history_weight * loss
             if len(query_batch.targets.item):
                 queries = query_vectors_of(network.queries, table, units, query_batch, settings.text_scale)
-                of_queries = cross_entropy(queries, units * lengths[:, None], query_batch.targets, frequency, settings)
-                loss = loss + settings.query_weight * of_queries
+                by_words = cross_entropy(queries, units * lengths[:, None], query_batch.targets, of_queries, settings)
+                loss = loss + settings.query_weight * by_words
         if table is not None and views is not None and len(views.targets.item):
             # Views learn where items are; items do not move towards what merely describes them.
             seen = text_vectors(table, views, settings.text_scale)
-            of_views = cross_entropy(seen, units.detach(), views.targets, frequency, settings)
-            loss = loss + settings.view_weight * of_views
+            by_views = cross_entropy(seen, units.detach(), views.targets, of_views, settings)
+            loss = loss + settings.view_weight * by_views
         return loss
 
     def _require_finite(self, what: str, value: Tensor) -> None:
