@@ -48,6 +48,7 @@ _LONGEST_GRADIENT = 5.0
 _WORK_A_VALIDATION = 100_000  # histories, about five minutes of two cores
 _MOST_VALIDATIONS = 10  # an epoch
 _VALIDATION_SHARE = 0.1  # of an allowance, that one validation may take
+_VALIDATION_PAUSE = 4.0  # times what the last one took, before another one within an epoch
 _PROBE_USERS = 200
 _CHECKPOINT_EVERY_S = 60.0
 _CHECKPOINT_PAUSE = 20.0  # times what the last one took
@@ -193,7 +194,7 @@ class _Run:
         self._fixed = fixed_epochs is not None
         self.state = TrainState()
         self._clock = Allowance.of(None)
-        self._closing_s = 0.0  # of the last validation and its checkpoint
+        self._closing_s, self._closed_at = 0.0, self._clock.now()  # of the last validation and its checkpoint
         self._checkpoint_s, self._checkpoint_at = 0.0, self._clock.now()
         self._is_cut = False
         self.network = Network(inputs.graph, settings.shape()).to(device)
@@ -250,7 +251,7 @@ class _Run:
             self._bound_validation(allowance)
         bound_s = None if allowance.seconds is None else earlier_s + allowance.left()
         self._clock = Allowance.of(bound_s, used=earlier_s, now=allowance.now)
-        self._checkpoint_at = self._clock.now()
+        self._checkpoint_at = self._closed_at = self._clock.now()
 
     def _bound_validation(self, allowance: Allowance) -> None:
         validation = self._data.validation
@@ -312,14 +313,14 @@ class _Run:
                 continue
             if state.step >= self._last_step:
                 break
-            share, own, texts = self._agree(batch, drawn)
+            share, is_soon, own, texts = self._agree(batch, drawn)
             if share >= 1.0 and state.step:
                 self._is_cut = True
                 break
             recent.append(self._step(own, texts, share))
             state.epoch_step, state.loss_sum = step, state.loss_sum + recent[-1]
             self._tell(state.epoch + 1, step, float(np.mean(recent)))
-            if step in stops:
+            if step in stops and not is_soon:
                 self._conclude()
                 self.network.train()
             elif step < self._steps and self.ranks.leads and self._is_checkpoint_due():
@@ -342,7 +343,14 @@ class _Run:
         if state.epoch_step >= self._steps:
             state.epoch, state.epoch_step, state.loss_sum = state.epoch + 1, 0, 0.0
         self._save_checkpoint()
-        self._closing_s = self._clock.now() - began
+        self._closed_at = self._clock.now()
+        self._closing_s = self._closed_at - began
+
+    def _is_soon(self) -> bool:
+        """Whether it is soon after the last validation, by what that took: a bounded training can do without."""
+        return self._clock.seconds is not None and (
+            self._clock.now() - self._closed_at < _VALIDATION_PAUSE * self._closing_s
+        )
 
     def _is_checkpoint_due(self) -> bool:
         since_s = self._clock.now() - self._checkpoint_at
@@ -374,22 +382,23 @@ class _Run:
             views = draw_text_batch(data.catalogue, settings.view_batch, rng, self.ranks.share)
         return None if queries is None else queries.to(device), None if views is None else views.to(device)
 
-    def _agree(self, batch: _Histories, texts: _Texts) -> tuple[float, _Histories, _Texts]:
-        """The share of the seconds by the leader's clock, and this process's examples, each kind with its whole weight.
+    def _agree(self, batch: _Histories, texts: _Texts) -> tuple[float, bool, _Histories, _Texts]:
+        """By the leader's clock the share of the seconds, and whether it is soon after a validation; this process's
+        examples, each kind with its whole weight.
 
         Alone, a kind is whole.
         """
-        share = self._share() if self.ranks.leads else 0.0
+        share, is_soon = (self._share(), self._is_soon()) if self.ranks.leads else (0.0, False)
         if self.ranks.is_alone:
-            return share, batch, texts
+            return share, is_soon, batch, texts
         queries, views = texts
         kinds = batch, queries, views
         own = [0.0 if kind is None else float(kind.targets.weight.sum()) for kind in kinds]
-        share, *wholes = self.ranks.sums([share, *own])
+        share, soon, *wholes = self.ranks.sums([share, is_soon, *own])
         batch = None if batch is None else replace(batch, targets=replace(batch.targets, whole=wholes[0]))
         queries = None if queries is None else replace(queries, targets=replace(queries.targets, whole=wholes[1]))
         views = None if views is None else replace(views, targets=replace(views.targets, whole=wholes[2]))
-        return share, batch, (queries, views)
+        return share, soon > 0, batch, (queries, views)
 
     def _step(self, batch: _Histories, texts: _Texts, budget_share: float) -> float:
         settings, state = self._settings, self.state

@@ -64,7 +64,7 @@ def write_gradients(ranks: Ranks, task: TrainTask, out: Path) -> None:
     run.network.train()
     steps = count_steps(data.histories, data.queries, task.settings)
     batch = next(epoch_batches(data.histories, steps, task.settings, np.random.default_rng(seed), ranks.share))
-    share, own, texts = run._agree(batch, run._draw_texts(np.random.default_rng(seed)))
+    share, _, own, texts = run._agree(batch, run._draw_texts(np.random.default_rng(seed)))
     loss = run._step(own, texts, share)
     if ranks.leads:
         gradients = {name: value.grad for name, value in run.network.named_parameters()}

@@ -106,6 +106,31 @@ def test_an_allowance_ends_in_the_middle_of_an_epoch_with_a_low_rate(
     assert epochs_of(trained.record) == 1
 
 
+def test_validations_within_an_epoch_take_a_fifth_of_an_allowance_at_most(
+    inputs: TrainInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_validations_an_epoch", lambda *_: 10)
+    clock = Clock()
+    step, measure = training._Run._step, training._Run._measure_on
+    spent = {"steps": 0.0, "validations": 0.0}
+
+    def slow_step(run: Any, *words: Any) -> float:
+        clock.seconds += 1.0
+        spent["steps"] += 1.0
+        return step(run, *words)
+
+    def slow_measure(run: Any, *words: Any) -> float:
+        clock.seconds += 2.0
+        spent["validations"] += 2.0
+        return measure(run, *words)
+
+    monkeypatch.setattr(training._Run, "_step", slow_step)
+    monkeypatch.setattr(training._Run, "_measure_on", slow_measure)
+    train(inputs, tmp_path / "out", device=CPU, allowance=Allowance.of(1000.0, now=clock))
+    assert spent["steps"] == 30.0
+    assert spent["validations"] <= 2.0 * (1 + 30 / 8 + 3)  # the probe, those within epochs, and one at the end of each
+
+
 def test_what_was_spent_before_a_stop_is_part_of_the_schedule(
     inputs: TrainInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
