@@ -41,6 +41,7 @@ from offline.training.validation import Validation, validate
 from offline.workspace.atomic import write_json
 from offline.workspace.budget import Allowance
 from offline.workspace.progress import TrainProgress
+from offline.workspace.reused_memory import reused_memory
 
 WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
@@ -109,7 +110,7 @@ def train(
     data = load_data(inputs, events, validated=not fixed_epochs)
     run = _Run(data, inputs, out, device, fixed_epochs, progress, ranks)
     out.mkdir(parents=True, exist_ok=True)
-    with ranks.threads():
+    with ranks.threads(), reused_memory():
         run.start(begin)
         run.bound(allowance)
         while run.has_epochs_left():
