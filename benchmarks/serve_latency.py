@@ -1,7 +1,7 @@
 """Latency of a storefront's requests at fixed rates, in an open loop: p50 to p99.9, from the time each was to leave at.
 
 A real `aisle-serve` (with `--redis`, a real Redis in its path) on the first core that this process may use, the
-generator and Redis on the second. First the highest rate that is sustained is looked for: doubling, then halving the
+generator and Redis on the second; with `--processes` it has so many processes, and all share all cores. First the highest rate that is sustained is looked for: doubling, then halving the
 interval. A rate is sustained when every request of a few seconds is answered, and 99 of 100 within `--p99-ms`. Then
 come 25, 50 and 75 % of that rate, and those of `--rates`. `late_ms` says how late the generator itself was, at most:
 where that is much, the figures are its own.
@@ -49,11 +49,12 @@ def main(
     rates: Annotated[str, typer.Option(help="Further rates, requests a second, separated by commas.")] = "",
     p99_ms: Annotated[float, typer.Option(min=0.1, help="Of a rate that counts as sustained.")] = 100.0,
     redis: Annotated[bool, typer.Option(help="With a real Redis in the path.")] = True,
+    processes: Annotated[int, typer.Option(min=1, help="Of the service; several share all cores.")] = 1,
     seed: Annotated[int, typer.Option(help="Of requests and arrivals.")] = 0,
 ) -> None:
     """Measure the latency of a real `aisle-serve` at fixed rates."""
     fixed = [float(rate) for rate in rates.split(",") if rate.strip()]
-    with service_of_its_own(bundle, redis) as address:
+    with service_of_its_own(bundle, redis, processes) as address:
         calls = storefront_calls(shop_at(address), CALLS, seed)
         rng = np.random.default_rng(seed)
         _run(address, calls, FIRST_RATE, PROBE_S, rng)  # caches fill
@@ -65,22 +66,22 @@ def main(
             figures.append({"what": name, "rate": round(rate, 1)} | _figures(_run(address, calls, rate, seconds, rng)))
             print(figures[-1], flush=True)
     shapes = read_manifest(resolve(bundle)).shapes
-    about = {"items": shapes.items, "dim": shapes.dim, "redis": redis, "shares": SHARES, "cpu": cpu()}
+    about = {"items": shapes.items, "dim": shapes.dim, "redis": redis, "processes": processes, "shares": SHARES, "cpu": cpu()}
     told = {"highest_rate": round(highest, 1), "sustained_p99_ms": p99_ms, "rates": figures}
     print(json.dumps(told | about | {"seconds": seconds, "command": " ".join(sys.argv)}))
 
 
 @contextmanager
-def service_of_its_own(bundle: Path, redis: bool) -> Iterator[str]:
-    """The address of a service on a core of its own, where there are two."""
-    with pinned_service(bundle, redis) as service:
+def service_of_its_own(bundle: Path, redis: bool, processes: int = 1) -> Iterator[str]:
+    """The address of a service on a core of its own, where there are two; of several processes, on all of them."""
+    with pinned_service(bundle, redis, processes) as service:
         yield service.address
 
 
 @contextmanager
-def pinned_service(bundle: Path, redis: bool) -> Iterator[ServeProcess]:
-    """A service on a core of its own, where there are two; several share it."""
-    cores = _CORES
+def pinned_service(bundle: Path, redis: bool, processes: int = 1) -> Iterator[ServeProcess]:
+    """A service on a core of its own, where there are two; several share it. One of several processes has all cores."""
+    cores = _CORES if processes == 1 else _CORES[:1]  # of one core nothing is pinned
     if not redis:
         with running_service(bundle, clock="bundle") as service:
             _pin(service.process.pid, cores[0], cores)
@@ -89,7 +90,7 @@ def pinned_service(bundle: Path, redis: bool) -> Iterator[ServeProcess]:
     with running_redis() as store:
         with store.client() as client:
             publish(bundle, client, Keys(), config=PublishConfig(force="for a benchmark"))
-        with running_service(bundle, store.url, clock="bundle") as service:
+        with running_service(bundle, store.url, clock="bundle", processes=processes) as service:
             _pin(service.process.pid, cores[0], cores)
             _pin(store.pid, cores[-1], cores)
             yield service
