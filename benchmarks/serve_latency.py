@@ -66,7 +66,14 @@ def main(
             figures.append({"what": name, "rate": round(rate, 1)} | _figures(_run(address, calls, rate, seconds, rng)))
             print(figures[-1], flush=True)
     shapes = read_manifest(resolve(bundle)).shapes
-    about = {"items": shapes.items, "dim": shapes.dim, "redis": redis, "processes": processes, "shares": SHARES, "cpu": cpu()}
+    about = {
+        "items": shapes.items,
+        "dim": shapes.dim,
+        "redis": redis,
+        "processes": processes,
+        "shares": SHARES,
+        "cpu": cpu(),
+    }
     told = {"highest_rate": round(highest, 1), "sustained_p99_ms": p99_ms, "rates": figures}
     print(json.dumps(told | about | {"seconds": seconds, "command": " ".join(sys.argv)}))
 

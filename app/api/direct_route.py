@@ -7,6 +7,7 @@ catalogue. Here the endpoint parses and encodes itself; what the route declares 
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import takewhile
 from typing import Any, Final
 
 from fastapi.routing import APIRoute
@@ -102,7 +103,10 @@ class DirectRoute(APIRoute):
 
 
 class ShortWay:
-    """ASGI application that finds a `DirectRoute` by its very address, and leaves all else to a router.
+    """ASGI application that finds a `DirectRoute` by its address, and leaves all else to a router.
+
+    An address without parameters is looked up; one with parameters is compared with the patterns of those routes alone
+    that stand before any of another kind.
 
     Args:
         router: has all routes, of which the first that matches answers, here as there.
@@ -117,15 +121,46 @@ class ShortWay:
             for method in _METHODS
             if _first_match(router, method, route.path) is route
         }
+        direct = takewhile(lambda route: isinstance(route, DirectRoute), router.routes)
+        self._patterns = [_Pattern(route) for route in direct if isinstance(route, DirectRoute) and "{" in route.path]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        route = self._routes.get((scope["method"], path_of(scope))) if scope["type"] == "http" else None
-        if route is None:
+        match = self.match(scope["method"], path_of(scope)) if scope["type"] == "http" else None
+        if match is None:
             await self._router(scope, receive, send)
             return
-        scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, {}
+        route, scope["path_params"] = match
+        scope["route"], scope["endpoint"] = route, route.endpoint
         await route.app(scope, receive, send)
+
+    def match(self, method: str, path: str) -> tuple[DirectRoute, dict[str, Any]] | None:
+        """The route that answers an address, and the parameters in it; None where the router has to tell."""
+        route = self._routes.get((method, path))
+        if route is not None:
+            return route, {}
+        for pattern in self._patterns:
+            parameters = pattern.parameters_of(method, path)
+            if parameters is not None:
+                return pattern.route, parameters
+        return None
+
+
+class _Pattern:
+    """The addresses of one route with parameters."""
+
+    def __init__(self, route: DirectRoute) -> None:
+        self.route = route
+        methods = frozenset(route.methods or ())
+        self._methods = methods | {"HEAD"} if "GET" in methods else methods
+        self._match = route.path_regex.match
+        self._converts = {name: convertor.convert for name, convertor in route.param_convertors.items()}
+
+    def parameters_of(self, method: str, path: str) -> dict[str, Any] | None:
+        """The parameters in an address; None where it, or the method, is not of this route."""
+        if method not in self._methods or (match := self._match(path)) is None:
+            return None
+        return {name: self._converts[name](text) for name, text in match.groupdict().items()}
 
 
 def _first_match(router: Router, method: str, path: str) -> BaseRoute | None:

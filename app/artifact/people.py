@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -11,6 +12,7 @@ PersonKind = Literal["user", "visitor"]
 """A user is known to the shop by an id; a visitor is a device or browser that is not logged in."""
 
 PARTITIONS: Final = 256
+_KEPT: Final = 1_024  # hashes: one call asks for that of its person several times
 _VISITOR: Final = b"visitor"  # blake2b's personalisation: no text of a user has the hash that it has as a visitor's
 
 
@@ -19,6 +21,7 @@ MAIL: Final = r"[A-Za-z0-9._%+'&/=?^{|}~!#$*-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*\.)+[
 _MAIL: Final = re.compile(MAIL)
 
 
+@lru_cache(_KEPT)
 def user_hash(user_id: str) -> int:
     """The unsigned 64-bit hash of the id of a user, the same in every process, release and machine.
 
@@ -33,6 +36,7 @@ def hidden_mail(address: str) -> str:
     return f"mail:{stable_hash(address):016x}"
 
 
+@lru_cache(_KEPT)
 def visitor_hash(visitor_id: str) -> int:
     """The unsigned 64-bit hash of the id of a visitor; another than that of a user with the same id."""
     text = _kept_text(visitor_id).encode()

@@ -19,7 +19,7 @@ from app.serving.release import Release
 from app.stores.protocol import UserStore
 from app.telemetry.metrics import Metrics
 
-GROUP: Final = 500  # records sent at once
+GROUP: Final = 50  # records sent at once: the loop does nothing else meanwhile
 EVERY_S: Final = 0.1
 
 

@@ -66,11 +66,7 @@ class ImpressionStream:
             raise
 
     async def _add(self, client: Redis, records: Sequence[bytes]) -> list[Any]:
-        async with client.pipeline(transaction=False) as pipe:
-            for record in records:
-                pipe.xadd(self._stream, {FIELD: record})
-            results: list[Any] = await pipe.execute(raise_on_error=False)
-            return results
+        return await self._gate.replies(client, [("XADD", self._stream, "*", FIELD, record) for record in records])
 
     def _warn_full(self, *, full: bool) -> None:
         if full and not self._full:
