@@ -2,9 +2,10 @@
 
 A real `aisle-serve` (with `--redis`, a real Redis in its path) on the first core that this process may use, the
 generator and Redis on the second; with `--processes` it has so many processes, and all share all cores. First the
-highest rate that is sustained is looked for: doubling, then halving the interval. A rate is sustained when every request
-of a few seconds is answered, and 99 of 100 within `--p99-ms`. Then come 25, 50 and 75 % of that rate, and those of
-`--rates`. `late_ms` says how late the generator itself was, at most: where that is much, the figures are its own.
+highest rate that is sustained is looked for: doubling, then halving the interval. A rate is sustained when every
+request of a few seconds is answered, and 99 of 100 within `--p99-ms`. Then come 25, 50 and 75 % of that rate, and
+those of `--rates`. `late_ms` says how late the generator itself was, at most: where that is
+much, the figures are its own.
 
 The last line of the output is JSON.
 """
