@@ -51,6 +51,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     "scores_of_candidates": ([*2 * [c_void_p], *2 * [c_int64], *2 * [c_void_p], c_int64, *3 * [c_void_p]], c_int),
     "cosines_of_rows": ([*2 * [c_void_p], *2 * [c_int64], c_void_p, c_float, c_void_p], None),
     "weighted_rows": ([c_void_p, *2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p], None),
+    "count_values": ([*2 * [c_void_p], c_int64, c_void_p, c_int64, c_void_p], c_int),
     "query_vectors": (4 * [c_void_p], c_int),
     "tower_scratch": ([c_void_p], c_int64),
     "has_third_level": ([], c_int),
@@ -83,6 +84,7 @@ class Library:
     scores_of_candidates: Any
     cosines_of_rows: Any
     weighted_rows: Any
+    count_values: Any
     query_vectors: Any
     tower_scratch: Any
     has_third_level: Any

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.artifact.columns import TextColumn
 from app.artifact.filter_columns import TRUE_TEXT, FilterColumn, Kind, levels_of, sort_key
+from app.engine.kernels.facets import value_counts
 from app.engine.selection.filters import Comparison, Value
 
 OPERATORS: Final[dict[Kind, tuple[str, ...]]] = {
@@ -114,12 +115,7 @@ class Column:
 
     def counts(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         """`[values]`, the number of items of the mask `[span]` with each value."""
-        offsets = self._offsets
-        if len(offsets) < 2:
-            return np.zeros(0, dtype=np.int64)
-        cumulative = np.zeros(len(self.stored.rows) + 1, dtype=np.int32)
-        np.cumsum(mask.take(self.stored.rows).view(np.int8), out=cumulative[1:], dtype=np.int32)
-        return np.diff(cumulative[offsets]).astype(np.int64)
+        return value_counts(self.stored.rows, self._offsets, mask)
 
     def range_of(self, mask: NDArray[np.bool_]) -> tuple[float, float, int] | None:
         """The least and the largest number among the items of the mask `[span]`, and how many of them have one."""
