@@ -21,6 +21,7 @@ _LEAST_ITEMS: Final = 0.6  # of a language, counted by how likely each is of it
 _LIKELY: Final = 0.1  # of a language that an item is indexed by
 _UNSURE: Final = 1e-3  # that no item says more than this against a language
 _ROUNDS: Final = 30
+_MOST_COUNTED: Final = 100_000  # texts
 _KEPT: Final = 4  # catalogues: one is read for its vocabulary and for its index
 _SAME: Final = {"hbo": "he", "pes": "fa", "prs": "fa", "nb": "no", "nn": "no", "zh-tw": "zh", "yue": "zh", "wuu": "zh"}
 
@@ -46,10 +47,13 @@ def _read(texts: tuple[str, ...]) -> tuple[Languages, list[Languages]]:
     with_words = [place for place, text in enumerate(texts) if any(map(str.isalpha, text))]
     if not with_words:
         return ENGLISH, [ENGLISH] * len(texts)
-    likely = np.full((len(with_words), len(codes)), _UNSURE)
+    place_of_label = {label: place_of[_SAME.get(label, label)] for label in _detector().labels}
+    likely = np.empty((len(with_words), len(codes)))
     for line, place in enumerate(with_words):
+        of_text = [_UNSURE] * len(codes)
         for label, share in _detector().rank(texts[place]):
-            likely[line, place_of[_SAME.get(label, label)]] += share
+            of_text[place_of_label[label]] += share
+        likely[line] = of_text
     posterior, shares = _mixture(likely)
     chosen = [
         place
@@ -67,13 +71,20 @@ def _read(texts: tuple[str, ...]) -> tuple[Languages, list[Languages]]:
 
 
 def _mixture(likely: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How likely each text is of each language, `[texts, languages]`, and the languages' shares, `[languages]`."""
-    shares = np.full(likely.shape[1], 1.0 / likely.shape[1])
-    posterior = likely
+    """How likely each text is of each language, `[texts, languages]`, and the languages' shares, `[languages]`.
+
+    Of very many texts, some that lie evenly among them tell the shares.
+    """
+    some = likely[:: -(-len(likely) // _MOST_COUNTED)]
+    shares = before = np.full(likely.shape[1], 1.0 / likely.shape[1])
     for _ in range(_ROUNDS):
-        posterior = likely * shares
+        before, posterior = shares, some * shares
         posterior /= posterior.sum(axis=1, keepdims=True)
         shares = posterior.mean(axis=0)
+    if len(some) < len(likely):
+        likely *= before
+        likely /= likely.sum(axis=1, keepdims=True)
+        posterior = likely
     return posterior, shares
 
 
