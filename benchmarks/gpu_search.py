@@ -37,6 +37,7 @@ from app.artifact.manifest import Shapes
 from app.artifact.quantise import half_matrix, quantise_rows
 from app.engine.catalogue import Items
 from app.engine.gpu_retriever import Device, GpuRetriever, open_gpu_retriever
+from app.engine.id_table import IdTable
 from app.engine.requests import RequestBatch
 from app.engine.retriever import open_retriever
 from app.errors import AisleError, BundleError
@@ -163,7 +164,7 @@ def _catalogue(size: int, dim: int, rng: np.random.Generator) -> tuple[Items, ND
     popularity = np.zeros(rows, dtype=np.float32)
     no_hashes, no_rows = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int32)
     table = Items(
-        ids=TextColumn.of([""]),
+        ids=IdTable(TextColumn.of([""]), no_hashes, no_rows),
         vectors=quantised,
         scales=scales,
         popularity=popularity,
@@ -172,7 +173,6 @@ def _catalogue(size: int, dim: int, rng: np.random.Generator) -> tuple[Items, ND
         _hashes=no_hashes,
         _hash_rows=no_rows,
         _own_hashes=no_hashes,
-        _row_of_id={},
         _row_of_variant={},
     )
     return table, scales

@@ -20,6 +20,7 @@ from app.artifact.names import CATALOGUE
 from app.artifact.quantise import dequantise_rows
 from app.artifact.rank_tables import RankTables
 from app.artifact.variants import Variants
+from app.engine.id_table import IdTable
 from app.engine.written_fields import WrittenFields
 
 _ATTRIBUTES: Final = "attributes"  # the column of all of them
@@ -36,7 +37,7 @@ class Items:
     absent from the catalogue: they speak through what people did with them, but they are never answered.
     """
 
-    ids: TextColumn  # [n + 1]
+    ids: IdTable  # [n + 1]
     vectors: NDArray[np.int8]  # [rows, dim]
     scales: NDArray[np.float32]  # [rows]
     popularity: NDArray[np.float32]  # [rows]
@@ -45,7 +46,6 @@ class Items:
     _hashes: NDArray[np.uint64]  # [n + variants] ascending
     _hash_rows: NDArray[np.int32]  # [n + variants] the row of each hash
     _own_hashes: NDArray[np.uint64]  # [n + 1] by row; 0 for row 0
-    _row_of_id: dict[str, int]
     _row_of_variant: dict[str, int]
 
     @property
@@ -60,12 +60,11 @@ class Items:
 
     def row_of(self, item_id: str) -> int:
         """The row of an id, 0 when there is no such item. It may be absent from the catalogue."""
-        row = self._row_of_id.get(item_id)
-        return self._row_of_variant.get(item_id, names.PADDING_ROW) if row is None else row
+        return self.ids.find(item_id) or self._row_of_variant.get(item_id, names.PADDING_ROW)
 
     def own_row_of(self, item_id: str) -> int:
         """The row of an item's own id, 0 when no item of the bundle has it."""
-        return self._row_of_id.get(item_id, names.PADDING_ROW)
+        return self.ids.find(item_id)
 
     def answerable_row_of(self, item_id: str) -> int:
         """The row of an id, 0 when no item of the catalogue has it."""
@@ -91,8 +90,15 @@ class Items:
         return self._own_hashes
 
     def all_ids(self) -> Sequence[str]:
-        """The ids by row, `[n + 1]`; row 0 has none. As long only where each item has an id of its own."""
-        return ("", *self._row_of_id)
+        """The ids by row, `[n + 1]`; row 0 has none."""
+        return self.ids
+
+    def distinct_ids(self) -> int:
+        """How many different ids the items have."""
+        hashes = np.sort(self._own_hashes[1:])
+        if (hashes[1:] == hashes[:-1]).any():
+            return len(set(self.ids) - {""})
+        return len(hashes) - bool((hashes == np.uint64(stable_hash(""))).any())
 
     def hash_of_row(self, row: int) -> int:
         """The stable hash of the item in a row."""
@@ -100,7 +106,7 @@ class Items:
 
     def id_of(self, row: int) -> str:
         """The id of the item in a row."""
-        return self.ids[row] or ""
+        return self.ids[row]
 
     def vectors_of(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Vectors of item rows, any shape: `[..., dim]`; zeros for row 0."""
@@ -111,26 +117,26 @@ def items_of(ids: TextColumn, shapes: Shapes, tables: RankTables, variants: Vari
     """The item table of a bundle; it shares the arrays of `tables`."""
     popularity = tables.popularity
     variants = variants or Variants.none()
-    all_ids, variant_ids = ids.all()[1:], variants.ids.all()
-    own = stable_hashes(all_ids)
+    variant_ids = variants.ids.all()
+    own = stable_hashes(ids.all()[1:])
     hashes = np.concatenate([own, stable_hashes(variant_ids)])
     rows = np.concatenate([np.arange(1, len(own) + 1, dtype=np.int32), variants.rows.astype(np.int32, copy=False)])
     order = np.argsort(hashes, kind="stable")
+    hashes, rows = hashes[order], rows[order]
     selectable = np.zeros((1, shapes.rows), dtype=bool)
     selectable[0, 1 : shapes.items + 1] = True
     selectable[0, tables.absent] = False
     popular_rows = 1 + np.argsort(-popularity[1 : shapes.items + 1], kind="stable")
     return Items(
-        ids=ids,
+        ids=IdTable(ids, hashes, rows),
         vectors=tables.vectors,
         scales=tables.scales,
         popularity=popularity,
         selectable=selectable,
         popular_rows=popular_rows[selectable[0, popular_rows]],
-        _hashes=hashes[order],
-        _hash_rows=rows[order],
+        _hashes=hashes,
+        _hash_rows=rows,
         _own_hashes=np.concatenate([np.zeros(1, dtype=np.uint64), own]),
-        _row_of_id={item_id: row for row, item_id in enumerate(all_ids, start=1)},
         _row_of_variant=dict(zip(variant_ids, variants.rows.tolist(), strict=True)),
     )
 

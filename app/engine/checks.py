@@ -98,7 +98,7 @@ def check_items(folder: Path, items: Items, shapes: Shapes) -> None:
     Raises:
         BundleCorrupt: one has none, or another one's.
     """
-    distinct = len(items.all_ids()) - 1 - bool(items.row_of(""))
+    distinct = items.distinct_ids()
     require(distinct == shapes.items, folder / names.ITEM_IDS, f"{shapes.items} different ids", distinct)
 
 

@@ -33,7 +33,7 @@ class Release:
 
     snapshot: Snapshot
     states: BundledStates  # of people as of the cut, without those in the list of erasures beside the bundle
-    item_ids: Sequence[str]  # by row; a text column is slow to read item by item, a list slow to collect past
+    item_ids: Sequence[str]  # by row
     clock: Callable[[], float]  # 'now' in unix seconds, NaN without a clock
     erasures: Mapping[int, float] = field(default_factory=dict)  # of that list, unix seconds by hash
     base: "Release | None" = None  # as its bundle says it, where items were changed since

@@ -41,10 +41,8 @@ class LiveItems(Items):
 
     def row_of(self, item_id: str) -> int:
         """The row of an id, 0 when there is no such item. It may be absent from the catalogue."""
-        row = self._row_of_id.get(item_id)
-        if row is None:
-            row = self.new.find(item_id) or self._row_of_variant.get(item_id, names.PADDING_ROW)
-        return row
+        row = self.ids.find(item_id) or self.new.find(item_id)
+        return row or self._row_of_variant.get(item_id, names.PADDING_ROW)
 
     def rows_of_hashes(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
         """The row of each item hash, 0 where there is no such item; of any shape."""

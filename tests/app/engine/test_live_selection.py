@@ -18,6 +18,7 @@ from app.artifact.filter_columns import PATHS, levels_of
 from app.artifact.hashing import stable_hashes
 from app.artifact.item_document import ItemDocument
 from app.engine.catalogue import Catalogue, Items, read_catalogue
+from app.engine.id_table import IdTable
 from app.engine.selection.documents import document_of
 from app.engine.selection.facets import facet_of
 from app.engine.selection.fields import values_of
@@ -164,7 +165,7 @@ def items_of(ids: Sequence[str], span: int, selectable: Sequence[int], popularit
     hashes = stable_hashes(list(ids[1:]))
     order = np.argsort(hashes)
     return Items(
-        ids=TextColumn.of(ids),
+        ids=IdTable(TextColumn.of(ids), hashes[order], (order + 1).astype(np.int32)),
         vectors=np.zeros((span, 1), dtype=np.int8),
         scales=np.zeros(span, dtype=np.float32),
         popularity=popular,
@@ -173,7 +174,6 @@ def items_of(ids: Sequence[str], span: int, selectable: Sequence[int], popularit
         _hashes=hashes[order],
         _hash_rows=(order + 1).astype(np.int32),
         _own_hashes=np.concatenate([np.zeros(1, dtype=np.uint64), hashes]),
-        _row_of_id={item_id: row for row, item_id in enumerate(ids) if item_id},
         _row_of_variant={},
     )
 
