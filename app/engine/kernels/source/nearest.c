@@ -3,10 +3,12 @@
 #include "best.h"
 #include "products.h"
 
-#define TILE 256      /* items whose products with a query are held at once, at most */
+#define TILE 256         /* items whose products with a query are held at once, at most */
 #define TILE_BYTES 16384 /* of their vectors */
-#define GROUP 8       /* items that a tile is a multiple of */
-#define PIECE 32      /* numbers of a vector that are read at once */
+#define GROUP 8          /* items that are multiplied with a query at once */
+#define PIECE 32         /* numbers of a vector that are read at once */
+#define ROWS 16          /* items that are multiplied with several queries at once */
+#define QUERIES 4        /* so many */
 
 /* Columns by item row. */
 typedef struct {
@@ -25,8 +27,10 @@ typedef struct {
     uint64_t *keys;
     uint64_t *other;
     int64_t count;
+    int64_t number; /* of the query in its batch */
     float unit;
     float least;
+    int32_t more; /* what `products_packed` takes off */
 } Search;
 
 static int64_t padded(int64_t dim) { return (dim + PIECE - 1) / PIECE * PIECE; }
@@ -94,6 +98,58 @@ TARGET_WIDE static void products_wide(
         _mm256_storeu_si256((__m256i *)(void *)(products + i), _mm256_sub_epi32(eight_sums(sums), more));
     }
 }
+
+/* Puts four numbers of each of `ROWS` items beside each other, `[dim / 4, ROWS, 4]`, for products of several queries. */
+static void pack(const int8_t *items, int64_t dim, int8_t *packed) {
+    const __m128i shift = _mm_set1_epi8((char)0x80);
+    for (int64_t d = 0; d < dim; d += 16) {
+        for (int64_t row = 0; row < ROWS; row += 4) {
+            const int8_t *from = items + row * dim + d;
+            __m128i a = _mm_loadu_si128((const __m128i *)(const void *)from);
+            __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(from + dim));
+            __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(from + 2 * dim));
+            __m128i e = _mm_loadu_si128((const __m128i *)(const void *)(from + 3 * dim));
+            __m128i ab = _mm_unpacklo_epi32(a, b), ce = _mm_unpacklo_epi32(c, e);
+            __m128i ab_high = _mm_unpackhi_epi32(a, b), ce_high = _mm_unpackhi_epi32(c, e);
+            __m128i four[4] = {
+                _mm_unpacklo_epi64(ab, ce), _mm_unpackhi_epi64(ab, ce), _mm_unpacklo_epi64(ab_high, ce_high),
+                _mm_unpackhi_epi64(ab_high, ce_high)};
+            for (int part = 0; part < 4; part++)
+                _mm_storeu_si128(
+                    (__m128i *)(void *)(packed + (d / 4 + part) * 4 * ROWS + 4 * row), _mm_xor_si128(four[part], shift));
+        }
+    }
+}
+
+/* Products of `ROWS` packed items with `QUERIES` queries, `TILE` products from one query's to the next's. */
+TARGET_WIDE static void products_packed(
+    const int8_t *packed, int64_t dim, const int8_t *const *queries, const int32_t *more, int32_t *products) {
+    __m512i sums[QUERIES];
+    for (int query = 0; query < QUERIES; query++) sums[query] = _mm512_setzero_si512();
+    for (int64_t d = 0; d < dim; d += 4) {
+        __m512i items = _mm512_loadu_si512(packed + d * ROWS);
+        for (int query = 0; query < QUERIES; query++) {
+            int32_t numbers;
+            __builtin_memcpy(&numbers, queries[query] + d, sizeof numbers);
+            sums[query] = _mm512_dpbusd_epi32(sums[query], items, _mm512_set1_epi32(numbers));
+        }
+    }
+    for (int query = 0; query < QUERIES; query++)
+        _mm512_storeu_si512(products + query * TILE, _mm512_sub_epi32(sums[query], _mm512_set1_epi32(more[query])));
+}
+
+/* Which of `count` scores, a multiple of `ROWS`, of allowed items reach the least one: a bit each. */
+TARGET_WIDE static void reach_wide(
+    const int32_t *products, float unit, const float *scales, const uint8_t *allowed, int64_t count, float least, uint16_t *hits) {
+    const __m512 units = _mm512_set1_ps(unit), leasts = _mm512_set1_ps(least);
+    for (int64_t i = 0; i < count; i += ROWS) {
+        __m512 scores = _mm512_mul_ps(
+            _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(products + i)), units), _mm512_loadu_ps(scales + i));
+        __m128i may = _mm_loadu_si128((const __m128i *)(const void *)(allowed + i));
+        uint32_t is_allowed = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(may, _mm_setzero_si128()));
+        hits[i / ROWS] = (uint16_t)(_mm512_cmp_ps_mask(scores, leasts, _CMP_GE_OQ) & is_allowed);
+    }
+}
 #endif
 
 /* Products of a query with `count` items, `step` bytes from one to the next; `after` bytes of other items follow the last. */
@@ -125,46 +181,96 @@ static void keep_best(Search *search, int64_t k) {
     search->least = worst > search->least ? worst : search->least;
 }
 
+/* Which of `count` scores of allowed items reach the least one: a bit each. */
+static void reach(
+    const Vectors *of, const int32_t *products, float unit, const float *scales, const uint8_t *allowed, int64_t count,
+    float least, uint64_t *hits) {
+    uint8_t each[TILE] = {0};
+    int64_t done = 0;
+    for (int64_t word = 0; word < TILE / 64; word++) hits[word] = 0;
+#if defined(__AVX2__)
+    if (of->level > 1) {
+        uint16_t parts[TILE / ROWS] = {0};
+        done = count / ROWS * ROWS;
+        reach_wide(products, unit, scales, allowed, done, least, parts);
+        __builtin_memcpy(hits, parts, sizeof parts); /* little-endian */
+    }
+#endif
+    (void)of;
+    for (int64_t i = done; i < count; i++) each[i] = (uint8_t)((float)products[i] * unit * scales[i] >= least) & allowed[i];
+    for (int64_t i = done / 8 * 8; i < count; i += 8) {
+        uint64_t eight; /* bytes of 0 or 1, of which the lowest bits are gathered into one byte: little-endian */
+        __builtin_memcpy(&eight, each + i, sizeof eight);
+        hits[i / 64] |= (eight * 0x0102040810204080u >> 56) << (i % 64);
+    }
+}
+
 /* Takes in the items of a tile that reach the least score. */
 static void take_in(
     Search *search, const Vectors *of, const int32_t *products, int64_t first, int64_t count, int64_t k, int64_t room) {
     const float *scales = of->scales + first;
-    const uint8_t *allowed = search->allowed + first;
-    uint8_t hits[TILE];
-    float unit = search->unit, least = search->least;
-    int64_t whole_words = count / 8 * 8;
-    for (int64_t i = 0; i < count; i++) hits[i] = (uint8_t)((float)products[i] * unit * scales[i] >= least) & allowed[i];
-    for (; *search->next < (uint64_t)(first + count); search->next++) hits[*search->next - (uint64_t)first] = 0;
-    for (int64_t at = 0; at < count; at += 8) {
-        uint64_t left = 0;
-        if (at < whole_words) __builtin_memcpy(&left, hits + at, 8);
-        else for (int64_t i = at; i < count; i++) left |= (uint64_t)hits[i] << (8 * (i - at)); /* little-endian */
-        for (; left; left &= left - 1) {
-            int64_t hit = at + (__builtin_ctzll(left) >> 3);
+    uint64_t hits[TILE / 64];
+    reach(of, products, search->unit, scales, search->allowed + first, count, search->least, hits);
+    for (; *search->next < (uint64_t)(first + count); search->next++) {
+        uint64_t at = *search->next - (uint64_t)first;
+        hits[at / 64] &= ~((uint64_t)1 << (at % 64));
+    }
+    for (int64_t word = 0; word * 64 < count; word++) {
+        for (uint64_t left = hits[word]; left; left &= left - 1) {
+            int64_t hit = word * 64 + __builtin_ctzll(left);
             if (search->count == room) keep_best(search, k);
-            search->keys[search->count++] = key_of((float)products[hit] * unit * scales[hit], first + hit);
+            search->keys[search->count++] = key_of((float)products[hit] * search->unit * scales[hit], first + hit);
         }
     }
 }
 
-/* One pass over all items for the queries of a batch that are `marked`. */
+/* Products of a tile with some queries, `TILE` from one query's to the next's, and what reaches the least scores of each. */
+static void tile_of(
+    const Vectors *of, const int8_t *queries, Search *const *searches, int64_t searching, int64_t first, int64_t count,
+    int64_t k, int64_t room, int8_t *packed) {
+    int64_t dim = of->dim, after = (of->rows - first - count) * dim, query = 0;
+    const int8_t *items = of->vectors + first * dim;
+    int32_t products[QUERIES * TILE];
+#if defined(__AVX2__)
+    int64_t missing = padded(dim) - dim - after, rows = count / ROWS * ROWS;
+    if (of->level > 1 && searching >= QUERIES && missing <= 0) {
+        for (int64_t row = 0; row < rows; row += ROWS) pack(items + row * dim, dim, packed + row * padded(dim));
+        for (; query + QUERIES <= searching; query += QUERIES) {
+            const int8_t *codes[QUERIES];
+            int32_t more[QUERIES];
+            for (int at = 0; at < QUERIES; at++) {
+                codes[at] = queries + searches[query + at]->number * padded(dim);
+                more[at] = searches[query + at]->more;
+            }
+            for (int64_t row = 0; row < rows; row += ROWS)
+                products_packed(packed + row * padded(dim), dim, codes, more, products + row);
+            for (int at = 0; at < QUERIES; at++) {
+                products_with(of, items + rows * dim, dim, count - rows, after, codes[at], products + at * TILE + rows);
+                take_in(searches[query + at], of, products + at * TILE, first, count, k, room);
+            }
+        }
+    }
+#else
+    (void)packed;
+#endif
+    for (; query < searching; query++) {
+        products_with(of, items, dim, count, after, queries + searches[query]->number * padded(dim), products);
+        take_in(searches[query], of, products, first, count, k, room);
+    }
+}
+
+/* One pass over all items for some queries. */
 static void pass(
-    const Vectors *of, int64_t batch, const int8_t *queries, Search *searches, const uint8_t *marked, int64_t k, int64_t room) {
-    int64_t dim = of->dim, tile = TILE_BYTES / dim / GROUP * GROUP;
-    tile = tile < GROUP ? GROUP : tile > TILE ? TILE : tile;
-    int32_t products[TILE];
-    for (int64_t query = 0; query < batch; query++) {
-        searches[query].next = searches[query].left_out;
-        if (marked[query]) searches[query].count = 0;
+    const Vectors *of, const int8_t *queries, Search *const *searches, int64_t searching, int64_t k, int64_t room, int8_t *packed) {
+    int64_t tile = TILE_BYTES / padded(of->dim) / ROWS * ROWS;
+    tile = tile < ROWS ? ROWS : tile > TILE ? TILE : tile;
+    for (int64_t query = 0; query < searching; query++) {
+        searches[query]->next = searches[query]->left_out;
+        searches[query]->count = 0;
     }
     for (int64_t first = 0; first < of->rows; first += tile) {
         int64_t count = of->rows - first < tile ? of->rows - first : tile;
-        const int8_t *items = of->vectors + first * dim;
-        for (int64_t query = 0; query < batch; query++) {
-            if (!marked[query]) continue;
-            products_with(of, items, dim, count, (of->rows - first - count) * dim, queries + query * padded(dim), products);
-            take_in(searches + query, of, products, first, count, k, room);
-        }
+        tile_of(of, queries, searches, searching, first, count, k, room, packed);
     }
 }
 
@@ -175,8 +281,9 @@ static int64_t room_for(int64_t rows, int64_t k) {
 
 /* The bytes of scratch that `nearest_items` needs. */
 EXPORT int64_t nearest_scratch(int64_t batch, int64_t rows, int64_t dim, int64_t excluded, int64_t k) {
-    return batch * ((int64_t)sizeof(Search) + padded(dim) + 16 + (2 * (excluded + 1) + 2 * room_for(rows, k)) * 8) +
-           2 * SAMPLE * (int64_t)(sizeof(int32_t) + sizeof(float)) + batch;
+    int64_t keys = 2 * (excluded + 1) + 2 * room_for(rows, k);
+    return batch * ((int64_t)(sizeof(Search) + sizeof(Search *)) + padded(dim) + keys * (int64_t)sizeof(uint64_t)) +
+           2 * SAMPLE * (int64_t)(sizeof(int32_t) + sizeof(float)) + TILE_BYTES;
 }
 
 /* Of each query, the `k` allowed items with the best scores, best first, the lower row first of equal ones: scores and rows
@@ -191,12 +298,12 @@ EXPORT void nearest_items(
     const int64_t *exclude_rows, int64_t excluded, int64_t k, float *best_scores, int64_t *best_rows, char *scratch) {
     int64_t rows = of->rows, dim = of->dim, room = room_for(rows, k), width = padded(dim);
     Search *searches = (Search *)(void *)scratch;
-    uint64_t *keys = (uint64_t *)(void *)(searches + batch);
+    Search **left = (Search **)(void *)(searches + batch);
+    uint64_t *keys = (uint64_t *)(void *)(left + batch);
     uint64_t *left_out = keys + 2 * batch * room;
     float *sample = (float *)(void *)(left_out + 2 * batch * (excluded + 1));
     int32_t *products = (int32_t *)(void *)(sample + 2 * SAMPLE);
-    int8_t *codes = (int8_t *)(products + 2 * SAMPLE);
-    uint8_t *marked = (uint8_t *)(codes + batch * width);
+    int8_t *packed = (int8_t *)(products + 2 * SAMPLE), *codes = packed + TILE_BYTES;
     int64_t step = sample_step(rows, k + excluded), first = step / 2, drawn = step ? (rows - first + step - 1) / step : 0;
     for (int64_t query = 0; query < batch; query++) {
         Search *search = searches + query;
@@ -204,9 +311,13 @@ EXPORT void nearest_items(
         const float *numbers = queries + query * dim;
         int64_t out = 0, count = 0;
         *search = (Search){
-            .allowed = allowed + query * mask_step, .keys = keys + 2 * query * room, .unit = unit_of(numbers, dim), .least = LOWEST};
+            .allowed = allowed + query * mask_step, .keys = keys + 2 * query * room, .number = query,
+            .unit = unit_of(numbers, dim), .least = LOWEST};
         search->other = search->keys + room;
-        for (int64_t d = 0; d < width; d++) code[d] = d < dim ? (int8_t)whole(numbers[d] / search->unit) : 0;
+        for (int64_t d = 0; d < width; d++) {
+            code[d] = d < dim ? (int8_t)whole(numbers[d] / search->unit) : 0;
+            search->more += 128 * code[d];
+        }
         uint64_t *of_query = left_out + 2 * query * (excluded + 1);
         for (int64_t place = 0; place < excluded; place++) {
             int64_t row = exclude_rows[query * excluded + place];
@@ -215,7 +326,7 @@ EXPORT void nearest_items(
         uint64_t *sorted = sort_keys(of_query, of_query + excluded + 1, out, 0, 40);
         sorted[out] = (uint64_t)-1;
         search->left_out = sorted;
-        marked[query] = 1;
+        left[query] = search;
         if (!step) continue;
         int64_t after = (rows - 1 - (first + (drawn - 1) * step)) * dim;
         products_with(of, of->vectors + first * dim, step * dim, drawn, after, code, products);
@@ -227,16 +338,15 @@ EXPORT void nearest_items(
         }
         search->least = guess_of(sample, count, step, k + out);
     }
-    for (int again = 0; again < 2; again++) {
-        pass(of, batch, codes, searches, marked, k, room);
+    for (int64_t searching = batch; searching;) {
+        pass(of, codes, left, searching, k, room, packed);
         int64_t missing = 0;
-        for (int64_t query = 0; query < batch; query++) {
-            Search *search = searches + query;
-            marked[query] = search->count < k && search->least > LOWEST;
-            missing += marked[query];
-            search->least = marked[query] ? LOWEST : search->least;
+        for (int64_t at = 0; at < searching; at++) { /* whose guess was too high begins again without one */
+            if (left[at]->count >= k || left[at]->least == LOWEST) continue;
+            left[at]->least = LOWEST;
+            left[missing++] = left[at];
         }
-        if (!missing) break;
+        searching = missing;
     }
     for (int64_t query = 0; query < batch; query++) {
         Search *search = searches + query;

@@ -36,7 +36,7 @@ def found(
 
 @given(
     seed=seeds,
-    batch=st.integers(1, 4),
+    batch=st.integers(1, 6),
     rows=st.sampled_from([1, 7, 33, 500, 2_500, 9_001]),
     dim=st.sampled_from([1, 5, 31, 32, 64, 100, 300]),
     k=st.sampled_from([1, 7, 200, 1_000]),
