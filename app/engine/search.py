@@ -29,6 +29,7 @@ from app.engine.candidates import Candidates, top_k
 from app.engine.kernels.cosines import cosines_of
 from app.engine.kernels.features import popularity_columns, rank_features
 from app.engine.kernels.order import weighted_sum
+from app.engine.kernels.scores import SearchTerms, Weights, plain_weights, scores_of_search
 from app.engine.kernels.words import Column
 from app.engine.requests import (
     ALL_ITEMS,
@@ -46,6 +47,14 @@ from app.engine.text.query_index import QueryIndex
 from app.engine.text.text_match import TextMatch
 
 _NO_ROWS: Final = np.zeros(0, dtype=np.int64)
+_SUMMED: Final = (
+    ("lexical", Column.MAIN),
+    ("coverage", Column.COVERAGE),
+    ("attributes", Column.ATTRIBUTES),
+    ("exact", Column.EXACT),
+    ("title", Column.TITLE),
+)
+"""What makes an item a candidate by its words, in the order of the sum."""
 BY_USER_DEPTH: Final = 200
 """Items that suit the user, or text and user together, and are candidates where the search finds them."""
 
@@ -90,6 +99,10 @@ def search_candidates(
         for request, of_query in enumerate(hits)
     )
     text_rows = text_candidates(index.spec, matches, matched_items, depth, stages)
+    goes_on = np.array(  # whether there are items that are no candidates by words already
+        [np.count_nonzero(matched) > len(rows) for matched, rows in zip(matched_items, text_rows, strict=True)],
+        dtype=np.bool_,
+    )
     chosen_rows = [match.chosen.rows if stages.lexical else _NO_ROWS for match in matches]
     near_rows = pad_rows(
         [
@@ -97,11 +110,14 @@ def search_candidates(
             for rows, match, of_query, matched in zip(chosen_rows, matches, hits, matched_items, strict=True)
         ]
     )
-    user_rows, user_vectors = _retrieve_by_user(snapshot, index, batch, matches, stages, item_mask)
-    meaning_rows = np.concatenate([near_rows, user_rows], axis=1)
+    user_vectors = _user_vectors(snapshot, index, batch)
+    user_rows = _retrieve_by_user(
+        snapshot, index, batch, user_vectors, _text_vectors(matches, stages), goes_on, item_mask
+    )
+    meaning_rows = np.concatenate([near_rows, user_rows], axis=1) if user_rows.shape[1] else near_rows
     for rows, matched in zip(meaning_rows, matched_items, strict=True):
         rows[~matched[rows]] = PADDING_ROW
-    candidates = union_for_search(batch, text_rows, meaning_rows, snapshot.tables, item_mask)
+    candidates = union_for_search(batch, pad_rows(text_rows), meaning_rows, snapshot.tables, item_mask)
     return candidates, user_vectors, matched_items
 
 
@@ -116,6 +132,9 @@ def search_scores(
 ) -> NDArray[np.float32]:
     """Scores `[candidates]` of given candidates; the query vectors of unknown users in `context` are zeros."""
     objective = None if batch.objective is None or not batch.objective.any() else batch.objective
+    weights = plain_weights(_weights(index.spec, stages))
+    if weights is not None and ablation is None and objective is None and _reads_words_alone(batch):
+        return _plain_scores(snapshot.tables, batch, candidates, context, stages, weights)
     features, ranker_features = features_of_search(snapshot.tables, index, batch, candidates, context, stages)
     if ablation is not None:
         ablation.zero_query(features[: len(TEXT_FEATURES)], candidates.request_index)
@@ -128,6 +147,41 @@ def search_scores(
         elif not batch.has_signal().all():
             ranker_features = rank_features(snapshot.tables, candidates, context)
         scores += snapshot.ranker.objective_gain(candidates, ranker_features, objective)
+    return scores
+
+
+def _reads_words_alone(batch: RequestBatch) -> bool:
+    """Whether no text encoder has read a query."""
+    return all(match.meaning is None for match in _matches_of(batch))
+
+
+def _plain_scores(
+    tables: RankTables,
+    batch: RequestBatch,
+    candidates: CandidateList,
+    context: UserContext,
+    stages: Stages,
+    weights: Weights,
+) -> NDArray[np.float32]:
+    """As `search_scores`, where the weighted values are a few: the others are not worked out."""
+    scores = np.empty(len(candidates), dtype=np.float32)
+    matches = _matches_of(batch)
+    vectors, known = _text_vectors(matches, stages), batch.has_signal().tolist()
+    for request, match in enumerate(matches):
+        part, lexical = candidates.part(request), match.lexical
+        rows = candidates.rows[part]
+        terms = SearchTerms(
+            words=lexical.scores,
+            titles=None if lexical.titles is None else lexical.titles.features(rows),
+            chosen=match.chosen.evidence_of(rows) if len(match.chosen.rows) else None,
+            text=vectors[request],
+            user=context.query_vectors[request] if known[request] else None,
+            best_coverage=lexical.best_coverage,
+        )
+        of_request = scores_of_search(tables, terms, rows, weights)
+        if stages.lexical and len(lexical.named.rows):
+            of_request += lexical.named.gains_of(rows)
+        scores[part] = of_request
     return scores
 
 
@@ -159,50 +213,49 @@ def text_candidates(
     matched_items: Sequence[NDArray[np.bool_]],
     depth: int,
     stages: Stages,
-) -> NDArray[np.int64]:
-    """The `depth` rows of each query that match its words best, `[batch, depth]`, ascending, padded with 0."""
+) -> list[NDArray[np.int64]]:
+    """The rows of each query that match its words best, `depth` of them at most, ascending."""
     if not stages.lexical:
-        return np.zeros((len(matches), 0), dtype=np.int64)
-    weight = {name: np.float32(spec.weights.get(name, 0.0)) for name in LEXICAL_FEATURES}
-    weight["title"] += weight["in_name"]  # of so many items titles are not read
-    lists = []
-    for match, mask in zip(matches, matched_items, strict=True):
-        with_words = match.lexical.scores
-        place = np.flatnonzero((with_words.of(Column.COVERAGE) > 0) & mask[with_words.rows])
-        rows = with_words.rows[place].astype(np.int64)
-        if len(rows) > depth:
-            columns = with_words.columns[:, place]
-            scores = weight["lexical"] * columns[Column.MAIN]
-            scores = scores + weight["coverage"] * columns[Column.COVERAGE]
-            scores = scores + weight["attributes"] * columns[Column.ATTRIBUTES]
-            scores = scores + weight["exact"] * columns[Column.EXACT]
-            scores = scores + weight["title"] * columns[Column.TITLE]
-            scores = scores + match.lexical.named.gains_of(rows)
-            rows = np.sort(rows[np.lexsort((rows, -scores))[:depth]])
-        lists.append(rows)
-    return pad_rows(lists)
+        return [_NO_ROWS] * len(matches)
+    weights = {column: spec.weights.get(name, 0.0) for name, column in _SUMMED}
+    weights[Column.TITLE] = float(np.float32(weights[Column.TITLE]) + np.float32(spec.weights.get("in_name", 0.0)))
+    return [  # of so many items titles are not read
+        match.lexical.scores.best(mask, weights, (match.lexical.named.rows, match.lexical.named.gains), depth)
+        for match, mask in zip(matches, matched_items, strict=True)
+    ]
+
+
+def _user_vectors(snapshot: Snapshot, index: QueryIndex, batch: RequestBatch) -> NDArray[np.float32]:
+    """The vectors of known users, `[batch, dim]`, zeros for others."""
+    known = np.flatnonzero(batch.has_signal())
+    if len(known) == len(batch):
+        return snapshot.retriever.query_vectors(batch)
+    user_vectors = np.zeros((len(batch), index.dim), dtype=np.float32)
+    if len(known):
+        user_vectors[known] = snapshot.retriever.query_vectors(batch.take(known))
+    return user_vectors
 
 
 def _retrieve_by_user(
     snapshot: Snapshot,
     index: QueryIndex,
     batch: RequestBatch,
-    matches: Sequence[TextMatch],
-    stages: Stages,
+    user_vectors: NDArray[np.float32],
+    text_vectors: NDArray[np.float32],
+    goes_on: NDArray[np.bool_],
     item_mask: ItemMask,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+) -> NDArray[np.int64]:
     """The rows nearest to text and user together, and to the user alone, `[batch, width]`, padded with 0, of requests
-    with a known user and a text with a meaning; and the vectors of known users, `[batch, dim]`, else zeros."""
-    known = np.flatnonzero(batch.has_signal())
-    user_vectors = np.zeros((len(batch), index.dim), dtype=np.float32)
-    rows = np.zeros((len(batch), 0), dtype=np.int64)
-    if not len(known):
-        return rows, user_vectors
-    user_vectors[known] = snapshot.retriever.query_vectors(batch if len(known) == len(batch) else batch.take(known))
-    text_vectors = _text_vectors(matches, stages)
-    requests = known[text_vectors[known].any(axis=1)]
+    with a known user and a text with a meaning whose search `goes_on` beyond its words' candidates.
+
+    Args:
+        user_vectors: `[batch, dim]`, zeros for unknown users.
+        text_vectors: `[batch, dim]`, zeros without a meaning.
+        goes_on: `[batch]`; what the search finds of others are candidates already, whatever suits the user.
+    """
+    requests = np.flatnonzero(batch.has_signal() & goes_on & text_vectors.any(axis=1))
     if not len(requests):
-        return rows, user_vectors
+        return np.zeros((len(batch), 0), dtype=np.int64)
     of_users = user_vectors[requests]
     blended = of_users + np.float32(index.spec.text_scale) * text_vectors[requests]
     twice = np.concatenate([requests, requests])  # one run for both
@@ -215,7 +268,7 @@ def _retrieve_by_user(
     nearest = snapshot.retriever.run(given, BY_USER_DEPTH, item_mask.take(twice)).rows
     rows = np.zeros((len(batch), 2 * nearest.shape[1]), dtype=np.int64)
     rows[requests] = np.concatenate([nearest[: len(requests)], nearest[len(requests) :]], axis=1)
-    return rows, user_vectors
+    return rows
 
 
 @lru_cache(maxsize=64)

@@ -44,11 +44,16 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
         c_float,
     ),
     "columns_of_rows": ([c_void_p, c_int64, *2 * [c_void_p], c_int64, c_void_p, c_int64], None),
+    "best_rows_by_words": (
+        [c_void_p, c_int64, *4 * [c_void_p], c_int64, *2 * [c_void_p], *2 * [c_int64], *2 * [c_void_p]],
+        c_int64,
+    ),
     "sum_postings": ([*2 * [c_void_p], *2 * [c_int64], c_void_p], c_int),
     "rows_in_any": ([c_void_p, *2 * [c_int64], *2 * [c_void_p]], c_int64),
     "first_text_from": ([c_void_p, c_int64, c_void_p, *2 * [c_int64], c_char_p, c_int64], c_int64),
     "title_features": ([*3 * [c_void_p], c_int64, *2 * [c_void_p], c_int64, c_void_p, c_int64, *2 * [c_void_p]], c_int),
     "scores_of_candidates": ([*2 * [c_void_p], *2 * [c_int64], *2 * [c_void_p], c_int64, *3 * [c_void_p]], c_int),
+    "scores_of_search": ([*3 * [c_void_p], c_int64, *2 * [c_void_p], c_int64, *2 * [c_void_p]], c_int64),
     "cosines_of_rows": ([*2 * [c_void_p], *2 * [c_int64], c_void_p, c_float, c_void_p], None),
     "weighted_rows": ([c_void_p, *2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p], None),
     "count_values": ([*2 * [c_void_p], c_int64, c_void_p, c_int64, c_void_p], c_int),
@@ -77,11 +82,13 @@ class Library:
     touched_rows: Any
     match_words: Any
     columns_of_rows: Any
+    best_rows_by_words: Any
     sum_postings: Any
     rows_in_any: Any
     first_text_from: Any
     title_features: Any
     scores_of_candidates: Any
+    scores_of_search: Any
     cosines_of_rows: Any
     weighted_rows: Any
     count_values: Any

@@ -1,7 +1,7 @@
 """How well every item matches the words of a query: sums over postings, and the items that have all of it."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -60,6 +60,10 @@ class Query:
     words: Sequence[NDArray[np.int32]]  # the rows of each word
 
 
+Gains = tuple[NDArray[np.int32], NDArray[np.float32]]
+"""Ascending rows, and what each gets."""
+
+
 @dataclass(frozen=True, eq=False)
 class RowColumns:
     """Numbers of some items, 0 for all others."""
@@ -85,6 +89,57 @@ class RowColumns:
             *(address(self.rows), len(self.rows), address(self.columns), address(numbers), len(numbers)),
             *(out.__array_interface__["data"][0], out.strides[0] // out.itemsize),
         )
+
+    def best(
+        self, allowed: NDArray[np.bool_], weights: Mapping[Column, float], gains: Gains, k: int
+    ) -> NDArray[np.int64]:
+        """The `k` rows whose columns have the largest sum, ascending, the lower one of equal ones.
+
+        Args:
+            allowed: `[rows of the catalogue]`; those that have a word of the query and are allowed count.
+            weights: of columns, summed in this order, one at least.
+            gains: what some rows get beside.
+            k: all of them where they are not more.
+
+        Raises:
+            IndexError: `allowed` is too short.
+        """
+        compiled = library()
+        if compiled is None:
+            return self.numpy_best(allowed, weights, gains, k)
+        count = len(self.rows)
+        if count and int(self.rows[-1]) >= len(allowed):
+            raise IndexError(f"expected a mask of more than {self.rows[-1]} rows, got one of {len(allowed)}")
+        summed, factors = array("q", weights), array("f", weights.values())
+        allowed = contiguous(allowed, np.bool_)
+        named, values = contiguous(gains[0], np.int32), contiguous(gains[1], np.float32)
+        best, scratch = np.empty(count + 1, dtype=np.int64), np.empty(count, dtype=np.uint32)
+        count_of_best = compiled.best_rows_by_words(
+            *(address(self.rows), count, address(self.columns), address(allowed)),
+            *(summed.buffer_info()[0], factors.buffer_info()[0], len(summed)),
+            *(address(named), address(values), len(named), k, address(best), address(scratch)),
+        )
+        return best[:count_of_best]
+
+    def numpy_best(
+        self, allowed: NDArray[np.bool_], weights: Mapping[Column, float], gains: Gains, k: int
+    ) -> NDArray[np.int64]:
+        """As `best`, by NumPy."""
+        place = np.flatnonzero((self.of(Column.COVERAGE) > 0) & allowed[self.rows])
+        rows = self.rows[place].astype(np.int64)
+        if len(rows) <= k:
+            return rows
+        total: NDArray[np.float32] | None = None
+        for column, weight in weights.items():
+            addend = np.float32(weight) * self.columns[column, place]
+            total = addend if total is None else total + addend
+        assert total is not None  # noqa: S101 - there is a weight
+        of_rows = np.zeros(len(rows), dtype=np.float32)
+        named, values = gains
+        if len(named):
+            position = np.minimum(np.searchsorted(named, rows), len(named) - 1)
+            of_rows = np.where(named[position] == rows, values[position], of_rows)
+        return np.asarray(np.sort(rows[np.lexsort((rows, -(total + of_rows)))[:k]]))
 
     def numpy_columns(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """What `write` writes, by NumPy."""

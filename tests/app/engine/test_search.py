@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from app.engine import search as search_module
 from app.engine.candidates import Candidates
 from app.engine.kernels.words import Column
 from app.engine.loading import read_warmup
@@ -138,6 +139,42 @@ def test_the_user_moves_the_order_of_a_search_but_not_what_it_finds(snapshot: Sn
         for of_user, of_nobody in zip(known.matched_items, nobody.matched_items, strict=True)
     )
     assert (known.rows != nobody.rows).any(axis=1).all()
+
+
+@pytest.mark.parametrize("depth", [3, 50])
+def test_who_asks_is_not_looked_for_where_all_that_is_found_are_candidates(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    titles = [title_words(snapshot, row) for row in titled(snapshot)[:12]]
+    texts = [text for words in titles for text in (words[0], " ".join(words))]
+    batch = asked(snapshot, list(texts[:24]), known=True)
+    found = recommend(snapshot, batch, depth)
+    asked_for: list[bool] = []
+
+    def whoever(*arguments: Any) -> NDArray[np.int64]:
+        *others, goes_on, mask = arguments
+        asked_for.extend(goes_on.tolist())
+        return retrieve(*others, np.ones_like(goes_on), mask)
+
+    retrieve = search_module._retrieve_by_user
+    monkeypatch.setattr(search_module, "_retrieve_by_user", whoever)
+    expected = recommend(snapshot, batch, depth)
+    assert found.scores.tobytes() == expected.scores.tobytes()
+    assert np.array_equal(found.rows, expected.rows)
+    assert not all(asked_for)
+    assert any(asked_for) == (depth == 3)
+
+
+def test_what_no_weight_reads_need_not_be_worked_out(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [" ".join(title_words(snapshot, row)[:2]) for row in titled(snapshot)[:12]]
+    for known in (False, True):
+        batch = asked(snapshot, list(texts), known=known)
+        found = recommend(snapshot, batch, DEPTH)
+        with monkeypatch.context() as patch:
+            patch.setattr(search_module, "plain_weights", lambda weights: None)
+            expected = recommend(snapshot, batch, DEPTH)
+        assert found.scores.tobytes() == expected.scores.tobytes()
+        assert np.array_equal(found.rows, expected.rows)
 
 
 @pytest.mark.parametrize("query", ["☃ \u202e !!", "qzxv wwwkk", ""])

@@ -1,33 +1,10 @@
 /* The ranker's features of candidates. */
 #include "kernels.h"
 #include "products.h"
+#include "tables.h"
 
 #define RECENT 10    /* newest events that are compared with a candidate */
 #define LEAST_CO_OCCURRENCE 1e-4f
-#define BEHAVIOURS 3
-#define LINE 64      /* bytes that the memory gives at once */
-#define AHEAD 8      /* candidates that are asked for before they are read */
-#define LOGS 4       /* logarithms of an item: popularity, views, carts, purchases */
-
-/* Columns by item row, as `RankTables` has them. */
-typedef struct {
-    const int8_t *vectors;
-    const float *scales;
-    const float *score_scales;
-    const int8_t *content;
-    const float *content_scales;
-    const int32_t *neighbours;
-    const uint16_t *neighbour_weights; /* half precision */
-    const float *counts;               /* [rows, 3], medians for items that nobody has seen */
-    const int32_t *codes;              /* [rows, 2] */
-    const float *log_price;
-    const float *logs;                 /* [rows, LOGS] of those that are known */
-    const uint8_t *has_logs;           /* [rows] */
-    int64_t rows;
-    int64_t dim;
-    int64_t content_dim;
-    int64_t neighbours_each;
-} Tables;
 
 /* The users of a batch. */
 typedef struct {
@@ -204,14 +181,6 @@ static inline void fetch_item(const Tables *tables, int64_t row) {
     __builtin_prefetch(tables->log_price + row);
 }
 
-static void put_popularity(const Tables *tables, int64_t row, float *values) {
-    const float *counts = tables->counts + row * BEHAVIOURS, *logs = tables->logs + row * LOGS;
-    for (int place = 0; place < LOGS; place++) values[LOG_POPULARITY + place] = logs[place];
-    float carts = (counts[1] + 0.1f) / (counts[0] + 5.0f), purchases = (counts[2] + 0.05f) / (counts[0] + 5.0f);
-    values[CARTS_A_VIEW] = carts < 1.0f ? carts : 1.0f;
-    values[PURCHASES_A_VIEW] = purchases < 1.0f ? purchases : 1.0f;
-}
-
 static void put_same(int32_t code, const int32_t *event_codes, const float *weights, float *last, float *recent) {
     float is_same = (float)(code != 0 && event_codes[0] == code), sum = is_same * weights[0];
     *last = is_same;
@@ -365,7 +334,7 @@ EXPORT int64_t features_of_candidates(
             values[TOUCHED] = (float)(past[c].since < users->window);
             values[LOG_EVENTS_SINCE] = constants->log_wholes[past[c].since];
             values[LOG_MINUTES_SINCE] = past[c].log_minutes;
-            put_popularity(tables, row, values);
+            put_popularity(tables, row, values + LOG_POPULARITY);
             int32_t category = tables->codes[2 * row], brand = tables->codes[2 * row + 1];
             put_same(category, codes[0], weights, values + SAME_CATEGORY_LAST, values + SAME_CATEGORY_RECENT);
             put_same(brand, codes[1], weights, values + SAME_BRAND_LAST, values + SAME_BRAND_RECENT);
@@ -419,10 +388,9 @@ EXPORT int64_t popularity_of_rows(const Tables *tables, const int64_t *rows, int
     }
     if (missing) return missing;
     for (int64_t at = 0; at < count; at++) {
-        float values[FEATURES];
+        float values[POPULARITIES];
         put_popularity(tables, rows[at], values);
-        for (int place = LOG_POPULARITY; place <= PURCHASES_A_VIEW; place++)
-            columns[(place - LOG_POPULARITY) * count + at] = values[place];
+        for (int place = 0; place < POPULARITIES; place++) columns[place * count + at] = values[place];
     }
     return 0;
 }

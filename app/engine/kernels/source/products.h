@@ -76,4 +76,25 @@ static inline void products_of(const int8_t *item, const int16_t *lanes, int64_t
 #endif
 }
 
+/* The product of an item with a query of whole numbers, -127 the least. */
+static inline int32_t byte_product(const int8_t *item, const int8_t *query, int64_t dim) {
+    int64_t d = 0;
+    int32_t sum = 0;
+#if defined(__AVX2__)
+    __m256i sums = _mm256_setzero_si256(), ones = _mm256_set1_epi16(1);
+    for (; d + 32 <= dim; d += 32) {
+        __m256i of_item = _mm256_loadu_si256((const __m256i *)(const void *)(item + d));
+        __m256i of_query = _mm256_loadu_si256((const __m256i *)(const void *)(query + d));
+        /* two products of at most 128 * 127 fit into 16 bits */
+        __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(of_item), _mm256_sign_epi8(of_query, of_item));
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, ones));
+    }
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
+    sum = _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1)));
+#endif
+    for (; d < dim; d++) sum += (int32_t)item[d] * (int32_t)query[d];
+    return sum;
+}
+
 #endif

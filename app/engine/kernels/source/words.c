@@ -163,6 +163,69 @@ EXPORT void columns_of_rows(
     }
 }
 
+#define STEP 11 /* bits of a key that are told apart at once */
+#define STEPS (1 << STEP)
+
+/* The largest key of the `k` smallest of `n`, which are more. */
+static uint32_t last_of_smallest(const uint32_t *keys, int64_t n, int64_t k) {
+    uint32_t known = 0, chosen = 0; /* bits of the outcome, and which those are */
+    for (int shift = 21; shift > -STEP; shift -= STEP) {
+        int low = shift < 0 ? 0 : shift;
+        uint32_t mask = (uint32_t)((shift < 0 ? 1 << (STEP + shift) : STEPS) - 1);
+        int32_t counts[STEPS] = {0};
+        for (int64_t i = 0; i < n; i++) counts[(keys[i] >> low) & mask] += (keys[i] & chosen) == known;
+        uint32_t step = 0;
+        while (k > counts[step]) k -= counts[step++];
+        known |= step << low;
+        chosen |= mask << low;
+    }
+    return known;
+}
+
+/* Writes the `k` rows with the best sums, ascending, the lower row first of equal ones; all where they are not more. Rows
+ * count that have any of the query's words and are `allowed`. Returns how many there are.
+ *
+ * columns: `[COLUMNS, n]` of the ascending `rows`; weights: of those that `summed` names, in its order.
+ * named: ascending rows with what each gets beside.
+ * scratch: `[n]`. */
+EXPORT int64_t best_rows_by_words(
+    const int32_t *rows, int64_t n, const float *columns, const uint8_t *allowed, const int64_t *summed, const float *weights,
+    int64_t count, const int32_t *named, const float *gains, int64_t names, int64_t k, int64_t *best, uint32_t *scratch) {
+    const float *coverage = columns + COVERAGE * n;
+    int64_t all = 0, out = 0, name = 0;
+    if (k < 1) return 0;
+    for (int64_t i = 0; i < n; i++) all += coverage[i] > 0.0f && allowed[rows[i]];
+    if (all <= k) {
+        for (int64_t i = 0; i < n; i++) {
+            best[out] = rows[i];
+            out += coverage[i] > 0.0f && allowed[rows[i]];
+        }
+        return out;
+    }
+    all = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!(coverage[i] > 0.0f && allowed[rows[i]])) continue;
+        float sum = weights[0] * columns[summed[0] * n + i];
+        for (int64_t c = 1; c < count; c++) sum += weights[c] * columns[summed[c] * n + i];
+        while (name < names && named[name] < rows[i]) name++;
+        sum += name < names && named[name] == rows[i] ? gains[name] : 0.0f;
+        uint32_t bits = bits_of(sum + 0.0f); /* one zero, without a sign */
+        scratch[all++] = sum != sum ? 0xFFFFFFFFu : bits >> 31 ? bits : ~(bits | 0x80000000u);
+    }
+    uint32_t last = last_of_smallest(scratch, all, k);
+    int64_t above = 0, at = 0;
+    for (int64_t i = 0; i < all; i++) above += scratch[i] < last;
+    int64_t ties = k - above;
+    for (int64_t i = 0; i < n; i++) {
+        if (!(coverage[i] > 0.0f && allowed[rows[i]])) continue;
+        uint32_t key = scratch[at++];
+        int is_best = key < last || (key == last && ties > 0);
+        ties -= key == last;
+        if (is_best) best[out++] = rows[i];
+    }
+    return out;
+}
+
 /* The rows in any of `parts`, ascending; returns how many, -1 for one that is no row.
  *
  * scratch: `[(rows + 63) / 64]`. */

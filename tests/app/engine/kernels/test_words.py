@@ -15,6 +15,7 @@ from app.engine.kernels.words import (
     Column,
     Kind,
     Query,
+    RowColumns,
     match_words,
     numpy_match,
     numpy_rows_in_any,
@@ -65,6 +66,29 @@ def test_any_query_matches_with_the_same_bits(
     assert rows_in_any(parts, rows).tobytes() == numpy_rows_in_any(parts, rows).tobytes()
 
 
+@given(
+    seed=seeds,
+    n=st.sampled_from([0, 1, 30, 900, 5_000]),
+    k=st.sampled_from([1, 7, 200, 899]),
+    values=st.sampled_from([2, 5, 1_000_000]),  # so few that many sums are equal
+    named=st.integers(0, 40),
+    columns=st.permutations(list(Column)[: Column.SAID]),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_words_have_the_same_best_rows(
+    compiled: Library, seed: int, n: int, k: int, values: int, named: int, columns: list[Column]
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.permutation(2 * n + 1)[:n]).astype(np.int32)
+    scores = RowColumns(rows, rng.integers(0, values, (int(Column.SAID), n)).astype(np.float32) / np.float32(values))
+    weights = {column: float(rng.choice([-1.5, 0, 1, 5])) for column in columns[: 1 + seed % 5]}
+    allowed = rng.random(2 * n + 1) < rng.choice([0.1, 0.9, 1])
+    gains = np.sort(rng.permutation(2 * n + 1)[:named]).astype(np.int32), rng.normal(0, 9, named).astype(np.float32)
+    gains = gains[0], gains[1][: len(gains[0])]
+    best = scores.best(allowed, weights, gains, k)
+    assert best.tolist() == scores.numpy_best(allowed, weights, gains, k).tolist()
+
+
 def test_a_place_that_is_no_row_is_refused(compiled: Library) -> None:
     outside = Addend(Column.MAIN, Kind.CONSTANT, np.array([1, 9], dtype=np.int32), None, 1.0, 1)
     query = Query(1.0, 0.0, 0.9, 0.7, 1e-5, False, [])
@@ -74,6 +98,9 @@ def test_a_place_that_is_no_row_is_refused(compiled: Library) -> None:
         sum_postings([outside], 10)
     with pytest.raises(IndexError):
         rows_in_any([np.array([3, -1], dtype=np.int32)], 10)
+    scores = RowColumns(np.array([3, 9], dtype=np.int32), np.ones((int(Column.SAID), 2), dtype=np.float32))
+    with pytest.raises(IndexError):
+        scores.best(np.ones(9, dtype=np.bool_), {Column.MAIN: 1.0}, (scores.rows, scores.of(Column.MAIN)), 1)
 
 
 @given(texts=st.lists(st.text(min_size=1, max_size=5), min_size=1, unique=True), others=st.lists(st.text(max_size=4)))
