@@ -35,10 +35,10 @@ STAGES_S: Final[Mapping[str, Callable[[Sizes], float]]] = {
     "graph": lambda size: 0.5 + size.events / 200_000 + size.items / 11_000,
     "train": lambda size: 10 + size.items / 20_000 + _epochs(size) * _epoch_s(size),
     "compress": lambda size: min(20 + 12 * min(size.users, 20_000) * size.items / 5e7, _longest_search_s(size)),
-    "rank": lambda size: 8 + size.items / 1_200 + min(size.users, 15_000) / 100 if size.events else 0.1,
+    "rank": lambda size: 8 + size.items / 1_200 + min(size.users, 15_000) / 200 if size.events else 0.1,
     "refit": lambda size: 5 + size.items / 7_000 + 0.4 * _epochs(size) * _epoch_s(size) if size.events else 0.1,
     "export": lambda size: 5 + size.items / 1_500 + size.users / 20_000,
-    "evaluate": lambda size: 2 + min(size.users, 10_000) * (0.004 + size.items / 4e6),
+    "evaluate": lambda size: 2 + size.items / 10_000 + min(size.users, 10_000) * (0.004 + size.items / 2e8),
     "serve": lambda size: 5 + size.items / 5_000 + size.users / 20_000,
     "report": lambda size: 1.5 + size.events / 5_000_000,
 }
