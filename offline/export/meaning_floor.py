@@ -154,12 +154,20 @@ def _judge(
                 shares.append(float(right[hits].mean()))
             others = np.flatnonzero(~hits & (categories > 0))
             others = others[others != row]
-            near = others[np.argsort(-of_text[others], kind="stable")[:NEAREST]]
+            near = others[largest_first(of_text[others], NEAREST)]
             cosines.append(of_text[near])
             is_right.append((right & ~lacks_what_tells_apart(of_words.word_rows, right, row))[near])
     if not shares:
         return 1.0, np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.bool_)
     return float(np.mean(shares)), np.concatenate(cosines), np.concatenate(is_right)
+
+
+def largest_first(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """The places of the `count` largest values, the largest first and the first one of equal ones."""
+    places = np.arange(len(values))
+    if len(values) > count:
+        places = np.flatnonzero(values >= np.partition(values, len(values) - count)[len(values) - count])
+    return places[np.argsort(-values[places], kind="stable")[:count]]
 
 
 def lacks_what_tells_apart(
