@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from kernels_used import warn_without_kernels
 
 HERE = Path(__file__).parents[1]
 CALLS = 48
@@ -77,6 +78,7 @@ def _work(bundle: Path) -> None:
     """Answer each line of the input with one turn's microseconds a call."""
     from app.serving.release import LoadOptions, load_release  # noqa: PLC0415 - of the checkout that is measured
 
+    warn_without_kernels()
     release = load_release(bundle, LoadOptions(clock="bundle"))
     ranker = release.snapshot.ranker
     if ranker is not None:

@@ -35,6 +35,7 @@ from statistics import median
 from typing import Annotated, Any
 
 import typer
+from kernels_used import warn_without_kernels
 from redis_process import running_redis
 from sample_bodies import sample_bodies
 
@@ -92,6 +93,7 @@ def main(
     ] = 1,
 ) -> None:
     """Measure `/recommend` of a real `aisle-serve` against an endpoint that does nothing."""
+    warn_without_kernels()
     folder = resolve(bundle)
     manifest = read_manifest(folder)
     bodies = [json.dumps(body) for body in sample_bodies(folder, manifest, DISTINCT_REQUESTS, 20, seed=0)]

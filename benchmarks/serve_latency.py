@@ -22,6 +22,7 @@ from typing import Annotated, Any, Final
 import numpy as np
 import typer
 import uvloop
+from kernels_used import warn_without_kernels
 from open_loop import Call, Outcome, poisson_arrivals, send_openly
 from redis_process import running_redis
 from serve_process import ServeProcess, running_service
@@ -89,6 +90,7 @@ def service_of_its_own(bundle: Path, redis: bool, processes: int = 1) -> Iterato
 @contextmanager
 def pinned_service(bundle: Path, redis: bool, processes: int = 1) -> Iterator[ServeProcess]:
     """A service on a core of its own, where there are two; several share it. One of several processes has all cores."""
+    warn_without_kernels()
     cores = _CORES if processes == 1 else _CORES[:1]  # of one core nothing is pinned
     if not redis:
         with running_service(bundle, clock="bundle") as service:
