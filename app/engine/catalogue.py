@@ -21,6 +21,7 @@ from app.artifact.quantise import dequantise_rows
 from app.artifact.rank_tables import RankTables
 from app.artifact.variants import Variants
 from app.engine.id_table import IdTable
+from app.engine.kernels.hashes import hashes_of_texts
 from app.engine.written_fields import WrittenFields
 
 _ATTRIBUTES: Final = "attributes"  # the column of all of them
@@ -118,7 +119,7 @@ def items_of(ids: TextColumn, shapes: Shapes, tables: RankTables, variants: Vari
     popularity = tables.popularity
     variants = variants or Variants.none()
     variant_ids = variants.ids.all()
-    own = stable_hashes(ids.all()[1:])
+    own = hashes_of_texts(ids)[1:]
     hashes = np.concatenate([own, stable_hashes(variant_ids)])
     rows = np.concatenate([np.arange(1, len(own) + 1, dtype=np.int32), variants.rows.astype(np.int32, copy=False)])
     order = np.argsort(hashes, kind="stable")

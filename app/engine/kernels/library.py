@@ -56,6 +56,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     "scores_of_search": ([*3 * [c_void_p], c_int64, *2 * [c_void_p], c_int64, *2 * [c_void_p]], c_int64),
     "cosines_of_rows": ([*2 * [c_void_p], *2 * [c_int64], c_void_p, c_float, c_void_p], None),
     "weighted_rows": ([c_void_p, *2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p], None),
+    "hash_texts": ([c_void_p, c_int64, c_void_p, c_int64, c_void_p], c_int),
     "count_values": ([*2 * [c_void_p], c_int64, c_void_p, c_int64, c_void_p], c_int),
     "query_vectors": (4 * [c_void_p], c_int),
     "tower_scratch": ([c_void_p], c_int64),
@@ -91,6 +92,7 @@ class Library:
     scores_of_search: Any
     cosines_of_rows: Any
     weighted_rows: Any
+    hash_texts: Any
     count_values: Any
     query_vectors: Any
     tower_scratch: Any
