@@ -19,6 +19,9 @@ from app.engine.candidates import Candidates, top_k
 from app.engine.graph_checks import check_ranker
 from app.engine.graph_cut import FLOAT, NotCut, Tensor, cut_graph
 from app.engine.kernels.features import rank_features
+from app.engine.kernels.nearest import product_level
+from app.engine.kernels.network import OrderNetwork
+from app.engine.order_graph import read_order
 from app.engine.requests import ALL_ITEMS, OBJECTIVES, ItemMask, RequestBatch, user_context_of
 from app.engine.runtime import open_session
 from app.errors import BundleCorrupt
@@ -34,7 +37,7 @@ class Ranker:
     """`rank.onnx`, opened, with the tables that its features read."""
 
     session: Any
-    order_session: Any  # of the part of it that gives the order alone
+    order: OrderNetwork | Any  # the part of it that gives the order alone: the kernel, or a session
     spec: RankerSpec
     tables: RankTables
     popular_rows: NDArray[np.int64]
@@ -86,17 +89,17 @@ class Ranker:
     ) -> NDArray[np.float32]:
         """The scores `[candidates]` that order the candidates, from their features."""
         if batch.objective is None or not batch.objective.any():
-            return self._order(features)
-        order, chain = self.run(features)
-        if not self.spec.orders:
-            order = features[:, _SCORE]
+            return self.order_scores(features)
+        chain, order = self.run(features)[1], self.order_scores(features)
         return np.asarray(order + self._objective_gain(candidate_list, chain, batch.objective), dtype=np.float32)
 
-    def _order(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def order_scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The scores of candidates without an objective, `[candidates]`: the chain of behaviours is not asked for."""
         if not self.spec.orders:
             return np.ascontiguousarray(features[:, _SCORE])
-        (order,) = self.order_session.run((names.OUT_ORDER,), {names.IN_FEATURES: _padded(features)})
+        if isinstance(self.order, OrderNetwork):
+            return self.order.scores(features)
+        (order,) = self.order.run((names.OUT_ORDER,), {names.IN_FEATURES: _padded(features)})
         scores: NDArray[np.float32] = order[:-1]
         return scores
 
@@ -182,12 +185,22 @@ def read_ranker(folder: Path, tables: RankTables, popular_rows: NDArray[np.int64
     graph = folder / names.RANK_GRAPH
     session = open_session(graph, threads)
     check_ranker(graph, session, len(spec.behaviours))
+    return Ranker(session, _order_of(graph, session, threads), spec, tables, popular_rows)
+
+
+def _order_of(path: Path, session: Any, threads: int) -> OrderNetwork | Any:
+    """The part of the graph that gives the order; `session` runs the whole of it."""
     try:
-        order_session = open_session(graph, threads, cut_graph(graph.read_bytes(), [Tensor(names.OUT_ORDER, FLOAT)]))
+        model = cut_graph(path.read_bytes(), [Tensor(names.OUT_ORDER, FLOAT)])
     except NotCut as reason:
-        log.info("the ranker works out more than its order: %s", reason, extra={"path": str(graph)})
-        order_session = session
-    return Ranker(session, order_session, spec, tables, popular_rows)
+        log.info("the ranker works out more than its order: %s", reason, extra={"path": str(path)})
+        return session
+    if product_level():  # the processor fuses products and sums
+        try:
+            return read_order(model, session)
+        except NotCut as reason:
+            log.info("the ranker's graph works out the order itself: %s", reason, extra={"path": str(path)})
+    return open_session(path, threads, model)
 
 
 def _padded(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -317,7 +317,7 @@ def test_a_bundle_with_a_ranker_is_set_beside_itself_without_it(
     turned = replace(
         ranker,
         session=Backwards(ranker.session),
-        order_session=Backwards(ranker.order_session),
+        order=Backwards(ranker.session),
         spec=ranker.spec.model_copy(update={"orders": True}),
     )
     plain = evaluate(snapshot.folder, split, baselines=False, stages=Stages(ranking=False))
