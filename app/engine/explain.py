@@ -15,30 +15,25 @@ from numpy.typing import NDArray
 
 from app.artifact.names import PADDING_ROW
 from app.artifact.rank_features import CandidateList
-from app.artifact.rank_tables import RankTables
 from app.engine.ablation import Ablation
 from app.engine.candidate_sources import union_of_sources
-from app.engine.kernels.features import popularity_columns
+from app.engine.leave_one_out import (
+    MOST_ITEMS,
+    Contributions,
+    contributions_to_order,
+    popularity_level,
+    recent_items,
+)
+from app.engine.ranking import Ranker
 from app.engine.recommend import retrieve
 from app.engine.requests import ALL_ITEMS, ItemMask, RequestBatch
 from app.engine.scoring import ScoringRoutes, list_of, routes_of, score_list
 from app.engine.search import search_candidates
 from app.engine.snapshot import Snapshot
 
-MOST_ITEMS: Final = 10
-"""Items of the history, newest first, that have a contribution of their own."""
+__all__ = ["MOST_ITEMS", "Contributions", "contributions"]
+
 _BATCH: Final = 16  # requests whose variants are scored at once, which bounds the memory
-
-
-@dataclass(frozen=True)
-class Contributions:
-    """What the parts of one request add to the scores of `n` items."""
-
-    event_rows: NDArray[np.int64]  # [events] different items, the newest first
-    behaviours: NDArray[np.uint8]  # [events] of the newest event on each
-    by_events: NDArray[np.float64]  # [events, n]
-    by_query: NDArray[np.float64]  # [n] zeros without a query
-    by_popularity: NDArray[np.float64]  # [n]
 
 
 def contributions(
@@ -60,6 +55,8 @@ def contributions(
         depth: the one `recommend` was called with, and so are `rerank_depth` and `item_mask`.
         compared_rows: what it returned of these requests; worked out again where it is not known.
     """
+    if snapshot.ranker is not None and compared_rows is not None and _orders_all(snapshot.ranker, batch):
+        return contributions_to_order(snapshot, snapshot.ranker, batch, answered, lists, compared_rows)
     if len(batch) <= _BATCH:
         return _contributions(snapshot, batch, answered, lists, depth, rerank_depth, item_mask, compared_rows)
     result: list[Contributions] = []
@@ -78,6 +75,12 @@ def contributions(
     return result
 
 
+def _orders_all(ranker: Ranker, batch: RequestBatch) -> bool:
+    """Whether the ranker's order is all that scores the requests: none searches or has an objective."""
+    has_objective = batch.objective is not None and batch.objective.any()
+    return not has_objective and not batch.searches().any() and bool(ranker.ranks(batch).all())
+
+
 def _contributions(
     snapshot: Snapshot,
     batch: RequestBatch,
@@ -89,12 +92,12 @@ def _contributions(
     compared_rows: Sequence[NDArray[np.int64] | None] | None,
 ) -> list[Contributions]:
     routes = routes_of(snapshot, batch)
-    recent = [_recent(*events) for events in zip(batch.event_rows, batch.event_types, strict=True)]
+    recent = [recent_items(*events) for events in zip(batch.event_rows, batch.event_types, strict=True)]
     variants = _variants(routes, [rows for rows, _ in recent])
     variant_batch = _without_items(batch.take(variants.request), variants.removed_row)
     vectors = snapshot.retriever.query_vectors(variant_batch.take(variants.distinct))[variants.like]
     vectors[~variant_batch.has_signal()] = 0.0
-    levels = np.stack([_popularity_level(snapshot.tables, rows) for rows in lists])
+    levels = np.stack([popularity_level(snapshot.tables, rows) for rows in lists])
     if compared_rows is None:
         reference = _reference_lists(snapshot, batch, routes, answered, depth, rerank_depth, item_mask)
     else:
@@ -179,19 +182,6 @@ def _marks(size: int, places: list[int]) -> NDArray[np.bool_]:
     return marks
 
 
-def _recent(
-    event_rows: NDArray[np.int32], event_types: NDArray[np.uint8]
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """The newest items of a window, newest first, and the behaviour of the newest event on each."""
-    newest: dict[int, int] = {}
-    for row, behaviour in zip(event_rows.tolist(), event_types.tolist(), strict=True):
-        if row != PADDING_ROW:
-            newest.pop(row, None)  # so that the order is that of the newest events
-            newest[row] = behaviour
-    rows = list(newest)[: -1 - MOST_ITEMS : -1]
-    return np.array(rows, dtype=np.int64), np.array([newest[row] for row in rows], dtype=np.uint8)
-
-
 def _without_items(batch: RequestBatch, removed_row: NDArray[np.int64]) -> RequestBatch:
     """The requests without the events on one item of each, `[batch]`, 0 for none."""
     window = batch.event_rows.shape[1]
@@ -206,12 +196,6 @@ def _without_items(batch: RequestBatch, removed_row: NDArray[np.int64]) -> Reque
     )
     rows[is_past], types[is_past], times[is_past] = PADDING_ROW, 0, np.nan
     return replace(batch, event_rows=rows, event_types=types, event_times=times)
-
-
-def _popularity_level(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The means of the popularity features over some items."""
-    columns = popularity_columns(tables, rows).astype(np.float64)
-    return np.asarray(columns.mean(axis=1), dtype=np.float32)
 
 
 def _reference_lists(

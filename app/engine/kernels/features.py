@@ -3,7 +3,7 @@
 import ctypes
 from ctypes import byref, c_int64, c_void_p
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from app.artifact.rank_features import (
 )
 from app.artifact.rank_tables import RankTables
 from app.engine.kernels.library import Library, address, contiguous, library
+from app.engine.kernels.variants import Variants
 
 _LOGS: Final = 4  # logarithms of an item: the first popularity features
 _LARGEST_DIM: Final = 1_024  # up to which sums of products of 127 and less are whole in float32, in any order
@@ -55,7 +56,7 @@ class _Users(ctypes.Structure):
 
 
 class _List(ctypes.Structure):
-    _fields_ = (("rows", c_void_p), ("offsets", c_void_p))
+    _fields_ = (("rows", c_void_p), ("offsets", c_void_p), ("is_shared", c_int64))
 
 
 class _Constants(ctypes.Structure):
@@ -136,6 +137,58 @@ def rank_features(
     return features
 
 
+def features_of_variants(
+    tables: RankTables,
+    rows: NDArray[np.int64],
+    variants: Variants,
+    vectors: NDArray[np.float32],
+    reference: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """The features `[variants * n, FEATURES]` of the same candidates for each variant of one request.
+
+    Args:
+        rows: `[n]` ascending, the candidates.
+        variants: of the events of the request, at least one.
+        vectors: `[variants, dim]` of the query tower.
+        reference: ascending rows, the list that candidates are ranked within.
+
+    Raises:
+        IndexError: a row of a candidate or an event is none of the tables'.
+    """
+    compiled = library()
+    if compiled is None or not _fits(tables):
+        return numpy_features_of_variants(tables, rows, variants, vectors, reference)
+    features = np.empty((len(variants.rows) * len(rows), len(FEATURES)), dtype=np.float32)
+    if len(rows):
+        events = _EventArrays(variants.rows, variants.types, variants.log_minutes)
+        ranked, within, longest = _shared_list(rows), _shared_list(reference), max(len(rows), len(reference))
+        _run(compiled, features, tables, events, vectors, ranked, within, longest)
+    return features
+
+
+def numpy_features_of_variants(
+    tables: RankTables,
+    rows: NDArray[np.int64],
+    variants: Variants,
+    vectors: NDArray[np.float32],
+    reference: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """As `features_of_variants`, by NumPy."""
+    count = len(variants.rows)
+    context = UserContext(variants.rows, variants.types, variants.times, np.full(count, variants.now), vectors)
+    ranked, within = (_repeated(of_each, count) for of_each in (rows, reference))
+    return numpy_form.rank_features(tables, ranked, context, within)
+
+
+def _repeated(rows: NDArray[np.int64], times: int) -> CandidateList:
+    return CandidateList(
+        request_index=np.repeat(np.arange(times), len(rows)),
+        rows=np.tile(rows, times),
+        sources=np.zeros(times * len(rows), dtype=np.uint8),
+        offsets=np.arange(times + 1) * len(rows),
+    )
+
+
 def popularity_columns(tables: RankTables, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """The group `popularity` of item rows `[n]`, `[features, n]`, to the last bit as `popularity_features` has it.
 
@@ -169,22 +222,45 @@ def _write_features(
     context: UserContext,
     reference: CandidateList | None,
 ) -> None:
+    longest = max(candidates.longest(), 0 if reference is None else reference.longest())
+    users = _EventArrays(context.event_rows, context.event_types, log_minutes_of(context.event_times, context.now))
+    ranked, within = _list_of(candidates), None if reference is None else _list_of(reference)
+    _run(compiled, features, tables, users, context.query_vectors, ranked, within, longest)
+
+
+class _EventArrays(NamedTuple):
+    """The events of requests, `[batch, window]` each."""
+
+    rows: NDArray[np.int32]
+    types: NDArray[np.uint8]
+    log_minutes: NDArray[np.float32]
+
+
+def _run(
+    compiled: Library,
+    features: NDArray[np.float32],
+    tables: RankTables,
+    events: _EventArrays,
+    vectors: NDArray[np.float32],
+    ranked: "_ListArrays",
+    within: "_ListArrays | None",
+    longest: int,
+) -> None:
+    """Fill `features` for the lists `ranked`, of which none, nor of `within`, is longer than `longest`."""
     kernel_tables = KernelTables.of(tables)
     structure = kernel_tables.structure
-    batch, window = context.event_rows.shape
+    batch, window = events.rows.shape
     arrays = (
-        contiguous(context.event_rows, np.int32),
-        contiguous(context.event_types, np.uint8),
-        _log_minutes(context),
-        contiguous(context.query_vectors, np.float32),
+        contiguous(events.rows, np.int32),
+        contiguous(events.types, np.uint8),
+        contiguous(events.log_minutes, np.float32),
+        contiguous(vectors, np.float32),
     )
     users = _Users(*map(address, arrays), batch, window)
-    ranked, within = _list_of(candidates), None if reference is None else _list_of(reference)
-    longest = max(candidates.longest(), 0 if reference is None else reference.longest())
     constants = _constants(1 << max(longest, window, RECENT).bit_length())
     size = compiled.feature_scratch(structure.dim, structure.content_dim, longest, window)
     scratch = np.empty(size, dtype=np.uint8)
-    unknown = np.empty(len(candidates), dtype=np.int64)
+    unknown = np.empty(len(ranked[1][0]), dtype=np.int64)
     while missing := compiled.features_of_candidates(
         byref(structure),
         byref(users),
@@ -201,16 +277,25 @@ def _write_features(
         kernel_tables.learn(tables, unknown[:missing])
 
 
-def _log_minutes(context: UserContext) -> NDArray[np.float32]:
-    """The logarithms of the minutes since each event, `[batch, window]`, 0 where unknown."""
-    minutes = np.maximum(context.now[:, None] - context.event_times, 0.0) / 60.0
+def log_minutes_of(times: NDArray[np.float64], now: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The logarithms of the minutes since each event, `[batch, window]`, 0 where unknown; `now` is `[batch]`."""
+    minutes = np.maximum(now[:, None] - times, 0.0) / 60.0
     return np.log1p(np.where(np.isfinite(minutes), minutes, 0.0)).astype(np.float32)
 
 
-def _list_of(candidates: CandidateList) -> tuple[_List, tuple[NDArray[np.int64], ...]]:
+_ListArrays = tuple[_List, tuple[NDArray[np.int64], ...]]
+
+
+def _list_of(candidates: CandidateList) -> _ListArrays:
     """A list as the kernel reads it, and the arrays that it points into."""
     arrays = contiguous(candidates.rows, np.int64), contiguous(candidates.offsets, np.int64)
-    return _List(*map(address, arrays)), arrays
+    return _List(*map(address, arrays), 0), arrays
+
+
+def _shared_list(rows: NDArray[np.int64]) -> _ListArrays:
+    """One list of all requests."""
+    arrays = contiguous(rows, np.int64), np.array([0, len(rows)], dtype=np.int64)
+    return _List(*map(address, arrays), 1), arrays
 
 
 @lru_cache(maxsize=32)

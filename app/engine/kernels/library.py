@@ -58,6 +58,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     "weighted_rows": ([c_void_p, *2 * [c_int64], *2 * [c_void_p], c_int64, c_void_p], None),
     "hash_texts": ([c_void_p, c_int64, c_void_p, c_int64, c_void_p], c_int),
     "count_values": ([*2 * [c_void_p], c_int64, c_void_p, c_int64, c_void_p], c_int),
+    "leave_out": ([*4 * [c_void_p], c_int64, c_void_p, c_int64, *4 * [c_void_p]], None),
     "order_scores": ([*2 * [c_void_p], c_int64, *2 * [c_void_p]], None),
     "query_vectors": (4 * [c_void_p], c_int),
     "tower_scratch": ([c_void_p], c_int64),
@@ -95,6 +96,7 @@ class Library:
     weighted_rows: Any
     hash_texts: Any
     count_values: Any
+    leave_out: Any
     order_scores: Any
     query_vectors: Any
     tower_scratch: Any

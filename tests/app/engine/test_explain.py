@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Literal
@@ -368,3 +369,25 @@ def test_explained_requests_say_how_long_it_took(client: httpx.Client, users: li
     asked = {"user_id": users[0], "k": 3}
     assert "explain" in client.post("/recommend", json=asked | {"explain": True}).headers["server-timing"]
     assert "explain" not in client.post("/recommend", json=asked).headers["server-timing"]
+
+
+def test_variants_that_differ_in_events_alone_are_scored_as_any_others(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert snapshot.ranker is not None
+    spec = snapshot.ranker.spec.model_copy(update={"orders": True})
+    ordering = replace(snapshot, ranker=replace(snapshot.ranker, spec=spec))
+    warmup = read_warmup(snapshot.folder)
+    batch = warmup.take(np.flatnonzero(ordering.ranker.ranks(warmup))[:9])
+    best = engine_recommend(ordering, batch, DEPTH)
+    compared = best.compared_rows
+    lists = [rows[rows != 0] for rows in best.rows]
+    answered = [rows[: 3 + place] for place, rows in enumerate(lists)]
+    for comparing in (compared, (None,) * len(batch)):
+        told = contributions(ordering, batch, answered, lists, DEPTH, DEPTH, compared_rows=comparing)
+        with monkeypatch.context() as patch:
+            patch.setattr("app.engine.explain._orders_all", lambda *_: False)
+            expected = contributions(ordering, batch, answered, lists, DEPTH, DEPTH, compared_rows=comparing)
+        for one, other in zip(told, expected, strict=True):
+            for name in ("event_rows", "behaviours", "by_events", "by_query", "by_popularity"):
+                assert getattr(one, name).tobytes() == getattr(other, name).tobytes(), name

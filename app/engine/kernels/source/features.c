@@ -20,7 +20,18 @@ typedef struct {
 typedef struct {
     const int64_t *rows;
     const int64_t *offsets; /* [batch + 1] */
+    int64_t is_shared;      /* whether all requests have the list of the first */
 } List;
+
+static inline int64_t length_of(const List *list, int64_t request) {
+    return list->is_shared ? list->offsets[1] : list->offsets[request + 1] - list->offsets[request];
+}
+
+static inline const int64_t *rows_of(const List *list, int64_t request) {
+    return list->is_shared ? list->rows : list->rows + list->offsets[request];
+}
+
+static inline int64_t rows_in(const List *list, int64_t batch) { return list->offsets[list->is_shared ? 1 : batch]; }
 
 /* What NumPy works out once. */
 typedef struct {
@@ -215,11 +226,12 @@ static float put_ranks_within(
 
 /* How many requests from `first` on, at most LANES, have the same list. */
 static int64_t alike(const List *lists, int64_t first, int64_t batch) {
-    const int64_t *rows = lists->rows + lists->offsets[first];
-    int64_t n = lists->offsets[first + 1] - lists->offsets[first], next = first + 1;
+    const int64_t *rows = rows_of(lists, first);
+    int64_t n = length_of(lists, first), next = first + 1;
+    if (lists->is_shared) return batch - first < LANES ? batch - first : LANES;
     for (; next < batch && next < first + LANES; next++) {
-        const int64_t *others = lists->rows + lists->offsets[next];
-        int64_t differ = lists->offsets[next + 1] - lists->offsets[next] != n;
+        const int64_t *others = rows_of(lists, next);
+        int64_t differ = length_of(lists, next) != n;
         for (int64_t a = 0; !differ && a < n; a++) differ = rows[a] != others[a];
         if (differ) break;
     }
@@ -230,8 +242,8 @@ static int64_t alike(const List *lists, int64_t first, int64_t batch) {
 static void score_list(
     const Tables *tables, const Users *users, const List *lists, int64_t first, int64_t count, int64_t longest,
     int16_t *lanes, float *scores) {
-    const int64_t *rows = lists->rows + lists->offsets[first];
-    int64_t n = lists->offsets[first + 1] - lists->offsets[first], dim = tables->dim;
+    const int64_t *rows = rows_of(lists, first);
+    int64_t n = length_of(lists, first), dim = tables->dim;
     float units[LANES], products[LANES];
     for (int64_t at = 0; at < lanes_of(dim); at++) lanes[at] = 0;
     for (int64_t lane = 0; lane < count; lane++)
@@ -252,17 +264,18 @@ static void score_list(
  * returned; where a row is outside of the tables, -1.
  *
  * reference: the lists that candidates are ranked within, or NULL for the candidates themselves.
+ * features: a shared list of candidates has them once for each request.
  * longest: of the lists of all requests, the reference's too.
  * scratch: room for `feature_scratch` bytes, aligned to 64.
  * unknown: `[candidates]`. */
 EXPORT int64_t features_of_candidates(
     const Tables *tables, const Users *users, const List *candidates, const List *reference, const Constants *constants,
     int64_t longest, float *features, char *scratch, int64_t *unknown) {
-    int64_t count = candidates->offsets[users->batch], missing = 0, dim = tables->dim, content_dim = tables->content_dim;
+    int64_t count = rows_in(candidates, users->batch), missing = 0, dim = tables->dim, content_dim = tables->content_dim;
     for (int64_t event = 0; event < users->batch * users->window; event++) {
         if ((uint64_t)(int64_t)users->event_rows[event] >= (uint64_t)tables->rows) return -1;
     }
-    for (int64_t a = 0; reference && a < reference->offsets[users->batch]; a++) {
+    for (int64_t a = 0; reference && a < rows_in(reference, users->batch); a++) {
         if ((uint64_t)reference->rows[a] >= (uint64_t)tables->rows) return -1;
     }
     for (int64_t c = 0; c < count; c++) {
@@ -279,9 +292,10 @@ EXPORT int64_t features_of_candidates(
     int32_t *slots = (int32_t *)(scores + LANES * longest);
     int64_t scored_from = 0, scored_to = 0; /* requests whose lists have scores */
     for (int64_t request = 0; request < users->batch; request++) {
-        int64_t start = candidates->offsets[request], n = candidates->offsets[request + 1] - start;
+        int64_t n = length_of(candidates, request);
         if (!n) continue;
-        const int64_t *rows = candidates->rows + start;
+        int64_t start = candidates->is_shared ? request * n : candidates->offsets[request];
+        const int64_t *rows = rows_of(candidates, request);
         const int32_t *events = users->event_rows + request * users->window;
         float *out = features + start * FEATURES;
         int32_t recent[RECENT] = {0}, codes[2][RECENT];
@@ -353,8 +367,8 @@ EXPORT int64_t features_of_candidates(
         }
         float best;
         if (reference) {
-            int64_t all_start = reference->offsets[request], all = reference->offsets[request + 1] - all_start;
-            const int64_t *all_rows = reference->rows + all_start;
+            int64_t all = length_of(reference, request);
+            const int64_t *all_rows = rows_of(reference, request);
             if (request >= scored_to) {
                 scored_from = request;
                 scored_to = request + alike(reference, request, users->batch);
