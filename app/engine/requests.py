@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -43,9 +44,17 @@ class RequestBatch:
         return replace(self, exclude_rows=self.exclude_rows[:, :0])
 
     def has_signal(self) -> NDArray[np.bool_]:
-        """`[batch]`, whether a request has anything that the query tower can use."""
-        signal = np.asarray((self.event_rows != PADDING_ROW).any(axis=1) | (self.long_weight > 0), dtype=np.bool_)
+        """`[batch]`, whether a request has anything that the query tower can use; not to be written to."""
+        return self._has_signal
+
+    @cached_property
+    def _has_signal(self) -> NDArray[np.bool_]:
+        signal = np.asarray(self._has_event | (self.long_weight > 0), dtype=np.bool_)
         return signal if self.given is None else np.logical_or(signal, self.given)
+
+    @cached_property
+    def _has_event(self) -> NDArray[np.bool_]:
+        return np.asarray((self.event_rows != PADDING_ROW).any(axis=1), dtype=np.bool_)
 
     def searches(self) -> NDArray[np.bool_]:
         """`[batch]`, whether a request has a query."""
@@ -54,9 +63,8 @@ class RequestBatch:
         return np.array([match is not None for match in self.matches], dtype=np.bool_)
 
     def has_events(self) -> NDArray[np.bool_]:
-        """`[batch]`, whether a request has an event and no given query that replaces its events."""
-        events = np.asarray((self.event_rows != PADDING_ROW).any(axis=1), dtype=np.bool_)
-        return events if self.given is None else events & ~self.given
+        """`[batch]`, whether a request has an event and no given query in their place; not to be written to."""
+        return self._has_event if self.given is None else self._has_event & ~self.given
 
     def take(self, requests: NDArray[np.int64] | slice) -> "RequestBatch":
         """The chosen requests, in that order."""
