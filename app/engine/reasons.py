@@ -1,7 +1,6 @@
 """Reasons for an answered item: what each part of the request adds to its score, to the last digit shown."""
 
 from collections.abc import Sequence
-from itertools import compress
 from operator import itemgetter
 from typing import Final, Literal, NamedTuple
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.artifact.behaviours import CART, PURCHASE, VIEW
 from app.artifact.names import PADDING_ROW
+from app.engine.kernels.reasons import ordered_weights
 
 Kind = Literal["viewed", "carted", "purchased", "query_match", "popular", "boost", "pin", "base"]
 
@@ -49,40 +49,53 @@ def reasons_of_items(
             weight of 0.
         remainder_kind: as for `round_reasons`.
     """
-    units = np.rint(weights * _UNIT)
-    remainders = np.rint(scores * _UNIT) - units.sum(axis=0) + 0.0
-    has_reason = units != 0
     columns = list(parts)
-    for place, of_items in enumerate(parts):
-        first = next(filter(None, of_items), None)
-        if first is not None and first.kind == "pin":
-            has_reason[place] = [part is not None for part in of_items]
+    kept = _kept(parts, len(scores))
+    rounded = np.rint(scores * _UNIT)
     if remainder_kind == "popular":
+        remainders = rounded - np.rint(weights * _UNIT).sum(axis=0)
         columns.append([Reason(remainder_kind, 0.0)] * len(scores))
-        units = np.concatenate([units, remainders[None]])
-        has_reason = np.concatenate([has_reason, np.ones((1, len(scores)), dtype=np.bool_)])
-    order = np.argsort(-np.abs(units), axis=0, kind="stable")
-    line = np.arange(len(scores))
-    ordered, has_reason = units[order, line] / _UNIT + 0.0, has_reason[order, line]
-    reasons = []
-    lines = zip(zip(*columns, strict=True), order.T.tolist(), ordered.T.tolist(), has_reason.T.tolist(), strict=True)
-    for of_item, places, values, marks in lines if columns else ():
-        reasons.append(
+        weights = np.concatenate([weights, remainders[None] / _UNIT])
+        kept = np.zeros(weights[:-1].shape, dtype=np.bool_) if kept is None else kept
+        kept = np.concatenate([kept, np.ones((1, len(scores)), dtype=np.bool_)])
+    if not columns:
+        reasons: list[list[Reason]] = [[] for _ in scores]
+        remainders = rounded + 0.0
+    else:
+        ordered = ordered_weights(weights * _UNIT, kept)
+        remainders = rounded - ordered.totals + 0.0
+        values = ordered.units / _UNIT + 0.0
+        lines = zip(
+            zip(*columns, strict=True),
+            ordered.places.tolist(),
+            values.tolist(),
+            ordered.counts.tolist(),
+            strict=True,
+        )
+        reasons = [
             [
                 tuple.__new__(Reason, (part[0], weight, part[2], part[3], part[4]))  # half of what `Reason` takes
-                for part, weight in zip(
-                    map(of_item.__getitem__, compress(places, marks)), compress(values, marks), strict=True
-                )
+                for part, weight in zip(map(of_item.__getitem__, places[:count]), of_parts, strict=False)
                 if part is not None
             ]
-        )
-    if not columns:
-        reasons = [[] for _ in scores]
+            for of_item, places, of_parts, count in lines
+        ]
     if remainder_kind == "base":
         base = remainders / _UNIT
         for item in np.flatnonzero(remainders).tolist():
             reasons[item].append(Reason(remainder_kind, float(base[item])))
     return reasons
+
+
+def _kept(parts: Sequence[Sequence[Reason | None]], items: int) -> NDArray[np.bool_] | None:
+    """`[parts, items]`, the pins, which are told whatever their weight; None where there are none."""
+    kept: NDArray[np.bool_] | None = None
+    for place, of_items in enumerate(parts):
+        first = next(filter(None, of_items), None)
+        if first is not None and first.kind == "pin":
+            kept = np.zeros((len(parts), items), dtype=np.bool_) if kept is None else kept
+            kept[place] = [part is not None for part in of_items]
+    return kept
 
 
 def round_reasons(

@@ -59,6 +59,7 @@ _FUNCTIONS: Final[dict[str, tuple[list[Any], Any]]] = {
     "hash_texts": ([c_void_p, c_int64, c_void_p, c_int64, c_void_p], c_int),
     "count_values": ([*2 * [c_void_p], c_int64, c_void_p, c_int64, c_void_p], c_int),
     "leave_out": ([*4 * [c_void_p], c_int64, c_void_p, c_int64, *4 * [c_void_p]], None),
+    "ordered_weights": ([*2 * [c_void_p], *2 * [c_int64], *4 * [c_void_p]], None),
     "order_scores": ([*2 * [c_void_p], c_int64, *2 * [c_void_p]], None),
     "query_vectors": (4 * [c_void_p], c_int),
     "tower_scratch": ([c_void_p], c_int64),
@@ -97,6 +98,7 @@ class Library:
     hash_texts: Any
     count_values: Any
     leave_out: Any
+    ordered_weights: Any
     order_scores: Any
     query_vectors: Any
     tower_scratch: Any
