@@ -12,6 +12,7 @@ from model.query_tower import QueryTower
 from offline.dataset.histories import Histories
 
 _BATCH = 512
+_MOST_SCORES = 1 << 27  # at once: half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,11 @@ def rank_items(
     """
     parts = []
     never = torch.from_numpy(np.append(absent if absent is not None else [], 0).astype(np.int64))
-    for start in range(0, len(queries), _BATCH):
-        scores = queries[start : start + _BATCH] @ items.T
+    at_once = max(1, min(_BATCH, _MOST_SCORES // len(items)))
+    for start in range(0, len(queries), at_once):
+        scores = queries[start : start + at_once] @ items.T
         scores[:, never] = -torch.inf
-        low, high = np.searchsorted(hidden_lines, [start, start + _BATCH])
+        low, high = np.searchsorted(hidden_lines, [start, start + at_once])
         scores[hidden_lines[low:high] - start, hidden_rows[low:high].astype(np.int64)] = -torch.inf
         parts.append(scores.topk(min(depth, scores.shape[1]), dim=1).indices.cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, depth), dtype=np.int64)
