@@ -2,7 +2,6 @@
 #include "kernels.h"
 
 #define BLOCK 128
-#define ROUNDS 12
 #define DIGEST 8
 
 static const uint64_t BEGIN[8] = {
@@ -16,25 +15,25 @@ static const uint8_t ORDER[10][16] = {
     {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11}, {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
     {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5}, {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
 };
-/* The places of a state that are mixed together: its columns, then its diagonals. */
-static const uint8_t TOGETHER[8][4] = {
-    {0, 4, 8, 12}, {1, 5, 9, 13}, {2, 6, 10, 14}, {3, 7, 11, 15}, {0, 5, 10, 15}, {1, 6, 11, 12}, {2, 7, 8, 13}, {3, 4, 9, 14},
-};
 
 static inline uint64_t turned(uint64_t word, int bits) { return word >> bits | word << (64 - bits); }
 
-static inline void mix(uint64_t *state, const uint8_t *at, uint64_t first, uint64_t second) {
-    uint64_t a = state[at[0]], b = state[at[1]], c = state[at[2]], d = state[at[3]];
-    a += b + first;
-    d = turned(d ^ a, 32);
-    c += d;
-    b = turned(b ^ c, 24);
-    a += b + second;
-    d = turned(d ^ a, 16);
-    c += d;
-    b = turned(b ^ c, 63);
-    state[at[0]] = a, state[at[1]] = b, state[at[2]] = c, state[at[3]] = d;
-}
+/* Mix four places of the state with the words `first` and `first + 1` of a round's order. */
+#define MIX(round, first, a, b, c, d)                       \
+    state[a] += state[b] + words[ORDER[round][first]];      \
+    state[d] = turned(state[d] ^ state[a], 32);             \
+    state[c] += state[d];                                   \
+    state[b] = turned(state[b] ^ state[c], 24);             \
+    state[a] += state[b] + words[ORDER[round][(first) + 1]]; \
+    state[d] = turned(state[d] ^ state[a], 16);             \
+    state[c] += state[d];                                   \
+    state[b] = turned(state[b] ^ state[c], 63);
+
+#define ROUND(round)                                                  \
+    MIX(round, 0, 0, 4, 8, 12) MIX(round, 2, 1, 5, 9, 13)             \
+    MIX(round, 4, 2, 6, 10, 14) MIX(round, 6, 3, 7, 11, 15)           \
+    MIX(round, 8, 0, 5, 10, 15) MIX(round, 10, 1, 6, 11, 12)          \
+    MIX(round, 12, 2, 7, 8, 13) MIX(round, 14, 3, 4, 9, 14)
 
 /* Take a block into the hash; `read` bytes have been read with it. */
 static void take_block(uint64_t *hash, const uint8_t *block, uint64_t read, int is_last) {
@@ -47,10 +46,7 @@ static void take_block(uint64_t *hash, const uint8_t *block, uint64_t read, int 
     for (int place = 0; place < 8; place++) state[place] = hash[place], state[place + 8] = BEGIN[place];
     state[12] ^= read;
     if (is_last) state[14] = ~state[14];
-    for (int round = 0; round < ROUNDS; round++) {
-        const uint8_t *order = ORDER[round % 10];
-        for (int four = 0; four < 8; four++) mix(state, TOGETHER[four], words[order[2 * four]], words[order[2 * four + 1]]);
-    }
+    ROUND(0) ROUND(1) ROUND(2) ROUND(3) ROUND(4) ROUND(5) ROUND(6) ROUND(7) ROUND(8) ROUND(9) ROUND(0) ROUND(1)
     for (int place = 0; place < 8; place++) hash[place] ^= state[place] ^ state[place + 8];
 }
 
