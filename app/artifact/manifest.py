@@ -5,7 +5,10 @@ import json
 import os
 import re
 import stat
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,6 +19,7 @@ from app.artifact.names import MANIFEST, READABLE_SCHEMAS, SCHEMA_VERSION
 from app.artifact.parts import first_numbers_of
 from app.errors import BundleCorrupt, BundleSchema, BundleUnreadable
 
+_READERS: Final = 2  # threads that read a bundle's files: to hash a gigabyte takes a core a second
 LARGEST_MANIFEST: Final = 16 * 2**20
 """Bytes of a manifest that is read: what is larger is none, and would take the memory of those who are answered."""
 EARLIEST_S: Final = -62_135_596_800.0
@@ -180,18 +184,29 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
         for name in sizes:
             if name not in manifest.files and name != MANIFEST:
                 raise BundleCorrupt(f"{folder / name}: not listed in the manifest: take it out of the bundle")
-        for name, entry in manifest.files.items():
-            path = folder / name
-            if name not in sizes:
-                raise BundleCorrupt(f"{path}: listed in the manifest but missing: copy or export the bundle again")
-            if sizes[name] != entry.bytes or sha256_of(path) != entry.sha256:
-                raise BundleCorrupt(f"{path}: checksum differs from the manifest's: copy or export the bundle again")
+        with ThreadPoolExecutor(_READERS, "verify") as readers:
+            try:
+                for damage in readers.map(partial(_damage_of, folder, sizes), manifest.files.items()):
+                    if damage is not None:
+                        raise BundleCorrupt(damage)
+            finally:
+                readers.shutdown(cancel_futures=True)
     except OSError as error:
         where = folder if error.filename is None else os.fsdecode(error.filename)
         raise BundleUnreadable(
             f"{where}: cannot be read ({error.strerror or error}): let the user that this runs as read it, and see "
             "that the disk is well"
         ) from error
+
+
+def _damage_of(folder: Path, sizes: Mapping[str, int], file: tuple[str, FileEntry]) -> str | None:
+    """What is wrong with a file that the manifest lists; None where nothing is."""
+    name, entry = file
+    if name not in sizes:
+        return f"{folder / name}: listed in the manifest but missing: copy or export the bundle again"
+    if sizes[name] != entry.bytes or sha256_of(folder / name) != entry.sha256:
+        return f"{folder / name}: checksum differs from the manifest's: copy or export the bundle again"
+    return None
 
 
 def _sizes_below(folder: Path, below: Path) -> dict[str, int]:

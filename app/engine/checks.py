@@ -33,6 +33,7 @@ from app.engine.text.text_query import TextQuery
 from app.errors import BundleCorrupt
 
 _ATTRIBUTES: Final = "attributes"
+_SHORT: Final = 7  # bytes of a text that fits into a number of 64 bits beside its length
 _MOST_NESTED: Final = 250  # bytes of a document that can be written again, however deep it is nested
 
 
@@ -157,8 +158,7 @@ def check_catalogue(folder: Path, catalogue: Catalogue, shapes: Shapes) -> None:
 
 
 def _check_documents(stem: Path, column: TextColumn, *, are_attributes: bool) -> None:
-    values, offsets = column.values.tobytes(), column.offsets.tolist()
-    for text in {values[start:end] for start, end in pairwise(offsets)} - {b""}:
+    for text in _distinct(column) - {b""}:
         try:
             document = orjson.loads(text)
             if len(text) > _MOST_NESTED:
@@ -167,6 +167,21 @@ def _check_documents(stem: Path, column: TextColumn, *, are_attributes: bool) ->
             raise BundleCorrupt(f"{stem}: expected JSON, got {text[:40]!r} ({error}): export it again") from error
         if are_attributes and not (type(document) is list and set(map(type, document)) <= {str}):
             require(False, stem, "lists of texts", text[:40])
+
+
+def _distinct(column: TextColumn) -> set[bytes]:
+    """The different texts of a column; short ones, such as `true`, are compared as numbers."""
+    starts, lengths = column.offsets[:-1], np.diff(column.offsets)
+    if not len(column.values) or lengths.max(initial=0) > _SHORT:
+        values, offsets = column.values.tobytes(), column.offsets.tolist()
+        return {values[start:end] for start, end in pairwise(offsets)}
+    padded = np.zeros((len(starts), 8), dtype=np.uint8)
+    padded[:, _SHORT] = lengths
+    for place in range(int(lengths.max())):
+        there = lengths > place
+        padded[there, place] = column.values[starts[there] + place]
+    first = np.unique(padded.view(np.uint64)[:, 0], return_index=True)[1]
+    return {column.values[starts[row] : starts[row] + lengths[row]].tobytes() for row in first.tolist()}
 
 
 def check_filters(folder: Path, columns: list[FilterColumn], catalogue: Catalogue, shapes: Shapes) -> None:
