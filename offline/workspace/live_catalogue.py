@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from app.artifact.redis_keys import Keys
 from app.stores.catalogue import CatalogueChange, CatalogueHead, CatalogueRecord, Written
 from app.stores.redis_catalogue import RedisCatalogueStore
-from app.stores.redis_gate import RedisGate
+from app.stores.redis_gate import RedisGate, pipe
 from app.stores.redis_store import Retention
 
 
@@ -76,6 +76,13 @@ class _OpenGate(RedisGate):
     async def write(self, exchange: Callable[[Redis], Awaitable[Any]]) -> Any:
         return await exchange(self._client)
 
+    async def replies(self, client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        return await pipe(client, commands)
+
+    async def _get(self, client: Redis, name: bytes) -> bytes | None:
+        value: Any = await client.get(name)
+        return None if value is None else bytes(value)
+
 
 class _Awaited:
     """A client that blocks, whose answers are awaited: they are there by then."""
@@ -99,7 +106,7 @@ class _Awaited:
 class _AwaitedPipeline:
     def __init__(self, pipe: Any) -> None:
         self._pipe = pipe
-        self.evalsha = pipe.evalsha
+        self.execute_command = pipe.execute_command
 
     async def __aenter__(self) -> "_AwaitedPipeline":
         return self
