@@ -17,7 +17,7 @@ _KEPT: Final = 16_384  # ids, and rows: what is popular is asked for and answere
 
 
 class IdTable(Sequence[str]):
-    """`ids[row]` for rows `0..n`; row 0 has none.
+    """`ids[row]` for rows `0..n`, or from the end as of a list; row 0 has none.
 
     As texts in a list and a table of them, a million ids take 180 MB and a second of a start.
 
@@ -43,7 +43,8 @@ class IdTable(Sequence[str]):
         return len(self._texts)
 
     def __getitem__(self, row: int) -> str:  # type: ignore[override]
-        return self._text_of(int(row))
+        row = int(row)
+        return self._text_of(row if row >= 0 else row + len(self))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._texts.all())

@@ -79,6 +79,7 @@ class IdsByRow(Sequence[str]):
         return self._new.end
 
     def __getitem__(self, row: int) -> str:  # type: ignore[override]
+        row = row if row >= 0 else row + len(self)
         if row >= self._new.span:
             return self._new.ids[row - self._new.span]
         return self._bundled[row] if row < len(self._bundled) else ""

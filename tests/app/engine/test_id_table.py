@@ -22,6 +22,7 @@ def test_ids_and_rows_are_those_of_a_list_and_a_table(texts: list[str], others: 
     others = [text for text in others if text.encode(errors="ignore").decode() == text]
     ids = ids_of(texts)
     assert list(ids) == [ids[row] for row in range(len(ids))] == ["", *texts]
+    assert [ids[row - len(ids)] for row in range(len(ids))] == ["", *texts]
     row_of = {text: row for row, text in enumerate(texts, start=1)}
     assert [ids.find(text) for text in (*texts, *others)] == [row_of.get(text, 0) for text in (*texts, *others)]
 
