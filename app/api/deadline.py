@@ -1,6 +1,5 @@
 """The answer to a call for items, in time: the timer runs from the arrival of a request until its answer is written."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +19,7 @@ from app.serving.release import Release
 from app.serving.services import Services
 from app.stores.state import StatesRead
 from app.telemetry.stages import Trace, trace_of
+from app.time_limit import TimeLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ async def respond_in_time(services: Services, http: Request, question: ItemQuest
 async def _respond(services: Services, http: Request, question: ItemQuestion) -> Response:
     trace, call, recommender = trace_of(http.scope), question.call, services.recommender
     try:
-        async with asyncio.timeout(time_left(services, question.arrived, call.timeout_ms)) as limit:
+        with TimeLimit(time_left(services, question.arrived, call.timeout_ms)) as limit:
             answer = await recommender.recommend(call, question.release, has_left_of(http), question.read)
             trace.timer.include(answer.stages, rest="wait")
             if question.degraded:
@@ -72,7 +72,7 @@ async def _respond(services: Services, http: Request, question: ItemQuestion) ->
                 answer.next_cursor = next_cursor_of(answer, question.fingerprint(), question.release, services.cursors)
             body = await _write(services, trace, question, answer)
     except TimeoutError:
-        if not limit.expired():
+        if not limit.is_over:
             raise
         answer = recommender.late_answer(call, question.release)
         trace.timer.lap("wait")

@@ -30,6 +30,7 @@ from app.stores.catalogue import CatalogueHead, CatalogueRecord, CatalogueStore
 from app.stores.protocol import UserStore
 from app.stores.state import StateRequest, StatesRead
 from app.telemetry.metrics import Metrics
+from app.time_limit import TimeLimit
 
 CATALOGUE: Final = "catalogue"  # in `degraded`: the newest changes of items may be missing
 AT_ONCE: Final = 1_000
@@ -158,7 +159,7 @@ class LiveCatalogue:
         read = None
         left_s = self._recommender.timeout_ms / 1e3 if left_s is None else left_s
         try:
-            async with asyncio.timeout(min(self._wait_s, max(left_s / 2, LEAST_WAIT_S))):
+            with TimeLimit(min(self._wait_s, max(left_s / 2, LEAST_WAIT_S))):
                 before = self._head
                 head, read = await self._looks.read(self._recommender.release.version, people)
                 self._seen = head

@@ -17,6 +17,7 @@ from app.background import BackgroundTask
 from app.errors import StoreUnavailable
 from app.stores.damage import DamageLog
 from app.stores.redis_held import HeldConnections
+from app.time_limit import TimeLimit
 
 FAILURES_IN_A_ROW: Final = 3
 PROBE_S: Final = 0.5
@@ -210,7 +211,7 @@ class RedisGate:
     async def _within(self, seconds: float, exchange: Callable[[Redis], Awaitable[Any]], *, writes: bool) -> Any:
         del writes  # of one server it makes no difference
         try:
-            async with asyncio.timeout(seconds):
+            with TimeLimit(seconds):
                 return await exchange(self._client)
         except FOREIGN as error:
             raise unavailable(error) from error
