@@ -16,6 +16,22 @@ _HASHES_TOGETHER: Final = 4  # bits
 _KEPT: Final = 16_384  # ids, and rows: what is popular is asked for and answered again and again
 
 
+class SortedIds(Sequence[str]):
+    """The ids of the items that have one, ascending; each is read when it is asked for."""
+
+    def __init__(self, texts: TextColumn) -> None:
+        by_row = texts.all()
+        rows = sorted(filter(by_row.__getitem__, range(len(by_row))), key=by_row.__getitem__)
+        self._texts = texts
+        self._rows = np.array(rows, dtype=np.int32)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: int) -> str:  # type: ignore[override]
+        return self._texts[self._rows[place]] or ""
+
+
 class IdTable(Sequence[str]):
     """`ids[row]` for rows `0..n`, or from the end as of a list; row 0 has none.
 
@@ -48,6 +64,10 @@ class IdTable(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._texts.all())
+
+    def ascending(self) -> SortedIds:
+        """The ids of all items, in their order."""
+        return SortedIds(self._texts)
 
     def _read(self, row: int) -> str:
         return self._texts[row] or ""

@@ -4,7 +4,6 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import merge
-from itertools import islice
 
 from app.artifact.item_document import ItemDocument
 from app.serving.catalogue_moment import CatalogueMoment
@@ -48,7 +47,7 @@ def _with_bundled(moment: CatalogueMoment, records: Iterable[str], after: str | 
     bundled = (moment.release.base or moment.release).sorted_ids
     start = 0 if after is None else bisect_right(bundled, after)
     last = None
-    for item_id in merge(islice(bundled, start, None), records):
+    for item_id in merge((bundled[place] for place in range(start, len(bundled))), records):
         if item_id != last:
             yield item_id
         last = item_id

@@ -53,9 +53,9 @@ class Release:
         return int((self.base or self).snapshot.items.selectable.shape[1])
 
     @cached_property
-    def sorted_ids(self) -> list[str]:
-        """The ids of all items, ascending."""
-        return sorted(filter(None, self.item_ids))
+    def sorted_ids(self) -> Sequence[str]:
+        """The ids of all items of the bundle, ascending."""
+        return self.snapshot.items.ids.ascending()
 
     @property
     def version(self) -> str:

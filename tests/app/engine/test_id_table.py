@@ -1,6 +1,7 @@
 """Ids by row and rows by id, without a list or a table of all of them."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,16 +24,13 @@ def test_ids_and_rows_are_those_of_a_list_and_a_table(texts: list[str], others: 
     ids = ids_of(texts)
     assert list(ids) == [ids[row] for row in range(len(ids))] == ["", *texts]
     assert [ids[row - len(ids)] for row in range(len(ids))] == ["", *texts]
+    assert list(ids.ascending()) == sorted(texts)
     row_of = {text: row for row, text in enumerate(texts, start=1)}
     assert [ids.find(text) for text in (*texts, *others)] == [row_of.get(text, 0) for text in (*texts, *others)]
 
 
-def test_two_ids_of_one_hash_are_told_apart() -> None:
+def test_two_ids_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = np.array([7, 7, 9], dtype=np.uint64)
     ids = IdTable(TextColumn.of(["", "a", "b", "c"]), hashes, np.array([1, 2, 3], dtype=np.int32))
-    module_hash = module.stable_hash
-    try:
-        module.stable_hash = lambda _: 7  # type: ignore[assignment]
-        assert [ids.find(text) for text in "abc"] == [1, 2, 0]
-    finally:
-        module.stable_hash = module_hash
+    monkeypatch.setattr(module, "stable_hash", lambda _: 7)
+    assert [ids.find(text) for text in "abc"] == [1, 2, 0]
