@@ -41,7 +41,7 @@ from offline.training.validation import Validation, validate
 from offline.workspace.atomic import write_json
 from offline.workspace.budget import Allowance
 from offline.workspace.progress import TrainProgress
-from offline.workspace.reused_memory import reused_memory
+from offline.workspace.reused_memory import returned_memory, reused_memory
 
 WARM_UP_STEPS = 100
 _LEAST_RATE = 0.02  # of the learning rate, at the end of the cosine
@@ -260,7 +260,7 @@ class _Run:
         users = self.state.validation_users
         if users is None:
             began = allowance.now()
-            with torch.no_grad():
+            with torch.no_grad(), returned_memory():
                 self.network.eval().item_vectors(self.graph, self.known)
             fixed_s = allowance.now() - began
             few = self._load_validation(_PROBE_USERS)
@@ -360,7 +360,8 @@ class _Run:
     def _save_checkpoint(self) -> None:
         began = self._clock.now()
         self.state.seconds = self._clock.used()
-        save_checkpoint(self._out / CHECKPOINT_FILE, self.network, self.optimizer, self.state.as_dict())
+        with returned_memory():
+            save_checkpoint(self._out / CHECKPOINT_FILE, self.network, self.optimizer, self.state.as_dict())
         self._checkpoint_at = self._clock.now()
         self._checkpoint_s = self._checkpoint_at - began
 
@@ -476,7 +477,8 @@ class _Run:
 
     def _measure_on(self, validation: Validation) -> float:
         settings = self._settings
-        return validate(self.network, self.graph, self.known, validation, settings.window, settings.text_scale)
+        with returned_memory():
+            return validate(self.network, self.graph, self.known, validation, settings.window, settings.text_scale)
 
     def _tell(self, epoch: int, step: int, loss: float) -> None:
         if self._progress:
