@@ -62,11 +62,20 @@ def share_of(stage: str, left_s: float, later: Mapping[str, tuple[float, float] 
         stage: of `SHARES`.
         left_s: for all of them.
         later: the stages after it, each with about the least and the most that it needs, if that is known: it gets its
-            share, but not less than the one, and not more than the other.
+            share, but not less than the one, and not more than the other. What the leasts take beyond their shares,
+            all others give by theirs.
     """
-    total = SHARES[stage] + sum(SHARES[name] for name in later)
-    later_s = 0.0
+    least = {name: needs[0] for name, needs in later.items() if needs is not None}
+    bound: dict[str, float] = {}
+    while True:
+        rest_s = max(0.0, left_s - sum(bound.values()))
+        a_share_s = rest_s / (SHARES[stage] + sum(SHARES[name] for name in later if name not in bound))
+        short = {name: s for name, s in least.items() if name not in bound and a_share_s * SHARES[name] < s}
+        if not short:
+            break
+        bound |= short
+    later_s = sum(bound.values())
     for name, needs in later.items():
-        share_s = left_s * SHARES[name] / total
-        later_s += share_s if needs is None else max(min(share_s, needs[1]), needs[0])
+        if name not in bound:
+            later_s += a_share_s * SHARES[name] if needs is None else min(a_share_s * SHARES[name], needs[1])
     return max(left_s - later_s, 0.1 * left_s)

@@ -52,3 +52,11 @@ def test_a_later_stage_gets_no_less_than_it_needs_and_no_more_than_it_can_use() 
     assert share_of("rank", 40.0, {"refit": (30.0, 50.0)}) == 10.0
     assert share_of("rank", 40.0, {"refit": (1.0, 2.0)}) == 38.0
     assert share_of("rank", 40.0, {"refit": (400.0, 500.0)}) == 4.0  # a tenth at least
+
+
+def test_what_one_stage_needs_beyond_its_share_all_others_give() -> None:
+    later = {"compress": (1.0, 100.0), "rank": (55.0, 90.0), "refit": (2.0, 100.0)}
+    others = SHARES["train"] + SHARES["compress"] + SHARES["refit"]
+    assert share_of("train", 100.0, later) == pytest.approx(45.0 * SHARES["train"] / others)
+    later["compress"] = (6.0, 100.0)  # more than its share of what is left then
+    assert share_of("train", 100.0, later) == pytest.approx(39.0 * SHARES["train"] / (others - SHARES["compress"]))
