@@ -262,7 +262,7 @@ def histories(snapshot: Snapshot, objective: str | None) -> RequestBatch:
     batch = read_warmup(snapshot.folder)
     batch = batch.take(np.flatnonzero(batch.has_events())[:12])
     code = OBJECTIVES[objective] if objective else 0
-    return RequestBatch(**{**vars(batch), "objective": np.full(len(batch), code, dtype=np.uint8)})
+    return replace(batch, objective=np.full(len(batch), code, dtype=np.uint8))
 
 
 @pytest.mark.parametrize("objective", ["purchase", "revenue"])
@@ -313,7 +313,7 @@ def fewer_events(one: RequestBatch, row: int) -> RequestBatch:
         "event_types": np.array([types], dtype=np.uint8),
         "event_times": np.array([times], dtype=np.float64),
     }
-    return RequestBatch(**{**vars(one), **changed})
+    return replace(one, **changed)
 
 
 @pytest.mark.parametrize("objective", [None, "purchase"])
@@ -324,7 +324,7 @@ def test_query_and_popularity_of_a_search_gave_their_weighted_features(
     assert search is not None
     batch = histories(snapshot, objective)
     matches = search.matches(["black", "grey shirt", "wool"] * 4)
-    batch = RequestBatch(**{**vars(batch), "matches": matches[: len(batch)]})
+    batch = replace(batch, matches=matches[: len(batch)])
     found = engine_recommend(snapshot, batch, 1000, rerank_depth=DEPTH)
     answered = [rows[rows > 0][:15] for rows in found.rows]
     whole = [rows[rows > 0] for rows in found.rows]
@@ -354,7 +354,7 @@ def test_what_is_explained_alone_is_explained_so_in_company(
     batch = histories(snapshot, objective)
     if query is not None:
         assert snapshot.search is not None
-        batch = RequestBatch(**{**vars(batch), "matches": snapshot.search.matches([query, None] * 6)[: len(batch)]})
+        batch = replace(batch, matches=snapshot.search.matches([query, None] * 6)[: len(batch)])
     found = engine_recommend(snapshot, batch, 1000, rerank_depth=DEPTH)
     whole = [rows[rows > 0] for rows in found.rows]
     together = contributions(snapshot, batch, whole, whole, 1000, DEPTH)

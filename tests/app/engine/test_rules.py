@@ -1,6 +1,7 @@
 """Pins and diversity: the functions against their promises, and both through HTTP."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -159,7 +160,7 @@ def warmup(snapshot: Snapshot, *, ranked: bool) -> RequestBatch:
     batch = read_warmup(snapshot.folder)
     if not ranked:
         return batch
-    return RequestBatch(**{**vars(batch), "objective": np.full(len(batch), OBJECTIVES["purchase"], dtype=np.uint8)})
+    return replace(batch, objective=np.full(len(batch), OBJECTIVES["purchase"], dtype=np.uint8))
 
 
 @pytest.mark.parametrize("ranked", [False, True])
