@@ -107,7 +107,7 @@ def test_no_word_of_what_is_asked_about_was_learned_from(run: Path) -> None:
     from offline.dataset.split_meta import read_split_meta
     from offline.graph.build import item_graph, read_graph
     from offline.training.contrastive import _Run
-    from offline.training.text_augmentation import item_fields
+    from offline.training.text_augmentation import ItemFields
     from offline.training.train import held_rows
     from offline.training.trained import load_trained
 
@@ -118,7 +118,7 @@ def test_no_word_of_what_is_asked_about_was_learned_from(run: Path) -> None:
     assert set(items.filter(pl.col("row").is_in(asked))["item_id"]) == set(judged)
     graph = item_graph(read_graph(run / "graph"))
     settings = load_trained(run / "split", graph, run / "train").settings
-    training = _Run(item_fields(items), graph, settings, torch.device("cpu"), None, asked)
+    training = _Run(ItemFields(items), graph, settings, torch.device("cpu"), None, asked)
     learned_from = {*training._train.tolist(), *training._valid.tolist()}
     assert learned_from == set(range(1, 241)) - set(asked.tolist())
 
