@@ -24,6 +24,7 @@ def test_ids_and_rows_are_those_of_a_list_and_a_table(texts: list[str], others: 
     ids = ids_of(texts)
     assert list(ids) == [ids[row] for row in range(len(ids))] == ["", *texts]
     assert [ids[row - len(ids)] for row in range(len(ids))] == ["", *texts]
+    assert (ids[1:], ids[-2:], ids[:9:2]) == (texts, ["", *texts][-2:], ["", *texts][:9:2])
     assert list(ids.ascending()) == sorted(texts)
     row_of = {text: row for row, text in enumerate(texts, start=1)}
     assert [ids.find(text) for text in (*texts, *others)] == [row_of.get(text, 0) for text in (*texts, *others)]
