@@ -64,7 +64,7 @@ class IdTable(Sequence[str]):
     def __getitem__(self, row: slice) -> list[str]: ...
     def __getitem__(self, row: int | slice) -> str | list[str]:
         if isinstance(row, slice):
-            return [self[each] for each in range(*row.indices(len(self)))]
+            return [self[place] for place in range(*row.indices(len(self)))]
         row = int(row)
         return self._text_of(row if row >= 0 else row + len(self))
 
