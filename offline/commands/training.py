@@ -30,6 +30,7 @@ from offline.commands.options import (
 from offline.commands.output import budget_seconds, overrides_of, print_json, show_against, show_report, shown
 from offline.commands.processes import train_processes
 from offline.commands.run_options import takes_run_options
+from offline.dataset.spec import load_spec
 from offline.options import Options
 
 if TYPE_CHECKING:  # torch takes seconds, which --help should not
@@ -48,6 +49,7 @@ def run(data: Data, out: Out, options: Options) -> None:
     baseline's first metric, the verdict, the paths of report, page and bundle, and the seconds of all stages. The whole
     evaluation is in OUT/report.json.
     """
+    load_spec(data)  # before torch: what is wrong with it is said at once
     with train_processes(options.processes, options.device) as ranks:
         if ranks is not None:
             _run(data, out, options, ranks)
@@ -230,6 +232,7 @@ def cold_items(
     Trains without the events of train and valid on those items, then ranks the whole catalogue for the test targets
     that are among them. The last line of the output is the result as JSON. Use a run folder of its own.
     """
+    load_spec(data)
     from offline.commands import cold_items_run  # noqa: PLC0415 - as above
 
     with train_processes(options.processes, options.device) as ranks:
@@ -243,6 +246,7 @@ def cold_items(
 
 
 def _one_stage(stage: str, data: Path, out: Path, **options: Any) -> None:
+    load_spec(data)
     from offline import job  # noqa: PLC0415 - as above
     from offline.training.ranks import ALONE  # noqa: PLC0415
     from offline.workspace.run_folder import RunFolder  # noqa: PLC0415

@@ -25,7 +25,8 @@ HEADLINE = [
     "bundle",
     "seconds",
 ]
-COMMAND = [sys.executable, "-c", "from offline.cli import cli; cli()"]
+ENTRY = ["-c", "from offline.cli import cli; cli()"]
+COMMAND = [sys.executable, *ENTRY]
 
 
 def offline(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -91,11 +92,28 @@ def test_killed_run_goes_on_from_its_checkpoint(shop: Path, tmp_path: Path) -> N
     assert json.loads(again.stdout.splitlines()[-1])["reports"][0]["metrics"] == document["reports"][0]["metrics"]
 
 
-def test_wrong_data_is_one_line_and_no_traceback(tmp_path: Path) -> None:
-    refused = offline("run", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
+@pytest.mark.parametrize("command", ["run", "train", "cold-items"])
+def test_wrong_data_is_one_line_and_no_traceback_and_nothing_waits_for_torch(tmp_path: Path, command: str) -> None:
+    words = [
+        sys.executable,
+        "-X",
+        "importtime",
+        *ENTRY,
+        command,
+        "--data",
+        str(tmp_path / "no"),
+        "--out",
+        str(tmp_path),
+    ]
+    refused = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("aisle-offline: ")
-    assert "Traceback" not in refused.stderr
+    *imports, said = refused.stderr.splitlines()
+    assert said.startswith("aisle-offline: ")
+    assert "dataset.toml" in said
+    names = {line.rpartition("|")[2].strip() for line in imports if line.startswith("import time:")}
+    assert "offline.dataset.spec" in names
+    assert not names & {"torch", "pandas", "sklearn"}
+    assert len(imports) == sum(line.startswith("import time:") for line in imports)
 
 
 @pytest.mark.parametrize(
