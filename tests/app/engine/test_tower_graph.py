@@ -56,6 +56,7 @@ def test_the_kernel_gives_what_the_graph_gives(change: Change) -> None:
     assert isinstance(read_tower(model, open_session(Path("tower"), 1, model)), Tower)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

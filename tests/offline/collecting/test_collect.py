@@ -315,6 +315,7 @@ def sequential(records: Sequence[BaseModel]) -> list[tuple[str, str]]:
     return [row[:2] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_files_say_what_following_the_stream_entry_by_entry_says_however_often_it_fails(
     client: redis.Redis, keys: Keys, send: Callable[..., None], run: Callable[..., Collected], tmp_path: Path, seed: int

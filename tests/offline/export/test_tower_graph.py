@@ -50,6 +50,7 @@ def content(model: onnx.ModelProto) -> bytes:
     return bytes(copy.SerializeToString())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [{}, {"ordered": True, "item_dim": 4}], ids=["unordered", "ordered and cut"])
 def test_the_tower_before_leaves_nothing_in_the_graph(parts: dict[str, Any]) -> None:
     first, second = tower_of(1, **parts), tower_of(2, **parts, dropout=0.4, temperature=0.12)

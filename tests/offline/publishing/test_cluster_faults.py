@@ -59,6 +59,7 @@ class Fall:
             self.gone.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cut", "kill"),
     [

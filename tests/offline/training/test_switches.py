@@ -22,6 +22,7 @@ from offline.training.trained import load_trained
 Write = Callable[..., Path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_a_network_trains_and_loads_without_a_piece(shop_run: Any, tmp_path: Path, switch: str) -> None:
     meta = read_split_meta(shop_run.split)
