@@ -194,6 +194,7 @@ class Submission(Generic[CallT]):
 
     release: Release
     call: CallT
+    cost: float = 0.0  # microseconds beyond those of a plain call, about
     read: StatesRead | None = None  # the states of its people, where they were read when it came
     is_gone: bool = False  # nobody waits for the answer: what has not begun need not begin
 

@@ -27,7 +27,8 @@ _CONDITION_US: Final = 35
 _VALUE_US: Final = 10  # of a list: read, and looked up together; ids of items and numbers take less
 _BOOST_US: Final = 250
 _FACET_US: Final = 180
-_QUERY_US: Final = 1_500
+_QUERY_US: Final = 500
+_QUERY_ROWS_US: Final = 40  # the part that grows with the catalogue
 _OPERATORS_US: Final = 60_000  # of the longest texts; where one is new
 _SORT_US: Final = 500
 _GROUPS_US: Final = 4_000
@@ -50,6 +51,8 @@ def cost_of(call: RecommendCall, rows: int) -> float:
     cost += _ID_US * (0 if call.recent_events is None else len(call.recent_events.item_ids))
     if call.explain:
         cost += _EXPLAIN_US + _REASON_US * reasons_of(call)
+    if call.query is not None:
+        cost += _QUERY_US
     return cost + _catalogue_cost(call) * max(1.0, rows / _ROWS)
 
 
@@ -82,6 +85,6 @@ def _catalogue_cost(call: RecommendCall) -> float:
     """The part that grows with the catalogue."""
     cost = len(call.facets) * _FACET_US
     if call.query is not None:
-        cost += _QUERY_US + _OPERATORS_US * parse_query(call.query).has_operators
+        cost += _QUERY_ROWS_US + _OPERATORS_US * parse_query(call.query).has_operators
     cost += _SORT_US if call.sort != RELEVANCE else 0
     return cost + (_GROUPS_US if call.group_by is not None else 0)

@@ -10,6 +10,7 @@ from app.serving.batcher import Batcher, HasLeft, Submission, answer_by_release,
 from app.serving.call import ClientDisconnected
 from app.serving.cost import DEAR_US, GROUP_US
 from app.serving.lanes import Lane, Lanes
+from app.serving.lone_runs import LoneRuns
 from app.serving.release import Release
 from app.stores.state import StatesRead
 from app.telemetry.metrics import Metrics
@@ -41,6 +42,7 @@ class LaneBatchers(Generic[CallT, AnswerT]):
     ) -> None:
         self._max_pending: Final = max_pending
         self._metrics = metrics
+        self._lone_runs = LoneRuns()
         self._cheap, self._dear = (
             Batcher[Submission[CallT], AnswerT | None](
                 partial(answer_by_release, partial(answer, lane)), max_batch, max_pending, GROUP_US, lane.threads + 1
@@ -74,7 +76,7 @@ class LaneBatchers(Generic[CallT, AnswerT]):
             Overloaded: too many calls wait already.
             ClientDisconnected: nobody waits for the answer.
         """
-        submission = Submission(release, call, read)
+        submission = Submission(release, call, cost, read)
         try:
             if self.pending >= self._max_pending:
                 raise overloaded(self._max_pending)
@@ -91,16 +93,25 @@ class LaneBatchers(Generic[CallT, AnswerT]):
         assert answer is not None  # noqa: S101 - only those that are gone get none
         return answer
 
+    async def work_out(
+        self, lane: Lane, submissions: Sequence[Submission[CallT]], work: Callable[[Sequence[int]], list[AnswerT]]
+    ) -> list[AnswerT | None]:
+        """The answers of a group, worked out for those alone that still wait when it begins.
 
-def answer_the_waiting(
+        Args:
+            lane: where, unless the group is one call that nothing else waits behind.
+            submissions: the group.
+            work: answers the calls of some indices, in their order.
+        """
+        run = partial(_answer_the_waiting, submissions, work)
+        if self.pending == 1:
+            return await self._lone_runs.run(lane, submissions[0].cost, run)
+        return await lane.run(run)
+
+
+def _answer_the_waiting(
     submissions: Sequence[Submission[CallT]], work: Callable[[Sequence[int]], list[AnswerT]]
 ) -> list[AnswerT | None]:
-    """The answers of a group, worked out for those alone that still wait when a thread begins with it.
-
-    Args:
-        asked: the group.
-        work: answers the calls of some indices, in their order.
-    """
     waiting = [index for index, submission in enumerate(submissions) if not submission.is_gone]
     answers: list[AnswerT | None] = [None] * len(submissions)
     if waiting:

@@ -41,6 +41,12 @@ class Lane:
         self._name = name
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._running: list[Thread] = []
+        self._given = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing that was given is still waited for."""
+        return not self._given
 
     async def run(self, work: Callable[[], ResultT]) -> ResultT:
         """The outcome of `work`, done in a thread. When the caller is cancelled, work that has not begun never does.
@@ -52,6 +58,7 @@ class Lane:
             self._start()
         loop = asyncio.get_running_loop()
         job = _Job(work, loop, loop.create_future())
+        self._given += 1
         self._jobs.put(job)
         try:
             outcome: ResultT = await job.future
@@ -59,6 +66,7 @@ class Lane:
             job.is_dropped = True
             raise
         finally:
+            self._given -= 1
             del job  # else what the work raised holds this frame, and through it itself, until garbage is collected
         return outcome
 

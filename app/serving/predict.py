@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from app.serving.assemble import assemble
 from app.serving.batcher import HasLeft, Submission
 from app.serving.call import RecommendCall
 from app.serving.cost import prediction_cost_of
-from app.serving.lane_batchers import LaneBatchers, answer_the_waiting
+from app.serving.lane_batchers import LaneBatchers
 from app.serving.lanes import Lane
 from app.serving.release import Release
 from app.serving.service import RecommendService, ServiceLimits
@@ -107,7 +106,7 @@ class PredictService:
                 [degraded[index] for index in which],
             )
 
-        answers = await lane.run(partial(answer_the_waiting, submissions, work))
+        answers = await self._batchers.work_out(lane, submissions, work)
         self._metrics.observe_batch(len(calls))
         return answers
 

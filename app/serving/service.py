@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from app.artifact.hashing import stable_hash
@@ -12,7 +11,7 @@ from app.serving.call import Answer, RecommendCall
 from app.serving.cost import cost_of
 from app.serving.cursor import Rest
 from app.serving.cursor_keys import CursorKeys
-from app.serving.lane_batchers import LaneBatchers, answer_the_waiting
+from app.serving.lane_batchers import LaneBatchers
 from app.serving.lanes import Lane, Lanes
 from app.serving.late import TIMEOUT, late_answer
 from app.serving.pages import page_of
@@ -162,7 +161,7 @@ class RecommendService:
         def work(which: Sequence[int]) -> list[Answer]:
             return answer_batch(release, fetched.take(which), self._depths, timer)
 
-        answers = await lane.run(partial(answer_the_waiting, submissions, work))
+        answers = await self._batchers.work_out(lane, submissions, work)
         self._metrics.observe_batch(len(calls))
         for stage, seconds in timer.stages:
             self._metrics.observe_stage(stage, seconds)

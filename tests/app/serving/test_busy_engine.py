@@ -12,7 +12,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from app.serving import lone_runs
 from app.serving.call import EventHistory, RecommendCall
+from app.serving.lone_runs import IN_A_ROW
 from app.serving.predict import PredictCall
 from app.serving.release import Release
 from app.serving.service import ServiceLimits
@@ -116,6 +118,23 @@ def test_cheap_calls_pass_while_the_engine_is_busy(
         assert client.post("/events", json=[event] * 100).json()["accepted"] == 100
         assert not answers
     assert answers[0].json()["degraded"] == []
+
+
+def test_lone_calls_are_the_loops_once_they_were_short_and_answer_as_before(
+    client: httpx.Client, brake: Brake, users: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lone_runs, "perf_counter", lambda: 0.0)  # however busy this machine is
+    body = {"user_id": users[0]}
+    answers = [client.post("/recommend", json=body) for _ in range(IN_A_ROW + 4)]
+    assert brake.runs == ["engine"] * IN_A_ROW
+    first, *others = [(answer.json()["items"], answer.json()["degraded"]) for answer in answers]
+    assert all(other == first for other in others)
+    stages = stages_of(answers[-1])
+    total = stages.pop("total")
+    assert {"wait", "assemble", "engine"} <= stages.keys()
+    assert sum(stages.values()) <= total
+    client.post("/recommend", json=DEAR | body)
+    assert brake.runs[IN_A_ROW:] == ["dear"]
 
 
 def test_plain_calls_pass_while_a_dear_one_is_worked_on(client: httpx.Client, brake: Brake, users: list[str]) -> None:
