@@ -6,7 +6,10 @@ under load needs any; the load generator has the second (with a single core, not
 Requests are a mix of known users, pages, histories kept by the caller and excluded items, `k` 20.
 
 With `--processes` the service with Redis runs once more, as so many processes on all cores, among them that of the load
-and of Redis; `several_over_one` is the median of its requests a second by those of the one process on one core.
+and of Redis; `several_over_one` is the median of its requests a second by those of the one process on one core, which
+has that core to itself. Where there are as many cores as processes, the load and Redis take of them what the second
+process would have; so the one process is measured on one core that it, too, shares with both: `several_over_one_shared`
+is what more cores bring where everything is the same on few of them and on many.
 
 With `--redis` a third server runs beside them: the same service with a real Redis in its path, seeded by
 `aisle-offline publish`. Redis runs on the core of the load generator, as it would on a machine of its own.
@@ -51,6 +54,7 @@ SHOWN = ("requests_per_s", "p50_ms", "p99_ms", "cpu_us")
 BATCH_STAGES = ("state", "assemble", "engine", "answer")  # once a batch
 REQUEST_STAGES = ("parse", "encode")  # once a request
 SEVERAL = "several"  # processes
+SHARED = "shared"  # one process on one core with all that it needs
 Figures = dict[str, dict[int, list[dict[str, Any]]]]  # server -> connections -> a result each round
 
 
@@ -114,15 +118,24 @@ def main(
                 running[SEVERAL] = servers.enter_context(_server(None, together))
         for server in running.values():
             _measure(server, bodies, max(CONNECTIONS), 1.0, load_core)  # caches fill, code paths specialise
-        figures: Figures = {server: {connections: [] for connections in CONNECTIONS} for server in running}
+        figures: Figures = {}
         for number in range(rounds):
             for connections in CONNECTIONS:
                 for name, server in running.items():
                     result = _measure(server, bodies, connections, seconds, load_core)
-                    figures[name][connections].append(result)
-                    shown = ", ".join(f"{key} {result[key]:,.3f}" for key in SHOWN)
-                    print(f"round {number + 1}  {name:5}  {connections:2} connections  {shown}", flush=True)
+                    _keep(figures, name, connections, result, number)
+                if SEVERAL in running and server_core is not None and connections == max(CONNECTIONS):
+                    _pin(store.pid, server_core)
+                    result = _measure(running["redis"], bodies, connections, seconds, server_core)
+                    _pin(store.pid, load_core)
+                    _keep(figures, SHARED, connections, result, number)
     print(json.dumps(_report(figures, manifest, server_core is not None)))
+
+
+def _keep(figures: Figures, name: str, connections: int, result: dict[str, Any], number: int) -> None:
+    figures.setdefault(name, {}).setdefault(connections, []).append(result)
+    shown = ", ".join(f"{key} {result[key]:,.3f}" for key in SHOWN)
+    print(f"round {number + 1}  {name:5}  {connections:2} connections  {shown}", flush=True)
 
 
 def _cores() -> tuple[int | None, int | None]:
@@ -218,12 +231,13 @@ def _report(figures: Figures, manifest: Manifest, pinned: bool) -> dict[str, Any
             for ours, empty in zip(figures["redis"][busiest], theirs, strict=True)
         ]
         with_redis = {"ratio_10k_redis": round(median(shares), 4)}
-    if SEVERAL in figures:
-        gains = [
-            ours["requests_per_s"] / one["requests_per_s"]
-            for ours, one in zip(figures[SEVERAL][busiest], figures["redis"][busiest], strict=True)
-        ]
-        with_redis["several_over_one"] = round(median(gains), 3)
+    for name, one_core in (("several_over_one", "redis"), ("several_over_one_shared", SHARED)):
+        if SEVERAL in figures and one_core in figures:
+            gains = [
+                ours["requests_per_s"] / one["requests_per_s"]
+                for ours, one in zip(figures[SEVERAL][busiest], figures[one_core][busiest], strict=True)
+            ]
+            with_redis[name] = round(median(gains), 3)
     return {
         "ratio_10k": round(median(ratios[busiest]), 4),
         "ratio_10k_lowest": round(min(ratios[busiest]), 4),
@@ -245,7 +259,7 @@ def _report(figures: Figures, manifest: Manifest, pinned: bool) -> dict[str, Any
         "cpu_us_a_request": {
             server: _cpu_by_stage(of_server, has_redis=server == "redis")
             for server, of_server in figures.items()
-            if server not in ("empty", SEVERAL)
+            if server not in ("empty", SEVERAL, SHARED)
         },
         "machine": {
             "processor": _processor(),
