@@ -32,7 +32,8 @@ _QUERY_ROWS_US: Final = 40  # the part that grows with the catalogue
 _OPERATORS_US: Final = 60_000  # of the longest texts; where one is new
 _SORT_US: Final = 500
 _GROUPS_US: Final = 4_000
-_DIVERSITY_US: Final = 3_000  # of 200 items
+_DIVERSITY_US: Final = 600
+_DIVERSE_ITEM_US: Final = 6
 _PINS_US: Final = 1_500
 _EXPLAIN_US: Final = 3_000
 _REASON_US: Final = 5
@@ -46,7 +47,7 @@ def cost_of(call: RecommendCall, rows: int) -> float:
     """Microseconds of the engine beyond those of a plain call, in a catalogue of so many rows."""
     cost: float = call.conditions * _CONDITION_US + call.values * _VALUE_US
     cost += len(call.boost) * _BOOST_US + bool(call.pin) * _PINS_US
-    cost += _DIVERSITY_US * call.k / 200 if call.diversity else 0.0
+    cost += _DIVERSITY_US + _DIVERSE_ITEM_US * call.k if call.diversity else 0.0
     cost += _ID_US * (len(call.context_item_ids) + len(call.exclude_item_ids))
     cost += _ID_US * (0 if call.recent_events is None else len(call.recent_events.item_ids))
     if call.explain:
