@@ -67,7 +67,7 @@ class Quiet:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What runs the job comes first, then long files, so that no worker is left with something long at the end."""
     here = Path(__file__).parent
-    folders = [here / "offline", here / "app" / "web", here / "load"]
+    folders = [here / "offline", here / "app" / "web", here / "load", here / "app" / "stores"]
 
     def place(item: pytest.Item) -> int:
         if item.path.parent == here:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SLOW = {
+    "test_the_kernel_gives_what_the_graph_gives",
+    "test_a_changed_catalogue_answers_like_one_that_began_so",
     "test_files_say_what_following_the_stream_entry_by_entry_says_however_often_it_fails",
     "test_another_network_stays_a_graph",
     "test_a_primary_that_is_killed_while_a_version_is_published_leaves_it_whole",

@@ -88,6 +88,7 @@ def answers(client: httpx.Client, rng: Random, bundled: list[str]) -> list[Any]:
     return told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_changed_catalogue_answers_like_one_that_began_so(
     services_of: Callable[..., Any],

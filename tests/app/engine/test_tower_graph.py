@@ -43,6 +43,7 @@ def model_of(shape: QueryTowerShape) -> bytes:
 Change = Callable[[QueryTowerShape], QueryTowerShape]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

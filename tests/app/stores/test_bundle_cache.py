@@ -30,6 +30,7 @@ FIRST, SECOND, THIRD = "v1", "v2", "v3"
 WITHIN_S = 30
 LIMITS = ObjectLimits(request_s=2.0, transfer_s=20.0)
 LARGE = 1e12
+FILES = 20  # of a version that nobody serves
 Open = Callable[..., BundleCache]
 
 
@@ -61,7 +62,7 @@ def objects(address: ObjectAddress) -> ObjectStore:
 
 
 @pytest.fixture
-def folder(shop_bundle: Path, tmp_path: Path) -> Path:
+def bundles(shop_bundle: Path, tmp_path: Path) -> Path:
     """A store of bundles with three versions that share all files but the manifest."""
     folder = tmp_path / "made"
     folder.mkdir()
@@ -69,6 +70,18 @@ def folder(shop_bundle: Path, tmp_path: Path) -> Path:
         shutil.copytree(resolve(shop_bundle), folder / version)
         edit_manifest(folder / version, version=version)
     return folder
+
+
+@pytest.fixture
+def folder(bundles: Path) -> Path:
+    """The same, of a few files each: nobody serves them."""
+    for version in (FIRST, SECOND, THIRD):
+        kept = {names.MANIFEST, names.ITEM_VECTORS, *sorted(read_manifest(bundles / version).files)[:FILES]}
+        for path in (path for path in (bundles / version).rglob("*") if path.is_file()):
+            if path.relative_to(bundles / version).as_posix() not in kept:
+                path.unlink()
+        sign_again(bundles / version)
+    return bundles
 
 
 @pytest.fixture
@@ -328,11 +341,11 @@ def version_of(client: httpx.Client) -> str:
     return str(answer.json()["model_version"])
 
 
-def test_the_pointer_of_the_store_is_followed(folder: Path, objects: ObjectStore, serve: Any) -> None:
-    publish(folder / FIRST, objects)
+def test_the_pointer_of_the_store_is_followed(bundles: Path, objects: ObjectStore, serve: Any) -> None:
+    publish(bundles / FIRST, objects)
     with serve() as client:
         assert version_of(client) == FIRST
-        publish(folder / SECOND, objects)
+        publish(bundles / SECOND, objects)
         until(lambda: version_of(client) == SECOND)
         told = {model["version"]: model for model in client.get("/models").json()["models"]}
         assert {version: model["served"] for version, model in told.items()} == {FIRST: False, SECOND: True}
@@ -342,20 +355,20 @@ def test_the_pointer_of_the_store_is_followed(folder: Path, objects: ObjectStore
 
 
 def test_a_corrupt_object_never_touches_what_is_served(
-    folder: Path, objects: ObjectStore, serve: Any, caplog: pytest.LogCaptureFixture
+    bundles: Path, objects: ObjectStore, serve: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publish(folder / FIRST, objects)
-    path = folder / SECOND / names.ITEM_VECTORS
+    publish(bundles / FIRST, objects)
+    path = bundles / SECOND / names.ITEM_VECTORS
     path.write_bytes(path.read_bytes()[:-1] + b"\x7d")
-    sign_again(folder / SECOND)
+    sign_again(bundles / SECOND)
     with serve() as client:
-        upload(folder / SECOND, objects)
+        upload(bundles / SECOND, objects)
         objects.put(f"{SECOND}/{names.ITEM_VECTORS}", b"half")
         objects.put("CURRENT", SECOND.encode())
         until(lambda: SECOND in client.get("/readyz").json()["refused"])
         assert "checksum differs" in client.get("/readyz").json()["refused"][SECOND]
         assert version_of(client) == FIRST
-        publish(folder / THIRD, objects)
+        publish(bundles / THIRD, objects)
         until(lambda: version_of(client) == THIRD)
     assert "shop-secret" not in caplog.text
     assert "shop-key" not in caplog.text
@@ -363,9 +376,9 @@ def test_a_corrupt_object_never_touches_what_is_served(
 
 @pytest.mark.parametrize("trouble", ["go", "hold"])
 def test_a_store_that_is_gone_or_slow_never_touches_what_is_served(
-    folder: Path, objects: ObjectStore, serve: Any, relay: Relay, trouble: str, caplog: pytest.LogCaptureFixture
+    bundles: Path, objects: ObjectStore, serve: Any, relay: Relay, trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publish(folder / FIRST, objects)
+    publish(bundles / FIRST, objects)
     with serve() as client, caplog.at_level(logging.INFO):
         assert "aisle_bundle_store_available 1.0" in client.get("/metrics").text
         getattr(relay, trouble)()
@@ -378,17 +391,17 @@ def test_a_store_that_is_gone_or_slow_never_touches_what_is_served(
         relay.come_back() if trouble == "go" else relay.go_on()
         until(lambda: "aisle_bundle_store_available 1.0" in client.get("/metrics").text)
         assert "the store of bundles answers again" in caplog.text
-        publish(folder / SECOND, objects)
+        publish(bundles / SECOND, objects)
         until(lambda: version_of(client) == SECOND)
     assert "shop-secret" not in caplog.text
 
 
 def test_a_service_starts_with_what_was_served_last_while_the_store_is_gone(
-    folder: Path, objects: ObjectStore, serve: Any, relay: Relay
+    bundles: Path, objects: ObjectStore, serve: Any, relay: Relay
 ) -> None:
-    publish(folder / FIRST, objects)
+    publish(bundles / FIRST, objects)
     with serve() as client:
-        publish(folder / SECOND, objects)
+        publish(bundles / SECOND, objects)
         until(lambda: version_of(client) == SECOND)
     relay.go()
     with serve() as client:
@@ -402,13 +415,13 @@ def test_without_anything_here_a_store_that_is_gone_is_said_in_a_line(serve: Any
 
 
 def test_a_version_that_was_damaged_on_the_disk_is_fetched_again_at_the_start(
-    folder: Path, objects: ObjectStore, serve: Any, tmp_path: Path
+    bundles: Path, objects: ObjectStore, serve: Any, tmp_path: Path
 ) -> None:
-    publish(folder / FIRST, objects)
+    publish(bundles / FIRST, objects)
     with serve() as client:
         assert version_of(client) == FIRST
     (vectors,) = (tmp_path / "cache").glob(f"*/{FIRST}/{names.ITEM_VECTORS}")
     vectors.write_bytes(b"half")
     with serve() as client:
         assert version_of(client) == FIRST
-    assert vectors.read_bytes() == (folder / FIRST / names.ITEM_VECTORS).read_bytes()
+    assert vectors.read_bytes() == (bundles / FIRST / names.ITEM_VECTORS).read_bytes()
