@@ -1,6 +1,5 @@
 """Bundles in a store of objects: fetched, compared, followed and kept on this machine's disk within a limit."""
 
-import json
 import logging
 import shutil
 import threading
@@ -12,13 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+from few_files import edit_manifest, keep_few, sign_again
 from object_servers import BUCKET, FileSite, Relay, S3Server, s3_server, s3_variables
 from starlette.applications import Starlette
 
 from app.artifact import names
 from app.artifact.bundle_store import point_to, resolve, versions
 from app.artifact.erasures import note_erasures, read_erasures
-from app.artifact.manifest import list_files, read_manifest
+from app.artifact.manifest import read_manifest
 from app.artifact.object_store import ObjectAddress, ObjectLimits, ObjectStore
 from app.errors import BundleCorrupt, BundleMissing, BundleUnreadable, SettingsError
 from app.main import make_app
@@ -30,7 +30,6 @@ FIRST, SECOND, THIRD = "v1", "v2", "v3"
 WITHIN_S = 30
 LIMITS = ObjectLimits(request_s=2.0, transfer_s=20.0)
 LARGE = 1e12
-FILES = 20  # of a version that nobody serves
 Open = Callable[..., BundleCache]
 
 
@@ -76,11 +75,7 @@ def bundles(shop_bundle: Path, tmp_path: Path) -> Path:
 def folder(bundles: Path) -> Path:
     """The same, of a few files each: nobody serves them."""
     for version in (FIRST, SECOND, THIRD):
-        kept = {names.MANIFEST, names.ITEM_VECTORS, *sorted(read_manifest(bundles / version).files)[:FILES]}
-        for path in (path for path in (bundles / version).rglob("*") if path.is_file()):
-            if path.relative_to(bundles / version).as_posix() not in kept:
-                path.unlink()
-        sign_again(bundles / version)
+        keep_few(bundles / version)
     return bundles
 
 
@@ -90,11 +85,6 @@ def cache_of(address: ObjectAddress, tmp_path: Path) -> Open:
         return BundleCache(ObjectStore(address, LIMITS), tmp_path / "cache", limit_bytes, fetch_s, **options)
 
     return make
-
-
-def edit_manifest(folder: Path, **changes: Any) -> None:
-    path = folder / names.MANIFEST
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
 
 
 def publish(folder: Path, objects: ObjectStore) -> None:
@@ -228,10 +218,6 @@ def test_the_oldest_versions_make_room_and_those_in_use_stay(
     assert versions(cache.folder) == [FIRST, SECOND], "nothing went for a version that does not fit"
     cache.obtain(THIRD, in_use=[SECOND])
     assert versions(cache.folder) == [SECOND, THIRD]
-
-
-def sign_again(folder: Path) -> None:
-    edit_manifest(folder, files={name: entry.model_dump() for name, entry in list_files(folder).items()})
 
 
 def test_a_fetch_that_was_ended_goes_on_where_it_was(folder: Path, objects: ObjectStore, cache_of: Open) -> None:

@@ -6,16 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from few_files import edit_manifest, keep_few, sign_again
 from job_process import job_here
 from object_servers import BUCKET, Relay, S3Server, s3_server, s3_variables
 
 from app.artifact import names
 from app.artifact.bundle_store import resolve
 from app.artifact.erasures import note_erasures
-from app.artifact.manifest import list_files, read_manifest
+from app.artifact.manifest import read_manifest
 from app.artifact.object_store import ObjectAddress, ObjectStore
 from offline.errors import InputError, PublishRefused
 from offline.publishing.object_upload import (
@@ -44,7 +44,7 @@ def objects(server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 @pytest.fixture
-def folder(shop_bundle: Path, tmp_path: Path) -> Path:
+def bundles(shop_bundle: Path, tmp_path: Path) -> Path:
     """A store of bundles with versions of which each has a file of its own."""
     folder = tmp_path / "made"
     folder.mkdir()
@@ -52,14 +52,17 @@ def folder(shop_bundle: Path, tmp_path: Path) -> Path:
         shutil.copytree(resolve(shop_bundle), folder / version)
         path = folder / version / names.ITEM_VECTORS
         path.write_bytes(path.read_bytes()[:-1] + bytes([number]))
-        files = {name: entry.model_dump() for name, entry in list_files(folder / version).items()}
-        edit_manifest(folder / version, version=version, files=files)
+        edit_manifest(folder / version, version=version)
+        sign_again(folder / version)
     return folder
 
 
-def edit_manifest(folder: Path, **changes: Any) -> None:
-    path = folder / names.MANIFEST
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+@pytest.fixture
+def folder(bundles: Path) -> Path:
+    """The same, of a few files each."""
+    for version in (FIRST, SECOND, THIRD):
+        keep_few(bundles / version)
+    return bundles
 
 
 def content_in(objects: ObjectStore, version: str) -> dict[str, bytes]:
@@ -129,13 +132,13 @@ def test_erasures_in_the_store_are_joined(folder: Path, objects: ObjectStore) ->
 
 
 def test_a_killed_upload_leaves_no_version_and_goes_on(
-    folder: Path, objects: ObjectStore, server: S3Server, monkeypatch: pytest.MonkeyPatch
+    bundles: Path, objects: ObjectStore, server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = str(objects.address)
-    upload(folder / FIRST, objects)
-    point_objects(folder / FIRST, objects)
+    upload(bundles / FIRST, objects)
+    point_objects(bundles / FIRST, objects)
     remove_objects(objects, FIRST)  # so that nothing can be copied; the pointer stays
-    words = ["publish", "--bundle", str(folder / SECOND), "--to", address, "--force", "a test", "--by", "me"]
+    words = ["publish", "--bundle", str(bundles / SECOND), "--to", address, "--force", "a test", "--by", "me"]
     process: list[subprocess.Popen[bytes]] = []
     relay = Relay(server.port, lambda sent: process[0].kill() if process and sent > 1_000_000 else None)
     for name, value in s3_variables(relay.port).items():
@@ -154,7 +157,7 @@ def test_a_killed_upload_leaves_no_version_and_goes_on(
     assert code == 0, lines
     assert json.loads(lines[-1])["objects"]["kept"] > 0
     assert object_pointer(objects) == SECOND
-    assert content_in(objects, SECOND) == content_of(folder / SECOND)
+    assert content_in(objects, SECOND) == content_of(bundles / SECOND)
 
 
 @pytest.mark.parametrize("address", ["https://host/shop", "runs/demo", "ftp://host/shop"])
