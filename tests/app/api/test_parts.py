@@ -226,6 +226,7 @@ def test_an_unknown_part_is_ignored_but_its_files_are_compared(serve: Serve, spo
         load_snapshot(spoiled)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ALL)
 @pytest.mark.parametrize("is_newer", [True, False])
 def test_without_a_part_its_feature_is_off_and_the_rest_answers(

@@ -142,6 +142,7 @@ def test_a_document_that_is_wrong_in_many_places_is_refused_in_a_line(spoiled: P
     assert reason.endswith("again")
 
 
+@pytest.mark.slow
 def test_no_spoiled_array_gets_past_as_a_foreign_error(spoiled: Path) -> None:
     whole = (spoiled / names.MANIFEST).read_bytes()
     files = json.loads(whole)["files"]

@@ -155,6 +155,7 @@ def test_an_item_that_has_both_words_is_not_lifted_above_one_with_the_typed_word
         assert ids_of(post(query="sofa"))[0] == "typed"
 
 
+@pytest.mark.slow
 def test_a_query_of_all_synonyms_costs_a_bounded_number_of_alternatives(answers_on: Answers) -> None:
     words = [f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
     rule = SynonymRule(phrases=tuple(words), means=(*words, "sofa"))

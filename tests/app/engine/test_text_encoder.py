@@ -199,6 +199,7 @@ def test_a_wrong_description_is_refused_in_one_line(copied: Path, change: dict[s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_every_damage_of_the_part_is_refused_or_harmless(encoded: Snapshot, tmp_path: Path) -> None:
     bundle, rows = encoded.folder, encoded.manifest.shapes.rows
     wrong, refused, count = [], 0, 0

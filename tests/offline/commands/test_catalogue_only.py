@@ -173,6 +173,7 @@ def test_a_run_notices_that_judgments_changed(tmp_path: Path) -> None:
     assert stage_keys(STAGES, load_spec(data), Options())["evaluate"] != before["evaluate"]
 
 
+@pytest.mark.slow
 def test_another_process_learns_the_same_to_the_last_bit(weights: str, catalogue_run: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-c", LEARN, str(catalogue_run.dataset), str(tmp_path / "run"), json.dumps(SHORT)]
     for_others = os.environ | {"PYTHONHASHSEED": "77"}

@@ -134,6 +134,7 @@ def test_of_equally_important_units_the_first_stay() -> None:
     assert strongest(torch.tensor([1.0, 3.0, 1.0, 1.0]), 2).tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_exported_graph_answers_like_the_cut_network_alone_and_in_any_batch(trained: Trained, tmp_path: Path) -> None:
     cut = cut_by(trained, Recipe(item_dim=8, hidden=8, feed=8 if trained.settings.ordered else None))
     table = item_table(cut, 8)

@@ -64,6 +64,7 @@ def test_the_tower_before_leaves_nothing_in_the_graph(parts: dict[str, Any]) -> 
     assert before == again != behind
 
 
+@pytest.mark.slow
 def test_towers_of_other_shapes_have_graphs_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tower_graph, "_KEPT", 1)
     graphs = [exported(tower_of(1, hidden=hidden)) for hidden in (8, 12, 8)]

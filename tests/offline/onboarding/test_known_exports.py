@@ -44,6 +44,7 @@ def columns_named(value: Any) -> set[str]:
     return set().union(*map(columns_named, value)) if isinstance(value, list) else set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", EXPORTS)
 def test_the_roles_of_known_exports_and_of_their_like(tmp_path: Path, make: Callable[[], Export]) -> None:
     export = make()

@@ -89,6 +89,7 @@ def test_what_says_nothing_in_a_log_has_no_say_in_its_ranker_whatever_is_served(
             assert np.array_equal(one, other) == (name == "without")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lists", [1, 8, 9, 16, 24])
 def test_a_ranker_may_be_fitted_in_any_number_of_steps(lists: int) -> None:
     examples = made_up_examples(0, lists, each=5)

@@ -187,6 +187,7 @@ def test_a_teacher_of_another_network_leaves_a_run_without_an_encoder(
     assert TEXT_ENCODER not in load_snapshot(out / "bundle").manifest.parts
 
 
+@pytest.mark.slow
 def test_a_student_that_is_little_like_its_teacher_is_not_used(
     data: Path, tmp_path: Path, small_teacher: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def assert_same(left: Trained, right: Trained) -> None:
     assert histories[0] == histories[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops_before", [4, 17])
 def test_a_training_stopped_in_the_middle_of_an_epoch_ends_as_one_that_was_not(
     inputs: TrainInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops_before: int

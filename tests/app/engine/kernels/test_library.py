@@ -41,6 +41,7 @@ def test_without_a_compiler_it_is_said_what_to_install(monkeypatch: pytest.Monke
         compile_kernels()
 
 
+@pytest.mark.slow
 def test_the_sources_compile_without_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     try:
         build.compiler()
