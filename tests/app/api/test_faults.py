@@ -356,10 +356,11 @@ def test_events_that_are_sent_until_they_are_accepted_are_stored_once_whatever_b
 ) -> None:
     """Each list is of three users, so that a part of it may be stored when the whole is answered 503."""
     until_whole(stand)
-    told: Counter[str] = Counter()
+    told_to: list[Counter[str]] = [Counter() for _ in range(4)]  # one a sender: threads that share one lose counts
     is_over = False
 
     def send(sender: int) -> None:
+        told = told_to[sender]
         with httpx.Client(base_url=stand.client.base_url, timeout=WITHIN_S) as client:
             for place in range(SENT_LISTS):
                 events = [view(f"u{sender}-{user}", item_ids[place], f"e{place}") for user in range(3)]
@@ -386,6 +387,7 @@ def test_events_that_are_sent_until_they_are_accepted_are_stored_once_whatever_b
     is_over = True
     breaker.join()
     until_whole(stand)
+    told = sum(told_to, Counter())
     assert set(told) == {"accepted", "duplicates", "store_unavailable"}
     assert told["accepted"] + told["duplicates"] == 4 * SENT_LISTS * 3
     assert told["duplicates"] > 0  # stored before, though nobody had been told
