@@ -99,7 +99,7 @@ class LaneBatchers(Generic[CallT, AnswerT]):
         """The answers of a group, worked out for those alone that still wait when it begins.
 
         Args:
-            lane: where, unless the group is one call that nothing else waits behind.
+            lane: where, unless the group is one call that nothing else waits behind (see `LoneRuns`).
             submissions: the group.
             work: answers the calls of some indices, in their order.
         """

@@ -45,7 +45,7 @@ class Lane:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing that was given is still waited for."""
+        """Whether nobody waits for anything that was given; a thread may still work on what was cancelled."""
         return not self._given
 
     async def run(self, work: Callable[[], ResultT]) -> ResultT:

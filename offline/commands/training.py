@@ -232,7 +232,7 @@ def cold_items(
     Trains without the events of train and valid on those items, then ranks the whole catalogue for the test targets
     that are among them. The last line of the output is the result as JSON. Use a run folder of its own.
     """
-    load_spec(data)
+    load_spec(data)  # before torch, as in `run`
     from offline.commands import cold_items_run  # noqa: PLC0415 - as above
 
     with train_processes(options.processes, options.device) as ranks:
@@ -246,7 +246,7 @@ def cold_items(
 
 
 def _one_stage(stage: str, data: Path, out: Path, **options: Any) -> None:
-    load_spec(data)
+    load_spec(data)  # before torch, as in `run`
     from offline import job  # noqa: PLC0415 - as above
     from offline.training.ranks import ALONE  # noqa: PLC0415
     from offline.workspace.run_folder import RunFolder  # noqa: PLC0415
